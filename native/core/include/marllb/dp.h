@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The data plane's main-thread side, the same for every host: VIPs and their server tables, reading msg_in and msg_pool, the
+ * ladder's last step, ejection, summing the workers, publishing frames, reclaiming memory and slots. Main thread only, unless
+ * a function says worker. Nothing here blocks; nothing here is on the packet path. */
+#ifndef MARLLB_DP_H
+#define MARLLB_DP_H
+#include "region.h"
+#include "worker.h"
+
+struct mlb_dp;
+
+struct mlb_dp_conf {
+	struct mlb_region_conf region;
+	bool one_way;        /* sees the client's side only */
+	bool no_region;      /* simulator, tests: run without shared memory */
+	uint64_t seed;
+};
+
+struct mlb_vip_conf {
+	char name[MLB_NAME_LEN];
+	struct mlb_endpoint ep;
+	uint8_t prefix_len; /* of ep.addr, 128 = one address */
+	uint8_t mode;       /* enum mlb_mode, default SED */
+	uint8_t load;
+	uint8_t owner;
+	float kappa;        /* 0: 1 / load balancers */
+	uint32_t capacity;  /* slots, 1..MLB_MAX_SERVERS_PER_VIP */
+	bool eject;         /* local ejection, default on */
+	uint32_t load_balancers; /* start value, default 1 */
+};
+
+struct mlb_server {
+	uint32_t id, slot, flags;
+	struct mlb_endpoint ep;
+	float weight_static;
+	void *host; /* the host's own per-server data (adjacency, connection limit) */
+};
+
+/* nworkers >= 1. err gets one sentence that names what and where. */
+int mlb_dp_new(struct mlb_dp **, const struct mlb_dp_conf *, uint32_t nworkers, char err[256]);
+void mlb_dp_free(struct mlb_dp *);
+struct mlb_worker *mlb_dp_worker(struct mlb_dp *, uint32_t index);
+struct mlb_region *mlb_dp_region(struct mlb_dp *);
+
+/* VIPs. ids 1..64. A VIP is removed once its flows are gone; delete stops new flows at once. */
+int mlb_dp_vip_add(struct mlb_dp *, const struct mlb_vip_conf *, uint32_t *vip_id, char err[256]);
+int mlb_dp_vip_del(struct mlb_dp *, uint32_t vip_id, char err[256]);
+const struct mlb_vip_conf *mlb_dp_vip(const struct mlb_dp *, uint32_t vip_id);
+
+/* Servers: `local` edits; refused with -EPERM while the pool is managed. Duplicate address: -EEXIST. weight > 0 finite. */
+int mlb_dp_server_add(struct mlb_dp *, uint32_t vip_id, const struct mlb_endpoint *, float weight, uint32_t *id, char err[256]);
+int mlb_dp_server_del(struct mlb_dp *, uint32_t vip_id, const struct mlb_endpoint *, char err[256]); /* flows run on */
+int mlb_dp_server_drain(struct mlb_dp *, uint32_t vip_id, const struct mlb_endpoint *, bool drain, char err[256]);
+int mlb_dp_server_weight(struct mlb_dp *, uint32_t vip_id, const struct mlb_endpoint *, float weight, char err[256]);
+/* The whole wanted list at once: adds what is new, keeps what stays, removes what is absent. */
+int mlb_dp_server_set(struct mlb_dp *, uint32_t vip_id, const struct mlb_endpoint *, const float *weight, uint32_t n, char err[256]);
+int mlb_dp_set_mode(struct mlb_dp *, uint32_t vip_id, enum mlb_mode, char err[256]);
+
+/* Worker-safe: the endpoint behind a slot while a flow of this worker holds it. */
+const struct mlb_server *mlb_dp_server_at(const struct mlb_dp *, uint32_t vip_id, uint32_t slot);
+/* Worker-safe: outcome of a connect, for local ejection (3 failures in a row: out 1 s, doubling to 30 s, one probe, half the pool). */
+void mlb_dp_connect_result(struct mlb_dp *, uint32_t vip_id, uint32_t slot, bool ok, uint64_t now_us);
+
+/* Called by the worker at the top of each loop (or packet vector): marks it as passed, refreshes `others` at most every ms. */
+void mlb_dp_worker_loop(struct mlb_dp *, struct mlb_worker *, uint64_t now_us);
+void mlb_dp_worker_idle(struct mlb_worker *, bool idle); /* around a blocking wait */
+
+/* Host hooks, main thread. */
+struct mlb_dp_hooks {
+	void *arg;
+	int (*server_up)(void *arg, uint32_t vip_id, struct mlb_server *);   /* before the first flow; nonzero refuses it */
+	void (*server_gone)(void *arg, uint32_t vip_id, struct mlb_server *); /* after the last flow, all workers passed */
+	void (*recount)(void *arg, uint32_t vip_id, uint32_t *flows_by_slot, uint32_t n); /* NULL: no recount */
+};
+void mlb_dp_set_hooks(struct mlb_dp *, const struct mlb_dp_hooks *);
+
+/* The main thread's step; call at least every millisecond, or when in_futex changed. real_ns: CLOCK_REALTIME. Returns microseconds
+ * until it wants to be called again at the latest. */
+uint64_t mlb_dp_poll(struct mlb_dp *, uint64_t now_us, uint64_t real_ns);
+
+/* Copies VIP vip_id's newest frame: for `show` commands. Returns count of records, -ENOENT. */
+int mlb_dp_frame(struct mlb_dp *, uint32_t vip_id, struct mlb_frame_hdr *, struct mlb_server_rec *, uint32_t cap);
+#endif

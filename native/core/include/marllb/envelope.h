@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The envelope: from a policy's raw weights to what may be published. One pure function, run by the agent at publish and
+ * by the simulator; the order of the steps is DESIGN.md's, Invariants. */
+#ifndef MARLLB_ENVELOPE_H
+#define MARLLB_ENVELOPE_H
+#include "types.h"
+
+struct mlb_envelope_conf {
+	float trust;        /* c: share stays within e^-c .. e^c of the static share; exact .1, hint 1.5, none 3 */
+	float step_ratio;   /* most a share may change in 200 ms, 2; scaled to dt; 0 = no rate limit */
+	float dt_s;         /* seconds since the previous composed vector */
+	float ejected_cap;  /* most that ejected servers may hold together, share 0..1, default .05 */
+};
+
+/* Arrays of n servers. raw: policy's weights, any scale. stat: configured weights > 0. factor: directive's, 0..1 (NULL = all 1).
+ * prev: the shares that this function returned before the factors were applied, NULL at first; factors are not rate-limited.
+ * ejected: nonzero where the data plane has put a server out (NULL = none). bare (NULL or n): shares before the factors, for
+ * the next call's prev. share: the result, sums to 1. If every factor is 0, all are eligible (factors taken as 1).
+ * Returns MLB_REFUSE_NONE, or the reason (NOT_FINITE, NEGATIVE, ALL_ZERO, OUT_OF_RANGE, LENGTH), share then untouched. */
+enum mlb_refuse mlb_envelope(const struct mlb_envelope_conf *, uint32_t n, const float *raw, const float *stat,
+			     const float *factor, const float *prev, const uint8_t *ejected, float *bare, float *share);
+
+extern const char *const mlb_refuse_names[MLB_REFUSE_COUNT];
+
+/* Jain's index (sum x)^2 / (n sum x^2), 1 for n == 0 or all zero; product fairness prod x / max x (the paper's). */
+double mlb_jain(const double *x, uint32_t n);
+double mlb_product_fairness(const double *x, uint32_t n);
+#endif

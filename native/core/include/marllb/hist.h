@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Log-linear histogram of 32 buckets over microseconds: bucket 0 is [0, 64 us), then 2 buckets an octave
+ * (64, 96, 128, 192, ...); the last, 31, is open-ended (from about 2.1 s). All percentiles shown or exported come from these. */
+#ifndef MARLLB_HIST_H
+#define MARLLB_HIST_H
+#include "layout.h"
+
+static inline uint32_t mlb_hist_bucket(uint64_t us)
+{
+	if (us < 64)
+		return 0;
+	uint32_t top = 63u - (uint32_t)__builtin_clzll(us); /* >= 6 */
+	uint32_t i = 1u + (top - 6u) * 2u + (uint32_t)((us >> (top - 1)) & 1u);
+	return i < MLB_HIST_BUCKETS ? i : MLB_HIST_BUCKETS - 1;
+}
+/* Lower edge of bucket i in microseconds. */
+static inline uint64_t mlb_hist_edge(uint32_t i)
+{
+	return i == 0 ? 0 : (i & 1u) ? UINT64_C(64) << ((i - 1) / 2) : UINT64_C(96) << ((i - 2) / 2);
+}
+/* Quantile p (0..1) in microseconds of counts[32], linear within a bucket; NaN when empty. */
+double mlb_hist_quantile(const uint32_t counts[MLB_HIST_BUCKETS], double p);
+#endif

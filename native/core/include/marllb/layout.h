@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The one declaration of the shared-memory region and of the frame. All integers little-endian, naturally aligned, every
+ * struct a multiple of 8 bytes, no implicit padding. TypeScript holds no offset of these: the addon decodes by field name.
+ *
+ * region: header | msg_out | msg_in | msg_pool | effect | live | peer
+ * Every block but the header is a double-buffered message: `struct mlb_msg` followed by two buffers (see seqlock.h).
+ * Writers: data plane = header.dp_*, msg_out, effect, live; agent = header.agent_*, msg_in, msg_pool; peer has its own. */
+#ifndef MARLLB_LAYOUT_H
+#define MARLLB_LAYOUT_H
+#include <stdatomic.h>
+#include "types.h"
+
+#define MLB_MAGIC UINT64_C(0x31305f524c424d4d) /* written last when a region is made */
+#define MLB_LAYOUT_VERSION 1u                  /* any change of a struct below raises it */
+#define MLB_FRAME_SCHEMA 1u                    /* version of mlb_frame_hdr + mlb_server_rec as sent over gRPC */
+#define MLB_RESERVOIR_LEN 128u
+#define MLB_HIST_BUCKETS 32u
+
+enum mlb_block { MLB_BLK_OUT, MLB_BLK_IN, MLB_BLK_POOL, MLB_BLK_EFFECT, MLB_BLK_LIVE, MLB_BLK_PEER, MLB_BLK_COUNT };
+
+struct mlb_block_ref {
+	uint64_t off;      /* from the region's start */
+	uint64_t buf_size; /* bytes of one of its two buffers */
+};
+
+struct mlb_region_hdr {
+	_Atomic uint64_t magic;
+	uint32_t layout_version;
+	uint32_t header_size;
+	uint32_t frame_hdr_size;
+	uint32_t server_rec_size;
+	uint64_t region_size;
+	struct mlb_block_ref block[MLB_BLK_COUNT];
+	char instance[MLB_NAME_LEN];
+	char dataplane[MLB_NAME_LEN]; /* "marllb-dp 0.1.0", "vpp 26.06" */
+	uint64_t dp_epoch;            /* names this life of the data plane: CLOCK_REALTIME ns at its start */
+	uint32_t frame_us;            /* period of msg_out */
+	uint32_t lease_us;            /* agent heartbeat unchanged for this long: static weights */
+	uint32_t workers;
+	uint32_t dp_pid;
+	_Atomic uint64_t dp_heartbeat;    /* the data plane's, advances at least every 10 ms */
+	_Atomic uint32_t out_futex;       /* bumped and woken after each publish of msg_out or effect */
+	_Atomic uint32_t pad0;
+	_Atomic uint64_t agent_epoch;     /* last agent's; the next takes it plus one, under the lock */
+	_Atomic uint64_t agent_heartbeat; /* advances only after the agent composed a tick */
+	_Atomic uint32_t in_futex;        /* bumped and woken after each publish of msg_in or msg_pool */
+	_Atomic uint32_t agent_pid;
+};
+
+/* In front of each message's two buffers. `index` names the buffer to read; seq[i] is odd while buffer i is written. */
+struct mlb_msg {
+	_Atomic uint32_t index;
+	_Atomic uint32_t pad;
+	_Atomic uint64_t seq[2];
+	_Atomic uint64_t len[2]; /* bytes in use of buffer i, a multiple of 8 */
+};
+
+/* Summary of a reservoir over the last full tick; times in microseconds. samples == 0: unknown, all figures 0. */
+struct mlb_res_sum {
+	uint32_t samples; /* kept, <= MLB_RESERVOIR_LEN after merging the workers */
+	uint32_t seen;    /* offered in the tick */
+	float mean, std, p90;
+	float dmean, dp90; /* decayed: exponentially weighted by age within and over ticks (see reservoir.h) */
+	float min;
+};
+
+/* One server of one VIP. Counts, bytes and integrals are cumulative since the server took its slot. */
+struct mlb_server_rec {
+	uint32_t id; /* never 0; never reused within a data-plane epoch */
+	uint16_t slot;
+	uint16_t flags; /* MLB_SRV_* */
+	struct mlb_addr addr;
+	uint16_t port;
+	uint16_t eject_streak;   /* failed connects in a row */
+	uint32_t flows;          /* in progress */
+	uint32_t half_open;
+	uint32_t waiting;        /* flows whose client spoke last */
+	float weight_static;     /* configured */
+	float weight;            /* share in effect, 0..1 */
+	float factor;            /* directive's factor in effect, 0..1 */
+	float bias;              /* in effect, flows */
+	uint64_t new_flows;
+	uint64_t completions;    /* flows ended well (COMPLETED, IDLE) */
+	uint64_t refusals;
+	uint64_t resets;
+	uint64_t aborts;
+	uint64_t unanswered;     /* connects timed out */
+	uint64_t answers;
+	uint64_t packets_in;     /* client to server; 0 where the data plane sees no packets */
+	uint64_t packets_out;
+	uint64_t bytes_in;
+	uint64_t bytes_out;
+	uint64_t flow_us;        /* integral of flows in progress over time, flow-microseconds */
+	uint64_t wait_us;        /* integral of waiting over time */
+	uint64_t start_sum_us;   /* sum of start times of the flows in progress */
+	uint64_t last_completion_us; /* 0 = none yet */
+	uint64_t joined_us;
+	uint64_t ejections;
+	uint64_t eject_until_us; /* 0 = not ejected */
+	struct mlb_res_sum duration, ttfb, connect;
+	uint32_t ttfb_hist[MLB_HIST_BUCKETS];     /* cumulative modulo 2^32, see hist.h */
+	uint32_t duration_hist[MLB_HIST_BUCKETS];
+};
+
+/* One VIP's frame. In msg_out the records of frame i are rec[first .. first+count) of that message. */
+struct mlb_frame_hdr {
+	uint32_t schema;      /* MLB_FRAME_SCHEMA */
+	uint32_t record_size; /* sizeof(struct mlb_server_rec) */
+	uint64_t dp_epoch;
+	uint64_t seq;     /* frame number of this VIP, from 1 */
+	uint64_t mono_ns; /* CLOCK_MONOTONIC when summed */
+	uint64_t real_ns; /* CLOCK_REALTIME at the same moment */
+	uint32_t vip_id;
+	uint32_t generation; /* of the server list */
+	uint32_t first, count;
+	char name[MLB_NAME_LEN];
+	struct mlb_endpoint vip;
+	uint8_t mode;     /* enum mlb_mode in effect */
+	uint8_t load;     /* enum mlb_load */
+	uint8_t owner;    /* enum mlb_owner */
+	uint8_t ladder;   /* enum mlb_ladder in effect */
+	uint32_t one_way; /* 1: the data plane sees the client's side only (DSR): no ttfb, no waiting */
+	uint32_t pad0;
+	uint64_t applied_agent_epoch, applied_seq; /* msg_in in effect; 0,0 = none yet */
+	uint64_t applied_frame_seq;                /* frame it answered */
+	uint64_t term;                             /* of the directive in effect */
+	float kappa;                               /* in effect */
+	uint32_t load_balancers;                   /* sharing the pool, as last told; 1 = alone */
+	uint64_t no_server;   /* new flows without an eligible server */
+	uint64_t untracked;   /* new flows that found no room in the flow table */
+	uint64_t limited;     /* new flows over a connection limit */
+	uint64_t retries;     /* connects tried again on another server */
+	uint64_t misses;      /* packets of unknown flows, placed by the ring */
+	uint64_t recount_diff; /* sum over servers of |counted - recounted|; stays 0 */
+	uint64_t local_edits_refused;
+	uint64_t refused[MLB_REFUSE_COUNT]; /* weight vectors, by reason; [0] unused */
+};
+
+/* msg_out = mlb_out_hdr, mlb_frame_hdr[MLB_MAX_VIPS], mlb_server_rec[MLB_MAX_SERVERS], packed: frames, then records. */
+struct mlb_out_hdr {
+	uint32_t frames;
+	uint32_t records;
+	uint64_t published_ns;
+};
+
+/* msg_in = mlb_in_hdr, mlb_in_vip[vips], mlb_in_entry[entries]. A VIP that is absent keeps what it has. */
+struct mlb_in_hdr {
+	uint32_t vips;
+	uint32_t entries;
+	uint64_t agent_epoch;
+};
+struct mlb_in_vip {
+	uint64_t dp_epoch;
+	uint64_t agent_epoch;
+	uint64_t seq;        /* of this VIP; (agent_epoch, seq) greater than the applied one, or it is ignored */
+	uint64_t frame_seq;  /* frame that this answers; 0 = none */
+	uint64_t term;       /* of the directive composed in */
+	uint64_t mono_ns;    /* when composed */
+	uint32_t vip_id;
+	uint32_t generation; /* must equal the VIP's, or it is refused */
+	uint32_t first, count;
+	float kappa;
+	uint32_t load_balancers;
+	uint8_t mode;   /* enum mlb_mode; MLB_MODE_KEEP = leave */
+	uint8_t ladder; /* enum mlb_ladder of this vector */
+	uint8_t state;  /* enum mlb_vip_state */
+	uint8_t pad[5];
+};
+struct mlb_in_entry {
+	uint32_t server_id;
+	float weight; /* composed share, sums to 1 over the VIP */
+	float factor; /* directive's, by itself, for the static step: 0..1 */
+	float bias;   /* flows */
+};
+
+/* msg_pool = mlb_pool_hdr, mlb_pool_vip[vips], mlb_pool_entry[entries]: wanted server lists of managed VIPs. */
+struct mlb_pool_hdr {
+	uint32_t vips;
+	uint32_t entries;
+	uint64_t agent_epoch;
+};
+struct mlb_pool_vip {
+	uint32_t vip_id;
+	uint32_t owner; /* enum mlb_owner: LOCAL hands the list back */
+	uint64_t revision; /* of failover's pool; an older one is ignored */
+	uint32_t first, count;
+};
+struct mlb_pool_entry {
+	struct mlb_addr addr;
+	uint16_t port;
+	uint16_t flags; /* MLB_SRV_DRAINING */
+	float weight;   /* configured */
+};
+
+/* effect = mlb_effect_hdr, mlb_effect[vips]: when the last msg_in of each VIP took effect. */
+struct mlb_effect_hdr {
+	uint32_t vips;
+	uint32_t pad;
+	uint64_t dp_epoch;
+};
+struct mlb_effect {
+	uint32_t vip_id;
+	uint32_t generation;
+	uint64_t agent_epoch, seq, frame_seq;
+	uint64_t swap_ns;     /* CLOCK_MONOTONIC at the pointer swap */
+	uint64_t all_ns;      /* when the last worker had passed; 0 = not yet */
+	uint64_t applied;     /* vectors taken since the data plane's start */
+	uint64_t refused;     /* refused since then, all reasons */
+	uint32_t last_refusal; /* enum mlb_refuse of the newest refusal */
+	uint32_t pad;
+	uint64_t pool_revision; /* of msg_pool in effect */
+	uint64_t pool_refused;
+};
+
+/* live, peer = mlb_live_hdr, mlb_live[entries]: counts of flows by server, the data plane's own and the other LBs'. */
+struct mlb_live_hdr {
+	uint32_t entries;
+	uint32_t pad;
+	uint64_t mono_ns;
+};
+struct mlb_live {
+	uint32_t vip_id;
+	uint32_t server_id;
+	uint32_t flows;
+	uint32_t waiting;
+};
+
+#define MLB_ASSERT_SIZE(t, n) _Static_assert(sizeof(t) == (n), "layout changed: raise MLB_LAYOUT_VERSION")
+MLB_ASSERT_SIZE(struct mlb_block_ref, 16);
+MLB_ASSERT_SIZE(struct mlb_region_hdr, 256);
+MLB_ASSERT_SIZE(struct mlb_msg, 40);
+MLB_ASSERT_SIZE(struct mlb_res_sum, 32);
+MLB_ASSERT_SIZE(struct mlb_server_rec, 552);
+MLB_ASSERT_SIZE(struct mlb_frame_hdr, 320);
+MLB_ASSERT_SIZE(struct mlb_out_hdr, 16);
+MLB_ASSERT_SIZE(struct mlb_in_vip, 80);
+MLB_ASSERT_SIZE(struct mlb_in_entry, 16);
+MLB_ASSERT_SIZE(struct mlb_pool_vip, 24);
+MLB_ASSERT_SIZE(struct mlb_pool_entry, 24);
+MLB_ASSERT_SIZE(struct mlb_effect, 88);
+MLB_ASSERT_SIZE(struct mlb_live, 16);
+#endif

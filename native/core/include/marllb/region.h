@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The region as a file: creation by the data plane, attach by one agent. Linux only. */
+#ifndef MARLLB_REGION_H
+#define MARLLB_REGION_H
+#include "seqlock.h"
+
+struct mlb_region {
+	struct mlb_region_hdr *hdr;
+	struct {
+		struct mlb_msg *msg;
+		uint8_t *base;
+		uint64_t buf_size;
+	} blk[MLB_BLK_COUNT];
+	uint64_t size;
+	int fd;
+	char path[256];
+};
+
+struct mlb_region_conf {
+	const char *path;     /* absolute; default /dev/shm/lb_rl_shm */
+	const char *instance; /* < MLB_NAME_LEN */
+	const char *dataplane;
+	const char *group;    /* NULL: mode 0600; else 0660 with this group */
+	uint64_t dp_epoch;
+	uint32_t frame_us, lease_us, workers;
+	bool takeover; /* replace the region of a live data plane (a new binary takes over) */
+};
+
+/* Data plane: makes path.tmp.PID (O_EXCL, O_NOFOLLOW), allocates, fills, locks, renames. err gets a sentence naming the path.
+ * -EBUSY: a live data plane holds it and takeover is false. */
+int mlb_region_create(struct mlb_region *, const struct mlb_region_conf *, char err[256]);
+/* Agent: opens, checks magic, version and every size and offset once, takes the agent's lock, agent_epoch += 1.
+ * -EBUSY: another agent; -EPROTO: garbage, older or newer layout (err says which and what was expected); -ENOENT. */
+int mlb_region_attach(struct mlb_region *, const char *path, char err[256]);
+/* Reader without a lock (`marllbctl`, tests). */
+int mlb_region_open_ro(struct mlb_region *, const char *path, char err[256]);
+/* True if path no longer names this region (the data plane was restarted). */
+bool mlb_region_replaced(const struct mlb_region *);
+/* unlink: the data plane at a clean stop removes the file if it is still its own. */
+void mlb_region_close(struct mlb_region *, bool unlink);
+
+/* Bumps a futex word in the region and wakes its waiters; waits until it differs from `seen` or timeout_us passed. Not PRIVATE. */
+void mlb_futex_wake(_Atomic uint32_t *);
+int mlb_futex_wait(_Atomic uint32_t *, uint32_t seen, uint64_t timeout_us);
+#endif
