@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a policy is to the simulator: once a tick it reads what one load balancer knows and answers weights, biases and kappa.
+ * One state per load balancer; nothing is shared, so that runs are re-entrant and threads need no lock. Arrays are indexed by
+ * server, 0..n-1; servers that join later come last, so the present ones are always a prefix. */
+#ifndef MARLLB_SIM_POLICY_H
+#define MARLLB_SIM_POLICY_H
+#include <marllb/layout.h>
+
+/* What a policy wants filled; heuristics that ask for nothing stay fast. */
+enum {
+	SIM_WANTS_FRAME = 1u << 0,   /* view.hdr, view.rec with counters, gauges and integrals */
+	SIM_WANTS_SAMPLES = 1u << 1, /* also duration, ttfb and connect reservoirs and histograms */
+	SIM_WANTS_TRUTH = 1u << 2    /* view.truth: oracles and training targets only */
+};
+
+/* Fixed for a run. */
+struct sim_lb_info {
+	uint32_t lb, lbs;      /* this load balancer, 0..lbs-1 */
+	uint32_t servers_max;  /* with those that join later */
+	double tick_s;         /* period of ticks; the first is shorter (SCENARIOS: load balancer i at 200 (i + 1) / M ms) */
+	uint64_t seed;         /* for a policy that draws */
+	bool gossip;           /* q of the choice includes the other load balancers' published counts */
+};
+
+/* What no load balancer can know. Present with SIM_WANTS_TRUTH. */
+struct sim_truth {
+	const double *capacity; /* [n] cores x speed x f of this moment */
+	const double *cores;    /* [n] */
+	const uint32_t *jobs;   /* [n] in the server now, of all load balancers, backlog included */
+	const uint32_t *others; /* [n] flows in progress as the other load balancers count them */
+	const double *busy;     /* [n] mean share of its cores in use since this load balancer's last tick */
+};
+
+struct sim_lb_view {
+	const struct sim_lb_info *info;
+	double now_s, dt_s;      /* virtual time; since this load balancer's last tick, 0 at the first */
+	uint32_t n;              /* servers present */
+	const float *weight_cfg; /* [n] configured weights, as given */
+	const uint32_t *flows;   /* [n] own count of flows in progress */
+	const float *peer;       /* [n] the others' counts by gossip; NULL without */
+	const double *flow_s;    /* [n] cumulative integral of `flows` (of `waiting` where the VIP's load is that), flow-seconds */
+	const uint64_t *ended;   /* [n] cumulative flows seen to end, refused ones included (at their timeout) */
+	/* As a data plane publishes them and mlb_observe takes them. rec[j].id = j + 1; refused flows end as `unanswered`. */
+	const struct mlb_frame_hdr *hdr;
+	const struct mlb_server_rec *rec;
+	const struct sim_truth *truth;
+};
+
+/* Answer. On entry weight, bias and kappa hold what is in effect; servers that joined since hold their configured weight. */
+struct sim_decision {
+	double *weight; /* [n] > 0, any scale */
+	double *bias;   /* [n] flows */
+	double kappa;
+};
+
+struct sim_policy {
+	const char *name;
+	uint32_t wants; /* SIM_WANTS_* */
+	/* arg: what stands after "NAME:" in the strategy ("model:PATH" -> PATH), or NULL. err: one sentence. Negative errno. */
+	int (*create)(void **state, const struct sim_lb_info *, const char *arg, char err[256]);
+	void (*destroy)(void *state);
+	void (*tick)(void *state, const struct sim_lb_view *, struct sim_decision *);
+	/* Servers joined (view.n has grown) between ticks. NULL: they take their configured weight until the next tick. */
+	void (*join)(void *state, const struct sim_lb_view *, struct sim_decision *);
+	bool kappa_one; /* default kappa 1 instead of 1 / load balancers */
+};
+
+/* By name ("kalman", "static", "model", ...); NULL if there is none. New policies are added to policy_table.c. */
+const struct sim_policy *sim_policy_find(const char *name);
+#endif
