@@ -3,7 +3,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { bin, exec, root, which } from "./lib/exec.mjs";
+import { bin, exec, root } from "./lib/exec.mjs";
 import { merge, parseTap, tally } from "./lib/tap.mjs";
 import { lint } from "./lint.mjs";
 import { buildNative, setupOrExit } from "./setup.mjs";
@@ -59,9 +59,8 @@ async function testSanitized(dir, sanitize, options) {
 }
 
 async function testAva() {
-  const args = ["--tap", ...(only.match ? [`dist/**/test/**/*${only.match}*.test.js`] : [])];
-  if (!existsSync(path.join(root, "dist"))) return skip("TypeScript tests", "nothing is compiled");
-  const { code, out } = await exec(bin("ava"), args, { env: { NODE_ENV: "test" }, timeoutMs: 1_500_000 });
+  const files = only.match ? [`{scripts,dist}/**/test/**/*${only.match}*.test.*js`] : [];
+  const { code, out } = await exec(bin("ava"), ["--tap", ...files], { env: { NODE_ENV: "test" }, timeoutMs: 1_500_000 });
   report(parseTap("ava", out, code));
 }
 
@@ -108,7 +107,6 @@ function parse(argv) {
 
 const only = parse(process.argv.slice(2));
 const wanted = (file) => !only.match || file.includes(only.match);
-if (!which("git")) console.log("git is absent: source rules are skipped");
 await setupOrExit();
 for (const name of only.groups) {
   const before = { ...total };
