@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+import { isIPv4, isIPv6 } from "node:net";
+
+export interface HostPort {
+  host: string;
+  port: number;
+}
+
+/** "10.0.0.1:80", "[::1]:80" or "name:80"; null where it is none of these. */
+export function parseHostPort(text: string): HostPort | null {
+  const m = /^(?:\[([^\]]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(text);
+  if (!m) return null;
+  const port = Number(m[3]);
+  if (port > 65535) return null;
+  if (m[1] !== undefined) return isIPv6(m[1]) ? { host: m[1], port } : null;
+  const host = m[2] as string;
+  if (/^[0-9.]+$/.test(host) && !isIPv4(host)) return null;
+  return { host, port };
+}
+
+export function formatHostPort(host: string, port: number): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Same text for the same address: lower case, the shortest form of IPv6, IPv4-mapped IPv6 as IPv4. */
+export function canonicalAddress(text: string): string {
+  const hp = parseHostPort(text);
+  if (!hp) return text;
+  let host = hp.host.toLowerCase();
+  if (isIPv6(host)) {
+    host = new URL(`http://[${host}]/`).hostname.slice(1, -1);
+    const mapped = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/.exec(host);
+    if (mapped) {
+      const hi = Number.parseInt(mapped[1] as string, 16);
+      const lo = Number.parseInt(mapped[2] as string, 16);
+      host = `${hi >> 8}.${hi & 255}.${lo >> 8}.${lo & 255}`;
+    }
+  }
+  return formatHostPort(host, hp.port);
+}
+
+/** True for a literal IP address and port, which is what a data plane can use. */
+export function isIpPort(text: string): boolean {
+  const hp = parseHostPort(text);
+  return hp !== null && (isIPv4(hp.host) || isIPv6(hp.host));
+}

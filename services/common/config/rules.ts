@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rules that span several keys. Each problem names the path of the value that is wrong.
+import { canonicalAddress, parseHostPort } from "./address.js";
+import { type Config, SERVICES } from "./schema.js";
+
+export interface Problem {
+  path: (string | number)[];
+  message: string;
+}
+
+export function crossChecks(c: Config): Problem[] {
+  const problems: Problem[] = [];
+  const names = new Map<string, string>();
+  const listeners = new Map<string, string>();
+
+  const listen = (address: string, path: (string | number)[]): void => {
+    if (parseHostPort(address)?.port === 0) return;
+    const key = canonicalAddress(address);
+    const first = listeners.get(key);
+    if (first !== undefined) problems.push({ path, message: `duplicate address ${address}: ${first} listens there already` });
+    else listeners.set(key, path.join("."));
+  };
+
+  for (const s of SERVICES) {
+    listen(c.services[s].listen, ["services", s, "listen"]);
+    listen(c.services[s].metrics, ["services", s, "metrics"]);
+  }
+  c.vips.forEach((vip, i) => {
+    const first = names.get(vip.name);
+    if (first !== undefined) problems.push({ path: ["vips", i, "name"], message: `duplicate name ${vip.name}: also ${first}` });
+    else names.set(vip.name, `vips.${i}`);
+    listen(vip.address, ["vips", i, "address"]);
+    const seen = new Set<string>();
+    vip.servers.forEach((server, j) => {
+      const key = canonicalAddress(server.address);
+      if (seen.has(key)) {
+        problems.push({ path: ["vips", i, "servers", j, "address"], message: `duplicate address ${server.address} in VIP ${vip.name}` });
+      }
+      seen.add(key);
+      if (key === canonicalAddress(vip.address)) {
+        problems.push({ path: ["vips", i, "servers", j, "address"], message: `server ${server.address} is the VIP itself` });
+      }
+    });
+  });
+  const total = c.vips.reduce((n, v) => n + v.servers.length, 0);
+  if (total > 4096) problems.push({ path: ["vips"], message: `expected at most 4096 servers in all, found ${total}` });
+  if (c.health.timeout_ms > c.health.interval_ms) {
+    problems.push({
+      path: ["health", "timeout_ms"],
+      message: `expected at most interval_ms (${c.health.interval_ms}), found ${c.health.timeout_ms}`,
+    });
+  }
+  if (c.dataplane.lease_ms < 2 * c.tick_ms) {
+    problems.push({
+      path: ["dataplane", "lease_ms"],
+      message: `expected at least two ticks (${2 * c.tick_ms}), found ${c.dataplane.lease_ms}`,
+    });
+  }
+  return problems;
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// The configuration's shape, defaults and ranges. Durations are milliseconds (`_ms`), times are never negative, 0 means "no limit"
+// only where a comment says so.
+import { z } from "zod";
+import { isIpPort, parseHostPort } from "./address.js";
+
+export const POLICIES = ["uniform", "static", "kalman", "marl", "sac-gru", "qmix"] as const;
+export const MODES = ["hash", "alias", "sed", "p2c"] as const;
+export const SERVICES = ["shm_agent", "inference", "health", "failover"] as const;
+
+const hostPort = z.string().refine((s) => parseHostPort(s) !== null, {
+  error: 'expected HOST:PORT, such as 127.0.0.1:50051 or "[::1]:50051"',
+});
+const ipPort = z.string().refine(isIpPort, { error: 'expected IP:PORT, such as 10.0.0.1:80 or "[2001:db8::1]:80"' });
+const ms = (min: number, max: number) => z.number().int().min(min).max(max);
+const count = (max = 4_294_967_295) => z.number().int().min(0).max(max);
+const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,30}$/, {
+  error: "expected 1 to 31 letters, digits, '.', '_' or '-', a letter or digit first",
+});
+const policy = z.union([z.enum(POLICIES), z.string().regex(/^model:[a-z0-9][a-z0-9_-]*$/)], {
+  error: `expected one of ${POLICIES.join(", ")}, or model:NAME for models/NAME.onnx`,
+});
+
+const server = z.strictObject({
+  address: ipPort,
+  weight: z.number().positive().max(1e6).default(1),
+  max_connections: count().default(0), // 0 = no limit
+  drain: z.boolean().default(false),
+});
+
+const vip = z.strictObject({
+  name,
+  address: ipPort,
+  mode: z.enum(MODES).default("sed"),
+  load: z.enum(["flows", "waiting"]).default("flows"),
+  pool: z.enum(["local", "managed"]).default("local"),
+  policy: policy.default("kalman"),
+  trust: z
+    .union([z.enum(["exact", "hint", "none"]), z.number().min(0).max(10)], {
+      error: "expected exact, hint, none, or a number from 0 to 10",
+    })
+    .default("hint"),
+  kappa: z.number().min(0).max(1000).default(0), // 0 = 1 / load balancers
+  max_connections: count().default(0), // 0 = no limit
+  eject: z.boolean().default(true),
+  load_balancers: z.number().int().min(1).max(1024).default(1),
+  servers: z.array(server).max(1024).default([]),
+});
+
+const service = (port: number, metrics: number) =>
+  z
+    .strictObject({
+      listen: hostPort.default(`127.0.0.1:${port}`),
+      // What others dial; default: listen. A DNS name with several addresses is balanced over by the clients.
+      address: z.string().min(1).optional(),
+      metrics: hostPort.default(`127.0.0.1:${metrics}`),
+    })
+    .prefault({});
+
+export const schema = z.strictObject({
+  instance: name.default("marllb"),
+  region: z
+    .strictObject({
+      path: z.string().startsWith("/", { error: "expected an absolute path" }).max(200).default("/dev/shm/lb_rl_shm"),
+      group: z.string().default(""), // empty: mode 0600
+    })
+    .prefault({}),
+  tick_ms: ms(10, 10_000).default(200),
+  dataplane: z
+    .strictObject({
+      kind: z.enum(["embedded", "vpp"]).default("embedded"),
+      threads: z.number().int().min(0).max(64).default(0), // 0 = one a core
+      lease_ms: ms(100, 60_000).default(1000),
+      connect_timeout_ms: ms(1, 60_000).default(1000),
+      idle_timeout_ms: ms(1000, 86_400_000).default(3_600_000),
+      drain_timeout_ms: ms(0, 86_400_000).default(10_000),
+      retries: z.number().int().min(0).max(16).default(2),
+      max_connections: count().default(0), // 0 = as descriptors allow
+      sources: z.array(z.string()).max(64).default([]),
+    })
+    .prefault({}),
+  vips: z.array(vip).max(64).default([]),
+  services: z
+    .strictObject({
+      shm_agent: service(50051, 9101),
+      inference: service(50052, 9102),
+      health: service(50053, 9103),
+      failover: service(50054, 9104),
+    })
+    .prefault({}),
+  tls: z
+    .strictObject({
+      cert: z.string().min(1),
+      key: z.string().min(1),
+      ca: z.string().min(1).optional(), // given: clients must show a certificate of it
+    })
+    .optional(),
+  inference: z
+    .strictObject({
+      models: z.string().min(1).default("models"), // relative to the project's folder
+      batch_ms: z.number().min(0).max(50).default(2),
+    })
+    .prefault({}),
+  health: z
+    .strictObject({
+      kind: z.enum(["tcp", "http", "ping", "none"]).default("tcp"),
+      path: z.string().startsWith("/").default("/"),
+      interval_ms: ms(50, 600_000).default(1000),
+      timeout_ms: ms(10, 60_000).default(500),
+      rise: z.number().int().min(1).max(100).default(2),
+      fall: z.number().int().min(1).max(100).default(2),
+      passive_failures: z.number().int().min(0).max(1000).default(3), // 0 = off
+      jitter: z.number().min(0).max(0.9).default(0.1),
+    })
+    .prefault({}),
+  failover: z
+    .strictObject({
+      store: z
+        .discriminatedUnion("kind", [
+          z.strictObject({ kind: z.literal("memory") }),
+          z.strictObject({ kind: z.literal("file"), path: z.string().min(1).default("build/state/failover.json") }),
+          z.strictObject({
+            kind: z.literal("etcd"),
+            endpoints: z.array(z.string().min(1)).min(1),
+            prefix: z.string().default("/marllb/"),
+          }),
+        ])
+        .prefault({ kind: "file" }),
+      min_healthy: z.number().int().min(0).max(1024).default(1),
+      // Below this share of healthy servers nobody is masked: better a sick server than an overloaded one.
+      panic_threshold: z.number().min(0).max(1).default(0.3),
+      slow_start_ms: ms(0, 600_000).default(5000),
+      drain_timeout_ms: ms(0, 86_400_000).default(60_000),
+    })
+    .prefault({}),
+  envelope: z
+    .strictObject({
+      step_ratio: z.number().min(1).max(1000).default(2),
+      ejected_cap: z.number().gt(0).max(1).default(0.05),
+    })
+    .prefault({}),
+  tracing: z
+    .strictObject({
+      endpoint: z.string().default(""), // empty: off (OTEL_EXPORTER_OTLP_ENDPOINT turns it on as well)
+      sample_ms: ms(0, 3_600_000).default(1000), // one tick of so many milliseconds; 0 = every tick
+    })
+    .prefault({}),
+  log: z.strictObject({ level: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info") }).prefault({}),
+});
+
+export type Config = z.output<typeof schema>;
+export type VipConfig = Config["vips"][number];
+export type ServiceName = (typeof SERVICES)[number];

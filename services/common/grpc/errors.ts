@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Typed errors and the one place where they become gRPC statuses.
+import * as grpc from "@grpc/grpc-js";
+
+export type ErrorCode = "INVALID_ARGUMENT" | "NOT_FOUND" | "FAILED_PRECONDITION" | "UNAVAILABLE" | "RESOURCE_EXHAUSTED" | "ABORTED";
+
+export class ServiceError extends Error {
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+  ) {
+    super(message);
+    this.name = "ServiceError";
+  }
+}
+
+/** A request's field is wrong: names the field and the rule. */
+export function invalid(field: string, rule: string): ServiceError {
+  return new ServiceError("INVALID_ARGUMENT", `${field}: ${rule}`);
+}
+
+export function toStatus(e: unknown): { code: grpc.status; details: string } {
+  if (e instanceof ServiceError) return { code: grpc.status[e.code], details: e.message };
+  return { code: grpc.status.INTERNAL, details: e instanceof Error ? e.message : String(e) };
+}
+
+/** A unary handler from a plain function. */
+export function unary<Req, Res>(fn: (request: Req) => Res | Promise<Res>): grpc.handleUnaryCall<Req, Res> {
+  return (call, callback) => {
+    Promise.resolve()
+      .then(() => fn(call.request))
+      .then(
+        (response) => callback(null, response),
+        (e: unknown) => callback(toStatus(e)),
+      );
+  };
+}
+
+/** Ends a stream with an error's status. */
+export function failStream(stream: { destroy(error: Error): void; emit(event: "error", error: unknown): boolean }, e: unknown): void {
+  stream.emit("error", toStatus(e));
+}

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// proto/ as loaded at run time, with the same options that gen/ was generated with.
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import * as grpc from "@grpc/grpc-js";
+import { loadSync, type PackageDefinition } from "@grpc/proto-loader";
+import type { ProtoGrpcType as FailoverProto } from "../../../gen/failover.js";
+import type { ProtoGrpcType as HealthProto } from "../../../gen/health.js";
+import type { ProtoGrpcType as InferenceProto } from "../../../gen/inference.js";
+import type { ProtoGrpcType as ShmAgentProto } from "../../../gen/shm_agent.js";
+import { projectRoot } from "../root.js";
+
+type V1 = FailoverProto["marllb"]["v1"] & HealthProto["marllb"]["v1"] & InferenceProto["marllb"]["v1"] & ShmAgentProto["marllb"]["v1"];
+
+const includeDirs = [join(projectRoot, "proto")];
+const options = JSON.parse(readFileSync(join(projectRoot, "proto/loader-options.json"), "utf8"));
+const ours = ["failover", "health", "inference", "shm_agent"].map((f) => `marllb/v1/${f}.proto`);
+
+/** Everything that reflection shows: our services and the plain part of grpc.health.v1. */
+export const packageDefinition: PackageDefinition = loadSync([...ours, "grpc/health/v1/health.proto"], { ...options, includeDirs });
+
+export const v1: V1 = (grpc.loadPackageDefinition(packageDefinition) as unknown as { marllb: { v1: V1 } }).marllb.v1;

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// One gRPC server of ours: the service, grpc.health.v1, reflection, and an orderly end.
+import * as grpc from "@grpc/grpc-js";
+import { ReflectionService } from "@grpc/reflection";
+import { HealthImplementation } from "grpc-health-check";
+import { formatHostPort, type HostPort } from "../config/address.js";
+import { packageDefinition } from "./protos.js";
+import { serverOptions } from "./channel.js";
+
+export interface GrpcServer {
+  /** The address in use, port 0 replaced by the real one. */
+  address: string;
+  setServing(serving: boolean): void;
+  /** Call after the service ended its own streams; a stream that stays open is cut after a second. */
+  stop(): Promise<void>;
+}
+
+export interface ServeOptions {
+  /** Full name, such as "marllb.v1.Inference". */
+  name: string;
+  definition: grpc.ServiceDefinition;
+  implementation: grpc.UntypedServiceImplementation;
+  listen: HostPort;
+  credentials: grpc.ServerCredentials;
+}
+
+const STOP_MS = 1000;
+
+export async function serve(o: ServeOptions): Promise<GrpcServer> {
+  const server = new grpc.Server(serverOptions);
+  server.addService(o.definition, o.implementation);
+  const health = new HealthImplementation({ "": "SERVING", [o.name]: "SERVING" });
+  health.addToServer(server);
+  new ReflectionService(packageDefinition, { services: [o.name, "grpc.health.v1.Health"] }).addToServer(server);
+
+  const wanted = formatHostPort(o.listen.host, o.listen.port);
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync(wanted, o.credentials, (e, p) => (e ? reject(bindError(e, wanted)) : resolve(p)));
+  });
+  return {
+    address: formatHostPort(o.listen.host, port),
+    setServing(serving) {
+      health.setStatus("", serving ? "SERVING" : "NOT_SERVING");
+      health.setStatus(o.name, serving ? "SERVING" : "NOT_SERVING");
+    },
+    stop() {
+      return new Promise((resolve) => {
+        // tryShutdown waits for open streams, which may be another's for ever.
+        const timer = setTimeout(() => {
+          server.forceShutdown();
+          resolve();
+        }, STOP_MS);
+        server.tryShutdown(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+    },
+  };
+}
+
+function bindError(e: Error, address: string): Error {
+  if (/EADDRINUSE/.test(e.message)) {
+    return new Error(`address ${address} is in use by another process; choose another with --port or in the configuration`);
+  }
+  if (/EACCES/.test(e.message)) return new Error(`address ${address}: not permitted (ports below 1024 need root)`);
+  if (/EADDRNOTAVAIL/.test(e.message)) return new Error(`address ${address} is not an address of this machine`);
+  return new Error(`address ${address}: ${e.message}`);
+}

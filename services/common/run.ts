@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// The body of each service's main: the only place that reads the environment, the clock and the signals, and that exits.
+import type { ServiceDefinition, UntypedServiceImplementation } from "@grpc/grpc-js";
+import { parseArgs } from "./args.js";
+import type { Clock } from "./clock.js";
+import { type HostPort, parseHostPort } from "./config/address.js";
+import { type Config, ConfigError, type ServiceName } from "./config/load.js";
+import { createLogger, type Logger } from "./log.js";
+import { createRegistry, type Registry, serveMetrics } from "./metrics.js";
+
+export interface ServiceContext {
+  config: Config;
+  log: Logger;
+  registry: Registry;
+  clock: Clock;
+}
+
+export interface Service {
+  /** Full name, such as "marllb.v1.Inference". */
+  name: string;
+  definition: ServiceDefinition;
+  implementation: UntypedServiceImplementation;
+  /** Ends own streams, timers and clients. The gRPC server still runs. */
+  stop(): Promise<void>;
+}
+
+export type CreateService = (context: ServiceContext) => Service | Promise<Service>;
+
+const clock: Clock = {
+  now: () => performance.now(),
+  unixMs: () => Date.now(),
+};
+
+export async function run(service: ServiceName, load: () => Promise<{ create: CreateService }>): Promise<void> {
+  try {
+    await start(service, load);
+  } catch (e) {
+    // One line a person can act on; a stack only for what we did not foresee.
+    process.stderr.write(e instanceof ConfigError ? `${e.message}\n` : `marllb-${service}: ${(e as Error).message}\n`);
+    process.exit(e instanceof ConfigError ? 2 : 1);
+  }
+}
+
+async function start(service: ServiceName, load: () => Promise<{ create: CreateService }>): Promise<void> {
+  const { config, stopWithStdin } = parseArgs(service, process.argv.slice(2));
+  const label = service.replace("_", "-");
+  const log = createLogger(label, config.instance, config.log.level);
+  const registry = createRegistry(label, config.instance);
+  // Loaded late: tracing must have hooked the module loader before anything imports gRPC.
+  const [{ create }, { serve }, { serverCredentials }] = await Promise.all([
+    load(),
+    import("./grpc/server.js"),
+    import("./grpc/channel.js"),
+  ]);
+  const it = await create({ config, log, registry, clock });
+  let serving = false;
+  const server = await serve({
+    name: it.name,
+    definition: it.definition,
+    implementation: it.implementation,
+    listen: parseHostPort(config.services[service].listen) as HostPort,
+    credentials: serverCredentials(config),
+  });
+  const metrics = await serveMetrics(registry, parseHostPort(config.services[service].metrics) as HostPort, () => serving);
+  serving = true;
+
+  let stopping = false;
+  const stop = async (why: string, code = 0): Promise<void> => {
+    if (stopping) process.exit(code || 1);
+    stopping = true;
+    serving = false;
+    log.info({ why }, "stopping");
+    server.setServing(false);
+    await it.stop().catch((e: unknown) => log.error({ err: e }, "stop"));
+    await Promise.all([server.stop(), metrics.stop()]);
+    process.exit(code);
+  };
+  process.on("SIGTERM", () => void stop("SIGTERM"));
+  process.on("SIGINT", () => void stop("SIGINT"));
+  if (stopWithStdin) {
+    process.stdin.on("end", () => void stop("stdin ended")).on("error", () => void stop("stdin failed"));
+    process.stdin.resume();
+  }
+  process.on("unhandledRejection", (e) => log.error({ err: e }, "unhandled rejection"));
+  process.on("uncaughtException", (e) => log.error({ err: e }, "uncaught exception"));
+  process.stdout.on("error", () => {}); // a launcher that died must not take the loop with it
+  process.stdout.write(
+    `${JSON.stringify({ ready: true, service: label, pid: process.pid, grpc: server.address, metrics: metrics.address })}\n`,
+  );
+  log.info({ grpc: server.address, metrics: metrics.address }, "serving");
+}
