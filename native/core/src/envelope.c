@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "marllb/envelope.h"
+
+#include <math.h>
+
+#define RATE_PERIOD_S 0.2 /* step_ratio is said for this much time */
+
+static enum mlb_refuse check_numbers(uint32_t n, const float *v, float max)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (!isfinite(v[i]))
+			return MLB_REFUSE_NOT_FINITE;
+		if (v[i] < 0)
+			return MLB_REFUSE_NEGATIVE;
+		if (v[i] > max)
+			return MLB_REFUSE_OUT_OF_RANGE;
+	}
+	return MLB_REFUSE_NONE;
+}
+
+static enum mlb_refuse check(const struct mlb_envelope_conf *c, uint32_t n, const float *raw, const float *stat, const float *factor)
+{
+	if (n == 0 || n > MLB_MAX_SERVERS_PER_VIP)
+		return MLB_REFUSE_LENGTH;
+	if (!isfinite(c->trust) || c->trust < 0 || !isfinite(c->step_ratio) || c->step_ratio < 0 || !isfinite(c->dt_s)
+	    || !isfinite(c->ejected_cap) || c->ejected_cap < 0)
+		return MLB_REFUSE_OUT_OF_RANGE;
+	enum mlb_refuse r = check_numbers(n, raw, INFINITY);
+	if (r == MLB_REFUSE_NONE)
+		r = check_numbers(n, stat, INFINITY);
+	if (r == MLB_REFUSE_NONE && factor)
+		r = check_numbers(n, factor, 1.0f);
+	for (uint32_t i = 0; i < n && r == MLB_REFUSE_NONE; i++)
+		if (stat[i] == 0)
+			r = MLB_REFUSE_OUT_OF_RANGE;
+	return r;
+}
+
+static double clamp(double x, double lo, double hi)
+{
+	return x < lo ? lo : x > hi ? hi : x;
+}
+
+/* The scale at which the clamped shares sum to 1: clamping and normalising one after the other would break the bounds again. The sum
+ * grows with the scale, in straight pieces: Newton's step, kept inside a bracket. */
+static double scale_to_one(uint32_t n, const double *share, const double *lo, const double *hi, const bool *in)
+{
+	double low = 0, high = INFINITY, scale = 1;
+	for (int it = 0; it < 100; it++) {
+		double sum = 0, slope = 0;
+		for (uint32_t i = 0; i < n; i++) {
+			if (!in[i])
+				continue;
+			double x = scale * share[i];
+			sum += clamp(x, lo[i], hi[i]);
+			if (x > lo[i] && x < hi[i])
+				slope += share[i];
+		}
+		if (fabs(sum - 1) < 1e-9)
+			break;
+		if (sum < 1)
+			low = scale;
+		else
+			high = scale;
+		double next = slope > 0 ? scale + (1 - sum) / slope : -1;
+		if (!(next > low && next < high))
+			next = isinf(high) ? scale * 64 : low > 0 ? sqrt(low * high) : high / 64;
+		if (next == scale || next > 1e100)
+			break; /* every share at its bound: nothing left to scale */
+		scale = next;
+	}
+	return scale;
+}
+
+/* Bounds of each eligible share: the trust's range around the static share, within it what the rate allows from the last one. A last
+ * share outside the trust's range (the trust was changed, or the server is back) moves into it at once. */
+static void bounds(const struct mlb_envelope_conf *c, uint32_t n, const double *stat, const float *prev, const bool *in, double *lo,
+		   double *hi)
+{
+	double range = exp(c->trust);
+	double step = c->step_ratio > 0 ? pow(fmax(c->step_ratio, 1), fmax(c->dt_s, 0) / RATE_PERIOD_S) : INFINITY;
+	double prev_sum = 0, stat_sum = 0;
+
+	for (uint32_t i = 0; prev && i < n; i++) {
+		if (in[i] && isfinite(prev[i]) && prev[i] > 0) {
+			prev_sum += prev[i];
+			stat_sum += stat[i];
+		}
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		lo[i] = stat[i] / range;
+		hi[i] = fmin(stat[i] * range, 1);
+		if (!in[i] || !prev || isinf(step) || !isfinite(prev[i]) || prev[i] <= 0)
+			continue;
+		/* The set of eligible servers may have changed: the last shares, scaled to the place they share now. */
+		double p = clamp(prev[i] / prev_sum * stat_sum, lo[i], hi[i]);
+		lo[i] = fmax(lo[i], p / step);
+		hi[i] = fmin(hi[i], p * step);
+	}
+}
+
+static void cap_ejected(uint32_t n, const uint8_t *ejected, double cap, double *x)
+{
+	double out = 0, all = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		all += x[i];
+		out += ejected[i] ? x[i] : 0;
+	}
+	if (out <= cap * all || out >= all)
+		return; /* within the cap, or nobody else to give it to */
+	for (uint32_t i = 0; i < n; i++)
+		x[i] *= ejected[i] ? cap * all / out : (1 - cap) * all / (all - out);
+}
+
+enum mlb_refuse mlb_envelope(const struct mlb_envelope_conf *c, uint32_t n, const float *raw, const float *stat, const float *factor,
+			     const float *prev, const uint8_t *ejected, float *bare, float *share)
+{
+	enum mlb_refuse why = check(c, n, raw, stat, factor);
+	if (why != MLB_REFUSE_NONE)
+		return why;
+
+	bool in[MLB_MAX_SERVERS_PER_VIP], any = false;
+	double x[MLB_MAX_SERVERS_PER_VIP], s[MLB_MAX_SERVERS_PER_VIP], lo[MLB_MAX_SERVERS_PER_VIP], hi[MLB_MAX_SERVERS_PER_VIP];
+	for (uint32_t i = 0; i < n; i++)
+		any |= !factor || factor[i] > 0;
+	if (!any)
+		factor = NULL; /* all are masked: all are eligible */
+
+	double raw_sum = 0, stat_sum = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		in[i] = !factor || factor[i] > 0;
+		raw_sum += in[i] ? raw[i] : 0;
+		stat_sum += in[i] ? stat[i] : 0;
+	}
+	if (raw_sum <= 0)
+		return MLB_REFUSE_ALL_ZERO;
+	for (uint32_t i = 0; i < n; i++) {
+		x[i] = in[i] ? raw[i] / raw_sum : 0;
+		s[i] = in[i] ? stat[i] / stat_sum : 0;
+	}
+
+	bounds(c, n, s, prev, in, lo, hi);
+	double scale = scale_to_one(n, x, lo, hi, in), sum = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		x[i] = in[i] ? clamp(scale * x[i], lo[i], hi[i]) : 0;
+		sum += x[i];
+	}
+	double total = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		x[i] /= sum;
+		if (bare)
+			bare[i] = (float)x[i];
+		x[i] *= factor ? factor[i] : 1;
+		total += x[i];
+	}
+	for (uint32_t i = 0; i < n; i++)
+		x[i] /= total;
+	if (ejected)
+		cap_ejected(n, ejected, c->ejected_cap, x);
+	for (uint32_t i = 0; i < n; i++)
+		share[i] = (float)x[i];
+	return MLB_REFUSE_NONE;
+}

@@ -1,0 +1,321 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE /* open-file-description locks */
+#include "marllb/region.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/futex.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* One byte of the file per writer, held as an open-file-description lock for as long as it lives. */
+enum { LOCK_DP = 0, LOCK_AGENT = 1 };
+
+static const uint64_t buf_sizes[MLB_BLK_COUNT] = {
+	[MLB_BLK_OUT] = sizeof(struct mlb_out_hdr) + MLB_MAX_VIPS * sizeof(struct mlb_frame_hdr)
+			+ MLB_MAX_SERVERS * sizeof(struct mlb_server_rec),
+	[MLB_BLK_IN] = sizeof(struct mlb_in_hdr) + MLB_MAX_VIPS * sizeof(struct mlb_in_vip) + MLB_MAX_SERVERS * sizeof(struct mlb_in_entry),
+	[MLB_BLK_POOL] = sizeof(struct mlb_pool_hdr) + MLB_MAX_VIPS * sizeof(struct mlb_pool_vip)
+			 + MLB_MAX_SERVERS * sizeof(struct mlb_pool_entry),
+	[MLB_BLK_EFFECT] = sizeof(struct mlb_effect_hdr) + MLB_MAX_VIPS * sizeof(struct mlb_effect),
+	[MLB_BLK_LIVE] = sizeof(struct mlb_live_hdr) + MLB_MAX_SERVERS * sizeof(struct mlb_live),
+	[MLB_BLK_PEER] = sizeof(struct mlb_live_hdr) + MLB_MAX_SERVERS * sizeof(struct mlb_live),
+};
+
+/* Where every block of this layout version lies; the same in every process, so nobody believes the region about it. */
+static uint64_t block_table(struct mlb_block_ref ref[MLB_BLK_COUNT])
+{
+	uint64_t off = sizeof(struct mlb_region_hdr);
+	for (int i = 0; i < MLB_BLK_COUNT; i++) {
+		off = (off + 4095) & ~UINT64_C(4095);
+		ref[i] = (struct mlb_block_ref){ .off = off, .buf_size = buf_sizes[i] };
+		off += sizeof(struct mlb_msg) + 2 * buf_sizes[i];
+	}
+	return (off + 4095) & ~UINT64_C(4095);
+}
+
+static int fail(char err[256], int code, const char *what, const char *path, int errnum)
+{
+	int len = snprintf(err, 256, "shared memory %.160s: %s%s%s", path, what, errnum ? ": " : "", errnum ? strerror(errnum) : "");
+	return len < 0 ? -EIO : code; /* a sentence cut short is still good */
+}
+
+static int lock_byte(int fd, int byte)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1 };
+	return fcntl(fd, F_OFD_SETLK, &l) == 0 ? 0 : -errno;
+}
+
+static bool same_file(int fd, const char *path)
+{
+	struct stat a, b;
+	return fstat(fd, &a) == 0 && lstat(path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+static int map(struct mlb_region *r, int fd, uint64_t size, int prot)
+{
+	void *p = mmap(NULL, size, prot, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	r->hdr = p;
+	r->size = size;
+	r->fd = fd;
+	struct mlb_block_ref ref[MLB_BLK_COUNT];
+	block_table(ref);
+	for (int i = 0; i < MLB_BLK_COUNT; i++) {
+		r->blk[i].msg = (struct mlb_msg *)((uint8_t *)p + ref[i].off);
+		r->blk[i].base = (uint8_t *)(r->blk[i].msg + 1);
+		r->blk[i].buf_size = ref[i].buf_size;
+	}
+	return 0;
+}
+
+/* A new file under `tmp` with the group and mode asked for, its memory reserved, so that no later write meets a full /dev/shm. */
+static int make_file(const char *tmp, const char *group, uint64_t size, char err[256])
+{
+	int fd = open(tmp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return fail(err, -errno, "cannot create", tmp, errno);
+	int rc = 0;
+	if (group) {
+		struct group *g = getgrnam(group);
+		if (!g)
+			rc = fail(err, -EINVAL, "no such group as configured for it", tmp, 0);
+		else if (fchown(fd, (uid_t)-1, g->gr_gid) != 0 || fchmod(fd, 0660) != 0)
+			rc = fail(err, -errno, "cannot give it to the configured group", tmp, errno);
+	}
+	if (rc == 0) {
+		int e = posix_fallocate(fd, 0, (off_t)size);
+		if (e)
+			rc = fail(err, -e, "cannot reserve its memory", tmp, e);
+	}
+	if (rc != 0) {
+		close(fd);
+		unlink(tmp);
+		return rc;
+	}
+	return fd;
+}
+
+static void fill(struct mlb_region *r, const struct mlb_region_conf *c)
+{
+	struct mlb_region_hdr *h = r->hdr;
+	h->layout_version = MLB_LAYOUT_VERSION;
+	h->header_size = sizeof(*h);
+	h->frame_hdr_size = sizeof(struct mlb_frame_hdr);
+	h->server_rec_size = sizeof(struct mlb_server_rec);
+	h->region_size = block_table(h->block);
+	snprintf(h->instance, sizeof(h->instance), "%s", c->instance ? c->instance : "");
+	snprintf(h->dataplane, sizeof(h->dataplane), "%s", c->dataplane ? c->dataplane : "");
+	h->dp_epoch = c->dp_epoch;
+	h->frame_us = c->frame_us;
+	h->lease_us = c->lease_us;
+	h->workers = c->workers;
+	h->dp_pid = (uint32_t)getpid();
+	atomic_store_explicit(&h->magic, MLB_MAGIC, memory_order_release);
+}
+
+/* A file that this program did not write must not vanish because of a wrong path in a configuration. */
+static bool looks_like_ours(int fd, const struct stat *st)
+{
+	uint64_t magic = 0;
+	struct mlb_block_ref ref[MLB_BLK_COUNT];
+	if (st->st_size == 0 || (uint64_t)st->st_size == block_table(ref))
+		return true;
+	return pread(fd, &magic, sizeof(magic), 0) == sizeof(magic) && magic == MLB_MAGIC;
+}
+
+/* Gives the finished file its name. The old region's lock is held over the rename, so two data planes cannot both win. */
+static int take_name(const char *tmp, const char *path, bool takeover, char err[256])
+{
+	for (int t = 0; t < 16; t++) {
+		int old = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+		if (old < 0 && errno == ENOENT) {
+			if (link(tmp, path) == 0) {
+				unlink(tmp);
+				return 0;
+			}
+			if (errno == EEXIST)
+				continue;
+			return fail(err, -errno, "cannot give the region its name", path, errno);
+		}
+		if (old < 0)
+			return fail(err, -errno, "cannot look at what is there", path, errno);
+		struct stat st;
+		int rc = 0;
+		if (fstat(old, &st) != 0 || !S_ISREG(st.st_mode) || !looks_like_ours(old, &st))
+			rc = fail(err, -EEXIST, "holds something that is no region of marllb; remove it or choose another path", path, 0);
+		else if (lock_byte(old, LOCK_DP) != 0 && !takeover)
+			rc = fail(err, -EBUSY, "a live data plane holds it", path, 0);
+		else if (!same_file(old, path))
+			rc = 1; /* replaced since it was opened: look again */
+		else if (rename(tmp, path) != 0)
+			rc = fail(err, -errno, "cannot replace the old region", path, errno);
+		close(old);
+		if (rc <= 0)
+			return rc;
+	}
+	return fail(err, -EBUSY, "other data planes keep replacing it", path, 0);
+}
+
+int mlb_region_create(struct mlb_region *r, const struct mlb_region_conf *c, char err[256])
+{
+	struct mlb_block_ref ref[MLB_BLK_COUNT];
+	uint64_t size = block_table(ref);
+	char tmp[sizeof(r->path) + 24];
+
+	memset(r, 0, sizeof(*r));
+	r->fd = -1;
+	if (!c->path || c->path[0] != '/' || strlen(c->path) >= sizeof(r->path))
+		return fail(err, -EINVAL, "the path must be absolute and shorter than 256 bytes", c->path ? c->path : "", 0);
+	snprintf(r->path, sizeof(r->path), "%s", c->path);
+	snprintf(tmp, sizeof(tmp), "%s.tmp.%d", c->path, (int)getpid());
+
+	int fd = make_file(tmp, c->group, size, err);
+	if (fd == -EEXIST) { /* left by a dead process of the same pid */
+		unlink(tmp);
+		fd = make_file(tmp, c->group, size, err);
+	}
+	if (fd < 0)
+		return fd;
+	int rc = map(r, fd, size, PROT_READ | PROT_WRITE);
+	if (rc != 0) {
+		fail(err, rc, "cannot map", tmp, -rc);
+	} else {
+		fill(r, c);
+		rc = lock_byte(fd, LOCK_DP);
+		if (rc != 0)
+			fail(err, rc, "cannot lock", tmp, -rc);
+	}
+	if (rc == 0)
+		rc = take_name(tmp, c->path, c->takeover, err);
+	if (rc != 0) {
+		unlink(tmp);
+		if (r->hdr)
+			munmap(r->hdr, size);
+		close(fd);
+		memset(r, 0, sizeof(*r));
+		r->fd = -1;
+	}
+	return rc;
+}
+
+/* Everything that the header says, once; afterwards only our own numbers are used. */
+static int check_header(struct mlb_region_hdr *h, uint64_t size, const char *path, char err[256])
+{
+	struct mlb_block_ref ref[MLB_BLK_COUNT];
+	uint64_t want = block_table(ref);
+	char what[160];
+
+	if (atomic_load_explicit(&h->magic, memory_order_acquire) != MLB_MAGIC)
+		return fail(err, -EPROTO, "is no region of marllb (wrong magic)", path, 0);
+	if (h->layout_version != MLB_LAYOUT_VERSION) {
+		snprintf(what, sizeof(what), "has layout version %u, %s than the %u expected: data plane and agent must be of one release",
+			 h->layout_version, h->layout_version < MLB_LAYOUT_VERSION ? "older" : "newer", MLB_LAYOUT_VERSION);
+		return fail(err, -EPROTO, what, path, 0);
+	}
+	if (size != want || h->region_size != want) {
+		snprintf(what, sizeof(what), "is %llu bytes and says %llu, expected %llu", (unsigned long long)size,
+			 (unsigned long long)h->region_size, (unsigned long long)want);
+		return fail(err, -EPROTO, what, path, 0);
+	}
+	if (h->header_size != sizeof(*h) || h->frame_hdr_size != sizeof(struct mlb_frame_hdr)
+	    || h->server_rec_size != sizeof(struct mlb_server_rec) || memcmp(h->block, ref, sizeof(ref)) != 0)
+		return fail(err, -EPROTO, "has sizes or offsets that do not belong to its layout version", path, 0);
+	return 0;
+}
+
+static int open_region(struct mlb_region *r, const char *path, bool write, char err[256])
+{
+	memset(r, 0, sizeof(*r));
+	r->fd = -1;
+	if (!path || strlen(path) >= sizeof(r->path))
+		return fail(err, -EINVAL, "the path must be shorter than 256 bytes", path ? path : "", 0);
+	int fd = open(path, (write ? O_RDWR : O_RDONLY) | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return fail(err, -errno, "cannot open", path, errno);
+	struct stat st;
+	int rc;
+	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+		rc = fail(err, -EPROTO, "is no regular file", path, 0);
+	else if ((uint64_t)st.st_size < sizeof(struct mlb_region_hdr))
+		rc = fail(err, -EPROTO, "is too short to be a region of marllb", path, 0);
+	else {
+		rc = map(r, fd, (uint64_t)st.st_size, write ? PROT_READ | PROT_WRITE : PROT_READ);
+		if (rc != 0)
+			fail(err, rc, "cannot map", path, -rc);
+		else
+			rc = check_header(r->hdr, r->size, path, err);
+	}
+	if (rc != 0) {
+		if (r->hdr)
+			munmap(r->hdr, r->size);
+		close(fd);
+		memset(r, 0, sizeof(*r));
+		r->fd = -1;
+		return rc;
+	}
+	snprintf(r->path, sizeof(r->path), "%s", path);
+	return 0;
+}
+
+int mlb_region_attach(struct mlb_region *r, const char *path, char err[256])
+{
+	int rc = open_region(r, path, true, err);
+	if (rc != 0)
+		return rc;
+	rc = lock_byte(r->fd, LOCK_AGENT);
+	if (rc != 0) {
+		char what[96];
+		snprintf(what, sizeof(what), "another agent is attached (pid %u)",
+			 atomic_load_explicit(&r->hdr->agent_pid, memory_order_relaxed));
+		mlb_region_close(r, false);
+		return fail(err, rc == -EAGAIN || rc == -EACCES ? -EBUSY : rc, what, path, 0);
+	}
+	atomic_fetch_add_explicit(&r->hdr->agent_epoch, 1, memory_order_acq_rel);
+	atomic_store_explicit(&r->hdr->agent_pid, (uint32_t)getpid(), memory_order_relaxed);
+	return 0;
+}
+
+int mlb_region_open_ro(struct mlb_region *r, const char *path, char err[256])
+{
+	return open_region(r, path, false, err);
+}
+
+bool mlb_region_replaced(const struct mlb_region *r)
+{
+	return !same_file(r->fd, r->path);
+}
+
+void mlb_region_close(struct mlb_region *r, bool unlink_it)
+{
+	if (!r->hdr)
+		return;
+	if (unlink_it && same_file(r->fd, r->path))
+		unlink(r->path);
+	munmap(r->hdr, r->size);
+	close(r->fd);
+	memset(r, 0, sizeof(*r));
+	r->fd = -1;
+}
+
+void mlb_futex_wake(_Atomic uint32_t *word)
+{
+	atomic_fetch_add_explicit(word, 1, memory_order_acq_rel);
+	syscall(SYS_futex, word, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+}
+
+int mlb_futex_wait(_Atomic uint32_t *word, uint32_t seen, uint64_t timeout_us)
+{
+	struct timespec ts = { .tv_sec = (time_t)(timeout_us / 1000000), .tv_nsec = (long)(timeout_us % 1000000) * 1000 };
+	if (atomic_load_explicit(word, memory_order_acquire) != seen)
+		return 0;
+	if (syscall(SYS_futex, word, FUTEX_WAIT, seen, &ts, NULL, 0) == 0 || errno == EAGAIN || errno == EINTR)
+		return 0;
+	return -errno;
+}
