@@ -20,7 +20,12 @@ export function parseArgs(service: ServiceName, argv: readonly string[]): Servic
     .requiredOption("--config <file>", "configuration, such as deploy/config/marllb.yaml")
     .option("--port <n>", "gRPC port instead of the configuration's; 0 = any free one", port)
     .option("--metrics-port <n>", "port of /metrics instead of the configuration's; 0 = any free one", port)
-    .option("--set <key=value>", "overrides one value of the configuration; may be repeated", (v, all: string[]) => [...all, v], [])
+    .option(
+      "--set <key=value>",
+      "overrides one value of the configuration; may be repeated",
+      (v, all: string[]) => [...all, v],
+      [],
+    )
     .option("--stop-with-stdin", "stop when standard input ends (for launchers and tests)", false);
   command.parse(argv as string[], { from: "user" });
   const o = command.opts<{ config: string; port?: number; metricsPort?: number; set: string[]; stopWithStdin: boolean }>();

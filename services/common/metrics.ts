@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // /metrics and /healthz of a service. Gauges are filled when they are read, so that the tick pays nothing for them.
 import { createServer, type Server } from "node:http";
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom-client";
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { formatHostPort, type HostPort } from "./config/address.js";
 
 export { Counter, Gauge, Histogram, Registry };

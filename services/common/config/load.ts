@@ -57,7 +57,9 @@ export function parseConfig(text: string, file = "marllb.yaml", sets: readonly s
     for (const issue of parsed.error.issues) problems.push(...describe(issue, plain, text, doc));
   }
   if (problems.length > 0) {
-    throw new ConfigError(problems.map((p) => `${at(p.path, p.key)}: ${p.path.length > 0 ? `${dotted(p.path)}: ` : ""}${p.message}`));
+    throw new ConfigError(
+      problems.map((p) => `${at(p.path, p.key)}: ${p.path.length > 0 ? `${dotted(p.path)}: ` : ""}${p.message}`),
+    );
   }
   return deepFreeze((parsed as { data: Config }).data);
 }
@@ -131,9 +133,13 @@ function describe(
       return [{ path, key: false, message: `expected one of ${known.join(", ")}, found ${show(found)}${meant}` }];
     }
     case "too_small":
-      return [{ path, key: false, message: bound(issue, `${issue.inclusive ? "at least" : "more than"} ${issue.minimum}`, found) }];
+      return [
+        { path, key: false, message: bound(issue, `${issue.inclusive ? "at least" : "more than"} ${issue.minimum}`, found) },
+      ];
     case "too_big":
-      return [{ path, key: false, message: bound(issue, `${issue.inclusive ? "at most" : "less than"} ${issue.maximum}`, found) }];
+      return [
+        { path, key: false, message: bound(issue, `${issue.inclusive ? "at most" : "less than"} ${issue.maximum}`, found) },
+      ];
     default:
       return [{ path, key: false, message: `${issue.message}, found ${show(found)}` }];
   }

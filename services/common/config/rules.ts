@@ -34,7 +34,10 @@ export function crossChecks(c: Config): Problem[] {
     vip.servers.forEach((server, j) => {
       const key = canonicalAddress(server.address);
       if (seen.has(key)) {
-        problems.push({ path: ["vips", i, "servers", j, "address"], message: `duplicate address ${server.address} in VIP ${vip.name}` });
+        problems.push({
+          path: ["vips", i, "servers", j, "address"],
+          message: `duplicate address ${server.address} in VIP ${vip.name}`,
+        });
       }
       seen.add(key);
       if (key === canonicalAddress(vip.address)) {

@@ -2,7 +2,13 @@
 // Typed errors and the one place where they become gRPC statuses.
 import * as grpc from "@grpc/grpc-js";
 
-export type ErrorCode = "INVALID_ARGUMENT" | "NOT_FOUND" | "FAILED_PRECONDITION" | "UNAVAILABLE" | "RESOURCE_EXHAUSTED" | "ABORTED";
+export type ErrorCode =
+  | "INVALID_ARGUMENT"
+  | "NOT_FOUND"
+  | "FAILED_PRECONDITION"
+  | "UNAVAILABLE"
+  | "RESOURCE_EXHAUSTED"
+  | "ABORTED";
 
 export class ServiceError extends Error {
   constructor(
@@ -37,6 +43,9 @@ export function unary<Req, Res>(fn: (request: Req) => Res | Promise<Res>): grpc.
 }
 
 /** Ends a stream with an error's status. */
-export function failStream(stream: { destroy(error: Error): void; emit(event: "error", error: unknown): boolean }, e: unknown): void {
+export function failStream(
+  stream: { destroy(error: Error): void; emit(event: "error", error: unknown): boolean },
+  e: unknown,
+): void {
   stream.emit("error", toStatus(e));
 }

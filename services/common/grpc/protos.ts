@@ -10,13 +10,19 @@ import type { ProtoGrpcType as InferenceProto } from "../../../gen/inference.js"
 import type { ProtoGrpcType as ShmAgentProto } from "../../../gen/shm_agent.js";
 import { projectRoot } from "../root.js";
 
-type V1 = FailoverProto["marllb"]["v1"] & HealthProto["marllb"]["v1"] & InferenceProto["marllb"]["v1"] & ShmAgentProto["marllb"]["v1"];
+type V1 = FailoverProto["marllb"]["v1"] &
+  HealthProto["marllb"]["v1"] &
+  InferenceProto["marllb"]["v1"] &
+  ShmAgentProto["marllb"]["v1"];
 
 const includeDirs = [join(projectRoot, "proto")];
 const options = JSON.parse(readFileSync(join(projectRoot, "proto/loader-options.json"), "utf8"));
 const ours = ["failover", "health", "inference", "shm_agent"].map((f) => `marllb/v1/${f}.proto`);
 
 /** Everything that reflection shows: our services and the plain part of grpc.health.v1. */
-export const packageDefinition: PackageDefinition = loadSync([...ours, "grpc/health/v1/health.proto"], { ...options, includeDirs });
+export const packageDefinition: PackageDefinition = loadSync([...ours, "grpc/health/v1/health.proto"], {
+  ...options,
+  includeDirs,
+});
 
 export const v1: V1 = (grpc.loadPackageDefinition(packageDefinition) as unknown as { marllb: { v1: V1 } }).marllb.v1;

@@ -4,8 +4,8 @@ import * as grpc from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation } from "grpc-health-check";
 import { formatHostPort, type HostPort } from "../config/address.js";
-import { packageDefinition } from "./protos.js";
 import { serverOptions } from "./channel.js";
+import { packageDefinition } from "./protos.js";
 
 export interface GrpcServer {
   /** The address in use, port 0 replaced by the real one. */

@@ -44,28 +44,64 @@ test("a good file is parsed and frozen", (t) => {
 });
 
 const wrong: { what: string; text: string; expect: RegExp }[] = [
-  { what: "unknown key names the nearest", text: "tick_sm: 100\n", expect: /^f\.yaml:1:1: tick_sm: unknown key; did you mean tick_ms\?$/ },
+  {
+    what: "unknown key names the nearest",
+    text: "tick_sm: 100\n",
+    expect: /^f\.yaml:1:1: tick_sm: unknown key; did you mean tick_ms\?$/,
+  },
   {
     what: "unknown nested key has its line",
     text: "vips:\n  - name: web\n    adress: 127.0.0.1:1\n    address: 127.0.0.1:2\n",
     expect: /^f\.yaml:3:5: vips\[0\]\.adress: unknown key; did you mean address\?$/,
   },
   { what: "wrong type", text: "tick_ms: soon\n", expect: /^f\.yaml:1:10: tick_ms: expected number, found "soon"$/ },
-  { what: "wrong enum", text: "vips:\n- {name: a, address: 127.0.0.1:1, mode: sde}\n", expect: /^f\.yaml:2:41: vips\[0\]\.mode: expected one of hash, alias, sed, p2c, found "sde"; did you mean sed\?$/ },
+  {
+    what: "wrong enum",
+    text: "vips:\n- {name: a, address: 127.0.0.1:1, mode: sde}\n",
+    expect: /^f\.yaml:2:41: vips\[0\]\.mode: expected one of hash, alias, sed, p2c, found "sde"; did you mean sed\?$/,
+  },
   { what: "range", text: "tick_ms: 5\n", expect: /tick_ms: expected at least 10, found 5$/ },
-  { what: "missing key points at its parent", text: "vips:\n  - name: a\n", expect: /^f\.yaml:2:5: vips\[0\]\.address: missing; expected string$/ },
+  {
+    what: "missing key points at its parent",
+    text: "vips:\n  - name: a\n",
+    expect: /^f\.yaml:2:5: vips\[0\]\.address: missing; expected string$/,
+  },
   {
     what: "duplicate server in another spelling",
     text: 'vips:\n  - name: a\n    address: 127.0.0.1:1\n    servers:\n      - address: "[::1]:5"\n      - address: "[0:0:0:0:0:0:0:1]:5"\n',
     expect: /^f\.yaml:6:18: vips\[0\]\.servers\[1\]\.address: duplicate address/,
   },
-  { what: "duplicate VIP name", text: "vips:\n- {name: a, address: 127.0.0.1:1}\n- {name: a, address: 127.0.0.1:2}\n", expect: /duplicate name a: also vips\.0/ },
-  { what: "VIP on a service's port", text: "vips:\n- {name: a, address: 127.0.0.1:50052}\n", expect: /duplicate address .* services\.inference\.listen listens there already/ },
-  { what: "unquoted IPv6 in a list", text: "vips:\n- name: a\n  address: [::1]:8080\n", expect: /^f\.yaml:3:.*IPv6 address must be quoted/ },
-  { what: "unquoted IPv6 as a whole value", text: "vips:\n- name: a\n  address: [::1]\n", expect: /^f\.yaml:3:12: .*IPv6 address must be quoted/ },
+  {
+    what: "duplicate VIP name",
+    text: "vips:\n- {name: a, address: 127.0.0.1:1}\n- {name: a, address: 127.0.0.1:2}\n",
+    expect: /duplicate name a: also vips\.0/,
+  },
+  {
+    what: "VIP on a service's port",
+    text: "vips:\n- {name: a, address: 127.0.0.1:50052}\n",
+    expect: /duplicate address .* services\.inference\.listen listens there already/,
+  },
+  {
+    what: "unquoted IPv6 in a list",
+    text: "vips:\n- name: a\n  address: [::1]:8080\n",
+    expect: /^f\.yaml:3:.*IPv6 address must be quoted/,
+  },
+  {
+    what: "unquoted IPv6 as a whole value",
+    text: "vips:\n- name: a\n  address: [::1]\n",
+    expect: /^f\.yaml:3:12: .*IPv6 address must be quoted/,
+  },
   { what: "no address", text: "vips:\n- {name: a, address: nowhere}\n", expect: /expected IP:PORT/ },
-  { what: "weights are positive", text: "vips:\n- name: a\n  address: 1.2.3.4:5\n  servers:\n  - {address: 1.2.3.4:6, weight: -1}\n", expect: /^f\.yaml:5:34: .*weight: expected more than 0, found -1$/ },
-  { what: "time-out beyond the interval", text: "health:\n  interval_ms: 100\n  timeout_ms: 200\n", expect: /^f\.yaml:3:15: health\.timeout_ms: expected at most interval_ms \(100\), found 200$/ },
+  {
+    what: "weights are positive",
+    text: "vips:\n- name: a\n  address: 1.2.3.4:5\n  servers:\n  - {address: 1.2.3.4:6, weight: -1}\n",
+    expect: /^f\.yaml:5:34: .*weight: expected more than 0, found -1$/,
+  },
+  {
+    what: "time-out beyond the interval",
+    text: "health:\n  interval_ms: 100\n  timeout_ms: 200\n",
+    expect: /^f\.yaml:3:15: health\.timeout_ms: expected at most interval_ms \(100\), found 200$/,
+  },
   { what: "not YAML", text: "a: [1\nb: 2\n", expect: /^f\.yaml:\d+:\d+: / },
   { what: "a list for a map", text: "[]\n", expect: /^f\.yaml:1:1: expected object, found \[\]$/ },
 ];
@@ -81,7 +117,12 @@ for (const w of wrong) {
 }
 
 test("--set overrides a value, types as in YAML", (t) => {
-  const c = parseConfig(good, "f.yaml", ["tick_ms=50", "vips.0.policy=uniform", "region.path=/dev/shm/x", "dataplane.lease_ms=500"]);
+  const c = parseConfig(good, "f.yaml", [
+    "tick_ms=50",
+    "vips.0.policy=uniform",
+    "region.path=/dev/shm/x",
+    "dataplane.lease_ms=500",
+  ]);
   t.is(c.tick_ms, 50);
   t.is(c.vips[0]?.policy, "uniform");
   t.is(c.region.path, "/dev/shm/x");
