@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+import { core } from "./core.js";
+import { benchMain } from "./harness.js";
+import { tcp } from "./tcp/tcp.js";
+
+await benchMain("bench", [core, tcp]);

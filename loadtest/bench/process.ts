@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// Child processes of the benchmarks: started, asked for CPU time and memory, stopped by their own pid.
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { accessSync, constants, readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { projectRoot } from "../../services/common/root.js";
+
+export const nativeBin = (name: string): string => path.join(projectRoot, "build/native/bin", name);
+
+/** Full path of a program on PATH (or in the places Debian keeps servers), null where there is none. */
+export function which(name: string): string | null {
+  for (const dir of [...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/usr/local/sbin"]) {
+    const file = path.join(dir, name);
+    try {
+      accessSync(file, constants.X_OK);
+      return file;
+    } catch {
+      // not here
+    }
+  }
+  return null;
+}
+
+/** Prefix that pins a command to CPUs, where taskset exists and the machine has them. */
+export function pinned(cpus: string, command: readonly string[]): string[] {
+  return which("taskset") ? ["taskset", "-c", cpus, ...command] : [...command];
+}
+
+export class Child {
+  readonly process: ChildProcess;
+  private readonly errors: string[] = [];
+  private readonly lines: string[] = [];
+  private waiting: ((line: string) => void)[] = [];
+  readonly exited: Promise<number | null>;
+
+  constructor(command: readonly string[], options: { env?: NodeJS.ProcessEnv; cwd?: string } = {}) {
+    const [file, ...args] = command;
+    this.process = spawn(file as string, args, { stdio: ["pipe", "pipe", "pipe"], ...options });
+    this.process.stdin?.on("error", () => {});
+    createInterface({ input: this.process.stdout! }).on("line", (l) => {
+      const next = this.waiting.shift();
+      if (next) next(l);
+      else this.lines.push(l);
+    });
+    createInterface({ input: this.process.stderr! }).on("line", (l) => {
+      this.errors.push(l);
+      if (this.errors.length > 50) this.errors.shift();
+    });
+    this.exited = new Promise((resolve) => {
+      this.process.on("exit", (code) => resolve(code));
+      this.process.on("error", (e) => {
+        this.errors.push(e.message);
+        resolve(null);
+      });
+    });
+  }
+
+  get pid(): number {
+    return this.process.pid ?? -1;
+  }
+
+  get stderr(): string {
+    return this.errors.join("\n");
+  }
+
+  /** The next line of its output; rejects when it ends or `ms` pass first. */
+  line(ms = 10_000): Promise<string> {
+    const have = this.lines.shift();
+    if (have !== undefined) return Promise.resolve(have);
+    return new Promise((resolve, reject) => {
+      const fail = (why: string) => reject(new Error(`${this.process.spawnargs.join(" ")}: ${why}\n${this.stderr}`));
+      const timer = setTimeout(() => fail(`no line within ${ms} ms`), ms);
+      this.waiting.push((l) => {
+        clearTimeout(timer);
+        resolve(l);
+      });
+      void this.exited.then((code) => {
+        clearTimeout(timer);
+        fail(`ended with ${code}`);
+      });
+    });
+  }
+
+  /** Lets it end by closing its input, then SIGTERM, then SIGKILL. */
+  async stop(): Promise<void> {
+    this.process.stdin?.end();
+    for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+      if (await Promise.race([this.exited.then(() => true), sleep(1500).then(() => false)])) return;
+      this.process.kill(signal);
+    }
+    await this.exited;
+  }
+}
+
+export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** A process and all its descendants. */
+export function family(pid: number): number[] {
+  const all = [pid];
+  for (let i = 0; i < all.length; i++) {
+    for (const tid of tasks(all[i] as number)) {
+      const text = read(`/proc/${all[i]}/task/${tid}/children`);
+      all.push(...text.split(" ").filter(Boolean).map(Number));
+    }
+  }
+  return all;
+}
+
+function tasks(pid: number): string[] {
+  try {
+    return readdirSync(`/proc/${pid}/task`);
+  } catch {
+    return [];
+  }
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+/** Nanoseconds of CPU that the processes' living threads have had (from the scheduler, not from the 10 ms clock). */
+export function cpuNs(pids: readonly number[]): number {
+  let sum = 0;
+  for (const pid of pids)
+    for (const tid of tasks(pid)) sum += Number(read(`/proc/${pid}/task/${tid}/schedstat`).split(" ")[0] || 0);
+  return sum;
+}
+
+/** Resident bytes of the processes, without what they share with each other counted twice (proportional set size). */
+export function residentBytes(pids: readonly number[]): number {
+  let kib = 0;
+  for (const pid of pids) kib += Number(/^Pss:\s+(\d+)/m.exec(read(`/proc/${pid}/smaps_rollup`))?.[1] ?? 0);
+  return kib * 1024;
+}
+
+/** First line that a program prints about its version. */
+export function versionOf(command: readonly string[]): string {
+  const [file, ...args] = command;
+  try {
+    return execFileSync(file as string, args, { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] }).split("\n")[0] ?? "";
+  } catch {
+    return "";
+  }
+}

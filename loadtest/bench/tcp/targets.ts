@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// The load balancers that are compared: ours and the peers, each with one thread on one CPU, in front of the same origin.
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import net from "node:net";
+import os from "node:os";
+import path from "node:path";
+import { projectRoot } from "../../../services/common/root.js";
+import { lbCpu } from "../load.js";
+import { Child, cpuNs, family, nativeBin, pinned, residentBytes, sleep, versionOf, which } from "../process.js";
+
+export interface Target {
+  name: string;
+  version: string;
+  address: string;
+  cpuNs(): number;
+  residentBytes(): number;
+  stop(): Promise<void>;
+}
+
+export type TargetKind = "marllb" | "haproxy" | "nginx";
+
+const installs = { haproxy: "apt-get install haproxy", nginx: "apt-get install nginx libnginx-mod-stream" };
+
+/** Why a peer cannot run here, with what brings it; null where it can. */
+export function absent(kind: "haproxy" | "nginx"): string | null {
+  return which(kind) ? null : `${kind} is not installed (${installs[kind]})`;
+}
+
+export async function startTarget(kind: TargetKind, originPort: number): Promise<Target> {
+  const folder = mkdtempSync(path.join(os.tmpdir(), `marllb-bench-${kind}-`));
+  const port = await freePort();
+  const command = kind === "marllb" ? ours(folder, port, originPort) : peer(kind, folder, port, originPort);
+  const child = new Child(pinned(lbCpu, command));
+  try {
+    await answers(port, child);
+  } catch (e) {
+    await child.stop();
+    rmSync(folder, { recursive: true, force: true });
+    throw e;
+  }
+  const pids = () => family(child.pid);
+  return {
+    name: kind,
+    version: versionOf(kind === "marllb" ? [command[0] as string, "--version"] : [command[0] as string, "-v"]),
+    address: `127.0.0.1:${port}`,
+    cpuNs: () => cpuNs(pids()),
+    residentBytes: () => residentBytes(pids()),
+    async stop() {
+      await child.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+function ours(folder: string, port: number, originPort: number): string[] {
+  const file = path.join(folder, "dp.conf");
+  writeFileSync(
+    file,
+    [
+      `shm ${folder}/region`,
+      `control ${folder}/control`,
+      `instance bench${port}`,
+      "threads 1",
+      `vip bench 127.0.0.1:${port} mode sed`,
+      `server vip bench 127.0.0.1:${originPort} weight 1`,
+      "",
+    ].join("\n"),
+  );
+  return [nativeBin("marllb-dp"), "--config", file];
+}
+
+/** Peers run from loadtest/bench/peers: the options that were fastest here, in files one can read and run by hand. */
+function peer(kind: "haproxy" | "nginx", folder: string, port: number, originPort: number): string[] {
+  const source = { haproxy: "haproxy.cfg", nginx: "nginx.conf" }[kind];
+  const template = readFileSync(path.join(projectRoot, "loadtest/bench/peers", source), "utf8");
+  const values: Record<string, string> = { LISTEN_PORT: String(port), ORIGIN_PORT: String(originPort), FOLDER: folder };
+  const file = path.join(folder, source);
+  mkdirSync(path.join(folder, "tmp"));
+  writeFileSync(
+    file,
+    template.replace(/@([A-Z_]+)@/g, (all, name: string) => values[name] ?? all),
+  );
+  const program = which(kind) as string;
+  return kind === "haproxy"
+    ? [program, "-db", "-f", file]
+    : [program, "-p", folder, "-c", file, "-e", path.join(folder, "error.log")];
+}
+
+export async function freePort(): Promise<number> {
+  const server = net.createServer();
+  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as net.AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+async function answers(port: number, child: Child): Promise<void> {
+  let ended = false;
+  void child.exited.then(() => {
+    ended = true;
+  });
+  for (let i = 0; i < 100; i++) {
+    if (ended) throw new Error(`${child.process.spawnargs.join(" ")} ended at its start\n${child.stderr}`);
+    const ok = await new Promise<boolean>((resolve) => {
+      const s = net.connect(port, "127.0.0.1", () => {
+        s.destroy();
+        resolve(true);
+      });
+      s.on("error", () => resolve(false));
+    });
+    if (ok) return;
+    await sleep(50);
+  }
+  throw new Error(`${child.process.spawnargs.join(" ")} does not listen on ${port}\n${child.stderr}`);
+}

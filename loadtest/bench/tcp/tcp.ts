@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// tcp.* rows: marllb-dp against the better of HAProxy and nginx, row by row, on this machine, one thread each.
+import os from "node:os";
+import type { BenchOptions, Group } from "../harness.js";
+import { type LoadOptions, load, loadCommand, startOrigin } from "../load.js";
+import { Child } from "../process.js";
+import { type Against, type Estimate, mean, ratio, row } from "../row.js";
+import { alternate, compare, type Figures, level, type Measured, worst } from "./rounds.js";
+import { absent, startTarget, type Target, type TargetKind } from "./targets.js";
+
+const cores = os.availableParallelism();
+const peers = ["haproxy", "nginx"] as const;
+
+interface Spec {
+  /** Row name behind "tcp.<workload>.". */
+  suffix: string;
+  figure: string;
+  unit: string;
+  bar: string;
+  against: Against;
+  lowerIsBetter: boolean;
+}
+
+interface Workload {
+  name: string;
+  load: LoadOptions;
+  rounds: number;
+  rows: readonly Spec[];
+}
+
+const cpu: Spec = {
+  suffix: "cpu_per_request.vs_peer",
+  figure: "cpu_us",
+  unit: "ratio",
+  bar: "<= 0.95",
+  against: "value",
+  lowerIsBetter: true,
+};
+const p99: Spec = { suffix: "p99.vs_peer", figure: "p99_us", unit: "ratio", bar: "<= 1.0", against: "low", lowerIsBetter: true };
+const rate: Spec = {
+  suffix: "rate.vs_peer",
+  figure: "rate",
+  unit: "ratio",
+  bar: ">= 1.0",
+  against: "high",
+  lowerIsBetter: false,
+};
+const bulk: Spec = { ...cpu, suffix: "cpu_per_gb.vs_peer", figure: "cpu_s_per_gb", bar: "<= 1.0" };
+
+/** Fixed rates are about a third of what one thread of the slowest target does on two cores of 2020's servers. */
+const workloads: readonly Workload[] = [
+  { name: "new", load: { mode: "new", rate: 3000, seconds: 1, warmup: 0, bytes: 512 }, rounds: 20, rows: [cpu, p99] },
+  {
+    name: "keepalive",
+    load: { mode: "keepalive", rate: 10000, conns: 64, seconds: 1, warmup: 0.1, bytes: 512 },
+    rounds: 20,
+    rows: [cpu, p99],
+  },
+  { name: "new", load: { mode: "new", conns: 64, seconds: 1, warmup: 0.2, bytes: 512 }, rounds: 10, rows: [rate] },
+  { name: "keepalive", load: { mode: "keepalive", conns: 64, seconds: 1, warmup: 0.2, bytes: 512 }, rounds: 10, rows: [rate] },
+  { name: "bulk", load: { mode: "bulk", conns: 4, seconds: 1, warmup: 0, bytes: 64 << 20 }, rounds: 10, rows: [bulk] },
+];
+
+async function visit(t: Target, w: Workload, seed: number): Promise<Figures> {
+  const before = t.cpuNs();
+  const r = await load(t.address, { ...w.load, seed }, cores);
+  const ns = t.cpuNs() - before;
+  const whole = (w.load.warmup ?? 0) + (w.load.seconds ?? 1);
+  if (r.errors + r.timeouts > 0)
+    throw new Error(`${t.name}: ${r.errors} errors, ${r.timeouts} time-outs in ${JSON.stringify(w.load)}`);
+  const requests = (r.requests * whole) / (w.load.seconds ?? 1);
+  return {
+    cpu_us: ns / 1000 / requests,
+    cpu_s_per_gb: ns / 1e9 / (r.bytes / 1e9),
+    p99_us: r.p99_us,
+    rate: r.requests / r.seconds,
+  };
+}
+
+function report(o: BenchOptions, w: Workload, s: Spec, m: Measured, peerTargets: readonly Target[], selves: boolean): void {
+  const id = `tcp.${w.name}.${s.suffix}`;
+  const own = level(m, "marllb", s.figure);
+  if (peerTargets.length === 0) {
+    o.report(row(id, s.unit, s.bar, null, peers.map((p) => absent(p)).join("; ")));
+  } else {
+    const { peer, e } = worst(
+      peerTargets.map((t) => ({ peer: t.name, e: compare(m, "marllb", t.name, s.figure) })),
+      s.lowerIsBetter,
+    );
+    const levels = ["marllb", ...peerTargets.map((t) => t.name)]
+      .map((n) => `${n} ${level(m, n, s.figure).toPrecision(4)}`)
+      .join(", ");
+    const missing = peers.map((p) => absent(p)).filter(Boolean);
+    o.report(row(id, s.unit, s.bar, e, [`better peer: ${peer}; ${s.figure}: ${levels}`, ...missing].join("; "), s.against));
+  }
+  if (selves)
+    o.report(
+      row(`${id}.self`, s.unit, "", compare(m, "marllb", "self", s.figure), `two of ours; ${s.figure} ${own.toPrecision(4)}`),
+    );
+}
+
+async function rssPerConnection(kind: TargetKind, originPort: number, conns: number): Promise<number> {
+  const t = await startTarget(kind, originPort);
+  try {
+    await load(t.address, { mode: "keepalive", conns: 64, rate: 0, seconds: 0.3, warmup: 0, bytes: 512 }, cores);
+    const before = t.residentBytes();
+    const holder = new Child(loadCommand(t.address, { mode: "idle", conns, bytes: 512 }, cores));
+    const { held } = JSON.parse(await holder.line(60_000)) as { held: number };
+    const after = t.residentBytes();
+    await holder.stop();
+    if (held !== conns) throw new Error(`${kind}: ${held} of ${conns} connections held`);
+    return (after - before) / conns;
+  } finally {
+    await t.stop();
+  }
+}
+
+async function rss(o: BenchOptions, originPort: number): Promise<void> {
+  const id = "tcp.rss_per_conn.vs_peer";
+  const here = peers.filter((p) => absent(p) === null);
+  const conns = o.quick ? 2000 : 9000;
+  const seen = new Map<TargetKind, number[]>();
+  for (let i = 0; i < 3; i++) {
+    for (const kind of ["marllb", ...here] as const)
+      seen.set(kind, [...(seen.get(kind) ?? []), await rssPerConnection(kind, originPort, conns)]);
+  }
+  const own = seen.get("marllb") as number[];
+  if (here.length === 0) {
+    o.report(row(id, "ratio", "<= 1.0", null, `${mean(own).value.toFixed(0)} B ours; ${peers.map((p) => absent(p)).join("; ")}`));
+    return;
+  }
+  const ratios = here.map((peer) => ({
+    peer,
+    e: ratio(own.map((v, i) => Math.max(v, 1) / (seen.get(peer)?.[i] as number))) as Estimate,
+  }));
+  const { peer, e } = worst(ratios, true);
+  const levels = [...seen].map(([k, v]) => `${k} ${mean(v).value.toFixed(0)} B`).join(", ");
+  o.report(row(id, "ratio", "<= 1.0", e, `${conns} idle connections; better peer: ${peer}; ${levels}`));
+}
+
+export const tcp: Group = {
+  ids: ["tcp.new", "tcp.keepalive", "tcp.bulk", "tcp.rss_per_conn"],
+  async run(o) {
+    const origin = await startOrigin(cores);
+    try {
+      const kinds = peers.filter((p) => absent(p) === null);
+      const targets: Target[] = [];
+      try {
+        for (const k of ["marllb", ...kinds] as const) targets.push(await startTarget(k, origin.port));
+        targets.push({ ...(await startTarget("marllb", origin.port)), name: "self" });
+        for (const w of workloads.filter((x) => x.rows.some((s) => o.wants(`tcp.${x.name}.${s.suffix}`)))) {
+          o.progress(`tcp ${w.name} ${JSON.stringify(w.load)}: ${targets.map((t) => t.version || t.name).join(" | ")}`);
+          const m = await alternate(targets, o.quick ? 3 : w.rounds, (t, seed) => visit(t, w, seed));
+          for (const s of w.rows) report(o, w, s, m, targets.slice(1, -1), true);
+        }
+      } finally {
+        for (const t of targets) await t.stop();
+      }
+      if (o.wants("tcp.rss_per_conn.vs_peer")) await rss(o, origin.port);
+    } finally {
+      await origin.child.stop();
+    }
+  },
+};
