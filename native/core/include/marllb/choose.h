@@ -26,9 +26,9 @@ struct mlb_table {
 	uint32_t mode;       /* enum mlb_mode */
 	float kappa;
 	uint32_t pad;
-	const float *inv_w;   /* [nslots], 1/weight; 0 where not eligible (then add is MLB_Q_OUT) */
+	const float *inv_w;   /* [nslots], 1/weight, at most 1e8; 1 where not eligible (then add is MLB_Q_OUT) */
 	const float *add;     /* [nslots], bias + kappa; MLB_Q_OUT where not eligible */
-	const float *weight;  /* [nslots], share; 0 where not eligible */
+	const float *weight;  /* [nslots], share, sums to 1; 0 where not eligible */
 	const uint32_t *alias;     /* [nslots] Vose: other slot */
 	const uint32_t *threshold; /* [nslots] Vose: keep when a 32-bit draw is below it */
 	struct mlb_ring *ring;      /* new flows in mode hash: draining servers left */
@@ -51,15 +51,19 @@ static inline uint32_t mlb_alias_draw(const struct mlb_table *t, struct mlb_rng 
 }
 
 /* argmin over slots of (q + add) * inv_w, ties at random. Set once by mlb_choose_init() to the best for this CPU
- * (AVX-512, AVX2, NEON, portable). q has nslots floats, 32-byte aligned is fastest, not required. */
+ * (AVX2 or portable). q has nslots floats, 32-byte aligned is fastest, not required. Every variant returns the same slot for the
+ * same input and generator state. If all are out, one draw by weight. */
 typedef uint32_t mlb_sed_fn(const struct mlb_table *, const float *q, struct mlb_rng *);
 extern mlb_sed_fn *mlb_sed;
 uint32_t mlb_sed_portable(const struct mlb_table *, const float *q, struct mlb_rng *);
+#if defined(__x86_64__)
+uint32_t mlb_sed_avx2(const struct mlb_table *, const float *q, struct mlb_rng *); /* only where the CPU has AVX2 */
+#endif
 void mlb_choose_init(void);
 
 /* Weighted two choices: two draws, the second redrawn while it equals the first (at most 3 times); lower score, ties first. */
 uint32_t mlb_p2c(const struct mlb_table *, const float *q, struct mlb_rng *);
-/* alias that redraws around slots put out by q; falls back to a scan. */
+/* alias that redraws around slots put out by q; falls back to a scan. q may be NULL. */
 uint32_t mlb_alias_choose(const struct mlb_table *, const float *q, struct mlb_rng *);
 
 /* The server for a new flow by the table's mode; MLB_NONE when no slot is eligible. If every eligible slot is out by q,

@@ -55,7 +55,8 @@ struct mlb_msg {
 	_Atomic uint64_t len[2]; /* bytes in use of buffer i, a multiple of 8 */
 };
 
-/* Summary of a reservoir over the last full tick; times in microseconds. samples == 0: unknown, all figures 0. */
+/* Summary of a reservoir over the last full tick; times in microseconds. samples == 0: mean, std, p90, min are
+ * unknown and 0; dmean, dp90 outlive a frame and are 0 only while nothing was ever seen. */
 struct mlb_res_sum {
 	uint32_t samples; /* kept, <= MLB_RESERVOIR_LEN after merging the workers */
 	uint32_t seen;    /* offered in the tick */

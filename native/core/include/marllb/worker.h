@@ -15,12 +15,20 @@
 struct mlb_wslot {
 	_Atomic uint32_t ver;
 	_Atomic uint32_t flows, half_open, waiting;
-	_Atomic uint64_t last_us; /* of the last change of a gauge */
+	_Atomic uint64_t last_us; /* of the last change of flows or waiting */
 	_Atomic uint64_t flow_us, wait_us, start_sum_us;
-	_Atomic uint64_t new_flows, answers, packets_in, packets_out, bytes_in, bytes_out, last_completion_us;
+	_Atomic uint64_t new_flows, answers;
+	/* second line: all that a packet of a known flow counts */
+	_Atomic uint64_t packets_in, packets_out, bytes_in, bytes_out, last_completion_us;
+	_Atomic uint32_t half_young;      /* half-opens of the last second: they weigh on choice */
+	float others_flows, others_half;  /* the worker's own: as of the last mlb_wvip_refresh */
+	uint32_t pad;
+	uint64_t half_step;               /* the worker's own: eighth of a second that half_bin stands at */
+	uint32_t half_bin[8];
 	_Atomic uint64_t ended[MLB_END_COUNT];
 	_Atomic uint32_t ttfb_hist[MLB_HIST_BUCKETS], duration_hist[MLB_HIST_BUCKETS];
 	struct mlb_reservoir duration, ttfb, connect;
+	uint8_t spread[MLB_CACHE_LINE]; /* an odd number of lines, or all slots would share few cache sets */
 } __attribute__((aligned(MLB_CACHE_LINE)));
 
 /* One VIP as a worker sees it. */
@@ -51,7 +59,9 @@ struct mlb_worker {
 
 /* Events; implemented in worker_events.h, included at the end. `s` is the slot, `start` what the host stored at open. */
 static inline void mlb_ev_open(struct mlb_worker *, struct mlb_wvip *, uint32_t s, uint64_t now);
-static inline void mlb_ev_half_open(struct mlb_worker *, struct mlb_wvip *, uint32_t s, int delta, uint64_t now);
+/* A SYN made a half-open entry; it ended (established, then mlb_ev_open follows; refused; expired). opened: now of half_open. */
+static inline void mlb_ev_half_open(struct mlb_worker *, struct mlb_wvip *, uint32_t s, uint64_t now);
+static inline void mlb_ev_half_close(struct mlb_worker *, struct mlb_wvip *, uint32_t s, uint64_t opened, uint64_t now);
 static inline void mlb_ev_connected(struct mlb_worker *, struct mlb_wvip *, uint32_t s, uint64_t connect_start, uint64_t now);
 static inline void mlb_ev_request(struct mlb_worker *, struct mlb_wvip *, uint32_t s, uint64_t now);
 static inline void mlb_ev_answer(struct mlb_worker *, struct mlb_wvip *, uint32_t s, uint64_t request_at, uint64_t now);

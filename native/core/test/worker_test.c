@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "marllb/worker.h"
+#include "mlbtest.h"
+
+static struct mlb_wslot *slots;
+static float q[8], others[8];
+static struct mlb_worker w;
+static struct mlb_wvip v;
+
+static void setup(uint8_t load)
+{
+	free(slots);
+	slots = aligned_alloc(MLB_CACHE_LINE, 8 * sizeof(*slots));
+	memset(slots, 0, 8 * sizeof(*slots));
+	memset(q, 0, sizeof(q));
+	memset(others, 0, sizeof(others));
+	memset(&w, 0, sizeof(w));
+	memset(&v, 0, sizeof(v));
+	mlb_rng_seed(&w.rng, 1);
+	v.slot = slots;
+	v.q = q;
+	v.others = others;
+	v.capacity = 8;
+	v.load = load;
+}
+
+/* One flow's life: gauges, integrals, samples, q. */
+TEST(life_of_a_flow)
+{
+	struct mlb_wslot_gauges g = { 0 };
+	setup(MLB_LOAD_FLOWS);
+	mlb_ev_open(&w, &v, 3, 1000);
+	CHECK_NEAR(q[3], 1, 0);
+	mlb_ev_connected(&w, &v, 3, 1000, 1200);
+	mlb_ev_request(&w, &v, 3, 1500);
+	CHECK_NEAR(q[3], 1, 0);
+	mlb_ev_answer(&w, &v, 3, 1500, 2500);
+	mlb_ev_bytes(&v, 3, true, 2, 100);
+	mlb_ev_bytes(&v, 3, false, 3, 4000);
+	mlb_ev_open(&w, &v, 3, 3000);
+	CHECK(mlb_wslot_read(&slots[3], &g));
+	CHECK_EQ(g.flows, 2);
+	CHECK_EQ(g.start_sum_us, 4000);
+	mlb_ev_close(&w, &v, 3, 1000, 5000, MLB_END_COMPLETED);
+	mlb_ev_close(&w, &v, 3, 3000, 6000, MLB_END_RESET);
+	CHECK(mlb_wslot_read(&slots[3], &g));
+	CHECK_EQ(g.flows, 0);
+	CHECK_EQ(g.waiting, 0);
+	CHECK_EQ(g.start_sum_us, 0);
+	CHECK_EQ(g.flow_us, 4000 + 3000);
+	CHECK_EQ(g.wait_us, 1000);
+	CHECK_EQ(g.last_us, 6000);
+	CHECK_EQ(slots[3].ver % 2, 0);
+	CHECK_EQ(slots[3].new_flows, 2);
+	CHECK_EQ(slots[3].answers, 1);
+	CHECK_EQ(slots[3].ended[MLB_END_COMPLETED], 1);
+	CHECK_EQ(slots[3].ended[MLB_END_RESET], 1);
+	CHECK_EQ(slots[3].last_completion_us, 5000);
+	CHECK_EQ(slots[3].packets_in, 2);
+	CHECK_EQ(slots[3].bytes_out, 4000);
+	CHECK_EQ(slots[3].ttfb_hist[mlb_hist_bucket(1000)], 1);
+	CHECK_EQ(slots[3].duration_hist[mlb_hist_bucket(4000)], 1);
+	CHECK_EQ(slots[3].connect.buf[0].seen, 1);
+	CHECK_NEAR(slots[3].connect.buf[0].v[0], 200, 0);
+	CHECK_NEAR(slots[3].duration.buf[0].v[0], 4000, 0);
+	CHECK_EQ(slots[3].duration.buf[0].seen, 1); /* a reset flow's duration is not the server's */
+	CHECK_NEAR(q[3], 0, 0);
+}
+
+TEST(load_may_be_waiting)
+{
+	setup(MLB_LOAD_WAITING);
+	mlb_ev_open(&w, &v, 0, 10);
+	CHECK_NEAR(q[0], 0, 0);
+	mlb_ev_request(&w, &v, 0, 20);
+	CHECK_NEAR(q[0], 1, 0);
+	mlb_ev_unwait(&w, &v, 0, 30);
+	CHECK_NEAR(q[0], 0, 0);
+	CHECK_EQ(slots[0].answers, 0);
+	CHECK_EQ(slots[0].wait_us, 10);
+}
+
+/* A flood of SYNs moves choice by 8 or a quarter of the flows at most, and for one second. */
+TEST(half_opens_weigh_little_and_not_for_long)
+{
+	const uint64_t t0 = 10000000;
+	setup(MLB_LOAD_FLOWS);
+	for (int i = 0; i < 5; i++)
+		mlb_ev_half_open(&w, &v, 1, t0);
+	CHECK_NEAR(q[1], 5, 0);
+	for (int i = 0; i < 1000; i++)
+		mlb_ev_half_open(&w, &v, 1, t0 + 500000);
+	CHECK_NEAR(q[1], 8, 0);
+	for (int i = 0; i < 100; i++)
+		mlb_ev_open(&w, &v, 1, t0 + 500000);
+	CHECK_NEAR(q[1], 125, 0);
+	mlb_ev_half_close(&w, &v, 1, t0, t0 + 600000);
+	CHECK_EQ(slots[1].half_young, 1004);
+	CHECK_EQ(slots[1].half_open, 1004);
+	mlb_wvip_refresh(&v, 1, 0, 0, 0, false, t0 + 1200000); /* the first five are more than a second old */
+	CHECK_EQ(slots[1].half_young, 1000);
+	mlb_ev_half_close(&w, &v, 1, t0, t0 + 1200000); /* an old one ends: no longer counted, so not taken back */
+	CHECK_EQ(slots[1].half_young, 1000);
+	CHECK_EQ(slots[1].half_open, 1003);
+	mlb_wvip_refresh(&v, 1, 0, 0, 0, false, t0 + 1600000);
+	CHECK_EQ(slots[1].half_young, 0);
+	CHECK_NEAR(q[1], 100, 0);
+	CHECK_EQ(slots[1].half_open, 1003);
+}
+
+/* The cap is one for the whole data plane, not one a worker. */
+TEST(others_half_opens_share_the_cap)
+{
+	setup(MLB_LOAD_FLOWS);
+	mlb_wvip_refresh(&v, 2, 40, 40, 6, false, 1000);
+	CHECK_NEAR(q[2], 46, 0);
+	for (int i = 0; i < 10; i++)
+		mlb_ev_half_open(&w, &v, 2, 1000);
+	CHECK_NEAR(q[2], 50, 0); /* a quarter of 40 */
+	mlb_wvip_refresh(&v, 2, 40, 40, 600, false, 1000);
+	CHECK_NEAR(q[2], 50, 0);
+}
+
+TEST(ejected_slots_stay_out_whatever_happens)
+{
+	setup(MLB_LOAD_FLOWS);
+	mlb_ev_open(&w, &v, 4, 1);
+	mlb_wvip_refresh(&v, 4, 2, 2, 0, true, 2);
+	CHECK(q[4] >= MLB_Q_OUT);
+	mlb_ev_close(&w, &v, 4, 1, 3, MLB_END_ABORT);
+	CHECK(q[4] >= MLB_Q_OUT);
+	mlb_wvip_refresh(&v, 4, 2, 2, 0, false, 4);
+	CHECK_NEAR(q[4], 2, 0);
+}
+
+/* Slots lie side by side: were their distance a multiple of 4 KB, all servers would fight for the same cache set. */
+TEST(slots_spread_over_cache_sets)
+{
+	CHECK_EQ(sizeof(struct mlb_wslot) / MLB_CACHE_LINE % 2, 1);
+	CHECK_EQ(offsetof(struct mlb_wslot, packets_in), MLB_CACHE_LINE);
+}
+
+MLB_TEST_MAIN(CASE(life_of_a_flow), CASE(load_may_be_waiting), CASE(half_opens_weigh_little_and_not_for_long),
+	      CASE(others_half_opens_share_the_cap), CASE(ejected_slots_stay_out_whatever_happens), CASE(slots_spread_over_cache_sets))
