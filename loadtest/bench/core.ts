@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // core.* rows: marllb-corebench measures, this holds the figures against the bars.
 import { existsSync } from "node:fs";
+import { Child, nativeBin } from "../process.js";
 import type { Group } from "./harness.js";
-import { Child, nativeBin } from "./process.js";
 import { type Estimate, row } from "./row.js";
 
 const bars: Record<string, string> = {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { core } from "./core.js";
 import { benchMain } from "./harness.js";
+import { qos } from "./qos.js";
 import { tcp } from "./tcp/tcp.js";
 
-await benchMain("bench", [core, tcp]);
+await benchMain("bench", [core, tcp, qos]);

@@ -35,6 +35,11 @@ export class DemoServer {
     return `${this.options.host}:${this.#port}`;
   }
 
+  /** Jobs in progress. */
+  get jobs(): number {
+    return this.#queue.length;
+  }
+
   async listen(): Promise<void> {
     const server = createServer((request, response) => this.#answer(request, response));
     // A client keeps its connection for as long as it likes: the load balancer's own limits apply, not ours.

@@ -5,8 +5,8 @@ import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { projectRoot } from "../../../services/common/root.js";
+import { Child, cpuNs, family, freePort, nativeBin, pinned, residentBytes, sleep, versionOf, which } from "../../process.js";
 import { lbCpu } from "../load.js";
-import { Child, cpuNs, family, nativeBin, pinned, residentBytes, sleep, versionOf, which } from "../process.js";
 
 export interface Target {
   name: string;
@@ -84,14 +84,6 @@ function peer(kind: "haproxy" | "nginx", folder: string, port: number, originPor
   return kind === "haproxy"
     ? [program, "-db", "-f", file]
     : [program, "-p", folder, "-c", file, "-e", path.join(folder, "error.log")];
-}
-
-export async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 async function answers(port: number, child: Child): Promise<void> {
