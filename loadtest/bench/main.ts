@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { core } from "./core.js";
 import { benchMain } from "./harness.js";
+import { loop } from "./loop.js";
 import { qos } from "./qos.js";
 import { tcp } from "./tcp/tcp.js";
 
-await benchMain("bench", [core, tcp, qos]);
+await benchMain("bench", [core, tcp, loop, qos]);

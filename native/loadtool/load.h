@@ -36,6 +36,7 @@ struct load_stats {
 void load_stats_add(struct load_stats *, uint64_t us);
 double load_stats_quantile(const struct load_stats *, double p);
 
+int load_effects(const char *region, double seconds);
 int load_serve(const struct sockaddr_storage *, socklen_t, bool stop_with_stdin);
 int load_run(const struct load_conf *, struct load_stats *, double *elapsed_s);
 

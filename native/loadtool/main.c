@@ -10,7 +10,9 @@ static const char usage[] =
 	"marllb-load run --connect ADDR:PORT --mode new|keepalive|bulk|idle [--rate R] [--conns C] [--seconds S] [--warmup S]\n"
 	"                [--bytes N] [--sources K] [--seed N]\n"
 	"  rate 0 = closed loop with C connections; idle holds C connections until stdin ends (prints {\"held\":C} when they are there)\n"
-	"  prints one JSON object; times in microseconds\n";
+	"  prints one JSON object; times in microseconds\n"
+	"marllb-load effects --region PATH [--seconds S]\n"
+	"  how long after each frame its weights took effect, of the region's first VIP\n";
 
 static int fail(const char *what, const char *value, const char *expected)
 {
@@ -31,12 +33,13 @@ int main(int argc, char **argv)
 					      { "rate", 1, 0, 'r' },	{ "conns", 1, 0, 'n' },	  { "seconds", 1, 0, 's' },
 					      { "warmup", 1, 0, 'w' },	{ "bytes", 1, 0, 'b' },	  { "sources", 1, 0, 'S' },
 					      { "seed", 1, 0, 'e' },	{ "stop-with-stdin", 0, 0, 'x' },
+					      { "region", 1, 0, 'g' },
 					      { "help", 0, 0, 'h' },	{ 0, 0, 0, 0 } };
 	static const char *const modes[] = { "new", "keepalive", "bulk", "idle" };
 	struct load_conf c = { .mode = LOAD_NEW, .conns = 32, .seconds = 1, .warmup = 0.2, .sources = 4, .seed = 1, .stop_fd = 0 };
-	const char *addr = NULL;
+	const char *addr = NULL, *region = NULL;
 	bool stop_with_stdin = false;
-	if (argc < 2 || (strcmp(argv[1], "serve") && strcmp(argv[1], "run"))) {
+	if (argc < 2 || (strcmp(argv[1], "serve") && strcmp(argv[1], "run") && strcmp(argv[1], "effects"))) {
 		fputs(usage, stderr);
 		return 2;
 	}
@@ -65,11 +68,14 @@ int main(int argc, char **argv)
 		case 'b': c.bytes = (uint64_t)v; break;
 		case 'S': c.sources = (uint32_t)v; break;
 		case 'e': c.seed = (uint64_t)v; break;
+		case 'g': region = optarg; break;
 		case 'x': stop_with_stdin = true; break;
 		case 'h': fputs(usage, stdout); return 0;
 		default: return 2;
 		}
 	}
+	if (!strcmp(argv[1], "effects"))
+		return region ? load_effects(region, c.seconds) < 0 : fail("--region", region, "the path of a region");
 	if (!addr || load_parse_addr(addr, &c.addr, &c.addr_len) < 0)
 		return fail(serve ? "--listen" : "--connect", addr, "ADDR:PORT, for example 127.0.0.1:8080 or [::1]:8080");
 	if (serve) {

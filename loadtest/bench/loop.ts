@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// loop.* rows: from a frame's publication by the data plane to its weights in effect there (last worker passed), through shared memory, the
+// agent and inference as separate processes; watched from outside (marllb-load effects reads the region).
+
+import { OpenLoop } from "../demo/open-loop.js";
+import { random } from "../demo/random.js";
+import { DemoServer } from "../demo/server.js";
+import { Child, nativeBin, sleep } from "../process.js";
+import { Stack } from "../stack.js";
+import type { BenchOptions, Group } from "./harness.js";
+import { mean, quantile, row } from "./row.js";
+
+const serverCount = 64;
+const ticks = [10, 20, 50, 100];
+
+interface Effects {
+  frames: number;
+  effects: number;
+  in_time: number;
+  effects_ms: number[];
+}
+
+async function watch(tickMs: number, seconds: number): Promise<Effects> {
+  const servers: DemoServer[] = [];
+  for (let i = 0; i < serverCount; i++) {
+    const s = new DemoServer({ name: `s${i}`, cores: 1, meanMs: 20, host: "127.0.0.1", port: 0, random: random(i) });
+    await s.listen();
+    servers.push(s);
+  }
+  const stack = await Stack.whole({ servers: servers.map((s) => ({ address: s.address })), tickMs, policy: "kalman" });
+  try {
+    const [host, port] = stack.vip.split(":") as [string, string];
+    const traffic = new OpenLoop({ host, port: Number(port), ratePerS: 100, meanMs: 20, seed: 1 });
+    traffic.start();
+    await sleep(5000); // connected, first checkpoint taken, code warm
+    const child = new Child([nativeBin("marllb-load"), "effects", "--region", stack.region, "--seconds", String(seconds)]);
+    const result = JSON.parse(await child.line(seconds * 1000 + 10_000)) as Effects;
+    await child.exited;
+    await traffic.stop();
+    return result;
+  } finally {
+    await stack.stop();
+    await Promise.all(servers.map((s) => s.stop()));
+  }
+}
+
+export const loop: Group = {
+  ids: ["loop.effect_p50_ms", "loop.effect_p99_ms", "loop.min_tick_ms"],
+  async run(o: BenchOptions) {
+    const seconds = o.quick ? 10 : 60;
+    if (o.wants("loop.effect_p50_ms") || o.wants("loop.effect_p99_ms")) {
+      o.progress(`loop: ${serverCount} servers, 200 ms tick, ${seconds} s`);
+      const e = await watch(200, seconds);
+      const note = `${serverCount} servers, 200 ms tick, ${e.effects} of ${Math.floor(e.frames / 2)} ticks, separate processes`;
+      o.report(row("loop.effect_p50_ms", "ms", "<= 2", quantile(e.effects_ms, 0.5), note));
+      o.report(row("loop.effect_p99_ms", "ms", "<= 10", quantile(e.effects_ms, 0.99), note));
+    }
+    if (!o.wants("loop.min_tick_ms")) return;
+    const seen: string[] = [];
+    let least: number | null = null;
+    for (const tick of ticks) {
+      o.progress(`loop: ${tick} ms tick, ${seconds} s`);
+      const e = await watch(tick, seconds);
+      const share = e.in_time / Math.floor(e.frames / 2);
+      seen.push(`${tick} ms: ${(share * 100).toFixed(2)} % (p99 ${quantile(e.effects_ms, 0.99).value.toFixed(2)} ms)`);
+      if (share < 0.999) continue;
+      least = tick;
+      break;
+    }
+    const note = `ticks whose weights were in effect before the next frame (half a tick later): ${seen.join(", ")}; ${serverCount} servers, ${seconds} s each`;
+    o.report(row("loop.min_tick_ms", "ms", "<= 20", least === null ? null : mean([least]), note));
+  },
+};
