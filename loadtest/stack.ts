@@ -107,20 +107,20 @@ export class Stack {
   }
 
   async start(part: Part): Promise<Child> {
-    const command =
-      part === "dataplane"
-        ? [nativeBin("marllb-dp"), "--config", path.join(this.folder, "dp.conf"), "--stop-with-stdin"]
-        : [
-            process.execPath,
-            path.join(projectRoot, `dist/services/${part}/main.js`),
-            "--config",
-            path.join(this.folder, "marllb.yaml"),
-            "--stop-with-stdin",
-          ];
-    const child = new Child(command, { env: { ...process.env, NODE_OPTIONS: "" } });
+    const dp = [nativeBin("marllb-dp"), "--config", path.join(this.folder, "dp.conf"), "--stop-with-stdin"];
+    const child = part === "dataplane" ? new Child(dp) : this.spawnService(part);
     this.parts.set(part, child);
     await child.line(20_000);
     return child;
+  }
+
+  /** A service on this stack's configuration, not waited for. */
+  spawnService(part: Part, flags: readonly string[] = []): Child {
+    const main = path.join(projectRoot, `dist/services/${part}/main.js`);
+    const config = path.join(this.folder, "marllb.yaml");
+    return new Child([process.execPath, main, "--config", config, "--stop-with-stdin", ...flags], {
+      env: { ...process.env, NODE_OPTIONS: "" },
+    });
   }
 
   /** SIGKILL; resolves when it is gone. */
