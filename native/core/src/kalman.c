@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The reference Kalman filter; every constant is SCENARIOS.md's and was fitted there, not here. */
+#include <marllb/kalman.h>
+#include <math.h>
+
+#define INIT_P .3
+#define PROCESS .0028    /* variance gained a native step */
+#define EVENT .474       /* half an event, keeps the log of zero finite */
+#define PULL .29         /* weight of the queue's own evidence */
+#define NOISE 3.56       /* observation variance of one event */
+#define NOISE_FLOOR .05
+#define JUMP_Z2 4.       /* beyond this the server has changed, not the noise */
+#define JUMP_GAIN .005
+#define CLIP_SIGMA 19.6
+#define REVERT .00029    /* towards the configured weight, a native step */
+#define RANGE 3.56       /* of log weight around the configured one */
+#define DECAY_S 1.
+#define STEP_S (MLB_KALMAN_STEP_US * 1e-6)
+
+void mlb_kalman_init(struct mlb_kalman_srv *s, double weight_cfg)
+{
+	s->log_cfg = log(weight_cfg);
+	s->x = s->log_cfg;
+	s->p = INIT_P;
+}
+
+void mlb_kalman_join(struct mlb_kalman_srv *joined, double weight_cfg, const struct mlb_kalman_srv *present, uint32_t n)
+{
+	double sum = 0;
+
+	mlb_kalman_init(joined, weight_cfg);
+	for (uint32_t i = 0; i < n; i++)
+		sum += present[i].x - present[i].log_cfg;
+	if (n)
+		joined->x += sum / n;
+}
+
+static double clamp(double v, double lo, double hi)
+{
+	return v < lo ? lo : v > hi ? hi : v;
+}
+
+void mlb_kalman_step(struct mlb_kalman_srv *s, struct mlb_kalman_pool *pool, uint32_t n, const double *q, const double *d,
+		     double dt, double kappa)
+{
+	/* Steps longer than the native one gain as much variance and pull as the steps they stand for; a shorter one, which
+	 * only a first frame is, counts as one. */
+	double steps = dt > STEP_S ? dt / STEP_S : 1;
+	double keep = exp(-dt / DECAY_S), mean_l = 0, mean_x = 0;
+
+	if (n == 0 || !(dt > 0))
+		return;
+	pool->sum_d *= keep;
+	pool->sum_q *= keep;
+	for (uint32_t i = 0; i < n; i++) {
+		pool->sum_d += d[i];
+		pool->sum_q += q[i];
+		mean_l += log(q[i] / dt + kappa);
+		mean_x += s[i].x;
+	}
+	mean_l /= n;
+	mean_x /= n;
+
+	double rate = (pool->sum_d + .001) / (pool->sum_q + 1e-6);
+	for (uint32_t i = 0; i < n; i++) {
+		struct mlb_kalman_srv *k = &s[i];
+		double e = q[i] * rate, l = log(q[i] / dt + kappa);
+		double v = -log((e + EVENT) / (d[i] + EVENT)) + PULL * ((l - mean_l) - (k->x - mean_x));
+		double r = NOISE / (e + NOISE_FLOOR);
+
+		k->p += PROCESS * steps;
+		double z2 = v * v / (k->p + r);
+		if (z2 > JUMP_Z2)
+			k->p += JUMP_GAIN * (z2 - JUMP_Z2) * r / (1 + r);
+		double lim = CLIP_SIGMA * sqrt(k->p + r), g = k->p / (k->p + r);
+		k->x += g * clamp(v, -lim, lim);
+		k->p *= 1 - g;
+		k->x += clamp(REVERT * steps, 0, 1) * (k->log_cfg - k->x);
+		k->x = clamp(k->x, k->log_cfg - RANGE, k->log_cfg + RANGE);
+	}
+}
+
+void mlb_kalman_weights(const struct mlb_kalman_srv *s, uint32_t n, double *weight)
+{
+	double top = -INFINITY;
+
+	for (uint32_t i = 0; i < n; i++)
+		top = s[i].x > top ? s[i].x : top;
+	for (uint32_t i = 0; i < n; i++)
+		weight[i] = exp(s[i].x - top);
+}

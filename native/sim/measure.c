@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "run.h"
+#include <marllb/envelope.h>
+#include <string.h>
+
+int sim_measure_add(struct sim_run *r, double ct_s)
+{
+	if (r->cts == r->ct_cap) {
+		size_t cap = r->ct_cap ? r->ct_cap * 2 : r->w->flows + 16;
+		float *more = realloc(r->ct, cap * sizeof(*more));
+		if (!more)
+			return -ENOMEM;
+		r->ct = more;
+		r->ct_cap = cap;
+	}
+	if (ct_s > r->w->timeout_s)
+		ct_s = r->w->timeout_s;
+	r->ct[r->cts++] = (float)ct_s;
+	r->ct_sum += ct_s;
+	return 0;
+}
+
+/* Closes one second of Jain's index over mean jobs / mean capacity of that second. */
+void sim_measure_second(struct sim_run *r)
+{
+	bool counts = r->now > r->sc->warm_s + 1e-9;
+	double load[MLB_MAX_SERVERS_PER_VIP];
+
+	for (uint32_t j = 0; j < r->present; j++) {
+		struct sim_server *s = &r->server[j];
+		sim_server_advance(s, r->now);
+		double cap = s->capacity_s - r->capacity_at[j];
+		load[j] = cap > 0 ? (s->jobs_s - r->jobs_at[j]) / cap : 0;
+		r->jobs_mark += counts ? s->jobs_s - r->jobs_at[j] : 0;
+		r->jobs_at[j] = s->jobs_s;
+		r->capacity_at[j] = s->capacity_s;
+	}
+	if (counts) {
+		r->jain_sum += mlb_jain(load, r->present);
+		r->jain_n++;
+	}
+}
+
+/* The k-th smallest (from 0), by selection with three parts; reorders v. */
+static float select_kth(float *v, size_t n, size_t k)
+{
+	size_t lo = 0, hi = n - 1;
+
+	while (lo < hi) {
+		float a = v[lo], b = v[lo + (hi - lo) / 2], c = v[hi];
+		float pivot = a < b ? (b < c ? b : a < c ? c : a) : (a < c ? a : b < c ? c : b);
+		size_t lt = lo, gt = hi, i = lo;
+		while (i <= gt) {
+			float x = v[i];
+			if (x < pivot) {
+				v[i++] = v[lt];
+				v[lt++] = x;
+			} else if (x > pivot) {
+				v[i] = v[gt];
+				v[gt--] = x;
+			} else {
+				i++;
+			}
+		}
+		if (k < lt)
+			hi = lt - 1;
+		else if (k > gt)
+			lo = gt + 1;
+		else
+			break;
+	}
+	return v[k];
+}
+
+void sim_measure_result(struct sim_run *r, struct sim_result *out)
+{
+	memset(out, 0, sizeof(*out));
+	out->flows = r->cts;
+	out->events = r->requests;
+	out->refused = r->refused;
+	if (r->jain_n) {
+		out->jain = r->jain_sum / r->jain_n;
+		out->jobs = r->jobs_mark / r->jain_n;
+	}
+	if (!r->cts)
+		return;
+	out->mean_s = r->ct_sum / r->cts;
+	out->p99_s = select_kth(r->ct, r->cts, (size_t)(.99 * r->cts));
+	out->p90_s = select_kth(r->ct, r->cts, (size_t)(.90 * r->cts));
+	out->p50_s = select_kth(r->ct, r->cts, (size_t)(.50 * r->cts));
+}

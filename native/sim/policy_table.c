@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy_table.h"
+#include <string.h>
+
+static const struct sim_policy *const table[] = {
+	&sim_policy_uniform, &sim_policy_static, &sim_policy_true, &sim_policy_avail, &sim_policy_kalman,
+};
+
+const struct sim_policy *sim_policy_find(const char *name)
+{
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (strcmp(table[i]->name, name) == 0)
+			return table[i];
+	return NULL;
+}

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "strategy.h"
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+const char sim_strategy_help[] =
+	"A strategy is POLICY[:ARG]+MODE[@KEY=VALUE]... or a known name, several separated by commas.\n"
+	"  policies  uniform static kalman; model:FILE.onnx (a network); exec:COMMAND (an outside policy over a pipe);\n"
+	"            true (true capacities), avail (configured weight x polled idle share)\n"
+	"  modes     hash alias sed p2c\n"
+	"  names     ECMP = uniform+hash  WCMP = static+alias  AWCMP = avail+alias  LSQ = uniform+sed  SED = static+sed\n"
+	"            Prequal (probes, hot-cold rule)  oracle (true jobs and capacities, no delay)\n"
+	"  @kappa=X  X flows, or 1/M; @trust=C the envelope with this c (exact .1, hint 1.5, none 3)\n"
+	"  @gossip=MS counts of the other load balancers published this often\n";
+
+static const struct known {
+	const char *name, *means;
+	enum sim_chooser chooser;
+} known[] = {
+	{ "ECMP", "uniform+hash", SIM_CHOOSE_CORE },     { "WCMP", "static+alias", SIM_CHOOSE_CORE },
+	{ "AWCMP", "avail+alias", SIM_CHOOSE_CORE },     { "LSQ", "uniform+sed", SIM_CHOOSE_CORE },
+	{ "SED", "static+sed", SIM_CHOOSE_CORE },        { "oracle", "uniform+sed", SIM_CHOOSE_ORACLE },
+	{ "Prequal", "uniform+sed", SIM_CHOOSE_PREQUAL },
+};
+
+static int number(const char *text, double lo, double hi, double *out)
+{
+	char *end;
+
+	*out = strtod(text, &end);
+	return end == text || *end || !(*out >= lo && *out <= hi) ? -EINVAL : 0;
+}
+
+static int option(struct sim_strategy *st, const char *text, char err[256])
+{
+	double v = 0;
+
+	if (strncmp(text, "kappa=", 6) == 0) {
+		if (strcmp(text + 6, "1/M") == 0) {
+			st->kappa_per_lb = true;
+			return 0;
+		}
+		if (number(text + 6, 0, 1e6, &st->kappa) == 0)
+			return 0;
+	} else if (strncmp(text, "trust=", 6) == 0) {
+		st->trust = strcmp(text + 6, "exact") == 0 ? .1 : strcmp(text + 6, "hint") == 0 ? 1.5 : strcmp(text + 6, "none") == 0 ? 3 : NAN;
+		if (!isnan(st->trust) || number(text + 6, 1e-6, 20, &st->trust) == 0)
+			return 0;
+	} else if (strncmp(text, "gossip=", 7) == 0) {
+		if (number(text + 7, 0, 1e5, &v) == 0) {
+			st->gossip_s = v * 1e-3;
+			return 0;
+		}
+	}
+	snprintf(err, 256, "strategy option \"%.60s\": expected kappa=NUMBER, kappa=1/M, trust=NUMBER|exact|hint|none or gossip=MS", text);
+	return -EINVAL;
+}
+
+static int policy_and_mode(struct sim_strategy *st, char *text, char err[256])
+{
+	static const char *const modes[] = { "hash", "alias", "sed", "p2c" };
+	char *plus = strrchr(text, '+'), *colon = strchr(text, ':');
+
+	if (!plus) {
+		snprintf(err, 256, "strategy \"%.60s\": expected POLICY+MODE or a known name (ECMP, WCMP, AWCMP, LSQ, SED, Prequal, oracle)", text);
+		return -EINVAL;
+	}
+	*plus = 0;
+	st->mode = MLB_MODE_KEEP;
+	for (uint32_t i = 0; i < 4; i++)
+		if (strcmp(plus + 1, modes[i]) == 0)
+			st->mode = (enum mlb_mode)(MLB_MODE_HASH + i);
+	if (st->mode == MLB_MODE_KEEP) {
+		snprintf(err, 256, "mode \"%.60s\": expected hash, alias, sed or p2c", plus + 1);
+		return -EINVAL;
+	}
+	if (colon && colon < plus) {
+		*colon = 0;
+		snprintf(st->arg, sizeof(st->arg), "%s", colon + 1);
+	}
+	st->policy = sim_policy_find(text);
+	if (!st->policy) {
+		snprintf(err, 256, "policy \"%.60s\": expected uniform, static, kalman, true, avail, model:FILE or exec:COMMAND", text);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int sim_strategy_parse(struct sim_strategy *st, const char *text, char err[256])
+{
+	char copy[384], options[384], *save;
+	const char *at = strchr(text, '@');
+
+	memset(st, 0, sizeof(*st));
+	st->kappa = st->trust = st->gossip_s = NAN;
+	if (strlen(text) >= sizeof(st->arg) - 64) {
+		snprintf(err, 256, "strategy \"%.40s...\" is longer than 190 characters", text);
+		return -EINVAL;
+	}
+	snprintf(st->name, sizeof(st->name), "%.127s", text);
+	snprintf(copy, sizeof(copy), "%.*s", at ? (int)(at - text) : (int)strlen(text), text);
+	snprintf(options, sizeof(options), "%s", at ? at + 1 : "");
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcasecmp(copy, known[i].name) == 0) {
+			snprintf(copy, sizeof(copy), "%s", known[i].means);
+			st->chooser = known[i].chooser;
+			break;
+		}
+	int e = policy_and_mode(st, copy, err);
+	for (char *o = strtok_r(options, "@", &save); o && !e; o = strtok_r(NULL, "@", &save))
+		e = option(st, o, err);
+	return e;
+}
