@@ -90,6 +90,14 @@ static int policy_and_mode(struct sim_strategy *st, char *text, char err[256])
 	return 0;
 }
 
+int sim_strategy_option(struct sim_strategy *st, const char *key, const char *value, char err[256])
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "%s=%s", key, value);
+	return option(st, text, err);
+}
+
 int sim_strategy_parse(struct sim_strategy *st, const char *text, char err[256])
 {
 	char copy[384], options[384], *save;

@@ -20,5 +20,7 @@ struct sim_strategy {
 };
 
 int sim_strategy_parse(struct sim_strategy *, const char *text, char err[256]);
+/* One option, as behind an @: key gossip, trust or kappa. */
+int sim_strategy_option(struct sim_strategy *, const char *key, const char *value, char err[256]);
 extern const char sim_strategy_help[];
 #endif

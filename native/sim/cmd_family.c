@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "batch.h"
+#include "cli.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct draw {
+	const struct sim_args *a;
+	const struct sim_family *family;
+};
+
+static int make(void *arg, uint32_t i, struct sim_scenario *sc, uint64_t *seed, char err[256])
+{
+	const struct draw *d = arg;
+	int e = sim_family_draw(sc, d->family, d->a->seed, i);
+
+	if (e) {
+		snprintf(err, 256, "scenario %u: %s", i, strerror(-e));
+		return e;
+	}
+	snprintf(sc->name, sizeof(sc->name), "v1 seed %llu index %u", (unsigned long long)d->a->seed, i);
+	if (d->a->tick_s > 0)
+		sc->tick_s = d->a->tick_s;
+	*seed = sim_mix(~d->a->seed, i);
+	return 0;
+}
+
+static void print_table(const struct sim_args *a, const struct sim_ratio *mean, const struct sim_ratio *p99)
+{
+	const char *ref = a->strategy[a->reference].name;
+
+	printf("%-36s %22s %22s\n", "strategy", "mean", "p99");
+	for (uint32_t k = 0; k < a->strategies; k++)
+		printf("%-36s %10.4f +- %-8.4f %10.4f +- %-8.4f\n", a->strategy[k].name, mean[k].value, mean[k].half, p99[k].value, p99[k].half);
+	printf("geometric means over %u scenarios of family v1, seed %llu, relative to %s; +-: 95 %%\n", a->n,
+	       (unsigned long long)a->seed, ref);
+}
+
+static void print_ratio(const char *name, const struct sim_ratio *r)
+{
+	printf("\"%s\":{\"value\":%.6g,\"low\":%.6g,\"high\":%.6g,\"half\":%.6g}", name, r->value, r->low, r->high, r->half);
+}
+
+int sim_cmd_family(int argc, char **argv, char err[256])
+{
+	struct sim_args a;
+	struct draw d = { &a, &sim_family_v1 };
+	struct timespec t0, t1;
+	int e = sim_args_parse(&a, argc, argv, "oracle,SED,kalman+sed", 2000, err);
+
+	if (e)
+		return e;
+	if (strcmp(argv[0], "v1") != 0) {
+		snprintf(err, 256, "family \"%.60s\": expected v1", argv[0]);
+		return -EINVAL;
+	}
+	if (a.n == 0 || a.reference == SIM_STRATEGIES_MAX) {
+		snprintf(err, 256, a.n ? "the reference is not among the strategies: add it to --strategy, or name another by --reference"
+				       : "--n 0: expected at least 1");
+		return -EINVAL;
+	}
+	struct sim_batch b = { .scenario = make, .arg = &d, .scenarios = a.n, .strategies = a.strategies, .threads = a.threads,
+			       .strategy = a.strategy };
+	b.result = calloc((size_t)a.n * a.strategies, sizeof(*b.result));
+	if (!b.result)
+		return -ENOMEM;
+	clock_gettime(CLOCK_MONOTONIC, &t0);
+	e = sim_batch_run(&b, err);
+	clock_gettime(CLOCK_MONOTONIC, &t1);
+	if (e)
+		goto out;
+
+	struct sim_ratio mean[SIM_STRATEGIES_MAX], p99[SIM_STRATEGIES_MAX];
+	uint32_t stride = a.strategies * (sizeof(struct sim_result) / sizeof(double));
+	uint64_t flows = 0;
+	for (uint32_t k = 0; k < a.strategies; k++) {
+		mean[k] = sim_ratio_of(&b.result[k].mean_s, &b.result[a.reference].mean_s, a.n, stride, stride);
+		p99[k] = sim_ratio_of(&b.result[k].p99_s, &b.result[a.reference].p99_s, a.n, stride, stride);
+		for (uint32_t i = 0; i < a.n; i++)
+			flows += b.result[(size_t)i * a.strategies + k].events;
+	}
+	double wall = (double)(t1.tv_sec - t0.tv_sec) + (t1.tv_nsec - t0.tv_nsec) * 1e-9;
+	if (!a.json) {
+		print_table(&a, mean, p99);
+		printf("%llu flows in %.2f s of CPU, %.0f flows/s a core\n", (unsigned long long)flows, b.busy_s, flows / b.busy_s);
+		goto out;
+	}
+	printf("{\"family\":\"v1\",\"n\":%u,\"seed\":%llu,\"reference\":\"%s\",\"flows\":%llu,\"cpu_s\":%.3f,\"wall_s\":%.3f,\"strategies\":[",
+	       a.n, (unsigned long long)a.seed, a.strategy[a.reference].name, (unsigned long long)flows, b.busy_s, wall);
+	for (uint32_t k = 0; k < a.strategies; k++) {
+		printf("%s\n{\"strategy\":\"%s\",", k ? "," : "", a.strategy[k].name);
+		print_ratio("mean", &mean[k]);
+		printf(",");
+		print_ratio("p99", &p99[k]);
+		printf("}");
+	}
+	printf("]}\n");
+out:
+	free(b.result);
+	return e;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* marllb-sim: the command line. Only this file exits or prints errors. */
+#include "cli.h"
+#include <stdio.h>
+#include <string.h>
+
+static const char usage[] =
+	"usage: marllb-sim run FILE [options]        one scenario file (native/sim/scenario.schema.json)\n"
+	"       marllb-sim family v1 [options]       many drawn scenarios, figures relative to --reference\n"
+	"       marllb-sim named NAME|all [options]  the scenarios that SCENARIOS.md names; without NAME: lists them\n"
+	"options\n"
+	"  --strategy A,B,...   default kalman+sed (run, named), or oracle, SED and kalman+sed (family)\n"
+	"  --seed S             default 1; same seed, same result\n"
+	"  --n N                scenarios of a family (default 2000), seeds of a file or name (default: the file's)\n"
+	"  --threads T          default: all cores; results do not depend on it\n"
+	"  --reference A        strategy the figures are relative to; default oracle\n"
+	"  --gossip MS          all strategies: counts of the other load balancers, published this often\n"
+	"  --envelope trust=C   all strategies: weights pass the envelope (exact, hint, none or a number)\n"
+	"  --policy-exec CMD    adds the strategy exec:CMD+sed\n"
+	"  --tick-ms T          another tick than the scenario's\n"
+	"  --json               one JSON object instead of a table\n";
+
+int main(int argc, char **argv)
+{
+	char err[256] = "";
+	int e = -1;
+
+	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)) {
+		fputs(usage, stdout);
+		fputs(sim_strategy_help, stdout);
+		return 0;
+	}
+	if (argc > 2 && strcmp(argv[1], "family") == 0)
+		e = sim_cmd_family(argc - 2, argv + 2, err);
+	else if (argc > 2 && strcmp(argv[1], "run") == 0)
+		e = sim_cmd_run(argc - 2, argv + 2, err);
+	else if (argc > 1 && strcmp(argv[1], "named") == 0)
+		e = sim_cmd_named(argc - 2, argv + 2, err);
+	else
+		fputs(usage, stderr);
+	if (err[0])
+		fprintf(stderr, "marllb-sim: %s\n", err);
+	return e ? 1 : 0;
+}
