@@ -72,6 +72,32 @@ static float select_kth(float *v, size_t n, size_t k)
 	return v[k];
 }
 
+/* Mean log by products of 16: one logarithm for all of them, far from over- and underflow. */
+static double mean_log(const float *v, size_t n)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < n;) {
+		double product = 1;
+		for (uint32_t k = 0; k < 16 && i < n; k++, i++)
+			product *= v[i] > 1e-12f ? v[i] : 1e-12;
+		sum += log(product);
+	}
+	return sum / n;
+}
+
+/* Mean of the slowest share of values, by selecting where they begin. */
+static double mean_above(float *v, size_t n, double share)
+{
+	size_t from = (size_t)((1 - share) * n);
+	double sum = 0;
+
+	select_kth(v, n, from);
+	for (size_t i = from; i < n; i++)
+		sum += v[i];
+	return sum / (n - from);
+}
+
 void sim_measure_result(struct sim_run *r, struct sim_result *out)
 {
 	memset(out, 0, sizeof(*out));
@@ -87,5 +113,7 @@ void sim_measure_result(struct sim_run *r, struct sim_result *out)
 	out->mean_s = r->ct_sum / r->cts;
 	out->p99_s = select_kth(r->ct, r->cts, (size_t)(.99 * r->cts));
 	out->p90_s = select_kth(r->ct, r->cts, (size_t)(.90 * r->cts));
+	out->cvar95_s = mean_above(r->ct, r->cts, .05);
+	out->mean_log_s = mean_log(r->ct, r->cts);
 	out->p50_s = select_kth(r->ct, r->cts, (size_t)(.50 * r->cts));
 }
