@@ -46,7 +46,17 @@ export function generateProto({ force = false } = {}) {
   try {
     execFileSync(
       process.execPath,
-      [generator, ...flags, "--grpcLib=@grpc/grpc-js", "--importFileExtension=.js", "-I", join(root, "proto"), "-O", tmp, ...files],
+      [
+        generator,
+        ...flags,
+        "--grpcLib=@grpc/grpc-js",
+        "--importFileExtension=.js",
+        "-I",
+        join(root, "proto"),
+        "-O",
+        tmp,
+        ...files,
+      ],
       { cwd: join(root, "proto"), stdio: ["ignore", "ignore", "inherit"] },
     );
     writeFileSync(join(tmp, ".stamp"), want);

@@ -17,8 +17,9 @@ const count = (max = 4_294_967_295) => z.number().int().min(0).max(max);
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,30}$/, {
   error: "expected 1 to 31 letters, digits, '.', '_' or '-', a letter or digit first",
 });
-const policy = z.union([z.enum(POLICIES), z.string().regex(/^model:[a-z0-9][a-z0-9_-]*$/)], {
-  error: `expected one of ${POLICIES.join(", ")}, or model:NAME for models/NAME.onnx`,
+const policyRule = `expected one of ${POLICIES.join(", ")}, or model:NAME for models/NAME.onnx`;
+const policy = z.union([z.enum(POLICIES), z.string().regex(/^model:[a-z0-9][a-z0-9_-]*$/, { error: policyRule })], {
+  error: policyRule,
 });
 
 const server = z.strictObject({

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// gRPC clients of the four services at the addresses of one configuration.
+import type { Client, ClientReadableStream, ServiceError } from "@grpc/grpc-js";
+import type { Config } from "../common/config/load.js";
+import { clientCredentials, clientOptions, dialTarget } from "../common/grpc/channel.js";
+import { v1 } from "../common/grpc/protos.js";
+
+export interface Clients {
+  agent: InstanceType<typeof v1.ShmAgent>;
+  inference: InstanceType<typeof v1.Inference>;
+  health: InstanceType<typeof v1.Health>;
+  failover: InstanceType<typeof v1.Failover>;
+  close(): void;
+}
+
+export function connect(config: Config): Clients {
+  const credentials = clientCredentials(config);
+  const agent = new v1.ShmAgent(dialTarget(config, "shm_agent"), credentials, clientOptions);
+  const inference = new v1.Inference(dialTarget(config, "inference"), credentials, clientOptions);
+  const health = new v1.Health(dialTarget(config, "health"), credentials, clientOptions);
+  const failover = new v1.Failover(dialTarget(config, "failover"), credentials, clientOptions);
+  const all: Client[] = [agent, inference, health, failover];
+  const close = (): void => {
+    for (const c of all) c.close();
+  };
+  return { agent, inference, health, failover, close };
+}
+
+type Unary<Req, Res> = (
+  request: Req,
+  options: { deadline: Date },
+  callback: (e: ServiceError | null, response?: Res) => void,
+) => unknown;
+
+/** A unary call as a promise, at most so many milliseconds. `call` is the bound method. */
+export function ask<Req, Res>(call: Unary<Req, Res>, request: Req, deadlineMs = 5000): Promise<Res> {
+  return new Promise((resolve, reject) => {
+    call(request, { deadline: new Date(Date.now() + deadlineMs) }, (e, response) => {
+      if (e) reject(e);
+      else resolve(response as Res);
+    });
+  });
+}
+
+/** Follows a server stream and opens it anew whenever it ends; returns how to stop. */
+export function follow<T>(open: () => ClientReadableStream<T>, onData: (message: T) => void, retryMs = 250): () => void {
+  let stopped = false;
+  let stream: ClientReadableStream<T> | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  const again = (): void => {
+    if (stopped) return;
+    const s = open();
+    stream = s;
+    s.on("data", onData);
+    s.on("error", () => {}); // "end" or "close" follows, and with it the next try
+    s.on("close", () => {
+      clearTimeout(timer);
+      timer = setTimeout(again, retryMs);
+    });
+  };
+  again();
+  return () => {
+    stopped = true;
+    clearTimeout(timer);
+    stream?.cancel();
+  };
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// marllbctl: the launcher (`up`) and the operator's commands.
+import { Command } from "commander";
+import { ConfigError } from "../common/config/load.js";
+import { LaunchError } from "./up/error.js";
+import { type UpOptions, upFlags } from "./up/options.js";
+
+const program = new Command("marllbctl")
+  .description("starts and operates a marllb load balancer")
+  .showHelpAfterError("(--help lists every flag)");
+
+let exitCode = 0;
+upFlags(program.command("up")).action(async (o: UpOptions) => {
+  const { up } = await import("./up/main.js");
+  exitCode = await up(o);
+});
+
+try {
+  await program.parseAsync();
+  process.exit(exitCode);
+} catch (e) {
+  if (e instanceof ConfigError || e instanceof LaunchError) {
+    process.stderr.write(`${e.message}\n`);
+    process.exit(e instanceof LaunchError ? e.exitCode : 2);
+  }
+  throw e;
+}

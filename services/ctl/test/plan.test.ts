@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+
+import type { AddressInfo } from "node:net";
+import { createServer } from "node:net";
+import test from "ava";
+import { Command } from "commander";
+import { ConfigError, loadConfig, parseConfig } from "../../common/config/load.js";
+import { dpLines } from "../up/embedded.js";
+import { LaunchError } from "../up/error.js";
+import { type UpOptions, upFlags } from "../up/options.js";
+import { choosePorts, defaultConfig, effective, listeners } from "../up/plan.js";
+import { freePort, requireFree, whyTaken } from "../up/ports.js";
+
+function options(...flags: string[]): UpOptions {
+  const command = upFlags(new Command("up"))
+    .exitOverride()
+    .configureOutput({ writeErr: () => {} });
+  return command.parse(flags, { from: "user" }).opts<UpOptions>();
+}
+
+test("the shipped configuration is all defaults, written out", (t) => {
+  const shipped = loadConfig(defaultConfig);
+  const bare = parseConfig("vips: [{name: web, address: 127.0.0.1:8080}]");
+  t.deepEqual(shipped, bare);
+});
+
+test("alone, it runs eight demo servers at 80 % of what they can do", (t) => {
+  const { config, demo } = effective(options(), {});
+  t.deepEqual(demo, { cores: [1, 1, 2, 2, 4, 4, 8, 8], meanMs: 150, ratePerS: 160 });
+  t.is(config.vips[0]?.servers.length, 8);
+  t.true(config.vips[0]?.servers.every((s) => s.weight === 1));
+  t.is(config.vips[0]?.address, "127.0.0.1:8080");
+});
+
+test("flags reach the configuration; real servers mean no demo", (t) => {
+  const flags = ["--servers", "127.0.0.1:9001,127.0.0.1:9002=2.5", "--vip", "127.0.0.1:8888", "--policy", "uniform"];
+  const { config, demo } = effective(options(...flags, "--mode", "p2c", "--tick", "100", "--set", "health.rise=3"), {});
+  t.is(demo, undefined);
+  t.is(config.vips[0]?.servers[1]?.weight, 2.5);
+  t.deepEqual([config.vips[0]?.address, config.vips[0]?.policy, config.vips[0]?.mode], ["127.0.0.1:8888", "uniform", "p2c"]);
+  t.deepEqual([config.tick_ms, config.health.rise], [100, 3]);
+});
+
+test("traces: the flag wins over the environment, without either they are off", (t) => {
+  const environment = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:4317" };
+  t.is(effective(options(), {}).config.tracing.endpoint, "");
+  t.is(effective(options(), environment).config.tracing.endpoint, "http://127.0.0.1:4317");
+  t.is(effective(options("--otlp", "http://127.0.0.1:9"), environment).config.tracing.endpoint, "http://127.0.0.1:9");
+});
+
+test("another instance gets a region and ports of its own", async (t) => {
+  const plan = effective(options("--instance", "two"), {});
+  t.is(plan.config.region.path, "/dev/shm/lb_rl_shm.two");
+  await choosePorts(plan, whyTaken);
+  const all = [
+    ...listeners(plan, options()).map((l) => l.address),
+    ...(plan.config.vips[0]?.servers ?? []).map((s) => s.address),
+  ];
+  t.is(new Set(all).size, all.length);
+  t.false(all.some((a) => /:(0|8080|5005\d|910\d)$/.test(a)));
+});
+
+test("what is wrong is said with the flag's name", (t) => {
+  t.throws(() => options("--servers", "nowhere"), { message: /--servers <list>.*expected IP:PORT/ });
+  t.throws(() => options("--servers", "127.0.0.1:1=0"), { message: /expected a positive weight/ });
+  t.throws(() => options("--mode", "sde"), { message: /Did you mean sed|Allowed choices are hash, alias, sed, p2c/ });
+  t.throws(() => options("--duration", "soon"), { message: /expected a number from 0/ });
+  const e = t.throws(() => effective(options("--policy", "best"), {}), { instanceOf: ConfigError });
+  t.regex(e?.message ?? "", /^--policy: vips\[0\]\.policy: expected one of uniform, static/);
+});
+
+test("a taken port is named with what wanted it and how to change it", async (t) => {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  const plan = effective(options("--vip", `127.0.0.1:${port}`, "--instance", "x"), {});
+  await choosePorts(plan, whyTaken);
+  const e = await t.throwsAsync(requireFree(listeners(plan, options())), { instanceOf: LaunchError });
+  t.is(e?.message, `127.0.0.1:${port} (VIP web) is in use by another process; choose another with --vip IP:PORT`);
+  plan.config.services.inference.metrics = `127.0.0.1:${port}`;
+  const both = await t.throwsAsync(requireFree(listeners(plan, options())), { instanceOf: LaunchError });
+  t.regex(both?.message ?? "", /\(metrics of inference\) is in use.*--set services\.inference\.metrics=HOST:PORT/);
+  server.close();
+});
+
+test("a demo server moves away from a taken port; chosen ports are free and differ", async (t) => {
+  const plan = effective(options(), {});
+  await choosePorts(plan, async (_host, port) => (port === 9003 ? "is in use" : undefined));
+  const addresses = plan.config.vips[0]?.servers.map((s) => s.address) ?? [];
+  t.is(addresses[1], "127.0.0.1:9002");
+  t.not(addresses[2], "127.0.0.1:9003");
+  const given = new Set<number>();
+  for (let i = 0; i < 5; i++) t.is(await whyTaken("127.0.0.1", await freePort("127.0.0.1", given)), undefined);
+  t.is(given.size, 5);
+});
+
+test("the embedded data plane's lines say what the configuration says", (t) => {
+  const c = parseConfig(`
+instance: one
+tick_ms: 100
+dataplane: {threads: 2, lease_ms: 900, sources: [127.0.0.2, 127.0.0.3]}
+region: {path: /dev/shm/x, group: lb}
+vips:
+  - {name: a, address: "[::1]:80", mode: hash, kappa: 0.5, max_connections: 9, servers: [{address: "10.0.0.1:81", weight: 2, drain: true}]}
+  - {name: b, address: "127.0.0.1:80", load: waiting, pool: managed, eject: false, load_balancers: 3}
+`);
+  const lines = dpLines(c);
+  for (const line of [
+    "instance one",
+    "shm /dev/shm/x",
+    "shm-group lb",
+    "frame 50ms",
+    "lease 900ms",
+    "threads 2",
+    "source 127.0.0.2 127.0.0.3",
+    "vip a [::1]:80 mode hash load flows pool local eject on load-balancers 1 kappa 0.5 max-conns 9",
+    "server vip a 10.0.0.1:81 weight 2 drain",
+    "vip b 127.0.0.1:80 mode sed load waiting pool managed eject off load-balancers 3",
+  ]) {
+    t.true(lines.includes(line), `${line}\nis not in\n${lines.join("\n")}`);
+  }
+});

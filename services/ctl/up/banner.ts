@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is printed once: where everything is, and one line each to try.
+import { SERVICES } from "../../common/config/schema.js";
+import type { Plan } from "./plan.js";
+import { serviceLabel } from "./processes.js";
+
+export function banner(plan: Plan, folder: string): string[] {
+  const c = plan.config;
+  const lines = [`marllb instance ${c.instance}, data plane ${c.dataplane.kind}`];
+  for (const v of c.vips)
+    lines.push(`  VIP ${v.name}   http://${v.address}/   try: curl -s http://${v.address}/   servers: ${v.servers.length}`);
+  if (plan.demo) {
+    lines.push(
+      `  demo        ${plan.demo.cores.length} servers of ${plan.demo.cores.join(", ")} cores (undeclared), ${rate(plan.demo.ratePerS)}`,
+    );
+  }
+  for (const s of SERVICES) {
+    const { listen, metrics } = c.services[s];
+    lines.push(`  ${serviceLabel(s).padEnd(11)} gRPC ${listen}   http://${metrics}/metrics`);
+  }
+  const plaintext = c.tls ? "-insecure" : "-plaintext";
+  lines.push(`  grpcurl     grpcurl ${plaintext} ${c.services.shm_agent.listen} marllb.v1.ShmAgent/GetStatus`);
+  if (c.tracing.endpoint !== "") lines.push(`  traces      ${c.tracing.endpoint}, services marllb-<service>`);
+  lines.push(`  logs        ${folder}`, "  stop        Ctrl-C (drains first)");
+  return lines;
+}
+
+const rate = (perS: number): string => (perS > 0 ? `${Math.round(perS)} requests/s` : "no requests of its own");

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// One supervised process: its ready line, its log file, its restarts. It runs in a process group of its own (Ctrl-C in the terminal
+// reaches the launcher alone) and stops when the pipe to its stdin closes, so that it never outlives the launcher.
+import { type ChildProcess, spawn } from "node:child_process";
+import { EventEmitter } from "node:events";
+import { createWriteStream, type WriteStream } from "node:fs";
+
+export interface ChildSpec {
+  name: string;
+  command: string;
+  args: string[];
+  env?: Record<string, string>;
+  /** How long it may take to say that it is ready, and to stop when asked. */
+  readyMs?: number;
+  stopMs?: number;
+}
+
+export interface Ready {
+  ready: true;
+  pid: number;
+  [key: string]: unknown;
+}
+
+interface Events {
+  /** It serves; the first time or again. */
+  ready: [Ready];
+  /** It ended without being asked to. */
+  died: [string];
+  /** Any other line of its stdout. */
+  line: [string];
+}
+
+const firstBackoffMs = 100;
+const longestBackoffMs = 2000;
+const settledMs = 10_000;
+
+export class Child extends EventEmitter<Events> {
+  restarts = 0;
+  state: "starting" | "ready" | "down" | "stopped" = "down";
+  #process: ChildProcess | undefined;
+  #log: WriteStream;
+  #stopping = false;
+  #backoffMs = firstBackoffMs;
+  #timer: NodeJS.Timeout | undefined;
+  #startedAt = 0;
+
+  constructor(
+    readonly spec: ChildSpec,
+    readonly logFile: string,
+  ) {
+    super();
+    this.#log = createWriteStream(logFile, { flags: "a", mode: 0o600 });
+  }
+
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
+  /** Resolves at its first ready line; rejects if it ends or stays silent before that. Later deaths restart it. */
+  start(): Promise<Ready> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(
+        () => end(`was not ready after ${(this.spec.readyMs ?? 20_000) / 1000} s`),
+        this.spec.readyMs ?? 20_000,
+      );
+      const onReady = (r: Ready): void => {
+        stop();
+        resolve(r);
+      };
+      const end = (why: string): void => {
+        stop();
+        this.#stopping = true;
+        reject(new Error(`${this.spec.name} ${why}`));
+      };
+      const stop = (): void => {
+        clearTimeout(timer);
+        this.off("ready", onReady).off("died", end);
+      };
+      this.once("ready", onReady).once("died", end);
+      this.#spawn();
+    });
+  }
+
+  /** Asks it to stop by closing its stdin, then SIGTERM, then SIGKILL. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    clearTimeout(this.#timer);
+    const p = this.#process;
+    if (p) {
+      const gone = new Promise<void>((resolve) => p.once("exit", () => resolve()));
+      const stopMs = this.spec.stopMs ?? 5000;
+      const timers = [setTimeout(() => p.kill("SIGTERM"), stopMs), setTimeout(() => this.kill(), stopMs + 2000)];
+      p.stdin?.end();
+      await gone;
+      for (const t of timers) clearTimeout(t);
+    }
+    this.state = "stopped";
+    await new Promise<void>((resolve) => this.#log.end(() => resolve()));
+  }
+
+  /** At once, its whole group. */
+  kill(): void {
+    this.#stopping = true;
+    const pid = this.#process?.pid;
+    if (pid === undefined) return;
+    try {
+      process.kill(-pid, "SIGKILL");
+    } catch {
+      // Gone already.
+    }
+  }
+
+  #spawn(): void {
+    this.state = "starting";
+    this.#startedAt = performance.now();
+    const p = spawn(this.spec.command, this.spec.args, {
+      detached: true,
+      stdio: ["pipe", "pipe", "pipe"],
+      env: { ...process.env, ...this.spec.env },
+    });
+    this.#process = p;
+    p.stdin?.on("error", () => {}); // it died with the pipe open
+    p.stderr?.on("data", (d: Buffer) => this.#write(d));
+    let rest = "";
+    p.stdout?.setEncoding("utf8").on("data", (text: string) => {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) this.#onLine(line);
+    });
+    p.on("error", (e) => this.#onEnd(p, `could not be started: ${e.message}`));
+    p.on("exit", (code, signal) => this.#onEnd(p, signal ? `was killed by ${signal}` : `ended with exit code ${code}`));
+  }
+
+  #onLine(line: string): void {
+    if (this.state === "starting" && line.startsWith("{")) {
+      try {
+        const ready = JSON.parse(line) as Ready;
+        if (ready.ready === true) {
+          this.state = "ready";
+          this.emit("ready", ready);
+          return;
+        }
+      } catch {
+        // An ordinary line that happens to begin with a brace.
+      }
+    }
+    this.emit("line", line);
+    this.#write(`${line}\n`);
+  }
+
+  /** What it says after it ended (its pipes are read a little longer) finds the log closed. */
+  #write(text: string | Buffer): void {
+    if (!this.#log.writableEnded) this.#log.write(text);
+  }
+
+  #onEnd(p: ChildProcess, why: string): void {
+    if (this.#process !== p) return;
+    this.#process = undefined;
+    if (this.#stopping) return;
+    this.state = "down";
+    this.#write(`launcher: ${this.spec.name} ${why}\n`);
+    this.emit("died", why);
+    if (this.#stopping) return; // start() gave up on it
+    if (performance.now() - this.#startedAt > settledMs) this.#backoffMs = firstBackoffMs;
+    this.#timer = setTimeout(() => {
+      this.restarts++;
+      this.#spawn();
+    }, this.#backoffMs);
+    this.#backoffMs = Math.min(2 * this.#backoffMs, longestBackoffMs);
+  }
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the launcher needs of a data plane, whichever it is.
+import type { Config } from "../../common/config/load.js";
+import type { ChildSpec } from "./child.js";
+import { embedded } from "./embedded.js";
+import type { Instance } from "./instance.js";
+
+export interface DataplaneContext {
+  config: Config;
+  instance: Instance;
+}
+
+export interface Dataplane {
+  /** Says what is missing on this machine (throws LaunchError), and makes what its processes need: files, namespaces, interfaces. */
+  prepare(): Promise<void>;
+  /** Its processes, started in this order, watched and restarted. The last one serves the VIPs once it is ready. */
+  processes(): ChildSpec[];
+  /** How the demo's servers and load reach the network of the VIPs; default: directly. */
+  wrapDemo?(role: "servers" | "load", spec: ChildSpec): ChildSpec;
+  /** After its processes have ended: removes what prepare made, and what a killed process left. */
+  cleanUp(): Promise<void>;
+}
+
+export async function createDataplane(context: DataplaneContext): Promise<Dataplane> {
+  return embedded(context);
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+// marllb-dp: its configuration is lines of words (see `marllb-dp --help`), written here from ours.
+import { existsSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import type { Config } from "../../common/config/load.js";
+import { projectRoot } from "../../common/root.js";
+import type { Dataplane, DataplaneContext } from "./dataplane.js";
+import { LaunchError } from "./error.js";
+
+export function dpLines(c: Config): string[] {
+  const d = c.dataplane;
+  const lines = [
+    `instance ${c.instance}`,
+    `shm ${c.region.path}`,
+    `frame ${Math.max(5, Math.round(c.tick_ms / 2))}ms`,
+    `lease ${d.lease_ms}ms`,
+    `connect-timeout ${d.connect_timeout_ms}ms`,
+    `idle-timeout ${d.idle_timeout_ms}ms`,
+    `drain-timeout ${d.drain_timeout_ms}ms`,
+    `retries ${d.retries}`,
+  ];
+  if (c.region.group !== "") lines.push(`shm-group ${c.region.group}`);
+  if (d.threads > 0) lines.push(`threads ${d.threads}`);
+  if (d.sources.length > 0) lines.push(`source ${d.sources.join(" ")}`);
+  for (const v of c.vips) {
+    const maxConns = v.max_connections || d.max_connections;
+    const options = [
+      `mode ${v.mode} load ${v.load} pool ${v.pool} eject ${v.eject ? "on" : "off"} load-balancers ${v.load_balancers}`,
+      ...(v.kappa > 0 ? [`kappa ${v.kappa}`] : []),
+      ...(maxConns > 0 ? [`max-conns ${maxConns}`] : []),
+    ];
+    lines.push(`vip ${v.name} ${v.address} ${options.join(" ")}`);
+    for (const s of v.servers) {
+      const limit = s.max_connections > 0 ? ` max-conns ${s.max_connections}` : "";
+      lines.push(`server vip ${v.name} ${s.address} weight ${s.weight}${limit}${s.drain ? " drain" : ""}`);
+    }
+  }
+  return lines;
+}
+
+export function embedded({ config, instance }: DataplaneContext): Dataplane {
+  const binary = path.join(projectRoot, "build/native/bin/marllb-dp");
+  const file = path.join(instance.folder, "marllb-dp.conf");
+  return {
+    async prepare() {
+      if (!existsSync(binary)) throw new LaunchError(`${binary} is missing: run npm run build`);
+      writeFileSync(file, `${dpLines(config).join("\n")}\n`, { mode: 0o600 });
+    },
+    processes: () => [
+      {
+        name: "marllb-dp",
+        command: binary,
+        args: ["--config", file, "--stop-with-stdin"],
+        stopMs: config.dataplane.drain_timeout_ms + 3000,
+      },
+    ],
+    async cleanUp() {
+      // A clean stop removed both already; kill -9 did not.
+      for (const f of [config.region.path, `${config.region.path}.ctl`]) rmSync(f, { force: true });
+    },
+  };
+}

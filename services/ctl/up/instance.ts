@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// The folder of a running instance: its effective configuration, its launcher's pid, its logs. `marllbctl --instance NAME` finds the
+// addresses here.
+import { existsSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import type { Config } from "../../common/config/load.js";
+import { LaunchError } from "./error.js";
+
+export function instanceFolder(instance: string): string {
+  return path.join(os.tmpdir(), `marllb-${os.userInfo().uid}`, instance);
+}
+
+export class Instance {
+  readonly folder: string;
+  readonly configFile: string;
+
+  private constructor(name: string) {
+    this.folder = instanceFolder(name);
+    this.configFile = path.join(this.folder, "effective.json");
+  }
+
+  /** Claims the name: refused while another launcher of that name runs; the logs of a crashed one are kept as NAME.previous. */
+  static claim(name: string): Instance {
+    const it = new Instance(name);
+    const parent = path.dirname(it.folder);
+    mkdirSync(parent, { recursive: true, mode: 0o700 });
+    const s = lstatSync(parent);
+    if (!s.isDirectory() || s.uid !== os.userInfo().uid) throw new LaunchError(`${parent} belongs to somebody else; set TMPDIR`);
+    for (;;) {
+      try {
+        mkdirSync(it.folder, { mode: 0o700 });
+        break;
+      } catch (e) {
+        if ((e as NodeJS.ErrnoException).code !== "EEXIST") throw e;
+      }
+      const pid = it.#launcherPid();
+      if (pid !== undefined && alive(pid)) {
+        throw new LaunchError(`instance ${name} runs already (launcher pid ${pid}); choose another name with --instance NAME`);
+      }
+      const previous = `${it.folder}.previous`;
+      rmSync(previous, { recursive: true, force: true });
+      renameSync(it.folder, previous);
+    }
+    mkdirSync(path.join(it.folder, "logs"));
+    writeFileSync(path.join(it.folder, "launcher.pid"), `${process.pid}\n`);
+    return it;
+  }
+
+  get logs(): string {
+    return path.join(this.folder, "logs");
+  }
+
+  logFile(name: string): string {
+    return path.join(this.logs, `${name}.log`);
+  }
+
+  writeConfig(config: Config): void {
+    writeFileSync(this.configFile, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
+  }
+
+  /** The last lines of a log, for the message when something did not start. */
+  tail(name: string, lines = 15): string {
+    const file = this.logFile(name);
+    if (!existsSync(file)) return "";
+    return readFileSync(file, "utf8").trimEnd().split("\n").slice(-lines).join("\n");
+  }
+
+  /** Removes the folder, or only marks it as ended where the logs are still of use. */
+  release(keepLogs: boolean): void {
+    if (keepLogs) rmSync(path.join(this.folder, "launcher.pid"), { force: true });
+    else rmSync(this.folder, { recursive: true, force: true });
+    try {
+      if (!keepLogs) rmSync(path.dirname(this.folder), { recursive: false });
+    } catch {
+      // Not empty, or another instance made it anew: theirs.
+    }
+  }
+
+  #launcherPid(): number | undefined {
+    try {
+      return Number(readFileSync(path.join(this.folder, "launcher.pid"), "utf8"));
+    } catch {
+      return undefined;
+    }
+  }
+}
+
+function alive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (e) {
+    return (e as NodeJS.ErrnoException).code === "EPERM";
+  }
+}

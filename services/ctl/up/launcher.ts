@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// Starts a whole instance, keeps it running, and takes it down in the right order: load first, then the data plane (which drains), then
+// the services, then the demo's servers.
+import { SERVICES } from "../../common/config/schema.js";
+import { Child, type ChildSpec } from "./child.js";
+import { createDataplane, type Dataplane } from "./dataplane.js";
+import { LaunchError } from "./error.js";
+import { Instance } from "./instance.js";
+import type { UpOptions } from "./options.js";
+import { choosePorts, effective, listeners, type Plan } from "./plan.js";
+import { requireFree, whyTaken } from "./ports.js";
+import { demoLoadSpec, demoServersSpec, serviceSpec } from "./processes.js";
+
+export interface Events {
+  /** A process died and will be started again. */
+  onDeath(name: string, why: string): void;
+  onRestart(name: string): void;
+  /** A line of the demo's load generator: one report a second. */
+  onLoad(report: Record<string, unknown>): void;
+}
+
+export class Launcher {
+  readonly children: Child[] = [];
+  deaths = 0;
+
+  private constructor(
+    readonly plan: Plan,
+    readonly instance: Instance,
+    readonly dataplane: Dataplane,
+    private readonly events: Events,
+  ) {}
+
+  /** Checks everything first, starts everything, and undoes all of it when one part does not come up. */
+  static async start(o: UpOptions, environment: Record<string, string | undefined>, events: Events): Promise<Launcher> {
+    const plan = effective(o, environment);
+    await choosePorts(plan, whyTaken);
+    const instance = Instance.claim(plan.config.instance);
+    let it: Launcher | undefined;
+    try {
+      await requireFree(listeners(plan, o));
+      if (plan.config.failover.store.kind === "file" && o.config === undefined) {
+        plan.config.failover.store = { kind: "file", path: `${instance.folder}/failover.json` };
+      }
+      instance.writeConfig(plan.config);
+      const dataplane = await createDataplane({ config: plan.config, instance });
+      it = new Launcher(plan, instance, dataplane, events);
+      await it.#up(o);
+      return it;
+    } catch (e) {
+      if (it) await it.stop(it.children.length > 0);
+      else instance.release(false);
+      if (it && it.children.length > 0 && e instanceof LaunchError) e.message += `\nthe logs are kept in ${instance.logs}`;
+      throw e;
+    }
+  }
+
+  async #up(o: UpOptions): Promise<void> {
+    await this.dataplane.prepare();
+    const wrap = this.dataplane.wrapDemo ?? ((_: string, spec: ChildSpec) => spec);
+    const servers = demoServersSpec(this.plan);
+    const load = demoLoadSpec(this.plan, o.drain);
+    // Nothing of this depends on the order (every part waits for its peers); together it is up soonest.
+    const services = SERVICES.map((s) => serviceSpec(s, this.plan.config, this.instance.configFile));
+    const dataplane = async (): Promise<void> => {
+      for (const spec of this.dataplane.processes()) await this.#start(spec);
+    };
+    const first = [...(servers ? [wrap("servers", servers)] : []), ...services].map((s) => this.#start(s));
+    const results = await Promise.allSettled([dataplane(), ...first]);
+    for (const r of results) if (r.status === "rejected") throw r.reason;
+    if (load) await this.#start(wrap("load", load));
+  }
+
+  async #start(spec: ChildSpec): Promise<void> {
+    const child = new Child(spec, this.instance.logFile(spec.name));
+    this.children.push(child);
+    try {
+      await child.start();
+    } catch (e) {
+      throw new LaunchError(`${(e as Error).message}\n${this.instance.tail(spec.name)}`);
+    }
+    child.on("died", (why) => {
+      this.deaths++;
+      this.events.onDeath(spec.name, why);
+    });
+    child.on("ready", () => this.events.onRestart(spec.name));
+    if (spec.name === "demo-load") child.on("line", (line) => this.#onLoadLine(line));
+  }
+
+  #onLoadLine(line: string): void {
+    try {
+      this.events.onLoad(JSON.parse(line) as Record<string, unknown>);
+    } catch {
+      // Not a report: it is in the log.
+    }
+  }
+
+  /** Ends every process and removes every file; the folder with the logs stays where something died. */
+  async stop(keepLogs = this.deaths > 0): Promise<void> {
+    const of = (names: string[]): Child[] => this.children.filter((c) => names.includes(c.spec.name));
+    const dataplane = this.dataplane.processes().map((s) => s.name);
+    await Promise.all(of(["demo-load"]).map((c) => c.stop()));
+    for (const c of of(dataplane).reverse()) await c.stop();
+    await Promise.all(this.children.filter((c) => c.state !== "stopped").map((c) => c.stop()));
+    await this.dataplane.cleanUp();
+    this.instance.release(keepLogs);
+  }
+
+  /** For the last moment before an exit that nobody waits for. */
+  killAll(): void {
+    for (const c of this.children) c.kill();
+  }
+}

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// `marllbctl up`: the launcher in front of a person.
+import { connect, follow } from "../client.js";
+import { banner } from "./banner.js";
+import { Launcher } from "./launcher.js";
+import type { UpOptions } from "./options.js";
+import { Screen } from "./screen.js";
+import { View } from "./view.js";
+
+const tableMs = 500;
+const plainMs = 2000;
+
+export async function up(o: UpOptions): Promise<number> {
+  const out = process.stdout;
+  const live = out.isTTY === true && !o.plain;
+  const screen = live ? new Screen(out) : undefined;
+  const say = (line: string): void => {
+    if (screen) screen.say(line);
+    else out.write(`${line}\n`);
+  };
+  out.on("error", () => {}); // whoever read us is gone; that alone is no reason to stop serving
+  const wish = stopWish(o);
+  const view = new View();
+  say("starting ...");
+  let early = false;
+  void wish.then(() => (early = true));
+  const launcher = await Launcher.start(o, process.env, {
+    onDeath(name, why) {
+      view.died(name);
+      say(`${name} ${why}; it is started again (log: ${launcher.instance.logFile(name)})`);
+    },
+    onRestart: (name) => say(`${name} is back`),
+    onLoad: (report) => view.load(report),
+  });
+  const killAtExit = (): void => launcher.killAll();
+  process.once("exit", killAtExit);
+  view.plan(launcher.plan);
+  for (const line of banner(launcher.plan, launcher.instance.logs)) say(line);
+  const clients = connect(launcher.plan.config);
+  const every_ms = Math.max(launcher.plan.config.tick_ms, live ? tableMs : plainMs);
+  const started = performance.now();
+  const unfollow = follow(
+    () => clients.agent.StreamStats({ every_ms }),
+    (stats) => {
+      view.stats(stats);
+      if (screen) screen.draw(view.lines(out.hasColors?.() ?? false));
+      else say(view.line(stats, (performance.now() - started) / 1000));
+    },
+  );
+  if (!early) await Promise.race([wish, ...(o.duration === undefined ? [] : [sleep(o.duration * 1000)])]);
+  unfollow();
+  clients.close();
+  screen?.close();
+  say(`stopping: no new requests, then at most ${o.drain} s for the connections in progress (again Ctrl-C: at once)`);
+  const again = (): never => {
+    launcher.killAll();
+    process.exit(1);
+  };
+  process.once("SIGINT", again);
+  await launcher.stop();
+  if (launcher.deaths > 0) say(`something died meanwhile; the logs are kept in ${launcher.instance.logs}`);
+  else say("stopped; nothing is left behind");
+  process.off("exit", killAtExit);
+  return 0;
+}
+
+const sleep = (ms: number): Promise<void> => new Promise((r) => setTimeout(r, ms));
+
+function stopWish(o: UpOptions): Promise<void> {
+  return new Promise((resolve) => {
+    for (const s of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(s, () => resolve());
+    if (!o.stopWithStdin) return;
+    process.stdin.on("end", () => resolve()).on("error", () => resolve());
+    process.stdin.resume();
+  });
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// The flags of `up`, checked one by one; what they mean together is plan.ts.
+import { type Command, InvalidArgumentError, Option } from "commander";
+import { isIpPort } from "../../common/config/address.js";
+import { MODES } from "../../common/config/schema.js";
+
+export interface UpOptions {
+  config?: string;
+  servers?: { address: string; weight: number }[];
+  vip?: string;
+  policy?: string;
+  mode?: (typeof MODES)[number];
+  tick?: number;
+  threads?: number;
+  dataplane?: "embedded" | "vpp";
+  instance?: string;
+  duration?: number;
+  rate?: number;
+  meanMs: number;
+  demoCores: number[];
+  otlp?: string;
+  set?: string[];
+  drain: number;
+  plain: boolean;
+  stopWithStdin: boolean;
+}
+
+function ipPort(text: string): string {
+  if (!isIpPort(text)) throw new InvalidArgumentError('expected IP:PORT, such as 127.0.0.1:8080 or "[::1]:8080".');
+  return text;
+}
+
+export function serverList(text: string): { address: string; weight: number }[] {
+  return text.split(",").map((item) => {
+    const [, address = "", weight = "1"] = /^(.*?)(?:=([^=]*))?$/.exec(item.trim()) ?? [];
+    if (!(Number(weight) > 0)) throw new InvalidArgumentError(`${item}: expected a positive weight after '='.`);
+    return { address: ipPort(address), weight: Number(weight) };
+  });
+}
+
+function number(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const n = Number(text);
+    if (text.trim() === "" || !(n >= least && n <= most))
+      throw new InvalidArgumentError(`expected a number from ${least} to ${most}.`);
+    return n;
+  };
+}
+
+function cores(text: string): number[] {
+  const list = text.split(",").map(Number);
+  if (list.some((c) => !(c > 0 && c <= 1024)) || list.length > 64)
+    throw new InvalidArgumentError("expected numbers such as 1,2,4,8.");
+  return list;
+}
+
+const append = (value: string, all: string[] = []): string[] => [...all, value];
+
+export function upFlags(command: Command): Command {
+  return command
+    .description(
+      "start a whole load balancer on this machine: data plane, four services, and without servers of yours a demonstration",
+    )
+    .option("--servers <list>", "real servers instead of the demo's: IP:PORT[=WEIGHT],...", serverList)
+    .option("--vip <address>", "address to listen on (default: the configuration's, 127.0.0.1:8080)", ipPort)
+    .option("--config <file>", "configuration (default: deploy/config/marllb.yaml)")
+    .option("--policy <name>", "who sets weights: uniform, static, kalman, marl, sac-gru, qmix")
+    .addOption(new Option("--mode <name>", "how the data plane uses them").choices(MODES))
+    .option("--tick <ms>", "how often weights are set (default: 200)", number(10, 10_000))
+    .option("--threads <n>", "threads of the data plane (default: one a core)", number(1, 64))
+    .addOption(new Option("--dataplane <kind>", "marllb-dp, or VPP with our plugin (needs root)").choices(["embedded", "vpp"]))
+    .option("--instance <name>", "its own region, folder and ports, beside other instances (default: marllb)")
+    .option("--duration <s>", "stop by itself after so many seconds", number(0, 1e9))
+    .option("--rate <n>", "demo requests a second, 0 for none (default: 80 % of the demo servers' capacity)", number(0, 20_000))
+    .option("--mean-ms <ms>", "mean size of a demo request on one core", number(0, 60_000), 150)
+    .option("--demo-cores <list>", "virtual cores of the demo servers", cores, [1, 1, 2, 2, 4, 4, 8, 8])
+    .option("--otlp <url>", "send traces there over OTLP gRPC (or OTEL_EXPORTER_OTLP_ENDPOINT), such as http://127.0.0.1:4317")
+    .option("--set <key=value>", "override one value of the configuration; may be repeated", append)
+    .option("--drain <s>", "at a stop, wait at most so long for connections to end", number(0, 3600), 10)
+    .option("--plain", "plain lines instead of the live table", false)
+    .option("--stop-with-stdin", "stop when standard input ends", false);
+}

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an instance runs, as data: the four services and the demonstration. The data plane's are its own module's.
+import path from "node:path";
+import type { Config, ServiceName } from "../../common/config/load.js";
+import { projectRoot } from "../../common/root.js";
+import type { ChildSpec } from "./child.js";
+import type { Plan } from "./plan.js";
+
+const compiled = (file: string): string => path.join(projectRoot, "dist", file);
+export const serviceLabel = (s: ServiceName): string => s.replace("_", "-");
+
+export function serviceSpec(service: ServiceName, config: Config, configFile: string): ChildSpec {
+  const label = serviceLabel(service);
+  // Tracing hooks the module loader before anything imports gRPC.
+  const hook = config.tracing.endpoint === "" ? [] : ["--import", compiled("services/common/telemetry-hook.js")];
+  return {
+    name: label,
+    command: process.execPath,
+    args: ["--enable-source-maps", ...hook, compiled(`services/${label}/main.js`), "--config", configFile, "--stop-with-stdin"],
+    env: config.tracing.endpoint === "" ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT: config.tracing.endpoint },
+  };
+}
+
+export function demoServersSpec(plan: Plan): ChildSpec | undefined {
+  if (!plan.demo) return undefined;
+  const servers = plan.config.vips[0]?.servers ?? [];
+  const ports = servers.map((s) => s.address.split(":").at(-1)).join(",");
+  const args = [
+    "--cores",
+    plan.demo.cores.join(","),
+    "--ports",
+    ports,
+    "--mean-ms",
+    String(plan.demo.meanMs),
+    "--stop-with-stdin",
+  ];
+  return { name: "demo-servers", command: process.execPath, args: [compiled("loadtest/demo/servers.js"), ...args] };
+}
+
+export function demoLoadSpec(plan: Plan, drainS: number): ChildSpec | undefined {
+  if (!plan.demo || plan.demo.ratePerS <= 0) return undefined;
+  const target = plan.config.vips[0]?.address ?? "";
+  const args = [
+    "--target",
+    target,
+    "--rate",
+    String(plan.demo.ratePerS),
+    "--mean-ms",
+    String(plan.demo.meanMs),
+    "--stop-with-stdin",
+  ];
+  const stopMs = drainS * 1000 + 1000;
+  return { name: "demo-load", command: process.execPath, args: [compiled("loadtest/demo/load.js"), ...args], stopMs };
+}
