@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model.h"
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PATHS_MAX 16
+
+static int want(const struct net *net, bool input, const char *name, int rank, int64_t last, char err[256])
+{
+	int i = input ? net_input(net, name) : net_output(net, name);
+	if (i < 0) {
+		snprintf(err, 256, "the model has no %s \"%s\"", input ? "input" : "output", name);
+		return -ENOTSUP;
+	}
+	if (!input)
+		return i;
+	struct net_shape s = net_input_shape(net, (uint32_t)i);
+	int64_t d = s.rank ? s.dim[s.rank - 1] : 0;
+	if (s.rank != rank || (last > 0 && d != last)) {
+		snprintf(err, 256, "input \"%s\" has rank %d and last dimension %d; expected %d and %d", name, s.rank, (int)d, rank, (int)last);
+		return -ENOTSUP;
+	}
+	return i;
+}
+
+int sim_model_check(struct sim_model *m, struct net *net, char err[256])
+{
+	const char *schema = net_meta(net, "observation_schema"), *base = net_meta(net, "base");
+	memset(m, 0, sizeof(*m));
+	m->net = net;
+	if (!schema || atoi(schema) != (int)MLB_OBS_SCHEMA) {
+		snprintf(err, 256, "the model wants observation schema %.20s; this is %u", schema ? schema : "(none)", MLB_OBS_SCHEMA);
+		return -ENOTSUP;
+	}
+	if (!base || (strcmp(base, "kalman") && strcmp(base, "configured"))) {
+		snprintf(err, 256, "the model's base is %.20s; expected kalman or configured", base ? base : "missing");
+		return -ENOTSUP;
+	}
+	m->base = strcmp(base, "kalman") ? SIM_BASE_CONFIGURED : SIM_BASE_KALMAN;
+	if ((m->in_server = want(net, true, "server", 3, MLB_OBS_SERVER_FEATURES, err)) < 0 ||
+	    (m->in_pool = want(net, true, "pool", 2, MLB_OBS_POOL_FEATURES, err)) < 0 ||
+	    (m->in_mask = want(net, true, "mask", 2, 0, err)) < 0 || (m->in_state = want(net, true, "state", 3, 0, err)) < 0 ||
+	    (m->out_weight = want(net, false, "log_weight", 0, 0, err)) < 0 ||
+	    (m->out_bias = want(net, false, "bias", 0, 0, err)) < 0 ||
+	    (m->out_state = want(net, false, "state_out", 0, 0, err)) < 0)
+		return -ENOTSUP;
+	int64_t state = net_input_shape(net, (uint32_t)m->in_state).dim[2];
+	if (state < 1 || state > 4096) {
+		snprintf(err, 256, "input \"state\" must say its size");
+		return -ENOTSUP;
+	}
+	m->state = (uint32_t)state;
+	return 0;
+}
+
+int sim_model_lb_new(struct sim_model_lb **out, const struct sim_model *m, uint32_t max, uint32_t mask)
+{
+	struct sim_model_lb *l = calloc(1, sizeof(*l));
+	if (!l)
+		return -ENOMEM;
+	*l = (struct sim_model_lb){ .m = m, .max = max, .mask = mask };
+	l->obs[0] = calloc(1, MLB_OBS_STATE_SIZE(max));
+	l->obs[1] = calloc(1, MLB_OBS_STATE_SIZE(max));
+	l->out.server = calloc(max, MLB_OBS_SERVER_FEATURES * sizeof(float));
+	l->out.pool = calloc(MLB_OBS_POOL_FEATURES, sizeof(float));
+	l->out.kalman = calloc(max, sizeof(float));
+	l->h = calloc((size_t)max * m->state, sizeof(float));
+	l->ones = malloc(max * sizeof(float));
+	l->offset = calloc(max, sizeof(float));
+	l->bias = calloc(max, sizeof(float));
+	int rc = net_run_new(&l->run, m->net);
+	if (rc || !l->obs[0] || !l->obs[1] || !l->out.server || !l->out.pool || !l->out.kalman || !l->h || !l->ones || !l->offset || !l->bias) {
+		sim_model_lb_free(l);
+		return -ENOMEM;
+	}
+	for (uint32_t j = 0; j < max; j++)
+		l->ones[j] = 1;
+	*out = l;
+	return 0;
+}
+
+void sim_model_lb_free(struct sim_model_lb *l)
+{
+	if (!l)
+		return;
+	net_run_free(l->run);
+	free(l->obs[0]);
+	free(l->obs[1]);
+	free(l->out.server);
+	free(l->out.pool);
+	free(l->out.kalman);
+	free(l->h);
+	free(l->ones);
+	free(l->offset);
+	free(l->bias);
+	free(l);
+}
+
+static int run_net(struct sim_model_lb *l, uint32_t n, char err[256])
+{
+	const struct sim_model *m = l->m;
+	struct net_shape s;
+	int64_t N = n, F = MLB_OBS_SERVER_FEATURES, P = MLB_OBS_POOL_FEATURES, S = m->state;
+	net_feed(l->run, (uint32_t)m->in_server, l->out.server, (struct net_shape){ 3, { 1, N, F } });
+	net_feed(l->run, (uint32_t)m->in_pool, l->out.pool, (struct net_shape){ 2, { 1, P } });
+	net_feed(l->run, (uint32_t)m->in_mask, l->ones, (struct net_shape){ 2, { 1, N } });
+	net_feed(l->run, (uint32_t)m->in_state, l->h, (struct net_shape){ 3, { 1, N, S } });
+	int rc = net_eval(l->run, err);
+	if (rc)
+		return rc;
+	const struct { int out; float *to; int64_t count; } r[3] = {
+		{ m->out_weight, l->offset, N }, { m->out_bias, l->bias, N }, { m->out_state, l->h, N * S } };
+	for (int i = 0; i < 3; i++) {
+		const float *p = net_result(l->run, (uint32_t)r[i].out, &s);
+		int64_t count = 1;
+		for (int d = 0; d < s.rank; d++)
+			count *= s.dim[d];
+		if (count != r[i].count) {
+			snprintf(err, 256, "output \"%s\" has the wrong size", net_output_name(m->net, (uint32_t)r[i].out));
+			return -EINVAL;
+		}
+		memcpy(r[i].to, p, (size_t)count * sizeof(float));
+	}
+	return 0;
+}
+
+int sim_model_lb_step(struct sim_model_lb *l, const struct sim_lb_view *v, char err[256])
+{
+	const struct mlb_obs_state *prev = l->obs[l->cur]->schema ? l->obs[l->cur] : NULL;
+	int rc = mlb_observe(v->hdr, v->rec, prev, l->obs[!l->cur], &l->out);
+	if (rc) {
+		snprintf(err, 256, "observation: %s", strerror(-rc));
+		return rc;
+	}
+	l->cur = !l->cur;
+	if (!l->out.stepped)
+		return 0;
+	/* Servers that joined come last and start from an empty state. */
+	mlb_obs_mask(&l->out, l->mask);
+	rc = run_net(l, v->n, err);
+	l->known = v->n;
+	return rc ? rc : 1;
+}
+
+void sim_model_lb_decide(const struct sim_model_lb *l, const struct sim_lb_view *v, struct sim_decision *d)
+{
+	for (uint32_t j = 0; j < v->n; j++) {
+		double base = l->m->base == SIM_BASE_KALMAN ? (double)l->out.kalman[j] : (double)v->weight_cfg[j];
+		d->weight[j] = base * exp(j < l->known ? (double)l->offset[j] : 0.);
+		d->bias[j] = j < l->known ? (double)l->bias[j] : 0.;
+	}
+	d->kappa = 1. / v->info->lbs;
+}
+
+static _Thread_local struct {
+	const struct sim_model *model;
+	uint32_t mask;
+} used = { NULL, MLB_OBS_ALL };
+
+void sim_model_use(const struct sim_model *m, uint32_t mask)
+{
+	used.model = m;
+	used.mask = mask;
+}
+
+/* Reads a file once; models live as long as the process. */
+static int by_path(const struct sim_model **out, const char *path, char err[256])
+{
+	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+	static struct { char path[256]; struct sim_model m; } cache[PATHS_MAX];
+	static int count;
+	int rc = 0;
+	pthread_mutex_lock(&lock);
+	for (int i = 0; i < count; i++)
+		if (!strcmp(cache[i].path, path)) {
+			*out = &cache[i].m;
+			goto out;
+		}
+	if (count == PATHS_MAX || strlen(path) >= sizeof(cache[0].path)) {
+		snprintf(err, 256, "too many models in one process, or too long a path");
+		rc = -E2BIG;
+		goto out;
+	}
+	struct net *net;
+	rc = net_load(&net, path, err);
+	if (rc)
+		goto out;
+	rc = sim_model_check(&cache[count].m, net, err);
+	if (rc) {
+		net_free(net);
+		goto out;
+	}
+	strcpy(cache[count].path, path);
+	*out = &cache[count++].m;
+out:
+	pthread_mutex_unlock(&lock);
+	return rc;
+}
+
+static int create(void **state, const struct sim_lb_info *info, const char *arg, char err[256])
+{
+	const struct sim_model *m = used.model;
+	if (arg) {
+		int rc = by_path(&m, arg, err);
+		if (rc)
+			return rc;
+	} else if (!m) {
+		snprintf(err, 256, "which model? Write model:PATH");
+		return -EINVAL;
+	}
+	struct sim_model_lb *l;
+	int rc = sim_model_lb_new(&l, m, info->servers_max, arg ? MLB_OBS_ALL : used.mask);
+	if (!rc)
+		*state = l;
+	return rc;
+}
+
+static void destroy(void *state)
+{
+	sim_model_lb_free(state);
+}
+
+static void tick(void *state, const struct sim_lb_view *v, struct sim_decision *d)
+{
+	char err[256];
+	/* Shapes were checked at load, so a failure here is a broken file: weights that no table takes end the run with a message. */
+	if (sim_model_lb_step(state, v, err) < 0) {
+		fprintf(stderr, "model: %s\n", err);
+		for (uint32_t j = 0; j < v->n; j++)
+			d->weight[j] = NAN;
+		return;
+	}
+	sim_model_lb_decide(state, v, d);
+}
+
+const struct sim_policy sim_policy_model = {
+	.name = "model",
+	.wants = SIM_WANTS_FRAME | SIM_WANTS_SAMPLES,
+	.create = create,
+	.destroy = destroy,
+	.tick = tick,
+	.join = tick,
+};
