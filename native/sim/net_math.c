@@ -4,7 +4,7 @@
 #include <string.h>
 
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
-#define CLONES __attribute__((target_clones("arch=haswell", "default"), optimize("O3")))
+#define CLONES __attribute__((target_clones("avx2", "default"), optimize("O3")))
 #else
 #define CLONES
 #endif

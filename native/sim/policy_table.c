@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy_table.h"
+#include "model.h"
 #include <string.h>
 
 static const struct sim_policy *const table[] = {
-	&sim_policy_uniform, &sim_policy_static, &sim_policy_true, &sim_policy_avail, &sim_policy_kalman,
+	&sim_policy_uniform, &sim_policy_static, &sim_policy_true, &sim_policy_avail, &sim_policy_kalman, &sim_policy_model,
 };
 
 const struct sim_policy *sim_policy_find(const char *name)
