@@ -26,18 +26,27 @@ export function connect(config: Config): Clients {
   return { agent, inference, health, failover, close };
 }
 
-type Unary<Req, Res> = (
-  request: Req,
+// A generated method has many overloads; its last one is (argument, callback), and that is the one conditional types see.
+type RequestOf<M> = M extends (argument: infer A, callback: infer _) => unknown ? A : never;
+type CallbackOf<M> = M extends (argument: infer _, callback: infer C) => unknown ? C : never;
+type ResponseOf<M> = CallbackOf<M> extends (error: infer _, response?: infer R) => unknown ? R : never;
+type Call = (
+  request: unknown,
   options: { deadline: Date },
-  callback: (e: ServiceError | null, response?: Res) => void,
-) => unknown;
+  callback: (e: ServiceError | null, response?: unknown) => void,
+) => void;
 
-/** A unary call as a promise, at most so many milliseconds. `call` is the bound method. */
-export function ask<Req, Res>(call: Unary<Req, Res>, request: Req, deadlineMs = 5000): Promise<Res> {
+/** A unary call as a promise, at most so many milliseconds. */
+export function ask<C extends Client, K extends keyof C>(
+  client: C,
+  method: K,
+  request: RequestOf<C[K]>,
+  deadlineMs = 5000,
+): Promise<NonNullable<ResponseOf<C[K]>>> {
   return new Promise((resolve, reject) => {
-    call(request, { deadline: new Date(Date.now() + deadlineMs) }, (e, response) => {
+    (client[method] as Call).call(client, request, { deadline: new Date(Date.now() + deadlineMs) }, (e, response) => {
       if (e) reject(e);
-      else resolve(response as Res);
+      else resolve(response as NonNullable<ResponseOf<C[K]>>);
     });
   });
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // marllbctl: the launcher (`up`) and the operator's commands.
-import { Command } from "commander";
+import { Command, CommanderError } from "commander";
 import { ConfigError } from "../common/config/load.js";
 import { LaunchError } from "./up/error.js";
 import { type UpOptions, upFlags } from "./up/options.js";
@@ -15,10 +15,24 @@ upFlags(program.command("up")).action(async (o: UpOptions) => {
   exitCode = await up(o);
 });
 
+// gRPC is loaded for the commands that need it: `up --help` and a wrong flag answer at once.
+if (process.argv[2] !== "up") {
+  const [{ agentCommands }, { failoverCommands }, { inferenceCommands }] = await Promise.all([
+    import("./commands/agent.js"),
+    import("./commands/failover.js"),
+    import("./commands/inference.js"),
+  ]);
+  for (const register of [agentCommands, failoverCommands, inferenceCommands]) register(program);
+}
+
 try {
   await program.parseAsync();
   process.exit(exitCode);
 } catch (e) {
+  if (e instanceof CommanderError) {
+    process.stderr.write(`${e.message}\n`);
+    process.exit(2);
+  }
   if (e instanceof ConfigError || e instanceof LaunchError) {
     process.stderr.write(`${e.message}\n`);
     process.exit(e instanceof LaunchError ? e.exitCode : 2);

@@ -38,7 +38,7 @@ export function serverList(text: string): { address: string; weight: number }[] 
   });
 }
 
-function number(least: number, most: number): (text: string) => number {
+export function number(least: number, most: number): (text: string) => number {
   return (text) => {
     const n = Number(text);
     if (text.trim() === "" || !(n >= least && n <= most))

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who may receive new flows: pool, drains, overrides.
+import { readFileSync } from "node:fs";
+import { type Command, Option } from "commander";
+import { MODES } from "../../common/config/schema.js";
+import { ask } from "../client.js";
+import { columns, output, plainEnum } from "../print.js";
+import { findVip, withClients } from "../target.js";
+import { LaunchError } from "../up/error.js";
+import { type Common, common, address as parseAddress, weightArguments } from "./common.js";
+
+type VipFlag = Common & { vip?: string };
+const vipOption = (c: Command): Command => common(c).option("--vip <name>", "VIP by name or number (default: the only one)");
+const modeEnum = (mode: string | undefined) => `MODE_${(mode ?? "unspecified").toUpperCase()}` as "MODE_SED";
+
+export function failoverCommands(program: Command): void {
+  vipOption(program.command("servers").description("the pool: health, factor, reason, flows")).action((o: VipFlag) =>
+    withClients(o, async (clients) => {
+      const { vip_id, name } = await findVip(clients, o.vip);
+      const p = await ask(clients.failover, "GetPool", { vip_id });
+      output(o.json, p, () => {
+        const rows = p.members.map((m) => {
+          const s = m.server;
+          return [s?.id ?? 0, s?.address ?? "", plainEnum(m.health, "HEALTH_FACT_"), m.factor.toFixed(2), m.flows, m.reason];
+        });
+        const owner = p.pool?.managed ? `managed, revision ${p.pool.revision}` : "local";
+        return [
+          `${name}: ${plainEnum(p.state, "VIP_STATE_")}, term ${p.term}, pool ${owner}${p.override ? `, override: ${p.override.reason}` : ""}`,
+          columns(["id", "server", "health", "factor", "flows", "reason"], rows),
+        ].join("\n");
+      });
+    }),
+  );
+
+  for (const verb of ["drain", "undrain"] as const) {
+    const what = verb === "drain" ? "no new flows to a server; those it has run on" : "new flows again";
+    vipOption(program.command(verb).description(what).argument("<address>", "server", parseAddress)).action(
+      (address: string, o: VipFlag) =>
+        withClients(o, async (clients) => {
+          const request = { vip_id: (await findVip(clients, o.vip)).vip_id, address };
+          if (verb === "undrain") {
+            const r = await ask(clients.failover, "Undrain", request);
+            output(o.json, r, () => `${address} receives new flows again`);
+          } else {
+            const r = await ask(clients.failover, "Drain", request);
+            output(o.json, r, () => `${address} drains; ${r.flows} flows in progress`);
+          }
+        }),
+    );
+  }
+
+  const override = program.command("override").description("weights that win over every policy until cleared");
+  vipOption(override.command("set").argument("<address=weight...>"))
+    .requiredOption("--reason <text>", "why; shown to everybody")
+    .addOption(new Option("--mode <name>", "and this mode").choices(MODES))
+    .action((list: string[], o: VipFlag & { reason: string; mode?: string }) =>
+      withClients(o, async (clients) => {
+        const { vip_id } = await findVip(clients, o.vip);
+        const request = { vip_id, weights: weightArguments(list), mode: modeEnum(o.mode), reason: o.reason };
+        const r = await ask(clients.failover, "SetOverride", request);
+        output(o.json, r, () => `override in term ${r.term}; end it with: marllbctl override clear`);
+      }),
+    );
+  vipOption(override.command("clear")).action((o: VipFlag) =>
+    withClients(o, async (clients) => {
+      const { vip_id } = await findVip(clients, o.vip);
+      const r = await ask(clients.failover, "ClearOverride", { vip_id });
+      output(o.json, r, () => `no override any more, term ${r.term}`);
+    }),
+  );
+
+  vipOption(
+    program.command("mode").description("the selection mode; with an argument, sets it (as an override of the mode alone)"),
+  )
+    .argument("[mode]", MODES.join(", "))
+    .action((mode: string | undefined, o: VipFlag) =>
+      withClients(o, async (clients) => {
+        const vip = await findVip(clients, o.vip);
+        if (mode === undefined) return output(o.json, { mode: vip.mode }, () => plainEnum(vip.mode, "MODE_"));
+        if (!(MODES as readonly string[]).includes(mode))
+          throw new LaunchError(`mode ${mode}: expected one of ${MODES.join(", ")}`, 2);
+        const request = { vip_id: vip.vip_id, mode: modeEnum(mode), reason: `marllbctl mode ${mode}` };
+        const r = await ask(clients.failover, "SetOverride", request);
+        output(o.json, r, () => `${vip.name}: mode ${mode}, term ${r.term}`);
+      }),
+    );
+
+  const pool = program.command("pool").description("the wanted server list of a managed pool");
+  vipOption(pool.command("apply").description('replace it from a JSON file: {"servers": [{"address", "weight", "drain"}]}'))
+    .argument("<file>")
+    .option("--dry-run", "only say what would change", false)
+    .action((file: string, o: VipFlag & { dryRun: boolean }) =>
+      withClients(o, async (clients) => {
+        const { vip_id } = await findVip(clients, o.vip);
+        const wanted = readPool(file);
+        const request = { pool: { vip_id, managed: true, servers: wanted }, dry_run: o.dryRun };
+        const r = await ask(clients.failover, "ApplyPool", request);
+        output(o.json, r, () => [`revision ${r.pool?.revision}${o.dryRun ? " (not applied)" : ""}`, ...r.changes].join("\n"));
+      }),
+    );
+}
+
+function readPool(file: string): { address: string; weight: number; drain: boolean }[] {
+  let parsed: { servers?: { address?: string; weight?: number; drain?: boolean }[] };
+  try {
+    parsed = JSON.parse(readFileSync(file, "utf8"));
+  } catch (e) {
+    throw new LaunchError(`${file}: ${(e as Error).message}`, 2);
+  }
+  if (!Array.isArray(parsed.servers)) throw new LaunchError(`${file}: expected {"servers": [...]}`, 2);
+  return parsed.servers.map((s) => ({
+    address: parseAddress(String(s.address)),
+    weight: s.weight ?? 1,
+    drain: s.drain ?? false,
+  }));
+}
