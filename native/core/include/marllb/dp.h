@@ -14,6 +14,8 @@ struct mlb_dp_conf {
 	bool one_way;        /* sees the client's side only */
 	bool no_region;      /* simulator, tests: run without shared memory */
 	uint64_t seed;
+	uint64_t (*clock_ns)(void *arg); /* CLOCK_MONOTONIC for the times of a swap; NULL: the time that mlb_dp_poll was given */
+	void *clock_arg;
 };
 
 struct mlb_vip_conf {
@@ -43,7 +45,8 @@ void mlb_dp_free(struct mlb_dp *);
 struct mlb_worker *mlb_dp_worker(struct mlb_dp *, uint32_t index);
 struct mlb_region *mlb_dp_region(struct mlb_dp *);
 
-/* VIPs. ids 1..64. A VIP is removed once its flows are gone; delete stops new flows at once. */
+/* VIPs. ids 1..64; a worker finds VIP id at worker->vip[id - 1]. A VIP is removed once its flows are gone; delete stops new flows
+ * at once and refuses the id until then. */
 int mlb_dp_vip_add(struct mlb_dp *, const struct mlb_vip_conf *, uint32_t *vip_id, char err[256]);
 int mlb_dp_vip_del(struct mlb_dp *, uint32_t vip_id, char err[256]);
 const struct mlb_vip_conf *mlb_dp_vip(const struct mlb_dp *, uint32_t vip_id);
@@ -57,10 +60,17 @@ int mlb_dp_server_weight(struct mlb_dp *, uint32_t vip_id, const struct mlb_endp
 int mlb_dp_server_set(struct mlb_dp *, uint32_t vip_id, const struct mlb_endpoint *, const float *weight, uint32_t n, char err[256]);
 int mlb_dp_set_mode(struct mlb_dp *, uint32_t vip_id, enum mlb_mode, char err[256]);
 
-/* Worker-safe: the endpoint behind a slot while a flow of this worker holds it. */
+/* Applies one vector as if it had come by msg_in (simulator, tests): MLB_REFUSE_NONE also where it was seen before. */
+enum mlb_refuse mlb_dp_apply(struct mlb_dp *, const struct mlb_in_vip *, const struct mlb_in_entry *);
+
+/* Worker-safe: the endpoint behind a slot while a flow of this worker holds it. A worker reads id, ep and host, nothing else. */
 const struct mlb_server *mlb_dp_server_at(const struct mlb_dp *, uint32_t vip_id, uint32_t slot);
 /* Worker-safe: outcome of a connect, for local ejection (3 failures in a row: out 1 s, doubling to 30 s, one probe, half the pool). */
 void mlb_dp_connect_result(struct mlb_dp *, uint32_t vip_id, uint32_t slot, bool ok, uint64_t now_us);
+
+/* Worker-safe: the server for a new flow, as mlb_choose over the VIP's table, MLB_NONE if there is none. An ejected server whose time
+ * is over is given to one flow only, the probe, until its mlb_dp_connect_result comes (or 5 s passed). */
+uint32_t mlb_dp_choose(struct mlb_dp *, struct mlb_worker *, uint32_t vip_id, uint64_t flow_hash, uint64_t now_us);
 
 /* Called by the worker at the top of each loop (or packet vector): marks it as passed, refreshes `others` at most every ms. */
 void mlb_dp_worker_loop(struct mlb_dp *, struct mlb_worker *, uint64_t now_us);
@@ -71,7 +81,9 @@ struct mlb_dp_hooks {
 	void *arg;
 	int (*server_up)(void *arg, uint32_t vip_id, struct mlb_server *);   /* before the first flow; nonzero refuses it */
 	void (*server_gone)(void *arg, uint32_t vip_id, struct mlb_server *); /* after the last flow, all workers passed */
-	void (*recount)(void *arg, uint32_t vip_id, uint32_t *flows_by_slot, uint32_t n); /* NULL: no recount */
+	/* Once a second; NULL: no recount. Adds to diff[slot] what each worker found when it last walked its own flow table beside its
+	 * own counters: |counted - found|. Only the worker can compare the two at one moment. */
+	void (*recount)(void *arg, uint32_t vip_id, uint32_t *diff, uint32_t n);
 };
 void mlb_dp_set_hooks(struct mlb_dp *, const struct mlb_dp_hooks *);
 

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dp_priv.h"
+
+#include <stdarg.h>
+
+int dp_fail(char *err, int code, const char *fmt, ...)
+{
+	if (err) {
+		va_list ap;
+		va_start(ap, fmt);
+		vsnprintf(err, 256, fmt, ap);
+		va_end(ap);
+	}
+	return code;
+}
+
+const char *dp_endpoint_text(const struct mlb_endpoint *e, char text[64])
+{
+	static const uint8_t v4[12] = { [10] = 0xff, [11] = 0xff };
+	const uint8_t *b = e->addr.b;
+	if (memcmp(b, v4, 12) == 0) {
+		snprintf(text, 64, "%u.%u.%u.%u:%u", b[12], b[13], b[14], b[15], e->port);
+	} else {
+		int len = snprintf(text, 64, "[");
+		for (int i = 0; i < 16; i += 2)
+			len += snprintf(text + len, 64 - (size_t)len, "%s%x", i ? ":" : "", b[i] << 8 | b[i + 1]);
+		snprintf(text + len, 64 - (size_t)len, "]:%u", e->port);
+	}
+	return text;
+}
+
+static uint64_t max_buffer(const struct mlb_region *r)
+{
+	uint64_t a = r->blk[MLB_BLK_IN].buf_size, b = r->blk[MLB_BLK_POOL].buf_size, c = r->blk[MLB_BLK_PEER].buf_size;
+	a = a > b ? a : b;
+	return a > c ? a : c;
+}
+
+int mlb_dp_new(struct mlb_dp **out, const struct mlb_dp_conf *conf, uint32_t nworkers, char err[256])
+{
+	if (nworkers < 1 || nworkers > 1024)
+		return dp_fail(err, -EINVAL, "a data plane has 1 to 1024 workers, not %u", nworkers);
+	if (conf->region.frame_us < 1000 || conf->region.frame_us > 10000000)
+		return dp_fail(err, -EINVAL, "the frame period must be 1 ms to 10 s, not %u us", conf->region.frame_us);
+	if (!conf->no_region && conf->region.lease_us < 10000)
+		return dp_fail(err, -EINVAL, "the agent's lease must be at least 10 ms, not %u us", conf->region.lease_us);
+
+	mlb_choose_init();
+	struct mlb_dp *dp = calloc(1, sizeof(*dp));
+	if (!dp)
+		return dp_fail(err, -ENOMEM, "no memory for the data plane");
+	dp->conf = *conf;
+	dp->dp_epoch = conf->region.dp_epoch;
+	dp->nworkers = nworkers;
+	dp->next_id = 1;
+	dp->epoch = 1;
+	dp->frame_us = conf->region.frame_us;
+	dp->region.fd = -1;
+	atomic_store(&dp->tag, 1);
+
+	int rc = 0;
+	if (!conf->no_region) {
+		struct mlb_region_conf rcnf = conf->region;
+		rcnf.workers = nworkers;
+		rc = mlb_region_create(&dp->region, &rcnf, err);
+		if (rc != 0)
+			goto fail;
+		dp->in_buf = malloc(max_buffer(&dp->region));
+	}
+	dp->out_buf = calloc(1, sizeof(struct mlb_out_hdr) + MLB_MAX_VIPS * sizeof(struct mlb_frame_hdr)
+				+ MLB_MAX_SERVERS * sizeof(struct mlb_server_rec));
+	dp->worker = aligned_alloc(MLB_CACHE_LINE, nworkers * sizeof(struct dp_worker));
+	if (!dp->worker || !dp->out_buf || (!conf->no_region && !dp->in_buf)) {
+		rc = dp_fail(err, -ENOMEM, "no memory for the data plane's buffers");
+		goto fail;
+	}
+	memset(dp->worker, 0, nworkers * sizeof(struct dp_worker));
+	for (uint32_t i = 0; i < nworkers; i++) {
+		struct mlb_worker *w = &dp->worker[i].w;
+		w->index = i;
+		mlb_rng_seed(&w->rng, conf->seed + i);
+		atomic_store(&w->frame_epoch, dp->epoch);
+		atomic_store(&w->idle, 1); /* not running yet: nothing to wait for */
+	}
+	*out = dp;
+	return 0;
+fail:
+	mlb_dp_free(dp);
+	return rc;
+}
+
+void mlb_dp_free(struct mlb_dp *dp)
+{
+	if (!dp)
+		return;
+	for (uint32_t i = 0; i < dp->retired_n; i++)
+		dp->retired[i].free(dp->retired[i].ptr);
+	for (uint32_t id = 1; id <= MLB_MAX_VIPS; id++)
+		if (dp_vip_of(dp, id))
+			dp_vip_free(dp, dp_vip_of(dp, id));
+	mlb_region_close(&dp->region, true);
+	free(dp->retired);
+	free(dp->worker);
+	free(dp->in_buf);
+	free(dp->out_buf);
+	free(dp);
+}
+
+struct mlb_worker *mlb_dp_worker(struct mlb_dp *dp, uint32_t index)
+{
+	return index < dp->nworkers ? &dp->worker[index].w : NULL;
+}
+
+struct mlb_region *mlb_dp_region(struct mlb_dp *dp)
+{
+	return dp->region.hdr ? &dp->region : NULL;
+}
+
+void mlb_dp_set_hooks(struct mlb_dp *dp, const struct mlb_dp_hooks *hooks)
+{
+	dp->hooks = *hooks;
+}
+
+static void first_poll(struct mlb_dp *dp)
+{
+	dp->frame_at_us = dp->now_us;
+	dp->next_frame_us = dp->now_us + dp->frame_us;
+	dp->next_live_us = dp->next_recount_us = dp->now_us;
+	dp->beat_us = dp->now_us;
+	for (uint32_t id = 1; id <= MLB_MAX_VIPS; id++) {
+		struct dp_vip *v = dp_vip_of(dp, id);
+		for (uint32_t s = 0; v && s < v->conf.capacity; s++)
+			if (v->srv[s].pub.flags)
+				v->srv[s].joined_us = dp->now_us;
+	}
+}
+
+uint64_t mlb_dp_poll(struct mlb_dp *dp, uint64_t now_us, uint64_t real_ns)
+{
+	dp->now_us = now_us > dp->now_us ? now_us : dp->now_us;
+	dp->real_ns = real_ns;
+	if (dp->next_frame_us == 0)
+		first_poll(dp);
+
+	if (dp->region.hdr) {
+		atomic_fetch_add_explicit(&dp->region.hdr->dp_heartbeat, 1, memory_order_relaxed);
+		dp_in_poll(dp);
+		dp_pool_poll(dp);
+		dp_peer_poll(dp);
+		dp_lease_poll(dp);
+	}
+	dp_eject_poll(dp);
+	bool waiting = dp_reclaim_poll(dp);
+	dp_effect_publish(dp);
+	dp_live_poll(dp);
+	dp_recount_poll(dp);
+	if (!dp_frame_poll(dp))
+		return 0; /* more to merge */
+	if (waiting)
+		return DP_POLL_WAITING_US;
+	uint64_t left = dp->next_frame_us > dp->now_us ? dp->next_frame_us - dp->now_us : 0;
+	return left < DP_POLL_US ? left : DP_POLL_US;
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Local ejection, for what no loop can be quick enough for. A slot is
+ *   IN -(3 failed connects in a row, pool allows)-> OUT -(its time is over)-> READY -(one flow takes it)-> PROBING
+ * and a connect's result brings READY or PROBING back to IN, or OUT again for twice the time. Results reach any worker; whoever wins
+ * the compare-and-swap of `state` does what belongs to the step. A slot is one of `out` while it is not IN. */
+#include "dp_priv.h"
+
+#define FAILURES 3u
+#define FIRST_US 1000000u
+#define LONGEST_US 30000000u
+#define PROBE_US 5000000u /* a probe whose result never comes is given up */
+
+static bool move(struct dp_eject *e, enum dp_eject_state from, enum dp_eject_state to)
+{
+	uint32_t want = from;
+	return atomic_compare_exchange_strong_explicit(&e->state, &want, to, memory_order_acq_rel, memory_order_relaxed);
+}
+
+static void workers_look(struct mlb_dp *dp)
+{
+	atomic_fetch_add_explicit(&dp->marks, 1, memory_order_release);
+}
+
+static void put_out(struct mlb_dp *dp, struct dp_vip *v, struct dp_eject *e, uint64_t now)
+{
+	/* Counted first, so that two workers at once cannot take more than half. */
+	uint32_t out = atomic_fetch_add_explicit(&v->out, 1, memory_order_acq_rel) + 1;
+	if (2 * out > atomic_load_explicit(&v->pool, memory_order_relaxed)) {
+		atomic_fetch_sub_explicit(&v->out, 1, memory_order_acq_rel);
+		return;
+	}
+	/* Before the state, or main could see OUT with the time of the last ejection. */
+	atomic_store_explicit(&e->until_us, now + FIRST_US, memory_order_relaxed);
+	if (!move(e, DP_IN, DP_OUT)) {
+		atomic_fetch_sub_explicit(&v->out, 1, memory_order_acq_rel);
+		return;
+	}
+	atomic_store_explicit(&e->backoff_us, FIRST_US, memory_order_relaxed);
+	atomic_fetch_add_explicit(&e->ejections, 1, memory_order_relaxed);
+	workers_look(dp);
+}
+
+static void out_again(struct mlb_dp *dp, struct dp_eject *e, uint64_t now)
+{
+	uint32_t longer = 2 * atomic_load_explicit(&e->backoff_us, memory_order_relaxed);
+	longer = longer < LONGEST_US ? longer : LONGEST_US;
+	atomic_store_explicit(&e->until_us, now + longer, memory_order_relaxed);
+	if (!move(e, DP_READY, DP_OUT) && !move(e, DP_PROBING, DP_OUT))
+		return;
+	atomic_store_explicit(&e->backoff_us, longer, memory_order_relaxed);
+	atomic_fetch_add_explicit(&e->ejections, 1, memory_order_relaxed);
+	workers_look(dp);
+}
+
+/* Whatever it was, it is in again. */
+static void bring_in(struct mlb_dp *dp, struct dp_vip *v, struct dp_eject *e)
+{
+	uint32_t was = atomic_exchange_explicit(&e->state, DP_IN, memory_order_acq_rel);
+	atomic_store_explicit(&e->streak, 0, memory_order_relaxed);
+	atomic_store_explicit(&e->until_us, 0, memory_order_relaxed);
+	if (was == DP_IN)
+		return;
+	atomic_fetch_sub_explicit(&v->out, 1, memory_order_acq_rel);
+	workers_look(dp);
+}
+
+void mlb_dp_connect_result(struct mlb_dp *dp, uint32_t vip_id, uint32_t slot, bool ok, uint64_t now_us)
+{
+	struct dp_vip *v = dp_vip_of(dp, vip_id);
+	if (!v || !v->conf.eject || slot >= v->conf.capacity
+	    || atomic_load_explicit(&v->srv[slot].live, memory_order_relaxed) != DP_LIVE_OPEN)
+		return;
+	struct dp_eject *e = &v->srv[slot].eject;
+	uint32_t state = atomic_load_explicit(&e->state, memory_order_acquire);
+	if (state == DP_OUT)
+		return; /* of a flow that began before: says nothing about now */
+	if (ok) {
+		if (state != DP_IN)
+			bring_in(dp, v, e);
+		else if (atomic_load_explicit(&e->streak, memory_order_relaxed))
+			atomic_store_explicit(&e->streak, 0, memory_order_relaxed);
+		return;
+	}
+	uint32_t streak = atomic_fetch_add_explicit(&e->streak, 1, memory_order_relaxed) + 1;
+	if (state != DP_IN)
+		out_again(dp, e, now_us);
+	else if (streak >= FAILURES)
+		put_out(dp, v, e, now_us);
+}
+
+/* The flow that finds a READY slot as its choice takes the probe. A worker whose refresh is older than the ejection, or the probe, of
+ * its choice marks it and chooses again; a few times at most, for if all are out, one of them it must be. */
+uint32_t mlb_dp_choose(struct mlb_dp *dp, struct mlb_worker *w, uint32_t vip_id, uint64_t flow_hash, uint64_t now_us)
+{
+	struct mlb_wvip *wv = vip_id - 1 < MLB_MAX_VIPS ? atomic_load_explicit(&w->vip[vip_id - 1], memory_order_acquire) : NULL;
+	const struct mlb_table *t = wv ? atomic_load_explicit(&wv->table, memory_order_acquire) : NULL;
+	if (!t)
+		return MLB_NONE;
+	uint32_t slot = mlb_choose(t, wv->q, &w->rng, flow_hash);
+	struct dp_vip *v = dp_vip_of(dp, vip_id);
+	for (int k = 0; k < 4 && v && slot != MLB_NONE && atomic_load_explicit(&v->out, memory_order_relaxed) != 0; k++) {
+		struct dp_eject *e = &v->srv[slot].eject;
+		uint32_t state = atomic_load_explicit(&e->state, memory_order_acquire);
+		if (state == DP_IN)
+			break;
+		bool probe = false;
+		if (state == DP_READY) {
+			/* Before the state, or main could see PROBING with a time long past. */
+			atomic_store_explicit(&e->until_us, now_us + PROBE_US, memory_order_relaxed);
+			probe = move(e, DP_READY, DP_PROBING);
+		}
+		if (probe)
+			workers_look(dp);
+		wv->others[slot] += MLB_Q_OUT; /* until this worker's refresh at its next loop */
+		wv->q[slot] += MLB_Q_OUT;
+		if (probe)
+			break;
+		slot = mlb_choose(t, wv->q, &w->rng, flow_hash);
+	}
+	return slot;
+}
+
+/* Main: a server that leaves or drains is no longer one of those put out. */
+void dp_eject_forget(struct mlb_dp *dp, struct dp_vip *v, struct dp_server *s)
+{
+	bring_in(dp, v, &s->eject);
+}
+
+static void poll_vip(struct mlb_dp *dp, struct dp_vip *v)
+{
+	uint32_t used = atomic_load_explicit(&v->used, memory_order_relaxed);
+	for (uint32_t i = 0; i < used; i++) {
+		struct dp_eject *e = &v->srv[i].eject;
+		uint32_t state = atomic_load_explicit(&e->state, memory_order_acquire);
+		if (state != DP_OUT && state != DP_PROBING)
+			continue;
+		if (atomic_load_explicit(&e->until_us, memory_order_relaxed) > dp->now_us)
+			continue;
+		if (move(e, state, DP_READY))
+			workers_look(dp);
+	}
+}
+
+void dp_eject_poll(struct mlb_dp *dp)
+{
+	for (uint32_t id = 1; id <= MLB_MAX_VIPS; id++) {
+		struct dp_vip *v = dp_vip_of(dp, id);
+		if (v && atomic_load_explicit(&v->out, memory_order_acquire) != 0)
+			poll_vip(dp, v);
+	}
+}

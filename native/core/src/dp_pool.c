@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Managed pools: the wanted server lists that failover writes through msg_pool. */
+#include "dp_priv.h"
+
+static int read_list(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_pool_entry *e, uint32_t n)
+{
+	struct mlb_endpoint ep[MLB_MAX_SERVERS_PER_VIP];
+	float weight[MLB_MAX_SERVERS_PER_VIP];
+	bool draining[MLB_MAX_SERVERS_PER_VIP];
+	if (n > MLB_MAX_SERVERS_PER_VIP)
+		return -E2BIG;
+	for (uint32_t i = 0; i < n; i++) {
+		static const struct mlb_addr nowhere;
+		if (memcmp(&e[i].addr, &nowhere, sizeof(nowhere)) == 0 || (e[i].flags & ~(uint32_t)MLB_SRV_DRAINING))
+			return -EINVAL;
+		ep[i] = (struct mlb_endpoint){ .addr = e[i].addr, .port = e[i].port };
+		weight[i] = e[i].weight;
+		draining[i] = e[i].flags & MLB_SRV_DRAINING;
+	}
+	return dp_servers_set(dp, v, ep, weight, draining, n, NULL);
+}
+
+static void take(struct mlb_dp *dp, const struct mlb_pool_vip *p, const struct mlb_pool_entry *entry, uint32_t entries)
+{
+	struct dp_vip *v = dp_vip_of(dp, p->vip_id);
+	if (!v || v->deleting) {
+		dp->refused_vip++;
+		return;
+	}
+	if (!dp_after(p->revision, v->pool_seen))
+		return;
+	int rc = 0;
+	if (p->owner > MLB_POOL_MANAGED || p->first > entries || p->count > entries - p->first)
+		rc = -EINVAL;
+	else if (p->owner == MLB_POOL_MANAGED)
+		rc = read_list(dp, v, entry + p->first, p->count);
+	dp->effect_dirty = true;
+	if (rc == -ENOSPC) { /* slots of servers on their way out: the list is good, only too early */
+		dp->pool_again = true;
+		return;
+	}
+	v->pool_seen = p->revision;
+	if (rc != 0) {
+		v->pool_refused++;
+		return;
+	}
+	v->conf.owner = (uint8_t)p->owner;
+	v->pool_revision = p->revision;
+}
+
+void dp_pool_poll(struct mlb_dp *dp)
+{
+	const struct mlb_msg *m = dp->region.blk[MLB_BLK_POOL].msg;
+	uint64_t seq = mlb_msg_seq(m), size = dp->region.blk[MLB_BLK_POOL].buf_size;
+	if (seq == dp->pool_seq)
+		return;
+	int64_t len = mlb_msg_read(m, dp->region.blk[MLB_BLK_POOL].base, size, dp->in_buf, size, &seq, 8);
+	if (len == -EAGAIN)
+		return;
+	dp->pool_seq = seq;
+	struct mlb_pool_hdr h;
+	if (len < (int64_t)sizeof(h)) {
+		dp->refused_vip += len != 0;
+		return;
+	}
+	memcpy(&h, dp->in_buf, sizeof(h));
+	uint64_t need = sizeof(h) + (uint64_t)h.vips * sizeof(struct mlb_pool_vip) + (uint64_t)h.entries * sizeof(struct mlb_pool_entry);
+	if (h.vips > MLB_MAX_VIPS || h.entries > MLB_MAX_SERVERS || need > (uint64_t)len
+	    || h.agent_epoch != atomic_load_explicit(&dp->region.hdr->agent_epoch, memory_order_acquire)) {
+		dp->refused_vip++;
+		return;
+	}
+	const struct mlb_pool_vip *p = (const struct mlb_pool_vip *)(dp->in_buf + sizeof(h));
+	for (uint32_t i = 0; i < h.vips; i++)
+		take(dp, &p[i], (const struct mlb_pool_entry *)(p + h.vips), h.entries);
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Out of the data plane: frames every frame_us, live counts every 10 ms, the recount once a second. */
+#include "dp_priv.h"
+
+static void frame_header(struct mlb_dp *dp, struct dp_vip *v, struct mlb_frame_hdr *h)
+{
+	*h = (struct mlb_frame_hdr){
+		.schema = MLB_FRAME_SCHEMA,
+		.record_size = sizeof(struct mlb_server_rec),
+		.dp_epoch = dp->dp_epoch,
+		.seq = ++v->frame_seq,
+		.mono_ns = dp->now_us * 1000,
+		.real_ns = dp->real_ns,
+		.vip_id = v->id,
+		.generation = v->generation,
+		.vip = v->conf.ep,
+		.mode = (uint8_t)v->mode,
+		.load = v->conf.load,
+		.owner = v->conf.owner,
+		.ladder = (uint8_t)v->ladder,
+		.one_way = v->conf.one_way,
+		.applied_agent_epoch = v->agent_epoch,
+		.applied_seq = v->seq,
+		.applied_frame_seq = v->answered_seq,
+		.term = v->term,
+		.kappa = dp_kappa(v),
+		.load_balancers = v->load_balancers,
+		.recount_diff = v->recount_diff,
+		.local_edits_refused = v->local_edits_refused,
+	};
+	memcpy(h->name, v->conf.name, sizeof(h->name));
+	memcpy(h->refused, v->refused, sizeof(h->refused));
+	h->refused[MLB_REFUSE_VIP] += dp->refused_vip; /* belongs to no VIP: shown in all */
+	for (uint32_t i = 0; i < dp->nworkers; i++) {
+		struct mlb_wvip *w = v->w[i];
+		h->no_server += MLB_LD(w->no_server);
+		h->untracked += MLB_LD(w->untracked);
+		h->limited += MLB_LD(w->limited);
+		h->retries += MLB_LD(w->retries);
+		h->misses += MLB_LD(w->misses);
+	}
+}
+
+/* Lays the whole message out in out_buf, which also keeps it for mlb_dp_frame. Returns its length. */
+static uint64_t build(struct mlb_dp *dp)
+{
+	struct mlb_out_hdr *out = (struct mlb_out_hdr *)dp->out_buf;
+	struct mlb_frame_hdr *frame = (struct mlb_frame_hdr *)(out + 1);
+	*out = (struct mlb_out_hdr){ .published_ns = dp_clock_ns(dp) };
+	for (uint32_t id = 1; id <= MLB_MAX_VIPS; id++)
+		out->frames += dp_vip_of(dp, id) != NULL;
+	struct mlb_server_rec *rec = (struct mlb_server_rec *)(frame + out->frames);
+	for (uint32_t id = 1; id <= MLB_MAX_VIPS; id++) {
+		struct dp_vip *v = dp_vip_of(dp, id);
+		if (!v)
+			continue;
+		uint32_t first = out->records, used = atomic_load_explicit(&v->used, memory_order_relaxed);
+		for (uint32_t s = 0; s < used; s++)
+			if (v->srv[s].pub.flags)
+				dp_sum_server(dp, v, s, &rec[out->records++]);
+		frame_header(dp, v, frame);
+		frame->first = first;
+		frame->count = out->records - first;
+		frame++;
+	}
+	return (uint64_t)((uint8_t *)(rec + out->records) - dp->out_buf);
+}
+
+static void publish(struct mlb_dp *dp)
+{
+	uint64_t len = build(dp);
+	if (!dp->region.hdr)
+		return;
+	mlb_msg_write(dp->region.blk[MLB_BLK_OUT].msg, dp->region.blk[MLB_BLK_OUT].base, dp->region.blk[MLB_BLK_OUT].buf_size, dp->out_buf, len);
+	mlb_futex_wake(&dp->region.hdr->out_futex);
+}
+
+/* True unless reservoirs are still to be merged. A frame is closed by turning the workers to the other buffer of their reservoirs. */
+bool dp_frame_poll(struct mlb_dp *dp)
+{
+	if (!dp->merging) {
+		if (dp->now_us < dp->next_frame_us)
+			return true;
+		dp->merging = true;
+		dp->merge_vip = 1;
+		dp->merge_slot = 0;
+		dp->merge_frame_us = dp->now_us - dp->frame_at_us;
+		dp->frame_at_us = dp->now_us;
+		dp->epoch++;
+		for (uint32_t i = 0; i < dp->nworkers; i++)
+			MLB_ST(dp->worker[i].w.frame_epoch, dp->epoch);
+	}
+	if (!dp_merge_slice(dp))
+		return false;
+	dp->merging = false;
+	publish(dp);
+	/* On the grid; after a pause, from here on. */
+	dp->next_frame_us += dp->frame_us;
+	if (dp->next_frame_us <= dp->now_us)
+		dp->next_frame_us = dp->now_us + dp->frame_us;
+	return true;
+}
+
+int mlb_dp_frame(struct mlb_dp *dp, uint32_t vip_id, struct mlb_frame_hdr *h, struct mlb_server_rec *r, uint32_t cap)
+{
+	const struct mlb_out_hdr *out = (const struct mlb_out_hdr *)dp->out_buf;
+	const struct mlb_frame_hdr *frame = (const struct mlb_frame_hdr *)(out + 1);
+	if (!dp_vip_of(dp, vip_id))
+		return -ENOENT;
+	for (uint32_t i = 0; i < out->frames; i++) {
+		if (frame[i].vip_id != vip_id)
+			continue;
+		const struct mlb_server_rec *rec = (const struct mlb_server_rec *)(frame + out->frames) + frame[i].first;
+		uint32_t n = frame[i].count < cap ? frame[i].count : cap;
+		*h = frame[i];
+		memcpy(r, rec, n * sizeof(*r));
+		return (int)n;
+	}
+	return -ENOENT;
+}
+
+static struct mlb_live live_of(const struct mlb_dp *dp, const struct dp_vip *v, uint32_t slot)
+{
+	struct mlb_live l = { .vip_id = v->id, .server_id = v->srv[slot].pub.id };
+	for (uint32_t i = 0; i < dp->nworkers; i++) {
+		l.flows += MLB_LD(v->w[i]->slot[slot].flows);
+		l.waiting += MLB_LD(v->w[i]->slot[slot].waiting);
+	}
+	return l;
+}
+
+void dp_live_poll(struct mlb_dp *dp)
+{
+	if (!dp->region.hdr || dp->now_us < dp->next_live_us)
+		return;
+	dp->next_live_us = dp->now_us + DP_LIVE_US;
+	struct mlb_live_hdr *h = (struct mlb_live_hdr *)dp->in_buf;
+	struct mlb_live *l = (struct mlb_live *)(h + 1);
+	*h = (struct mlb_live_hdr){ .mono_ns = dp->now_us * 1000 };
+	for (uint32_t id = 1; id <= MLB_MAX_VIPS; id++) {
+		struct dp_vip *v = dp_vip_of(dp, id);
+		uint32_t used = v ? atomic_load_explicit(&v->used, memory_order_relaxed) : 0;
+		for (uint32_t s = 0; s < used; s++)
+			if (dp_is_member(&v->srv[s]))
+				l[h->entries++] = live_of(dp, v, s);
+	}
+	mlb_msg_write(dp->region.blk[MLB_BLK_LIVE].msg, dp->region.blk[MLB_BLK_LIVE].base, dp->region.blk[MLB_BLK_LIVE].buf_size, dp->in_buf,
+		      sizeof(*h) + h->entries * sizeof(*l));
+}
+
+void dp_recount_poll(struct mlb_dp *dp)
+{
+	if (!dp->hooks.recount || dp->now_us < dp->next_recount_us)
+		return;
+	dp->next_recount_us = dp->now_us + DP_RECOUNT_US;
+	for (uint32_t id = 1; id <= MLB_MAX_VIPS; id++) {
+		uint32_t diff[MLB_MAX_SERVERS_PER_VIP] = { 0 };
+		struct dp_vip *v = dp_vip_of(dp, id);
+		if (!v)
+			continue;
+		dp->hooks.recount(dp->hooks.arg, id, diff, v->conf.capacity);
+		v->recount_diff = 0;
+		for (uint32_t s = 0; s < v->conf.capacity; s++)
+			v->recount_diff += diff[s];
+	}
+}

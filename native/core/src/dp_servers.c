@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A VIP's server list. A change raises the VIP's generation; a removed server keeps its slot until its last flow has ended and
+ * every worker has passed (dp_reclaim.c). */
+#include "dp_priv.h"
+
+#include <math.h>
+
+static struct dp_server *find(struct dp_vip *v, const struct mlb_endpoint *ep, uint32_t *hint)
+{
+	uint32_t used = atomic_load_explicit(&v->used, memory_order_relaxed);
+	for (uint32_t k = 0, i = *hint; k < used; k++, i++) {
+		i = i < used ? i : 0;
+		const struct mlb_endpoint *e = &v->srv[i].pub.ep;
+		if (dp_is_member(&v->srv[i]) && e->port == ep->port && memcmp(&e->addr, &ep->addr, sizeof(ep->addr)) == 0) {
+			*hint = i + 1; /* lists mostly come in the order of the slots */
+			return &v->srv[i];
+		}
+	}
+	return NULL;
+}
+
+static int check_weight(float w, const struct mlb_endpoint *ep, char *err)
+{
+	char text[64];
+	if (isfinite(w) && w > 0)
+		return 0;
+	return dp_fail(err, -EINVAL, "server %s: a weight is a number above 0, not %g", dp_endpoint_text(ep, text), (double)w);
+}
+
+/* A server without a composed share takes what the others' shares say of its configured weight. */
+static float first_share(const struct dp_vip *v, float weight)
+{
+	float share = 0, stat = 0;
+	uint32_t used = atomic_load_explicit(&v->used, memory_order_relaxed);
+	for (uint32_t i = 0; i < used; i++) {
+		const struct dp_server *s = &v->srv[i];
+		if (dp_takes_flows(s) && s->share > 0 && s->factor > 0) {
+			share += s->share / s->factor;
+			stat += s->pub.weight_static;
+		}
+	}
+	return v->ladder != MLB_LADDER_STATIC_DP && stat > 0 ? weight * share / stat : weight;
+}
+
+static int join(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoint *ep, float weight, bool draining, uint32_t *slot, char *err)
+{
+	char text[64];
+	uint32_t i = 0, flags = MLB_SRV_MEMBER | (draining ? MLB_SRV_DRAINING : 0);
+	while (i < v->conf.capacity && v->srv[i].pub.flags)
+		i++;
+	if (i == v->conf.capacity || dp->servers == MLB_MAX_SERVERS)
+		return dp_fail(err, -ENOSPC, "vip %s: no room for server %s: %u of %u slots hold servers, %u of %u of all VIPs (a removed "
+			       "server keeps its slot until its last flow ends)", v->conf.name, dp_endpoint_text(ep, text),
+			       v->members + v->leaving, v->conf.capacity, dp->servers, MLB_MAX_SERVERS);
+	struct dp_server *s = &v->srv[i];
+	s->pub = (struct mlb_server){ .id = dp->next_id, .slot = i, .flags = flags, .ep = *ep, .weight_static = weight };
+	if (dp->hooks.server_up && dp->hooks.server_up(dp->hooks.arg, v->id, &s->pub) != 0) {
+		s->pub.flags = 0;
+		return dp_fail(err, -EINVAL, "vip %s: the data plane cannot use server %s", v->conf.name, dp_endpoint_text(ep, text));
+	}
+	s->share = 0; /* not among those asked */
+	s->share = first_share(v, weight);
+	s->factor = 1;
+	s->bias = 0;
+	s->joined_us = dp->now_us;
+	s->flow_us = s->wait_us = s->gone_tag = 0;
+	memset(s->decay, 0, sizeof(s->decay));
+	memset(s->sum, 0, sizeof(s->sum));
+	dp->next_id++;
+	dp->servers++;
+	v->members++;
+	*slot = i;
+	if (i >= atomic_load_explicit(&v->used, memory_order_relaxed))
+		atomic_store_explicit(&v->used, i + 1, memory_order_release);
+	return 0;
+}
+
+/* Out of the list; the caller rebuilds, then its flows run on. */
+void dp_server_leave(struct mlb_dp *dp, struct dp_vip *v, struct dp_server *s)
+{
+	dp_eject_forget(dp, v, s);
+	s->pub.flags = MLB_SRV_LEAVING;
+	atomic_store_explicit(&s->live, DP_LIVE_NO, memory_order_relaxed);
+	s->gone_tag = 0; /* known after the swap */
+	v->members--;
+	v->leaving++;
+}
+
+/* After any change: count, rings, generation, table. On -ENOMEM the workers keep the old table and the next change tries again. */
+int dp_list_changed(struct mlb_dp *dp, struct dp_vip *v)
+{
+	uint32_t pool = 0, used = atomic_load_explicit(&v->used, memory_order_relaxed);
+	for (uint32_t i = 0; i < used; i++) {
+		struct dp_server *s = &v->srv[i];
+		pool += dp_takes_flows(s);
+		atomic_store_explicit(&s->live, !dp_is_member(s) ? DP_LIVE_NO : dp_takes_flows(s) ? DP_LIVE_OPEN : DP_LIVE_KEPT,
+				      memory_order_release);
+	}
+	atomic_store_explicit(&v->pool, pool, memory_order_relaxed);
+	v->generation++;
+	if (v->ladder == MLB_LADDER_STATIC_DP)
+		dp_use_static(v);
+	int rc = dp_rings_build(v);
+	if (rc == 0)
+		rc = dp_table_swap(dp, v);
+	if (rc != 0)
+		return rc;
+	atomic_fetch_add_explicit(&dp->marks, 1, memory_order_release); /* new servers' loads are refreshed at once */
+	uint64_t tag = atomic_load_explicit(&dp->tag, memory_order_relaxed);
+	for (uint32_t i = 0; i < used; i++)
+		if ((v->srv[i].pub.flags & MLB_SRV_LEAVING) && v->srv[i].gone_tag == 0)
+			v->srv[i].gone_tag = tag;
+	v->gone_tag = tag;
+	return 0;
+}
+
+static int changed(struct mlb_dp *dp, struct dp_vip *v, char *err)
+{
+	int rc = dp_list_changed(dp, v);
+	return rc == 0 ? 0 : dp_fail(err, rc, "vip %s: no memory for its tables; new flows go by the old list", v->conf.name);
+}
+
+/* The VIP, if local edits are allowed. */
+static int open_for_edit(struct mlb_dp *dp, uint32_t vip_id, struct dp_vip **out, char *err)
+{
+	struct dp_vip *v = dp_vip_of(dp, vip_id);
+	if (!v || v->deleting)
+		return dp_fail(err, -ENOENT, "there is no vip %u", vip_id);
+	if (v->conf.owner == MLB_POOL_MANAGED) {
+		v->local_edits_refused++;
+		return dp_fail(err, -EPERM, "vip %s: its pool is managed by failover; change it there", v->conf.name);
+	}
+	*out = v;
+	return 0;
+}
+
+static int open_server(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_endpoint *ep, struct dp_vip **v, struct dp_server **s, char *err)
+{
+	char text[64];
+	uint32_t hint = 0;
+	int rc = open_for_edit(dp, vip_id, v, err);
+	if (rc != 0)
+		return rc;
+	*s = find(*v, ep, &hint);
+	return *s ? 0 : dp_fail(err, -ENOENT, "vip %s has no server %s", (*v)->conf.name, dp_endpoint_text(ep, text));
+}
+
+int mlb_dp_server_add(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_endpoint *ep, float weight, uint32_t *id, char err[256])
+{
+	struct dp_vip *v = NULL;
+	char text[64];
+	uint32_t hint = 0;
+	int rc = open_for_edit(dp, vip_id, &v, err);
+	if (rc == 0)
+		rc = check_weight(weight, ep, err);
+	if (rc != 0)
+		return rc;
+	if (find(v, ep, &hint))
+		return dp_fail(err, -EEXIST, "vip %s has server %s already", v->conf.name, dp_endpoint_text(ep, text));
+	uint32_t slot;
+	rc = join(dp, v, ep, weight, false, &slot, err);
+	if (rc != 0)
+		return rc;
+	if (id)
+		*id = v->srv[slot].pub.id;
+	return changed(dp, v, err);
+}
+
+int mlb_dp_server_del(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_endpoint *ep, char err[256])
+{
+	struct dp_vip *v = NULL;
+	struct dp_server *s = NULL;
+	int rc = open_server(dp, vip_id, ep, &v, &s, err);
+	if (rc != 0)
+		return rc;
+	dp_server_leave(dp, v, s);
+	return changed(dp, v, err);
+}
+
+static bool set_draining(struct mlb_dp *dp, struct dp_vip *v, struct dp_server *s, bool drain)
+{
+	if (!!(s->pub.flags & MLB_SRV_DRAINING) == drain)
+		return false;
+	if (drain)
+		dp_eject_forget(dp, v, s);
+	s->pub.flags ^= MLB_SRV_DRAINING;
+	return true;
+}
+
+int mlb_dp_server_drain(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_endpoint *ep, bool drain, char err[256])
+{
+	struct dp_vip *v = NULL;
+	struct dp_server *s = NULL;
+	int rc = open_server(dp, vip_id, ep, &v, &s, err);
+	if (rc != 0)
+		return rc;
+	return set_draining(dp, v, s, drain) ? changed(dp, v, err) : 0;
+}
+
+static bool set_weight(struct dp_server *s, float weight)
+{
+	if (s->pub.weight_static == weight)
+		return false;
+	s->share *= weight / s->pub.weight_static;
+	s->pub.weight_static = weight;
+	return true;
+}
+
+int mlb_dp_server_weight(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_endpoint *ep, float weight, char err[256])
+{
+	struct dp_vip *v = NULL;
+	struct dp_server *s = NULL;
+	int rc = open_server(dp, vip_id, ep, &v, &s, err);
+	if (rc == 0)
+		rc = check_weight(weight, ep, err);
+	if (rc != 0)
+		return rc;
+	return set_weight(s, weight) ? changed(dp, v, err) : 0;
+}
+
+struct wanted {
+	const struct mlb_endpoint *ep;
+	uint32_t index;
+};
+
+static int by_address(const void *a, const void *b)
+{
+	const struct mlb_endpoint *x = ((const struct wanted *)a)->ep, *y = ((const struct wanted *)b)->ep;
+	int c = memcmp(&x->addr, &y->addr, sizeof(x->addr));
+	return c ? c : (int)x->port - (int)y->port;
+}
+
+/* Weights good, addresses distinct, and room for all that must be there at once. */
+static int check_wanted(struct dp_vip *v, const struct mlb_endpoint *ep, const float *weight, uint32_t n, char *err)
+{
+	struct wanted w[MLB_MAX_SERVERS_PER_VIP];
+	char text[64];
+	if (n > v->conf.capacity)
+		return dp_fail(err, -E2BIG, "vip %s: %u servers wanted, capacity is %u", v->conf.name, n, v->conf.capacity);
+	for (uint32_t i = 0; i < n; i++) {
+		int rc = check_weight(weight[i], &ep[i], err);
+		if (rc != 0)
+			return rc;
+		w[i] = (struct wanted){ &ep[i], i };
+	}
+	qsort(w, n, sizeof(w[0]), by_address);
+	for (uint32_t i = 1; i < n; i++)
+		if (by_address(&w[i - 1], &w[i]) == 0)
+			return dp_fail(err, -EEXIST, "vip %s: server %s is named twice", v->conf.name, dp_endpoint_text(w[i].ep, text));
+	return 0;
+}
+
+int dp_servers_set(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoint *ep, const float *weight, const bool *draining, uint32_t n,
+		   char *err)
+{
+	bool keep[MLB_MAX_SERVERS_PER_VIP] = { false };
+	struct dp_server *have[MLB_MAX_SERVERS_PER_VIP];
+	uint32_t hint = 0, fresh = 0, removed = 0;
+	bool dirty = false;
+	int rc = check_wanted(v, ep, weight, n, err);
+	if (rc != 0)
+		return rc;
+	for (uint32_t i = 0; i < n; i++) {
+		have[i] = find(v, &ep[i], &hint);
+		if (have[i])
+			keep[have[i]->pub.slot] = true;
+		else
+			fresh++;
+	}
+	/* All or nothing: slots of servers on their way out are not free yet. */
+	if (v->members + v->leaving + fresh > v->conf.capacity || dp->servers + fresh > MLB_MAX_SERVERS)
+		return dp_fail(err, -ENOSPC, "vip %s: no room for %u more servers: %u of %u slots are taken (a removed server keeps its slot "
+			       "until its last flow ends)", v->conf.name, fresh, v->members + v->leaving, v->conf.capacity);
+
+	uint32_t used = atomic_load_explicit(&v->used, memory_order_relaxed);
+	for (uint32_t i = 0; i < n && rc == 0; i++) {
+		bool drain = draining && draining[i];
+		if (!have[i]) {
+			uint32_t slot;
+			rc = join(dp, v, &ep[i], weight[i], drain, &slot, err);
+			if (rc == 0)
+				keep[slot] = dirty = true;
+			continue;
+		}
+		dirty |= set_weight(have[i], weight[i]);
+		if (draining)
+			dirty |= set_draining(dp, v, have[i], drain);
+	}
+	for (uint32_t s = 0; s < used && rc == 0; s++) {
+		if (dp_is_member(&v->srv[s]) && !keep[s]) {
+			dp_server_leave(dp, v, &v->srv[s]);
+			removed++;
+		}
+	}
+	if (dirty || removed) {
+		int rc2 = changed(dp, v, rc == 0 ? err : NULL);
+		rc = rc ? rc : rc2;
+	}
+	return rc;
+}
+
+int mlb_dp_server_set(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_endpoint *ep, const float *weight, uint32_t n, char err[256])
+{
+	struct dp_vip *v = NULL;
+	int rc = open_for_edit(dp, vip_id, &v, err);
+	return rc == 0 ? dp_servers_set(dp, v, ep, weight, NULL, n, err) : rc;
+}
+
+int mlb_dp_set_mode(struct mlb_dp *dp, uint32_t vip_id, enum mlb_mode mode, char err[256])
+{
+	struct dp_vip *v = dp_vip_of(dp, vip_id);
+	if (!v || v->deleting)
+		return dp_fail(err, -ENOENT, "there is no vip %u", vip_id);
+	if (mode < MLB_MODE_HASH || mode > MLB_MODE_P2C)
+		return dp_fail(err, -EINVAL, "vip %s: the modes are hash, alias, sed and p2c", v->conf.name);
+	uint32_t old = v->mode;
+	v->mode = mode;
+	int rc = mode == old ? 0 : dp_table_swap(dp, v);
+	if (rc != 0)
+		v->mode = old;
+	return rc == 0 ? 0 : dp_fail(err, rc, "vip %s: no memory for its tables", v->conf.name);
+}
+
+const struct mlb_server *mlb_dp_server_at(const struct mlb_dp *dp, uint32_t vip_id, uint32_t slot)
+{
+	const struct dp_vip *v = dp_vip_of(dp, vip_id);
+	return v && slot < v->conf.capacity ? &v->srv[slot].pub : NULL;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From a VIP's servers to the table that workers choose from, and the swap. */
+#include "dp_priv.h"
+
+float dp_kappa(const struct dp_vip *v)
+{
+	if (v->kappa > 0)
+		return v->kappa;
+	return v->conf.kappa > 0 ? v->conf.kappa : 1.0f / (float)v->load_balancers;
+}
+
+/* The static step of the ladder: static weight x directive's factor, no bias, default kappa. Masks do not loosen. */
+void dp_use_static(struct dp_vip *v)
+{
+	uint32_t used = atomic_load_explicit(&v->used, memory_order_relaxed);
+	for (uint32_t i = 0; i < used; i++) {
+		struct dp_server *s = &v->srv[i];
+		s->share = dp_is_member(s) ? s->pub.weight_static * s->factor : 0;
+		s->bias = 0;
+	}
+	v->kappa = 0;
+	v->ladder = MLB_LADDER_STATIC_DP;
+}
+
+/* weight[n] by slot. Never nobody: if masks and drains leave no server, static weights of those not draining; if all drain, of all. */
+static void fill_weights(const struct dp_vip *v, uint32_t n, float *weight)
+{
+	float sum = 0, open = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct dp_server *s = &v->srv[i];
+		weight[i] = dp_takes_flows(s) ? s->share : 0;
+		sum += weight[i];
+		open += dp_takes_flows(s);
+	}
+	for (uint32_t i = 0; sum <= 0 && i < n; i++) {
+		const struct dp_server *s = &v->srv[i];
+		weight[i] = (open > 0 ? dp_takes_flows(s) : dp_is_member(s)) ? s->pub.weight_static : 0;
+	}
+}
+
+static void table_release(void *p)
+{
+	mlb_table_free(p);
+}
+
+/* Builds from what the VIP holds now and swaps one pointer per worker. -ENOMEM leaves the old table in place. */
+int dp_table_swap(struct mlb_dp *dp, struct dp_vip *v)
+{
+	float weight[MLB_MAX_SERVERS_PER_VIP], bias[MLB_MAX_SERVERS_PER_VIP];
+	struct mlb_table *t;
+	uint32_t n = atomic_load_explicit(&v->used, memory_order_relaxed);
+	int rc = dp_retire_reserve(dp, 1);
+	if (rc != 0)
+		return rc;
+	fill_weights(v, n, weight);
+	for (uint32_t i = 0; i < n; i++)
+		bias[i] = v->srv[i].bias;
+	/* Without servers there is no ring, and any mode chooses nobody. */
+	enum mlb_mode mode = v->mode == MLB_MODE_HASH && !v->ring ? MLB_MODE_ALIAS : (enum mlb_mode)v->mode;
+	rc = mlb_table_new(&t, n, weight, bias, dp_kappa(v), mode, v->generation, v->ring, v->miss_ring);
+	if (rc != 0)
+		return rc;
+	if (v->table)
+		dp_retire(dp, table_release, (void *)v->table);
+	v->table = t;
+	for (uint32_t i = 0; i < dp->nworkers; i++)
+		atomic_store_explicit(&v->w[i]->table, t, memory_order_release);
+	dp_tag_next(dp);
+	return 0;
+}
+
+/* What names a server to every load balancer: its address and port, hashed. */
+static uint64_t server_key(const struct mlb_endpoint *e)
+{
+	uint64_t a, b;
+	memcpy(&a, e->addr.b, 8);
+	memcpy(&b, e->addr.b + 8, 8);
+	uint64_t x = a;
+	uint64_t k = mlb_splitmix64(&x);
+	x = k ^ b;
+	k = mlb_splitmix64(&x);
+	x = k ^ e->port;
+	return mlb_splitmix64(&x);
+}
+
+static int ring_build(struct dp_vip *v, bool with_draining, struct mlb_ring **out)
+{
+	uint64_t key[MLB_MAX_SERVERS_PER_VIP];
+	uint32_t slot[MLB_MAX_SERVERS_PER_VIP], n = 0;
+	float weight[MLB_MAX_SERVERS_PER_VIP];
+	uint32_t used = atomic_load_explicit(&v->used, memory_order_relaxed);
+	for (uint32_t i = 0; i < used; i++) {
+		const struct dp_server *s = &v->srv[i];
+		if (!(with_draining ? dp_is_member(s) : dp_takes_flows(s)))
+			continue;
+		key[n] = server_key(&s->pub.ep);
+		slot[n] = i;
+		weight[n++] = s->pub.weight_static;
+	}
+	*out = n ? mlb_ring_new(n, key, slot, weight) : NULL;
+	return n && !*out ? -ENOMEM : 0;
+}
+
+/* Membership and static weights only. A pool that drains whole keeps taking flows, so its ring is the one with draining servers. */
+int dp_rings_build(struct dp_vip *v)
+{
+	struct mlb_ring *ring, *miss;
+	int rc = ring_build(v, true, &miss);
+	if (rc != 0)
+		return rc;
+	rc = ring_build(v, false, &ring);
+	if (rc != 0) {
+		mlb_ring_unref(miss);
+		return rc;
+	}
+	if (!ring && miss)
+		ring = mlb_ring_ref(miss);
+	mlb_ring_unref(v->ring);
+	mlb_ring_unref(v->miss_ring);
+	v->ring = ring;
+	v->miss_ring = miss;
+	return 0;
+}

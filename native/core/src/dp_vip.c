@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* VIPs: what a worker sees of one (struct mlb_wvip), and its life. */
+#define _GNU_SOURCE
+#include "dp_priv.h"
+
+#include <math.h>
+#include <sys/mman.h>
+
+static uint32_t padded(uint32_t n)
+{
+	return (n + 7) & ~7u;
+}
+
+/* Mapped, not allocated: untouched slots (6 KB each) cost no memory. */
+static size_t wslots_size(uint32_t capacity)
+{
+	return (size_t)padded(capacity) * sizeof(struct mlb_wslot);
+}
+
+static void wvip_free(struct mlb_wvip *w)
+{
+	if (!w)
+		return;
+	if (w->slot)
+		munmap(w->slot, wslots_size(w->capacity));
+	free(w->q);
+	free(w->others);
+	free(w);
+}
+
+static struct mlb_wvip *wvip_new(const struct mlb_vip_conf *c)
+{
+	size_t column = ((size_t)padded(c->capacity) * sizeof(float) + 63) & ~(size_t)63;
+	struct mlb_wvip *w = aligned_alloc(MLB_CACHE_LINE, (sizeof(*w) + 63) & ~(size_t)63);
+	if (!w)
+		return NULL;
+	memset(w, 0, sizeof(*w));
+	w->capacity = c->capacity;
+	w->load = c->load;
+	w->slot = mmap(NULL, wslots_size(c->capacity), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (w->slot == MAP_FAILED)
+		w->slot = NULL;
+	w->q = aligned_alloc(64, column);
+	w->others = aligned_alloc(64, column);
+	if (!w->slot || !w->q || !w->others) {
+		wvip_free(w);
+		return NULL;
+	}
+	memset(w->q, 0, column);
+	memset(w->others, 0, column);
+	return w;
+}
+
+static int check_conf(const struct mlb_dp *dp, const struct mlb_vip_conf *c, char *err)
+{
+	if (!memchr(c->name, 0, sizeof(c->name)) || !c->name[0])
+		return dp_fail(err, -EINVAL, "a VIP's name has 1 to %u characters", MLB_NAME_LEN - 1);
+	if (c->capacity < 1 || c->capacity > MLB_MAX_SERVERS_PER_VIP)
+		return dp_fail(err, -EINVAL, "vip %s: capacity must be 1 to %u servers, not %u", c->name, MLB_MAX_SERVERS_PER_VIP, c->capacity);
+	if (c->mode > MLB_MODE_P2C || c->load > MLB_LOAD_WAITING || c->owner > MLB_POOL_MANAGED)
+		return dp_fail(err, -EINVAL, "vip %s: unknown mode, load or owner", c->name);
+	if (!isfinite(c->kappa) || c->kappa < 0)
+		return dp_fail(err, -EINVAL, "vip %s: kappa must be a number of flows, 0 or more", c->name);
+	if (c->load == MLB_LOAD_WAITING && (c->one_way || dp->conf.one_way))
+		return dp_fail(err, -EINVAL, "vip %s: load `waiting` needs both directions, and this VIP's answers pass the data plane by", c->name);
+	for (uint32_t id = 1; id <= MLB_MAX_VIPS; id++) {
+		const struct dp_vip *v = dp_vip_of(dp, id);
+		if (v && !v->deleting && strcmp(v->conf.name, c->name) == 0)
+			return dp_fail(err, -EEXIST, "there is a vip %s already", c->name);
+	}
+	return 0;
+}
+
+int mlb_dp_vip_add(struct mlb_dp *dp, const struct mlb_vip_conf *c, uint32_t *vip_id, char err[256])
+{
+	uint32_t id = 1;
+	int rc = check_conf(dp, c, err);
+	if (rc != 0)
+		return rc;
+	while (id <= MLB_MAX_VIPS && dp_vip_of(dp, id))
+		id++;
+	if (id > MLB_MAX_VIPS)
+		return dp_fail(err, -ENOSPC, "vip %s: there are %u VIPs already, as many as a region holds", c->name, MLB_MAX_VIPS);
+
+	struct dp_vip *v = calloc(1, sizeof(*v));
+	if (!v)
+		return dp_fail(err, -ENOMEM, "vip %s: no memory", c->name);
+	v->conf = *c;
+	v->conf.one_way = c->one_way || dp->conf.one_way;
+	v->id = id;
+	v->mode = c->mode ? c->mode : MLB_MODE_SED;
+	v->load_balancers = c->load_balancers ? c->load_balancers : 1;
+	v->ladder = MLB_LADDER_STATIC_DP;
+	v->srv = calloc(c->capacity, sizeof(*v->srv));
+	v->w = calloc(dp->nworkers, sizeof(*v->w));
+	for (uint32_t i = 0; v->w && i < dp->nworkers; i++)
+		if (!(v->w[i] = wvip_new(c)))
+			break;
+	if (!v->srv || !v->w || !v->w[dp->nworkers - 1] || dp_table_swap(dp, v) != 0) {
+		dp_vip_free(dp, v);
+		return dp_fail(err, -ENOMEM, "vip %s: no memory for %u servers and %u workers", c->name, c->capacity, dp->nworkers);
+	}
+	atomic_store_explicit(&dp->vip[id - 1], v, memory_order_release);
+	for (uint32_t i = 0; i < dp->nworkers; i++)
+		atomic_store_explicit(&dp->worker[i].w.vip[id - 1], v->w[i], memory_order_release);
+	*vip_id = id;
+	return 0;
+}
+
+int mlb_dp_vip_del(struct mlb_dp *dp, uint32_t vip_id, char err[256])
+{
+	struct dp_vip *v = dp_vip_of(dp, vip_id);
+	if (!v || v->deleting)
+		return dp_fail(err, -ENOENT, "there is no vip %u", vip_id);
+	v->deleting = true;
+	for (uint32_t s = 0; s < v->conf.capacity; s++)
+		if (dp_is_member(&v->srv[s]))
+			dp_server_leave(dp, v, &v->srv[s]);
+	int rc = dp_list_changed(dp, v);
+	return rc == 0 ? 0 : dp_fail(err, rc, "vip %s: no memory to take its servers out", v->conf.name);
+}
+
+const struct mlb_vip_conf *mlb_dp_vip(const struct mlb_dp *dp, uint32_t vip_id)
+{
+	const struct dp_vip *v = dp_vip_of(dp, vip_id);
+	return v && !v->deleting ? &v->conf : NULL;
+}
+
+static void vip_release(void *p)
+{
+	struct dp_vip *v = p;
+	free(v->srv);
+	free(v);
+}
+static void wvip_release(void *p)
+{
+	wvip_free(p);
+}
+static void table_release(void *p)
+{
+	mlb_table_free(p);
+}
+
+/* The last flow has ended and no worker can start one: out of the workers' sight, then freed when they have passed once more. */
+void dp_vip_gone(struct mlb_dp *dp, struct dp_vip *v)
+{
+	if (dp_retire_reserve(dp, dp->nworkers + 2) != 0)
+		return; /* no memory: the next poll tries again */
+	for (uint32_t i = 0; i < dp->nworkers; i++)
+		atomic_store_explicit(&dp->worker[i].w.vip[v->id - 1], NULL, memory_order_release);
+	atomic_store_explicit(&dp->vip[v->id - 1], NULL, memory_order_release);
+	for (uint32_t i = 0; i < dp->nworkers; i++)
+		dp_retire(dp, wvip_release, v->w[i]);
+	dp_retire(dp, table_release, (void *)v->table);
+	mlb_ring_unref(v->ring);
+	mlb_ring_unref(v->miss_ring);
+	free(v->w);
+	dp_retire(dp, vip_release, v);
+	dp_tag_next(dp);
+}
+
+/* At the end, when no worker runs any more. */
+void dp_vip_free(struct mlb_dp *dp, struct dp_vip *v)
+{
+	for (uint32_t i = 0; v->w && i < dp->nworkers; i++)
+		wvip_free(v->w[i]);
+	mlb_table_free((struct mlb_table *)v->table);
+	mlb_ring_unref(v->ring);
+	mlb_ring_unref(v->miss_ring);
+	free(v->w);
+	free(v->srv);
+	free(v);
+}
