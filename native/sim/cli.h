@@ -19,4 +19,5 @@ int sim_args_parse(struct sim_args *, int argc, char **argv, const char *default
 int sim_cmd_family(int argc, char **argv, char err[256]);
 int sim_cmd_run(int argc, char **argv, char err[256]);
 int sim_cmd_named(int argc, char **argv, char err[256]);
+int sim_cmd_trace(int argc, char **argv, char err[256]);
 #endif

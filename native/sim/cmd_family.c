@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "batch.h"
 #include "cli.h"
+#include "report.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,7 +92,9 @@ int sim_cmd_family(int argc, char **argv, char err[256])
 	printf("{\"family\":\"v1\",\"n\":%u,\"seed\":%llu,\"reference\":\"%s\",\"flows\":%llu,\"cpu_s\":%.3f,\"wall_s\":%.3f,\"strategies\":[",
 	       a.n, (unsigned long long)a.seed, a.strategy[a.reference].name, (unsigned long long)flows, b.busy_s, wall);
 	for (uint32_t k = 0; k < a.strategies; k++) {
-		printf("%s\n{\"strategy\":\"%s\",", k ? "," : "", a.strategy[k].name);
+		printf("%s\n{\"strategy\":\"", k ? "," : "");
+		sim_print_escaped(a.strategy[k].name);
+		printf("\",");
 		print_ratio("mean", &mean[k]);
 		printf(",");
 		print_ratio("p99", &p99[k]);

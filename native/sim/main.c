@@ -5,7 +5,10 @@
 #include <string.h>
 
 static const char usage[] =
-	"usage: marllb-sim family v1 [options]       many drawn scenarios, figures relative to --reference\n"
+	"usage: marllb-sim run FILE [options]        one scenario file (native/sim/scenario.schema.json)\n"
+	"       marllb-sim family v1 [options]       many drawn scenarios, figures relative to --reference\n"
+	"       marllb-sim named NAME|all [options]  the scenarios that SCENARIOS.md names; without NAME: lists them\n"
+	"       marllb-sim trace FILE|NAME [--seed S]  its arrivals and sizes, for arrivals of kind trace\n"
 	"options\n"
 	"  --strategy A,B,...   default kalman+sed (run, named), or oracle, SED and kalman+sed (family)\n"
 	"  --seed S             default 1; same seed, same result\n"
@@ -30,6 +33,12 @@ int main(int argc, char **argv)
 	}
 	if (argc > 2 && strcmp(argv[1], "family") == 0)
 		e = sim_cmd_family(argc - 2, argv + 2, err);
+	else if (argc > 2 && strcmp(argv[1], "run") == 0)
+		e = sim_cmd_run(argc - 2, argv + 2, err);
+	else if (argc > 1 && strcmp(argv[1], "named") == 0)
+		e = sim_cmd_named(argc - 2, argv + 2, err);
+	else if (argc > 2 && strcmp(argv[1], "trace") == 0)
+		e = sim_cmd_trace(argc - 2, argv + 2, err);
 	else
 		fputs(usage, stderr);
 	if (err[0])

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A Prequal-like chooser, after Wydrowski, Kleinberg, Rumble, Archer: "Load is not what you should balance: Introducing Prequal",
- * NSDI 2024, asynchronous mode, with the paper's base-line parameters. Our reading: each new flow sends 3 probes to servers
- * drawn without replacement; a probe reads, half an RTT later, requests in flight (RIF, of all load balancers) and the median
- * latency of recent requests that arrived at the nearest RIF; it enters the load balancer's pool of 16 after the RTT. A probe is
- * hot when its RIF exceeds the .84 quantile of the pool's RIFs. Choice: the cold probe of least latency, else the hot one of
- * least RIF; a pool under two gives a uniform choice. A used probe's RIF is raised by one, and it may be used b_reuse times
- * (delta = 1; without limit where the paper's formula has no positive denominator, which is when servers are about as few as the
- * pool is large). Probes leave after 1 s, and one a flow is removed, the oldest and the worst in turn. */
+ * NSDI 2024, asynchronous mode, with the paper's base-line parameters. Our reading: each new flow sends 3 probes to servers drawn
+ * without replacement; a probe reads, half an RTT later, requests in flight (RIF, of all load balancers) and the median latency
+ * of recent requests that arrived at the nearest RIF; after the RTT it enters the load balancer's pool, in place of an older one
+ * of its server. A probe is hot when its RIF exceeds the .84 quantile of the pool's RIFs. Choice: the cold probe of least
+ * latency, else the hot one of least RIF; a pool under two gives a uniform choice. A used probe's RIF is raised by one, and it may
+ * be used b_reuse times (delta = 1). Probes leave after 1 s, and one a flow is removed, the oldest and the worst in turn.
+ * The pool holds 16, as in the paper, but no more than a quarter of the servers (at least 4): the paper's formula for b_reuse
+ * supposes a pool much smaller than the number of servers, and with a larger one the choice herds on stale probes. */
 #include "run.h"
 #include <string.h>
 
@@ -126,6 +127,12 @@ static void send_probe(struct sim_run *r, uint32_t lane, uint32_t server)
 		q->free_list[q->frees++] = i;
 }
 
+static uint32_t pool_size(uint32_t servers)
+{
+	uint32_t m = servers / 4;
+	return m < 4 ? 4 : m > POOL ? POOL : m;
+}
+
 static void drop(struct lane_pool *p, uint32_t i)
 {
 	p->p[i] = p->p[--p->n];
@@ -145,13 +152,19 @@ void sim_prequal_probe(struct sim_run *r, uint32_t i)
 	struct sim_prequal *q = r->prequal;
 	struct probe p = q->flying[i];
 	struct lane_pool *pool = &q->pool[p.lane];
-	double spare = (1 - (double)POOL / r->present) * PROBES - REMOVE;
+	uint32_t room = pool_size(r->present);
+	double spare = (1 - (double)room / r->present) * PROBES - REMOVE;
 
 	q->free_list[q->frees++] = i;
 	p.rif = sim_server_jobs(&r->server[p.server]);
 	p.latency_s = latency_at(&q->past[p.server], p.rif);
 	p.uses_left = spare > 0 ? fmax(1, (1 + DELTA) / spare) : INFINITY;
-	if (pool->n == POOL)
+	for (uint32_t k = 0; k < pool->n; k++)
+		if (pool->p[k].server == p.server) {
+			drop(pool, k);
+			break;
+		}
+	while (pool->n >= room)
 		drop(pool, oldest(pool));
 	pool->p[pool->n++] = p;
 }

@@ -37,8 +37,8 @@ double sim_draw_size(const struct sim_sizes *s, struct mlb_rng *r)
 static double daily_rate(double low, double part)
 {
 	double h = 2 * M_PI * part;
-	double v = -.80 * cos(h - .55) - .28 * cos(2 * h + .35); /* within about -1.0 .. .95 */
-	double u = (v + 1.03) / 2.;
+	double v = -.80 * cos(h - .55) - .28 * cos(2 * h + .35); /* within -.96 .. .92 */
+	double u = (v + .96) / 1.88;
 
 	return low + (1 - low) * (u < 0 ? 0 : u > 1 ? 1 : u);
 }

@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
+# cmake -DDIR=scenarios -DOUT=file.c -P embed.cmake: the scenario files as C strings, in order of name.
+file(GLOB files ${DIR}/*.json)
+list(SORT files)
+set(text "/* Made by embed.cmake from the files of scenarios/. */\n#include \"scenario_json.h\"\nconst struct sim_named sim_named[] = {\n")
+foreach(f ${files})
+  get_filename_component(name ${f} NAME)
+  string(REGEX REPLACE "\\.json$" "" name ${name})
+  file(READ ${f} body)
+  string(REPLACE "\\" "\\\\" body "${body}")
+  string(REPLACE "\"" "\\\"" body "${body}")
+  string(REPLACE "\n" "\\n\"\n\t\t\"" body "${body}")
+  string(APPEND text "\t{ \"${name}\",\n\t\t\"${body}\" },\n")
+endforeach()
+string(APPEND text "\t{ NULL, NULL },\n};\n")
+file(WRITE ${OUT} "${text}")
