@@ -17,12 +17,13 @@ upFlags(program.command("up")).action(async (o: UpOptions) => {
 
 // gRPC is loaded for the commands that need it: `up --help` and a wrong flag answer at once.
 if (process.argv[2] !== "up") {
-  const [{ agentCommands }, { failoverCommands }, { inferenceCommands }] = await Promise.all([
+  const [{ agentCommands }, { failoverCommands }, { inferenceCommands }, { dpConfigCommand }] = await Promise.all([
     import("./commands/agent.js"),
     import("./commands/failover.js"),
     import("./commands/inference.js"),
+    import("./commands/dp-config.js"),
   ]);
-  for (const register of [agentCommands, failoverCommands, inferenceCommands]) register(program);
+  for (const register of [agentCommands, failoverCommands, inferenceCommands, dpConfigCommand]) register(program);
 }
 
 try {

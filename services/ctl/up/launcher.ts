@@ -60,7 +60,7 @@ export class Launcher {
     const servers = demoServersSpec(this.plan);
     const load = demoLoadSpec(this.plan, o.drain);
     // Nothing of this depends on the order (every part waits for its peers); together it is up soonest.
-    const services = SERVICES.map((s) => serviceSpec(s, this.plan.config, this.instance.configFile));
+    const services = SERVICES.map((s) => serviceSpec(s, this.instance.configFile));
     const dataplane = async (): Promise<void> => {
       for (const spec of this.dataplane.processes()) await this.#start(spec);
     };

@@ -54,7 +54,7 @@ function cores(text: string): number[] {
   return list;
 }
 
-const append = (value: string, all: string[] = []): string[] => [...all, value];
+export const append = (value: string, all: string[] = []): string[] => [...all, value];
 
 export function upFlags(command: Command): Command {
   return command

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an instance runs, as data: the four services and the demonstration. The data plane's are its own module's.
 import path from "node:path";
-import type { Config, ServiceName } from "../../common/config/load.js";
+import type { ServiceName } from "../../common/config/load.js";
 import { projectRoot } from "../../common/root.js";
 import type { ChildSpec } from "./child.js";
 import type { Plan } from "./plan.js";
@@ -9,15 +9,12 @@ import type { Plan } from "./plan.js";
 const compiled = (file: string): string => path.join(projectRoot, "dist", file);
 export const serviceLabel = (s: ServiceName): string => s.replace("_", "-");
 
-export function serviceSpec(service: ServiceName, config: Config, configFile: string): ChildSpec {
+export function serviceSpec(service: ServiceName, configFile: string): ChildSpec {
   const label = serviceLabel(service);
-  // Tracing hooks the module loader before anything imports gRPC.
-  const hook = config.tracing.endpoint === "" ? [] : ["--import", compiled("services/common/telemetry-hook.js")];
   return {
     name: label,
     command: process.execPath,
-    args: ["--enable-source-maps", ...hook, compiled(`services/${label}/main.js`), "--config", configFile, "--stop-with-stdin"],
-    env: config.tracing.endpoint === "" ? {} : { OTEL_EXPORTER_OTLP_ENDPOINT: config.tracing.endpoint },
+    args: ["--enable-source-maps", compiled(`services/${label}/main.js`), "--config", configFile, "--stop-with-stdin"],
   };
 }
 

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// For systemd and containers: marllb-dp's own configuration from marllb.yaml.
+import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import type { Command } from "commander";
+import { loadConfig } from "../../common/config/load.js";
+import { dpLines } from "../up/embedded.js";
+import { append } from "../up/options.js";
+import { defaultConfig } from "../up/plan.js";
+
+export function dpConfigCommand(program: Command): void {
+  program
+    .command("dp-config")
+    .description("print the configuration of marllb-dp that a marllb.yaml asks for")
+    .option("--config <file>", "configuration", defaultConfig)
+    .option("--set <key=value>", "override one value; may be repeated", append)
+    .option("--out <file>", "write it there, by rename, instead of printing it")
+    .action((o: { config: string; set?: string[]; out?: string }) => {
+      const text = `${dpLines(loadConfig(o.config, o.set ?? [])).join("\n")}\n`;
+      if (o.out === undefined) {
+        process.stdout.write(text);
+        return;
+      }
+      mkdirSync(path.dirname(o.out), { recursive: true });
+      const fresh = `${o.out}.${process.pid}.new`;
+      writeFileSync(fresh, text, { mode: 0o600 });
+      renameSync(fresh, o.out);
+    });
+}
