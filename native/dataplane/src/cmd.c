@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "addr.h"
+
+#define FAIL(...) \
+	do { \
+		snprintf(err, 256, __VA_ARGS__); \
+		return -EINVAL; \
+	} while (0)
+
+const char mlbd_cmd_help[] =
+	"  vip NAME ADDRESS:PORT [mode sed|p2c|alias|hash] [load flows|waiting] [pool local|managed]\n"
+	"      [max-conns N] [capacity N] [kappa X] [eject on|off] [load-balancers N]\n"
+	"                               a virtual service; naming it again changes mode and max-conns\n"
+	"  no vip NAME                  stop listening; its connections run on\n"
+	"  server [vip NAME] ADDRESS:PORT [weight W] [max-conns N] [drain]\n"
+	"                               add a server, or change one that is there\n"
+	"  no server [vip NAME] ADDRESS:PORT\n"
+	"                               remove a server; its connections run on\n"
+	"  drain [vip NAME] ADDRESS:PORT, undrain ...\n"
+	"                               no new connections to this server, or again\n"
+	"  set-servers [vip NAME] ADDRESS:PORT[=WEIGHT]...\n"
+	"                               the whole list at once\n"
+	"  add-server, del-server       other names for server and no server\n"
+	"  set-mode [vip NAME] MODE     sed, p2c, alias or hash\n";
+
+static const char *const mode_names[] = { "keep", "hash", "alias", "sed", "p2c" };
+static const char *const show_names[] = { "stats", "weights", "servers", "config", "flows" };
+
+const char *mlbd_mode_name(uint32_t mode)
+{
+	return mode < 5 ? mode_names[mode] : "unknown";
+}
+
+const char *mlbd_show_name(enum mlbd_show s)
+{
+	return show_names[s];
+}
+
+static int parse_mode(const char *text, enum mlb_mode *mode, char err[256])
+{
+	for (int i = 1; i < 5; i++)
+		if (strcmp(text, mode_names[i]) == 0) {
+			*mode = (enum mlb_mode)i;
+			return 0;
+		}
+	FAIL("mode '%.80s': expected sed, p2c, alias or hash", text);
+}
+
+static int parse_count(const char *what, const char *text, uint32_t min, uint32_t max, uint32_t *out, char err[256])
+{
+	char *rest;
+	unsigned long v = strtoul(text, &rest, 10);
+
+	if (text[0] < '0' || text[0] > '9' || *rest || v < min || v > max)
+		FAIL("%s '%.80s': expected a number from %u to %u", what, text, min, max);
+	*out = (uint32_t)v;
+	return 0;
+}
+
+static int parse_real(const char *what, const char *text, float min, float max, float *out, char err[256])
+{
+	char *rest;
+	float v = strtof(text, &rest);
+
+	if (rest == text || *rest || !isfinite(v) || v < min || v > max)
+		FAIL("%s '%.80s': expected a number from %g to %g", what, text, (double)min, (double)max);
+	*out = v;
+	return 0;
+}
+
+static int parse_name(const char *text, char out[MLB_NAME_LEN], char err[256])
+{
+	size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-");
+
+	if (n == 0 || text[n] || n >= MLB_NAME_LEN)
+		FAIL("vip name '%.80s': expected 1 to %u letters, digits, '_', '.' or '-'", text, MLB_NAME_LEN - 1);
+	strcpy(out, text);
+	return 0;
+}
+
+static int parse_choice(const char *what, const char *text, const char *zero, const char *one, bool *out, char err[256])
+{
+	if (strcmp(text, zero) && strcmp(text, one))
+		FAIL("%s '%.80s': expected %s or %s", what, text, zero, one);
+	*out = strcmp(text, one) == 0;
+	return 0;
+}
+
+static int parse_vip(char **w, int n, struct mlbd_cmd *c, char err[256])
+{
+	struct mlbd_vip_opts *o = &c->opts;
+	enum mlb_mode mode;
+	bool yes;
+	int rc;
+
+	if (n < 2)
+		FAIL("vip: expected NAME ADDRESS:PORT");
+	if ((rc = parse_name(w[0], c->vip, err)) || (rc = mlbd_endpoint_parse(w[1], true, &o->conf.ep, err)))
+		return rc;
+	strcpy(o->conf.name, c->vip);
+	o->conf.mode = MLB_MODE_SED;
+	o->conf.prefix_len = 128;
+	o->conf.capacity = MLB_MAX_SERVERS_PER_VIP;
+	o->conf.eject = true;
+	o->conf.load_balancers = 1;
+	for (int i = 2; i < n; i += 2) {
+		const char *k = w[i], *v = i + 1 < n ? w[i + 1] : "";
+
+		if (strcmp(k, "mode") == 0) {
+			if ((rc = parse_mode(v, &mode, err)))
+				return rc;
+			o->conf.mode = (uint8_t)mode;
+			o->has_mode = true;
+			continue;
+		}
+		if (strcmp(k, "max-conns") == 0) {
+			if ((rc = parse_count(k, v, 0, UINT32_MAX, &o->max_conns, err)))
+				return rc;
+			o->has_max_conns = true;
+			continue;
+		}
+		o->has_other = true;
+		if (strcmp(k, "load") == 0) {
+			rc = parse_choice(k, v, "flows", "waiting", &yes, err);
+			o->conf.load = yes ? MLB_LOAD_WAITING : MLB_LOAD_FLOWS;
+		} else if (strcmp(k, "pool") == 0) {
+			rc = parse_choice(k, v, "local", "managed", &yes, err);
+			o->conf.owner = yes ? MLB_POOL_MANAGED : MLB_POOL_LOCAL;
+		} else if (strcmp(k, "eject") == 0) {
+			rc = parse_choice(k, v, "off", "on", &o->conf.eject, err);
+		} else if (strcmp(k, "capacity") == 0) {
+			rc = parse_count(k, v, 1, MLB_MAX_SERVERS_PER_VIP, &o->conf.capacity, err);
+		} else if (strcmp(k, "load-balancers") == 0) {
+			rc = parse_count(k, v, 1, 1000000, &o->conf.load_balancers, err);
+		} else if (strcmp(k, "kappa") == 0) {
+			rc = parse_real(k, v, 0, 1e6f, &o->conf.kappa, err);
+		} else {
+			FAIL("vip option '%.80s': expected mode, load, pool, max-conns, capacity, kappa, eject or load-balancers", k);
+		}
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+/* "vip NAME" in front, if it is there. Moves w and n past it. */
+static int parse_of_vip(char ***w, int *n, struct mlbd_cmd *c, char err[256])
+{
+	if (*n < 1 || strcmp((*w)[0], "vip"))
+		return 0;
+	if (*n < 2)
+		FAIL("expected a name after vip");
+	int rc = parse_name((*w)[1], c->vip, err);
+
+	*w += 2;
+	*n -= 2;
+	return rc;
+}
+
+static int parse_server(char **w, int n, struct mlbd_cmd *c, bool bare, char err[256])
+{
+	int rc = parse_of_vip(&w, &n, c, err);
+
+	if (rc)
+		return rc;
+	if (n < 1)
+		FAIL("expected [vip NAME] ADDRESS:PORT");
+	c->server.weight = 1;
+	if ((rc = mlbd_endpoint_parse(w[0], false, &c->server.ep, err)))
+		return rc;
+	if (bare && n > 1)
+		FAIL("'%.80s': expected nothing after ADDRESS:PORT", w[1]);
+	for (int i = 1; i < n; i++) {
+		const char *v = i + 1 < n ? w[i + 1] : "";
+
+		if (strcmp(w[i], "drain") == 0) {
+			c->server.drain = true;
+			continue;
+		}
+		if (strcmp(w[i], "weight") == 0) {
+			rc = parse_real(w[i], v, 1e-6f, 1e6f, &c->server.weight, err);
+			c->has_weight = true;
+		} else if (strcmp(w[i], "max-conns") == 0) {
+			rc = parse_count(w[i], v, 0, UINT32_MAX, &c->server.max_conns, err);
+			c->has_max_conns = true;
+		} else {
+			FAIL("server option '%.80s': expected weight, max-conns or drain", w[i]);
+		}
+		if (rc)
+			return rc;
+		i++;
+	}
+	return 0;
+}
+
+static int parse_set_servers(char **w, int n, struct mlbd_cmd *c, char err[256])
+{
+	int rc = parse_of_vip(&w, &n, c, err);
+
+	if (rc)
+		return rc;
+	if (n > (int)MLB_MAX_SERVERS_PER_VIP)
+		FAIL("set-servers: expected at most %u servers", MLB_MAX_SERVERS_PER_VIP);
+	c->list = calloc((size_t)n + 1, sizeof(*c->list));
+	if (!c->list)
+		FAIL("no memory");
+	for (int i = 0; i < n; i++) {
+		struct mlbd_server_conf *s = &c->list[i];
+		char *eq = strchr(w[i], '=');
+
+		s->weight = 1;
+		if (eq) {
+			*eq = 0;
+			if ((rc = parse_real("weight", eq + 1, 1e-6f, 1e6f, &s->weight, err)))
+				return rc;
+		}
+		if ((rc = mlbd_endpoint_parse(w[i], false, &s->ep, err)))
+			return rc;
+		for (int k = 0; k < i; k++)
+			if (mlbd_endpoint_eq(&c->list[k].ep, &s->ep))
+				FAIL("server %.60s is listed twice", w[i]);
+	}
+	c->count = (uint32_t)n;
+	return 0;
+}
+
+static int parse_show(char **w, int n, struct mlbd_cmd *c, char err[256])
+{
+	for (int i = 0; n > 0 && i < 5; i++)
+		if (strcmp(w[0], show_names[i]) == 0) {
+			c->show = (enum mlbd_show)i;
+			if (n == 2 && strcmp(w[1], "json") == 0)
+				c->json = true;
+			else if (n != 1)
+				FAIL("show %s: expected nothing more, or json", w[0]);
+			return 0;
+		}
+	FAIL("show: expected stats, weights, servers, config or flows, and json after it if wanted");
+}
+
+static const struct {
+	const char *word;
+	enum mlbd_op op;
+	bool config;
+} verbs[] = {
+	{ "vip", MLBD_OP_VIP, true },
+	{ "set-vip", MLBD_OP_VIP, true },
+	{ "server", MLBD_OP_SERVER, true },
+	{ "add-server", MLBD_OP_SERVER, true },
+	{ "del-server", MLBD_OP_NO_SERVER, false },
+	{ "set-servers", MLBD_OP_SET_SERVERS, true },
+	{ "set-mode", MLBD_OP_MODE, true },
+	{ "drain", MLBD_OP_DRAIN, true },
+	{ "undrain", MLBD_OP_UNDRAIN, false },
+	{ "show", MLBD_OP_SHOW, false },
+	{ "stop", MLBD_OP_STOP, false },
+	{ "quit", MLBD_OP_QUIT, false },
+	{ "reload", MLBD_OP_RELOAD, false },
+	{ "takeover", MLBD_OP_TAKEOVER, false },
+	{ "release", MLBD_OP_RELEASE, false },
+	{ "help", MLBD_OP_HELP, false },
+};
+
+bool mlbd_cmd_is_config(enum mlbd_op op)
+{
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (verbs[i].op == op && verbs[i].config)
+			return true;
+	return op == MLBD_OP_NONE || op == MLBD_OP_SET;
+}
+
+static uint32_t distance(const char *a, const char *b) /* Levenshtein, words of at most 31 letters */
+{
+	uint32_t row[32], la = (uint32_t)strlen(a), lb = (uint32_t)strlen(b);
+
+	if (la > 31 || lb > 31)
+		return 99;
+	for (uint32_t j = 0; j <= lb; j++)
+		row[j] = j;
+	for (uint32_t i = 1; i <= la; i++) {
+		uint32_t corner = row[0];
+
+		row[0] = i;
+		for (uint32_t j = 1; j <= lb; j++) {
+			uint32_t best = corner + (a[i - 1] != b[j - 1]);
+
+			corner = row[j];
+			if (row[j] + 1 < best)
+				best = row[j] + 1;
+			if (row[j - 1] + 1 < best)
+				best = row[j - 1] + 1;
+			row[j] = best;
+		}
+	}
+	return row[lb];
+}
+
+static int unknown(const char *word, char err[256])
+{
+	const char *best = NULL;
+	uint32_t least = 4;
+
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (distance(word, verbs[i].word) < least) {
+			best = verbs[i].word;
+			least = distance(word, best);
+		}
+	for (uint32_t i = 0; i < mlbd_setting_count; i++)
+		if (distance(word, mlbd_setting_list[i].name) < least) {
+			best = mlbd_setting_list[i].name;
+			least = distance(word, best);
+		}
+	if (best)
+		FAIL("unknown word '%.80s': expected perhaps '%s'", word, best);
+	FAIL("unknown word '%.80s': expected vip, server, no, a setting (see --help) or, on the control socket, show, drain, stop, quit", word);
+}
+
+static int parse_words(char **w, int n, struct mlbd_cmd *c, char err[256])
+{
+	int rc;
+
+	if (n == 0)
+		return 0;
+	c->setting = mlbd_setting_find(w[0]);
+	if (c->setting) {
+		c->op = MLBD_OP_SET;
+		return mlbd_setting_parse(c->setting, w + 1, n - 1, &c->value, err);
+	}
+	if (strcmp(w[0], "no") == 0) {
+		if (n == 3 && strcmp(w[1], "vip") == 0) {
+			c->op = MLBD_OP_NO_VIP;
+			return parse_name(w[2], c->vip, err);
+		}
+		if (n > 2 && strcmp(w[1], "server") == 0) {
+			c->op = MLBD_OP_NO_SERVER;
+			return parse_server(w + 2, n - 2, c, true, err);
+		}
+		FAIL("no: expected vip NAME, or server [vip NAME] ADDRESS:PORT");
+	}
+	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
+		if (strcmp(verbs[i].word, w[0]) == 0)
+			c->op = verbs[i].op;
+	w++;
+	n--;
+	switch (c->op) {
+	case MLBD_OP_NONE:
+		return unknown(w[-1], err);
+	case MLBD_OP_VIP:
+		return parse_vip(w, n, c, err);
+	case MLBD_OP_SERVER:
+		return parse_server(w, n, c, false, err);
+	case MLBD_OP_NO_SERVER:
+	case MLBD_OP_UNDRAIN:
+		return parse_server(w, n, c, true, err);
+	case MLBD_OP_DRAIN:
+		if (n == 0) { /* of the whole data plane */
+			c->op = MLBD_OP_STOP;
+			return 0;
+		}
+		return parse_server(w, n, c, true, err);
+	case MLBD_OP_SET_SERVERS:
+		return parse_set_servers(w, n, c, err);
+	case MLBD_OP_MODE:
+		if ((rc = parse_of_vip(&w, &n, c, err)))
+			return rc;
+		if (n != 1)
+			FAIL("set-mode: expected [vip NAME] and sed, p2c, alias or hash");
+		return parse_mode(w[0], &c->mode, err);
+	case MLBD_OP_SHOW:
+		return parse_show(w, n, c, err);
+	default:
+		if (n)
+			FAIL("%s: expected nothing after it", w[-1]);
+		return 0;
+	}
+}
+
+int mlbd_cmd_parse(const char *line, struct mlbd_cmd *c, char err[256])
+{
+	struct mlbd_words words;
+	int rc;
+
+	memset(c, 0, sizeof(*c));
+	rc = mlbd_words_split(&words, line, err);
+	if (rc == 0)
+		rc = parse_words(words.w, words.n, c, err);
+	mlbd_words_free(&words);
+	return rc;
+}
+
+void mlbd_cmd_free(struct mlbd_cmd *c)
+{
+	free(c->list);
+	c->list = NULL;
+}

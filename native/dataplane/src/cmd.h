@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One line of the configuration file or of the control socket, as data. The same words work in both. */
+#ifndef MLBD_CMD_H
+#define MLBD_CMD_H
+#include <marllb/dp.h>
+#include "settings.h"
+
+#define MLBD_MAX_WORDS 8192
+
+/* A line cut into words. '#' begins a comment; double quotes keep spaces. */
+struct mlbd_words {
+	char *text;
+	char **w;
+	int n;
+};
+/* -EINVAL: a quote is not closed; -ENOMEM. Free it always. */
+int mlbd_words_split(struct mlbd_words *, const char *line, char err[256]);
+void mlbd_words_free(struct mlbd_words *);
+
+struct mlbd_server_conf {
+	struct mlb_endpoint ep;
+	float weight;       /* > 0, default 1 */
+	uint32_t max_conns; /* 0: no limit */
+	bool drain;
+};
+
+struct mlbd_vip_opts { /* options beyond mlb_vip_conf; has_* where the line names it */
+	struct mlb_vip_conf conf;
+	uint32_t max_conns;
+	bool has_mode, has_max_conns, has_other;
+};
+
+enum mlbd_op {
+	MLBD_OP_NONE, /* empty line or comment */
+	MLBD_OP_SET,
+	MLBD_OP_VIP, MLBD_OP_NO_VIP, MLBD_OP_MODE,
+	MLBD_OP_SERVER, MLBD_OP_NO_SERVER, MLBD_OP_DRAIN, MLBD_OP_UNDRAIN, MLBD_OP_SET_SERVERS,
+	MLBD_OP_SHOW, MLBD_OP_STOP, MLBD_OP_QUIT, MLBD_OP_RELOAD, MLBD_OP_TAKEOVER, MLBD_OP_RELEASE, MLBD_OP_HELP
+};
+enum mlbd_show { MLBD_SHOW_STATS, MLBD_SHOW_WEIGHTS, MLBD_SHOW_SERVERS, MLBD_SHOW_CONFIG, MLBD_SHOW_FLOWS };
+
+struct mlbd_cmd {
+	enum mlbd_op op;
+	const struct mlbd_setting *setting;
+	struct mlbd_settings value; /* only the field of `setting` is meant */
+	char vip[MLB_NAME_LEN];     /* empty: the only VIP */
+	struct mlbd_vip_opts opts;
+	struct mlbd_server_conf server;
+	bool has_weight, has_max_conns; /* of server */
+	struct mlbd_server_conf *list; /* MLBD_OP_SET_SERVERS; mlbd_cmd_free frees it */
+	uint32_t count;
+	enum mlb_mode mode;
+	enum mlbd_show show;
+	bool json;
+};
+
+/* -EINVAL: err says what was expected, without place. */
+int mlbd_cmd_parse(const char *line, struct mlbd_cmd *, char err[256]);
+void mlbd_cmd_free(struct mlbd_cmd *);
+/* True for what a configuration file may hold. */
+bool mlbd_cmd_is_config(enum mlbd_op);
+const char *mlbd_mode_name(uint32_t mode);
+const char *mlbd_show_name(enum mlbd_show);
+/* The words understood, for --help and `help`. */
+extern const char mlbd_cmd_help[];
+#endif

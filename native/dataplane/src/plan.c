@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "plan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "addr.h"
+
+#define FAIL(...) \
+	do { \
+		snprintf(err, 256, __VA_ARGS__); \
+		return -EINVAL; \
+	} while (0)
+
+void mlbd_plan_init(struct mlbd_plan *p)
+{
+	memset(p, 0, sizeof(*p));
+	mlbd_settings_default(&p->settings);
+}
+
+void mlbd_plan_free(struct mlbd_plan *p)
+{
+	for (uint32_t i = 0; i < p->vips; i++)
+		free(p->vip[i].server);
+	p->vips = 0;
+}
+
+struct mlbd_plan_vip *mlbd_plan_find(struct mlbd_plan *p, const char *name)
+{
+	for (uint32_t i = 0; i < p->vips; i++)
+		if (strcmp(p->vip[i].opts.conf.name, name) == 0)
+			return &p->vip[i];
+	return NULL;
+}
+
+static int add_vip(struct mlbd_plan *p, const struct mlbd_cmd *c, char err[256])
+{
+	char ep[MLBD_EP_LEN];
+
+	if (mlbd_plan_find(p, c->vip))
+		FAIL("vip %s is there already", c->vip);
+	for (uint32_t i = 0; i < p->vips; i++)
+		if (c->opts.conf.ep.port && mlbd_endpoint_eq(&p->vip[i].opts.conf.ep, &c->opts.conf.ep))
+			FAIL("vip %s: %s is vip %s already", c->vip, mlbd_endpoint_str(&c->opts.conf.ep, ep), p->vip[i].opts.conf.name);
+	if (p->vips == MLB_MAX_VIPS)
+		FAIL("vip %s: expected at most %u vips", c->vip, MLB_MAX_VIPS);
+	p->vip[p->vips++].opts = c->opts;
+	return 0;
+}
+
+static int add_server(struct mlbd_plan_vip *v, const struct mlbd_server_conf *s, char err[256])
+{
+	char ep[MLBD_EP_LEN];
+
+	for (uint32_t i = 0; i < v->servers; i++)
+		if (mlbd_endpoint_eq(&v->server[i].ep, &s->ep))
+			FAIL("server %s is in vip %s already", mlbd_endpoint_str(&s->ep, ep), v->opts.conf.name);
+	if (v->servers == v->opts.conf.capacity)
+		FAIL("vip %s: expected at most %u servers", v->opts.conf.name, v->opts.conf.capacity);
+	struct mlbd_server_conf *more = realloc(v->server, (v->servers + 1) * sizeof(*more));
+
+	if (!more)
+		FAIL("no memory");
+	v->server = more;
+	more[v->servers++] = *s;
+	return 0;
+}
+
+static int apply(struct mlbd_plan *p, const struct mlbd_cmd *c, char err[256])
+{
+	struct mlbd_plan_vip *v;
+	char ep[MLBD_EP_LEN];
+	int rc;
+
+	if (c->op == MLBD_OP_NONE)
+		return 0;
+	if (c->op == MLBD_OP_SET) {
+		memcpy((char *)&p->settings + c->setting->off, (const char *)&c->value + c->setting->off, c->setting->size);
+		if (c->setting->kind == MLBD_SOURCES)
+			p->settings.sources = c->value.sources;
+		return 0;
+	}
+	if (!mlbd_cmd_is_config(c->op))
+		FAIL("expected a setting, vip or server line here; this one belongs to the control socket");
+	if (c->op == MLBD_OP_VIP)
+		return add_vip(p, c, err);
+	v = c->vip[0] ? mlbd_plan_find(p, c->vip) : p->vips == 1 ? &p->vip[0] : NULL;
+	if (!v && c->vip[0])
+		FAIL("vip %s: expected a vip of an earlier line", c->vip);
+	if (!v)
+		FAIL("expected vip NAME: %s", p->vips ? "there are several" : "there is no vip yet");
+	switch (c->op) {
+	case MLBD_OP_SERVER:
+		return add_server(v, &c->server, err);
+	case MLBD_OP_SET_SERVERS:
+		v->servers = 0;
+		for (uint32_t i = 0; i < c->count; i++)
+			if ((rc = add_server(v, &c->list[i], err)))
+				return rc;
+		return 0;
+	case MLBD_OP_MODE:
+		v->opts.conf.mode = (uint8_t)c->mode;
+		return 0;
+	default: /* MLBD_OP_DRAIN */
+		for (uint32_t i = 0; i < v->servers; i++)
+			if (mlbd_endpoint_eq(&v->server[i].ep, &c->server.ep)) {
+				v->server[i].drain = true;
+				return 0;
+			}
+		FAIL("drain: vip %s has no server %s", v->opts.conf.name, mlbd_endpoint_str(&c->server.ep, ep));
+	}
+}
+
+int mlbd_plan_line(struct mlbd_plan *p, const char *line, char err[256])
+{
+	struct mlbd_cmd c;
+	int rc = mlbd_cmd_parse(line, &c, err);
+
+	if (rc == 0)
+		rc = apply(p, &c, err);
+	mlbd_cmd_free(&c);
+	return rc;
+}
+
+int mlbd_plan_text(struct mlbd_plan *p, const char *name, const char *text, char err[512])
+{
+	uint32_t number = 1;
+	char why[256];
+
+	for (const char *at = text; *at; number++) {
+		size_t len = strcspn(at, "\n");
+		char *line = strndup(at, len);
+		int rc = line ? mlbd_plan_line(p, line, why) : -ENOMEM;
+
+		free(line);
+		if (rc) {
+			snprintf(err, 512, "%.200s:%u: %s", name, number, rc == -ENOMEM ? "no memory" : why);
+			return rc;
+		}
+		at += len + (at[len] == '\n');
+	}
+	return 0;
+}
+
+int mlbd_plan_file(struct mlbd_plan *p, const char *path, char err[512])
+{
+	const size_t most = 16u << 20;
+	FILE *f = fopen(path, "re");
+	char *text = NULL;
+	int rc;
+
+	if (!f) {
+		rc = -errno;
+		goto fail;
+	}
+	text = malloc(most + 1);
+	if (!text) {
+		rc = -ENOMEM;
+		goto fail;
+	}
+	size_t n = fread(text, 1, most, f);
+
+	if (ferror(f)) {
+		rc = errno ? -errno : -EIO;
+		goto fail;
+	}
+	text[n] = 0;
+	if (strlen(text) != n) {
+		snprintf(err, 512, "%.200s: expected text, found a zero byte", path);
+		rc = -EINVAL;
+	} else if (n == most) {
+		snprintf(err, 512, "%.200s: expected at most 16 MiB", path);
+		rc = -EINVAL;
+	} else {
+		rc = mlbd_plan_text(p, path, text, err);
+	}
+	goto out;
+fail:
+	snprintf(err, 512, "%.200s: cannot read: %s", path, strerror(-rc));
+out:
+	free(text);
+	if (f)
+		fclose(f);
+	return rc;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the configuration asks for, whole and checked, before anything runs. */
+#ifndef MLBD_PLAN_H
+#define MLBD_PLAN_H
+#include "cmd.h"
+
+struct mlbd_plan_vip {
+	struct mlbd_vip_opts opts;
+	struct mlbd_server_conf *server;
+	uint32_t servers;
+};
+struct mlbd_plan {
+	struct mlbd_settings settings;
+	struct mlbd_plan_vip vip[MLB_MAX_VIPS];
+	uint32_t vips;
+};
+
+void mlbd_plan_init(struct mlbd_plan *);
+void mlbd_plan_free(struct mlbd_plan *);
+/* One line; -EINVAL, err without place. */
+int mlbd_plan_line(struct mlbd_plan *, const char *line, char err[256]);
+/* All lines of a text or file; err begins with "NAME:LINE: ". The plan is then half filled: throw it away. */
+int mlbd_plan_text(struct mlbd_plan *, const char *name, const char *text, char err[512]);
+int mlbd_plan_file(struct mlbd_plan *, const char *path, char err[512]);
+struct mlbd_plan_vip *mlbd_plan_find(struct mlbd_plan *, const char *name);
+#endif

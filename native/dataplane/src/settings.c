@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "settings.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "addr.h"
+
+#define F(field) offsetof(struct mlbd_settings, field), sizeof(((struct mlbd_settings *)0)->field)
+
+const struct mlbd_setting mlbd_setting_list[] = {
+	{ "instance", "NAME", "name of this data plane in the region (default: default)", MLBD_TEXT, F(instance), 1, 0, false },
+	{ "shm", "PATH|off", "shared-memory region (default: /dev/shm/lb_rl_shm)", MLBD_PATH, F(shm), 1, 0, false },
+	{ "shm-group", "GROUP", "group that may open the region (default: none, mode 0600)", MLBD_TEXT, F(shm_group), 0, 0, false },
+	{ "control", "PATH|off", "control socket (default: the region's path + .ctl)", MLBD_PATH, F(control), 1, 0, false },
+	{ "threads", "N", "worker threads (default: processors, at most 16)", MLBD_COUNT, F(threads), 1, MLBD_MAX_THREADS, false },
+	{ "frame", "TIME", "period of the frames in the region (default: 100ms)", MLBD_TIME, F(frame_ms), 5, 10000, false },
+	{ "lease", "TIME", "agent silent for this long: static weights (default: 1s)", MLBD_TIME, F(lease_ms), 10, 600000, false },
+	{ "backlog", "N", "connections that may wait to be accepted, per listener (default: 4096)", MLBD_COUNT, F(backlog), 1, 65535, false },
+	{ "source", "ADDRESS... | none", "connect to servers from these addresses in turn (default: none)", MLBD_SOURCES, F(source), 0, 0, true },
+	{ "connect-timeout", "TIME", "a server that has not answered a connect by then failed (default: 2s)", MLBD_TIME, F(connect_ms), 1, 600000, true },
+	{ "retries", "N", "other servers tried after a failed connect (default: 3)", MLBD_COUNT, F(retries), 0, MLBD_MAX_RETRIES, true },
+	{ "idle-timeout", "TIME", "close a connection on which nothing moved for this long (default: 10m)", MLBD_TIME, F(idle_ms), 10, 604800000, true },
+	{ "drain-timeout", "TIME", "at a stop, wait this long for connections to end (default: 30s)", MLBD_TIME, F(drain_ms), 0, 604800000, true },
+};
+const uint32_t mlbd_setting_count = sizeof(mlbd_setting_list) / sizeof(mlbd_setting_list[0]);
+
+void mlbd_settings_default(struct mlbd_settings *s)
+{
+	memset(s, 0, sizeof(*s));
+	strcpy(s->instance, "default");
+	strcpy(s->shm, "/dev/shm/lb_rl_shm");
+	s->threads = 0; /* main puts the number of processors */
+	s->frame_ms = 100;
+	s->lease_ms = 1000;
+	s->connect_ms = 2000;
+	s->idle_ms = 600000;
+	s->drain_ms = 30000;
+	s->retries = 3;
+	s->backlog = 4096;
+}
+
+const struct mlbd_setting *mlbd_setting_find(const char *name)
+{
+	for (uint32_t i = 0; i < mlbd_setting_count; i++)
+		if (strcmp(mlbd_setting_list[i].name, name) == 0)
+			return &mlbd_setting_list[i];
+	return NULL;
+}
+
+static int parse_time(const char *text, uint64_t *ms)
+{
+	char *unit;
+
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	errno = 0;
+	double v = strtod(text, &unit);
+	if (errno)
+		return -EINVAL;
+	if (strcmp(unit, "s") == 0)
+		v *= 1e3;
+	else if (strcmp(unit, "m") == 0)
+		v *= 60e3;
+	else if (strcmp(unit, "h") == 0)
+		v *= 3600e3;
+	else if (strcmp(unit, "ms") != 0 && *unit)
+		return -EINVAL;
+	if (!(v <= 1e12))
+		return -EINVAL;
+	*ms = (uint64_t)(v + 0.5);
+	return 0;
+}
+
+static int parse_sources(char *const *words, int n, struct mlbd_settings *s, char err[256])
+{
+	s->sources = 0;
+	if (n == 1 && strcmp(words[0], "none") == 0)
+		return 0;
+	for (int i = 0; i < n; i++) {
+		if (s->sources == MLBD_MAX_SOURCES) {
+			snprintf(err, 256, "source: expected at most %d addresses", MLBD_MAX_SOURCES);
+			return -EINVAL;
+		}
+		if (mlbd_addr_parse(words[i], &s->source[s->sources])) {
+			snprintf(err, 256, "source '%.80s': expected an IPv4 or IPv6 address without port", words[i]);
+			return -EINVAL;
+		}
+		s->sources++;
+	}
+	return 0;
+}
+
+int mlbd_setting_parse(const struct mlbd_setting *k, char *const *words, int n, struct mlbd_settings *s, char err[256])
+{
+	void *at = (char *)s + k->off;
+	char *rest;
+	uint64_t v;
+
+	if (n < 1 || (n > 1 && k->kind != MLBD_SOURCES)) {
+		snprintf(err, 256, "%s: expected %s", k->name, k->arg);
+		return -EINVAL;
+	}
+	switch (k->kind) {
+	case MLBD_SOURCES:
+		return parse_sources(words, n, s, err);
+	case MLBD_PATH:
+		if (words[0][0] != '/' && strcmp(words[0], "off") != 0) {
+			snprintf(err, 256, "%s '%.80s': expected an absolute path or off", k->name, words[0]);
+			return -EINVAL;
+		}
+		/* fall through */
+	case MLBD_TEXT:
+		if (strlen(words[0]) >= k->size) {
+			snprintf(err, 256, "%s '%.80s': expected at most %u characters", k->name, words[0], k->size - 1);
+			return -EINVAL;
+		}
+		memset(at, 0, k->size);
+		strcpy(at, words[0]);
+		return 0;
+	case MLBD_TIME:
+		if (parse_time(words[0], &v) || v < k->min || v > k->max) {
+			snprintf(err, 256, "%s '%.80s': expected a time from %" PRIu64 "ms to %" PRIu64 "ms, such as 500ms, 2s, 10m",
+				 k->name, words[0], k->min, k->max);
+			return -EINVAL;
+		}
+		break;
+	default:
+		errno = 0;
+		v = strtoull(words[0], &rest, 10);
+		if (words[0][0] < '0' || words[0][0] > '9' || *rest || errno || v < k->min || v > k->max) {
+			snprintf(err, 256, "%s '%.80s': expected a number from %" PRIu64 " to %" PRIu64, k->name, words[0], k->min, k->max);
+			return -EINVAL;
+		}
+	}
+	*(uint64_t *)at = v;
+	return 0;
+}
+
+void mlbd_setting_print(const struct mlbd_setting *k, const struct mlbd_settings *s, char *buf, size_t size)
+{
+	const void *at = (const char *)s + k->off;
+
+	buf[0] = 0;
+	if (k->kind == MLBD_TEXT || k->kind == MLBD_PATH) {
+		snprintf(buf, size, "%s", (const char *)at);
+	} else if (k->kind == MLBD_SOURCES) {
+		char a[MLBD_EP_LEN];
+
+		for (uint32_t i = 0; i < s->sources; i++) {
+			size_t used = strlen(buf);
+			snprintf(buf + used, size - used, "%s%s", i ? " " : "", mlbd_addr_str(&s->source[i], a));
+		}
+	} else {
+		snprintf(buf, size, "%" PRIu64 "%s", *(const uint64_t *)at, k->kind == MLBD_TIME ? "ms" : "");
+	}
+}
+
+bool mlbd_setting_same(const struct mlbd_setting *k, const struct mlbd_settings *a, const struct mlbd_settings *b)
+{
+	char x[1024], y[1024];
+
+	mlbd_setting_print(k, a, x, sizeof(x));
+	mlbd_setting_print(k, b, y, sizeof(y));
+	return strcmp(x, y) == 0;
+}
+
+const char *mlbd_control_path(const struct mlbd_settings *s, char buf[216])
+{
+	if (strcmp(s->control, "off") == 0)
+		return NULL;
+	if (s->control[0])
+		return strcpy(buf, s->control);
+	if (strcmp(s->shm, "off") == 0)
+		return NULL;
+	snprintf(buf, 216, "%s.ctl", s->shm);
+	return buf;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the data plane is told about itself: one value each, from the file, the command line or the control socket. */
+#ifndef MLBD_SETTINGS_H
+#define MLBD_SETTINGS_H
+#include <stdio.h>
+#include <marllb/types.h>
+
+#define MLBD_MAX_SOURCES 16
+#define MLBD_MAX_THREADS 64
+#define MLBD_MAX_RETRIES 7
+
+struct mlbd_settings {
+	char instance[MLB_NAME_LEN];
+	char shm[200];       /* absolute path, or "off" */
+	char shm_group[64];  /* empty: mode 0600 */
+	char control[104];   /* Unix socket; empty: shm + ".ctl"; "off": none */
+	uint64_t threads;
+	uint64_t frame_ms, lease_ms;
+	uint64_t connect_ms, idle_ms, drain_ms;
+	uint64_t retries;    /* other servers tried after a failed connect */
+	uint64_t backlog;
+	struct mlb_addr source[MLBD_MAX_SOURCES]; /* connects to servers come from these in turn; none: the kernel's choice */
+	uint32_t sources;
+};
+
+enum mlbd_kind { MLBD_TEXT, MLBD_PATH, MLBD_COUNT, MLBD_TIME, MLBD_SOURCES };
+
+struct mlbd_setting {
+	const char *name, *arg, *help;
+	enum mlbd_kind kind;
+	uint32_t off, size;
+	uint64_t min, max;
+	bool live; /* may change while the data plane runs */
+};
+
+extern const struct mlbd_setting mlbd_setting_list[];
+extern const uint32_t mlbd_setting_count;
+
+void mlbd_settings_default(struct mlbd_settings *);
+const struct mlbd_setting *mlbd_setting_find(const char *name);
+/* Words are the values after the name. -EINVAL; err says what was expected. */
+int mlbd_setting_parse(const struct mlbd_setting *, char *const *words, int n, struct mlbd_settings *, char err[256]);
+/* The value as the file would spell it. */
+void mlbd_setting_print(const struct mlbd_setting *, const struct mlbd_settings *, char *buf, size_t size);
+bool mlbd_setting_same(const struct mlbd_setting *, const struct mlbd_settings *, const struct mlbd_settings *);
+/* Path of the control socket, or NULL for none. */
+const char *mlbd_control_path(const struct mlbd_settings *, char buf[216]);
+#endif
