@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "control.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "app.h"
+
+#define MAX_CLIENTS 64u
+#define MAX_LINE (256u << 10)
+#define MAX_OUTPUT (16u << 20)
+
+struct mlbd_client {
+	struct mlbd_client *next;
+	int fd;
+	struct mlbd_text in, out;
+	size_t sent;
+	bool closing; /* the peer sends no more: close when the answers are out */
+};
+
+static bool alive(const struct sockaddr_un *sa)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool yes = fd >= 0 && connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0;
+
+	if (fd >= 0)
+		close(fd);
+	return yes;
+}
+
+/* Bound under a temporary name and renamed into place: at no moment is there no socket, or one that nobody serves. */
+int mlbd_control_open(struct mlbd_app *app, const char *path, bool replace, char err[256])
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX }, tmp = sa;
+	struct mlbd_control *c = &app->control;
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &mlbd_app_control };
+	struct stat st;
+	mode_t mask;
+	int rc, fd = -1;
+
+	if (snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path) >= (int)sizeof(sa.sun_path) ||
+	    snprintf(tmp.sun_path, sizeof(tmp.sun_path), "%s.%d", path, (int)getpid()) >= (int)sizeof(tmp.sun_path)) {
+		snprintf(err, 256, "control %.80s...: the path is too long for a Unix socket", path);
+		return -ENAMETOOLONG;
+	}
+	if (!replace && alive(&sa)) {
+		snprintf(err, 256, "control %.150s: another marllb-dp serves it; use --takeover, or another control path", path);
+		return -EADDRINUSE;
+	}
+	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode)) {
+		snprintf(err, 256, "control %.150s: there is a file of another kind", path);
+		return -EEXIST;
+	}
+	unlink(tmp.sun_path);
+	mask = umask(0177);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0 || bind(fd, (struct sockaddr *)&tmp, sizeof(tmp)) < 0) {
+		rc = -errno;
+		umask(mask);
+		goto fail;
+	}
+	umask(mask);
+	if (listen(fd, 16) < 0 || lstat(tmp.sun_path, &st) < 0 || rename(tmp.sun_path, path) < 0 ||
+	    epoll_ctl(app->epfd, EPOLL_CTL_ADD, fd, &ev) < 0) {
+		rc = -errno;
+		unlink(tmp.sun_path);
+		goto fail;
+	}
+	c->fd = fd;
+	c->dev = st.st_dev;
+	c->ino = st.st_ino;
+	snprintf(c->path, sizeof(c->path), "%s", path);
+	return 0;
+fail:
+	snprintf(err, 256, "control %.150s: %s", path, strerror(-rc));
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+static void drop(struct mlbd_app *app, struct mlbd_client *cl)
+{
+	struct mlbd_client **at = &app->control.clients;
+
+	while (*at != cl)
+		at = &(*at)->next;
+	*at = cl->next;
+	close(cl->fd);
+	mlbd_text_free(&cl->in);
+	mlbd_text_free(&cl->out);
+	free(cl);
+}
+
+static void accept_client(struct mlbd_app *app)
+{
+	struct mlbd_client *cl;
+	uint32_t n = 0;
+	int fd = accept4(app->control.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	for (cl = app->control.clients; cl; cl = cl->next)
+		n++;
+	cl = n < MAX_CLIENTS ? calloc(1, sizeof(*cl)) : NULL;
+	if (!cl) {
+		close(fd);
+		return;
+	}
+	cl->fd = fd;
+	cl->next = app->control.clients;
+	app->control.clients = cl;
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLRDHUP, .data.ptr = cl };
+
+	if (epoll_ctl(app->epfd, EPOLL_CTL_ADD, fd, &ev) < 0)
+		drop(app, cl);
+}
+
+static void one_line(struct mlbd_app *app, struct mlbd_client *cl, const char *line)
+{
+	struct mlbd_cmd cmd;
+	char err[512];
+	int rc = mlbd_cmd_parse(line, &cmd, err);
+
+	if (rc == 0)
+		rc = mlbd_exec(app, cl->fd, &cmd, &cl->out, err);
+	mlbd_cmd_free(&cmd);
+	if (rc)
+		mlbd_text_add(&cl->out, "error: %s\n", err);
+	else
+		mlbd_text_add(&cl->out, "ok\n");
+}
+
+/* False: the client is gone. */
+static bool flush(struct mlbd_app *app, struct mlbd_client *cl)
+{
+	bool wait;
+
+	while (cl->sent < cl->out.len) {
+		ssize_t n = send(cl->fd, cl->out.s + cl->sent, cl->out.len - cl->sent, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN)
+			break;
+		if (n < 0)
+			goto gone;
+		cl->sent += (size_t)n;
+	}
+	wait = cl->sent < cl->out.len;
+	if (!wait)
+		cl->out.len = cl->sent = 0;
+	if (cl->out.failed || cl->out.len > MAX_OUTPUT || (cl->closing && !wait))
+		goto gone;
+	/* While answers wait nothing more is read: a client that does not read gets no memory. */
+	struct epoll_event ev = { .events = wait ? EPOLLOUT : EPOLLIN | EPOLLRDHUP, .data.ptr = cl };
+
+	epoll_ctl(app->epfd, EPOLL_CTL_MOD, cl->fd, &ev);
+	return true;
+gone:
+	drop(app, cl);
+	return false;
+}
+
+static void read_client(struct mlbd_app *app, struct mlbd_client *cl)
+{
+	char buf[16384], *nl;
+	ssize_t n = recv(cl->fd, buf, sizeof(buf) - 1, 0);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		cl->closing = true;
+		flush(app, cl);
+		return;
+	}
+	buf[n] = 0;
+	mlbd_text_add(&cl->in, "%s", buf);
+	if (strlen(buf) != (size_t)n || cl->in.failed || cl->in.len > MAX_LINE) {
+		mlbd_text_add(&cl->out, "error: expected lines of text of at most %u bytes\n", MAX_LINE);
+		cl->closing = true;
+		flush(app, cl);
+		return;
+	}
+	while ((nl = memchr(cl->in.s, '\n', cl->in.len))) {
+		size_t rest = cl->in.len - (size_t)(nl + 1 - cl->in.s);
+
+		*nl = 0;
+		one_line(app, cl, cl->in.s);
+		memmove(cl->in.s, nl + 1, rest + 1);
+		cl->in.len = rest;
+	}
+	flush(app, cl);
+}
+
+void mlbd_control_event(struct mlbd_app *app, struct mlbd_client *cl, uint32_t events)
+{
+	struct mlbd_client *c = app->control.clients;
+
+	if (!cl) {
+		accept_client(app);
+		return;
+	}
+	while (c && c != cl)
+		c = c->next;
+	if (!c) /* dropped earlier in this batch */
+		return;
+	if ((events & EPOLLOUT) && !flush(app, cl))
+		return;
+	if (events & EPOLLIN)
+		read_client(app, cl);
+	else if (events & (EPOLLERR | EPOLLHUP))
+		drop(app, cl);
+}
+
+void mlbd_control_close(struct mlbd_app *app)
+{
+	struct mlbd_control *c = &app->control;
+	struct stat st;
+
+	while (c->clients) {
+		struct mlbd_client *cl = c->clients;
+
+		if (flush(app, cl)) /* the answer to `quit` */
+			drop(app, cl);
+	}
+	if (c->fd < 0)
+		return;
+	close(c->fd);
+	c->fd = -1;
+	/* A new binary may have put its own there. */
+	if (lstat(c->path, &st) == 0 && st.st_dev == c->dev && st.st_ino == c->ino)
+		unlink(c->path);
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the main thread and the workers of one data plane share beyond the core: limits, listeners, settings. */
+#ifndef MLBD_HOST_H
+#define MLBD_HOST_H
+#include <pthread.h>
+#include <stdatomic.h>
+#include "plan.h"
+
+struct mlbd_worker;
+struct mlbd_mail;
+
+/* Limit and count of one server slot, all workers together. A slot is reused only after its last flow, so conns is 0 then. */
+struct mlbd_slot {
+	_Atomic uint32_t conns;
+	_Atomic uint32_t max_conns; /* 0: no limit */
+};
+
+struct mlbd_limit { /* of a server by address, main thread only: survives until the server is removed */
+	struct mlb_endpoint ep;
+	uint32_t max_conns;
+};
+
+/* A VIP as this host knows it, at index id - 1, never freed: workers may hold its address. */
+struct mlbd_vip {
+	_Atomic bool used;
+	uint32_t id;
+	struct mlb_vip_conf conf; /* conf.ep: the address bound, never port 0 */
+	_Atomic uint32_t conns, max_conns;
+	struct mlbd_slot *slot;        /* [MLB_MAX_SERVERS_PER_VIP], made at first use, kept */
+	struct mlbd_limit *limit;
+	uint32_t limits;
+	int *fd;                       /* [fds] listeners, worker i % threads serves fd i */
+	uint32_t fds;
+};
+
+struct mlbd_host {
+	struct mlb_dp *dp;
+	struct mlbd_settings settings; /* main thread's */
+	struct mlbd_vip vip[MLB_MAX_VIPS];
+	struct mlbd_worker *worker;
+	uint32_t threads;
+	/* The live settings, for workers: copied under the lock when the version has changed. */
+	pthread_mutex_t lock;
+	_Atomic uint32_t settings_version;
+	struct mlbd_settings live;
+	bool handed_over; /* a new binary has the listeners: region and control socket are no longer ours */
+};
+
+uint64_t mlbd_now_us(void);
+uint64_t mlbd_real_ns(void);
+
+/* host.c: main thread. */
+int mlbd_host_new(struct mlbd_host **, const struct mlbd_settings *, bool takeover, char err[256]);
+/* Workers must be joined or never have started. */
+void mlbd_host_free(struct mlbd_host *);
+/* Threads begin to serve; after the VIPs of the plan were added. */
+int mlbd_host_start(struct mlbd_host *, char err[256]);
+/* No new connections from now on; returns when the listeners are closed. */
+void mlbd_host_stop_accept(struct mlbd_host *);
+void mlbd_host_join(struct mlbd_host *);
+uint64_t mlbd_host_conns(const struct mlbd_host *);
+/* Makes a setting true for the running data plane; -EBUSY where it takes a restart. */
+int mlbd_host_set(struct mlbd_host *, const struct mlbd_setting *, const struct mlbd_settings *, char err[256]);
+void mlbd_host_publish_settings(struct mlbd_host *);
+/* Sends a message to every worker and waits until all have acted on it. */
+void mlbd_host_tell(struct mlbd_host *, const struct mlbd_mail *);
+
+/* vips.c: main thread. fd: listeners handed over by another binary (NULL, 0: open own ones); taken over on success. */
+int mlbd_vip_add(struct mlbd_host *, const struct mlbd_vip_opts *, const int *fd, uint32_t fds, char err[256]);
+int mlbd_vip_del(struct mlbd_host *, struct mlbd_vip *, char err[256]);
+int mlbd_vip_change(struct mlbd_host *, struct mlbd_vip *, const struct mlbd_vip_opts *, char err[256]);
+/* NULL name or "": the only VIP there is. err (may be NULL) says why not. */
+struct mlbd_vip *mlbd_vip_find(struct mlbd_host *, const char *name, char err[256]);
+int mlbd_server_put(struct mlbd_host *, struct mlbd_vip *, const struct mlbd_cmd *, char err[256]);
+int mlbd_server_del(struct mlbd_host *, struct mlbd_vip *, const struct mlb_endpoint *, char err[256]);
+int mlbd_server_set(struct mlbd_host *, struct mlbd_vip *, const struct mlbd_server_conf *, uint32_t n, char err[256]);
+/* The server with this address that is a member; NULL: none. */
+const struct mlb_server *mlbd_server_find(struct mlbd_host *, struct mlbd_vip *, const struct mlb_endpoint *);
+uint32_t mlbd_server_limit(const struct mlbd_vip *, const struct mlb_endpoint *);
+/* Makes the running data plane what the plan says, as far as it can without a restart; the first thing that cannot be is in err. */
+int mlbd_host_reconcile(struct mlbd_host *, struct mlbd_plan *, char err[256]);
+
+/* listen.c. One socket a thread; port 0: the kernel chooses and ep gets it. */
+int mlbd_listen(struct mlb_endpoint *ep, uint32_t n, int backlog, int *fd, char err[256]);
+
+/* A finding for the log, one line on stderr; not from the packet path without a rate limit. */
+void mlbd_log(const char *level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+#endif

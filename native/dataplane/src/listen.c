@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "addr.h"
+#include "host.h"
+
+static int fail(const struct mlb_endpoint *ep, int error, char err[256])
+{
+	char text[MLBD_EP_LEN];
+
+	mlbd_endpoint_str(ep, text);
+	if (error == EADDRINUSE)
+		snprintf(err, 256, "%s: the port is in use by another process; stop it or give the vip another port", text);
+	else if (error == EADDRNOTAVAIL)
+		snprintf(err, 256, "%s: this machine does not have the address", text);
+	else if (error == EACCES)
+		snprintf(err, 256, "%s: ports below net.ipv4.ip_unprivileged_port_start need CAP_NET_BIND_SERVICE", text);
+	else
+		snprintf(err, 256, "%s: cannot listen: %s", text, strerror(error));
+	return -error;
+}
+
+static int open_one(const struct mlb_endpoint *ep, bool share)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = mlbd_to_sockaddr(&ep->addr, ep->port, &ss);
+	int one = 1, fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (share)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+	if (ss.ss_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* accepted sockets inherit it */
+	if (bind(fd, (struct sockaddr *)&ss, len) < 0) {
+		int error = errno;
+
+		close(fd);
+		return -error;
+	}
+	return fd;
+}
+
+int mlbd_listen(struct mlb_endpoint *ep, uint32_t n, int backlog, int *fd, char err[256])
+{
+	uint32_t opened = 0;
+	int rc;
+
+	/* SO_REUSEPORT would share the port with any other process of this user: one bind without it finds that out. */
+	if (ep->port) {
+		rc = open_one(ep, false);
+		if (rc < 0)
+			return fail(ep, -rc, err);
+		close(rc);
+	}
+	for (; opened < n; opened++) {
+		rc = open_one(ep, true);
+		if (rc < 0)
+			goto fail;
+		fd[opened] = rc;
+		if (!ep->port) {
+			struct sockaddr_storage ss;
+			struct mlb_endpoint bound;
+			socklen_t len = sizeof(ss);
+
+			getsockname(rc, (struct sockaddr *)&ss, &len);
+			mlbd_from_sockaddr(&ss, &bound);
+			ep->port = bound.port;
+		}
+	}
+	/* Only when all are bound: from here on clients come. */
+	for (uint32_t i = 0; i < n; i++)
+		if (listen(fd[i], backlog) < 0) {
+			rc = -errno;
+			goto fail;
+		}
+	return 0;
+fail:
+	while (opened)
+		close(fd[--opened]);
+	return fail(ep, -rc, err);
+}

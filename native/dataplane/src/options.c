@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char usage_head[] =
+	"marllb-dp - TCP load balancer, the embedded data plane of marllb\n"
+	"\n"
+	"usage: marllb-dp [--config FILE] [--FLAG VALUE]...\n"
+	"\n"
+	"  --config FILE        read FILE; SIGHUP reads it again\n"
+	"  --check              check the configuration and exit\n"
+	"  --takeover           take the listeners over from the data plane that serves the control socket, which then drains\n"
+	"  --stop-with-stdin    stop when standard input ends\n"
+	"  --help, --version\n"
+	"\n"
+	"Every line of the file is also a flag, its words as one argument: --threads 2 --vip \"web 127.0.0.1:8080\"\n"
+	"--server \"127.0.0.1:9001 weight 2\". Flags come after the file and override its settings.\n"
+	"\n"
+	"Lines of the file:\n";
+
+static const char usage_tail[] =
+	"\n"
+	"On the control socket (0600, one command a line, answers end with `ok` or `error: ...`) the same lines and:\n"
+	"  show stats|weights|servers|config|flows [json]\n"
+	"  no vip, no server, undrain   as above\n"
+	"  drain                        stop accepting, wait for connections to end (drain-timeout), exit\n"
+	"  quit                         exit at once; open connections are reset\n"
+	"  reload                       as SIGHUP\n"
+	"\n"
+	"SIGTERM and SIGINT drain, a second one quits. When all VIPs listen, one line of JSON with \"ready\":true and the bound\n"
+	"addresses is printed (port 0 lets the kernel choose).\n";
+
+static void usage(void)
+{
+	printf("%s%s", usage_head, mlbd_cmd_help);
+	for (uint32_t i = 0; i < mlbd_setting_count; i++) {
+		const struct mlbd_setting *k = &mlbd_setting_list[i];
+		char left[64];
+
+		snprintf(left, sizeof(left), "%s %s", k->name, k->arg);
+		printf("  %-28s %s%s\n", left, k->help, k->live ? "" : " *");
+	}
+	printf("  * takes a restart or a takeover to change\n%s", usage_tail);
+}
+
+static int add_line(struct mlbd_options *o, const char *word, const char *rest)
+{
+	char **more = realloc(o->line, (o->lines + 1) * sizeof(*more));
+	size_t len = strlen(word) + strlen(rest) + 2;
+
+	if (!more)
+		return -ENOMEM;
+	o->line = more;
+	o->line[o->lines] = malloc(len);
+	if (!o->line[o->lines])
+		return -ENOMEM;
+	snprintf(o->line[o->lines++], len, "%s %s", word, rest);
+	return 0;
+}
+
+int mlbd_options_parse(struct mlbd_options *o, int argc, char **argv, char err[512])
+{
+	static const char *const config_words[] = { "vip", "server", "set-servers", "set-mode" };
+
+	memset(o, 0, sizeof(*o));
+	for (int i = 1; i < argc; i++) {
+		const char *a = argv[i], *value = NULL;
+		char name[64];
+		bool known;
+
+		if (strcmp(a, "--help") == 0 || strcmp(a, "-h") == 0) {
+			usage();
+			return 1;
+		}
+		if (strcmp(a, "--version") == 0) {
+			printf("marllb-dp " MARLLB_VERSION "\n");
+			return 1;
+		}
+		if (strcmp(a, "--check") == 0 || strcmp(a, "--takeover") == 0 || strcmp(a, "--stop-with-stdin") == 0) {
+			o->check |= a[2] == 'c';
+			o->takeover |= a[2] == 't';
+			o->stop_with_stdin |= a[2] == 's';
+			continue;
+		}
+		if (strncmp(a, "--", 2) != 0 || strlen(a) >= sizeof(name)) {
+			snprintf(err, 512, "unexpected '%.100s': expected a flag, see --help", a);
+			return -EINVAL;
+		}
+		strcpy(name, a + 2);
+		if (strchr(name, '=')) {
+			value = strchr(a, '=') + 1;
+			*strchr(name, '=') = 0;
+		} else if (i + 1 < argc) {
+			value = argv[++i];
+		}
+		known = mlbd_setting_find(name) || strcmp(name, "config") == 0;
+		for (size_t k = 0; k < sizeof(config_words) / sizeof(config_words[0]); k++)
+			known |= strcmp(name, config_words[k]) == 0;
+		if (!known) {
+			snprintf(err, 512, "unknown flag --%s, see --help", name);
+			return -EINVAL;
+		}
+		if (!value) {
+			snprintf(err, 512, "--%s: expected a value", name);
+			return -EINVAL;
+		}
+		if (strcmp(name, "config") == 0) {
+			o->config = value;
+		} else if (add_line(o, name, value)) {
+			snprintf(err, 512, "no memory");
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+void mlbd_options_free(struct mlbd_options *o)
+{
+	for (uint32_t i = 0; i < o->lines; i++)
+		free(o->line[i]);
+	free(o->line);
+	o->line = NULL;
+	o->lines = 0;
+}
+
+int mlbd_options_plan(const struct mlbd_options *o, struct mlbd_plan *p, char err[512])
+{
+	char why[256];
+	int rc;
+
+	mlbd_plan_init(p);
+	if (o->config && (rc = mlbd_plan_file(p, o->config, err)))
+		goto fail;
+	for (uint32_t i = 0; i < o->lines; i++)
+		if ((rc = mlbd_plan_line(p, o->line[i], why))) {
+			snprintf(err, 512, "--%s", why);
+			goto fail;
+		}
+	if (!p->settings.threads) {
+		long n = sysconf(_SC_NPROCESSORS_ONLN);
+
+		p->settings.threads = n < 1 ? 1 : n > 16 ? 16 : (uint64_t)n;
+	}
+	return 0;
+fail:
+	mlbd_plan_free(p);
+	return rc;
+}

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "show.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "addr.h"
+#include "worker.h"
+
+#define FLOWS_SHOWN 1000u
+
+static const char *const ladder_names[] = { "model", "kalman", "last_good", "static", "static_dp" };
+
+static struct mlbd_vip *next_vip(struct mlbd_host *h, struct mlbd_vip *v)
+{
+	for (v = v ? v + 1 : h->vip; v < h->vip + MLB_MAX_VIPS; v++)
+		if (v->used)
+			return v;
+	return NULL;
+}
+
+/* Config: lines that make the same data plane when read back. */
+
+static void config_vip(struct mlbd_host *h, struct mlbd_vip *v, struct mlbd_text *t)
+{
+	const struct mlb_vip_conf *c = &v->conf;
+	char ep[MLBD_EP_LEN];
+
+	mlbd_text_add(t, "vip %s %s mode %s load %s pool %s max-conns %u capacity %u", c->name, mlbd_endpoint_str(&c->ep, ep),
+		      mlbd_mode_name(c->mode), c->load == MLB_LOAD_WAITING ? "waiting" : "flows",
+		      c->owner == MLB_POOL_MANAGED ? "managed" : "local", MLB_LD(v->max_conns), c->capacity);
+	mlbd_text_add(t, " kappa %g eject %s load-balancers %u\n", (double)c->kappa, c->eject ? "on" : "off", c->load_balancers);
+	for (uint32_t s = 0; s < c->capacity; s++) {
+		const struct mlb_server *server = mlb_dp_server_at(h->dp, v->id, s);
+
+		if (!server || !(server->flags & MLB_SRV_MEMBER))
+			continue;
+		mlbd_text_add(t, "server vip %s %s weight %.9g max-conns %u%s\n", c->name, mlbd_endpoint_str(&server->ep, ep),
+			      (double)server->weight_static, mlbd_server_limit(v, &server->ep),
+			      server->flags & MLB_SRV_DRAINING ? " drain" : "");
+	}
+}
+
+static void show_config(struct mlbd_host *h, bool json, struct mlbd_text *t)
+{
+	struct mlbd_text lines = { 0 };
+	char value[1024];
+
+	for (uint32_t i = 0; i < mlbd_setting_count; i++) {
+		mlbd_setting_print(&mlbd_setting_list[i], &h->settings, value, sizeof(value));
+		if (value[0])
+			mlbd_text_add(&lines, "%s %s\n", mlbd_setting_list[i].name, value);
+	}
+	for (struct mlbd_vip *v = next_vip(h, NULL); v; v = next_vip(h, v))
+		config_vip(h, v, &lines);
+	if (!json) {
+		mlbd_text_add(t, "%s", lines.s ? lines.s : "");
+	} else {
+		char *save, *line = lines.s ? strtok_r(lines.s, "\n", &save) : NULL;
+
+		mlbd_text_add(t, "{\"config\":[");
+		for (bool first = true; line; line = strtok_r(NULL, "\n", &save), first = false) {
+			mlbd_text_add(t, "%s", first ? "" : ",");
+			mlbd_text_json(t, line);
+		}
+		mlbd_text_add(t, "]}\n");
+	}
+	mlbd_text_free(&lines);
+}
+
+/* Servers: the list as it is now, with limits. */
+
+static void show_servers(struct mlbd_host *h, bool json, struct mlbd_text *t)
+{
+	const char *comma = "";
+	char ep[MLBD_EP_LEN];
+
+	mlbd_text_add(t, json ? "{\"servers\":[" : "");
+	for (struct mlbd_vip *v = next_vip(h, NULL); v; v = next_vip(h, v))
+		for (uint32_t i = 0; i < v->conf.capacity; i++) {
+			const struct mlb_server *s = mlb_dp_server_at(h->dp, v->id, i);
+			uint32_t conns, max;
+
+			if (!s || !(s->flags & (MLB_SRV_MEMBER | MLB_SRV_LEAVING)))
+				continue;
+			conns = MLB_LD(v->slot[i].conns);
+			max = MLB_LD(v->slot[i].max_conns);
+			mlbd_endpoint_str(&s->ep, ep);
+			if (json) {
+				mlbd_text_add(t, "%s{\"vip\":\"%s\",\"id\":%u,\"slot\":%u,\"address\":\"%s\",\"weight\":%.9g,", comma,
+					      v->conf.name, s->id, i, ep, (double)s->weight_static);
+				mlbd_text_add(t, "\"connections\":%u,\"maxConnections\":%u,\"draining\":%s,\"ejected\":%s,\"leaving\":%s}",
+					      conns, max, s->flags & MLB_SRV_DRAINING ? "true" : "false",
+					      s->flags & MLB_SRV_EJECTED ? "true" : "false", s->flags & MLB_SRV_LEAVING ? "true" : "false");
+			} else {
+				mlbd_text_add(t, "vip %s server %s id %u weight %g connections %u%s%s%s", v->conf.name, ep, s->id,
+					      (double)s->weight_static, conns, s->flags & MLB_SRV_DRAINING ? " draining" : "",
+					      s->flags & MLB_SRV_EJECTED ? " ejected" : "", s->flags & MLB_SRV_LEAVING ? " leaving" : "");
+				mlbd_text_add(t, max ? " max-conns %u\n" : "\n", max);
+			}
+			comma = ",";
+		}
+	mlbd_text_add(t, json ? "]}\n" : "");
+}
+
+/* Stats and weights: from the newest frame. */
+
+static void stats_server(const struct mlb_server_rec *r, bool json, const char *comma, struct mlbd_text *t)
+{
+	struct mlb_endpoint e = { .addr = r->addr, .port = r->port };
+	char ep[MLBD_EP_LEN];
+
+	mlbd_endpoint_str(&e, ep);
+	if (!json) {
+		mlbd_text_add(t, "  server %s flows %u waiting %u new %" PRIu64 " completed %" PRIu64 " refused %" PRIu64, ep, r->flows,
+			      r->waiting, r->new_flows, r->completions, r->refusals);
+		mlbd_text_add(t, " reset %" PRIu64 " aborted %" PRIu64 " unanswered %" PRIu64 " answers %" PRIu64 " in %" PRIu64 " out %" PRIu64 "\n",
+			      r->resets, r->aborts, r->unanswered, r->answers, r->bytes_in, r->bytes_out);
+		return;
+	}
+	mlbd_text_add(t, "%s{\"id\":%u,\"slot\":%u,\"address\":\"%s\",\"flags\":%u,\"flows\":%u,\"waiting\":%u,\"weight\":%.9g,", comma, r->id,
+		      r->slot, ep, r->flags, r->flows, r->waiting, (double)r->weight);
+	mlbd_text_add(t, "\"newFlows\":%" PRIu64 ",\"completions\":%" PRIu64 ",\"refusals\":%" PRIu64 ",\"resets\":%" PRIu64
+		      ",\"aborts\":%" PRIu64 ",\"unanswered\":%" PRIu64 ",\"answers\":%" PRIu64, r->new_flows, r->completions, r->refusals,
+		      r->resets, r->aborts, r->unanswered, r->answers);
+	mlbd_text_add(t, ",\"bytesIn\":%" PRIu64 ",\"bytesOut\":%" PRIu64 ",\"ejections\":%" PRIu64 ",\"ttfbMeanUs\":%.9g,\"connectMeanUs\":%.9g}",
+		      r->bytes_in, r->bytes_out, r->ejections, (double)r->ttfb.mean, (double)r->connect.mean);
+}
+
+static void stats_vip(const struct mlbd_vip *v, const struct mlb_frame_hdr *f, const struct mlb_server_rec *rec, int n, bool json,
+		      struct mlbd_text *t)
+{
+	char ep[MLBD_EP_LEN];
+
+	mlbd_endpoint_str(&v->conf.ep, ep);
+	if (json)
+		mlbd_text_add(t, "{\"name\":\"%s\",\"id\":%u,\"address\":\"%s\",\"connections\":%u,\"mode\":\"%s\",\"ladder\":\"%s\",", v->conf.name,
+			      v->id, ep, MLB_LD(v->conns), mlbd_mode_name(f->mode), ladder_names[f->ladder < 5 ? f->ladder : 4]);
+	else
+		mlbd_text_add(t, "vip %s %s connections %u mode %s weights from %s", v->conf.name, ep, MLB_LD(v->conns),
+			      mlbd_mode_name(f->mode), ladder_names[f->ladder < 5 ? f->ladder : 4]);
+	mlbd_text_add(t, json ? "\"frame\":%" PRIu64 ",\"generation\":%u,\"noServer\":%" PRIu64 ",\"limited\":%" PRIu64 ",\"retries\":%" PRIu64
+				",\"recountDiff\":%" PRIu64 ",\"localEditsRefused\":%" PRIu64 ",\"servers\":["
+			      : " frame %" PRIu64 " generation %u no-server %" PRIu64 " limited %" PRIu64 " retries %" PRIu64
+				" recount-diff %" PRIu64 " local-edits-refused %" PRIu64 "\n",
+		      f->seq, f->generation, f->no_server, f->limited, f->retries, f->recount_diff, f->local_edits_refused);
+	for (int i = 0; i < n; i++)
+		stats_server(&rec[i], json, i ? "," : "", t);
+	mlbd_text_add(t, json ? "]}" : "");
+}
+
+static void weights_vip(const struct mlbd_vip *v, const struct mlb_frame_hdr *f, const struct mlb_server_rec *rec, int n, bool json,
+			struct mlbd_text *t)
+{
+	char ep[MLBD_EP_LEN];
+
+	mlbd_text_add(t, json ? "{\"name\":\"%s\",\"mode\":\"%s\",\"ladder\":\"%s\",\"servers\":[" : "vip %s mode %s weights from %s\n", v->conf.name,
+		      mlbd_mode_name(f->mode), ladder_names[f->ladder < 5 ? f->ladder : 4]);
+	for (int i = 0; i < n; i++) {
+		struct mlb_endpoint e = { .addr = rec[i].addr, .port = rec[i].port };
+
+		mlbd_text_add(t, json ? "%s{\"address\":\"%s\",\"id\":%u,\"static\":%.9g,\"weight\":%.9g,\"factor\":%.9g,\"bias\":%.9g}"
+				      : "%s  server %s id %u static %g weight %.5f factor %g bias %g\n",
+			      json && i ? "," : "", mlbd_endpoint_str(&e, ep), rec[i].id, (double)rec[i].weight_static,
+			      (double)rec[i].weight, (double)rec[i].factor, (double)rec[i].bias);
+	}
+	mlbd_text_add(t, json ? "]}" : "");
+}
+
+static void show_frames(struct mlbd_host *h, bool weights, bool json, struct mlbd_text *t)
+{
+	struct mlb_server_rec *rec = malloc(MLB_MAX_SERVERS_PER_VIP * sizeof(*rec));
+	const char *comma = "";
+
+	if (!rec) {
+		t->failed = true;
+		return;
+	}
+	if (json)
+		mlbd_text_add(t, "{\"connections\":%" PRIu64 ",\"handedOver\":%s,\"vips\":[", mlbd_host_conns(h), h->handed_over ? "true" : "false");
+	for (struct mlbd_vip *v = next_vip(h, NULL); v; v = next_vip(h, v)) {
+		struct mlb_frame_hdr f;
+		int n = mlb_dp_frame(h->dp, v->id, &f, rec, MLB_MAX_SERVERS_PER_VIP);
+
+		if (n < 0) { /* too young for a frame */
+			memset(&f, 0, sizeof(f));
+			f.mode = v->conf.mode;
+			f.ladder = MLB_LADDER_STATIC_DP;
+			n = 0;
+		}
+		mlbd_text_add(t, "%s", json ? comma : "");
+		(weights ? weights_vip : stats_vip)(v, &f, rec, n, json, t);
+		comma = ",";
+	}
+	mlbd_text_add(t, json ? "]}\n" : "");
+	free(rec);
+}
+
+/* Flows: from the workers' own tables. */
+
+static void show_flows(struct mlbd_host *h, bool json, struct mlbd_text *t)
+{
+	struct mlbd_flow_list list = { .cap = FLOWS_SHOWN };
+	const char *comma = "";
+	uint64_t shown = 0, total = 0;
+	char a[MLBD_EP_LEN], b[MLBD_EP_LEN];
+
+	list.row = malloc(FLOWS_SHOWN * sizeof(*list.row));
+	if (!list.row) {
+		t->failed = true;
+		return;
+	}
+	mlbd_text_add(t, json ? "{\"flows\":[" : "");
+	for (uint32_t i = 0; i < h->threads; i++) {
+		list.count = 0;
+		list.cap = FLOWS_SHOWN - (uint32_t)shown;
+		list.total = 0;
+		mlbd_worker_ask(&h->worker[i], &(struct mlbd_mail){ .kind = MLBD_MAIL_FLOWS, .flows = &list });
+		for (uint32_t k = 0; k < list.count; k++) {
+			const struct mlbd_flow_row *r = &list.row[k];
+			const struct mlb_server *s = mlb_dp_server_at(h->dp, r->vip, r->slot);
+			const char *state = r->connecting ? "connecting" : r->waiting ? "waiting" : "open";
+
+			mlbd_endpoint_str(&r->client, a);
+			/* The flow may have ended since and its slot have a new server. */
+			if (s && s->id == r->server_id)
+				mlbd_endpoint_str(&s->ep, b);
+			else
+				strcpy(b, "-");
+			mlbd_text_add(t, json ? "%s{\"vip\":\"%s\",\"client\":\"%s\",\"server\":\"%s\",\"serverId\":%u,\"state\":\"%s\",\"ageMs\":%" PRIu64
+					",\"idleMs\":%" PRIu64 ",\"worker\":%u}"
+					: "%svip %s client %s server %s id %u %s age %" PRIu64 "ms idle %" PRIu64 "ms worker %u\n",
+				      json ? comma : "", h->vip[r->vip - 1].conf.name, a, b, r->server_id, state, r->age_us / 1000,
+				      r->idle_us / 1000, i);
+			comma = ",";
+		}
+		shown += list.count;
+		total += list.total;
+	}
+	if (json)
+		mlbd_text_add(t, "],\"total\":%" PRIu64 "}\n", total);
+	else
+		mlbd_text_add(t, "%" PRIu64 " flows, %" PRIu64 " shown\n", total, shown);
+	free(list.row);
+}
+
+void mlbd_show(struct mlbd_host *h, enum mlbd_show what, bool json, struct mlbd_text *t)
+{
+	switch (what) {
+	case MLBD_SHOW_CONFIG:
+		show_config(h, json, t);
+		break;
+	case MLBD_SHOW_SERVERS:
+		show_servers(h, json, t);
+		break;
+	case MLBD_SHOW_FLOWS:
+		show_flows(h, json, t);
+		break;
+	default:
+		show_frames(h, what == MLBD_SHOW_WEIGHTS, json, t);
+	}
+}
+
+void mlbd_show_ready(struct mlbd_host *h, struct mlbd_text *t)
+{
+	const char *control, *comma = "";
+	char addr[MLBD_EP_LEN], path[216];
+
+	mlbd_text_add(t, "{\"ready\":true,\"pid\":%d,\"instance\":", (int)getpid());
+	mlbd_text_json(t, h->settings.instance);
+	mlbd_text_add(t, ",\"threads\":%u,\"shm\":", h->threads);
+	if (strcmp(h->settings.shm, "off") == 0)
+		mlbd_text_add(t, "null");
+	else
+		mlbd_text_json(t, h->settings.shm);
+	mlbd_text_add(t, ",\"control\":");
+	control = mlbd_control_path(&h->settings, path);
+	if (control)
+		mlbd_text_json(t, control);
+	else
+		mlbd_text_add(t, "null");
+	mlbd_text_add(t, ",\"vips\":[");
+	for (struct mlbd_vip *v = next_vip(h, NULL); v; v = next_vip(h, v)) {
+		mlbd_text_add(t, "%s{\"name\":\"%s\",\"id\":%u,\"address\":\"%s\",\"port\":%u}", comma, v->conf.name, v->id,
+			      mlbd_addr_str(&v->conf.ep.addr, addr), v->conf.ep.port);
+		comma = ",";
+	}
+	mlbd_text_add(t, "]}\n");
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A new binary takes the listening sockets of the old one over: the same sockets in both processes, so that no client is turned
+ * away at any moment. Over the old one's control socket:
+ *   new: takeover
+ *   old: listener NAME ADDRESS:PORT COUNT, with COUNT descriptors beside it, once a VIP; its configuration; ok
+ *   new: release, once it serves          old: ok, stops accepting and drains */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "addr.h"
+#include "app.h"
+
+#define MOST_FDS (MLB_MAX_VIPS * MLBD_MAX_THREADS)
+
+union fd_room { /* aligned for a control message */
+	struct cmsghdr hdr;
+	char buf[CMSG_SPACE(sizeof(int) * MLBD_MAX_THREADS)];
+};
+
+int mlbd_takeover_send(struct mlbd_host *h, int fd, char err[256])
+{
+	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++) {
+		struct mlbd_vip *v = &h->vip[i];
+		char line[160], ep[MLBD_EP_LEN];
+		union fd_room room;
+
+		if (!v->used)
+			continue;
+		snprintf(line, sizeof(line), "listener %s %s %u\n", v->conf.name, mlbd_endpoint_str(&v->conf.ep, ep), v->fds);
+		struct iovec iov = { line, strlen(line) };
+		struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.buf,
+				    .msg_controllen = CMSG_SPACE(sizeof(int) * v->fds) };
+		struct cmsghdr *cm = CMSG_FIRSTHDR(&m);
+
+		cm->cmsg_level = SOL_SOCKET;
+		cm->cmsg_type = SCM_RIGHTS;
+		cm->cmsg_len = CMSG_LEN(sizeof(int) * v->fds);
+		memcpy(CMSG_DATA(cm), v->fd, sizeof(int) * v->fds);
+		if (sendmsg(fd, &m, MSG_NOSIGNAL) != (ssize_t)iov.iov_len) {
+			snprintf(err, 256, "cannot pass the listeners of vip %s: %s", v->conf.name, strerror(errno));
+			return -EIO;
+		}
+	}
+	return 0;
+}
+
+struct fetch {
+	struct mlbd_text text;
+	int fd[MOST_FDS];
+	uint32_t fds;
+};
+
+/* Reads until the answer is complete: its last line is ok or an error. */
+static int read_answer(int control, struct fetch *f, char err[256])
+{
+	for (;;) {
+		char buf[65536];
+		union fd_room room;
+		struct iovec iov = { buf, sizeof(buf) - 1 };
+		struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.buf, .msg_controllen = sizeof(room.buf) };
+		ssize_t n = recvmsg(control, &m, MSG_CMSG_CLOEXEC);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			snprintf(err, 256, "takeover: the old data plane %s", n == 0 ? "closed its control socket" : "does not answer");
+			return -EPIPE;
+		}
+		for (struct cmsghdr *cm = CMSG_FIRSTHDR(&m); cm; cm = CMSG_NXTHDR(&m, cm)) {
+			size_t count = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+			if (cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS)
+				continue;
+			for (size_t i = 0; i < count; i++) {
+				int fd;
+
+				memcpy(&fd, CMSG_DATA(cm) + i * sizeof(int), sizeof(int));
+				if (f->fds < MOST_FDS)
+					f->fd[f->fds++] = fd;
+				else
+					close(fd);
+			}
+		}
+		if (m.msg_flags & MSG_CTRUNC) {
+			snprintf(err, 256, "takeover: listeners were lost on the way (ulimit -n?)");
+			return -EMFILE;
+		}
+		buf[n] = 0;
+		mlbd_text_add(&f->text, "%s", buf);
+		if (f->text.failed) {
+			snprintf(err, 256, "takeover: no memory");
+			return -ENOMEM;
+		}
+		const char *s = f->text.s;
+		size_t len = f->text.len;
+
+		if (len && s[len - 1] == '\n') {
+			const char *last = memrchr(s, '\n', len - 1);
+
+			last = last ? last + 1 : s;
+			if (strcmp(last, "ok\n") == 0) {
+				f->text.len = (size_t)(last - s);
+				f->text.s[f->text.len] = 0;
+				return 0;
+			}
+			if (strncmp(last, "error: ", 7) == 0) {
+				snprintf(err, 256, "takeover refused: %.*s", (int)strcspn(last + 7, "\n"), last + 7);
+				return -EPROTO;
+			}
+		}
+	}
+}
+
+/* "listener" lines take their descriptors in order; the rest is configuration. */
+static int understand(struct mlbd_inherit *in, struct fetch *f, char err[256])
+{
+	struct mlbd_text config = { 0 };
+	uint32_t next = 0;
+	char *save, why[512];
+	int rc = 0;
+
+	for (char *line = strtok_r(f->text.s, "\n", &save); line && rc == 0; line = strtok_r(NULL, "\n", &save)) {
+		char name[MLB_NAME_LEN], ep[MLBD_EP_LEN];
+		uint32_t n;
+
+		if (strncmp(line, "listener ", 9) != 0) {
+			mlbd_text_add(&config, "%s\n", line);
+			continue;
+		}
+		if (sscanf(line, "listener %31s %55s %u", name, ep, &n) != 3 || n > f->fds - next || in->listeners == MLB_MAX_VIPS ||
+		    mlbd_endpoint_parse(ep, true, &in->listener[in->listeners].ep, err)) {
+			snprintf(err, 256, "takeover: cannot read the line '%.100s'", line);
+			rc = -EPROTO;
+			break;
+		}
+		int *fd = malloc((n + 1) * sizeof(*fd));
+
+		if (!fd) {
+			snprintf(err, 256, "takeover: no memory");
+			rc = -ENOMEM;
+			break;
+		}
+		memcpy(fd, f->fd + next, n * sizeof(*fd));
+		strcpy(in->listener[in->listeners].vip, name);
+		in->listener[in->listeners].fd = fd;
+		in->listener[in->listeners++].fds = n;
+		next += n;
+	}
+	if (rc == 0 && config.s && (rc = mlbd_plan_text(&in->plan, "takeover", config.s, why)))
+		snprintf(err, 256, "%.250s", why);
+	while (next < f->fds)
+		close(f->fd[next++]);
+	mlbd_text_free(&config);
+	return rc;
+}
+
+int mlbd_takeover_fetch(struct mlbd_inherit *in, const char *path, char err[256])
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	struct timeval limit = { .tv_sec = 10 };
+	struct fetch *f = NULL;
+	int rc;
+
+	memset(in, 0, sizeof(*in));
+	mlbd_plan_init(&in->plan);
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	in->control = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (in->control < 0 || connect(in->control, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
+		rc = -errno;
+		if (in->control >= 0)
+			close(in->control);
+		in->control = -1;
+		if (rc == -ENOENT || rc == -ECONNREFUSED)
+			return 0;
+		snprintf(err, 256, "takeover from %.150s: %s", path, strerror(-rc));
+		return rc;
+	}
+	setsockopt(in->control, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	setsockopt(in->control, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	f = calloc(1, sizeof(*f));
+	if (!f || send(in->control, "takeover\n", 9, MSG_NOSIGNAL) != 9) {
+		snprintf(err, 256, "takeover from %.150s: %s", path, f ? strerror(errno) : "no memory");
+		rc = -EIO;
+	} else if ((rc = read_answer(in->control, f, err)) == 0) {
+		rc = understand(in, f, err);
+	} else {
+		while (f->fds)
+			close(f->fd[--f->fds]);
+	}
+	if (f)
+		mlbd_text_free(&f->text);
+	free(f);
+	if (rc)
+		mlbd_takeover_free(in);
+	return rc;
+}
+
+void mlbd_takeover_merge(struct mlbd_inherit *in, struct mlbd_plan *p)
+{
+	for (uint32_t i = 0; i < p->vips; i++) {
+		struct mlbd_plan_vip *mine = &p->vip[i], *old = mlbd_plan_find(&in->plan, mine->opts.conf.name);
+
+		if (!old || old->servers > mine->opts.conf.capacity)
+			continue;
+		free(mine->server);
+		mine->server = old->server;
+		mine->servers = old->servers;
+		old->server = NULL;
+		old->servers = 0;
+	}
+}
+
+uint32_t mlbd_takeover_claim(struct mlbd_inherit *in, struct mlbd_vip_opts *o, int **fd)
+{
+	for (uint32_t i = 0; i < in->listeners; i++) {
+		const struct mlb_endpoint *ep = &in->listener[i].ep;
+
+		if (!in->listener[i].fds || memcmp(&ep->addr, &o->conf.ep.addr, sizeof(ep->addr)))
+			continue;
+		/* Port 0 means: what the VIP of this name got. */
+		if (o->conf.ep.port ? o->conf.ep.port != ep->port : strcmp(in->listener[i].vip, o->conf.name) != 0)
+			continue;
+		uint32_t n = in->listener[i].fds;
+
+		o->conf.ep.port = ep->port;
+		*fd = in->listener[i].fd;
+		in->listener[i].fd = NULL;
+		in->listener[i].fds = 0;
+		return n;
+	}
+	return 0;
+}
+
+int mlbd_takeover_release(struct mlbd_inherit *in, char err[256])
+{
+	struct fetch *f;
+	int rc;
+
+	if (in->control < 0)
+		return 0;
+	f = calloc(1, sizeof(*f));
+	if (!f || send(in->control, "release\n", 8, MSG_NOSIGNAL) != 8) {
+		snprintf(err, 256, "takeover: cannot tell the old data plane to drain");
+		rc = -EIO;
+	} else {
+		rc = read_answer(in->control, f, err);
+	}
+	if (f)
+		mlbd_text_free(&f->text);
+	free(f);
+	return rc;
+}
+
+void mlbd_takeover_free(struct mlbd_inherit *in)
+{
+	for (uint32_t i = 0; i < in->listeners; i++) {
+		while (in->listener[i].fds)
+			close(in->listener[i].fd[--in->listener[i].fds]);
+		free(in->listener[i].fd);
+	}
+	in->listeners = 0;
+	if (in->control >= 0)
+		close(in->control);
+	in->control = -1;
+	mlbd_plan_free(&in->plan);
+}

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* VIPs and servers of the running data plane: the core keeps the lists, this adds listeners and limits. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "addr.h"
+#include "host.h"
+#include "worker.h"
+
+struct mlbd_vip *mlbd_vip_find(struct mlbd_host *h, const char *name, char err[256])
+{
+	struct mlbd_vip *only = NULL;
+	char ignored[256];
+	uint32_t n = 0;
+
+	if (!err)
+		err = ignored;
+	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++) {
+		struct mlbd_vip *v = &h->vip[i];
+
+		if (!v->used)
+			continue;
+		if (name && strcmp(v->conf.name, name) == 0)
+			return v;
+		only = v;
+		n++;
+	}
+	if (name && *name)
+		snprintf(err, 256, "there is no vip %s", name);
+	else if (n == 1)
+		return only;
+	else
+		snprintf(err, 256, "expected vip NAME: %s", n ? "there are several" : "there is no vip yet");
+	return NULL;
+}
+
+/* Own sockets, one a thread, or those handed over. */
+static int listen_all(struct mlbd_host *h, struct mlbd_vip *v, const int *fd, uint32_t fds, char err[256])
+{
+	uint32_t n = fds > h->threads ? fds : h->threads;
+	int rc = 0;
+
+	v->fd = malloc(n * sizeof(*v->fd));
+	if (!v->fd) {
+		snprintf(err, 256, "no memory");
+		return -ENOMEM;
+	}
+	if (fds == 0) {
+		rc = mlbd_listen(&v->conf.ep, n, (int)h->settings.backlog, v->fd, err);
+	} else {
+		memcpy(v->fd, fd, fds * sizeof(*fd));
+		n = fds;
+	}
+	if (rc) {
+		free(v->fd);
+		v->fd = NULL;
+		return rc;
+	}
+	v->fds = n;
+	return 0;
+}
+
+static void post_listeners(struct mlbd_host *h, struct mlbd_vip *v)
+{
+	uint32_t n = v->fds > h->threads ? v->fds : h->threads;
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct mlbd_mail *m = calloc(1, sizeof(*m));
+
+		if (!m) {
+			mlbd_log("error", "vip %s: no memory to tell worker %u", v->conf.name, i % h->threads);
+			continue;
+		}
+		m->kind = MLBD_MAIL_LISTEN;
+		m->vip = v->id;
+		/* Fewer listeners than threads: some threads share one. */
+		m->fd = v->fd[i % v->fds];
+		mlbd_worker_post(&h->worker[i % h->threads], m);
+	}
+}
+
+int mlbd_vip_add(struct mlbd_host *h, const struct mlbd_vip_opts *o, const int *fd, uint32_t fds, char err[256])
+{
+	struct mlbd_vip_opts opts = *o;
+	struct mlbd_vip staged = { .conf = opts.conf };
+	struct mlbd_vip *v;
+	char text[MLBD_EP_LEN];
+	uint32_t id;
+	int rc;
+
+	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++)
+		if (h->vip[i].used && opts.conf.ep.port && mlbd_endpoint_eq(&h->vip[i].conf.ep, &opts.conf.ep)) {
+			snprintf(err, 256, "%s is vip %s already", mlbd_endpoint_str(&opts.conf.ep, text), h->vip[i].conf.name);
+			return -EEXIST;
+		}
+	/* The sockets first: what the core is told must be the address that was bound. */
+	rc = listen_all(h, &staged, fd, fds, err);
+	if (rc)
+		return rc;
+	rc = mlb_dp_vip_add(h->dp, &staged.conf, &id, err);
+	if (rc)
+		goto fail;
+	v = &h->vip[id - 1];
+	if (!v->slot)
+		v->slot = calloc(MLB_MAX_SERVERS_PER_VIP, sizeof(*v->slot));
+	if (!v->slot) {
+		mlb_dp_vip_del(h->dp, id, err);
+		snprintf(err, 256, "no memory");
+		rc = -ENOMEM;
+		goto fail;
+	}
+	v->id = id;
+	v->conf = staged.conf;
+	v->fd = staged.fd;
+	v->fds = staged.fds;
+	v->limits = 0;
+	atomic_store(&v->max_conns, opts.max_conns);
+	v->used = true;
+	post_listeners(h, v);
+	return 0;
+fail:
+	for (uint32_t i = 0; i < staged.fds && !fds; i++)
+		close(staged.fd[i]);
+	free(staged.fd);
+	return rc;
+}
+
+int mlbd_vip_del(struct mlbd_host *h, struct mlbd_vip *v, char err[256])
+{
+	mlbd_host_tell(h, &(struct mlbd_mail){ .kind = MLBD_MAIL_UNLISTEN, .vip = v->id });
+	while (v->fds)
+		close(v->fd[--v->fds]);
+	free(v->fd);
+	v->fd = NULL;
+	v->used = false;
+	return mlb_dp_vip_del(h->dp, v->id, err);
+}
+
+int mlbd_vip_change(struct mlbd_host *h, struct mlbd_vip *v, const struct mlbd_vip_opts *o, char err[256])
+{
+	const struct mlb_vip_conf *a = &v->conf, *b = &o->conf;
+	bool same_port = b->ep.port == a->ep.port || b->ep.port == 0;
+
+	if (memcmp(&a->ep.addr, &b->ep.addr, sizeof(a->ep.addr)) || !same_port ||
+	    (o->has_other && (a->load != b->load || a->owner != b->owner || a->capacity != b->capacity || a->kappa != b->kappa ||
+			      a->eject != b->eject || a->load_balancers != b->load_balancers))) {
+		snprintf(err, 256, "vip %s: only mode and max-conns can change; for the rest: no vip %s, then vip %s ...", a->name, a->name, a->name);
+		return -EBUSY;
+	}
+	if (o->has_max_conns)
+		atomic_store(&v->max_conns, o->max_conns);
+	if (o->has_mode && b->mode != a->mode) {
+		int rc = mlb_dp_set_mode(h->dp, v->id, (enum mlb_mode)b->mode, err);
+
+		if (rc)
+			return rc;
+		v->conf.mode = b->mode;
+	}
+	return 0;
+}
+
+/* Servers. */
+
+uint32_t mlbd_server_limit(const struct mlbd_vip *v, const struct mlb_endpoint *ep)
+{
+	for (uint32_t i = 0; i < v->limits; i++)
+		if (mlbd_endpoint_eq(&v->limit[i].ep, ep))
+			return v->limit[i].max_conns;
+	return 0;
+}
+
+const struct mlb_server *mlbd_server_find(struct mlbd_host *h, struct mlbd_vip *v, const struct mlb_endpoint *ep)
+{
+	for (uint32_t s = 0; s < v->conf.capacity; s++) {
+		const struct mlb_server *server = mlb_dp_server_at(h->dp, v->id, s);
+
+		if (server && (server->flags & MLB_SRV_MEMBER) && mlbd_endpoint_eq(&server->ep, ep))
+			return server;
+	}
+	return NULL;
+}
+
+/* 0 forgets it. Called before the server is added, so that its first flow is counted against the limit. */
+static int set_limit(struct mlbd_host *h, struct mlbd_vip *v, const struct mlb_endpoint *ep, uint32_t max, char err[256])
+{
+	const struct mlb_server *server = mlbd_server_find(h, v, ep);
+	uint32_t i = 0;
+
+	if (server)
+		atomic_store_explicit(&v->slot[server->slot].max_conns, max, memory_order_relaxed);
+	while (i < v->limits && !mlbd_endpoint_eq(&v->limit[i].ep, ep))
+		i++;
+	if (i < v->limits && max == 0) {
+		v->limit[i] = v->limit[--v->limits];
+	} else if (i < v->limits) {
+		v->limit[i].max_conns = max;
+	} else if (max) {
+		struct mlbd_limit *more = realloc(v->limit, (v->limits + 1) * sizeof(*more));
+
+		if (!more) {
+			snprintf(err, 256, "no memory");
+			return -ENOMEM;
+		}
+		v->limit = more;
+		more[v->limits++] = (struct mlbd_limit){ *ep, max };
+	}
+	return 0;
+}
+
+int mlbd_server_put(struct mlbd_host *h, struct mlbd_vip *v, const struct mlbd_cmd *c, char err[256])
+{
+	const struct mlbd_server_conf *s = &c->server;
+	const struct mlb_server *there = mlbd_server_find(h, v, &s->ep);
+	uint32_t id;
+	int rc = 0;
+
+	if (c->has_max_conns || !there)
+		rc = set_limit(h, v, &s->ep, s->max_conns, err);
+	if (rc == 0 && !there)
+		rc = mlb_dp_server_add(h->dp, v->id, &s->ep, s->weight, &id, err);
+	else if (rc == 0 && c->has_weight)
+		rc = mlb_dp_server_weight(h->dp, v->id, &s->ep, s->weight, err);
+	if (rc == 0 && s->drain)
+		rc = mlb_dp_server_drain(h->dp, v->id, &s->ep, true, err);
+	return rc;
+}
+
+int mlbd_server_del(struct mlbd_host *h, struct mlbd_vip *v, const struct mlb_endpoint *ep, char err[256])
+{
+	int rc = mlb_dp_server_del(h->dp, v->id, ep, err);
+
+	return rc ? rc : set_limit(h, v, ep, 0, err);
+}
+
+int mlbd_server_set(struct mlbd_host *h, struct mlbd_vip *v, const struct mlbd_server_conf *list, uint32_t n, char err[256])
+{
+	struct mlb_endpoint *ep = calloc(n + 1, sizeof(*ep));
+	float *weight = calloc(n + 1, sizeof(*weight));
+	int rc = -ENOMEM;
+
+	snprintf(err, 256, "no memory");
+	if (!ep || !weight)
+		goto out;
+	while (v->limits) {
+		struct mlb_endpoint old = v->limit[v->limits - 1].ep;
+
+		set_limit(h, v, &old, 0, err);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		ep[i] = list[i].ep;
+		weight[i] = list[i].weight;
+		if (list[i].max_conns && (rc = set_limit(h, v, &ep[i], list[i].max_conns, err)))
+			goto out;
+	}
+	rc = mlb_dp_server_set(h->dp, v->id, ep, weight, n, err);
+	for (uint32_t i = 0; i < n && rc == 0; i++)
+		rc = mlb_dp_server_drain(h->dp, v->id, &ep[i], list[i].drain, err);
+out:
+	free(ep);
+	free(weight);
+	return rc;
+}
+
+/* A whole plan. */
+
+int mlbd_host_reconcile(struct mlbd_host *h, struct mlbd_plan *p, char err[256])
+{
+	char why[256];
+	int rc, first = 0;
+
+#define KEEP_FIRST() \
+	do { \
+		if (rc && !first) { \
+			first = rc; \
+			snprintf(err, 256, "%s", why); \
+		} \
+	} while (0)
+	for (uint32_t i = 0; i < mlbd_setting_count; i++) {
+		rc = mlbd_host_set(h, &mlbd_setting_list[i], &p->settings, why);
+		KEEP_FIRST();
+	}
+	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++)
+		if (h->vip[i].used && !mlbd_plan_find(p, h->vip[i].conf.name)) {
+			rc = mlbd_vip_del(h, &h->vip[i], why);
+			KEEP_FIRST();
+		}
+	for (uint32_t i = 0; i < p->vips; i++) {
+		struct mlbd_plan_vip *want = &p->vip[i];
+		struct mlbd_vip *v = mlbd_vip_find(h, want->opts.conf.name, NULL);
+		struct mlbd_vip_opts opts = want->opts;
+
+		opts.has_mode = opts.has_max_conns = opts.has_other = true;
+		rc = v ? mlbd_vip_change(h, v, &opts, why) : mlbd_vip_add(h, &opts, NULL, 0, why);
+		KEEP_FIRST();
+		v = mlbd_vip_find(h, want->opts.conf.name, NULL);
+		if (!v || v->conf.owner == MLB_POOL_MANAGED)
+			continue;
+		rc = mlbd_server_set(h, v, want->server, want->servers, why);
+		KEEP_FIRST();
+	}
+#undef KEEP_FIRST
+	return first;
+}

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wheel.h"
+
+#include <string.h>
+
+void mlbd_wheel_init(struct mlbd_wheel *w, uint64_t now_us)
+{
+	memset(w->used, 0, sizeof(w->used));
+	for (uint32_t i = 0; i < MLBD_WHEEL_SLOTS; i++)
+		mlbd_link_init(&w->slot[i]);
+	w->tick = now_us / MLBD_WHEEL_TICK_US;
+}
+
+void mlbd_wheel_add(struct mlbd_wheel *w, struct mlbd_link *l, uint64_t deadline_us)
+{
+	uint64_t t = (deadline_us + MLBD_WHEEL_TICK_US - 1) / MLBD_WHEEL_TICK_US;
+
+	if (t <= w->tick)
+		t = w->tick + 1;
+	if (t > w->tick + MLBD_WHEEL_SLOTS - 1)
+		t = w->tick + MLBD_WHEEL_SLOTS - 1;
+	uint32_t s = t & (MLBD_WHEEL_SLOTS - 1);
+
+	mlbd_link_add(&w->slot[s], l);
+	w->used[s / 64] |= UINT64_C(1) << (s % 64);
+}
+
+void mlbd_wheel_run(struct mlbd_wheel *w, uint64_t now_us, void (*fn)(void *arg, struct mlbd_link *), void *arg)
+{
+	uint64_t now = now_us / MLBD_WHEEL_TICK_US;
+
+	if (now > w->tick + MLBD_WHEEL_SLOTS - 1) /* slept past the horizon: every slot is due once */
+		w->tick = now - (MLBD_WHEEL_SLOTS - 1);
+	while (w->tick < now) {
+		uint32_t s = ++w->tick & (MLBD_WHEEL_SLOTS - 1);
+		uint64_t bit = UINT64_C(1) << (s % 64);
+		struct mlbd_link due;
+
+		if (!(w->used[s / 64] & bit))
+			continue;
+		w->used[s / 64] &= ~bit;
+		if (mlbd_link_empty(&w->slot[s]))
+			continue;
+		/* Move the whole list away first: fn may put an entry back into this slot. */
+		due = w->slot[s];
+		due.next->prev = &due;
+		due.prev->next = &due;
+		mlbd_link_init(&w->slot[s]);
+		while (!mlbd_link_empty(&due)) {
+			struct mlbd_link *l = due.next;
+
+			mlbd_link_del(l);
+			mlbd_link_init(l);
+			fn(arg, l);
+		}
+	}
+}
+
+uint64_t mlbd_wheel_wait_us(const struct mlbd_wheel *w, uint64_t now_us)
+{
+	for (uint32_t i = 1; i < MLBD_WHEEL_SLOTS;) {
+		uint32_t s = (w->tick + i) & (MLBD_WHEEL_SLOTS - 1);
+		uint64_t word = w->used[s / 64] >> (s % 64);
+
+		if (word == 0) {
+			i += 64 - s % 64;
+			continue;
+		}
+		i += (uint32_t)__builtin_ctzll(word);
+		if (i >= MLBD_WHEEL_SLOTS)
+			break;
+		uint64_t due = (w->tick + i) * MLBD_WHEEL_TICK_US;
+
+		return due > now_us ? due - now_us : 0;
+	}
+	return UINT64_MAX;
+}

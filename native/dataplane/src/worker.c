@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "worker.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "conn.h"
+#include "recount.h"
+
+#define BATCH 256
+#define ACCEPT_MOST 64u
+#define PAUSE_US 100000u
+#define COMPLAIN_US 5000000u
+
+int mlbd_worker_init(struct mlbd_worker *w, struct mlbd_host *h, uint32_t index, char err[256])
+{
+	memset(w, 0, sizeof(*w));
+	w->host = h;
+	w->index = index;
+	w->core = mlb_dp_worker(h->dp, index);
+	w->now_us = mlbd_now_us();
+	w->accepting = true;
+	mlbd_wheel_init(&w->wheel, w->now_us);
+	mlbd_link_init(&w->free_conns);
+	mlbd_link_init(&w->dead);
+	w->mail_end = &w->mail;
+	pthread_mutex_init(&w->mail_lock, NULL);
+	w->excluded = calloc(MLB_MAX_SERVERS_PER_VIP + MLBD_MAX_RETRIES + 1, sizeof(*w->excluded));
+	w->excluded_q = calloc(MLB_MAX_SERVERS_PER_VIP + MLBD_MAX_RETRIES + 1, sizeof(*w->excluded_q));
+	w->epfd = epoll_create1(EPOLL_CLOEXEC);
+	w->mail_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	if (!w->excluded || !w->excluded_q || w->epfd < 0 || w->mail_fd < 0 ||
+	    mlbd_worker_watch(w, EPOLL_CTL_ADD, w->mail_fd, EPOLLIN, w, MLBD_TAG_MAIL) < 0) {
+		snprintf(err, 256, "worker %u: cannot set up: %s", index, strerror(errno));
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+int mlbd_worker_watch(struct mlbd_worker *w, int op, int fd, uint32_t events, void *ptr, uint32_t tag)
+{
+	struct epoll_event ev = { .events = events, .data.u64 = (uint64_t)(uintptr_t)ptr | tag };
+
+	return epoll_ctl(w->epfd, op, fd, &ev) < 0 ? -errno : 0;
+}
+
+/* Listeners. */
+
+static void unwatch(struct mlbd_worker *w, struct mlbd_listener *l)
+{
+	if (!l->paused)
+		epoll_ctl(w->epfd, EPOLL_CTL_DEL, l->fd, NULL);
+}
+
+void mlbd_worker_pause(struct mlbd_worker *w, struct mlbd_listener *l, int error)
+{
+	if (l->paused)
+		return;
+	unwatch(w, l);
+	l->paused = true;
+	w->resume_us = w->now_us + PAUSE_US;
+	if (w->now_us - w->complained_us > COMPLAIN_US || !w->complained_us) {
+		w->complained_us = w->now_us;
+		mlbd_log("warn", "worker %u: %s: new connections wait until others end (ulimit -n)", w->index, strerror(error));
+	}
+}
+
+static void resume(struct mlbd_worker *w)
+{
+	w->resume_us = 0;
+	for (uint32_t i = 0; i < w->listeners; i++) {
+		struct mlbd_listener *l = w->listener[i];
+
+		if (l->paused && mlbd_worker_watch(w, EPOLL_CTL_ADD, l->fd, EPOLLIN | EPOLLEXCLUSIVE, l, MLBD_TAG_LISTENER) == 0)
+			l->paused = false;
+		else if (l->paused)
+			w->resume_us = w->now_us + PAUSE_US;
+	}
+}
+
+static void accept_some(struct mlbd_worker *w, struct mlbd_listener *l, uint32_t most)
+{
+	for (uint32_t i = 0; i < most; i++) {
+		struct sockaddr_storage peer;
+		socklen_t len = sizeof(peer);
+		int fd = accept4(l->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			mlbd_conn_accepted(w, l, fd, &peer);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			mlbd_worker_pause(w, l, errno);
+			return;
+		}
+		if (errno == EAGAIN || errno == EBADF || errno == EINVAL || errno == ENOTSOCK) {
+			l->budget = 1;
+			return;
+		}
+		/* Else the client is gone already (ECONNABORTED and the network errors that Linux passes here): next. */
+	}
+	/* The wait queue was never empty: take more in one go, to save the waits between. */
+	if (l->budget < ACCEPT_MOST)
+		l->budget *= 2;
+}
+
+/* Exclusive: after a takeover by more threads than there were, some share a listener. */
+static void add_listener(struct mlbd_worker *w, uint32_t vip, int fd)
+{
+	struct mlbd_listener *l = calloc(1, sizeof(*l));
+
+	if (!l || w->listeners == sizeof(w->listener) / sizeof(w->listener[0])) {
+		mlbd_log("error", "worker %u: no room for another listener", w->index);
+		free(l);
+		return;
+	}
+	l->fd = fd;
+	l->vip = vip;
+	l->budget = 1;
+	int rc = mlbd_worker_watch(w, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLEXCLUSIVE, l, MLBD_TAG_LISTENER);
+
+	if (rc < 0) {
+		mlbd_log("error", "worker %u: cannot watch a listener: %s", w->index, strerror(-rc));
+		free(l);
+		return;
+	}
+	w->listener[w->listeners++] = l;
+}
+
+static void drop_listeners(struct mlbd_worker *w, uint32_t vip) /* 0: all */
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < w->listeners; i++) {
+		struct mlbd_listener *l = w->listener[i];
+
+		if (vip && l->vip != vip) {
+			w->listener[kept++] = l;
+			continue;
+		}
+		/* Who waits to be accepted would be reset when the listener is closed. (Handed over, the new binary takes them.) */
+		if (!w->host->handed_over)
+			accept_some(w, l, 65536);
+		unwatch(w, l);
+		free(l);
+	}
+	w->listeners = kept;
+}
+
+/* Mail. */
+
+static void list_flow(void *arg, struct mlbd_conn *c)
+{
+	struct mlbd_flow_list *list = ((void **)arg)[0];
+	struct mlbd_worker *w = ((void **)arg)[1];
+
+	list->total++;
+	if (list->count == list->cap)
+		return;
+	list->row[list->count++] = (struct mlbd_flow_row){
+		.client = { .addr = c->client, .port = c->client_port },
+		.vip = c->vip->id,
+		.slot = c->slot,
+		.server_id = c->server_id,
+		.age_us = w->now_us - c->start_us,
+		.idle_us = w->now_us - c->last_us,
+		.connecting = c->state == MLBD_CONN_CONNECTING,
+		.waiting = c->wait_us != 0,
+	};
+}
+
+static void open_mail(struct mlbd_worker *w, struct mlbd_mail *m)
+{
+	switch (m->kind) {
+	case MLBD_MAIL_LISTEN:
+		add_listener(w, m->vip, m->fd);
+		break;
+	case MLBD_MAIL_UNLISTEN:
+		drop_listeners(w, m->vip);
+		break;
+	case MLBD_MAIL_STOP_ACCEPT:
+		drop_listeners(w, 0);
+		w->accepting = false;
+		break;
+	case MLBD_MAIL_FLOWS:
+		mlbd_conn_each(w, list_flow, (void *[]){ m->flows, w });
+		break;
+	case MLBD_MAIL_RECOUNT:
+		mlbd_recount_worker(w);
+		break;
+	case MLBD_MAIL_QUIT:
+		w->quit = true;
+		break;
+	}
+	if (m->done)
+		sem_post(m->done);
+	free(m);
+}
+
+static void read_mail(struct mlbd_worker *w)
+{
+	uint64_t n;
+	struct mlbd_mail *m, *next;
+
+	if (read(w->mail_fd, &n, sizeof(n)) < 0 && errno != EAGAIN)
+		mlbd_log("error", "worker %u: mailbox: %s", w->index, strerror(errno));
+	pthread_mutex_lock(&w->mail_lock);
+	m = w->mail;
+	w->mail = NULL;
+	w->mail_end = &w->mail;
+	pthread_mutex_unlock(&w->mail_lock);
+	for (; m; m = next) {
+		next = m->next;
+		open_mail(w, m);
+	}
+}
+
+void mlbd_worker_post(struct mlbd_worker *w, struct mlbd_mail *m)
+{
+	const uint64_t one = 1;
+
+	m->next = NULL;
+	pthread_mutex_lock(&w->mail_lock);
+	*w->mail_end = m;
+	w->mail_end = &m->next;
+	pthread_mutex_unlock(&w->mail_lock);
+	if (write(w->mail_fd, &one, sizeof(one)) < 0)
+		mlbd_log("error", "worker %u: mailbox: %s", w->index, strerror(errno));
+}
+
+void mlbd_worker_ask(struct mlbd_worker *w, const struct mlbd_mail *what)
+{
+	struct mlbd_mail *m;
+	sem_t done;
+
+	if (!w->started)
+		return;
+	m = malloc(sizeof(*m));
+	if (!m) {
+		mlbd_log("error", "no memory for a message to worker %u", w->index);
+		return;
+	}
+	sem_init(&done, 0, 0);
+	*m = *what;
+	m->done = &done;
+	mlbd_worker_post(w, m);
+	while (sem_wait(&done) < 0)
+		; /* interrupted */
+	sem_destroy(&done);
+}
+
+/* The loop. */
+
+static void take_settings(struct mlbd_worker *w)
+{
+	struct mlbd_host *h = w->host;
+
+	pthread_mutex_lock(&h->lock);
+	w->settings = h->live;
+	w->settings_version = atomic_load_explicit(&h->settings_version, memory_order_relaxed);
+	pthread_mutex_unlock(&h->lock);
+}
+
+static void go_again(struct mlbd_worker *w)
+{
+	uint32_t n = w->agains;
+
+	/* New ones are appended behind n while this runs; they keep for the next pass. */
+	for (uint32_t i = 0; i < n; i++) {
+		struct mlbd_conn *c = w->again[i];
+
+		c->again = false;
+		if (c->state == MLBD_CONN_OPEN)
+			mlbd_relay(w, c, MLBD_CLIENT);
+		if (c->state == MLBD_CONN_OPEN)
+			mlbd_relay(w, c, MLBD_SERVER);
+	}
+	memmove(w->again, w->again + n, (w->agains - n) * sizeof(*w->again));
+	w->agains -= n;
+}
+
+static int wait_ms(const struct mlbd_worker *w)
+{
+	uint64_t us = mlbd_wheel_wait_us(&w->wheel, w->now_us);
+
+	if (w->agains)
+		return 0;
+	if (w->resume_us) {
+		uint64_t r = w->resume_us > w->now_us ? w->resume_us - w->now_us : 0;
+
+		if (r < us)
+			us = r;
+	}
+	if (us == UINT64_MAX)
+		return -1;
+	return us / 1000 >= INT_MAX ? INT_MAX : (int)((us + 999) / 1000);
+}
+
+static void dispatch(struct mlbd_worker *w, const struct epoll_event *ev, bool *mail)
+{
+	uint32_t tag = ev->data.u64 & MLBD_TAG_MASK;
+	void *ptr = (void *)(uintptr_t)(ev->data.u64 & ~(uint64_t)MLBD_TAG_MASK);
+
+	if (tag <= MLBD_TAG_SERVER)
+		mlbd_conn_event(w, ptr, tag, ev->events);
+	else if (tag == MLBD_TAG_LISTENER)
+		accept_some(w, ptr, ((struct mlbd_listener *)ptr)->budget);
+	else
+		*mail = true;
+}
+
+static void *run(void *arg)
+{
+	struct mlbd_worker *w = arg;
+	struct epoll_event events[BATCH];
+	char name[16];
+
+	snprintf(name, sizeof(name), "marllb-%u", w->index);
+	pthread_setname_np(pthread_self(), name);
+	take_settings(w);
+	while (!w->quit) {
+		int ms = wait_ms(w);
+		bool mail = false;
+
+		if (ms)
+			mlb_dp_worker_idle(w->core, true);
+		int n = epoll_wait(w->epfd, events, BATCH, ms);
+
+		if (ms)
+			mlb_dp_worker_idle(w->core, false);
+		w->now_us = mlbd_now_us();
+		mlb_dp_worker_loop(w->host->dp, w->core, w->now_us);
+		if (atomic_load_explicit(&w->host->settings_version, memory_order_relaxed) != w->settings_version)
+			take_settings(w);
+		if (w->agains)
+			go_again(w);
+		for (int i = 0; i < n; i++)
+			dispatch(w, &events[i], &mail);
+		mlbd_wheel_run(&w->wheel, w->now_us, mlbd_conn_timer, w);
+		if (w->resume_us && w->now_us >= w->resume_us)
+			resume(w);
+		/* Mail may take listeners away that the batch still named: last. */
+		if (mail)
+			read_mail(w);
+		if (!mlbd_link_empty(&w->dead))
+			mlbd_conn_reap(w);
+	}
+	drop_listeners(w, 0);
+	mlbd_conn_free_all(w);
+	mlb_dp_worker_idle(w->core, true);
+	return NULL;
+}
+
+int mlbd_worker_start(struct mlbd_worker *w, char err[256])
+{
+	int rc = pthread_create(&w->thread, NULL, run, w);
+
+	if (rc)
+		snprintf(err, 256, "worker %u: cannot start a thread: %s", w->index, strerror(rc));
+	w->started = rc == 0;
+	return -rc;
+}
+
+void mlbd_worker_join(struct mlbd_worker *w)
+{
+	struct mlbd_mail *m, *next;
+
+	if (w->started)
+		pthread_join(w->thread, NULL);
+	for (m = w->mail; m; m = next) {
+		next = m->next;
+		if (m->done)
+			sem_post(m->done);
+		free(m);
+	}
+	if (w->scratch)
+		mlbd_queue_put(&w->pool, w->scratch);
+	mlbd_pool_free(&w->pool);
+	free(w->again);
+	free(w->excluded);
+	free(w->excluded_q);
+	close(w->epfd);
+	close(w->mail_fd);
+}

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One worker thread: an epoll loop over its listeners and connections. Everything here belongs to that thread, except the
+ * mailbox. */
+#ifndef MLBD_WORKER_H
+#define MLBD_WORKER_H
+#include <semaphore.h>
+#include "host.h"
+#include "pool.h"
+#include "wheel.h"
+
+struct mlbd_conn;
+
+struct mlbd_listener {
+	int fd;
+	uint32_t vip; /* id */
+	uint32_t budget; /* accepts tried in a row; grows while the queue stays full */
+	bool paused;  /* out of descriptors: not in epoll until resume_us */
+};
+
+struct mlbd_flow_row { /* of `show flows` */
+	struct mlb_endpoint client;
+	uint32_t vip, slot, server_id;
+	uint64_t age_us, idle_us;
+	bool connecting, waiting;
+};
+struct mlbd_flow_list {
+	struct mlbd_flow_row *row;
+	uint32_t count, cap;
+	uint64_t total; /* also those beyond cap */
+};
+
+enum mlbd_mail_kind { MLBD_MAIL_LISTEN, MLBD_MAIL_UNLISTEN, MLBD_MAIL_STOP_ACCEPT, MLBD_MAIL_FLOWS, MLBD_MAIL_RECOUNT, MLBD_MAIL_QUIT };
+
+/* A message from main. `done` (may be NULL) is posted when the worker has acted. */
+struct mlbd_mail {
+	struct mlbd_mail *next;
+	enum mlbd_mail_kind kind;
+	uint32_t vip;
+	int fd;
+	struct mlbd_flow_list *flows;
+	sem_t *done;
+};
+
+struct mlbd_worker {
+	struct mlbd_host *host;
+	struct mlb_worker *core;
+	uint32_t index;
+	int epfd, mail_fd;
+	uint64_t now_us;
+	struct mlbd_settings settings;
+	uint32_t settings_version;
+
+	struct mlbd_listener *listener[2 * MLB_MAX_VIPS];
+	uint32_t listeners;
+	uint64_t resume_us; /* when paused listeners are tried again; 0: none is paused */
+	uint64_t complained_us; /* last time it logged a lack of descriptors */
+	bool accepting, quit;
+
+	struct mlbd_wheel wheel;
+	struct mlbd_pool pool;
+	struct mlbd_queue *scratch; /* a buffer that is filled, sent and kept unless the receiver blocks */
+	struct mlbd_slab *slabs;
+	struct mlbd_link free_conns, dead;
+	_Atomic uint32_t conns; /* written here, read by main */
+	uint32_t next_source;
+	struct mlbd_conn **again; /* had more to move than one turn allows */
+	uint32_t agains, again_cap;
+	struct mlbd_recount *_Atomic recount[MLB_MAX_VIPS];
+	uint32_t *excluded; /* [MLB_MAX_SERVERS_PER_VIP] slots put out for one choice */
+	float *excluded_q;
+
+	pthread_t thread;
+	bool started;
+	pthread_mutex_t mail_lock;
+	struct mlbd_mail *mail, **mail_end;
+};
+
+/* Tags in the low bits of epoll's data pointer. */
+enum { MLBD_TAG_CLIENT = 0, MLBD_TAG_SERVER = 1, MLBD_TAG_LISTENER = 2, MLBD_TAG_MAIL = 3, MLBD_TAG_MASK = 3 };
+
+int mlbd_worker_init(struct mlbd_worker *, struct mlbd_host *, uint32_t index, char err[256]);
+int mlbd_worker_start(struct mlbd_worker *, char err[256]);
+/* Takes the message over (malloc'ed). Main thread. */
+void mlbd_worker_post(struct mlbd_worker *, struct mlbd_mail *);
+/* Sends a copy and waits until the worker has acted on it. Main thread. */
+void mlbd_worker_ask(struct mlbd_worker *, const struct mlbd_mail *);
+void mlbd_worker_join(struct mlbd_worker *);
+/* epoll_ctl ADD or MOD with a tagged pointer; 0 or -errno. */
+int mlbd_worker_watch(struct mlbd_worker *, int op, int fd, uint32_t events, void *ptr, uint32_t tag);
+/* Out of descriptors: stop accepting for a while (the kernel keeps the connections waiting). */
+void mlbd_worker_pause(struct mlbd_worker *, struct mlbd_listener *, int error);
+#endif

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mlbtest.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "options.h"
+
+static struct mlbd_plan plan;
+static char err[512];
+
+static int read_text(const char *text)
+{
+	mlbd_plan_free(&plan);
+	mlbd_plan_init(&plan);
+	err[0] = 0;
+	return mlbd_plan_text(&plan, "dp.conf", text, err);
+}
+
+TEST(a_whole_file)
+{
+	CHECK_EQ(read_text("# two VIPs\n"
+			   "instance a\nthreads 2\nidle-timeout 1m\nsource 127.0.0.2\n"
+			   "vip web 127.0.0.1:8080 mode alias\n"
+			   "server vip web 127.0.0.1:9001 weight 2\n"
+			   "server vip web 127.0.0.1:9002 max-conns 5\n"
+			   "drain vip web 127.0.0.1:9002\n"
+			   "vip db [::1]:5432\n"
+			   "set-servers vip db [::1]:5001 [::1]:5002=3\n"
+			   "set-mode vip db p2c"),
+		 0);
+	CHECK_STR(plan.settings.instance, "a");
+	CHECK_EQ(plan.settings.threads, 2);
+	CHECK_EQ(plan.settings.idle_ms, 60000);
+	CHECK_EQ(plan.settings.connect_ms, 2000);
+	CHECK_EQ(plan.settings.sources, 1);
+	CHECK_EQ(plan.vips, 2);
+	struct mlbd_plan_vip *web = mlbd_plan_find(&plan, "web"), *db = mlbd_plan_find(&plan, "db");
+
+	CHECK(web && db && !mlbd_plan_find(&plan, "other"));
+	CHECK_EQ(web->servers, 2);
+	CHECK_EQ(web->server[1].max_conns, 5);
+	CHECK(!web->server[0].drain && web->server[1].drain);
+	CHECK_EQ(db->servers, 2);
+	CHECK_EQ(db->opts.conf.mode, MLB_MODE_P2C);
+}
+
+TEST(one_vip_needs_no_name)
+{
+	CHECK_EQ(read_text("vip web 127.0.0.1:8080\nserver 127.0.0.1:9001\n"), 0);
+	CHECK_EQ(plan.vip[0].servers, 1);
+}
+
+/* Text, and how the error begins and what it holds. */
+static const struct {
+	const char *text, *where, *what;
+} bad[] = {
+	{ "server 127.0.0.1:9001\n", "dp.conf:1: ", "no vip yet" },
+	{ "vip a 127.0.0.1:1\nvip b 127.0.0.1:2\nserver 127.0.0.1:3\n", "dp.conf:3: ", "there are several" },
+	{ "\n\nvip a 127.0.0.1:1\nvip a 127.0.0.1:2\n", "dp.conf:4: ", "there already" },
+	{ "vip a 127.0.0.1:1\nvip b 127.0.0.1:1\n", "dp.conf:2: ", "127.0.0.1:1 is vip a already" },
+	{ "vip a 127.0.0.1:1\nserver 127.0.0.1:9\nserver 127.0.0.1:9 weight 2\n", "dp.conf:3: ", "127.0.0.1:9 is in vip a already" },
+	{ "vip a 127.0.0.1:1 capacity 1\nserver 127.0.0.1:8\nserver 127.0.0.1:9\n", "dp.conf:3: ", "at most 1 servers" },
+	{ "server vip z 127.0.0.1:9\n", "dp.conf:1: ", "vip z: expected a vip of an earlier line" },
+	{ "vip a 127.0.0.1:1\nshow stats\n", "dp.conf:2: ", "control socket" },
+	{ "vip a 127.0.0.1:1\ndrain vip a 127.0.0.1:7\n", "dp.conf:2: ", "has no server 127.0.0.1:7" },
+	{ "threads many\n", "dp.conf:1: ", "from 1 to 64" },
+	{ "wibble 3\n", "dp.conf:1: ", "unknown word 'wibble'" },
+	{ "quit\n", "dp.conf:1: ", "control socket" },
+};
+
+TEST(errors_name_file_and_line)
+{
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		int rc = read_text(bad[i].text);
+
+		CHECK_EQ(rc, -EINVAL);
+		CHECK(strncmp(err, bad[i].where, strlen(bad[i].where)) == 0);
+		CHECK(strstr(err, bad[i].what));
+		if (mlbtest_failed) {
+			printf("# case %zu: %s\n", i, err);
+			return;
+		}
+	}
+}
+
+TEST(two_vips_may_leave_the_port_to_the_kernel)
+{
+	CHECK_EQ(read_text("vip a 127.0.0.1:0\nvip b 127.0.0.1:0\n"), 0);
+}
+
+TEST(flags_override_the_file)
+{
+	char path[] = "/tmp/mlbd_plan_XXXXXX", *argv[] = { "marllb-dp", "--config", path, "--threads", "3", "--server=127.0.0.1:9001 weight 2",
+							   "--stop-with-stdin", NULL };
+	struct mlbd_options o;
+	int fd = mkstemp(path);
+
+	CHECK(fd >= 0 && write(fd, "threads 1\nvip web 127.0.0.1:0\n", 30) == 30);
+	close(fd);
+	CHECK_EQ(mlbd_options_parse(&o, 7, argv, err), 0);
+	CHECK(o.stop_with_stdin && !o.takeover && !o.check);
+	mlbd_plan_free(&plan);
+	CHECK_EQ(mlbd_options_plan(&o, &plan, err), 0);
+	CHECK_EQ(plan.settings.threads, 3);
+	CHECK_EQ(plan.vip[0].servers, 1);
+	mlbd_options_free(&o);
+	unlink(path);
+}
+
+TEST(flags_that_are_wrong)
+{
+	static const struct {
+		char *argv[4];
+		int argc;
+		const char *what;
+	} wrong[] = {
+		{ { "marllb-dp", "--colour", "red" }, 3, "unknown flag --colour" },
+		{ { "marllb-dp", "--threads" }, 2, "--threads: expected a value" },
+		{ { "marllb-dp", "threads" }, 2, "unexpected 'threads'" },
+	};
+	struct mlbd_options o;
+
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		CHECK_EQ(mlbd_options_parse(&o, wrong[i].argc, (char **)wrong[i].argv, err), -EINVAL);
+		CHECK(strstr(err, wrong[i].what));
+		mlbd_options_free(&o);
+	}
+	char *argv[] = { "marllb-dp", "--threads", "0" };
+
+	CHECK_EQ(mlbd_options_parse(&o, 3, argv, err), 0);
+	CHECK_EQ(mlbd_options_plan(&o, &plan, err), -EINVAL);
+	CHECK(strstr(err, "--threads"));
+	mlbd_options_free(&o);
+}
+
+TEST(a_file_that_is_not_there)
+{
+	mlbd_plan_init(&plan);
+	CHECK_EQ(mlbd_plan_file(&plan, "/nonexistent/dp.conf", err), -ENOENT);
+	CHECK(strstr(err, "/nonexistent/dp.conf: cannot read"));
+}
+
+TEST(settings_print_as_they_are_read)
+{
+	struct mlbd_settings s;
+
+	CHECK_EQ(read_text("idle-timeout 1500\nsource 127.0.0.2 ::1\ncontrol /run/x\nretries 0\nshm-group daemon\n"), 0);
+	mlbd_settings_default(&s);
+	for (uint32_t i = 0; i < mlbd_setting_count; i++) {
+		const struct mlbd_setting *k = &mlbd_setting_list[i];
+		char value[1024], line[1200];
+
+		mlbd_setting_print(k, &plan.settings, value, sizeof(value));
+		if (!value[0] || strcmp(k->name, "threads") == 0)
+			continue;
+		struct mlbd_plan again;
+
+		mlbd_plan_init(&again);
+		snprintf(line, sizeof(line), "%s %s", k->name, value);
+		CHECK_EQ(mlbd_plan_line(&again, line, err), 0);
+		CHECK(mlbd_setting_same(k, &again.settings, &plan.settings));
+	}
+}
+
+MLB_TEST_MAIN(CASE(a_whole_file), CASE(one_vip_needs_no_name), CASE(errors_name_file_and_line),
+	      CASE(two_vips_may_leave_the_port_to_the_kernel), CASE(flags_override_the_file), CASE(flags_that_are_wrong),
+	      CASE(a_file_that_is_not_there), CASE(settings_print_as_they_are_read))

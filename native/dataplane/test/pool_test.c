@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "mlbtest.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "pool.h"
+#include "text.h"
+
+TEST(a_buffer_is_used_again)
+{
+	struct mlbd_pool p = { 0 };
+	struct mlbd_queue *a = mlbd_buf_get(&p), *b;
+
+	a->off = 3;
+	a->len = 5;
+	CHECK_EQ(p.held, 1);
+	mlbd_queue_put(&p, a);
+	CHECK_EQ(p.held, 0);
+	b = mlbd_buf_get(&p);
+	CHECK(a == b);
+	CHECK_EQ(b->len, 0);
+	CHECK_EQ(b->off, 0);
+	CHECK(b->pipe[0] < 0);
+	mlbd_queue_put(&p, b);
+	mlbd_pool_free(&p);
+}
+
+TEST(free_ones_are_bounded)
+{
+	struct mlbd_pool p = { 0 };
+	struct mlbd_queue *q[4 * MLBD_POOL_KEEP];
+
+	for (uint32_t i = 0; i < 4 * MLBD_POOL_KEEP; i++)
+		q[i] = i & 1 ? mlbd_pipe_get(&p) : mlbd_buf_get(&p);
+	CHECK_EQ(p.held, 4 * MLBD_POOL_KEEP);
+	for (uint32_t i = 0; i < 4 * MLBD_POOL_KEEP; i++)
+		mlbd_queue_put(&p, q[i]);
+	CHECK_EQ(p.held, 0);
+	CHECK_EQ(p.free_buffers, MLBD_POOL_KEEP);
+	CHECK_EQ(p.free_pipes, MLBD_POOL_KEEP);
+	mlbd_pool_free(&p);
+}
+
+/* Bytes of one connection must never come out in another. */
+TEST(a_pipe_with_bytes_in_it_is_not_used_again)
+{
+	struct mlbd_pool p = { 0 };
+	struct mlbd_queue *q = mlbd_pipe_get(&p);
+	int fd = q->pipe[1];
+
+	CHECK_EQ(write(fd, "secret", 6), 6);
+	q->len = 6;
+	mlbd_queue_put(&p, q);
+	CHECK_EQ(p.free_pipes, 0);
+	CHECK(fcntl(fd, F_GETFD) < 0);
+	mlbd_pool_free(&p);
+}
+
+TEST(text_grows_and_quotes)
+{
+	struct mlbd_text t = { 0 };
+
+	for (int i = 0; i < 5000; i++)
+		mlbd_text_add(&t, "%d,", i % 10);
+	CHECK_EQ(t.len, 10000);
+	CHECK(!t.failed && t.s[9999] == ',' && t.s[10000] == 0);
+	mlbd_text_free(&t);
+	mlbd_text_json(&t, "a\"b\\c\n\x01");
+	CHECK_STR(t.s, "\"a\\\"b\\\\c\\u000a\\u0001\"");
+	mlbd_text_free(&t);
+}
+
+MLB_TEST_MAIN(CASE(a_buffer_is_used_again), CASE(free_ones_are_bounded), CASE(a_pipe_with_bytes_in_it_is_not_used_again),
+	      CASE(text_grows_and_quotes))
