@@ -31,7 +31,7 @@ TEST(words)
 {
 	struct mlbd_words w;
 
-	CHECK_EQ(mlbd_words_split(&w, "  one \t\"two words\" thr\"e e\"# not\"  # comment", err), 0);
+	CHECK_EQ(mlbd_words_split(&w, "  one \t\"two words\" thr\"e e\"#  # comment", err), 0);
 	CHECK_EQ(w.n, 3);
 	CHECK_STR(w.w[0], "one");
 	CHECK_STR(w.w[1], "two words");
