@@ -43,6 +43,15 @@ function packagesFresh() {
   return Object.entries(wanted).every(([name, p]) => name === "" || p.optional || have[name]?.version === p.version);
 }
 
+/** A build folder of another generator, or of a checkout that was moved, cannot be used again. */
+function cacheFits(dir, generator) {
+  const file = path.join(root, dir, "CMakeCache.txt");
+  if (!existsSync(file)) return true;
+  const cache = readFileSync(file, "utf8");
+  const value = (key) => new RegExp(`^${key}:\\w+=(.*)$`, "m").exec(cache)?.[1];
+  return value("CMAKE_GENERATOR") === generator && value("CMAKE_HOME_DIRECTORY") === path.join(root, "native");
+}
+
 /** Configures and builds native/ into build/<name>; also used by the tests for the sanitizer builds. */
 export async function buildNative(name, { sanitize = "", type = "Release" } = {}) {
   const dir = `build/${name}`;
@@ -52,10 +61,10 @@ export async function buildNative(name, { sanitize = "", type = "Release" } = {}
     `native-${name}`,
     { inputs: ["native", "package-lock.json"], extra: [sanitize, type, generator], outputs: [`${dir}/CMakeCache.txt`] },
     async () => {
-      if (!existsSync(path.join(root, dir, "CMakeCache.txt"))) {
-        const flags = [`-DCMAKE_BUILD_TYPE=${type}`, `-DMARLLB_SANITIZE=${sanitize}`];
-        await must(`configuring ${dir}`, "cmake", ["-S", "native", "-B", dir, "-G", generator, ...flags]);
-      }
+      if (!cacheFits(dir, generator)) rmSync(path.join(root, dir), { recursive: true, force: true });
+      // Always: CMake alone would not notice a part of native/ that is new.
+      const flags = [`-DCMAKE_BUILD_TYPE=${type}`, `-DMARLLB_SANITIZE=${sanitize}`];
+      await must(`configuring ${dir}`, "cmake", ["-S", "native", "-B", dir, "-G", generator, ...flags]);
       await must(`building ${dir}`, "cmake", ["--build", dir, "--parallel", String(jobs)]);
     },
   );
