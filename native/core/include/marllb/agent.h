@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The agent's side of a region: frames and effects out, composed weights and pools in. The data plane is not believed either:
+ * counts and offsets of a message are checked before use. Plain types, for the addon is C++. One thread, but mlb_agent_wait. */
+#ifndef MARLLB_AGENT_H
+#define MARLLB_AGENT_H
+#include "types.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct mlb_agent;
+
+struct mlb_agent_info {
+	const char *instance, *dataplane;
+	uint64_t dp_epoch, agent_epoch;
+	uint32_t frame_us, lease_us, workers;
+};
+
+/* Takes the agent's lock; errors and sentences as mlb_region_attach. */
+int mlb_agent_attach(struct mlb_agent **, const char *path, char err[256]);
+void mlb_agent_close(struct mlb_agent *);
+void mlb_agent_info(const struct mlb_agent *, struct mlb_agent_info *);
+bool mlb_agent_replaced(const struct mlb_agent *);
+void mlb_agent_beat(struct mlb_agent *);
+
+/* Any thread: waits until the data plane has published since `seen`, at most timeout_us; returns the word to wait on next. */
+uint32_t mlb_agent_wait(struct mlb_agent *, uint32_t seen, uint64_t timeout_us);
+/* Wakes who waits. */
+void mlb_agent_poke(struct mlb_agent *);
+
+/* One VIP's frame, as bytes in the agent's own memory: good until the next call. */
+struct mlb_agent_frame {
+	const void *hdr, *records;
+	uint32_t hdr_size, records_size;
+	uint32_t vip_id, schema, record_size, generation, count;
+	uint64_t dp_epoch, seq, mono_ns, real_ns;
+};
+/* Frames newer than those of the call before; at most MLB_MAX_VIPS. Returns their number, -EAGAIN while the data plane overtakes the
+ * reader, -EPROTO for a message that contradicts itself. */
+int mlb_agent_frames(struct mlb_agent *, struct mlb_agent_frame out[MLB_MAX_VIPS]);
+
+struct mlb_agent_effect {
+	uint32_t vip_id, generation, last_refusal; /* enum mlb_refuse */
+	uint64_t agent_epoch, seq, frame_seq, swap_ns, all_ns, applied, refused, pool_revision, pool_refused;
+};
+/* All VIPs', if anything changed since the call before. */
+int mlb_agent_effects(struct mlb_agent *, struct mlb_agent_effect out[MLB_MAX_VIPS]);
+
+/* What the envelope takes, and what goes with the result. Arrays of n in any order, ids naming the servers. */
+struct mlb_agent_vector {
+	uint32_t vip_id, generation, n;
+	uint64_t dp_epoch, frame_seq, term, mono_ns;
+	const uint32_t *ids;
+	const float *raw, *stat, *factor, *bias, *prev; /* factor, bias, prev may be NULL; prev NaN where there is none */
+	const uint8_t *ejected;                         /* may be NULL */
+	float trust, step_ratio, dt_s, ejected_cap, kappa;
+	uint32_t load_balancers, mode, ladder, state;
+};
+/* Runs the envelope into bare[n] and share[n]. */
+enum mlb_refuse mlb_agent_compose(const struct mlb_agent_vector *, float *bare, float *share);
+/* The same, then publishes the vector beside the other VIPs' last ones. 0 and *seq, or -EINVAL and *why. */
+int mlb_agent_publish(struct mlb_agent *, const struct mlb_agent_vector *, float *bare, float *share, uint64_t *seq, enum mlb_refuse *why);
+const char *mlb_agent_refusal(uint32_t why);
+
+struct mlb_agent_member {
+	struct mlb_addr addr;
+	uint16_t port;
+	bool drain;
+	float weight;
+};
+struct mlb_agent_pool {
+	uint32_t vip_id, count;
+	bool managed;
+	uint64_t revision;
+	const struct mlb_agent_member *members;
+};
+/* The wanted lists of all VIPs that have one; replaces the message before. -E2BIG. */
+int mlb_agent_pools(struct mlb_agent *, const struct mlb_agent_pool *, uint32_t n);
+
+/* "10.0.0.1:80" or "[2001:db8::1]:80" to an address; -EINVAL. And back; text has room for 64. */
+int mlb_agent_parse(const char *text, struct mlb_addr *, uint16_t *port);
+void mlb_agent_format(const struct mlb_addr *, uint16_t port, char text[64]);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
