@@ -50,7 +50,7 @@ void mlb_agent_close(struct mlb_agent *a)
 	free(a);
 }
 
-void mlb_agent_info(const struct mlb_agent *a, struct mlb_agent_info *out)
+void mlb_agent_info_of(const struct mlb_agent *a, struct mlb_agent_info *out)
 {
 	*out = (struct mlb_agent_info){ .instance = a->instance, .dataplane = a->dataplane, .dp_epoch = a->dp_epoch,
 					.agent_epoch = a->agent_epoch, .frame_us = a->frame_us, .lease_us = a->lease_us, .workers = a->workers };

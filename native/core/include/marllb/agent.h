@@ -19,7 +19,7 @@ struct mlb_agent_info {
 /* Takes the agent's lock; errors and sentences as mlb_region_attach. */
 int mlb_agent_attach(struct mlb_agent **, const char *path, char err[256]);
 void mlb_agent_close(struct mlb_agent *);
-void mlb_agent_info(const struct mlb_agent *, struct mlb_agent_info *);
+void mlb_agent_info_of(const struct mlb_agent *, struct mlb_agent_info *);
 bool mlb_agent_replaced(const struct mlb_agent *);
 void mlb_agent_beat(struct mlb_agent *);
 

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Arguments in, results and errors out, the same way everywhere. An error is a JavaScript Error with a `code` ("EBUSY"). */
+#ifndef MARLLB_ADDON_CONVERT_H
+#define MARLLB_ADDON_CONVERT_H
+#include <napi.h>
+
+#include <string>
+#include <vector>
+
+/* code: a negative errno. */
+[[noreturn]] void fail(Napi::Env env, int code, const std::string &message);
+
+struct Bytes {
+	const uint8_t *data;
+	size_t size;
+};
+/* A Buffer or Uint8Array. */
+Bytes bytes_of(const Napi::Value &value, const char *what);
+
+/* An 8-byte aligned copy: what gRPC hands over may lie anywhere. */
+std::vector<uint64_t> aligned_copy(Bytes bytes);
+
+Napi::Value property(const Napi::Object &object, const char *name);
+double number_of(const Napi::Object &object, const char *name);
+uint64_t bigint_of(const Napi::Object &object, const char *name);
+/* Its n elements; null gives a null pointer if `optional`. T is float, uint32_t or uint8_t. */
+template <typename T> const T *array_of(const Napi::Object &object, const char *name, size_t n, bool optional);
+
+Napi::Value bigint(Napi::Env env, uint64_t value);
+
+void decode_init(Napi::Env env, Napi::Object exports);
+void observe_init(Napi::Env env, Napi::Object exports);
+void compose_init(Napi::Env env, Napi::Object exports);
+void region_init(Napi::Env env, Napi::Object exports);
+#endif

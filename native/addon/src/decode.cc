@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Frame bytes by field name. The table of fields is the core's (layout_fields.h). */
+#include <cerrno>
+#include <cmath>
+#include <cstring>
+
+#include "convert.h"
+#include "marllb/agent.h"
+#include "marllb/layout_fields.h"
+#include "observation.h"
+
+template <typename T> static T load(const uint8_t *p)
+{
+	T value;
+	memcpy(&value, p, sizeof(value));
+	return value;
+}
+
+static double as_double(const uint8_t *p, uint32_t kind)
+{
+	switch (kind) {
+	case MLB_FIELD_U8: return *p;
+	case MLB_FIELD_U16: return load<uint16_t>(p);
+	case MLB_FIELD_U32: return load<uint32_t>(p);
+	case MLB_FIELD_U64: return static_cast<double>(load<uint64_t>(p));
+	default: return load<float>(p);
+	}
+}
+
+static Napi::String address_text(Napi::Env env, const uint8_t *addr, const uint8_t *port)
+{
+	char text[64];
+	mlb_addr a;
+	memcpy(a.b, addr, sizeof(a.b));
+	mlb_agent_format(&a, load<uint16_t>(port), text);
+	return Napi::String::New(env, text);
+}
+
+/* decodeHeader(hdr: Buffer): every scalar by name; numbers, but bigint for 64-bit names of things. */
+static Napi::Value decode_header(const Napi::CallbackInfo &info)
+{
+	Napi::Env env = info.Env();
+	Bytes hdr = bytes_of(info[0], "hdr");
+	if (hdr.size != mlb_frame_hdr_size)
+		fail(env, -EPROTO, "frame header: " + std::to_string(mlb_frame_hdr_size) + " bytes are expected, not " + std::to_string(hdr.size));
+	Napi::Object out = Napi::Object::New(env);
+	for (uint32_t i = 0; i < mlb_frame_field_count; i++) {
+		const mlb_field &f = mlb_frame_fields[i];
+		const uint8_t *p = hdr.data + f.offset;
+		if (f.count > 1) {
+			Napi::Object refused = Napi::Object::New(env);
+			for (uint32_t k = 1; k < f.count; k++) /* [0] is "none" */
+				refused.Set(mlb_agent_refusal(k), as_double(p + 8 * k, f.kind));
+			out.Set(f.name, refused);
+		} else if (!strcmp(f.name, "dp_epoch") || !strcmp(f.name, "mono_ns") || !strcmp(f.name, "real_ns") || !strcmp(f.name, "term")
+			   || !strcmp(f.name, "applied_agent_epoch")) {
+			out.Set(f.name, bigint(env, load<uint64_t>(p)));
+		} else {
+			out.Set(f.name, as_double(p, f.kind));
+		}
+	}
+	if (out.Get("schema").As<Napi::Number>().Uint32Value() != mlb_frame_schema
+	    || out.Get("record_size").As<Napi::Number>().Uint32Value() != mlb_server_rec_size)
+		fail(env, -EPROTO, "frame: schema " + std::to_string(mlb_frame_schema) + " with records of " + std::to_string(mlb_server_rec_size) +
+		     " bytes is expected; data plane and services must be of one release");
+	const char *name = reinterpret_cast<const char *>(hdr.data + mlb_frame_name_offset);
+	out.Set("name", Napi::String::New(env, name, strnlen(name, mlb_frame_name_len)));
+	out.Set("address", address_text(env, hdr.data + mlb_frame_vip_offset, hdr.data + mlb_frame_vip_port_offset));
+	return out;
+}
+
+static Bytes records_of(const Napi::Value &value, uint32_t *n)
+{
+	Bytes r = bytes_of(value, "records");
+	if (r.size % mlb_server_rec_size != 0)
+		fail(value.Env(), -EPROTO, "frame records: " + std::to_string(r.size) + " bytes are no whole number of records");
+	*n = static_cast<uint32_t>(r.size / mlb_server_rec_size);
+	return r;
+}
+
+template <typename Array, typename T> static Napi::Value gather(Napi::Env env, const uint8_t *p, uint32_t n, uint32_t count)
+{
+	Array out = Array::New(env, static_cast<size_t>(n) * count);
+	for (uint32_t i = 0; i < n; i++)
+		memcpy(out.Data() + static_cast<size_t>(i) * count, p + static_cast<size_t>(i) * mlb_server_rec_size, count * sizeof(T));
+	return out;
+}
+
+/* decodeColumn(records: Buffer, field: string): one element a server, of an array field all its elements one server after the other. */
+static Napi::Value decode_column(const Napi::CallbackInfo &info)
+{
+	Napi::Env env = info.Env();
+	uint32_t n;
+	Bytes r = records_of(info[0], &n);
+	std::string name = info[1].As<Napi::String>().Utf8Value();
+	const mlb_field *f = mlb_server_field(name.c_str());
+	if (!f)
+		fail(env, -EINVAL, "a server's record has no field " + name);
+	const uint8_t *p = r.data + f->offset;
+	switch (f->kind) {
+	case MLB_FIELD_U16: return gather<Napi::Uint16Array, uint16_t>(env, p, n, f->count);
+	case MLB_FIELD_U32: return gather<Napi::Uint32Array, uint32_t>(env, p, n, f->count);
+	case MLB_FIELD_F32: return gather<Napi::Float32Array, float>(env, p, n, f->count);
+	default: break;
+	}
+	auto out = Napi::Float64Array::New(env, n);
+	for (uint32_t i = 0; i < n; i++)
+		out[i] = as_double(p + static_cast<size_t>(i) * mlb_server_rec_size, f->kind);
+	return out;
+}
+
+static Napi::Value decode_addresses(const Napi::CallbackInfo &info)
+{
+	uint32_t n;
+	Bytes r = records_of(info[0], &n);
+	Napi::Array out = Napi::Array::New(info.Env(), n);
+	for (uint32_t i = 0; i < n; i++) {
+		const uint8_t *p = r.data + static_cast<size_t>(i) * mlb_server_rec_size;
+		out.Set(i, address_text(info.Env(), p + mlb_server_addr_offset, p + mlb_server_port_offset));
+	}
+	return out;
+}
+
+static Napi::Value hist_quantile(const Napi::CallbackInfo &info)
+{
+	if (!info[0].IsTypedArray() || info[0].As<Napi::TypedArray>().TypedArrayType() != napi_uint32_array
+	    || info[0].As<Napi::Uint32Array>().ElementLength() != 32)
+		fail(info.Env(), -EINVAL, "counts: a Uint32Array of 32 buckets is expected");
+	return Napi::Number::New(info.Env(), observation_quantile(info[0].As<Napi::Uint32Array>().Data(), info[1].As<Napi::Number>()));
+}
+
+static Napi::Value layout(const Napi::CallbackInfo &info)
+{
+	Napi::Object out = Napi::Object::New(info.Env());
+	out.Set("frameSchema", mlb_frame_schema);
+	out.Set("recordSize", mlb_server_rec_size);
+	out.Set("headerSize", mlb_frame_hdr_size);
+	Napi::Array fields = Napi::Array::New(info.Env(), mlb_server_field_count);
+	for (uint32_t i = 0; i < mlb_server_field_count; i++)
+		fields.Set(i, Napi::String::New(info.Env(), mlb_server_fields[i].name));
+	out.Set("serverFields", fields);
+	return out;
+}
+
+void decode_init(Napi::Env env, Napi::Object exports)
+{
+	exports.Set("decodeHeader", Napi::Function::New(env, decode_header));
+	exports.Set("decodeColumn", Napi::Function::New(env, decode_column));
+	exports.Set("decodeAddresses", Napi::Function::New(env, decode_addresses));
+	exports.Set("histQuantile", Napi::Function::New(env, hist_quantile));
+	exports.Set("layout", Napi::Function::New(env, layout));
+}

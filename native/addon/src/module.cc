@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the addon exports. services/common/native.ts has the types. */
+#include "convert.h"
+
+static Napi::Object init(Napi::Env env, Napi::Object exports)
+{
+	decode_init(env, exports);
+	observe_init(env, exports);
+	compose_init(env, exports);
+	region_init(env, exports);
+	return exports;
+}
+
+NODE_API_MODULE(marllb, init)
