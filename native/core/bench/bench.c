@@ -11,7 +11,7 @@ static volatile uint64_t sink;
 static double now_ns(void)
 {
 	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t); /* what others take from us on a busy machine is not the code's cost */
 	return (double)t.tv_sec * 1e9 + (double)t.tv_nsec;
 }
 

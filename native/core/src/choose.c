@@ -8,36 +8,12 @@
 #define MAX_SLOTS MLB_MAX_SERVERS_PER_VIP
 #define OUT_SCORE (MLB_Q_OUT / 2) /* shares are <= 1, so the score of a slot that is out is at least MLB_Q_OUT */
 
-/* k-th (from 0) of the bits set in mask[], as an index over the whole. */
-static uint32_t nth_bit(const uint64_t *mask, uint32_t k)
-{
-	uint32_t base = 0;
-	for (;; mask++, base += 64) {
-		uint32_t n = (uint32_t)__builtin_popcountll(*mask);
-		if (k < n)
-			break;
-		k -= n;
-	}
-	uint64_t m = *mask;
-	while (k--)
-		m &= m - 1;
-	return base + (uint32_t)__builtin_ctzll(m);
-}
-
-/* One of the ties, each equally likely; the generator is drawn from only when there are several. */
-static uint32_t pick(const uint64_t *mask, uint32_t words, struct mlb_rng *r)
-{
-	uint32_t ties = 0;
-	for (uint32_t i = 0; i < words; i++)
-		ties += (uint32_t)__builtin_popcountll(mask[i]);
-	return nth_bit(mask, ties > 1 ? mlb_rng_below(r, ties) : 0);
-}
-
+/* Two plain loops that any compiler vectorises: the minimum, then how often it occurs and the sum of the slots where it does, which is
+ * the slot itself when there is one. */
 uint32_t mlb_sed_portable(const struct mlb_table *t, const float *q, struct mlb_rng *r)
 {
 	float score[MAX_SLOTS], min = MLB_Q_OUT;
-	uint64_t mask[MAX_SLOTS / 64];
-	uint32_t n = t->nslots, words = (n + 63) / 64;
+	uint32_t n = t->nslots & ~7u, ties = 0, sum = 0;
 	const float *add = t->add, *inv_w = t->inv_w;
 
 #pragma omp simd reduction(min : min)
@@ -48,22 +24,44 @@ uint32_t mlb_sed_portable(const struct mlb_table *t, const float *q, struct mlb_
 	}
 	if (__builtin_expect(min >= OUT_SCORE, 0))
 		return mlb_alias_draw(t, r);
-	for (uint32_t w = 0; w < words; w++) {
-		uint32_t left = n - w * 64 < 64 ? n - w * 64 : 64; /* a multiple of 8 */
-		uint64_t m = 0;
-		for (uint32_t i = 0; i < left; i += 8) {
-			const float *s = score + w * 64 + i;
-			uint32_t b = (uint32_t)(s[0] == min) | (uint32_t)(s[1] == min) << 1 | (uint32_t)(s[2] == min) << 2 |
-				     (uint32_t)(s[3] == min) << 3 | (uint32_t)(s[4] == min) << 4 | (uint32_t)(s[5] == min) << 5 |
-				     (uint32_t)(s[6] == min) << 6 | (uint32_t)(s[7] == min) << 7;
-			m |= (uint64_t)b << i;
-		}
-		mask[w] = m;
+#pragma omp simd reduction(+ : ties, sum)
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t equal = score[i] == min ? UINT32_MAX : 0;
+		ties -= equal;
+		sum += equal & i;
 	}
-	return pick(mask, words, r);
+	if (ties == 1)
+		return sum;
+	uint32_t k = mlb_rng_below(r, ties);
+	for (uint32_t i = 0; i < n; i++)
+		if (score[i] == min && k-- == 0)
+			return i;
+	return mlb_alias_draw(t, r);
 }
 
 #if defined(__x86_64__)
+/* One of the bits set, each equally likely, as an index over all words; the generator is drawn from only when there are several.
+ * MLB_NONE if none is. */
+static uint32_t pick(const uint64_t *mask, uint32_t words, struct mlb_rng *r)
+{
+	uint32_t ties = 0;
+	for (uint32_t i = 0; i < words; i++)
+		ties += (uint32_t)__builtin_popcountll(mask[i]);
+	uint32_t k = ties > 1 ? mlb_rng_below(r, ties) : 0;
+	for (uint32_t i = 0; i < words; i++) {
+		uint64_t m = mask[i];
+		uint32_t n = (uint32_t)__builtin_popcountll(m);
+		if (k >= n) {
+			k -= n;
+			continue;
+		}
+		while (k--)
+			m &= m - 1;
+		return i * 64 + (uint32_t)__builtin_ctzll(m);
+	}
+	return MLB_NONE;
+}
+
 __attribute__((target("avx2"))) static inline __m256 score8(const struct mlb_table *t, const float *q, uint32_t i)
 {
 	return _mm256_mul_ps(_mm256_add_ps(_mm256_loadu_ps(q + i), _mm256_load_ps(t->add + i)), _mm256_load_ps(t->inv_w + i));
@@ -80,13 +78,13 @@ __attribute__((target("avx2,popcnt,bmi"))) uint32_t mlb_sed_avx2(const struct ml
 		__m256 x = score8(t, q, i), y = score8(t, q, i + 8);
 		_mm256_store_ps(score + i, x);
 		_mm256_store_ps(score + i + 8, y);
-		a = _mm256_min_ps(a, x);
-		b = _mm256_min_ps(b, y);
+		a = _mm256_min_ps(x, a); /* in this order a score that is not a number loses */
+		b = _mm256_min_ps(y, b);
 	}
 	if (i < n) {
 		__m256 x = score8(t, q, i);
 		_mm256_store_ps(score + i, x);
-		a = _mm256_min_ps(a, x);
+		a = _mm256_min_ps(x, a);
 	}
 	a = _mm256_min_ps(a, b);
 	a = _mm256_min_ps(a, _mm256_permute2f128_ps(a, a, 1));
@@ -105,7 +103,8 @@ __attribute__((target("avx2,popcnt,bmi"))) uint32_t mlb_sed_avx2(const struct ml
 	}
 	if (words == 1 && (mask[0] & (mask[0] - 1)) == 0)
 		return (uint32_t)__builtin_ctzll(mask[0]);
-	return pick(mask, words, r);
+	uint32_t slot = pick(mask, words, r);
+	return slot != MLB_NONE ? slot : mlb_alias_draw(t, r);
 }
 #endif
 

@@ -103,8 +103,9 @@ void mlb_pkt_l3dsr(uint8_t *ip, const struct mlb_pkt *pkt, const struct mlb_addr
 	uint8_t was[2] = { ip[0], ip[1] };
 	uint64_t delta = put_addr(ip, true, server);
 	if (pkt->version == 4) {
-		ip[1] = (uint8_t)(dscp << 2 | (ip[1] & 3));
-		update(ip + 10, sum_delta(was, ip, 2), 0);
+		uint8_t now[2] = { ip[0], (uint8_t)(dscp << 2 | (ip[1] & 3)) };
+		update(ip + 10, sum_delta(was, now, 2), 0);
+		ip[1] = now[1];
 	} else { /* traffic class: 8 bits from the fifth on; the last two are ECN. Not in any checksum. */
 		ip[0] = (uint8_t)(0x60 | (dscp >> 2 & 15));
 		ip[1] = (uint8_t)((dscp & 3) << 6 | (ip[1] & 0x3f));

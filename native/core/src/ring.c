@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Weighted consistent hash as a table of buckets, each won by weighted rendezvous: the winner of a bucket is the server whose
- * exponential clock of rate `weight` rings first there (rendezvous: Thaler, Ravishankar 1998; a table of its winners: GitHub's GLB
- * director; weights: Schindelhauer, Schomaker 2005). Instead of n clocks a bucket, each server's rings over the whole table are one
- * Poisson process drawn from its key: the k-th ring comes at (sum of k exponentials) / weight at a random bucket, which is the same
- * law and costs buckets x ln(buckets) however many servers there are. A server's rings depend on its key and weight alone, so a
- * server that comes, goes or changes its weight moves only the buckets that it wins or loses. */
+/* Weighted consistent hash as a table of buckets, each won by weighted rendezvous: its winner is the server whose clock of rate
+ * `weight` rings first there (rendezvous: Thaler, Ravishankar 1998; a table of its winners: GitHub's GLB director; weights by
+ * exponential clocks: Schindelhauer, Schomaker 2005). Instead of one clock a bucket and server, each server throws darts at the whole
+ * table: DARTS of them, at random buckets and random moments, in every DARTS / weight units of time. For one bucket that is a clock of
+ * rate weight / buckets (exponential up to 1 / buckets), and the whole costs buckets x ln(buckets) darts however many servers there
+ * are. A server's darts depend on its key and weight alone, so a server that comes, goes or changes its weight moves only the buckets
+ * that it wins or loses. Nothing but multiplications of exactly known order: load balancers that share a pool agree. */
 #include "marllb/choose.h"
 #include <math.h>
 #include <stdatomic.h>
@@ -14,6 +15,7 @@
 #define MIN_BITS 13u
 #define MAX_BITS 16u
 #define PROBES 32u
+#define DARTS 256u
 
 struct mlb_ring {
 	_Atomic uint32_t refs;
@@ -23,29 +25,11 @@ struct mlb_ring {
 	uint16_t *bucket; /* [1 << bits], index into key and slot */
 };
 
-struct clock {
+struct thrower {
 	uint64_t rng;
-	double t; /* of the last ring, in units of 1/weight */
+	double period; /* 1 / weight */
+	double begin;  /* of the darts to be thrown next, in units of the period */
 };
-
-/* -ln(u) of u = (x >> 12 + .5) 2^-52, by atanh's series on [sqrt(1/2), sqrt(2)): the same bits on every machine, which libm does not
- * promise and load balancers that share a pool need. Absolute error below 1e-8. */
-static double exponential(uint64_t x)
-{
-	union {
-		double d;
-		uint64_t u;
-	} v = { .d = ((double)(x >> 12) + 0.5) * 0x1p-52 };
-	int e = (int)(v.u >> 52) - 1022;
-	v.u = (v.u & UINT64_C(0x000fffffffffffff)) | UINT64_C(0x3fe0000000000000); /* [0.5, 1) */
-	if (v.d < 0.70710678118654752) {
-		v.d *= 2;
-		e--;
-	}
-	double z = (v.d - 1) / (v.d + 1), s = z * z;
-	double p = 1 + s * (1.0 / 3 + s * (1.0 / 5 + s * (1.0 / 7 + s * (1.0 / 9 + s * (1.0 / 11)))));
-	return -(2 * z * p + e * 0.69314718055994531);
-}
 
 static uint32_t bits_for(uint32_t n)
 {
@@ -55,51 +39,53 @@ static uint32_t bits_for(uint32_t n)
 	return bits;
 }
 
-/* Rings of all servers up to time `until` (in units in which all weights sum to 1); returns buckets that nobody has won yet. */
-static uint32_t run_clocks(struct mlb_ring *ring, struct clock *clock, const double *period, double *best, double until)
+/* All darts up to time `until` and some after it; returns buckets not yet hit by then, whose winner is not known. */
+static uint32_t throw_darts(struct mlb_ring *ring, struct thrower *thrower, float *best, double until)
 {
-	uint32_t empty = 0, size = 1u << ring->bits;
+	uint32_t open = 0, size = 1u << ring->bits;
 	for (uint32_t i = 0; i < ring->n; i++) {
-		struct clock c = clock[i];
-		for (double t = c.t * period[i]; t <= until; t = c.t * period[i]) {
-			uint64_t x = mlb_splitmix64(&c.rng), b = x & (size - 1);
-			if (t < best[b] || (t == best[b] && ring->key[i] < ring->key[ring->bucket[b]])) {
+		struct thrower *th = &thrower[i];
+		for (; th->begin * th->period <= until; th->begin += DARTS) {
+			double scale = th->period * DARTS * 0x1p-32, offset = th->begin * th->period;
+			for (uint32_t k = 0; k < DARTS; k++) {
+				uint64_t x = mlb_splitmix64(&th->rng), b = x & (size - 1);
+				float t = (float)(offset + (double)(x >> 32) * scale);
+				if (t > best[b] || (t == best[b] && ring->key[i] > ring->key[ring->bucket[b]]))
+					continue;
 				best[b] = t;
 				ring->bucket[b] = (uint16_t)i;
 			}
-			c.t += exponential(mlb_splitmix64(&c.rng));
 		}
-		clock[i] = c;
 	}
 	for (uint32_t b = 0; b < size; b++)
-		empty += isinf(best[b]) != 0;
-	return empty;
+		open += (double)best[b] > until;
+	return open;
 }
 
 static int fill(struct mlb_ring *ring, const float *weight)
 {
 	uint32_t n = ring->n, size = 1u << ring->bits;
-	struct clock *clock = malloc(n * sizeof(*clock));
-	double *period = malloc(n * sizeof(*period)), *best = malloc(size * sizeof(*best)), total = 0;
+	struct thrower *thrower = malloc(n * sizeof(*thrower));
+	float *best = malloc(size * sizeof(*best));
+	double total = 0;
 	int rc = -1;
-	if (!clock || !period || !best)
+	if (!thrower || !best)
 		goto out;
-	for (uint32_t b = 0; b < size; b++)
+	for (uint32_t b = 0; b < size; b++) {
 		best[b] = INFINITY;
+		ring->bucket[b] = 0;
+	}
 	for (uint32_t i = 0; i < n; i++)
 		total += (double)weight[i];
-	for (uint32_t i = 0; i < n; i++) {
-		clock[i].rng = ring->key[i];
-		clock[i].t = exponential(mlb_splitmix64(&clock[i].rng));
-		period[i] = 1.0 / (double)weight[i];
-	}
-	/* after size * (ln size + 2) rings e^-2 buckets are empty on average; go on until none is */
-	for (double until = size * (log(size) + 2) / total; run_clocks(ring, clock, period, best, until); until += size / total)
+	for (uint32_t i = 0; i < n; i++) /* weights by the total's power of two: times stay within float, ratios exact */
+		thrower[i] = (struct thrower){ .rng = ring->key[i], .period = exp2(ilogb(total)) / (double)weight[i] };
+	total /= exp2(ilogb(total));
+	/* after size * (ln size + 2) darts e^-2 buckets are open on average; go on until none is */
+	for (double until = size * (log(size) + 2) / total; throw_darts(ring, thrower, best, until); until += size / total)
 		;
 	rc = 0;
 out:
-	free(clock);
-	free(period);
+	free(thrower);
 	free(best);
 	return rc;
 }

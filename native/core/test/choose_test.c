@@ -224,6 +224,25 @@ TEST(out_slots_are_not_chosen)
 	}
 }
 
+/* Nobody should, but a load that is not a number must neither win nor hang. */
+TEST(not_a_number_loses)
+{
+	mlb_sed_fn *const fn[] = { mlb_sed_portable, mlb_sed };
+	float w[24], q[24];
+	struct mlb_rng r = { { 1, 2 } };
+	for (int i = 0; i < 24; i++)
+		w[i] = 1;
+	struct mlb_table *t = table(24, w, NULL, MLB_MODE_SED);
+	for (int k = 0; k < 2; k++) {
+		for (int i = 0; i < 24; i++)
+			q[i] = NAN;
+		CHECK(fn[k](t, q, &r) < 24);
+		q[13] = 5;
+		CHECK_EQ(fn[k](t, q, &r), 13);
+	}
+	mlb_table_free(t);
+}
+
 TEST(table_refuses_bad_input)
 {
 	struct mlb_table *t = NULL;
@@ -250,4 +269,5 @@ TEST(table_refuses_bad_input)
 
 MLB_TEST_MAIN(CASE(alias_draws_by_weight), CASE(alias_draws_extreme_weights), CASE(sed_portable_equals_scan),
 	      CASE(sed_dispatched_equals_scan), CASE(sed_ties_are_uniform), CASE(sed_takes_the_lowest_score),
-	      CASE(p2c_prefers_the_less_loaded_of_two), CASE(out_slots_are_not_chosen), CASE(table_refuses_bad_input))
+	      CASE(p2c_prefers_the_less_loaded_of_two), CASE(out_slots_are_not_chosen), CASE(not_a_number_loses),
+	      CASE(table_refuses_bad_input))
