@@ -144,7 +144,7 @@ static int decide(struct sim_run *r, struct sim_lane *l, bool joined)
 	const struct sim_policy *p = r->st->policy;
 	struct sim_lb_view view;
 	struct sim_truth truth;
-	struct sim_decision d = { l->weight, l->bias, l->kappa };
+	struct sim_decision d = { .weight = l->weight, .bias = l->bias, .kappa = l->kappa, .err = r->err };
 	double dt = r->now - l->last_tick_s;
 	int err;
 
@@ -152,6 +152,8 @@ static int decide(struct sim_run *r, struct sim_lane *l, bool joined)
 		sim_view_fill(r, l, &view, &truth);
 		view.dt_s = dt;
 		(joined ? p->join : p->tick)(l->policy, &view, &d);
+		if (d.failed)
+			return d.failed;
 		l->kappa = d.kappa;
 	}
 	if (r->st->mode == MLB_MODE_HASH && l->n != r->present) {

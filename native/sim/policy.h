@@ -51,6 +51,8 @@ struct sim_decision {
 	double *weight; /* [n] > 0, any scale */
 	double *bias;   /* [n] flows */
 	double kappa;
+	int failed; /* negative errno ends the run, with a sentence in err */
+	char *err;  /* [256] */
 };
 
 struct sim_policy {

@@ -3,5 +3,6 @@
 #define MARLLB_SIM_POLICY_TABLE_H
 #include "policy.h"
 
-extern const struct sim_policy sim_policy_uniform, sim_policy_static, sim_policy_true, sim_policy_avail, sim_policy_kalman;
+extern const struct sim_policy sim_policy_uniform, sim_policy_static, sim_policy_true, sim_policy_avail, sim_policy_kalman,
+	sim_policy_exec;
 #endif

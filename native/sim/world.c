@@ -93,14 +93,14 @@ static int make_flows(struct sim_world *w, uint64_t seed)
 {
 	const struct sim_scenario *sc = w->sc;
 	struct arrivals a;
-	struct mlb_rng size, flow;
+	struct mlb_rng sizes, flow;
 	size_t cap = sc->traced ? sc->traced : (size_t)(sc->rate * sc->end_s * 1.1) + 64;
 	double share[SIM_VIPS_MAX] = { 0 }, sum = 0;
 
 	for (uint32_t v = 0; v < sc->vips; v++)
 		share[v] = sum += sc->vip[v].share;
 	arrivals_init(&a, sc, seed);
-	mlb_rng_seed(&size, sim_mix(seed, STREAM_SIZE));
+	mlb_rng_seed(&sizes, sim_mix(seed, STREAM_SIZE));
 	mlb_rng_seed(&flow, sim_mix(seed, STREAM_FLOW));
 	w->flow = malloc(cap * sizeof(*w->flow));
 	if (!w->flow)
@@ -120,12 +120,11 @@ static int make_flows(struct sim_world *w, uint64_t seed)
 		if (sc->vips > 1)
 			for (double u = mlb_rng_unit(&flow) * sum; vip + 1 < sc->vips && u >= share[vip];)
 				vip++;
-		struct sim_flow *f = &w->flow[w->flows];
-		f->at_s = t;
-		f->size_s = (float)(sc->traced ? sc->trace_size_s[w->flows] : sim_draw_size(&sc->vip[vip].sizes, &size));
-		f->lane = (uint16_t)(vip * sc->lbs + mlb_rng_below(&flow, sc->lbs));
-		f->rtt_factor = (float)draw_u(&flow, .7, 1.3);
-		f->hash = (uint32_t)mlb_rng_next(&flow);
+		/* Draws in this order, one statement each. */
+		uint32_t lb = mlb_rng_below(&flow, sc->lbs);
+		double rtt = draw_u(&flow, .7, 1.3), size = sc->traced ? sc->trace_size_s[w->flows] : sim_draw_size(&sc->vip[vip].sizes, &sizes);
+		w->flow[w->flows] = (struct sim_flow){ .at_s = t, .size_s = (float)size, .rtt_factor = (float)rtt,
+						       .hash = (uint32_t)mlb_rng_next(&flow), .lane = (uint16_t)(vip * sc->lbs + lb) };
 		w->flows++;
 	}
 	return 0;

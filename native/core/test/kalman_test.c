@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <marllb/kalman.h>
+#include <marllb/rng.h>
+#include "mlbtest.h"
+
+/* One server, one step, every term by hand: the pool's means are its own, so only the count speaks. */
+TEST(one_server_one_step)
+{
+	struct mlb_kalman_srv s;
+	struct mlb_kalman_pool pool = { 0, 0 };
+	double q = .4, d = 6;
+
+	mlb_kalman_init(&s, 2);
+	CHECK_NEAR(s.x, log(2), 1e-15);
+	CHECK_NEAR(s.p, .3, 1e-15);
+	mlb_kalman_step(&s, &pool, 1, &q, &d, .2, .5);
+	double e = .4 * 6.001 / .400001, v = -log((e + .474) / 6.474), p = .3028, r = 3.56 / (e + .05), g = p / (p + r);
+	double x = log(2) + g * v;
+	CHECK_NEAR(s.x, x + .00029 * (log(2) - x), 1e-12);
+	CHECK_NEAR(s.p, p * (1 - g), 1e-12);
+	CHECK_NEAR(pool.sum_d, 6, 1e-12);
+	mlb_kalman_step(&s, &pool, 1, &q, &d, .2, .5);
+	CHECK_NEAR(pool.sum_d, 6 * exp(-.2) + 6, 1e-12);
+	CHECK_NEAR(pool.sum_q, .4 * exp(-.2) + .4, 1e-12);
+}
+
+/* Two servers, the second queues: its own evidence and the count's both push it down; a jump raises P before the gain. */
+TEST(queue_evidence_and_jump)
+{
+	struct mlb_kalman_srv s[2];
+	struct mlb_kalman_pool pool = { 0, 0 };
+	double q[2] = { .2, 8 }, d[2] = { 40, 0 }, l[2], x[2];
+
+	for (int i = 0; i < 2; i++) {
+		mlb_kalman_init(&s[i], 1);
+		l[i] = log(q[i] / .2 + .5);
+	}
+	double rate = 40.001 / 8.200001, e = 8 * rate, mean_l = (l[0] + l[1]) / 2;
+	double v = -log((e + .474) / .474) + .29 * (l[1] - mean_l), p = .3028, r = 3.56 / (e + .05), z2 = v * v / (p + r);
+	CHECK(z2 > 4);
+	p += .005 * (z2 - 4) * r / (1 + r);
+	x[1] = p / (p + r) * v;
+	x[1] -= .00029 * x[1];
+	x[1] = x[1] < -3.56 ? -3.56 : x[1];
+	mlb_kalman_step(s, &pool, 2, q, d, .2, .5);
+	CHECK_NEAR(s[1].x, x[1], 1e-12);
+	CHECK(s[0].x > 0);
+}
+
+TEST(a_joining_server_takes_the_pools_mean_offset)
+{
+	struct mlb_kalman_srv s[2], j;
+
+	mlb_kalman_init(&s[0], 1);
+	mlb_kalman_init(&s[1], 4);
+	s[0].x += .5;
+	s[1].x -= .1;
+	s[1].p = .01;
+	mlb_kalman_join(&j, 8, s, 2);
+	CHECK_NEAR(j.x, log(8) + .2, 1e-12);
+	CHECK_NEAR(j.p, .3, 1e-15);
+	mlb_kalman_join(&j, 8, s, 0);
+	CHECK_NEAR(j.x, log(8), 1e-12);
+}
+
+/* Counts drawn from speeds 1 and 3 while weights say 1 and 1: the ratio is found and held. Flows in progress follow the speeds
+ * as SED would make them, so only completions tell. */
+TEST(finds_a_speed_it_was_not_told)
+{
+	struct mlb_kalman_srv s[2];
+	struct mlb_kalman_pool pool = { 0, 0 };
+	struct mlb_rng rng;
+	double q[2] = { .8, .8 }, d[2], w[2];
+
+	mlb_rng_seed(&rng, 3);
+	mlb_kalman_init(&s[0], 1);
+	mlb_kalman_init(&s[1], 1);
+	for (int t = 0; t < 400; t++) {
+		for (int i = 0; i < 2; i++) {
+			double rate = i ? 30 : 10, u = 1;
+			int n = -1;
+			for (double stop = exp(-q[i] * rate); u > stop; n++)
+				u *= mlb_rng_unit(&rng);
+			d[i] = n;
+		}
+		mlb_kalman_step(s, &pool, 2, q, d, .2, .5);
+	}
+	mlb_kalman_weights(s, 2, w);
+	CHECK_NEAR(w[1], 1, 0);
+	CHECK(w[0] < 1. / 2 && w[0] > 1. / 20);
+}
+
+TEST(stays_finite_whatever_it_is_fed)
+{
+	struct mlb_kalman_srv s[3];
+	struct mlb_kalman_pool pool = { 0, 0 };
+	struct mlb_rng rng;
+	double w[3];
+
+	mlb_rng_seed(&rng, 8);
+	for (int i = 0; i < 3; i++)
+		mlb_kalman_init(&s[i], i + 1);
+	for (int t = 0; t < 5000; t++) {
+		double q[3], d[3];
+		for (int i = 0; i < 3; i++) {
+			q[i] = mlb_rng_below(&rng, 3) ? exp(30 * mlb_rng_unit(&rng) - 15) : 0;
+			d[i] = mlb_rng_below(&rng, 3) ? floor(exp(14 * mlb_rng_unit(&rng))) : 0;
+		}
+		mlb_kalman_step(s, &pool, 3, q, d, t % 7 ? .2 : 1.5, .25);
+		mlb_kalman_weights(s, 3, w);
+		for (int i = 0; i < 3; i++) {
+			CHECK(isfinite(s[i].x) && s[i].p > 0 && isfinite(s[i].p) && w[i] > 0 && w[i] <= 1);
+			CHECK(fabs(s[i].x - s[i].log_cfg) <= 3.56 + 1e-12);
+		}
+	}
+}
+
+MLB_TEST_MAIN(CASE(one_server_one_step), CASE(queue_evidence_and_jump), CASE(a_joining_server_takes_the_pools_mean_offset),
+	      CASE(finds_a_speed_it_was_not_told), CASE(stays_finite_whatever_it_is_fed))
