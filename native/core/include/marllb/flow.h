@@ -163,27 +163,40 @@ static inline void mlb_flow_prefetch(const struct mlb_flow_table *t, uint64_t ha
 	__builtin_prefetch(mlb_flow_bucket1(t, hash));
 }
 
-/* n <= MLB_FLOW_BATCH keys at once; out[i] NULL where unknown. Three passes, so that the misses of all keys overlap: buckets on their
- * way, entries on their way (for writing: a packet changes its flow), keys compared. */
+/* First guess at key i's flow by its tag, its line on its way (for writing: a packet changes its flow). */
+static inline struct mlb_flow *mlb_flow_guess(struct mlb_flow_table *t, uint64_t hash)
+{
+	const struct mlb_flow_bucket *b = mlb_flow_bucket1(t, hash);
+	uint32_t m = mlb_flow_match(b, mlb_flow_tag(hash));
+	if (__builtin_expect(m != 0, 1)) {
+		struct mlb_flow *f = &t->entry[b->entry[__builtin_ctz(m)]];
+		__builtin_prefetch(f, 1);
+		return f;
+	}
+	if (b->in_second)
+		__builtin_prefetch(mlb_flow_bucket2(t, hash));
+	return NULL;
+}
+
+/* n <= MLB_FLOW_BATCH keys at once; out[i] NULL where unknown. The misses of neighbouring keys overlap: while key i's entry is asked
+ * for, the bucket of a key MLB_FLOW_AHEAD later is on its way and the entry of one that much earlier has come. */
+#define MLB_FLOW_AHEAD 16u
 static inline void mlb_flow_find_batch(struct mlb_flow_table *t, const struct mlb_flow_key *k, const uint64_t *hash, uint32_t n,
 				       struct mlb_flow **out)
 {
-	for (uint32_t i = 0; i < n; i++)
+	uint32_t ahead = n < MLB_FLOW_AHEAD ? n : MLB_FLOW_AHEAD;
+	for (uint32_t i = 0; i < ahead; i++)
 		mlb_flow_prefetch(t, hash[i]);
-	for (uint32_t i = 0; i < n; i++) {
-		const struct mlb_flow_bucket *b = mlb_flow_bucket1(t, hash[i]);
-		uint32_t m = mlb_flow_match(b, mlb_flow_tag(hash[i]));
-		if (__builtin_expect(m != 0, 1)) {
-			out[i] = &t->entry[b->entry[__builtin_ctz(m)]];
-			__builtin_prefetch(out[i], 1);
-		} else {
-			out[i] = NULL;
-			if (b->in_second)
-				__builtin_prefetch(mlb_flow_bucket2(t, hash[i]));
-		}
+	for (uint32_t i = 0; i < n + ahead; i++) {
+		if (i + ahead < n)
+			mlb_flow_prefetch(t, hash[i + ahead]);
+		if (i < n)
+			out[i] = mlb_flow_guess(t, hash[i]);
+		if (i < ahead)
+			continue;
+		uint32_t j = i - ahead;
+		if (!out[j] || __builtin_expect(!mlb_flow_key_equal(&out[j]->key, &k[j]), 0))
+			out[j] = mlb_flow_find(t, &k[j], hash[j]);
 	}
-	for (uint32_t i = 0; i < n; i++)
-		if (!out[i] || __builtin_expect(!mlb_flow_key_equal(&out[i]->key, &k[i]), 0))
-			out[i] = mlb_flow_find(t, &k[i], hash[i]);
 }
 #endif
