@@ -46,6 +46,8 @@ async function start(service: ServiceName, load: () => Promise<{ create: CreateS
   const label = service.replace("_", "-");
   const log = createLogger(label, config.instance, config.log.level);
   const registry = createRegistry(label, config.instance);
+  const endpoint = config.tracing.endpoint || process.env.OTEL_EXPORTER_OTLP_ENDPOINT || "";
+  const flush = endpoint === "" ? async () => {} : (await import("./otel.js")).startOtel(label, config.instance, endpoint);
   // Loaded late: tracing must have hooked the module loader before anything imports gRPC.
   const [{ create }, { serve }, { serverCredentials }] = await Promise.all([
     load(),
@@ -73,6 +75,7 @@ async function start(service: ServiceName, load: () => Promise<{ create: CreateS
     server.setServing(false);
     await it.stop().catch((e: unknown) => log.error({ err: e }, "stop"));
     await Promise.all([server.stop(), metrics.stop()]);
+    await flush();
     process.exit(code);
   };
   process.on("SIGTERM", () => void stop("SIGTERM"));

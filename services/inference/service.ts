@@ -1,20 +1,188 @@
 // SPDX-License-Identifier: Apache-2.0
+// marllb.v1.Inference: frames in, weights out.
+import { isAbsolute, join } from "node:path";
+import type * as grpc from "@grpc/grpc-js";
+import type { Frame__Output } from "../../gen/marllb/v1/Frame.js";
 import type { InferenceHandlers } from "../../gen/marllb/v1/Inference.js";
-import { unary } from "../common/grpc/errors.js";
+import type { SteerRequest__Output } from "../../gen/marllb/v1/SteerRequest.js";
+import type { SteerResponse } from "../../gen/marllb/v1/SteerResponse.js";
+import { invalid, ServiceError, toStatus, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
+import { decodeFrame, observationShape, observe } from "../common/native.js";
+import { projectRoot } from "../common/root.js";
 import type { CreateService } from "../common/run.js";
-import { builtin } from "./policies.js";
+import { childSpan, lateSpan } from "../common/telemetry.js";
+import { Batcher } from "./batcher.js";
+import { Catalog } from "./catalog.js";
+import { explain } from "./explain.js";
+import { inferenceMetrics } from "./metrics.js";
+import { type LastStep, Session } from "./session.js";
 
-export const create: CreateService = () => {
-  const implementation: Partial<InferenceHandlers> = {
-    ListModels: unary(() => ({
-      models: builtin.map((p) => ({ name: p.name, kind: "builtin", usable: true, note: p.note })),
-    })),
+type Steer = grpc.ServerDuplexStream<SteerRequest__Output, SteerResponse>;
+
+const CHECKPOINT_MS = 1000;
+
+interface Stream {
+  call: Steer;
+  instance: string;
+  vipId: number;
+  session: Session;
+  checkpointAt: number;
+  /** A step runs; the newest frame that came meanwhile waits. */
+  busy: boolean;
+  next: Frame__Output | null;
+}
+
+export const create: CreateService = async ({ config, log, registry, clock }) => {
+  const { schema, server, pool } = observationShape;
+  const shape = { schema, serverFeatures: server.length, poolFeatures: pool.length };
+  const names = { server: server.map((f) => f.name), pool: pool.map((f) => f.name) };
+  const folder = isAbsolute(config.inference.models) ? config.inference.models : join(projectRoot, config.inference.models);
+  const catalog = await Catalog.open(folder, shape, log);
+  const streams = new Map<Steer, Stream>();
+  const batcher = new Batcher(config.inference.batch_ms, () => streams.size);
+  const metrics = inferenceMetrics(registry, () => streams.size);
+  const slowMs = config.tick_ms / 4;
+
+  const newSession = (policy: string): Session =>
+    new Session(policy, {
+      observe,
+      decode: decodeFrame,
+      catalog,
+      batcher,
+      observationSchema: shape.schema,
+      nowUs: () => clock.now() * 1000,
+      onFailure(what, e) {
+        metrics.failures.inc({ policy: what });
+        log.warn({ policy: what, reason: (e as Error).message }, "policy failed");
+      },
+    });
+
+  const answer = async (s: Stream, frame: Frame__Output): Promise<void> => {
+    const start = clock.now();
+    const span = childSpan("inference.steer", frame.trace);
+    try {
+      const weights = await s.session.step(frame);
+      const now = clock.now();
+      const due = now - s.checkpointAt >= CHECKPOINT_MS;
+      if (due) s.checkpointAt = now;
+      if (!frame.want_weights || s.call.cancelled) return;
+      s.call.write({ weights, checkpoint: due ? s.session.checkpoint(s.vipId) : null, trace: frame.trace });
+      metrics.answers.inc({ policy: weights.policy ?? "", ladder: weights.ladder === "LADDER_KALMAN" ? "kalman" : "model" });
+      metrics.outOfRange.set(s.session.last?.outOfRange ?? 0);
+    } catch (e) {
+      metrics.refused.inc();
+      log.debug({ err: e }, "frame refused");
+    } finally {
+      const ms = clock.now() - start;
+      metrics.seconds.observe(ms / 1000);
+      span?.end();
+      if (!span && ms > slowMs) lateSpan("inference.steer", frame.trace, clock.unixMs() - ms, clock.unixMs());
+    }
   };
+  const run = async (s: Stream, frame: Frame__Output): Promise<void> => {
+    if (s.busy) {
+      s.next = frame;
+      return;
+    }
+    s.busy = true;
+    for (let f: Frame__Output | null = frame; f !== null; s.next = null) {
+      await answer(s, f);
+      f = s.next;
+    }
+    s.busy = false;
+  };
+  const hello = (call: Steer, m: SteerRequest__Output): void => {
+    const h = m.hello;
+    if (!h) throw new ServiceError("FAILED_PRECONDITION", "message: expected a hello first");
+    if (streams.has(call)) throw invalid("hello", "only one a stream");
+    const session = newSession(h.policy || "kalman");
+    if (h.checkpoint && !session.restore(h.checkpoint)) log.warn({ instance: h.instance, vip: h.vip_id }, "checkpoint of no use");
+    streams.set(call, {
+      call,
+      instance: h.instance,
+      vipId: h.vip_id,
+      session,
+      checkpointAt: clock.now(),
+      busy: false,
+      next: null,
+    });
+    log.info({ instance: h.instance, vip: h.vip_id, policy: session.policyName }, "steering");
+  };
+
+  const findStream = (instance: string, vipId: number): Stream => {
+    const all = [...streams.values()].filter((s) => (instance === "" || s.instance === instance) && s.vipId === vipId);
+    if (all.length > 1 && instance === "" && new Set(all.map((s) => s.instance)).size > 1) {
+      throw invalid("instance", `several agents are connected: ${[...new Set(all.map((s) => s.instance))].join(", ")}`);
+    }
+    // A stream that was cut may linger beside the one that replaced it.
+    const s = all.at(-1);
+    if (!s) throw new ServiceError("NOT_FOUND", `vip_id: no stream of VIP ${vipId}${instance ? ` of ${instance}` : ""}`);
+    return s;
+  };
+
+  const implementation: InferenceHandlers = {
+    Steer(call) {
+      call.on("data", (m: SteerRequest__Output) => {
+        try {
+          const s = streams.get(call);
+          if (!s || m.hello) hello(call, m);
+          else if (m.frame) void run(s, m.frame);
+          else throw invalid("message", "expected a frame");
+        } catch (e) {
+          call.emit("error", toStatus(e));
+        }
+      });
+      const end = (): void => void streams.delete(call);
+      call.on("error", end).on("cancelled", end).on("close", end);
+      call.on("end", () => {
+        end();
+        call.end();
+      });
+    },
+    Decide: unary(async (r) => {
+      if (!r.frame) throw invalid("frame", "is missing");
+      const session = newSession(catalog.need(r.policy || r.checkpoint?.policy || "kalman").name);
+      if (r.checkpoint) {
+        const wanted = session.policyName;
+        if (!session.restore(r.checkpoint)) throw invalid("checkpoint.state", "is not what this service made");
+        session.setPolicy(wanted);
+      }
+      try {
+        const weights = await session.step(r.frame);
+        return { weights, checkpoint: session.checkpoint(r.frame.vip_id) };
+      } catch (e) {
+        throw invalid("frame", (e as Error).message);
+      }
+    }),
+    ListModels: unary(() => ({ models: catalog.list() })),
+    GetPolicy: unary((r) => {
+      const s = findStream(r.instance, r.vip_id);
+      return { instance: s.instance, vip_id: s.vipId, policy: s.session.policyName };
+    }),
+    SetPolicy: unary((r) => {
+      const s = findStream(r.instance, r.vip_id);
+      const policy = catalog.need(r.policy).name;
+      const previous = s.session.policyName;
+      s.session.setPolicy(policy);
+      s.checkpointAt = Number.NEGATIVE_INFINITY; // the choice goes to the agent with the next answer
+      log.info({ instance: s.instance, vip: s.vipId, policy, previous }, "policy set");
+      return { policy, previous };
+    }),
+    Explain: unary((r) => {
+      const s = findStream(r.instance, r.vip_id);
+      const last: LastStep | null = s.session.last;
+      if (!last) throw new ServiceError("UNAVAILABLE", `VIP ${r.vip_id}: no frame yet`);
+      return explain(s.session.policyName, last, decodeFrame(last.frame), names);
+    }),
+  };
+
   return {
     name: "marllb.v1.Inference",
     definition: v1.Inference.service,
-    implementation: implementation as Record<string, never>,
-    stop: async () => {},
+    implementation: implementation as unknown as grpc.UntypedServiceImplementation,
+    async stop() {
+      for (const call of streams.keys()) call.end();
+    },
   };
 };

@@ -16,7 +16,13 @@ type V1 = FailoverProto["marllb"]["v1"] &
   ShmAgentProto["marllb"]["v1"];
 
 const includeDirs = [join(projectRoot, "proto")];
-const options = JSON.parse(readFileSync(join(projectRoot, "proto/loader-options.json"), "utf8"));
+// "String" is how the generator's command line says what protobuf.js wants as the constructor.
+const options = Object.fromEntries(
+  Object.entries(JSON.parse(readFileSync(join(projectRoot, "proto/loader-options.json"), "utf8"))).map(([k, v]) => [
+    k,
+    v === "String" ? String : v,
+  ]),
+);
 const ours = ["failover", "health", "inference", "shm_agent"].map((f) => `marllb/v1/${f}.proto`);
 
 /** Everything that reflection shows: our services and the plain part of grpc.health.v1. */

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+// The client side of a stream that lives as long as the process: reopened when it breaks, never queueing more than the newest
+// message of each key while the peer is slow.
+
+/** What this needs of a gRPC client stream. */
+export interface Duplex<Out, In> {
+  /** done: the message went out, as far as flow control lets it. */
+  write(message: Out, done: (e?: Error | null) => void): boolean;
+  on(event: "data", fn: (message: In) => void): unknown;
+  on(event: "end", fn: () => void): unknown;
+  on(event: "error", fn: (e: Error) => void): unknown;
+  cancel(): void;
+}
+
+export interface Timers {
+  now(): number;
+  setTimeout(fn: () => void, ms: number): unknown;
+  clearTimeout(handle: unknown): void;
+}
+
+export interface StreamOptions<Out, In> {
+  open(): Duplex<Out, In>;
+  /** Messages of the same key replace each other while they wait. */
+  key(message: Out): number;
+  onOpen?(send: (message: Out) => void): void;
+  onMessage(message: In): void;
+  onDown?(reason: string): void;
+  timers: Timers;
+  /** A peer that takes nothing for so long counts as hung. */
+  stallMs: number;
+  /**
+   * Messages on their way at once. gRPC's own mark (write returning false) lets 16 pile up, which at a slow peer are 16 old
+   * frames before the newest.
+   */
+  pipeline: number;
+}
+
+export type StreamState = "connecting" | "ready" | "down";
+
+const REOPEN_MIN_MS = 100;
+const REOPEN_MAX_MS = 250;
+
+export class LastingStream<Out, In> {
+  state: StreamState = "connecting";
+  reconnects = 0;
+  /** Messages replaced by a newer one before the peer took them. */
+  replaced = 0;
+  /** Messages that the peer took. */
+  taken = 0;
+  private current: Duplex<Out, In> | null = null;
+  private inFlight = 0;
+  private readonly waiting = new Map<number, Out>();
+  private reopenTimer: unknown = null;
+  private stallTimer: unknown = null;
+  private failures = 0;
+  private closed = false;
+
+  constructor(private readonly o: StreamOptions<Out, In>) {
+    this.open();
+  }
+
+  /** Sends, or keeps as the newest until the peer takes more. False: there is no stream now, the message is dropped. */
+  send(message: Out): boolean {
+    if (this.current === null) return false;
+    if (this.inFlight < this.o.pipeline) {
+      this.write(message);
+    } else {
+      if (this.waiting.has(this.o.key(message))) this.replaced++;
+      this.waiting.set(this.o.key(message), message);
+    }
+    return true;
+  }
+
+  figures(): { state: StreamState; answered: number; unanswered: number; reconnects: number } {
+    return { state: this.state, answered: this.taken, unanswered: this.replaced, reconnects: this.reconnects };
+  }
+
+  /** Cancels and opens anew: for a peer that takes messages and never answers. */
+  reopen(reason: string): void {
+    const stream = this.current;
+    if (stream === null) return;
+    this.lost(stream, reason);
+    stream.cancel();
+  }
+
+  close(): void {
+    this.closed = true;
+    const stream = this.current;
+    this.current = null;
+    this.waiting.clear();
+    this.o.timers.clearTimeout(this.reopenTimer);
+    this.o.timers.clearTimeout(this.stallTimer);
+    stream?.cancel();
+  }
+
+  private open(): void {
+    if (this.closed) return;
+    let stream: Duplex<Out, In>;
+    try {
+      stream = this.o.open();
+    } catch (e) {
+      this.schedule();
+      this.o.onDown?.((e as Error).message);
+      return;
+    }
+    this.current = stream;
+    this.inFlight = 0;
+    stream.on("error", (e) => this.lost(stream, e.message));
+    stream.on("end", () => this.lost(stream, "ended by the peer"));
+    stream.on("data", (message) => {
+      if (this.current !== stream) return;
+      this.answered();
+      this.o.onMessage(message);
+    });
+    this.o.onOpen?.((message) => this.write(message));
+  }
+
+  private write(message: Out): void {
+    const stream = this.current;
+    if (stream === null) return;
+    this.inFlight++;
+    if (this.inFlight === 1) this.watch(stream);
+    stream.write(message, (e) => {
+      if (e || this.current !== stream) return;
+      this.inFlight--;
+      this.taken++;
+      this.answered();
+      this.watch(stream);
+      this.flush();
+    });
+  }
+
+  private answered(): void {
+    this.state = "ready";
+    this.failures = 0;
+  }
+
+  /** Starts the stall timer afresh, or stops it where nothing is on its way. */
+  private watch(stream: Duplex<Out, In>): void {
+    this.o.timers.clearTimeout(this.stallTimer);
+    if (this.inFlight === 0) return;
+    this.stallTimer = this.o.timers.setTimeout(() => {
+      if (this.current === stream) this.reopen("takes no messages");
+    }, this.o.stallMs);
+  }
+
+  private flush(): void {
+    for (const [key, message] of this.waiting) {
+      if (this.inFlight >= this.o.pipeline) break;
+      this.waiting.delete(key);
+      this.write(message);
+    }
+  }
+
+  private lost(stream: Duplex<Out, In>, reason: string): void {
+    if (this.current !== stream) return;
+    this.current = null;
+    this.inFlight = 0;
+    this.waiting.clear();
+    this.o.timers.clearTimeout(this.stallTimer);
+    if (this.closed) return;
+    this.state = "down";
+    this.reconnects++;
+    this.schedule();
+    this.o.onDown?.(reason);
+  }
+
+  private schedule(): void {
+    const wait = Math.min(REOPEN_MAX_MS, REOPEN_MIN_MS * 1.5 ** this.failures);
+    this.failures++;
+    this.reopenTimer = this.o.timers.setTimeout(() => this.open(), wait);
+  }
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+import { EventEmitter } from "node:events";
+import test from "ava";
+import { type Duplex, LastingStream } from "../stream.js";
+
+class FakeStream extends EventEmitter implements Duplex<string, string> {
+  written: string[] = [];
+  done: (() => void)[] = [];
+  cancelled = false;
+  write(message: string, done: () => void): boolean {
+    this.written.push(message);
+    this.done.push(done);
+    return true;
+  }
+  cancel(): void {
+    this.cancelled = true;
+  }
+  /** The peer takes the oldest message that is on its way. */
+  take(): void {
+    this.done.shift()?.();
+  }
+}
+
+/** Virtual time. */
+class FakeTimers {
+  time = 0;
+  private next = 1;
+  private readonly due = new Map<number, { at: number; fn: () => void }>();
+  now = (): number => this.time;
+  setTimeout = (fn: () => void, ms: number): number => {
+    this.due.set(this.next, { at: this.time + ms, fn });
+    return this.next++;
+  };
+  clearTimeout = (id: unknown): void => void this.due.delete(id as number);
+  advance(ms: number): void {
+    const end = this.time + ms;
+    for (;;) {
+      const first = [...this.due].filter(([, d]) => d.at <= end).sort((a, b) => a[1].at - b[1].at)[0];
+      if (!first) break;
+      this.due.delete(first[0]);
+      this.time = first[1].at;
+      first[1].fn();
+    }
+    this.time = end;
+  }
+}
+
+function setup(pipeline = 1) {
+  const streams: FakeStream[] = [];
+  const timers = new FakeTimers();
+  const got: string[] = [];
+  const downs: string[] = [];
+  const stream = new LastingStream<string, string>({
+    open: () => {
+      const s = new FakeStream();
+      streams.push(s);
+      return s;
+    },
+    key: (m) => Number(m.split(":")[0]),
+    onOpen: (send) => send("0:hello"),
+    onMessage: (m) => got.push(m),
+    onDown: (r) => downs.push(r),
+    timers,
+    stallMs: 600,
+    pipeline,
+  });
+  return { stream, streams, timers, got, downs, at: (i: number) => streams[i] as FakeStream };
+}
+
+test("while the peer is slow only the newest message of a key is kept", (t) => {
+  const { stream, at } = setup();
+  for (const m of ["1:a", "2:a", "1:b", "1:c"]) t.true(stream.send(m));
+  t.deepEqual(at(0).written, ["0:hello"]);
+  at(0).take();
+  at(0).take();
+  at(0).take();
+  t.deepEqual(at(0).written, ["0:hello", "1:c", "2:a"]);
+  t.is(stream.replaced, 2);
+});
+
+test("a broken stream is reopened after 100 to 250 ms, with a hello, and what waited is gone", (t) => {
+  const { stream, streams, timers, downs, at } = setup();
+  stream.send("1:a");
+  at(0).emit("error", new Error("14 UNAVAILABLE"));
+  t.deepEqual(downs, ["14 UNAVAILABLE"]);
+  t.is(stream.state, "down");
+  t.false(stream.send("1:b"));
+  timers.advance(99);
+  t.is(streams.length, 1);
+  timers.advance(1);
+  t.is(streams.length, 2);
+  t.deepEqual(at(1).written, ["0:hello"]);
+  // it goes on failing: never more than 250 ms between two tries
+  for (let i = 1; i < 20; i++) {
+    at(i).emit("error", new Error("x"));
+    timers.advance(250);
+    t.is(streams.length, i + 2);
+  }
+  t.is(stream.reconnects, 20);
+});
+
+test("a late error or message of an old stream changes nothing", (t) => {
+  const { stream, streams, timers, got, at } = setup();
+  at(0).emit("end");
+  timers.advance(100);
+  at(0).emit("error", new Error("late"));
+  at(0).emit("data", "late");
+  at(1).take();
+  at(1).emit("data", "now");
+  timers.advance(1000);
+  t.deepEqual(got, ["now"]);
+  t.is(stream.state, "ready");
+  t.is(streams.length, 2);
+});
+
+test("a peer that takes nothing for the stall time is cancelled and opened anew", (t) => {
+  const { streams, timers, downs, at } = setup();
+  timers.advance(599);
+  t.is(streams.length, 1);
+  timers.advance(1);
+  t.true(at(0).cancelled);
+  t.deepEqual(downs, ["takes no messages"]);
+  timers.advance(100);
+  t.is(streams.length, 2);
+});
+
+test("a peer that takes messages slowly is no hung peer", (t) => {
+  const { stream, streams, timers, at } = setup();
+  for (let i = 0; i < 10; i++) {
+    stream.send(`1:${i}`);
+    timers.advance(500);
+    at(0).take();
+  }
+  t.is(streams.length, 1);
+});
+
+test("after close nothing is opened or sent", (t) => {
+  const { stream, streams, timers, at } = setup();
+  stream.close();
+  t.true(at(0).cancelled);
+  at(0).emit("error", new Error("cancelled"));
+  timers.advance(10_000);
+  t.is(streams.length, 1);
+  t.false(stream.send("1:x"));
+});

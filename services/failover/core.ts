@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+// failover's state: pools, what is known of their members, and the agents that serve them. Events in, orders out; no I/O, no clock
+// of its own. A pool is named by its VIP's name, so that several load balancers share it.
+import { canonicalAddress } from "../common/config/address.js";
+import { ServiceError } from "../common/grpc/errors.js";
+import {
+  changes,
+  evaluate,
+  type HealthFact,
+  learnHealth,
+  type Member,
+  type MemberFacts,
+  type OverrideState,
+  orderKey,
+  type PoolOrder,
+  type PoolRules,
+  type PoolState,
+} from "./pool.js";
+
+/** What one agent shows of one VIP. */
+export interface AgentVip {
+  instance: string;
+  vipId: number;
+  pool: string;
+  dpEpoch: bigint;
+  generation: number;
+  servers: { id: number; address: string; weight: number }[];
+  ids: Map<string, number>;
+  seenAt: number;
+  appliedTerm: number;
+  ladder: string;
+}
+
+export interface PoolView {
+  pool: PoolState;
+  order: PoolOrder;
+  facts: Map<string, MemberFacts>;
+  loadBalancers: number;
+}
+
+export interface CoreEvents {
+  /** The order for an agent's VIP changed, or must be said again. */
+  order(agent: AgentVip, view: PoolView): void;
+  changed(view: PoolView): void;
+  save(pool: PoolState): void;
+}
+
+interface Entry extends PoolView {
+  key: string;
+}
+
+export const AGENT_GONE_MS = 10_000;
+
+export class FailoverCore {
+  private readonly pools = new Map<string, Entry>();
+  private readonly agents = new Map<string, AgentVip>();
+
+  constructor(
+    private readonly rules: PoolRules,
+    private readonly events: CoreEvents,
+    /** Load balancers that the configuration says share a pool, at least. */
+    private readonly configured: (pool: string) => number,
+  ) {}
+
+  restore(state: PoolState, now: number): void {
+    const facts = new Map<string, MemberFacts>();
+    for (const address of state.down) facts.set(address, { health: "DOWN", startedAt: null });
+    this.pools.set(state.name, {
+      pool: structuredClone(state),
+      facts,
+      order: evaluate(state, facts, this.rules, now),
+      loadBalancers: this.configured(state.name),
+      key: "",
+    });
+  }
+
+  /** Another replica's newer state. Our orders go on from its term. */
+  adopt(state: PoolState, now: number): void {
+    const entry = this.pools.get(state.name);
+    if (!entry) {
+      this.restore(state, now);
+      return;
+    }
+    if (state.term < entry.pool.term) return;
+    const { down } = entry.pool;
+    entry.pool = structuredClone({ ...state, down: [...new Set([...state.down, ...down])] });
+    for (const address of state.down) {
+      if (!entry.facts.has(address)) entry.facts.set(address, { health: "DOWN", startedAt: null });
+    }
+    this.judge(entry, now);
+  }
+
+  known(instance: string, vipId: number): AgentVip | undefined {
+    return this.agents.get(`${instance}/${vipId}`);
+  }
+
+  /** A frame whose list is new: another data plane's life, another generation, or an agent not seen before. */
+  list(agent: AgentVip, now: number): void {
+    this.agents.set(`${agent.instance}/${agent.vipId}`, agent);
+    let entry = this.pools.get(agent.pool);
+    const first = entry === undefined || entry.pool.members.length === 0;
+    if (!entry) {
+      const pool: PoolState = {
+        name: agent.pool,
+        vipId: agent.vipId,
+        managed: false,
+        revision: 0,
+        term: 0,
+        members: [],
+        override: null,
+        down: [],
+      };
+      this.restore(pool, now);
+      entry = this.pools.get(agent.pool) as Entry;
+    }
+    if (!entry.pool.managed) this.adoptMembers(entry, first, now);
+    this.judge(entry, now);
+    this.events.order(agent, entry);
+  }
+
+  /** Any frame: life sign of an agent, and what it has in force. */
+  seen(agent: AgentVip, appliedTerm: number, ladder: string, now: number): void {
+    agent.seenAt = now;
+    agent.ladder = ladder;
+    agent.appliedTerm = appliedTerm;
+    const entry = this.pools.get(agent.pool);
+    // The agent obeys a term that we do not know of: our store is older than the last order. Go on from there.
+    if (entry && appliedTerm > entry.pool.term) {
+      entry.pool.term = appliedTerm;
+      this.raise(entry);
+    }
+  }
+
+  /** Sends the order in force again: the agent's stream is new, or the order was lost. */
+  resend(agent: AgentVip): void {
+    const entry = this.pools.get(agent.pool);
+    if (entry) this.events.order(agent, entry);
+  }
+
+  health(address: string, state: HealthFact, now: number): void {
+    const key = canonicalAddress(address);
+    for (const entry of this.pools.values()) {
+      if (!entry.pool.members.some((m) => m.address === key) && !entry.facts.has(key)) continue;
+      const before = entry.facts.get(key);
+      const after = learnHealth(before, state, now);
+      if (before === after) continue;
+      entry.facts.set(key, after);
+      this.judge(entry, now);
+    }
+  }
+
+  tick(now: number): void {
+    const shrunk = new Set<string>();
+    for (const [key, agent] of this.agents) {
+      if (now - agent.seenAt < AGENT_GONE_MS) continue;
+      this.agents.delete(key);
+      shrunk.add(agent.pool);
+    }
+    for (const entry of this.pools.values()) {
+      if (shrunk.has(entry.pool.name) || (entry.order.nextAt !== null && now >= entry.order.nextAt)) this.judge(entry, now);
+    }
+  }
+
+  find(vipId: number, name: string): PoolView {
+    const entry = name !== "" ? this.pools.get(name) : [...this.pools.values()].find((e) => e.pool.vipId === vipId);
+    if (!entry) {
+      throw new ServiceError("NOT_FOUND", name !== "" ? `name: no pool "${name}"` : `vip_id: no pool of VIP ${vipId}`);
+    }
+    return entry;
+  }
+
+  views(): PoolView[] {
+    return [...this.pools.values()];
+  }
+
+  agentsOf(pool: string): AgentVip[] {
+    return [...this.agents.values()].filter((a) => a.pool === pool);
+  }
+
+  drain(view: PoolView, address: string, drain: boolean, now: number): Member {
+    const entry = view as Entry;
+    const member = entry.pool.members.find((m) => m.address === canonicalAddress(address));
+    if (!member) throw new ServiceError("NOT_FOUND", `address: ${address} is not in pool ${entry.pool.name}`);
+    if (member.drain !== drain) {
+      member.drain = drain;
+      if (entry.pool.managed) entry.pool.revision++;
+      if (!drain) this.startSlowly(entry, member.address, now);
+      this.judge(entry, now);
+    }
+    return member;
+  }
+
+  /** Replaces the wanted list; an empty one hands the pool back to its data planes. Returns what changes. */
+  apply(view: PoolView, members: Member[], revision: number, dryRun: boolean, now: number): string[] {
+    const entry = view as Entry;
+    const { pool } = entry;
+    if (revision !== 0 && revision !== pool.revision) {
+      throw new ServiceError(
+        "FAILED_PRECONDITION",
+        `pool.revision: expected the current one, ${pool.revision}, found ${revision}`,
+      );
+    }
+    const managed = members.length > 0;
+    const what = managed ? changes(pool.members, members) : [];
+    if (managed !== pool.managed) what.unshift(managed ? "local -> managed" : "managed -> local");
+    if (dryRun || what.length === 0) return what;
+    const before = new Set(pool.members.map((m) => m.address));
+    pool.managed = managed;
+    pool.revision++;
+    if (managed) {
+      pool.members = members;
+      for (const m of members) if (before.size > 0 && !before.has(m.address)) this.startSlowly(entry, m.address, now);
+    } else {
+      this.adoptMembers(entry, false, now);
+    }
+    this.judge(entry, now);
+    return what;
+  }
+
+  setOverride(view: PoolView, override: OverrideState | null, now: number): number {
+    const entry = view as Entry;
+    if (override) {
+      const known = new Set(entry.pool.members.map((m) => m.address));
+      const stranger = override.entries.find((e) => !known.has(e.address));
+      if (stranger) throw new ServiceError("NOT_FOUND", `weights: ${stranger.address} is not in pool ${entry.pool.name}`);
+    }
+    entry.pool.override = override;
+    this.judge(entry, now);
+    return entry.pool.term;
+  }
+
+  /** A local pool is what its data planes have, all together; drains are ours. */
+  private adoptMembers(entry: Entry, first: boolean, now: number): void {
+    const before = new Map(entry.pool.members.map((m) => [m.address, m]));
+    const next = new Map<string, Member>();
+    for (const agent of this.agentsOf(entry.pool.name)) {
+      for (const s of agent.servers) {
+        const old = before.get(s.address);
+        if (!next.has(s.address)) next.set(s.address, { address: s.address, weight: s.weight, drain: old?.drain ?? false });
+        if (!old && !first) this.startSlowly(entry, s.address, now);
+      }
+    }
+    entry.pool.members = [...next.values()];
+    for (const address of entry.facts.keys()) if (!next.has(address)) entry.facts.delete(address);
+  }
+
+  private startSlowly(entry: Entry, address: string, now: number): void {
+    const f = entry.facts.get(address);
+    entry.facts.set(address, { health: f?.health ?? "UNKNOWN", startedAt: now });
+  }
+
+  private judge(entry: Entry, now: number): void {
+    entry.pool.down = [...entry.facts].filter(([, f]) => f.health === "DOWN").map(([a]) => a);
+    entry.loadBalancers = Math.max(1, this.configured(entry.pool.name), this.agentsOf(entry.pool.name).length);
+    entry.order = evaluate(entry.pool, entry.facts, this.rules, now);
+    const key = orderKey(entry.pool, entry.order, entry.loadBalancers);
+    if (key === entry.key) return;
+    entry.key = key;
+    this.raise(entry);
+  }
+
+  private raise(entry: Entry): void {
+    entry.pool.term++;
+    this.events.save(structuredClone(entry.pool));
+    this.events.changed(entry);
+    for (const agent of this.agentsOf(entry.pool.name)) this.events.order(agent, entry);
+  }
+}

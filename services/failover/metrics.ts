@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+import { Counter, Gauge, type Registry } from "../common/metrics.js";
+import type { FailoverCore } from "./core.js";
+
+export function failoverMetrics(registry: Registry, core: FailoverCore, health: () => string) {
+  const registers = [registry];
+  const states = ["NORMAL", "DEGRADED", "PANIC"] as const;
+  new Gauge({
+    name: "marllb_failover_pool_state",
+    help: "1 for the state that a pool is in",
+    labelNames: ["vip", "state"],
+    registers,
+    collect() {
+      this.reset();
+      for (const v of core.views()) {
+        for (const s of states) this.set({ vip: v.pool.name, state: s.toLowerCase() }, v.order.status === s ? 1 : 0);
+      }
+    },
+  });
+  new Gauge({
+    name: "marllb_failover_members",
+    help: "Members of a pool by what new flows they may take",
+    labelNames: ["vip", "share"],
+    registers,
+    collect() {
+      this.reset();
+      for (const v of core.views()) {
+        const factors = v.pool.members.map((m) => v.order.shares.get(m.address)?.factor ?? 1);
+        this.set({ vip: v.pool.name, share: "full" }, factors.filter((f) => f === 1).length);
+        this.set({ vip: v.pool.name, share: "part" }, factors.filter((f) => f > 0 && f < 1).length);
+        this.set({ vip: v.pool.name, share: "none" }, factors.filter((f) => f === 0).length);
+      }
+    },
+  });
+  new Gauge({
+    name: "marllb_failover_term",
+    help: "Term of a pool's order in force",
+    labelNames: ["vip"],
+    registers,
+    collect() {
+      for (const v of core.views()) this.set({ vip: v.pool.name }, v.pool.term);
+    },
+  });
+  new Gauge({
+    name: "marllb_failover_agents",
+    help: "Agents that serve a pool",
+    labelNames: ["vip"],
+    registers,
+    collect() {
+      for (const v of core.views()) this.set({ vip: v.pool.name }, core.agentsOf(v.pool.name).length);
+    },
+  });
+  new Gauge({
+    name: "marllb_failover_health_connected",
+    help: "1 while verdicts are heard",
+    registers,
+    collect() {
+      this.set(health() === "ready" ? 1 : 0);
+    },
+  });
+  return {
+    frames: new Counter({ name: "marllb_failover_frames_total", help: "Frames received", registers }),
+    refused: new Counter({ name: "marllb_failover_frames_refused_total", help: "Frames that could not be read", registers }),
+    orders: new Counter({ name: "marllb_failover_orders_total", help: "Directives sent", registers }),
+    storeErrors: new Counter({ name: "marllb_failover_store_errors_total", help: "Writes to the store that failed", registers }),
+  };
+}

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where failover keeps its pools over restarts. Which store is the configuration's choice.
+import type { PoolState } from "./pool.js";
+
+export interface Store {
+  load(): Promise<PoolState[]>;
+  /** Resolves to the stored state: another replica's where that is newer. */
+  save(pool: PoolState): Promise<PoolState>;
+  /** Called with what another replica stored. */
+  onChange(fn: (pool: PoolState) => void): void;
+  close(): Promise<void>;
+}
+
+/** Accepts what an earlier version or a hand may have written only if it is whole. */
+export function asPoolState(value: unknown): PoolState | null {
+  const v = value as Partial<PoolState> | null;
+  const ok =
+    typeof v === "object" &&
+    v !== null &&
+    typeof v.name === "string" &&
+    Number.isInteger(v.vipId) &&
+    typeof v.managed === "boolean" &&
+    Number.isInteger(v.revision) &&
+    Number.isInteger(v.term) &&
+    Array.isArray(v.members) &&
+    v.members.every((m) => typeof m.address === "string" && m.weight > 0 && typeof m.drain === "boolean") &&
+    Array.isArray(v.down) &&
+    v.down.every((a) => typeof a === "string");
+  return ok ? { ...(v as PoolState), override: v.override ?? null } : null;
+}
+
+export function memoryStore(): Store {
+  return { load: async () => [], save: async (p) => p, onChange() {}, close: async () => {} };
+}

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+import test from "ava";
+import { AGENT_GONE_MS, type AgentVip, FailoverCore } from "../core.js";
+import { directiveFor } from "../messages.js";
+import type { PoolState } from "../pool.js";
+
+function setup() {
+  const orders: { to: string; term: number; servers: string }[] = [];
+  const saved: PoolState[] = [];
+  const core = new FailoverCore(
+    { minHealthy: 1, panicThreshold: 0.3, slowStartMs: 1000 },
+    {
+      order(agent, view) {
+        const d = directiveFor(agent, view);
+        orders.push({
+          to: agent.instance,
+          term: Number(d.term),
+          servers: (d.servers ?? []).map((s) => `${s.server_id}=${s.factor}`).join(" "),
+        });
+      },
+      changed() {},
+      save: (p) => saved.push(p),
+    },
+    () => 1,
+  );
+  return { core, orders, saved };
+}
+function agent(instance: string, ids: number[], over: Partial<AgentVip> = {}): AgentVip {
+  const servers = ids.map((id) => ({ id, address: `10.0.0.${id}:80`, weight: 1 }));
+  return {
+    instance,
+    vipId: 1,
+    pool: "web",
+    dpEpoch: 1n,
+    generation: 1,
+    servers,
+    ids: new Map(servers.map((s) => [s.address, s.id])),
+    seenAt: 0,
+    appliedTerm: 0,
+    ladder: "LADDER_MODEL",
+    ...over,
+  };
+}
+
+test("a dead server is masked at every load balancer, under a newer term, and its return is slow", (t) => {
+  const { core, orders } = setup();
+  core.list(agent("a", [1, 2, 3]), 0);
+  core.list(agent("b", [1, 2, 3]), 0);
+  orders.length = 0;
+  core.health("10.0.0.2:80", "DOWN", 10);
+  t.deepEqual(
+    orders.map((o) => `${o.to} ${o.servers}`),
+    ["a 2=0", "b 2=0"],
+  );
+  const term = orders[0]?.term ?? 0;
+  core.health("10.0.0.2:80", "DOWN", 11);
+  t.is(orders.length, 2, "the same verdict is no new order");
+  core.health("10.0.0.2:80", "UP", 20);
+  t.is(orders.at(-1)?.servers, "2=0.1");
+  t.is(orders.at(-1)?.term, term + 1);
+  for (let now = 21; now < 2000; now += 10) core.tick(now);
+  t.is(orders.at(-1)?.servers, "");
+});
+
+test("orders are by the server ids of each data plane", (t) => {
+  const { core, orders } = setup();
+  core.list(agent("a", [1, 2, 3]), 0);
+  const b = agent("b", [1, 2, 3]);
+  b.servers = b.servers.map((s) => ({ ...s, id: s.id + 100 }));
+  b.ids = new Map(b.servers.map((s) => [s.address, s.id]));
+  core.list(b, 0);
+  core.health("10.0.0.3:80", "DOWN", 1);
+  t.is(orders.filter((o) => o.to === "a").at(-1)?.servers, "3=0");
+  t.is(orders.filter((o) => o.to === "b").at(-1)?.servers, "103=0");
+});
+
+test("after a restart masks stand until health has spoken", (t) => {
+  const before = setup();
+  before.core.list(agent("a", [1, 2, 3]), 0);
+  before.core.health("10.0.0.1:80", "DOWN", 1);
+  const { core, orders } = setup();
+  core.restore(before.saved.at(-1) as PoolState, 100);
+  core.list(agent("a", [1, 2, 3]), 100);
+  t.is(orders.at(-1)?.servers, "1=0");
+  core.health("10.0.0.1:80", "UNKNOWN", 101);
+  core.tick(5000);
+  t.is(orders.at(-1)?.servers, "1=0");
+  t.true((orders.at(-1)?.term ?? 0) > (before.orders.at(-1)?.term ?? 0));
+});
+
+test("an agent that obeys a newer term than the store's moves us past it", (t) => {
+  const { core, orders } = setup();
+  const a = agent("a", [1]);
+  core.list(a, 0);
+  core.seen(a, 41, "LADDER_MODEL", 1);
+  t.is(orders.at(-1)?.term, 42);
+});
+
+test("a server that joins starts slowly, those there at first do not", (t) => {
+  const { core, orders } = setup();
+  core.list(agent("a", [1, 2]), 0);
+  t.is(orders.at(-1)?.servers, "");
+  core.list(agent("a", [1, 2, 3], { generation: 2 }), 1000);
+  t.is(orders.at(-1)?.servers, "3=0.1");
+});
+
+test("drain masks and undrain comes back slowly; an address not in the pool is an error", (t) => {
+  const { core, orders } = setup();
+  core.list(agent("a", [1, 2]), 0);
+  const view = core.find(1, "");
+  core.drain(view, "10.0.0.1:80", true, 0);
+  t.is(orders.at(-1)?.servers, "1=0");
+  core.list(agent("a", [1, 2], { generation: 2 }), 10);
+  t.is(orders.at(-1)?.servers, "1=0", "a drain outlives a generation");
+  core.drain(view, "10.0.0.1:80", false, 1000);
+  t.is(orders.at(-1)?.servers, "1=0.1");
+  t.throws(() => core.drain(view, "10.0.0.9:80", true, 0), { message: /10\.0\.0\.9:80 is not in pool web/ });
+});
+
+test("ApplyPool makes a pool managed, checks the revision, and an empty list hands it back", (t) => {
+  const { core } = setup();
+  const a = agent("a", [1, 2]);
+  core.list(a, 0);
+  const view = core.find(1, "web");
+  const wanted = [{ address: "10.0.0.1:80", weight: 2, drain: false }];
+  t.deepEqual(core.apply(view, wanted, 0, true, 0), ["local -> managed", "weight of 10.0.0.1:80: 1 -> 2", "remove 10.0.0.2:80"]);
+  t.false(view.pool.managed, "a dry run changes nothing");
+  core.apply(view, wanted, 0, false, 0);
+  t.is(directiveFor(a, view).pool?.servers?.length, 1);
+  t.throws(() => core.apply(view, wanted, 99, false, 0), { message: /expected the current one, 1, found 99/ });
+  core.list(agent("a", [1, 2, 3], { generation: 2 }), 1);
+  t.is(view.pool.members.length, 1, "what the data plane has does not change a managed pool");
+  core.apply(view, [], 1, false, 2);
+  t.false(view.pool.managed);
+  t.is(view.pool.members.length, 3);
+  t.is(directiveFor(a, view).pool, null);
+});
+
+test("an override goes out by id, stays, and is cleared", (t) => {
+  const { core } = setup();
+  const a = agent("a", [1, 2]);
+  core.list(a, 0);
+  const view = core.find(1, "");
+  const override = { entries: [{ address: "10.0.0.2:80", weight: 5 }], mode: "MODE_ALIAS", reason: "test" };
+  const term = core.setOverride(view, override, 0);
+  t.deepEqual(directiveFor(a, view).override, { server_ids: [2], weights: [5], mode: "MODE_ALIAS", reason: "test" });
+  t.is(core.setOverride(view, override, 1), term, "the same again is no new term");
+  t.true(core.setOverride(view, null, 2) > term);
+  t.is(directiveFor(a, view).override, null);
+  t.throws(() => core.setOverride(view, { ...override, entries: [{ address: "10.0.0.7:80", weight: 1 }] }, 3), {
+    message: /not in pool/,
+  });
+});
+
+test("load balancers are counted, and an agent that is gone no more", (t) => {
+  const { core, orders } = setup();
+  const a = agent("a", [1]);
+  const b = agent("b", [1]);
+  core.list(a, 0);
+  core.list(b, 0);
+  t.is(core.find(1, "").loadBalancers, 2);
+  orders.length = 0;
+  core.seen(a, 0, "", AGENT_GONE_MS);
+  core.tick(AGENT_GONE_MS + 1);
+  t.is(core.find(1, "").loadBalancers, 1);
+  t.deepEqual(
+    orders.map((o) => o.to),
+    ["a"],
+  );
+});
+
+test("another replica's newer state is taken, with all masks of both", (t) => {
+  const { core, saved } = setup();
+  core.list(agent("a", [1, 2, 3, 4]), 0);
+  core.health("10.0.0.1:80", "DOWN", 0);
+  const theirs: PoolState = { ...(saved.at(-1) as PoolState), term: 50, down: ["10.0.0.2:80"] };
+  core.adopt(theirs, 1);
+  const view = core.find(1, "");
+  t.true(view.pool.term > 50);
+  t.is(view.order.shares.get("10.0.0.1:80")?.factor, 0);
+  t.is(view.order.shares.get("10.0.0.2:80")?.factor, 0);
+  const term = view.pool.term;
+  core.adopt({ ...theirs, term: 3 }, 2);
+  t.is(view.pool.term, term, "an older one is not");
+});

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "ava";
+import { fileStore } from "../file-store.js";
+import type { PoolState } from "../pool.js";
+
+const pool = (term: number): PoolState => ({
+  name: "web",
+  vipId: 1,
+  managed: true,
+  revision: 3,
+  term,
+  members: [{ address: "10.0.0.1:80", weight: 1.5, drain: true }],
+  override: { entries: [{ address: "10.0.0.1:80", weight: 2 }], mode: "MODE_SED", reason: "x" },
+  down: ["10.0.0.1:80"],
+});
+
+test("what is saved is loaded by the next life, and no temporary file stays", async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), "marllb-store-"));
+  t.teardown(() => rmSync(dir, { recursive: true }));
+  const path = join(dir, "sub", "state.json");
+  const first = fileStore(path, () => t.fail());
+  t.deepEqual(await first.load(), []);
+  await Promise.all(Array.from({ length: 20 }, (_, i) => first.save(pool(i + 1))));
+  await first.close();
+  const second = fileStore(path, () => t.fail());
+  t.deepEqual(await second.load(), [pool(20)]);
+  t.deepEqual(readdirSync(join(dir, "sub")), ["state.json"]);
+});
+
+test("a damaged file is kept aside with a warning, an entry that is no pool is left out", async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), "marllb-store-"));
+  t.teardown(() => rmSync(dir, { recursive: true }));
+  const path = join(dir, "state.json");
+  const warnings: string[] = [];
+  writeFileSync(path, '{"version":1,"pools":[');
+  t.deepEqual(await fileStore(path, (w) => warnings.push(w)).load(), []);
+  t.true(existsSync(`${path}.bad`));
+  t.is(warnings.length, 1);
+  writeFileSync(path, JSON.stringify({ version: 1, pools: [pool(1), { name: 5 }] }));
+  t.deepEqual(await fileStore(path, (w) => warnings.push(w)).load(), [pool(1)]);
+  t.is(warnings.length, 2);
+});

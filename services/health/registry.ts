@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is known of servers: which (instance, VIP, server) sits at which address, the verdict of each address, and what real flows
+// did there since the last frame. No I/O, no clock of its own.
+import type { FrameView } from "../common/frame.js";
+import {
+  type CheckResult,
+  type FlowEvidence,
+  judgeCheck,
+  judgeFlows,
+  judgeTime,
+  type Verdict,
+  type VerdictRules,
+  verdictStart,
+} from "./verdict.js";
+
+export interface Target {
+  instance: string;
+  vipId: number;
+  dpEpoch: bigint;
+  serverId: number;
+  address: string;
+}
+
+interface VipSeen {
+  dpEpoch: bigint;
+  generation: number;
+  seenAt: number;
+  targets: Target[];
+  /** Cumulative counts at the last frame, by server id. */
+  counts: Map<number, Counts>;
+}
+
+interface Counts {
+  unanswered: number;
+  refusals: number;
+  resets: number;
+  successes: number;
+}
+
+export interface Change {
+  target: Target;
+  verdict: Verdict;
+}
+
+/** A VIP whose frames stop is forgotten after this. */
+export const FORGET_MS = 10_000;
+
+export class HealthRegistry {
+  private readonly vips = new Map<string, VipSeen>();
+  private readonly verdicts = new Map<string, Verdict>();
+  private readonly users = new Map<string, number>();
+
+  constructor(
+    private readonly rules: VerdictRules,
+    private readonly onChange: (changes: Change[]) => void,
+    private readonly onAddress: (address: string, added: boolean) => void,
+  ) {}
+
+  /** A frame of one VIP. */
+  frame(instance: string, f: FrameView, now: number): void {
+    const key = `${instance}/${f.vipId}`;
+    let seen = this.vips.get(key);
+    if (seen === undefined || seen.dpEpoch !== f.dpEpoch || seen.generation !== f.generation) {
+      const before = seen;
+      const fresh = this.members(instance, f, before, now);
+      seen = fresh.seen;
+      this.vips.set(key, seen);
+      for (const t of seen.targets) this.use(t.address, now);
+      for (const t of before?.targets ?? []) this.release(t.address);
+      if (fresh.added.length > 0)
+        this.onChange(fresh.added.map((target) => ({ target, verdict: this.verdictOf(target.address, now) })));
+    }
+    seen.seenAt = now;
+    if (this.rules.passiveFailures > 0) this.evidence(seen, f, now);
+  }
+
+  checked(address: string, result: CheckResult, now: number): void {
+    const v = this.verdicts.get(address);
+    if (v !== undefined) this.update(address, v, judgeCheck(v, result, this.rules, now));
+  }
+
+  /** Call every second or so. */
+  tick(now: number): void {
+    for (const [key, seen] of this.vips) {
+      if (now - seen.seenAt < FORGET_MS) continue;
+      this.vips.delete(key);
+      for (const t of seen.targets) this.release(t.address);
+    }
+    for (const [address, v] of this.verdicts) this.update(address, v, judgeTime(v, this.rules, now));
+  }
+
+  all(now: number): Change[] {
+    return [...this.vips.values()].flatMap((s) =>
+      s.targets.map((target) => ({ target, verdict: this.verdictOf(target.address, now) })),
+    );
+  }
+
+  addresses(): string[] {
+    return [...this.verdicts.keys()];
+  }
+
+  private members(instance: string, f: FrameView, before: VipSeen | undefined, now: number): { seen: VipSeen; added: Target[] } {
+    const same = before?.dpEpoch === f.dpEpoch;
+    const known = new Map(same ? before?.targets.map((t) => [t.serverId, t]) : []);
+    const vipPort = f.address.slice(f.address.lastIndexOf(":") + 1);
+    const added: Target[] = [];
+    const addresses = f.addresses();
+    const targets = Array.from(f.ids, (serverId, i) => {
+      const old = known.get(serverId);
+      if (old) return old;
+      // A server without a port of its own takes the packet's: it is checked at the VIP's.
+      const address = (addresses[i] as string).replace(/:0$/, `:${vipPort}`);
+      const t = { instance, vipId: f.vipId, dpEpoch: f.dpEpoch, serverId, address };
+      added.push(t);
+      return t;
+    });
+    const counts = same && before ? before.counts : new Map<number, Counts>();
+    return { seen: { dpEpoch: f.dpEpoch, generation: f.generation, seenAt: now, targets, counts }, added };
+  }
+
+  private evidence(seen: VipSeen, f: FrameView, now: number): void {
+    const unanswered = f.column("unanswered");
+    const refusals = f.column("refusals");
+    const resets = f.column("resets");
+    const completions = f.column("completions");
+    const answers = f.column("answers");
+    const next = new Map<number, Counts>();
+    for (let i = 0; i < f.count; i++) {
+      const id = f.ids[i] as number;
+      const c: Counts = {
+        unanswered: unanswered[i] as number,
+        refusals: refusals[i] as number,
+        resets: resets[i] as number,
+        successes: (completions[i] as number) + (answers[i] as number),
+      };
+      next.set(id, c);
+      const last = seen.counts.get(id);
+      const target = seen.targets[i];
+      if (last === undefined || target === undefined) continue;
+      const e: FlowEvidence = {
+        unanswered: c.unanswered - last.unanswered,
+        refusals: c.refusals - last.refusals,
+        resets: c.resets - last.resets,
+        successes: c.successes - last.successes,
+      };
+      if (e.unanswered + e.refusals + e.resets + e.successes === 0) continue;
+      const v = this.verdictOf(target.address, now);
+      this.update(target.address, v, judgeFlows(v, e, this.rules, now));
+    }
+    seen.counts = next;
+  }
+
+  private verdictOf(address: string, now: number): Verdict {
+    let v = this.verdicts.get(address);
+    if (v === undefined) {
+      v = verdictStart(now);
+      this.verdicts.set(address, v);
+    }
+    return v;
+  }
+
+  private update(address: string, before: Verdict, after: Verdict): void {
+    if (before === after) return;
+    this.verdicts.set(address, after);
+    if (before.state === after.state) return;
+    const changes: Change[] = [];
+    for (const seen of this.vips.values()) {
+      for (const target of seen.targets) if (target.address === address) changes.push({ target, verdict: after });
+    }
+    if (changes.length > 0) this.onChange(changes);
+  }
+
+  private use(address: string, now: number): void {
+    const n = this.users.get(address) ?? 0;
+    this.users.set(address, n + 1);
+    this.verdictOf(address, now);
+    if (n === 0) this.onAddress(address, true);
+  }
+
+  private release(address: string): void {
+    const n = (this.users.get(address) ?? 1) - 1;
+    if (n > 0) {
+      this.users.set(address, n);
+      return;
+    }
+    this.users.delete(address);
+    this.verdicts.delete(address);
+    this.onAddress(address, false);
+  }
+}

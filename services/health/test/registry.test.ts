@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+import test from "ava";
+import { fakeFrame } from "../../common/test/fake-frame.js";
+import { type Change, FORGET_MS, HealthRegistry } from "../registry.js";
+
+const rules = { rise: 1, fall: 1, passiveFailures: 3, active: true };
+const down = { ok: false, reason: "tcp: connection refused", rttMs: 0 };
+const up = { ok: true, reason: "tcp: connected", rttMs: 1 };
+
+function setup() {
+  const changes: Change[] = [];
+  const addresses: string[] = [];
+  const registry = new HealthRegistry(
+    rules,
+    (c) => changes.push(...c),
+    (a, added) => addresses.push(`${added ? "+" : "-"}${a}`),
+  );
+  return { registry, changes, addresses };
+}
+const two = [
+  { id: 1, address: "10.0.0.1:80" },
+  { id: 2, address: "10.0.0.2:80" },
+];
+
+test("servers of a frame are checked until they leave it", (t) => {
+  const { registry, addresses } = setup();
+  registry.frame("a", fakeFrame(two), 0);
+  registry.frame("a", fakeFrame(two), 100);
+  t.deepEqual(addresses, ["+10.0.0.1:80", "+10.0.0.2:80"]);
+  registry.frame("a", fakeFrame(two.slice(0, 1), { generation: 2 }), 200);
+  t.deepEqual(addresses.slice(2), ["-10.0.0.2:80"]);
+});
+
+test("one address under two load balancers is checked once, its verdict goes to both", (t) => {
+  const { registry, changes, addresses } = setup();
+  registry.frame("a", fakeFrame(two), 0);
+  registry.frame("b", fakeFrame([{ id: 9, address: "10.0.0.1:80" }]), 0);
+  t.is(addresses.length, 2);
+  changes.length = 0;
+  registry.checked("10.0.0.1:80", down, 1);
+  t.deepEqual(
+    changes.map((c) => `${c.target.instance}/${c.target.serverId} ${c.verdict.state}`),
+    ["a/1 DOWN", "b/9 DOWN"],
+  );
+  registry.frame("b", fakeFrame([], { generation: 2 }), 2);
+  t.is(addresses.length, 2, "the other still uses it");
+});
+
+test("counts of two frames are evidence, the first frame's alone are not", (t) => {
+  const { registry, changes } = setup();
+  registry.frame("a", fakeFrame([{ id: 1, address: "10.0.0.1:80", unanswered: 50 }]), 0);
+  registry.checked("10.0.0.1:80", up, 1);
+  changes.length = 0;
+  registry.frame("a", fakeFrame([{ id: 1, address: "10.0.0.1:80", unanswered: 52 }]), 100);
+  t.is(changes.length, 0);
+  registry.frame("a", fakeFrame([{ id: 1, address: "10.0.0.1:80", unanswered: 53 }]), 200);
+  t.is(changes[0]?.verdict.state, "DOWN");
+});
+
+test("a restarted data plane's counts begin anew and its ids are new", (t) => {
+  const { registry, changes } = setup();
+  registry.frame("a", fakeFrame([{ id: 1, address: "10.0.0.1:80", refusals: 0 }]), 0);
+  registry.checked("10.0.0.1:80", up, 1);
+  changes.length = 0;
+  registry.frame("a", fakeFrame([{ id: 1, address: "10.0.0.1:80", refusals: 9 }], { dpEpoch: 2n }), 100);
+  t.deepEqual(
+    changes.map((c) => c.verdict.state),
+    ["UP"],
+  );
+});
+
+test("a VIP whose frames stop is forgotten", (t) => {
+  const { registry, addresses } = setup();
+  registry.frame("a", fakeFrame(two), 0);
+  registry.tick(FORGET_MS - 1);
+  t.is(registry.all(0).length, 2);
+  registry.tick(FORGET_MS);
+  t.is(registry.all(0).length, 0);
+  t.deepEqual(addresses.slice(2), ["-10.0.0.1:80", "-10.0.0.2:80"]);
+});
+
+test("a server without a port is checked at the VIP's", (t) => {
+  const { registry, addresses } = setup();
+  registry.frame("a", fakeFrame([{ id: 1, address: "10.0.0.1:0" }]), 0);
+  t.deepEqual(addresses, ["+10.0.0.1:8080"]);
+});

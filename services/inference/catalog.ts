@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// The policies that there are: the built-in ones and the models of a folder. A model that cannot be used stays listed, with the reason.
+import { existsSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { basename, join } from "node:path";
+import type { Model as ModelMessage } from "../../gen/marllb/v1/Model.js";
+import { ServiceError } from "../common/grpc/errors.js";
+import type { Logger } from "../common/log.js";
+import type { Model, ObservationShape } from "./model.js";
+import { BUILTIN, type Policy } from "./policy.js";
+
+interface Refused {
+  name: string;
+  file: string;
+  reason: string;
+}
+
+export class Catalog {
+  private readonly policies = new Map<string, Policy>(BUILTIN.map((p) => [p.name, p]));
+  private readonly models = new Map<string, Model>();
+  private readonly refused = new Map<string, Refused>();
+
+  static async open(folder: string, shape: ObservationShape, log: Logger): Promise<Catalog> {
+    const catalog = new Catalog();
+    const files = existsSync(folder) ? (await readdir(folder)).filter((f) => f.endsWith(".onnx")).sort() : [];
+    if (files.length === 0) return catalog;
+    const { loadModel } = await import("./model.js");
+    for (const f of files) {
+      const file = join(folder, f);
+      const name = basename(f, ".onnx");
+      try {
+        const model = await loadModel(file, shape);
+        catalog.models.set(name, model);
+        catalog.policies.set(name, model);
+      } catch (e) {
+        const reason = (e as Error).message;
+        catalog.refused.set(name, { name, file, reason });
+        log.warn({ model: name, reason }, "model refused");
+      }
+    }
+    return catalog;
+  }
+
+  /** "marl" and "model:marl" are the same. */
+  get(name: string): Policy | undefined {
+    return this.policies.get(name.replace(/^model:/, ""));
+  }
+
+  /** The policy, or an error that says what there is. */
+  need(name: string): Policy {
+    const policy = this.get(name);
+    if (policy) return policy;
+    const refused = this.refused.get(name.replace(/^model:/, ""));
+    if (refused) throw new ServiceError("FAILED_PRECONDITION", `policy: model ${refused.name} cannot be used: ${refused.reason}`);
+    throw new ServiceError("NOT_FOUND", `policy: no policy "${name}"; there are ${[...this.policies.keys()].join(", ")}`);
+  }
+
+  whyNot(name: string): string {
+    return this.refused.get(name.replace(/^model:/, ""))?.reason ?? `no policy "${name}"`;
+  }
+
+  list(): ModelMessage[] {
+    return [
+      ...BUILTIN.map((p) => ({ name: p.name, kind: p.kind, usable: true, note: p.note })),
+      ...[...this.models.values()].map((m) => ({
+        name: m.name,
+        kind: m.kind,
+        observation_schema: m.observationSchema,
+        native_step_ms: m.nativeStepMs,
+        file: basename(m.file),
+        usable: true,
+        note: m.note,
+      })),
+      ...[...this.refused.values()].map((r) => ({
+        name: r.name,
+        kind: "onnx",
+        file: basename(r.file),
+        usable: false,
+        note: r.reason,
+      })),
+    ];
+  }
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the policy saw of each server in its last step, and why it gave what it gave.
+import type { ExplainResponse } from "../../gen/marllb/v1/ExplainResponse.js";
+import type { FrameView } from "../common/frame.js";
+import type { LastStep } from "./session.js";
+
+export interface FeatureNames {
+  server: readonly string[];
+  pool: readonly string[];
+}
+
+/** Features are centred on the pool's: beyond this a server stands out. */
+const STANDS_OUT = 0.5;
+
+export function explain(policy: string, last: LastStep, view: FrameView, names: FeatureNames): ExplainResponse {
+  const { observation, output, fellBack } = last;
+  const F = names.server.length;
+  const mean = average(output.weights);
+  return {
+    policy,
+    frame_seq: last.frame.seq,
+    feature_names: [...names.server],
+    pool_feature_names: [...names.pool],
+    pool_features: Array.from(observation.pool),
+    out_of_range: last.outOfRange,
+    servers: view.addresses().map((address, i) => {
+      const features = Array.from(observation.server.subarray(i * F, (i + 1) * F));
+      const weight = (output.weights[i] as number) / mean;
+      return {
+        server_id: view.ids[i] as number,
+        address,
+        weight,
+        bias: output.bias?.[i] ?? 0,
+        kalman: observation.kalman[i] as number,
+        features,
+        reason: reason(policy, fellBack, weight, observation.kalman[i] as number, features, names.server),
+      };
+    }),
+  };
+}
+
+function average(v: Float32Array): number {
+  const sum = v.reduce((a, b) => a + b, 0);
+  return sum > 0 ? sum / v.length : 1;
+}
+
+function reason(
+  policy: string,
+  fellBack: string,
+  weight: number,
+  kalman: number,
+  features: readonly number[],
+  names: readonly string[],
+): string {
+  const than = `${weight.toFixed(2)} of the pool's mean weight`;
+  if (fellBack !== "") return `${than}: Kalman's, because ${policy} failed: ${fellBack}`;
+  if (policy === "uniform") return `${than}: all alike`;
+  if (policy === "static") return `${than}: as configured`;
+  const standing = features
+    .map((value, i) => ({ value, name: names[i] as string }))
+    .filter((f) => Math.abs(f.value) >= STANDS_OUT)
+    .sort((a, b) => Math.abs(b.value) - Math.abs(a.value))
+    .slice(0, 3)
+    .map((f) => `${f.name} ${f.value > 0 ? "+" : ""}${f.value.toFixed(2)}`);
+  const seen = standing.length > 0 ? `stands out by ${standing.join(", ")}` : "stands out by nothing";
+  if (policy === "kalman") return `${than}: speed measured from own flows; ${seen}`;
+  const moved = kalman > 0 ? (weight / kalman - 1) * 100 : 0;
+  return `${than}, ${moved >= 0 ? "+" : ""}${moved.toFixed(0)} % on Kalman's ${kalman.toFixed(2)}; ${seen}`;
+}

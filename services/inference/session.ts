@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// One VIP of one load balancer: its observation and policy state for the life of a stream, and the last answer.
+import type { Checkpoint__Output } from "../../gen/marllb/v1/Checkpoint.js";
+import type { Frame__Output } from "../../gen/marllb/v1/Frame.js";
+import type { Weights } from "../../gen/marllb/v1/Weights.js";
+import type { FrameView } from "../common/frame.js";
+import type { Observed as NativeObserved } from "../common/native.js";
+import type { Batcher } from "./batcher.js";
+import type { Catalog } from "./catalog.js";
+import { decodeState, EMPTY, encodeState, type PolicyState, rowsFor } from "./checkpoint.js";
+import { kalman, type Observation, type Output, type Policy } from "./policy.js";
+
+/** The core's observation of a frame; without a native step, `server` and `pool` say nothing and `kalman` stands. */
+export type Observed = Pick<NativeObserved, "state" | "stepped" | "server" | "pool" | "kalman" | "outOfRange">;
+
+export interface SessionOptions {
+  observe(frame: Frame__Output, before: Buffer | null): Observed;
+  decode(frame: Frame__Output): FrameView;
+  catalog: Catalog;
+  batcher: Batcher;
+  observationSchema: number;
+  /** Microseconds, for the time an answer took. */
+  nowUs(): number;
+  onFailure(policy: string, error: unknown): void;
+}
+
+export interface LastStep {
+  frame: Frame__Output;
+  /** Servers in the order of the output. */
+  ids: Uint32Array;
+  /** Who decided; empty: Kalman, in the policy's stead. */
+  policy: string;
+  observation: Observation;
+  output: Output;
+  outOfRange: number;
+  fellBack: string;
+}
+
+export class Session {
+  policyName: string;
+  last: LastStep | null = null;
+  private observation: Buffer | null = null;
+  private state: PolicyState = EMPTY;
+
+  constructor(
+    policyName: string,
+    private readonly o: SessionOptions,
+  ) {
+    this.policyName = policyName;
+  }
+
+  setPolicy(name: string): void {
+    if (name === this.policyName) return;
+    this.policyName = name;
+    this.state = EMPTY;
+  }
+
+  /** Takes over from another replica, or from this agent's last stream. False: the bytes are of no use, it starts anew. */
+  restore(c: Checkpoint__Output): boolean {
+    if (c.policy !== "") this.policyName = c.policy;
+    const saved = c.schema === this.o.observationSchema ? decodeState(c.state as Buffer) : null;
+    if (saved === null) return c.state.length === 0;
+    this.observation = saved.observation.length > 0 ? saved.observation : null;
+    this.state = saved.policy;
+    return true;
+  }
+
+  checkpoint(vipId: number): { vip_id: number; policy: string; schema: number; state: Buffer } {
+    const state = encodeState({ observation: this.observation ?? Buffer.alloc(0), policy: this.state });
+    return { vip_id: vipId, policy: this.policyName, schema: this.o.observationSchema, state };
+  }
+
+  async step(frame: Frame__Output): Promise<Weights> {
+    const start = this.o.nowUs();
+    const view = this.o.decode(frame);
+    const observed = this.observe(frame);
+    this.observation = observed.state;
+    const policy = this.o.catalog.get(this.policyName);
+    // Between two native steps a model has nothing new to see: its last answer stands, by server id.
+    const stands =
+      policy?.kind === "onnx" &&
+      !observed.stepped &&
+      this.last?.policy === policy.name &&
+      this.last.frame.dp_epoch === frame.dp_epoch;
+    if (!stands) await this.decide(frame, view, observed, policy);
+    const { output, fellBack, ids } = this.last as LastStep;
+    return {
+      vip_id: frame.vip_id,
+      dp_epoch: frame.dp_epoch,
+      generation: frame.generation,
+      frame_seq: frame.seq,
+      policy: this.policyName,
+      ladder: fellBack === "" ? "LADDER_MODEL" : "LADDER_KALMAN",
+      server_ids: Array.from(ids),
+      weights: bytesOf(output.weights),
+      bias: output.bias === null ? Buffer.alloc(0) : bytesOf(output.bias),
+      kappa: output.kappa,
+      mode: "MODE_UNSPECIFIED",
+      inference_us: Math.max(0, Math.round(this.o.nowUs() - start)),
+    };
+  }
+
+  /** The state may come from a checkpoint that is whole and yet not the observation's: then it is forgotten, not the stream. */
+  private observe(frame: Frame__Output): Observed {
+    if (this.observation === null) return this.o.observe(frame, null);
+    try {
+      return this.o.observe(frame, this.observation);
+    } catch (e) {
+      const observed = this.o.observe(frame, null);
+      this.o.onFailure("observation", e);
+      return observed;
+    }
+  }
+
+  private async decide(frame: Frame__Output, view: FrameView, observed: Observed, policy: Policy | undefined): Promise<void> {
+    const observation: Observation = {
+      n: view.count,
+      server: observed.server,
+      pool: observed.pool,
+      kalman: observed.kalman,
+      weightStatic: view.weightStatic,
+    };
+    const ids = Uint32Array.from(view.ids);
+    let output: Output | null = null;
+    let fellBack = "";
+    if (policy === undefined) fellBack = this.o.catalog.whyNot(this.policyName);
+    else if (policy.kind === "onnx" && !observed.stepped) fellBack = "no native step yet";
+    else {
+      try {
+        output = await this.run(policy, ids, observation);
+      } catch (e) {
+        fellBack = (e as Error).message;
+        this.o.onFailure(policy.name, e);
+      }
+    }
+    output ??= await this.o.batcher.decide(kalman, observation, new Float32Array(0));
+    const by = fellBack === "" ? (policy?.name ?? "") : "";
+    this.last = { frame, ids, observation, output, outOfRange: observed.outOfRange, fellBack, policy: by };
+  }
+
+  private async run(policy: Policy, ids: Uint32Array, observation: Observation): Promise<Output> {
+    const output = await this.o.batcher.decide(policy, observation, rowsFor(this.state, ids, policy.stateSize));
+    const finite = output.weights.every((w) => Number.isFinite(w) && w >= 0) && (output.bias?.every(Number.isFinite) ?? true);
+    if (!finite || !output.state.every(Number.isFinite)) {
+      this.state = EMPTY;
+      throw new Error("the model's output is not finite");
+    }
+    this.state = { size: policy.stateSize, ids, values: output.state };
+    return output;
+  }
+}
+
+function bytesOf(f: Float32Array): Buffer {
+  return Buffer.from(f.buffer, f.byteOffset, f.byteLength);
+}

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "ava";
+import { pino } from "pino";
+import { Catalog } from "../catalog.js";
+import { loadModel } from "../model.js";
+import { onnxMetadata } from "../onnx-metadata.js";
+import type { Observation } from "../policy.js";
+import { goodMeta, type TinyOptions, tinyOnnx } from "./tiny-onnx.js";
+
+const shape = { schema: 1, serverFeatures: 3, poolFeatures: 2 };
+const good: TinyOptions = { serverFeatures: 3, poolFeatures: 2, stateSize: 2, meta: goodMeta };
+const dir = mkdtempSync(join(tmpdir(), "marllb-models-"));
+test.after.always(() => rmSync(dir, { recursive: true }));
+
+let files = 0;
+function file(content: Buffer | TinyOptions, name = `m${files++}`): string {
+  const path = join(dir, `${name}.onnx`);
+  writeFileSync(path, Buffer.isBuffer(content) ? content : tinyOnnx(content));
+  return path;
+}
+function observation(firstFeatures: number[], kalman: number[]): Observation {
+  const n = firstFeatures.length;
+  const server = new Float32Array(3 * n);
+  firstFeatures.forEach((f, i) => {
+    server[3 * i] = f;
+  });
+  return { n, server, pool: new Float32Array(2), kalman: Float32Array.from(kalman), weightStatic: new Float32Array(n).fill(7) };
+}
+
+test("metadata is read from the file itself", (t) => {
+  t.deepEqual(Object.fromEntries(onnxMetadata(tinyOnnx(good))), goodMeta);
+  t.throws(() => onnxMetadata(Buffer.from("not a model at all")));
+});
+
+test("a good model: weights on Kalman's, bias, state; two load balancers of different size in one run", async (t) => {
+  const model = await loadModel(file(good), shape);
+  t.is(model.stateSize, 2);
+  const [a, b] = await model.decide(
+    [observation([0, Math.log(2)], [1, 3]), observation([0, 0, Math.log(3)], [1, 1, 2])],
+    [Float32Array.of(1, 2, 3, 4), new Float32Array(6)],
+  );
+  t.deepEqual(
+    Array.from(a?.weights ?? [], (w) => Math.round(w * 1000) / 1000),
+    [1, 6],
+  );
+  t.deepEqual([...(a?.bias ?? [])], [0.5, 0.5]);
+  t.deepEqual([...(a?.state ?? [])], [2, 3, 4, 5]);
+  t.deepEqual(
+    Array.from(b?.weights ?? [], (w) => Math.round(w * 1000) / 1000),
+    [1, 1, 6],
+  );
+  t.is(b?.state.length, 6);
+});
+
+test("base configured starts from the configured weights", async (t) => {
+  const model = await loadModel(file({ ...good, meta: { ...goodMeta, base: "configured" } }), shape);
+  const [a] = await model.decide([observation([0, 0], [1, 3])], [new Float32Array(4)]);
+  t.deepEqual([...(a?.weights ?? [])], [7, 7]);
+});
+
+const refused: [what: string, model: () => Buffer | TinyOptions, reason: RegExp][] = [
+  ["another schema", () => ({ ...good, meta: { ...goodMeta, observation_schema: "9" } }), /observation schema 9, this is 1/],
+  ["no schema", () => ({ ...good, meta: { base: "kalman" } }), /no observation_schema/],
+  ["another step", () => ({ ...good, meta: { ...goodMeta, native_step_ms: "250" } }), /native step is 250 ms/],
+  ["an unknown base", () => ({ ...good, meta: { ...goodMeta, base: "x" } }), /base is "x"/],
+  ["another number of features", () => ({ ...good, serverFeatures: 4 }), /input server has shape .* 3 at its end/],
+  [
+    "a state size that lies",
+    () => ({ ...good, meta: { ...goodMeta, state_size: "3" } }),
+    /input state has shape .* 3 at its end/,
+  ],
+  ["a missing output", () => ({ ...good, without: "bias" }), /no output bias/],
+  ["half a file", () => tinyOnnx(good).subarray(0, 300), /not an ONNX file/],
+  ["no model", () => Buffer.from("hello"), /not an ONNX file/],
+];
+for (const [what, model, reason] of refused) {
+  test(`refused with the reason: ${what}`, async (t) => {
+    await t.throwsAsync(loadModel(file(model()), shape), { message: reason });
+  });
+}
+
+test("the catalog lists what can be used and what cannot, with the reason", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "marllb-catalog-"));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, "marl.onnx"), tinyOnnx(good));
+  writeFileSync(join(folder, "old.onnx"), tinyOnnx({ ...good, meta: { ...goodMeta, observation_schema: "0" } }));
+  const catalog = await Catalog.open(folder, shape, pino({ level: "silent" }));
+  t.deepEqual(
+    catalog.list().map((m) => [m.name, m.kind, m.usable]),
+    [
+      ["uniform", "builtin", true],
+      ["static", "builtin", true],
+      ["kalman", "builtin", true],
+      ["marl", "onnx", true],
+      ["old", "onnx", false],
+    ],
+  );
+  t.is(catalog.need("model:marl").name, "marl");
+  t.throws(() => catalog.need("old"), { message: /model old cannot be used: it was trained with observation schema 0/ });
+  t.throws(() => catalog.need("nope"), { message: /no policy "nope"; there are uniform, static, kalman, marl/ });
+});
+
+test("a folder that does not exist leaves the built-in policies", async (t) => {
+  t.is((await Catalog.open(join(dir, "none"), shape, pino({ level: "silent" }))).list().length, 3);
+});

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "ava";
+import { pino } from "pino";
+import type { Frame__Output } from "../../../gen/marllb/v1/Frame.js";
+import { fakeFrame } from "../../common/test/fake-frame.js";
+import { Batcher } from "../batcher.js";
+import { Catalog } from "../catalog.js";
+import { type Observed, Session, type SessionOptions } from "../session.js";
+import { goodMeta, tinyOnnx } from "./tiny-onnx.js";
+
+const folder = mkdtempSync(join(tmpdir(), "marllb-session-"));
+const tiny = { serverFeatures: 3, poolFeatures: 2, stateSize: 2, meta: goodMeta };
+writeFileSync(join(folder, "marl.onnx"), tinyOnnx(tiny));
+test.after.always(() => rmSync(folder, { recursive: true }));
+
+/** Frames here name their servers in `records`; the observation counts its steps in its state. */
+function frame(seq: number, ids: number[], generation = 1): Frame__Output {
+  return { vip_id: 1, dp_epoch: "1", generation, seq: String(seq), records: Buffer.from(ids) } as unknown as Frame__Output;
+}
+
+async function setup(over: Partial<SessionOptions> = {}) {
+  const failures: string[] = [];
+  const seen: number[] = [];
+  const options: SessionOptions = {
+    decode: (f) => fakeFrame(Array.from(f.records as Buffer, (id) => ({ id, address: `10.0.0.${id}:80`, weight: id }))),
+    observe(f, before): Observed {
+      const steps = before ? before.readUInt32LE(0) : 0;
+      seen.push(steps);
+      const state = Buffer.alloc(4);
+      state.writeUInt32LE(steps + 1, 0);
+      const n = (f.records as Buffer).length;
+      return {
+        state,
+        stepped: Number(f.seq) % 2 === 0,
+        server: new Float32Array(3 * n),
+        pool: new Float32Array(2),
+        kalman: Float32Array.from({ length: n }, (_, i) => i + 1),
+        outOfRange: 0,
+      };
+    },
+    catalog: await Catalog.open(folder, { schema: 1, serverFeatures: 3, poolFeatures: 2 }, pino({ level: "silent" })),
+    batcher: new Batcher(0, () => 1),
+    observationSchema: 1,
+    nowUs: () => 0,
+    onFailure: (policy) => failures.push(policy),
+    ...over,
+  };
+  return { options, failures, seen, session: (policy: string) => new Session(policy, options) };
+}
+const weights = (w: { weights?: unknown }): number[] => {
+  const b = w.weights as Buffer;
+  return Array.from({ length: b.length / 4 }, (_, i) => b.readFloatLE(4 * i));
+};
+
+test("the built-in policies", async (t) => {
+  const { session } = await setup();
+  t.deepEqual(weights(await session("uniform").step(frame(2, [3, 5]))), [1, 1]);
+  t.deepEqual(weights(await session("static").step(frame(2, [3, 5]))), [3, 5]);
+  const k = await session("kalman").step(frame(2, [3, 5]));
+  t.deepEqual(weights(k), [1, 2]);
+  t.deepEqual([k.ladder, k.policy, k.kappa, k.server_ids], ["LADDER_MODEL", "kalman", 0, [3, 5]]);
+});
+
+test("between two native steps a model's last answer stands, by server id", async (t) => {
+  const { session } = await setup();
+  const s = session("marl");
+  t.is((await s.step(frame(1, [3, 5]))).ladder, "LADDER_KALMAN", "before the first step there is only Kalman");
+  const w = await s.step(frame(2, [3, 5]));
+  t.is(w.ladder, "LADDER_MODEL");
+  const first = s.last;
+  const later = await s.step(frame(3, [3, 5, 7], 2));
+  t.is(s.last, first);
+  t.deepEqual([later.generation, later.frame_seq, later.server_ids], [2, "3", [3, 5]]);
+  await s.step(frame(4, [3, 5, 7], 2));
+  t.not(s.last, first);
+});
+
+test("a model's state follows its servers and is handed over by the checkpoint", async (t) => {
+  const { session } = await setup();
+  const a = session("marl");
+  await a.step(frame(2, [3, 5]));
+  await a.step(frame(4, [3, 5]));
+  const saved = a.checkpoint(1);
+  const b = session("kalman");
+  t.true(b.restore({ vip_id: 1, policy: saved.policy, schema: 1, state: saved.state }));
+  t.is(b.policyName, "marl", "the chosen policy is part of the checkpoint");
+  await b.step(frame(6, [5, 9]));
+  t.deepEqual([...(b.last?.output.state ?? [])], [3, 3, 1, 1]);
+});
+
+test("a checkpoint of no use starts anew but keeps the policy", async (t) => {
+  const { session } = await setup();
+  const s = session("kalman");
+  t.false(s.restore({ vip_id: 1, policy: "marl", schema: 1, state: Buffer.from("junk, and long enough to look at") }));
+  t.is(s.policyName, "marl");
+  t.false(session("kalman").restore({ vip_id: 1, policy: "", schema: 7, state: Buffer.from("x") }));
+});
+
+test("a policy that there is not, or that fails, leaves Kalman, and says so", async (t) => {
+  const { session, failures } = await setup();
+  const s = session("nope");
+  const w = await s.step(frame(2, [3, 5]));
+  t.deepEqual(weights(w), [1, 2]);
+  t.is(w.ladder, "LADDER_KALMAN");
+  t.regex(s.last?.fellBack ?? "", /no policy "nope"/);
+
+  const sick = mkdtempSync(join(tmpdir(), "marllb-sick-"));
+  t.teardown(() => rmSync(sick, { recursive: true }));
+  writeFileSync(join(sick, "marl.onnx"), tinyOnnx({ ...tiny, bias: Number.NaN }));
+  const catalog = await Catalog.open(sick, { schema: 1, serverFeatures: 3, poolFeatures: 2 }, pino({ level: "silent" }));
+  const broken = await setup({ catalog });
+  const v = await broken.session("marl").step(frame(2, [3, 5]));
+  t.deepEqual(weights(v), [1, 2]);
+  t.is(v.ladder, "LADDER_KALMAN");
+  t.deepEqual(broken.failures, ["marl"]);
+  t.deepEqual(failures, []);
+});
+
+test("a state that the observation refuses is forgotten, not the stream", async (t) => {
+  const base = await setup();
+  const { session, failures } = await setup({
+    observe(f, before) {
+      if (before?.toString() === "poison") throw new Error("schema");
+      return base.options.observe(f, null);
+    },
+    onFailure: (what) => failures.push(what),
+  });
+  const s = session("kalman");
+  const good = session("kalman");
+  await good.step(frame(2, [3]));
+  s.restore({ vip_id: 1, policy: "kalman", schema: 1, state: good.checkpoint(1).state });
+  (s as unknown as { observation: Buffer }).observation = Buffer.from("poison");
+  t.deepEqual(weights(await s.step(frame(4, [3, 5]))), [1, 2]);
+  t.deepEqual(failures, ["observation"]);
+});
+
+test("SetPolicy acts with the next frame, native step or not", async (t) => {
+  const { session } = await setup();
+  const s = session("kalman");
+  await s.step(frame(2, [3, 5]));
+  s.setPolicy("static");
+  const w = await s.step(frame(3, [3, 5]));
+  t.deepEqual([w.policy, ...weights(w)], ["static", 3, 5]);
+});

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a decision and a directive, both keyed by server id, to arrays in the order of a frame's servers: what the envelope takes.
+// Pure.
+import type { Decision } from "./ladder.js";
+
+export interface OverrideWeights {
+  weights: ReadonlyMap<number, number>;
+  /** enum mlb_mode; 0 = leave as it is. */
+  mode: number;
+  reason: string;
+}
+
+/** failover's order for one VIP. */
+export interface DirectiveState {
+  term: bigint;
+  factors: ReadonlyMap<number, number>;
+  /** enum mlb_vip_state. */
+  state: number;
+  loadBalancers: number;
+  override: OverrideWeights | null;
+  fallback: boolean;
+}
+
+export const NO_DIRECTIVE: DirectiveState = {
+  term: 0n,
+  factors: new Map(),
+  state: 0,
+  loadBalancers: 0,
+  override: null,
+  fallback: false,
+};
+
+/** A pushed vector and until when it rules. */
+export interface Push {
+  decision: Decision;
+  untilMs: number;
+}
+
+export type Source = "override" | "push" | "fallback" | "inference" | "static";
+
+/** Who sets the weights now: override over push over inference. A fallback ordered by failover rules out inference only. */
+export function pickSource(
+  directive: DirectiveState,
+  push: Push | null,
+  decision: Decision | null,
+  nowMs: number,
+): { source: Source; decision: Decision | null } {
+  if (directive.override) return { source: "override", decision: overrideDecision(directive.override) };
+  if (push && nowMs < push.untilMs) return { source: "push", decision: push.decision };
+  if (directive.fallback) return { source: "fallback", decision: null };
+  return { source: decision ? "inference" : "static", decision };
+}
+
+function overrideDecision(o: OverrideWeights): Decision {
+  return {
+    ids: [...o.weights.keys()],
+    weights: Float32Array.from(o.weights.values()),
+    bias: new Float32Array(0),
+    kappa: 0,
+    mode: o.mode,
+    policy: "override",
+  };
+}
+
+/**
+ * Raw weights and biases in the frame's order. A server that the decision does not know gets its configured weight, scaled as
+ * the others' weights are on average; what the decision knows beside is ignored.
+ */
+export function rawInOrder(
+  ids: ArrayLike<number>,
+  weightStatic: Float32Array,
+  decision: Decision | null,
+): { raw: Float32Array; bias: Float32Array } {
+  const n = ids.length;
+  const raw = new Float32Array(n);
+  const bias = new Float32Array(n);
+  if (decision === null) {
+    raw.set(weightStatic);
+    return { raw, bias };
+  }
+  const at = new Map<number, number>();
+  for (let j = 0; j < decision.ids.length; j++) at.set(decision.ids[j] as number, j);
+  let sumRaw = 0;
+  let sumStatic = 0;
+  const unknown: number[] = [];
+  for (let i = 0; i < n; i++) {
+    const j = at.get(ids[i] as number);
+    if (j === undefined) {
+      unknown.push(i);
+      continue;
+    }
+    raw[i] = decision.weights[j] as number;
+    bias[i] = decision.bias[j] ?? 0;
+    sumRaw += raw[i] as number;
+    sumStatic += weightStatic[i] as number;
+  }
+  const scale = sumRaw > 0 && sumStatic > 0 && Number.isFinite(sumRaw) ? sumRaw / sumStatic : 1;
+  for (const i of unknown) raw[i] = (weightStatic[i] as number) * scale;
+  return { raw, bias };
+}
+
+/** The directive's factors in the frame's order: a missing id means 1. */
+export function factorsInOrder(ids: ArrayLike<number>, directive: DirectiveState): Float32Array {
+  const out = new Float32Array(ids.length);
+  for (let i = 0; i < ids.length; i++) out[i] = directive.factors.get(ids[i] as number) ?? 1;
+  return out;
+}
+
+/** Values of an earlier vector (by id) in this frame's order; NaN where there is none, which leaves that server's rate free. */
+export function previousInOrder(ids: ArrayLike<number>, before: ReadonlyMap<number, number>): Float32Array {
+  const out = new Float32Array(ids.length);
+  for (let i = 0; i < ids.length; i++) out[i] = before.get(ids[i] as number) ?? Number.NaN;
+  return out;
+}
+
+/** Whether a directive replaces the one in force: only a newer or equal term does, an older one is refused. */
+export function acceptsTerm(current: DirectiveState, term: bigint): boolean {
+  return term >= current.term;
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Messages to the agent's own types and back. Entries that make no sense are refused whole, with the field that is wrong.
+import type { Directive__Output } from "../../gen/marllb/v1/Directive.js";
+import type { Weights__Output } from "../../gen/marllb/v1/Weights.js";
+import type { DirectiveState } from "./compose.js";
+import { type Decision, LADDER, type LadderStep } from "./ladder.js";
+
+export const MODES = ["MODE_UNSPECIFIED", "MODE_HASH", "MODE_ALIAS", "MODE_SED", "MODE_P2C"] as const;
+const STATES = ["VIP_STATE_NORMAL", "VIP_STATE_DEGRADED", "VIP_STATE_PANIC"] as const;
+const LADDERS = ["LADDER_MODEL", "LADDER_KALMAN", "LADDER_LAST_GOOD", "LADDER_STATIC", "LADDER_STATIC_DATA_PLANE"] as const;
+
+export const modeName = (mode: number) => MODES[mode] ?? "MODE_UNSPECIFIED";
+export const modeNumber = (name: string): number => Math.max(0, (MODES as readonly string[]).indexOf(name));
+export const stateName = (state: number) => STATES[state] ?? "VIP_STATE_UNSPECIFIED";
+export const ladderName = (step: number) => LADDERS[step] ?? "LADDER_UNSPECIFIED";
+
+/** Packed little-endian float32, copied: a message's bytes need not be aligned. */
+export function floats(bytes: Buffer | Uint8Array | string, n: number, field: string): Float32Array {
+  const b = typeof bytes === "string" ? Buffer.from(bytes, "base64") : bytes;
+  if (b.length === 0 && n === 0) return new Float32Array(0);
+  if (b.length !== 4 * n) throw new Error(`${field}: expected ${4 * n} bytes for ${n} servers, found ${b.length}`);
+  return new Float32Array(Uint8Array.from(b).buffer);
+}
+
+export function decisionOf(w: Weights__Output): { decision: Decision; step: LadderStep } {
+  const n = w.server_ids.length;
+  return {
+    decision: {
+      ids: w.server_ids,
+      weights: floats(w.weights, n, "weights"),
+      bias: w.bias.length === 0 ? new Float32Array(0) : floats(w.bias, n, "bias"),
+      kappa: w.kappa,
+      mode: modeNumber(w.mode),
+      policy: w.policy,
+    },
+    step: w.ladder === "LADDER_KALMAN" ? LADDER.KALMAN : LADDER.MODEL,
+  };
+}
+
+export function directiveOf(d: Directive__Output): DirectiveState {
+  const factors = new Map<number, number>();
+  for (const s of d.servers) {
+    if (!(s.factor >= 0 && s.factor <= 1)) throw new Error(`servers: factor ${s.factor} of server ${s.server_id} is not in 0..1`);
+    factors.set(s.server_id, s.factor);
+  }
+  const o = d.override;
+  if (o && o.server_ids.length !== o.weights.length) throw new Error("override: as many server_ids as weights are expected");
+  return {
+    term: BigInt(d.term),
+    factors,
+    state: Math.max(0, (STATES as readonly string[]).indexOf(d.state)),
+    loadBalancers: d.load_balancers,
+    override:
+      o && o.server_ids.length > 0
+        ? {
+            weights: new Map(o.server_ids.map((id, i) => [id, o.weights[i] as number])),
+            mode: modeNumber(o.mode),
+            reason: o.reason,
+          }
+        : null,
+    fallback: d.fallback,
+  };
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+// Figures of the agent and of its data plane. All that a frame holds is read when it is scraped, from the newest frame.
+import { Counter, Gauge, Histogram, type Registry } from "../common/metrics.js";
+import type { Agent } from "./agent.js";
+import { ladderName } from "./convert.js";
+import type { Vip } from "./vip.js";
+
+const SERVER_COUNTERS: [field: string, name: string, help: string][] = [
+  ["new_flows", "flows_total", "New flows"],
+  ["completions", "completions_total", "Flows that ended well"],
+  ["refusals", "refusals_total", "Connects refused"],
+  ["resets", "resets_total", "Flows reset by the server"],
+  ["aborts", "aborts_total", "Flows ended by the client first"],
+  ["unanswered", "unanswered_total", "Connects timed out"],
+  ["answers", "answers_total", "Answers begun"],
+  ["bytes_in", "bytes_in_total", "Bytes from clients"],
+  ["bytes_out", "bytes_out_total", "Bytes to clients"],
+  ["ejections", "ejections_total", "Times put out by the data plane itself"],
+];
+const SERVER_GAUGES: [field: string, name: string, help: string][] = [
+  ["flows", "flows", "Flows in progress"],
+  ["half_open", "half_open", "Connects under way"],
+  ["waiting", "waiting", "Flows whose client spoke last"],
+  ["weight_static", "weight_configured", "Configured weight"],
+  ["weight", "share", "Share in effect"],
+  ["factor", "factor", "Directive's factor in effect"],
+];
+const VIP_COUNTERS: [figure: string, name: string, help: string][] = [
+  ["no_server", "no_server_total", "New flows without an eligible server"],
+  ["untracked", "untracked_total", "New flows that found no room in the flow table"],
+  ["limited", "limited_total", "New flows over a connection limit"],
+  ["retries", "retries_total", "Connects tried again on another server"],
+  ["misses", "misses_total", "Packets of unknown flows"],
+  ["local_edits_refused", "local_edits_refused_total", "Local edits of a managed pool that were refused"],
+];
+const STEPS = [0, 1, 2, 3, 4];
+
+export function agentMetrics(registry: Registry, agent: Agent) {
+  const registers = [registry];
+  const vips = (): Vip[] => [...agent.vips.values()];
+  const perServer = (field: string, each: (labels: { vip: string; server: string }, value: number) => void): void => {
+    for (const vip of vips()) {
+      const column = vip.view.column(field);
+      vip.view.addresses().forEach((server, i) => {
+        each({ vip: vip.view.name, server }, column[i] as number);
+      });
+    }
+  };
+  for (const [field, name, help] of SERVER_COUNTERS) {
+    new Counter({
+      name: `marllb_server_${name}`,
+      help,
+      labelNames: ["vip", "server"],
+      registers,
+      collect() {
+        this.reset();
+        perServer(field, (labels, value) => this.inc(labels, value));
+      },
+    });
+  }
+  for (const [field, name, help] of SERVER_GAUGES) {
+    new Gauge({
+      name: `marllb_server_${name}`,
+      help,
+      labelNames: ["vip", "server"],
+      registers,
+      collect() {
+        this.reset();
+        perServer(field, (labels, value) => this.set(labels, value));
+      },
+    });
+  }
+  for (const [figure, name, help] of VIP_COUNTERS) {
+    new Counter({
+      name: `marllb_vip_${name}`,
+      help,
+      labelNames: ["vip"],
+      registers,
+      collect() {
+        this.reset();
+        for (const vip of vips()) this.inc({ vip: vip.view.name }, vip.view.figures[figure] ?? 0);
+      },
+    });
+  }
+  new Gauge({
+    name: "marllb_vip_recount_difference",
+    help: "Sum over servers of counted less recounted flows; stays 0",
+    labelNames: ["vip"],
+    registers,
+    collect() {
+      for (const vip of vips()) this.set({ vip: vip.view.name }, vip.view.figures.recount_diff ?? 0);
+    },
+  });
+  new Counter({
+    name: "marllb_dataplane_refused_total",
+    help: "Weight vectors that the data plane refused, by reason",
+    labelNames: ["vip", "reason"],
+    registers,
+    collect() {
+      this.reset();
+      for (const vip of vips()) {
+        for (const [reason, n] of Object.entries(vip.view.refused)) this.inc({ vip: vip.view.name, reason }, n);
+      }
+    },
+  });
+  new Gauge({
+    name: "marllb_ladder",
+    help: "1 for the step that the weights in effect came from",
+    labelNames: ["vip", "step"],
+    registers,
+    collect() {
+      this.reset();
+      for (const vip of vips()) {
+        for (const s of STEPS) {
+          this.set(
+            { vip: vip.view.name, step: ladderName(s).slice("LADDER_".length).toLowerCase() },
+            vip.view.ladder === s ? 1 : 0,
+          );
+        }
+      }
+    },
+  });
+  const tickCounters: [name: string, help: string, value: (v: Vip) => number][] = [
+    ["answered_total", "Ticks answered by inference", (v) => v.counters.answered],
+    ["unanswered_total", "Ticks without an answer", (v) => v.counters.unanswered],
+    ["late_total", "Answers dropped: too late, or of another server list", (v) => v.counters.late],
+    ["published_total", "Vectors published", (v) => v.counters.published],
+    ["terms_refused_total", "Directives refused: an older term", (v) => v.counters.termsRefused],
+  ];
+  for (const [name, help, value] of tickCounters) {
+    new Counter({
+      name: `marllb_agent_${name}`,
+      help,
+      labelNames: ["vip"],
+      registers,
+      collect() {
+        this.reset();
+        for (const vip of vips()) this.inc({ vip: vip.view.name }, value(vip));
+      },
+    });
+  }
+  new Counter({
+    name: "marllb_agent_refused_total",
+    help: "Vectors that the envelope refused, by reason",
+    labelNames: ["vip", "reason"],
+    registers,
+    collect() {
+      this.reset();
+      for (const vip of vips()) for (const [reason, n] of vip.counters.refused) this.inc({ vip: vip.view.name, reason }, n);
+    },
+  });
+  new Counter({
+    name: "marllb_agent_peer_reconnects_total",
+    help: "Streams to a peer that broke",
+    labelNames: ["peer"],
+    registers,
+    collect() {
+      this.reset();
+      for (const p of agent.peerStates()) this.inc({ peer: p.name }, p.reconnects);
+    },
+  });
+  new Gauge({
+    name: "marllb_agent_attached",
+    help: "1 while attached to a data plane's region",
+    registers,
+    collect() {
+      this.set(agent.region ? 1 : 0);
+    },
+  });
+  new Counter({
+    name: "marllb_agent_errors_total",
+    help: "Errors in a tick that the loop outlived",
+    registers,
+    collect() {
+      this.reset();
+      this.inc(agent.errors);
+    },
+  });
+  return {
+    effect: new Histogram({
+      name: "marllb_effect_seconds",
+      help: "Frame summed to weights in effect at every worker",
+      labelNames: ["vip"],
+      buckets: [0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2],
+      registers,
+    }),
+  };
+}

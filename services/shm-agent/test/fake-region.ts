@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// A region port in memory: normalises instead of the envelope, refuses what is not finite, keeps what was published.
+import { type FakeServer, fakeFrame } from "../../common/test/fake-frame.js";
+import type { Effect, PoolVip, Published, RawFrame, RegionPort, Vector } from "../region.js";
+
+export class FakeRegion implements RegionPort {
+  readonly dataplane = "fake 1";
+  readonly dpEpoch = 1n;
+  readonly agentEpoch = 1n;
+  readonly frameUs = 100_000;
+  readonly published: Vector[] = [];
+  readonly pools: PoolVip[][] = [];
+  beats = 0;
+  closed = false;
+  gone = false;
+  pendingFrames: RawFrame[] = [];
+  pendingEffects: Effect[] = [];
+
+  frames(): RawFrame[] {
+    return this.pendingFrames.splice(0);
+  }
+  effects(): Effect[] {
+    return this.pendingEffects.splice(0);
+  }
+  publish(v: Vector): Published {
+    const n = v.raw.length;
+    const none = new Float32Array(n);
+    if (!v.raw.every(Number.isFinite)) return { refused: "not_finite", seq: 0, bare: none, share: none };
+    const sum = v.raw.reduce((a, b) => a + b, 0);
+    if (sum <= 0) return { refused: "all_zero", seq: 0, bare: none, share: none };
+    this.published.push(v);
+    const bare = v.raw.map((w) => w / sum);
+    const masked = bare.map((w, i) => w * (v.factor?.[i] ?? 1));
+    const left = masked.reduce((a, b) => a + b, 0);
+    return { refused: null, seq: this.published.length, bare, share: masked.map((w) => w / left) };
+  }
+  publishPools(pools: readonly PoolVip[]): void {
+    this.pools.push([...pools]);
+  }
+  beat(): void {
+    this.beats++;
+  }
+  replaced(): boolean {
+    return this.gone;
+  }
+  close(): void {
+    this.closed = true;
+  }
+}
+
+const lists = new WeakMap<Buffer, FakeServer[]>();
+
+/** A raw frame whose servers `decodeFake` finds again. */
+export function rawFrame(seq: number, servers: FakeServer[], over: Partial<RawFrame> = {}): RawFrame {
+  const records = Buffer.alloc(1);
+  lists.set(records, servers);
+  return {
+    vipId: 1,
+    schema: 1,
+    recordSize: 552,
+    hdr: Buffer.alloc(1),
+    records,
+    dpEpoch: 1n,
+    generation: 1,
+    seq,
+    monoNs: BigInt(seq) * 100_000_000n,
+    realNs: BigInt(seq) * 100_000_000n,
+    ...over,
+  };
+}
+
+export function decodeFake(f: RawFrame) {
+  return fakeFrame(lists.get(f.records) ?? [], {
+    vipId: f.vipId,
+    generation: f.generation,
+    dpEpoch: f.dpEpoch,
+    monoNs: f.monoNs,
+  });
+}

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+import test from "ava";
+import { History, jain, serverState } from "../stats.js";
+import { rawFrame } from "./fake-region.js";
+
+test("Jain's index: even load is 1, all on one of n is 1/n, idle is 1", (t) => {
+  t.is(jain([2, 4], [1, 2]), 1);
+  t.is(jain([5, 0, 0, 0], [1, 1, 1, 1]), 0.25);
+  t.is(jain([0, 0], [1, 1]), 1);
+});
+
+test("the state that people see", (t) => {
+  t.is(serverState(1, 1), "up");
+  t.is(serverState(1, 0), "masked");
+  t.is(serverState(3, 1), "draining");
+  t.is(serverState(5, 1), "ejected");
+  t.is(serverState(17, 1), "leaving");
+});
+
+test("history keeps one frame a second, ten seconds back, of one life of the data plane", (t) => {
+  const h = new History();
+  for (let seq = 0; seq < 300; seq++) h.add(rawFrame(seq, []));
+  t.is(h.oldest(1)?.seq, 190);
+  h.add(rawFrame(5, [], { dpEpoch: 2n }));
+  t.is(h.oldest(1)?.seq, 5);
+  t.is(h.oldest(9), undefined);
+});

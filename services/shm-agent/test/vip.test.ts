@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+import test from "ava";
+import { NO_DIRECTIVE } from "../compose.js";
+import { type Decision, LADDER } from "../ladder.js";
+import { Vip } from "../vip.js";
+import { decodeFake, FakeRegion, rawFrame } from "./fake-region.js";
+
+const servers = [
+  { id: 10, address: "10.0.0.1:80", weight: 1 },
+  { id: 11, address: "10.0.0.2:80", weight: 3 },
+];
+const settings = { policy: "kalman", trust: 1.5, kappa: 0, stepRatio: 2, ejectedCap: 0.05, loadBalancers: 1 };
+const decision = (weights: number[], ids = [10, 11]): Decision => ({
+  ids,
+  weights: Float32Array.from(weights),
+  bias: new Float32Array(0),
+  kappa: 0,
+  mode: 0,
+  policy: "marl",
+});
+const setup = () => ({ vip: new Vip(1, rawFrame(2, servers), decodeFake, settings, 2), region: new FakeRegion() });
+const shares = (v: Vip) => [...v.shares].map(([id, s]) => `${id}=${Math.round(s * 100) / 100}`).join(" ");
+
+test("without an answer the configured weights are published, as static", (t) => {
+  const { vip, region } = setup();
+  vip.asked(0);
+  vip.missed(200);
+  t.true(vip.compose(region, 200));
+  t.is(shares(vip), "10=0.25 11=0.75");
+  t.is(region.published[0]?.ladder, LADDER.STATIC);
+});
+
+test("an answer is published under its step, to the newest frame", (t) => {
+  const { vip, region } = setup();
+  t.true(vip.answered(decision([1, 1]), LADDER.KALMAN, region, 0));
+  t.is(shares(vip), "10=0.5 11=0.5");
+  t.is(region.published[0]?.ladder, LADDER.KALMAN);
+  t.is(region.published[0]?.frame.seq, 2);
+  t.is(vip.policy, "marl");
+});
+
+test("a refused answer is counted, the last good one is published again and the tick is unanswered", (t) => {
+  const { vip, region } = setup();
+  vip.answered(decision([1, 3]), LADDER.MODEL, region, 0);
+  t.false(vip.answered(decision([Number.NaN, 1]), LADDER.MODEL, region, 200));
+  t.is(shares(vip), "10=0.25 11=0.75");
+  t.is(vip.counters.refused.get("not_finite"), 1);
+  t.is(vip.lastRefusal, "not_finite");
+  t.is(vip.counters.unanswered, 1);
+  for (const now of [400, 600]) vip.answered(decision([0, 0]), LADDER.MODEL, region, now);
+  t.is(vip.step, LADDER.LAST_GOOD);
+});
+
+test("answers of another epoch or generation, and those older than three ticks, are dropped", (t) => {
+  const { vip } = setup();
+  vip.see(rawFrame(100, servers, { generation: 4 }));
+  const at = { dpEpoch: 1n, generation: 4, frameSeq: 100 };
+  t.is(vip.whyNot(at), null);
+  t.is(vip.whyNot({ ...at, frameSeq: 94 }), null);
+  t.is(vip.whyNot({ ...at, frameSeq: 93 }), "stale");
+  t.is(vip.whyNot({ ...at, frameSeq: 101 }), "stale");
+  t.is(vip.whyNot({ ...at, generation: 3 }), "generation");
+  t.is(vip.whyNot({ ...at, dpEpoch: 2n }), "epoch");
+});
+
+test("masks act at every step of the ladder, an older term does not loosen them", (t) => {
+  const { vip, region } = setup();
+  t.true(vip.order({ ...NO_DIRECTIVE, term: 7n, factors: new Map([[10, 0]]) }));
+  vip.compose(region, 0);
+  t.is(shares(vip), "10=0 11=1");
+  vip.answered(decision([5, 1]), LADDER.MODEL, region, 100);
+  t.is(shares(vip), "10=0 11=1");
+  t.false(vip.order({ ...NO_DIRECTIVE, term: 6n }));
+  t.is(vip.counters.termsRefused, 1);
+  vip.compose(region, 200);
+  t.is(shares(vip), "10=0 11=1");
+  t.is(region.published.at(-1)?.term, 7n);
+});
+
+test("a push rules for its hold, then inference again; an override wins over both", (t) => {
+  const { vip, region } = setup();
+  vip.answered(decision([1, 1]), LADDER.MODEL, region, 0);
+  vip.push = { decision: decision([9, 1]), untilMs: 1000 };
+  vip.compose(region, 500);
+  t.deepEqual([vip.source, shares(vip)], ["push", "10=0.9 11=0.1"]);
+  vip.order({
+    ...NO_DIRECTIVE,
+    term: 1n,
+    override: {
+      weights: new Map([
+        [10, 1],
+        [11, 4],
+      ]),
+      mode: 2,
+      reason: "",
+    },
+  });
+  vip.compose(region, 600);
+  t.deepEqual([vip.source, shares(vip), region.published.at(-1)?.mode], ["override", "10=0.2 11=0.8", 2]);
+  vip.order({ ...NO_DIRECTIVE, term: 2n });
+  vip.compose(region, 999);
+  t.is(vip.source, "push");
+  vip.compose(region, 1000);
+  t.deepEqual([vip.source, shares(vip)], ["inference", "10=0.5 11=0.5"]);
+});
+
+test("the rate limit's last shares follow the servers over a change of the list", (t) => {
+  const { vip, region } = setup();
+  vip.answered(decision([1, 3]), LADDER.MODEL, region, 0);
+  vip.see(rawFrame(4, [{ id: 12, address: "10.0.0.3:80" }, ...servers], { generation: 2 }));
+  vip.compose(region, 200);
+  const v = region.published.at(-1);
+  t.deepEqual([...(v?.prev ?? [])], [Number.NaN, 0.25, 0.75]);
+  t.is(v?.dt, 0.2);
+});
+
+test("another life of the data plane forgets what was keyed by its ids, but not the policy", (t) => {
+  const { vip, region } = setup();
+  vip.answered(decision([1, 3]), LADDER.MODEL, region, 0);
+  vip.order({ ...NO_DIRECTIVE, term: 7n, factors: new Map([[10, 0]]) });
+  vip.checkpoint = { policy: "marl", schema: 1, state: Buffer.from("x") };
+  vip.see(rawFrame(1, servers, { dpEpoch: 2n }));
+  t.is(vip.directive.term, 0n);
+  t.is(vip.step, LADDER.STATIC);
+  t.is(vip.checkpoint?.policy, "marl");
+  t.is(vip.checkpoint?.state.length, 0);
+  vip.compose(region, 300);
+  t.is(shares(vip), "10=0.25 11=0.75");
+  t.true(Number.isNaN(region.published.at(-1)?.prev?.[0]));
+});

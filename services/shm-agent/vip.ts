@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+// One VIP's side of the loop: what was asked, what was answered, and what is composed from it. No I/O but the region it is handed.
+import type { FrameView } from "../common/frame.js";
+import type { TickSpan, TraceIds } from "../common/telemetry.js";
+import {
+  acceptsTerm,
+  type DirectiveState,
+  factorsInOrder,
+  NO_DIRECTIVE,
+  type Push,
+  pickSource,
+  previousInOrder,
+  rawInOrder,
+  type Source,
+} from "./compose.js";
+import {
+  type Decision,
+  LADDER,
+  type LadderState,
+  type LadderStep,
+  ladderAnswered,
+  ladderDecision,
+  ladderStart,
+  ladderUnanswered,
+} from "./ladder.js";
+import type { Effect, RawFrame, RegionPort } from "./region.js";
+
+export interface VipSettings {
+  policy: string;
+  trust: number;
+  kappa: number;
+  stepRatio: number;
+  ejectedCap: number;
+  loadBalancers: number;
+}
+
+/** A frame that was sent with a wish for weights. */
+export interface Pending {
+  seq: number;
+  sentMs: number;
+}
+
+/** A tick from frame to effect, for the trace and the metrics. */
+export interface Tick {
+  ids: TraceIds | null;
+  sampled: boolean;
+  frame: RawFrame;
+  /** Unix milliseconds. */
+  startMs: number;
+  spans: TickSpan[];
+  publishedSeq: number | null;
+  failure: string | null;
+}
+
+export interface Counters {
+  answered: number;
+  unanswered: number;
+  late: number;
+  published: number;
+  refused: Map<string, number>;
+  termsRefused: number;
+}
+
+const DROP_AFTER_TICKS = 3;
+const EJECTED = 1 << 2;
+
+export class Vip {
+  ladder: LadderState = ladderStart();
+  directive: DirectiveState = NO_DIRECTIVE;
+  push: Push | null = null;
+  pending: Pending | null = null;
+  tick: Tick | null = null;
+  /** Newest frame. */
+  frame: RawFrame;
+  /** Of the newest generation: what does not change from frame to frame is decoded once. */
+  view: FrameView;
+  checkpoint: { policy: string; schema: number; state: Buffer } | null = null;
+  policy: string;
+  source: Source = "static";
+  seq = 0;
+  shares = new Map<number, number>();
+  biases = new Map<number, number>();
+  effect: Effect | null = null;
+  effectMs = 0;
+  lastRefusal = "";
+  readonly counters: Counters = { answered: 0, unanswered: 0, late: 0, published: 0, refused: new Map(), termsRefused: 0 };
+  private bare = new Map<number, number>();
+  private composedAt: number | null = null;
+
+  constructor(
+    readonly id: number,
+    frame: RawFrame,
+    private readonly decode: (frame: RawFrame) => FrameView,
+    readonly settings: VipSettings,
+    private readonly framesPerTick: number,
+  ) {
+    this.frame = frame;
+    this.view = decode(frame);
+    this.policy = settings.policy;
+  }
+
+  /** A newer frame. */
+  see(frame: RawFrame): void {
+    const same = frame.dpEpoch === this.frame.dpEpoch;
+    this.frame = frame;
+    this.view = this.decode(frame);
+    if (same) return;
+    // Another life of the data plane: its server ids mean other servers.
+    this.ladder = ladderStart();
+    this.directive = NO_DIRECTIVE;
+    this.push = null;
+    this.pending = null;
+    this.checkpoint = this.checkpoint && { ...this.checkpoint, state: Buffer.alloc(0) };
+    this.shares.clear();
+    this.biases.clear();
+    this.bare.clear();
+    this.composedAt = null;
+  }
+
+  asked(nowMs: number): void {
+    this.pending = { seq: this.frame.seq, sentMs: nowMs };
+  }
+
+  /** The last wish for weights stayed without an answer. */
+  missed(nowMs: number): void {
+    this.pending = null;
+    this.counters.unanswered++;
+    this.ladder = ladderUnanswered(this.ladder, nowMs);
+  }
+
+  /** Why an answer cannot be used; null = it can. */
+  whyNot(a: { dpEpoch: bigint; generation: number; frameSeq: number }): string | null {
+    if (a.dpEpoch !== this.frame.dpEpoch) return "epoch";
+    if (a.generation !== this.frame.generation) return "generation";
+    if (this.frame.seq - a.frameSeq > DROP_AFTER_TICKS * this.framesPerTick || a.frameSeq > this.frame.seq) return "stale";
+    return null;
+  }
+
+  /** Accepts an answer and publishes. False: the envelope refused it, the last good one stays. */
+  answered(decision: Decision, step: LadderStep, region: RegionPort, nowMs: number): boolean {
+    const before = this.ladder;
+    this.ladder = ladderAnswered(decision, step);
+    if (!this.compose(region, nowMs)) {
+      this.ladder = before;
+      this.missed(nowMs);
+      this.compose(region, nowMs);
+      return false;
+    }
+    this.counters.answered++;
+    this.pending = null;
+    this.policy = decision.policy;
+    return true;
+  }
+
+  /** Takes a directive. False: its term is older than the one in force. */
+  order(d: DirectiveState): boolean {
+    if (!acceptsTerm(this.directive, d.term)) {
+      this.counters.termsRefused++;
+      return false;
+    }
+    this.directive = d;
+    return true;
+  }
+
+  /** Composes what rules now and publishes it, as an answer to the newest frame. False: refused. */
+  compose(region: RegionPort, nowMs: number): boolean {
+    const { source, decision } = pickSource(this.directive, this.push, ladderDecision(this.ladder), nowMs);
+    const v = this.view;
+    const { raw, bias } = rawInOrder(v.ids, v.weightStatic, decision);
+    const loadBalancers = this.directive.loadBalancers || this.settings.loadBalancers;
+    const ejected = new Uint8Array(v.count);
+    for (let i = 0; i < v.count; i++) ejected[i] = ((v.flags[i] as number) & EJECTED) !== 0 ? 1 : 0;
+    if (v.count === 0) return true;
+    const result = region.publish({
+      frame: this.frame,
+      ids: v.ids,
+      raw,
+      bias,
+      stat: v.weightStatic,
+      factor: factorsInOrder(v.ids, this.directive),
+      prev: previousInOrder(v.ids, this.bare),
+      ejected,
+      trust: this.settings.trust,
+      stepRatio: this.settings.stepRatio,
+      dt: this.composedAt === null ? 10 : (nowMs - this.composedAt) / 1000,
+      ejectedCap: this.settings.ejectedCap,
+      kappa: decision !== null && decision.kappa > 0 ? decision.kappa : this.settings.kappa,
+      loadBalancers,
+      mode: decision?.mode ?? 0,
+      ladder: this.ladderOf(source),
+      state: this.directive.state,
+      term: this.directive.term,
+    });
+    if (result.refused !== null) {
+      this.lastRefusal = result.refused;
+      this.counters.refused.set(result.refused, (this.counters.refused.get(result.refused) ?? 0) + 1);
+      return false;
+    }
+    this.source = source;
+    this.seq = result.seq;
+    this.counters.published++;
+    this.composedAt = nowMs;
+    this.bare = new Map();
+    this.shares = new Map();
+    this.biases = new Map();
+    for (let i = 0; i < v.count; i++) {
+      const id = v.ids[i] as number;
+      this.bare.set(id, result.bare[i] as number);
+      this.shares.set(id, result.share[i] as number);
+      this.biases.set(id, bias[i] as number);
+    }
+    return true;
+  }
+
+  /** The step that a vector of this source is published under. */
+  private ladderOf(source: Source): LadderStep {
+    if (source === "fallback" || source === "static") return LADDER.STATIC;
+    return source === "inference" ? this.ladder.step : LADDER.MODEL;
+  }
+
+  get step(): LadderStep {
+    return this.ladderOf(this.source);
+  }
+}
