@@ -84,7 +84,7 @@ static char *dup(struct span s)
 
 static int value_of(struct net *net, struct span name)
 {
-	return net_value(net, (const char *)name.p, (size_t)(name.end - name.p));
+	return net_value(net, name.p ? (const char *)name.p : "", (size_t)(name.end - name.p));
 }
 
 /* Packed or single varints into at most `max` numbers. */
