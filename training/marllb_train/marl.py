@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The default model: a GRU per server, shared, with the pool's mean hidden state as context; two heads on the Kalman weight: an
+offset of its logarithm and a bias in flows. Twice the same network: `step` in JAX for training, `to_onnx` for use."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from . import simlib
+from .graph import Graph
+
+PF_M, PF_LOAD = 1, 2  # pool features (observe_features.c): log M - 1; .8 log(own flows per server + .05)
+SF_OFFSET, SF_CONFIGURED = 0, 1  # 1.5 x log Kalman over configured; 1.5 x log configured, both centred
+
+
+def init(seed, hidden=16, inner=16):
+    f, p = simlib.sizes()
+    r = np.random.default_rng(seed)
+    w = lambda i, o, g=1.0: (r.standard_normal((i, o)) * g / np.sqrt(i)).astype(np.float32)
+    z = lambda *s: np.zeros(s, np.float32)
+    h3 = 3 * hidden
+    return {
+        "in_server": w(f, inner), "in_pool": w(p, inner, 0.7), "in_b": z(inner),
+        "gru_x": w(inner, h3), "gru_h": w(hidden, 2 * hidden), "gru_n": w(hidden, hidden), "gru_ctx": w(hidden, h3, 0.5),
+        "gru_b": np.concatenate([np.full(hidden, -1.0), np.zeros(2 * hidden)]).astype(np.float32),
+        "head_h": w(hidden, 2, 0.1), "head_x": w(inner, 2, 0.1), "head_s": z(f, 2), "head_b": z(2),
+        "gain": np.asarray([1.0, 0.7], np.float32),
+    }
+
+
+def hidden_size(params):
+    return params["gru_n"].shape[0]
+
+
+def bias_unit(server, pool):
+    """sqrt(expected flows of the other load balancers + .5): [..., N, F], [..., P] -> [..., N]"""
+    others = (jnp.exp(pool[..., PF_M] + 1) - 1) * (jnp.exp(pool[..., PF_LOAD] / 0.8) - 0.05)
+    share = jnp.exp((server[..., SF_OFFSET] + server[..., SF_CONFIGURED]) / 1.5)
+    return jnp.sqrt(jnp.maximum(others[..., None] * share, 0) + 0.5)
+
+
+def step(w, h, server, pool, mask):
+    """One step. h [G,N,H], server [G,N,F], pool [G,P], mask [G,N] -> h', log-weight offset [G,N], head of the bias [G,N]."""
+    hid = h.shape[-1]
+    n = jnp.maximum(mask.sum(-1), 1)[:, None]
+    x = jnp.tanh(server @ w["in_server"] + (pool @ w["in_pool"])[:, None, :] + w["in_b"])
+    ctx = (h * mask[..., None]).sum(1, keepdims=True) / n[..., None]
+    pre = x @ w["gru_x"] + ctx @ w["gru_ctx"] + w["gru_b"]
+    zr = jax.nn.sigmoid(pre[..., : 2 * hid] + h @ w["gru_h"])
+    z, r = zr[..., :hid], zr[..., hid:]
+    c = jnp.tanh(pre[..., 2 * hid :] + (r * h) @ w["gru_n"])
+    h = h + z * (c - h)
+    out = h @ w["head_h"] + x @ w["head_x"] + server @ w["head_s"] + w["head_b"]
+    lw = out[..., 0]
+    lw = (lw - (lw * mask).sum(-1, keepdims=True) / n) * mask
+    return h, lw, out[..., 1] * mask
+
+
+def to_onnx(w, extra=None):
+    """The same as ONNX; see models/FORMAT.md for inputs and outputs."""
+    f, p = simlib.sizes()
+    hid, g = hidden_size(w), Graph()
+    W = {k: g.param(k, v) for k, v in w.items()}
+    m3 = g.unsqueeze("mask", 2)
+    count = g.op("Max", g.sum(m3, 1), g.const([1.0]))
+    pooled = g.unsqueeze(g.add(g.matmul("pool", W["in_pool"]), W["in_b"]), 1)
+    x = g.op("Tanh", g.add(g.matmul("server", W["in_server"]), pooled))
+    ctx = g.masked_mean("state", m3, count)
+    pre = g.add(g.matmul(x, W["gru_x"]), g.add(g.matmul(ctx, W["gru_ctx"]), W["gru_b"]))
+    pre_zr, pre_c = g.split(pre, 2, [2 * hid, hid])
+    z, r = g.split(g.op("Sigmoid", g.add(pre_zr, g.matmul("state", W["gru_h"]))), 2, [hid, hid])
+    c = g.op("Tanh", g.add(pre_c, g.matmul(g.mul(r, "state"), W["gru_n"])))
+    h = g.add("state", g.mul(z, g.sub(c, "state")))
+    out = g.add(g.matmul(h, W["head_h"]), g.matmul(x, W["head_x"]), g.matmul("server", W["head_s"]), W["head_b"])
+    out = g.mul(out, W["gain"])
+    lw, bias = g.split(out, 2, [1, 1])
+    lw = g.squeeze(g.mul(g.sub(lw, g.masked_mean(lw, m3, count)), m3), 2)
+    lw = g.clip(lw, -4.0, 4.0)
+    # others = (M - 1) x own flows per server x the server's share
+    m = g.op("Exp", g.add(g.slice("pool", 1, PF_M, PF_M + 1), g.const([1.0])))
+    load = g.op("Exp", g.mul(g.slice("pool", 1, PF_LOAD, PF_LOAD + 1), g.const([1 / 0.8])))
+    others = g.mul(g.sub(m, g.const([1.0])), g.sub(load, g.const([0.05])))
+    off = g.add(g.slice("server", 2, SF_OFFSET, SF_OFFSET + 1), g.slice("server", 2, SF_CONFIGURED, SF_CONFIGURED + 1))
+    share = g.op("Exp", g.mul(g.squeeze(off, 2), g.const([1 / 1.5])))
+    unit = g.op("Sqrt", g.add(g.op("Max", g.mul(others, share), g.const([0.0])), g.const([0.5])))
+    bias = g.mul(g.mul(g.clip(g.squeeze(bias, 2), -4.0, 4.0), unit), "mask")
+    meta = {"observation_schema": simlib.schema(), "base": "kalman", "native_step_ms": 200, "state_size": hid, **(extra or {})}
+    return g.model(
+        "marl",
+        [("server", ["B", "N", f]), ("pool", ["B", p]), ("mask", ["B", "N"]), ("state", ["B", "N", hid])],
+        [("log_weight", ["B", "N"], lw), ("bias", ["B", "N"], bias), ("state_out", ["B", "N", hid], g.mul(h, m3))],
+        meta,
+    )

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The evaluator in C, onnxruntime and the JAX function agree."""
+
+import unittest
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+
+from marllb_train import marl, simlib
+from marllb_train.graph import Graph
+
+MODELS = Path(__file__).resolve().parents[2] / "models"
+
+
+def reference(onnx_bytes, inputs):
+    s = onnxruntime.InferenceSession(onnx_bytes, providers=["CPUExecutionProvider"])
+    return s.run(None, {i.name: x for i, x in zip(s.get_inputs(), inputs)})
+
+
+def example(batch, n, state, seed=0):
+    f, p = simlib.sizes()
+    r = np.random.default_rng(seed)
+    x = [r.standard_normal(s).astype(np.float32) for s in ((batch, n, f), (batch, p), (batch, n), (batch, n, state))]
+    x[2] = (x[2] > -1).astype(np.float32)
+    x[2][:, 0] = 1
+    return x
+
+
+def check(test, onnx_bytes, inputs, tol=2e-5):
+    want = reference(onnx_bytes, inputs)
+    got = simlib.evaluate(onnx_bytes, inputs, len(want))
+    for a, b in zip(want, got):
+        test.assertEqual(a.size, b.size)
+        np.testing.assert_allclose(b, a.ravel(), rtol=tol, atol=tol)
+
+
+class GraphTest(unittest.TestCase):
+    def test_every_op(self):
+        g = Graph()
+        r = np.random.default_rng(1)
+        w = g.param("w", r.standard_normal((6, 21)))
+        v = g.param("v", r.standard_normal((5, 6)))
+        b = g.param("b", r.standard_normal(5))
+        pos = g.add(g.op("Abs", "x"), g.const([0.5]))
+        cut = g.slice("x", 1, 1, -1)
+        a, c = g.split("x", 2, [2, 4])
+        outs = [
+            (g.matmul("x", w), 3), (g.op("Gemm", "y", v, b, transB=1), 2), (g.op("Softplus", "x"), 3), (g.op("Log", pos), 3),
+            (g.op("Sqrt", pos), 3), (g.op("Relu", "x"), 3), (g.op("Neg", cut), 3), (g.op("Concat", c, a, axis=2), 3),
+        ]
+        self._compare(g, outs)
+        g = Graph()
+        m = g.const(np.linspace(-1, 1, 6))
+        outs = [
+            (g.sum("x", 1), 3), (g.op("ReduceMean", "x", axes=[0, 2], keepdims=0), 1), (g.op("ReduceMax", "x", axes=[2]), 3),
+            (g.op("Min", "x", g.unsqueeze("y", 1)), 3), (g.op("Max", "y", m), 2), (g.op("Div", "x", g.const([3.0])), 3),
+            (g.squeeze(g.sum("x", 2), 2), 2), (g.op("Gather", m, g.op("ArgMax", "x", axis=2, keepdims=0)), 2),
+        ]
+        self._compare(g, outs)
+
+    def _compare(self, g, outs):
+        r = np.random.default_rng(2)
+        x, y = r.standard_normal((3, 4, 6)).astype(np.float32), r.standard_normal((3, 6)).astype(np.float32)
+        data = g.model("ops", [("x", [3, 4, 6]), ("y", [3, 6])],
+                       [(f"o{i}", [f"d{i}{k}" for k in range(rank)], v) for i, (v, rank) in enumerate(outs)], {})
+        check(self, data, [x, y])
+
+    def test_marl_in_three_ways(self):
+        w = marl.init(5, 24, 16)
+        data = marl.to_onnx(w)
+        for batch, n in ((1, 1), (1, 13), (5, 64)):
+            x = example(batch, n, 24, n)
+            check(self, data, x)
+            h, lw, bias = marl.step(w, x[3], x[0], x[1], x[2])
+            o = reference(data, x)
+            np.testing.assert_allclose(np.clip(lw * w["gain"][0], -4, 4), o[0], atol=2e-5)
+            np.testing.assert_allclose(np.clip(bias * w["gain"][1], -4, 4) * marl.bias_unit(x[0], x[1]) * x[2], o[1], atol=2e-3, rtol=1e-3)
+            np.testing.assert_allclose(h * x[2][..., None], o[2], atol=2e-5)
+
+    def test_padding_changes_nothing(self):
+        data = marl.to_onnx(marl.init(5))
+        x = example(1, 9, 16)
+        x[2][:] = 1
+        wide = [np.pad(x[0], ((0, 0), (0, 5), (0, 0)), constant_values=7), x[1], np.pad(x[2], ((0, 0), (0, 5))),
+                np.pad(x[3], ((0, 0), (0, 5), (0, 0)), constant_values=-3)]
+        for a, b in zip(reference(data, x), reference(data, wide)):
+            np.testing.assert_allclose(a, b[:, :9], atol=1e-5)
+
+    def test_shipped_models(self):
+        found = sorted(MODELS.glob("*.onnx"))
+        if not found:
+            self.skipTest("models/ holds no model")
+        for path in found:
+            with self.subTest(path.name):
+                data = path.read_bytes()
+                state = onnxruntime.InferenceSession(data).get_inputs()[3].shape[2]
+                for batch, n in ((1, 3), (2, 40)):
+                    check(self, data, example(batch, n, state, n))
+                simlib.Model(data)
+                self.assertTrue(path.with_suffix(".md").exists(), "model card")
+
+
+if __name__ == "__main__":
+    unittest.main()
