@@ -5,6 +5,11 @@
 
 #include <math.h>
 
+/* Products and sums of a whole pool's weights stay far inside a float. */
+#define LEAST_WEIGHT 1e-6f
+#define MOST_WEIGHT 1e6f
+#define LEAST_FACTOR 0.01f /* a share is divided by its factor: below this it says nothing */
+
 static struct dp_server *find(struct dp_vip *v, const struct mlb_endpoint *ep, uint32_t *hint)
 {
 	uint32_t used = atomic_load_explicit(&v->used, memory_order_relaxed);
@@ -22,9 +27,10 @@ static struct dp_server *find(struct dp_vip *v, const struct mlb_endpoint *ep, u
 static int check_weight(float w, const struct mlb_endpoint *ep, char *err)
 {
 	char text[64];
-	if (isfinite(w) && w > 0)
+	if (isfinite(w) && w >= LEAST_WEIGHT && w <= MOST_WEIGHT)
 		return 0;
-	return dp_fail(err, -EINVAL, "server %s: a weight is a number above 0, not %g", dp_endpoint_text(ep, text), (double)w);
+	return dp_fail(err, -EINVAL, "server %s: a weight is a number above 0 (%g to %g), not %g", dp_endpoint_text(ep, text),
+		       (double)LEAST_WEIGHT, (double)MOST_WEIGHT, (double)w);
 }
 
 /* A server without a composed share takes what the others' shares say of its configured weight. */
@@ -34,7 +40,7 @@ static float first_share(const struct dp_vip *v, float weight)
 	uint32_t used = atomic_load_explicit(&v->used, memory_order_relaxed);
 	for (uint32_t i = 0; i < used; i++) {
 		const struct dp_server *s = &v->srv[i];
-		if (dp_takes_flows(s) && s->share > 0 && s->factor > 0) {
+		if (dp_takes_flows(s) && s->share > 0 && s->factor >= LEAST_FACTOR) {
 			share += s->share / s->factor;
 			stat += s->pub.weight_static;
 		}

@@ -51,7 +51,7 @@ int mlb_dp_vip_add(struct mlb_dp *, const struct mlb_vip_conf *, uint32_t *vip_i
 int mlb_dp_vip_del(struct mlb_dp *, uint32_t vip_id, char err[256]);
 const struct mlb_vip_conf *mlb_dp_vip(const struct mlb_dp *, uint32_t vip_id);
 
-/* Servers: `local` edits; refused with -EPERM while the pool is managed. Duplicate address: -EEXIST. weight > 0 finite. */
+/* Servers: `local` edits; refused with -EPERM while the pool is managed. Duplicate address: -EEXIST. weight 1e-6 .. 1e6. */
 int mlb_dp_server_add(struct mlb_dp *, uint32_t vip_id, const struct mlb_endpoint *, float weight, uint32_t *id, char err[256]);
 int mlb_dp_server_del(struct mlb_dp *, uint32_t vip_id, const struct mlb_endpoint *, char err[256]); /* flows run on */
 int mlb_dp_server_drain(struct mlb_dp *, uint32_t vip_id, const struct mlb_endpoint *, bool drain, char err[256]);

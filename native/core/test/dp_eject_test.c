@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Local ejection, the load that workers see of each other and of peers, and load = waiting. */
+#include "dp_world.h"
+
+static void loop(struct world *w)
+{
+	for (uint32_t i = 0; i < w->workers; i++)
+		mlb_dp_worker_loop(w->dp, mlb_dp_worker(w->dp, i), w->now);
+}
+
+static void fail(struct world *w, uint32_t slot, int times)
+{
+	for (int i = 0; i < times; i++)
+		mlb_dp_connect_result(w->dp, w->vip, slot, false, w->now);
+	loop(w);
+}
+
+/* How many of 200 flows that each end at once go to a slot. */
+static int chosen(struct world *w, uint32_t slot)
+{
+	int n = 0;
+	for (int i = 0; i < 200; i++)
+		n += mlb_dp_choose(w->dp, mlb_dp_worker(w->dp, 0), w->vip, (uint64_t)i << 40, w->now) == slot;
+	return n;
+}
+
+static struct mlb_server_rec record(struct world *w, uint32_t slot)
+{
+	struct mlb_frame_hdr h;
+	struct mlb_server_rec r[16];
+	world_run(w, 100 * MS, false);
+	loop(w);
+	int n = world_frame(w, &h, r, 16);
+	for (int i = 0; i < n; i++)
+		if (r[i].slot == slot)
+			return r[i];
+	return (struct mlb_server_rec){ 0 };
+}
+
+TEST(three_failures_in_a_row_put_a_server_out)
+{
+	struct world *w = world_new(1, 4, 8, false);
+	loop(w);
+	fail(w, 1, 2);
+	mlb_dp_connect_result(w->dp, w->vip, 1, true, w->now);
+	fail(w, 1, 2);
+	CHECK(chosen(w, 1) > 0); /* never three in a row */
+	fail(w, 1, 1);
+	CHECK_EQ(chosen(w, 1), 0);
+	struct mlb_server_rec r = record(w, 1);
+	CHECK_EQ(r.flags, MLB_SRV_MEMBER | MLB_SRV_EJECTED);
+	CHECK_EQ(r.eject_streak, 3);
+	CHECK_EQ(r.ejections, 1);
+	CHECK_EQ(r.eject_until_us, 5000 * MS + 1000 * MS);
+	world_free(w);
+}
+
+TEST(one_probe_then_in_again)
+{
+	struct world *w = world_new(2, 4, 8, false);
+	loop(w);
+	fail(w, 1, 3);
+	world_run(w, 1001 * MS, false);
+	loop(w);
+	CHECK_EQ(chosen(w, 1), 1); /* the probe, and nobody else while it is on its way */
+	loop(w);
+	CHECK_EQ(chosen(w, 1), 0);
+	CHECK_EQ(record(w, 1).flags, MLB_SRV_MEMBER | MLB_SRV_EJECTED | MLB_SRV_PROBING);
+	mlb_dp_connect_result(w->dp, w->vip, 1, true, w->now);
+	loop(w);
+	CHECK(chosen(w, 1) > 20);
+	CHECK_EQ(record(w, 1).flags, MLB_SRV_MEMBER);
+	world_free(w);
+}
+
+TEST(two_workers_share_one_probe)
+{
+	struct world *w = world_new(2, 4, 8, false);
+	int probes = 0;
+	loop(w);
+	fail(w, 1, 3);
+	world_run(w, 1001 * MS, false);
+	loop(w);
+	for (int i = 0; i < 200; i++)
+		for (uint32_t k = 0; k < 2; k++)
+			probes += mlb_dp_choose(w->dp, mlb_dp_worker(w->dp, k), w->vip, 0, w->now) == 1;
+	CHECK_EQ(probes, 1);
+	world_free(w);
+}
+
+TEST(failed_probes_double_the_time_up_to_30_s)
+{
+	struct world *w = world_new(1, 4, 8, false);
+	static const uint64_t want_s[] = { 1, 2, 4, 8, 16, 30, 30 };
+	loop(w);
+	fail(w, 2, 3);
+	for (size_t i = 0; i < sizeof(want_s) / sizeof(want_s[0]); i++) {
+		world_run(w, want_s[i] * 1000 * MS - 2 * MS, false);
+		loop(w);
+		CHECK_EQ(chosen(w, 2), 0);
+		world_run(w, 3 * MS, false);
+		loop(w);
+		CHECK_EQ(chosen(w, 2), 1);
+		fail(w, 2, 1);
+	}
+	world_free(w);
+}
+
+TEST(lost_probe_is_given_up)
+{
+	struct world *w = world_new(1, 4, 8, false);
+	loop(w);
+	fail(w, 1, 3);
+	world_run(w, 1001 * MS, false);
+	loop(w);
+	CHECK_EQ(chosen(w, 1), 1);
+	world_run(w, 5001 * MS, false);
+	loop(w);
+	CHECK_EQ(chosen(w, 1), 1);
+	world_free(w);
+}
+
+TEST(at_most_half_of_the_pool)
+{
+	struct world *w = world_new(1, 5, 8, false);
+	loop(w);
+	for (uint32_t s = 0; s < 5; s++)
+		fail(w, s, 5);
+	int out = 0;
+	for (uint32_t s = 0; s < 5; s++)
+		out += chosen(w, s) == 0;
+	CHECK_EQ(out, 2);
+	world_free(w);
+}
+
+TEST(a_single_server_is_never_put_out_nor_where_it_is_off)
+{
+	struct world *w = world_new(1, 1, 8, false);
+	loop(w);
+	fail(w, 0, 10);
+	CHECK_EQ(chosen(w, 0), 200);
+	world_free(w);
+}
+
+/* A slot that was out is as good as any under its next server. */
+TEST(ejection_does_not_outlive_the_server)
+{
+	struct world *w = world_new(1, 4, 4, false);
+	struct mlb_endpoint e = world_ep(2), f = world_ep(9);
+	loop(w);
+	fail(w, 1, 3);
+	CHECK_EQ(mlb_dp_server_del(w->dp, w->vip, &e, w->err), 0);
+	loop(w);
+	world_run(w, 2 * MS, false);
+	CHECK_EQ(mlb_dp_server_add(w->dp, w->vip, &f, 1, NULL, w->err), 0);
+	loop(w);
+	CHECK(chosen(w, 1) > 20);
+	CHECK_EQ(record(w, 1).ejections, 0);
+	fail(w, 0, 3);
+	fail(w, 2, 3);
+	CHECK_EQ(chosen(w, 0) + chosen(w, 2), 0); /* the half is free again */
+	world_free(w);
+}
+
+TEST(workers_hear_of_each_others_flows_within_a_millisecond)
+{
+	struct world *w = world_new(3, 2, 4, false);
+	loop(w);
+	for (int i = 0; i < 5; i++)
+		mlb_ev_open(mlb_dp_worker(w->dp, 0), world_wvip(w, 0), 0, w->now);
+	mlb_ev_open(mlb_dp_worker(w->dp, 1), world_wvip(w, 1), 0, w->now);
+	w->now += MS;
+	loop(w);
+	for (uint32_t k = 0; k < 3; k++)
+		CHECK_NEAR(world_wvip(w, k)->q[0], 6, 0);
+	CHECK_EQ(chosen(w, 0), 0);
+	world_free(w);
+}
+
+TEST(peers_counts_weigh_on_choice)
+{
+	struct world *w = world_new(1, 2, 4, true);
+	struct {
+		struct mlb_live_hdr h;
+		struct mlb_live e[3];
+	} m = { .h = { .entries = 3 },
+		.e = { { .vip_id = w->vip, .server_id = 2, .flows = 7, .waiting = 1 }, { .vip_id = w->vip, .server_id = 77, .flows = 9 },
+		       { .vip_id = 60, .server_id = 1, .flows = 9 } } };
+	struct mlb_region *r = mlb_dp_region(w->dp);
+	mlb_msg_write(r->blk[MLB_BLK_PEER].msg, r->blk[MLB_BLK_PEER].base, r->blk[MLB_BLK_PEER].buf_size, &m, sizeof(m));
+	world_run(w, MS, false);
+	loop(w);
+	CHECK_NEAR(world_wvip(w, 0)->q[1], 7, 0);
+	CHECK_NEAR(world_wvip(w, 0)->q[0], 0, 0);
+	CHECK_EQ(chosen(w, 1), 0);
+	m.h.entries = 0;
+	mlb_msg_write(r->blk[MLB_BLK_PEER].msg, r->blk[MLB_BLK_PEER].base, r->blk[MLB_BLK_PEER].buf_size, &m, sizeof(m));
+	world_run(w, MS, false);
+	loop(w);
+	CHECK_NEAR(world_wvip(w, 0)->q[1], 0, 0);
+	world_free(w);
+}
+
+TEST(load_waiting_counts_flows_that_wait)
+{
+	struct world *w = world_new(1, 1, 4, false);
+	struct mlb_vip_conf c = world_vip_conf(4);
+	struct mlb_worker *a = mlb_dp_worker(w->dp, 0);
+	struct mlb_endpoint e = world_ep(1);
+	snprintf(c.name, sizeof(c.name), "long");
+	c.load = MLB_LOAD_WAITING;
+	CHECK_EQ(mlb_dp_vip_add(w->dp, &c, &w->vip, w->err), 0);
+	CHECK_EQ(mlb_dp_server_add(w->dp, w->vip, &e, 1, NULL, w->err), 0);
+	loop(w);
+	struct mlb_wvip *v = world_wvip(w, 0);
+	mlb_ev_open(a, v, 0, w->now);
+	mlb_ev_open(a, v, 0, w->now);
+	CHECK_NEAR(v->q[0], 0, 0);
+	mlb_ev_request(a, v, 0, w->now);
+	CHECK_NEAR(v->q[0], 1, 0);
+	mlb_ev_answer(a, v, 0, w->now, w->now + 10);
+	CHECK_NEAR(v->q[0], 0, 0);
+	world_free(w);
+}
+
+MLB_TEST_MAIN(CASE(three_failures_in_a_row_put_a_server_out), CASE(one_probe_then_in_again), CASE(two_workers_share_one_probe),
+	      CASE(failed_probes_double_the_time_up_to_30_s), CASE(lost_probe_is_given_up), CASE(at_most_half_of_the_pool),
+	      CASE(a_single_server_is_never_put_out_nor_where_it_is_off), CASE(ejection_does_not_outlive_the_server),
+	      CASE(workers_hear_of_each_others_flows_within_a_millisecond), CASE(peers_counts_weigh_on_choice),
+	      CASE(load_waiting_counts_flows_that_wait))

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Server lists: edits and their errors, slots and generations, managed pools, reclaiming. */
+#include "dp_world.h"
+
+static const struct mlb_server *server(struct world *w, uint32_t slot)
+{
+	return mlb_dp_server_at(w->dp, w->vip, slot);
+}
+
+static uint32_t generation(struct world *w)
+{
+	return world_table(w)->generation;
+}
+
+TEST(edits_and_their_errors)
+{
+	struct world *w = world_new(1, 2, 3, false);
+	struct mlb_endpoint a = world_ep(1), c = world_ep(3), d = world_ep(4), none = world_ep(99);
+	uint32_t id;
+	CHECK_EQ(mlb_dp_server_add(w->dp, w->vip, &a, 1, &id, w->err), -EEXIST);
+	CHECK(strstr(w->err, "10.0.0.1:80") != NULL);
+	CHECK_EQ(mlb_dp_server_add(w->dp, w->vip, &c, 0, &id, w->err), -EINVAL);
+	CHECK_EQ(mlb_dp_server_add(w->dp, w->vip, &c, NAN, &id, w->err), -EINVAL);
+	CHECK_EQ(mlb_dp_server_add(w->dp, 64, &c, 1, &id, w->err), -ENOENT);
+	CHECK_EQ(mlb_dp_server_del(w->dp, w->vip, &none, w->err), -ENOENT);
+	CHECK_EQ(generation(w), 2);
+	CHECK_EQ(mlb_dp_server_add(w->dp, w->vip, &c, 2, &id, w->err), 0);
+	CHECK_EQ(id, 3);
+	CHECK_EQ(mlb_dp_server_add(w->dp, w->vip, &d, 2, &id, w->err), -ENOSPC);
+	CHECK_EQ(generation(w), 3);
+	CHECK_NEAR(world_table(w)->weight[2], .5, 1e-6);
+	CHECK_EQ(mlb_dp_server_weight(w->dp, w->vip, &c, 6, w->err), 0);
+	CHECK_NEAR(world_table(w)->weight[2], .75, 1e-6);
+	CHECK_EQ(mlb_dp_server_weight(w->dp, w->vip, &c, 6, w->err), 0);
+	CHECK_EQ(generation(w), 4); /* nothing changed the second time */
+	CHECK_EQ(mlb_dp_server_drain(w->dp, w->vip, &c, true, w->err), 0);
+	CHECK_NEAR(world_table(w)->weight[2], 0, 0);
+	CHECK_NEAR(world_table(w)->weight[0], .5, 1e-6);
+	CHECK_EQ(mlb_dp_server_drain(w->dp, w->vip, &c, false, w->err), 0);
+	CHECK_NEAR(world_table(w)->weight[2], .75, 1e-6);
+	world_free(w);
+}
+
+TEST(vips_and_their_errors)
+{
+	struct world *w = world_new(1, 1, 4, false);
+	struct mlb_vip_conf c = world_vip_conf(4);
+	uint32_t id;
+	CHECK_EQ(mlb_dp_vip_add(w->dp, &c, &id, w->err), -EEXIST);
+	snprintf(c.name, sizeof(c.name), "other");
+	c.load = MLB_LOAD_WAITING;
+	c.one_way = true;
+	CHECK_EQ(mlb_dp_vip_add(w->dp, &c, &id, w->err), -EINVAL);
+	CHECK(strstr(w->err, "both directions") != NULL);
+	c.one_way = false;
+	c.capacity = MLB_MAX_SERVERS_PER_VIP + 1;
+	CHECK_EQ(mlb_dp_vip_add(w->dp, &c, &id, w->err), -EINVAL);
+	c.capacity = 8;
+	CHECK_EQ(mlb_dp_vip_add(w->dp, &c, &id, w->err), 0);
+	CHECK_EQ(id, 2);
+	CHECK_EQ(mlb_dp_vip_del(w->dp, 2, w->err), 0);
+	CHECK(mlb_dp_vip(w->dp, 2) == NULL);
+	mlb_dp_poll(w->dp, w->now += MS, 0);
+	mlb_dp_poll(w->dp, w->now += MS, 0);
+	CHECK(atomic_load(&mlb_dp_worker(w->dp, 0)->vip[1]) == NULL);
+	CHECK_EQ(mlb_dp_vip_add(w->dp, &c, &id, w->err), 0);
+	CHECK_EQ(id, 2);
+	world_free(w);
+}
+
+TEST(all_draining_means_all_eligible)
+{
+	struct world *w = world_new(1, 2, 4, false);
+	for (uint32_t i = 1; i <= 2; i++) {
+		struct mlb_endpoint e = world_ep(i);
+		CHECK_EQ(mlb_dp_server_drain(w->dp, w->vip, &e, true, w->err), 0);
+	}
+	CHECK_EQ(world_table(w)->eligible, 2);
+	world_free(w);
+}
+
+TEST(set_keeps_adds_and_removes)
+{
+	struct world *w = world_new(1, 3, 8, false);
+	struct mlb_endpoint e[3] = { world_ep(3), world_ep(4), world_ep(1) };
+	float weight[3] = { 1, 2, 1 };
+	CHECK_EQ(mlb_dp_server_set(w->dp, w->vip, e, weight, 3, w->err), 0);
+	CHECK_EQ(generation(w), 4);
+	CHECK_EQ(server(w, 0)->id, 1);
+	CHECK_EQ(server(w, 1)->flags, MLB_SRV_LEAVING);
+	CHECK_EQ(server(w, 2)->id, 3);
+	CHECK_EQ(server(w, 3)->id, 4);
+	CHECK_NEAR(world_table(w)->weight[1], 0, 0);
+	CHECK_NEAR(world_table(w)->weight[3], .5, 1e-6);
+	CHECK_EQ(mlb_dp_server_set(w->dp, w->vip, e, weight, 3, w->err), 0);
+	CHECK_EQ(generation(w), 4);
+	e[0] = e[1];
+	CHECK_EQ(mlb_dp_server_set(w->dp, w->vip, e, weight, 3, w->err), -EEXIST);
+	world_free(w);
+}
+
+static uint32_t gone_id;
+
+static void gone(void *arg, uint32_t vip, struct mlb_server *s)
+{
+	(void)arg;
+	(void)vip;
+	gone_id = s->id;
+}
+
+/* The slot of a removed server waits for its last flow and for every worker, then starts from zero under a new id. */
+TEST(slot_is_reused_only_after_last_flow_and_all_workers)
+{
+	struct world *w = world_new(2, 2, 2, false);
+	struct mlb_worker *a = mlb_dp_worker(w->dp, 0), *b = mlb_dp_worker(w->dp, 1);
+	struct mlb_endpoint first = world_ep(1), next = world_ep(7);
+	uint32_t id;
+	mlb_dp_set_hooks(w->dp, &(struct mlb_dp_hooks){ .server_gone = gone });
+	mlb_dp_worker_idle(a, false);
+	mlb_dp_worker_idle(b, false);
+	mlb_dp_worker_loop(w->dp, a, w->now);
+	mlb_dp_worker_loop(w->dp, b, w->now);
+	mlb_ev_open(a, world_wvip(w, 0), 0, w->now);
+	CHECK_EQ(mlb_dp_server_del(w->dp, w->vip, &first, w->err), 0);
+	mlb_dp_worker_loop(w->dp, a, w->now);
+	mlb_dp_worker_loop(w->dp, b, w->now);
+	world_run(w, 5 * MS, false);
+	CHECK_EQ(server(w, 0)->flags, MLB_SRV_LEAVING);
+	CHECK_EQ(mlb_dp_server_add(w->dp, w->vip, &next, 1, &id, w->err), -ENOSPC);
+	mlb_ev_close(a, world_wvip(w, 0), 0, w->now - 5 * MS, w->now, MLB_END_COMPLETED);
+	world_run(w, MS, false);
+	CHECK_EQ(server(w, 0)->flags, 0);
+	CHECK_EQ(gone_id, 1);
+	CHECK_EQ(mlb_dp_server_add(w->dp, w->vip, &next, 1, &id, w->err), 0);
+	CHECK_EQ(id, 3);
+	/* the same with a worker that does not pass */
+	CHECK_EQ(mlb_dp_server_del(w->dp, w->vip, &next, w->err), 0);
+	mlb_dp_worker_loop(w->dp, a, w->now);
+	world_run(w, 5 * MS, false);
+	CHECK_EQ(server(w, 0)->flags, MLB_SRV_LEAVING);
+	mlb_dp_worker_idle(b, true); /* a worker that blocks in a wait looks at nothing */
+	world_run(w, MS, false);
+	CHECK_EQ(server(w, 0)->flags, 0);
+	world_free(w);
+}
+
+TEST(counts_start_from_zero_in_a_reused_slot)
+{
+	struct world *w = world_new(1, 1, 1, false);
+	struct mlb_worker *a = mlb_dp_worker(w->dp, 0);
+	struct mlb_endpoint first = world_ep(1), next = world_ep(2);
+	struct mlb_frame_hdr h;
+	struct mlb_server_rec r[2];
+	uint32_t id;
+	mlb_ev_open(a, world_wvip(w, 0), 0, w->now);
+	world_run(w, 200 * MS, false);
+	CHECK_EQ(world_frame(w, &h, r, 2), 1);
+	CHECK_EQ(r[0].flows, 1);
+	CHECK_EQ(r[0].flow_us, 200 * MS);
+	mlb_ev_close(a, world_wvip(w, 0), 0, w->now - 200 * MS, w->now, MLB_END_COMPLETED);
+	CHECK_EQ(mlb_dp_server_del(w->dp, w->vip, &first, w->err), 0);
+	world_run(w, 2 * MS, false);
+	CHECK_EQ(mlb_dp_server_add(w->dp, w->vip, &next, 1, &id, w->err), 0);
+	world_run(w, 100 * MS, false);
+	CHECK_EQ(world_frame(w, &h, r, 2), 1);
+	CHECK_EQ(r[0].id, 2);
+	CHECK_EQ(r[0].new_flows, 0);
+	CHECK_EQ(r[0].completions, 0);
+	CHECK_EQ(r[0].flow_us, 0);
+	world_free(w);
+}
+
+/* Fifty changes a second for 20 s, with a vector for each frame: a share reaches the server it is meant for, or none. */
+TEST(weights_never_reach_a_wrong_server_under_churn)
+{
+	struct world *w = world_new(1, 8, 32, true);
+	struct mlb_rng rng;
+	struct mlb_frame_hdr h;
+	struct mlb_server_rec r[32];
+	uint64_t applied = 0;
+	bool in[24] = { 0 };
+	mlb_rng_seed(&rng, 5);
+	for (uint32_t i = 1; i <= 8; i++)
+		in[i] = true;
+	for (int step = 0; step < 1000 && !mlbtest_failed; step++) {
+		uint32_t k = 1 + mlb_rng_below(&rng, 23);
+		struct mlb_endpoint e = world_ep(k);
+		if (in[k])
+			CHECK_EQ(mlb_dp_server_del(w->dp, w->vip, &e, w->err), 0);
+		else
+			CHECK_EQ(mlb_dp_server_add(w->dp, w->vip, &e, 1, NULL, w->err), 0);
+		in[k] = !in[k];
+		world_run(w, 20 * MS, true);
+		int n = world_frame(w, &h, r, 32);
+		if (n < 1)
+			continue;
+		struct vector x;
+		vector_make(w, &x, (uint32_t)n);
+		double sum = 0;
+		for (int i = 0; i < n; i++) { /* the share tells the id */
+			x.e[i].server_id = r[i].id;
+			x.e[i].weight = (float)r[i].id;
+			if (r[i].flags & MLB_SRV_MEMBER)
+				sum += r[i].id;
+		}
+		for (int i = 0; i < n; i++)
+			x.e[i].weight /= (float)(sum > 0 ? sum * 1.001 : 1e9);
+		vector_send(w, &x);
+		world_run(w, MS, true);
+		struct mlb_effect ef = world_effect(w);
+		if (ef.applied == applied)
+			continue;
+		applied = ef.applied;
+		const struct mlb_table *t = world_table(w);
+		for (uint32_t s = 0; s < t->nslots && s < 32; s++) {
+			if (t->weight[s] <= 0)
+				continue;
+			const struct mlb_server *srv = server(w, s);
+			CHECK(srv->flags & MLB_SRV_MEMBER);
+			CHECK_NEAR(t->weight[s], srv->id / sum, 1e-4);
+		}
+	}
+	CHECK(applied > 150);
+	CHECK(world_effect(w).refused > 150); /* of generations gone by */
+	world_free(w);
+}
+
+/* One list in msg_pool. */
+static void send_pool(struct world *w, uint64_t revision, enum mlb_owner owner, const uint32_t *host, const float *weight, uint32_t n,
+		      uint32_t draining)
+{
+	struct {
+		struct mlb_pool_hdr h;
+		struct mlb_pool_vip v;
+		struct mlb_pool_entry e[8];
+	} m = { .h = { .vips = 1, .entries = n, .agent_epoch = w->agent_epoch },
+		.v = { .vip_id = w->vip, .owner = owner, .revision = revision, .count = n } };
+	for (uint32_t i = 0; i < n; i++) {
+		struct mlb_endpoint e = world_ep(host[i]);
+		m.e[i] = (struct mlb_pool_entry){ .addr = e.addr, .port = e.port, .weight = weight ? weight[i] : 1,
+						  .flags = host[i] == draining ? MLB_SRV_DRAINING : 0 };
+	}
+	mlb_msg_write(w->agent.blk[MLB_BLK_POOL].msg, w->agent.blk[MLB_BLK_POOL].base, w->agent.blk[MLB_BLK_POOL].buf_size, &m, sizeof(m));
+	world_run(w, MS, true);
+}
+
+TEST(managed_pool)
+{
+	struct world *w = world_new(1, 2, 4, true);
+	struct mlb_endpoint e = world_ep(9);
+	struct mlb_frame_hdr h;
+	struct mlb_server_rec r[4];
+	send_pool(w, 5, MLB_POOL_MANAGED, (uint32_t[]){ 2, 3 }, NULL, 2, 3);
+	CHECK_EQ(world_effect(w).pool_revision, 5);
+	CHECK_EQ(server(w, 0)->flags, 0); /* its worker is idle, it had no flows */
+	CHECK_EQ(server(w, 1)->flags, MLB_SRV_MEMBER);
+	CHECK_EQ(server(w, 2)->flags, MLB_SRV_MEMBER | MLB_SRV_DRAINING);
+	CHECK_EQ(mlb_dp_server_add(w->dp, w->vip, &e, 1, NULL, w->err), -EPERM);
+	CHECK(strstr(w->err, "managed by failover") != NULL);
+	/* an older revision is passed over, a bad list refused, the last good one stays */
+	send_pool(w, 4, MLB_POOL_MANAGED, (uint32_t[]){ 7 }, NULL, 1, 0);
+	CHECK_EQ(world_effect(w).pool_revision, 5);
+	CHECK_EQ(world_effect(w).pool_refused, 0);
+	send_pool(w, 6, MLB_POOL_MANAGED, (uint32_t[]){ 7, 7 }, NULL, 2, 0);
+	CHECK_EQ(world_effect(w).pool_refused, 1);
+	send_pool(w, 7, MLB_POOL_MANAGED, (uint32_t[]){ 7 }, (float[]){ NAN }, 1, 0);
+	CHECK_EQ(world_effect(w).pool_refused, 2);
+	CHECK_EQ(world_effect(w).pool_revision, 5);
+	CHECK_EQ(server(w, 1)->flags, MLB_SRV_MEMBER);
+	world_run(w, 100 * MS, true);
+	world_frame(w, &h, r, 4);
+	CHECK_EQ(h.owner, MLB_POOL_MANAGED);
+	CHECK_EQ(h.local_edits_refused, 1);
+	send_pool(w, 8, MLB_POOL_LOCAL, NULL, NULL, 0, 0);
+	CHECK_EQ(mlb_dp_server_add(w->dp, w->vip, &e, 1, NULL, w->err), 0);
+	world_free(w);
+}
+
+/* A list that needs slots of servers on their way out waits for them; it is not refused. */
+TEST(managed_pool_waits_for_slots)
+{
+	struct world *w = world_new(1, 2, 2, true);
+	struct mlb_worker *a = mlb_dp_worker(w->dp, 0);
+	mlb_ev_open(a, world_wvip(w, 0), 0, w->now);
+	send_pool(w, 1, MLB_POOL_MANAGED, (uint32_t[]){ 2 }, NULL, 1, 0);
+	send_pool(w, 2, MLB_POOL_MANAGED, (uint32_t[]){ 2, 3 }, NULL, 2, 0);
+	CHECK_EQ(world_effect(w).pool_revision, 1);
+	mlb_ev_close(a, world_wvip(w, 0), 0, w->now, w->now, MLB_END_COMPLETED);
+	world_run(w, 3 * MS, true);
+	CHECK_EQ(world_effect(w).pool_revision, 2);
+	CHECK_EQ(world_effect(w).pool_refused, 0);
+	CHECK_EQ(server(w, 0)->flags, MLB_SRV_MEMBER);
+	world_free(w);
+}
+
+MLB_TEST_MAIN(CASE(edits_and_their_errors), CASE(vips_and_their_errors), CASE(all_draining_means_all_eligible),
+	      CASE(set_keeps_adds_and_removes), CASE(slot_is_reused_only_after_last_flow_and_all_workers),
+	      CASE(counts_start_from_zero_in_a_reused_slot), CASE(weights_never_reach_a_wrong_server_under_churn), CASE(managed_pool),
+	      CASE(managed_pool_waits_for_slots))
