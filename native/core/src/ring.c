@@ -7,22 +7,31 @@
  * are. A server's darts depend on its key and weight alone, so a server that comes, goes or changes its weight moves only the buckets
  * that it wins or loses. Nothing but multiplications of exactly known order: load balancers that share a pool agree. */
 #include "marllb/choose.h"
+#include <errno.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
-#define BUCKETS_PER_SERVER 256u /* a server's share is off by about 1/sqrt of that */
-#define MIN_BITS 13u
-#define MAX_BITS 16u
+/* Buckets, for pools of any size: were there more for a larger pool, the server that brings the next step would move every flow. A
+ * server's share is off by about 1 / sqrt(its buckets): 4 % of 64 servers, 18 % of 1024. */
+#define BITS 15u
+#define SIZE (1u << BITS)
 #define PROBES 32u
 #define DARTS 256u
 
 struct mlb_ring {
 	_Atomic uint32_t refs;
-	uint32_t n, bits;
+	uint32_t n;
 	uint64_t *key;    /* [n] */
 	uint32_t *slot;   /* [n] */
-	uint16_t *bucket; /* [1 << bits], index into key and slot */
+	uint16_t *bucket; /* [SIZE], index into key and slot */
+};
+
+struct server {
+	uint64_t key;
+	uint32_t slot;
+	float weight;
 };
 
 struct thrower {
@@ -31,63 +40,67 @@ struct thrower {
 	double begin;  /* of the darts to be thrown next, in units of the period */
 };
 
-static uint32_t bits_for(uint32_t n)
+/* A dart in a bucket: its time's bits above the thrower's index, so that the least word is the earliest dart, and of two at once that
+ * of the lower key (servers stand in order of keys). Positive floats order as their bits do. */
+static uint64_t dart(float t, uint32_t thrower)
 {
-	uint32_t bits = MIN_BITS;
-	while (bits < MAX_BITS && (1u << bits) < n * BUCKETS_PER_SERVER)
-		bits++;
-	return bits;
+	uint32_t bits;
+	memcpy(&bits, &t, sizeof(bits));
+	return (uint64_t)bits << 32 | thrower;
 }
 
 /* All darts up to time `until` and some after it; returns buckets not yet hit by then, whose winner is not known. */
-static uint32_t throw_darts(struct mlb_ring *ring, struct thrower *thrower, float *best, double until)
+static uint32_t throw_darts(const struct mlb_ring *ring, struct thrower *thrower, uint64_t *best, double until)
 {
-	uint32_t open = 0, size = 1u << ring->bits;
+	uint32_t open = 0;
 	for (uint32_t i = 0; i < ring->n; i++) {
 		struct thrower *th = &thrower[i];
 		for (; th->begin * th->period <= until; th->begin += DARTS) {
 			double scale = th->period * DARTS * 0x1p-32, offset = th->begin * th->period;
 			for (uint32_t k = 0; k < DARTS; k++) {
-				uint64_t x = mlb_splitmix64(&th->rng), b = x & (size - 1);
-				float t = (float)(offset + (double)(x >> 32) * scale);
-				if (t > best[b] || (t == best[b] && ring->key[i] > ring->key[ring->bucket[b]]))
-					continue;
-				best[b] = t;
-				ring->bucket[b] = (uint16_t)i;
+				uint64_t x = mlb_splitmix64(&th->rng), *b = &best[x & (SIZE - 1)];
+				uint64_t d = dart((float)(offset + (double)(x >> 32) * scale), i);
+				*b = d < *b ? d : *b;
 			}
 		}
 	}
-	for (uint32_t b = 0; b < size; b++)
-		open += (double)best[b] > until;
+	uint64_t last = dart((float)until, 0);
+	for (uint32_t b = 0; b < SIZE; b++)
+		open += best[b] >= last;
 	return open;
 }
 
-static int fill(struct mlb_ring *ring, const float *weight)
+static int fill(struct mlb_ring *ring, const struct server *server)
 {
-	uint32_t n = ring->n, size = 1u << ring->bits;
+	uint32_t n = ring->n;
 	struct thrower *thrower = malloc(n * sizeof(*thrower));
-	float *best = malloc(size * sizeof(*best));
-	double total = 0;
-	int rc = -1;
-	if (!thrower || !best)
-		goto out;
-	for (uint32_t b = 0; b < size; b++) {
-		best[b] = INFINITY;
-		ring->bucket[b] = 0;
+	uint64_t *best = malloc(SIZE * sizeof(*best));
+	double total = 0, unit;
+	if (!thrower || !best) {
+		free(thrower);
+		free(best);
+		return -ENOMEM;
 	}
+	memset(best, 0xff, SIZE * sizeof(*best));
 	for (uint32_t i = 0; i < n; i++)
-		total += (double)weight[i];
-	for (uint32_t i = 0; i < n; i++) /* weights by the total's power of two: times stay within float, ratios exact */
-		thrower[i] = (struct thrower){ .rng = ring->key[i], .period = exp2(ilogb(total)) / (double)weight[i] };
-	total /= exp2(ilogb(total));
-	/* after size * (ln size + 2) darts e^-2 buckets are open on average; go on until none is */
-	for (double until = size * (log(size) + 2) / total; throw_darts(ring, thrower, best, until); until += size / total)
+		total += (double)server[i].weight;
+	unit = exp2(ilogb(total)); /* a power of two: times stay within float whatever the weights' scale, and their order exact */
+	for (uint32_t i = 0; i < n; i++)
+		thrower[i] = (struct thrower){ .rng = server[i].key, .period = unit / (double)server[i].weight };
+	/* after SIZE * (ln SIZE + 2) darts e^-2 buckets are open on average; go on until none is */
+	for (double until = SIZE * (log(SIZE) + 2) * unit / total; throw_darts(ring, thrower, best, until); until += SIZE * unit / total)
 		;
-	rc = 0;
-out:
+	for (uint32_t b = 0; b < SIZE; b++)
+		ring->bucket[b] = (uint16_t)best[b];
 	free(thrower);
 	free(best);
-	return rc;
+	return 0;
+}
+
+static int by_key(const void *a, const void *b)
+{
+	uint64_t x = ((const struct server *)a)->key, y = ((const struct server *)b)->key;
+	return (x > y) - (x < y);
 }
 
 struct mlb_ring *mlb_ring_new(uint32_t n, const uint64_t *keys, const uint32_t *slot, const float *weight)
@@ -97,25 +110,30 @@ struct mlb_ring *mlb_ring_new(uint32_t n, const uint64_t *keys, const uint32_t *
 	for (uint32_t i = 0; i < n; i++)
 		if (!isfinite(weight[i]) || weight[i] <= 0)
 			return NULL;
-	uint32_t bits = bits_for(n);
-	struct mlb_ring *r = malloc(sizeof(*r) + n * (sizeof(*r->key) + sizeof(*r->slot)) + ((size_t)2 << bits));
-	if (!r)
-		return NULL;
+	struct mlb_ring *r = malloc(sizeof(*r) + n * (sizeof(*r->key) + sizeof(*r->slot)) + SIZE * sizeof(*r->bucket));
+	struct server *server = malloc(n * sizeof(*server));
+	if (!r || !server)
+		goto fail;
+	for (uint32_t i = 0; i < n; i++)
+		server[i] = (struct server){ .key = keys[i], .slot = slot[i], .weight = weight[i] };
+	qsort(server, n, sizeof(*server), by_key);
 	r->refs = 1;
 	r->n = n;
-	r->bits = bits;
 	r->key = (uint64_t *)(r + 1);
 	r->slot = (uint32_t *)(r->key + n);
 	r->bucket = (uint16_t *)(r->slot + n);
 	for (uint32_t i = 0; i < n; i++) {
-		r->key[i] = keys[i];
-		r->slot[i] = slot[i];
+		r->key[i] = server[i].key;
+		r->slot[i] = server[i].slot;
 	}
-	if (fill(r, weight)) {
-		free(r);
-		return NULL;
-	}
+	if (fill(r, server))
+		goto fail;
+	free(server);
 	return r;
+fail:
+	free(server);
+	free(r);
+	return NULL;
 }
 
 struct mlb_ring *mlb_ring_ref(struct mlb_ring *r)
@@ -147,12 +165,12 @@ static uint32_t scan(const struct mlb_ring *r, uint64_t hash, const float *q)
 
 uint32_t mlb_ring_lookup(const struct mlb_ring *r, uint64_t hash, const float *q)
 {
-	uint32_t b = (uint32_t)(hash >> (64 - r->bits)), slot = r->slot[r->bucket[b]];
+	uint32_t b = (uint32_t)(hash >> (64 - BITS)), slot = r->slot[r->bucket[b]];
 	if (!q || __builtin_expect(q[slot] < MLB_Q_OUT, 1))
 		return slot;
-	uint32_t step = (uint32_t)hash | 1u, mask = (1u << r->bits) - 1; /* odd: would visit every bucket */
+	uint32_t step = (uint32_t)hash | 1u; /* odd: would visit every bucket */
 	for (uint32_t i = 0; i < PROBES; i++) {
-		b = (b + step) & mask;
+		b = (b + step) & (SIZE - 1);
 		slot = r->slot[r->bucket[b]];
 		if (q[slot] < MLB_Q_OUT)
 			return slot;

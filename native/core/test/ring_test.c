@@ -65,8 +65,8 @@ TEST(shares_follow_weights)
 		count[mlb_ring_lookup(r, flow(i), NULL)]++;
 	for (uint32_t i = 0; i < 12; i++) {
 		double share = (double)p.w[i] / total;
-		/* 4 sigma of the 8192 buckets */
-		CHECK_NEAR((double)count[i] / FLOWS, share, 4 * sqrt(share / 8192) + 0.002);
+		/* 4 sigma of the 32768 buckets */
+		CHECK_NEAR((double)count[i] / FLOWS, share, 4 * sqrt(share / 32768) + 0.002);
 	}
 	mlb_ring_unref(r);
 }
@@ -95,6 +95,34 @@ TEST(only_the_flows_concerned_move)
 	mlb_ring_unref(a);
 	mlb_ring_unref(b);
 	mlb_ring_unref(c);
+}
+
+/* One server after the other joins: each takes about its share, from everybody, and nothing else moves, whatever the pool's size. */
+TEST(a_pool_grows_server_by_server)
+{
+	struct pool p = pool(64);
+	uint32_t stray = 0, poor = 0;
+	for (p.n = 1; p.n < 64; p.n++) {
+		struct pool more = p;
+		more.n++;
+		struct mlb_ring *a = ring(&p), *b = ring(&more);
+		uint32_t moved = 0, n = FLOWS / 10;
+		double total = 0;
+		for (uint32_t i = 0; i < more.n; i++)
+			total += (double)p.w[i];
+		for (uint32_t i = 0; i < n; i++) {
+			uint32_t s = mlb_ring_lookup(b, flow(i), NULL);
+			bool moves = s != mlb_ring_lookup(a, flow(i), NULL);
+			moved += moves;
+			stray += moves && s != p.n;
+		}
+		double share = (double)p.w[p.n] / total;
+		poor += fabs((double)moved / n - share) > 0.3 * share;
+		mlb_ring_unref(a);
+		mlb_ring_unref(b);
+	}
+	CHECK_EQ(stray, 0);
+	CHECK_EQ(poor, 0);
 }
 
 TEST(out_slots_are_walked_past)
@@ -152,5 +180,5 @@ TEST(one_server_and_bad_input)
 	mlb_ring_unref(r);
 }
 
-MLB_TEST_MAIN(CASE(order_of_input_does_not_matter), CASE(shares_follow_weights), CASE(only_the_flows_concerned_move),
+MLB_TEST_MAIN(CASE(order_of_input_does_not_matter), CASE(shares_follow_weights), CASE(only_the_flows_concerned_move), CASE(a_pool_grows_server_by_server),
 	      CASE(out_slots_are_walked_past), CASE(one_server_and_bad_input))
