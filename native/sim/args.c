@@ -110,9 +110,12 @@ int sim_args_parse(struct sim_args *a, int argc, char **argv, const char *defaul
 		if (trust[0] && isnan(s->trust))
 			e = sim_strategy_option(s, "trust", trust, err);
 	}
-	a->reference = SIM_STRATEGIES_MAX;
-	for (uint32_t k = 0; k < a->strategies; k++)
-		if (strcmp(a->strategy[k].name, reference) == 0)
-			a->reference = k;
+	char copy[1024], *save;
+	snprintf(copy, sizeof(copy), "%s", reference);
+	for (char *s = strtok_r(copy, ",", &save); s && !e; s = strtok_r(NULL, ",", &save))
+		for (uint32_t k = 0; k < a->strategies; k++)
+			if (strcmp(a->strategy[k].name, s) == 0 && a->references < SIM_STRATEGIES_MAX)
+				a->against[a->references++] = k;
+	a->reference = a->references ? a->against[0] : SIM_STRATEGIES_MAX;
 	return e;
 }

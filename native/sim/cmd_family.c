@@ -29,20 +29,59 @@ static int make(void *arg, uint32_t i, struct sim_scenario *sc, uint64_t *seed, 
 	return 0;
 }
 
-static void print_table(const struct sim_args *a, const struct sim_ratio *mean, const struct sim_ratio *p99)
+/* Strategy k over strategy ref: 0 of the means, 1 of the 99th percentiles. */
+static struct sim_ratio pair(const struct sim_args *a, const struct sim_batch *b, uint32_t k, uint32_t ref, int p99)
 {
-	const char *ref = a->strategy[a->reference].name;
+	uint32_t stride = a->strategies * (sizeof(struct sim_result) / sizeof(double));
+	const struct sim_result *x = &b->result[k], *y = &b->result[ref];
 
-	printf("%-36s %22s %22s\n", "strategy", "mean", "p99");
-	for (uint32_t k = 0; k < a->strategies; k++)
-		printf("%-36s %10.4f +- %-8.4f %10.4f +- %-8.4f\n", a->strategy[k].name, mean[k].value, mean[k].half, p99[k].value, p99[k].half);
-	printf("geometric means over %u scenarios of family v1, seed %llu, relative to %s; +-: 95 %%\n", a->n,
-	       (unsigned long long)a->seed, ref);
+	return p99 ? sim_ratio_of(&x->p99_s, &y->p99_s, a->n, stride, stride) : sim_ratio_of(&x->mean_s, &y->mean_s, a->n, stride, stride);
 }
 
-static void print_ratio(const char *name, const struct sim_ratio *r)
+static void print_table(const struct sim_args *a, const struct sim_batch *b, uint64_t flows)
 {
-	printf("\"%s\":{\"value\":%.6g,\"low\":%.6g,\"high\":%.6g,\"half\":%.6g}", name, r->value, r->low, r->high, r->half);
+	printf("%-36s %22s %22s\n", "strategy", "mean", "p99");
+	for (uint32_t k = 0; k < a->strategies; k++) {
+		struct sim_ratio mean = pair(a, b, k, a->reference, 0), p99 = pair(a, b, k, a->reference, 1);
+		printf("%-36s %10.4f +- %-8.4f %10.4f +- %-8.4f\n", a->strategy[k].name, mean.value, mean.half, p99.value, p99.half);
+	}
+	printf("geometric means over %u scenarios of family v1, seed %llu, relative to %s; +-: 95 %%\n", a->n,
+	       (unsigned long long)a->seed, a->strategy[a->reference].name);
+	printf("%llu flows in %.2f s of CPU, %.0f flows/s a core\n", (unsigned long long)flows, b->busy_s, flows / b->busy_s);
+}
+
+static void print_ratio(const char *name, struct sim_ratio r)
+{
+	printf("\"%s\":{\"value\":%.6g,\"low\":%.6g,\"high\":%.6g,\"half\":%.6g}", name, r.value, r.low, r.high, r.half);
+}
+
+/* mean and p99 are over the first reference, "over" holds them over all. */
+static void print_json(const struct sim_args *a, const struct sim_batch *b, uint64_t flows, double wall)
+{
+	printf("{\"family\":\"v1\",\"n\":%u,\"seed\":%llu,\"flows\":%llu,\"cpu_s\":%.3f,\"wall_s\":%.3f,\"reference\":\"", a->n,
+	       (unsigned long long)a->seed, (unsigned long long)flows, b->busy_s, wall);
+	sim_print_escaped(a->strategy[a->reference].name);
+	printf("\",\"strategies\":[");
+	for (uint32_t k = 0; k < a->strategies; k++) {
+		printf("%s\n{\"strategy\":\"", k ? "," : "");
+		sim_print_escaped(a->strategy[k].name);
+		printf("\",");
+		print_ratio("mean", pair(a, b, k, a->reference, 0));
+		printf(",");
+		print_ratio("p99", pair(a, b, k, a->reference, 1));
+		printf(",\"over\":{");
+		for (uint32_t i = 0; i < a->references; i++) {
+			printf("%s\"", i ? "," : "");
+			sim_print_escaped(a->strategy[a->against[i]].name);
+			printf("\":{");
+			print_ratio("mean", pair(a, b, k, a->against[i], 0));
+			printf(",");
+			print_ratio("p99", pair(a, b, k, a->against[i], 1));
+			printf("}");
+		}
+		printf("}}");
+	}
+	printf("]}\n");
 }
 
 int sim_cmd_family(int argc, char **argv, char err[256])
@@ -74,33 +113,14 @@ int sim_cmd_family(int argc, char **argv, char err[256])
 	if (e)
 		goto out;
 
-	struct sim_ratio mean[SIM_STRATEGIES_MAX], p99[SIM_STRATEGIES_MAX];
-	uint32_t stride = a.strategies * (sizeof(struct sim_result) / sizeof(double));
 	uint64_t flows = 0;
-	for (uint32_t k = 0; k < a.strategies; k++) {
-		mean[k] = sim_ratio_of(&b.result[k].mean_s, &b.result[a.reference].mean_s, a.n, stride, stride);
-		p99[k] = sim_ratio_of(&b.result[k].p99_s, &b.result[a.reference].p99_s, a.n, stride, stride);
-		for (uint32_t i = 0; i < a.n; i++)
-			flows += b.result[(size_t)i * a.strategies + k].events;
-	}
+	for (size_t i = 0; i < (size_t)a.n * a.strategies; i++)
+		flows += b.result[i].events;
 	double wall = (double)(t1.tv_sec - t0.tv_sec) + (t1.tv_nsec - t0.tv_nsec) * 1e-9;
-	if (!a.json) {
-		print_table(&a, mean, p99);
-		printf("%llu flows in %.2f s of CPU, %.0f flows/s a core\n", (unsigned long long)flows, b.busy_s, flows / b.busy_s);
-		goto out;
-	}
-	printf("{\"family\":\"v1\",\"n\":%u,\"seed\":%llu,\"reference\":\"%s\",\"flows\":%llu,\"cpu_s\":%.3f,\"wall_s\":%.3f,\"strategies\":[",
-	       a.n, (unsigned long long)a.seed, a.strategy[a.reference].name, (unsigned long long)flows, b.busy_s, wall);
-	for (uint32_t k = 0; k < a.strategies; k++) {
-		printf("%s\n{\"strategy\":\"", k ? "," : "");
-		sim_print_escaped(a.strategy[k].name);
-		printf("\",");
-		print_ratio("mean", &mean[k]);
-		printf(",");
-		print_ratio("p99", &p99[k]);
-		printf("}");
-	}
-	printf("]}\n");
+	if (a.json)
+		print_json(&a, &b, flows, wall);
+	else
+		print_table(&a, &b, flows);
 out:
 	free(b.result);
 	return e;

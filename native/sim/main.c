@@ -14,7 +14,7 @@ static const char usage[] =
 	"  --seed S             default 1; same seed, same result\n"
 	"  --n N                scenarios of a family (default 2000), seeds of a file or name (default: the file's)\n"
 	"  --threads T          default: all cores; results do not depend on it\n"
-	"  --reference A        strategy the figures are relative to; default oracle\n"
+	"  --reference A,B,...  strategies the figures are relative to (a table shows the first); default oracle\n"
 	"  --gossip MS          all strategies: counts of the other load balancers, published this often\n"
 	"  --envelope trust=C   all strategies: weights pass the envelope (exact, hint, none or a number)\n"
 	"  --policy-exec CMD    adds the strategy exec:CMD+sed\n"

@@ -4,5 +4,5 @@
 #include "policy.h"
 
 extern const struct sim_policy sim_policy_uniform, sim_policy_static, sim_policy_true, sim_policy_avail, sim_policy_kalman,
-	sim_policy_exec;
+	sim_policy_exec, sim_policy_adversary;
 #endif

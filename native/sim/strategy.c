@@ -10,7 +10,8 @@
 const char sim_strategy_help[] =
 	"A strategy is POLICY[:ARG]+MODE[@KEY=VALUE]... or a known name, several separated by commas.\n"
 	"  policies  uniform static kalman; model:FILE.onnx (a network); exec:COMMAND (an outside policy over a pipe);\n"
-	"            true (true capacities), avail (configured weight x polled idle share)\n"
+	"            true (true capacities), avail (configured weight x polled idle share),\n"
+	"            adversary:reverse|chase|flip|herd (what an envelope leaves a policy that does harm)\n"
 	"  modes     hash alias sed p2c\n"
 	"  names     ECMP = uniform+hash  WCMP = static+alias  AWCMP = avail+alias  LSQ = uniform+sed  SED = static+sed\n"
 	"            Prequal (probes, hot-cold rule)  oracle (true jobs and capacities, no delay)\n"

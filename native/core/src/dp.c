@@ -159,5 +159,6 @@ uint64_t mlb_dp_poll(struct mlb_dp *dp, uint64_t now_us, uint64_t real_ns)
 	if (waiting)
 		return DP_POLL_WAITING_US;
 	uint64_t left = dp->next_frame_us > dp->now_us ? dp->next_frame_us - dp->now_us : 0;
-	return left < DP_POLL_US ? left : DP_POLL_US;
+	uint64_t live = dp->next_live_us > dp->now_us ? dp->next_live_us - dp->now_us : DP_LIVE_US;
+	return left < live ? left : live;
 }

@@ -36,9 +36,9 @@ bool dp_merge_slice(struct mlb_dp *dp)
 }
 
 /* Integrals run on from the worker's last change to now. */
-static void add_gauges(const struct mlb_wslot *w, uint64_t now, struct mlb_server_rec *r, uint64_t *start_sum)
+static void add_gauges(struct mlb_wslot *w, uint64_t now, struct mlb_server_rec *r, uint64_t *start_sum)
 {
-	struct mlb_wslot_gauges g = { 0 };
+	struct mlb_wslot_gauges g;
 	mlb_wslot_read(w, &g);
 	uint64_t dt = now > g.last_us ? now - g.last_us : 0;
 	r->flows += g.flows;

@@ -17,7 +17,6 @@
 #define DP_REFRESH_ALONE_US 100000u /* a single worker's, with nothing new to hear: ages its half-opens */
 #define DP_LIVE_US 10000u
 #define DP_RECOUNT_US 1000000u
-#define DP_POLL_US 1000u
 #define DP_POLL_WAITING_US 50u    /* while workers have not passed yet: the effect's time is as fine as this */
 
 enum dp_eject_state { DP_IN, DP_OUT, DP_READY /* may be probed */, DP_PROBING };

@@ -87,8 +87,8 @@ struct mlb_dp_hooks {
 };
 void mlb_dp_set_hooks(struct mlb_dp *, const struct mlb_dp_hooks *);
 
-/* The main thread's step; call at least every millisecond, or when in_futex changed. real_ns: CLOCK_REALTIME. Returns microseconds
- * until it wants to be called again at the latest. */
+/* The main thread's step; call at least every millisecond, or at once when in_futex changed and else when the time it returned is over:
+ * microseconds until it wants to be called again at the latest (at most 10 ms). real_ns: CLOCK_REALTIME. */
 uint64_t mlb_dp_poll(struct mlb_dp *, uint64_t now_us, uint64_t real_ns);
 
 /* Copies VIP vip_id's newest frame: for `show` commands. Returns count of records, -ENOENT. */

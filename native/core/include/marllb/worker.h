@@ -10,6 +10,12 @@
 #include "layout.h"
 #include "reservoir.h"
 
+/* Gauges and integrals of one slot as of last_us, read in one piece. */
+struct mlb_wslot_gauges {
+	uint32_t flows, half_open, waiting, pad;
+	uint64_t last_us, flow_us, wait_us, start_sum_us;
+};
+
 /* Counters of one (worker, VIP, slot). `ver` is odd while the worker changes the triple (gauges, integrals, last_us); the summing
  * thread reads it as a seqlock. Fields are relaxed atomics for the reader; the writer is alone. */
 struct mlb_wslot {
@@ -28,7 +34,8 @@ struct mlb_wslot {
 	_Atomic uint64_t ended[MLB_END_COUNT];
 	_Atomic uint32_t ttfb_hist[MLB_HIST_BUCKETS], duration_hist[MLB_HIST_BUCKETS];
 	struct mlb_reservoir duration, ttfb, connect;
-	uint8_t spread[MLB_CACHE_LINE]; /* an odd number of lines, or all slots would share few cache sets */
+	/* The summing thread's own: its last whole copy. With it the size is an odd number of lines, or slots would share few cache sets. */
+	struct mlb_wslot_gauges copied __attribute__((aligned(MLB_CACHE_LINE)));
 } __attribute__((aligned(MLB_CACHE_LINE)));
 
 /* One VIP as a worker sees it. */

@@ -15,30 +15,28 @@
 #define MLB_HALF_FLOOR 8.0f
 #define MLB_HALF_FRACTION 0.25f
 
-/* Gauges and integrals of one slot as of last_us, read in one piece. */
-struct mlb_wslot_gauges {
-	uint32_t flows, half_open, waiting;
-	uint64_t last_us, flow_us, wait_us, start_sum_us;
-};
-
-/* Summing thread: a consistent copy. The writer's bracket is a few dozen nanoseconds, so this ends at once unless the worker was
- * descheduled inside it; false after 1000 tries (use the last copy). */
-static inline bool mlb_wslot_read(const struct mlb_wslot *s, struct mlb_wslot_gauges *g)
+/* Summing thread: a consistent copy. The writer's bracket is a few nanoseconds long; where the worker was descheduled within it, the last
+ * copy is given again and false returned: an older state, but one that was. */
+static inline bool mlb_wslot_read(struct mlb_wslot *s, struct mlb_wslot_gauges *g)
 {
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 0; i < 100; i++) {
 		uint32_t ver = MLB_LD_ACQ(s->ver);
 		if (ver & 1u)
 			continue;
 		g->flows = MLB_LD_ACQ(s->flows);
 		g->half_open = MLB_LD_ACQ(s->half_open);
 		g->waiting = MLB_LD_ACQ(s->waiting);
+		g->pad = 0;
 		g->last_us = MLB_LD_ACQ(s->last_us);
 		g->flow_us = MLB_LD_ACQ(s->flow_us);
 		g->wait_us = MLB_LD_ACQ(s->wait_us);
 		g->start_sum_us = MLB_LD_ACQ(s->start_sum_us);
-		if (MLB_LD(s->ver) == ver)
+		if (MLB_LD(s->ver) == ver) {
+			s->copied = *g;
 			return true;
+		}
 	}
+	*g = s->copied;
 	return false;
 }
 
