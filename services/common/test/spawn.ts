@@ -39,7 +39,7 @@ export function scratch(): { dir: string; config(text: string): string; remove()
   };
 }
 
-const START_MS = 30_000;
+const START_MS = 60_000;
 
 export function launch(service: ServiceFolder, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Started | Failed> {
   const child = spawn(process.execPath, [join(projectRoot, "dist/services", service, "main.js"), ...args], {
@@ -79,22 +79,16 @@ export function launch(service: ServiceFolder, args: readonly string[], env: Nod
   });
 }
 
+/** keepPort: the gRPC port is the configuration's instead of any free one. */
 export async function start(
   service: ServiceFolder,
   config: string,
   sets: readonly string[] = [],
   env: NodeJS.ProcessEnv = {},
+  keepPort = false,
 ): Promise<Started> {
-  const args = [
-    "--config",
-    config,
-    "--port",
-    "0",
-    "--metrics-port",
-    "0",
-    "--stop-with-stdin",
-    ...sets.flatMap((s) => ["--set", s]),
-  ];
+  const ports = keepPort ? ["--metrics-port", "0"] : ["--port", "0", "--metrics-port", "0"];
+  const args = ["--config", config, ...ports, "--stop-with-stdin", ...sets.flatMap((s) => ["--set", s])];
   const started = await launch(service, args, env);
   if ("code" in started) throw new Error(`${service} ended with code ${started.code}: ${started.stderr}`);
   return started;
