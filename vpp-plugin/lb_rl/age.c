@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Ageing: each worker walks its own tables, a little every millisecond, so that a whole round takes about a second. */
+#include <lb_rl/life.h>
+
+#define LBRL_ROUND_MS 1000
+#define LBRL_HALF_MS 3000
+
+typedef struct {
+	lbrl_thread_t *t;
+	struct mlb_flow_table *table;
+} lbrl_age_arg_t;
+
+static u32 lbrl_timeout_ms(const struct mlb_flow *f)
+{
+	if (f->key.dir == LBRL_DIR_STICKY)
+		return lbrl_main.sticky_ms;
+	if (f->flags & MLB_FLOW_HALF)
+		return LBRL_HALF_MS;
+	if (f->key.proto != IP_PROTOCOL_TCP)
+		return lbrl_main.udp_ms;
+	return mlb_tcp_timeout_ms(f->tcp, lbrl_main.established_ms);
+}
+
+static void lbrl_expire(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow *f)
+{
+	struct mlb_wvip *wv = lbrl_wvip(t, f->key.vip);
+
+	if (!wv || f->key.dir == LBRL_DIR_STICKY)
+		return;
+	if (f->flags & MLB_FLOW_WAITING)
+		mlb_ev_unwait(t->w, wv, f->slot, t->now_us);
+	if (f->flags & MLB_FLOW_COUNTED)
+		mlb_ev_close(t->w, wv, f->slot, f->start_us, t->now_us, MLB_END_IDLE);
+	else if (f->flags & MLB_FLOW_HALF) {
+		mlb_ev_half_close(t->w, wv, f->slot, f->start_us, t->now_us);
+		MLB_ADD(wv->slot[f->slot].ended[MLB_END_UNANSWERED], 1);
+		/* Seen both ways, silence is the server's. One-way it may be a flood's: no verdict on the server. */
+		if (!(f->flags & MLB_FLOW_ONE_WAY) && f->tcp == MLB_TCP_SYN)
+			mlb_dp_connect_result(lbrl_main.dp, v->id, f->slot, false, t->now_us);
+	}
+}
+
+static void lbrl_age_one(void *arg, struct mlb_flow *f)
+{
+	lbrl_age_arg_t *a = arg;
+	lbrl_vip_t *v = &lbrl_main.vip[f->key.vip];
+	u32 idle = a->t->now_ms - f->last_ms;
+
+	/* last_ms of another thread's clock never stands here, but a walk may follow a packet of the same loop by a stale now. */
+	if ((i32) idle < 0)
+		return;
+	if (v->used == 1 && idle <= lbrl_timeout_ms(f))
+		return;
+	lbrl_expire(a->t, v, f);
+	mlb_flow_remove(a->table, f);
+}
+
+/* Entries to visit for a round in LBRL_ROUND_MS; the table has at most twice its capacity in entries. */
+static void lbrl_age_table(lbrl_thread_t *t, struct mlb_flow_table *table, u32 *cursor, u32 ms)
+{
+	lbrl_age_arg_t a = {t, table};
+	u32 n = (u64) mlb_flow_capacity(table) * ms / LBRL_ROUND_MS + 1;
+
+	mlb_flow_walk(table, cursor, n, lbrl_age_one, &a);
+}
+
+void lbrl_life_age(lbrl_thread_t *t)
+{
+	u64 us = t->now_us - t->aged_us;
+
+	if (us < 1000)
+		return;
+	u32 ms = us > 50000 ? 50 : us / 1000;
+	t->aged_us = t->now_us;
+	if (mlb_flow_count(t->flows))
+		lbrl_age_table(t, t->flows, &t->flow_cursor, ms);
+	if (mlb_flow_count(t->half))
+		lbrl_age_table(t, t->half, &t->half_cursor, ms);
+}

@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The binary API: the same calls as the CLI's. All handlers are mp-safe. */
+#include <lb_rl/lb_rl.h>
+#include <vnet/ip/ip_types_api.h>
+#include <vlibapi/api.h>
+#include <vlibmemory/api.h>
+
+#include <lb_rl/lb_rl.api_enum.h>
+#include <lb_rl/lb_rl.api_types.h>
+
+#define REPLY_MSG_ID_BASE lbrl_main.msg_id_base
+#include <vlibapi/api_helper_macros.h>
+
+/* The reason of a refusal goes to the log: an API reply holds a number only. */
+static int lbrl_logged(int rv, const char err[256])
+{
+	if (rv)
+		clib_warning("lb rl: %s", err);
+	return rv;
+}
+
+static void lbrl_string(char *out, const u8 *in, u32 n)
+{
+	strncpy(out, (const char *) in, n - 1);
+	out[n - 1] = 0;
+}
+
+static bool lbrl_api_endpoint(const vl_api_lb_rl_server_t *s, struct mlb_endpoint *ep, f32 *w)
+{
+	ip46_address_t a;
+	ip46_type_t t = ip_address_decode(&s->address, &a);
+
+	clib_memset(ep, 0, sizeof(*ep));
+	lbrl_addr_from_ip46(&ep->addr, &a, t == IP46_TYPE_IP6);
+	ep->port = s->port;
+	*w = s->weight;
+	return true;
+}
+
+static void vl_api_lb_rl_enable_disable_t_handler(vl_api_lb_rl_enable_disable_t *mp)
+{
+	vl_api_lb_rl_enable_disable_reply_t *rmp;
+	lbrl_enable_args_t a = {mp->flows, mp->half_open, mp->established_timeout_s, mp->udp_timeout_s, mp->sticky_timeout_s, mp->lease_ms};
+	char err[256];
+	int rv = lbrl_logged(mp->enable ? lbrl_enable(&a, err) : lbrl_disable(err), err);
+
+	REPLY_MACRO_END(VL_API_LB_RL_ENABLE_DISABLE_REPLY);
+}
+
+static void vl_api_lb_rl_start_stop_t_handler(vl_api_lb_rl_start_stop_t *mp)
+{
+	vl_api_lb_rl_start_stop_reply_t *rmp;
+	char err[256];
+	int rv = lbrl_logged(mp->start ? lbrl_start(err) : lbrl_stop(err), err);
+
+	REPLY_MACRO_END(VL_API_LB_RL_START_STOP_REPLY);
+}
+
+static void vl_api_lb_rl_set_shm_t_handler(vl_api_lb_rl_set_shm_t *mp)
+{
+	vl_api_lb_rl_set_shm_reply_t *rmp;
+	char path[256], err[256];
+
+	lbrl_string(path, mp->path, sizeof(path));
+	int rv = lbrl_logged(lbrl_set_shm(path, err), err);
+	REPLY_MACRO_END(VL_API_LB_RL_SET_SHM_REPLY);
+}
+
+static void vl_api_lb_rl_vip_add_t_handler(vl_api_lb_rl_vip_add_t *mp)
+{
+	vl_api_lb_rl_vip_add_reply_t *rmp;
+	lbrl_vip_args_t a = {
+		.proto = mp->protocol, .port = mp->port, .fwd = mp->forwarding, .dscp = mp->dscp, .mode = mp->mode, .sticky = mp->sticky,
+		.load = mp->load_waiting ? MLB_LOAD_WAITING : MLB_LOAD_FLOWS, .eject_off = mp->no_eject, .capacity = mp->max_servers,
+	};
+	fib_prefix_t pfx;
+	char err[256];
+	int rv;
+
+	ip_prefix_decode(&mp->prefix, &pfx);
+	a.addr = pfx.fp_addr;
+	a.plen = pfx.fp_len;
+	a.is_ip6 = pfx.fp_proto == FIB_PROTOCOL_IP6;
+	lbrl_string(a.name, mp->name, sizeof(a.name));
+	if (mp->forwarding >= LBRL_FWD_COUNT || mp->mode > MLB_MODE_P2C)
+		rv = VNET_API_ERROR_INVALID_VALUE;
+	else {
+		if (lbrl_fwd_is_tunnel(a.fwd))
+			a.src_set = ip_address_decode(&mp->tunnel_src, &a.src) == IP46_TYPE_IP6 ? 6 : 4;
+		rv = lbrl_logged(lbrl_vip_add(&a, err), err);
+	}
+	REPLY_MACRO_END(VL_API_LB_RL_VIP_ADD_REPLY);
+}
+
+static void vl_api_lb_rl_vip_del_t_handler(vl_api_lb_rl_vip_del_t *mp)
+{
+	vl_api_lb_rl_vip_del_reply_t *rmp;
+	char name[MLB_NAME_LEN], err[256];
+
+	lbrl_string(name, mp->name, sizeof(name));
+	int rv = lbrl_logged(lbrl_vip_del(name, err), err);
+	REPLY_MACRO_END(VL_API_LB_RL_VIP_DEL_REPLY);
+}
+
+static void vl_api_lb_rl_set_servers_t_handler(vl_api_lb_rl_set_servers_t *mp)
+{
+	vl_api_lb_rl_set_servers_reply_t *rmp;
+	char vip[MLB_NAME_LEN], err[256];
+	struct mlb_endpoint *eps = 0;
+	f32 *w = 0;
+	int rv = 0;
+
+	lbrl_string(vip, mp->vip, sizeof(vip));
+	if (!lbrl_main.enabled)
+		rv = VNET_API_ERROR_FEATURE_DISABLED;
+	else if (mp->count < 1 || mp->count > MLB_MAX_SERVERS_PER_VIP ||
+		 vl_msg_api_get_msg_length(mp) < sizeof(*mp) + mp->count * sizeof(mp->servers[0]))
+		rv = VNET_API_ERROR_INVALID_VALUE;
+	for (u32 i = 0; !rv && i < mp->count; i++) {
+		struct mlb_endpoint ep;
+		f32 weight;
+		vl_api_lb_rl_server_t s = mp->servers[i];
+		lbrl_api_endpoint(&s, &ep, &weight);
+		vec_add1(eps, ep);
+		vec_add1(w, weight);
+	}
+	if (!rv)
+		rv = lbrl_logged(lbrl_servers_set(vip, eps, w, vec_len(eps), err), err);
+	vec_free(eps);
+	vec_free(w);
+	REPLY_MACRO_END(VL_API_LB_RL_SET_SERVERS_REPLY);
+}
+
+static void vl_api_lb_rl_server_add_del_t_handler(vl_api_lb_rl_server_add_del_t *mp)
+{
+	vl_api_lb_rl_server_add_del_reply_t *rmp;
+	char vip[MLB_NAME_LEN], err[256];
+	struct mlb_endpoint ep;
+	f32 w;
+
+	lbrl_string(vip, mp->vip, sizeof(vip));
+	lbrl_api_endpoint(&mp->server, &ep, &w);
+	int rv = lbrl_logged(mp->is_add ? lbrl_server_add(vip, &ep, w, err) : lbrl_server_del(vip, &ep, err), err);
+	REPLY_MACRO_END(VL_API_LB_RL_SERVER_ADD_DEL_REPLY);
+}
+
+static void vl_api_lb_rl_drain_t_handler(vl_api_lb_rl_drain_t *mp)
+{
+	vl_api_lb_rl_drain_reply_t *rmp;
+	char vip[MLB_NAME_LEN], err[256];
+	struct mlb_endpoint ep;
+	f32 w;
+
+	lbrl_string(vip, mp->vip, sizeof(vip));
+	lbrl_api_endpoint(&mp->server, &ep, &w);
+	int rv = lbrl_logged(lbrl_server_drain(vip, &ep, mp->drain, err), err);
+	REPLY_MACRO_END(VL_API_LB_RL_DRAIN_REPLY);
+}
+
+static void vl_api_lb_rl_set_mode_t_handler(vl_api_lb_rl_set_mode_t *mp)
+{
+	vl_api_lb_rl_set_mode_reply_t *rmp;
+	char vip[MLB_NAME_LEN], err[256];
+	int rv;
+
+	lbrl_string(vip, mp->vip, sizeof(vip));
+	if (mp->mode < MLB_MODE_HASH || mp->mode > MLB_MODE_P2C)
+		rv = VNET_API_ERROR_INVALID_VALUE;
+	else
+		rv = lbrl_logged(lbrl_set_mode(vip, mp->mode, err), err);
+	REPLY_MACRO_END(VL_API_LB_RL_SET_MODE_REPLY);
+}
+
+static void vl_api_lb_rl_nat_interface_t_handler(vl_api_lb_rl_nat_interface_t *mp)
+{
+	vl_api_lb_rl_nat_interface_reply_t *rmp;
+	char err[256];
+	int rv;
+
+	VALIDATE_SW_IF_INDEX_END(mp);
+	rv = lbrl_logged(lbrl_nat_interface(mp->sw_if_index, mp->is_add, err), err);
+	BAD_SW_IF_INDEX_LABEL;
+	REPLY_MACRO_END(VL_API_LB_RL_NAT_INTERFACE_REPLY);
+}
+
+static void vl_api_lb_rl_vip_dump_t_handler(vl_api_lb_rl_vip_dump_t *mp)
+{
+	vl_api_registration_t *reg = vl_api_client_index_to_registration(mp->client_index);
+	struct mlb_frame_hdr h;
+
+	if (!reg || !lbrl_main.enabled)
+		return;
+	vec_validate(lbrl_main.recs, MLB_MAX_SERVERS_PER_VIP - 1);
+	for (u32 id = 1; id <= MLB_MAX_VIPS; id++) {
+		lbrl_vip_t *v = &lbrl_main.vip[id];
+		vl_api_lb_rl_vip_details_t *rmp;
+		if (v->used != 1)
+			continue;
+		clib_memset(&h, 0, sizeof(h));
+		int n = mlb_dp_frame(lbrl_main.dp, id, &h, lbrl_main.recs, MLB_MAX_SERVERS_PER_VIP);
+		REPLY_MACRO_DETAILS4_END(VL_API_LB_RL_VIP_DETAILS, reg, mp->context, ({
+			strncpy((char *) rmp->name, v->name, sizeof(rmp->name) - 1);
+			rmp->vip_id = id;
+			ip_prefix_encode(&lbrl_main.prefix[v->prefix].pfx, &rmp->prefix);
+			rmp->protocol = v->proto;
+			rmp->port = v->port;
+			rmp->forwarding = v->fwd;
+			rmp->dscp = v->tos >> 2;
+			rmp->mode = h.mode;
+			rmp->sticky = v->sticky;
+			rmp->servers = n > 0 ? n : 0;
+			rmp->frame_seq = h.seq;
+			rmp->misses = h.misses;
+			rmp->untracked = h.untracked;
+			rmp->no_server = h.no_server;
+		}));
+	}
+}
+
+static void lbrl_send_servers(vl_api_registration_t *reg, u32 context, lbrl_vip_t *v)
+{
+	struct mlb_frame_hdr h;
+	int n = mlb_dp_frame(lbrl_main.dp, v->id, &h, lbrl_main.recs, MLB_MAX_SERVERS_PER_VIP);
+
+	for (int i = 0; i < n; i++) {
+		struct mlb_server_rec *r = &lbrl_main.recs[i];
+		vl_api_lb_rl_server_details_t *rmp;
+		bool is4 = lbrl_addr_is_ip4(&r->addr);
+		ip46_address_t a = {};
+		clib_memcpy(is4 ? (void *) &a.ip4 : (void *) &a.ip6, r->addr.b + (is4 ? 12 : 0), is4 ? 4 : 16);
+		REPLY_MACRO_DETAILS4_END(VL_API_LB_RL_SERVER_DETAILS, reg, context, ({
+			rmp->vip_id = v->id;
+			rmp->server_id = r->id;
+			rmp->slot = r->slot;
+			rmp->flags = r->flags;
+			ip_address_encode(&a, is4 ? IP46_TYPE_IP4 : IP46_TYPE_IP6, &rmp->address);
+			rmp->port = r->port;
+			rmp->weight_static = r->weight_static;
+			rmp->weight = r->weight;
+			rmp->flows = r->flows;
+			rmp->half_open = r->half_open;
+			rmp->new_flows = r->new_flows;
+			rmp->completions = r->completions;
+			rmp->packets_in = r->packets_in;
+			rmp->packets_out = r->packets_out;
+			rmp->bytes_in = r->bytes_in;
+			rmp->bytes_out = r->bytes_out;
+		}));
+	}
+}
+
+static void vl_api_lb_rl_server_dump_t_handler(vl_api_lb_rl_server_dump_t *mp)
+{
+	vl_api_registration_t *reg = vl_api_client_index_to_registration(mp->client_index);
+	char vip[MLB_NAME_LEN];
+
+	if (!reg || !lbrl_main.enabled)
+		return;
+	lbrl_string(vip, mp->vip, sizeof(vip));
+	vec_validate(lbrl_main.recs, MLB_MAX_SERVERS_PER_VIP - 1);
+	for (u32 id = 1; id <= MLB_MAX_VIPS; id++)
+		if (lbrl_main.vip[id].used == 1 && (!vip[0] || !strcmp(vip, lbrl_main.vip[id].name)))
+			lbrl_send_servers(reg, mp->context, &lbrl_main.vip[id]);
+}
+
+#include <lb_rl/lb_rl.api.c>
+
+static clib_error_t *lbrl_api_init(vlib_main_t *vm)
+{
+	api_main_t *am = vlibapi_get_main();
+
+	lbrl_main.msg_id_base = setup_message_id_table();
+	for (u32 i = 0; i < VL_MSG_LB_RL_LAST; i++)
+		vl_api_set_msg_thread_safe(am, lbrl_main.msg_id_base + i, 1);
+	return 0;
+}
+
+VLIB_API_INIT_FUNCTION(lbrl_api_init);

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Parsing that the commands share. */
+#ifndef LB_RL_CLI_H
+#define LB_RL_CLI_H
+#include <lb_rl/lb_rl.h>
+
+/* unformat functions */
+uword unformat_lbrl_name(unformat_input_t *in, va_list *args);     /* char[MLB_NAME_LEN] */
+uword unformat_lbrl_endpoint(unformat_input_t *in, va_list *args); /* struct mlb_endpoint *, f32 *weight: ip[:port][=weight] */
+uword unformat_lbrl_fwd(unformat_input_t *in, va_list *args);      /* lbrl_fwd_t * */
+uword unformat_lbrl_mode(unformat_input_t *in, va_list *args);     /* enum mlb_mode * */
+
+/* "`x` is not understood here; expected: usage" */
+clib_error_t *lbrl_cli_unexpected(unformat_input_t *line, const char *usage);
+clib_error_t *lbrl_cli_result(int rv, const char err[256]);
+/* Line input, or an empty one where the command stands alone. */
+bool lbrl_cli_line(unformat_input_t *in, unformat_input_t *line);
+#endif

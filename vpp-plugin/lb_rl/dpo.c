@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* VIPs and servers in the FIB. A VIP's prefix carries a DPO of ours, so only its own traffic meets our nodes; a server is a tracked
+ * FIB entry whose load-balance the nodes walk themselves (one graph node less than ip4-load-balance, and it follows every change
+ * of the FIB, because load-balances change in place). */
+#include <lb_rl/lb_rl.h>
+#include <vnet/fib/fib_entry_track.h>
+#include <vnet/fib/fib_table.h>
+#include <vnet/fib/fib_source.h>
+
+static u8 *format_lbrl_dpo(u8 *s, va_list *args)
+{
+	index_t index = va_arg(*args, index_t);
+	CLIB_UNUSED(u32 indent) = va_arg(*args, u32);
+	lbrl_prefix_t *p = &lbrl_main.prefix[index];
+	return format(s, "lb-rl %U: %u VIPs", format_fib_prefix, &p->pfx, p->vips);
+}
+
+/* Prefixes live in a fixed array for as long as the plugin does: nothing to count. */
+static void lbrl_dpo_lock(dpo_id_t *dpo)
+{
+}
+
+static const dpo_vft_t lbrl_dpo_vft = {
+	.dv_lock = lbrl_dpo_lock,
+	.dv_unlock = lbrl_dpo_lock,
+	.dv_format = format_lbrl_dpo,
+};
+static const char *const lbrl_nodes4[] = {"lb-rl-ip4", NULL};
+static const char *const lbrl_nodes6[] = {"lb-rl-ip6", NULL};
+static const char *const *const lbrl_dpo_nodes[DPO_PROTO_NUM] = {
+	[DPO_PROTO_IP4] = lbrl_nodes4,
+	[DPO_PROTO_IP6] = lbrl_nodes6,
+};
+
+void lbrl_prefix_install(lbrl_prefix_t *p)
+{
+	dpo_id_t dpo = DPO_INVALID;
+	dpo_proto_t proto = fib_proto_to_dpo(p->pfx.fp_proto);
+
+	if (p->installed)
+		return;
+	dpo_set(&dpo, lbrl_main.dpo_type, proto, p - lbrl_main.prefix);
+	fib_table_entry_special_dpo_add(0, &p->pfx, lbrl_main.fib_src, FIB_ENTRY_FLAG_EXCLUSIVE, &dpo);
+	dpo_reset(&dpo);
+	p->installed = 1;
+}
+
+void lbrl_prefix_remove(lbrl_prefix_t *p)
+{
+	if (!p->installed)
+		return;
+	fib_table_entry_special_remove(0, &p->pfx, lbrl_main.fib_src);
+	p->installed = 0;
+}
+
+static void lbrl_server_stack(lbrl_server_t *srv)
+{
+	dpo_id_t old = srv->dpo;
+	const dpo_id_t *via = fib_entry_contribute_ip_forwarding(srv->fei);
+
+	if (dpo_cmp(&old, via) == 0)
+		return;
+	/* The new one is locked before workers see it, the old one let go after. */
+	dpo_id_t fresh = DPO_INVALID;
+	dpo_copy(&fresh, via);
+	srv->dpo = fresh;
+	__atomic_store_n(&srv->lbi, fresh.dpoi_index, __ATOMIC_RELEASE);
+	dpo_reset(&old);
+}
+
+void lbrl_server_track(lbrl_vip_t *v, u32 slot)
+{
+	lbrl_server_t *srv = &v->server[slot];
+	fib_prefix_t pfx = {};
+
+	if (lbrl_addr_is_ip4(&srv->addr)) {
+		pfx.fp_proto = FIB_PROTOCOL_IP4;
+		pfx.fp_len = 32;
+		clib_memcpy(&pfx.fp_addr.ip4, srv->addr.b + 12, 4);
+	} else {
+		pfx.fp_proto = FIB_PROTOCOL_IP6;
+		pfx.fp_len = 128;
+		clib_memcpy(&pfx.fp_addr.ip6, srv->addr.b, 16);
+	}
+	fib_node_init(&srv->fib_node, lbrl_main.fib_node_type);
+	srv->dpo = (dpo_id_t) DPO_INVALID;
+	srv->fei = fib_entry_track(0, &pfx, lbrl_main.fib_node_type, v->id << 16 | slot, &srv->sibling);
+	lbrl_server_stack(srv);
+}
+
+void lbrl_server_untrack(lbrl_vip_t *v, u32 slot)
+{
+	lbrl_server_t *srv = &v->server[slot];
+
+	fib_entry_untrack(srv->fei, srv->sibling);
+	dpo_reset(&srv->dpo);
+	fib_node_deinit(&srv->fib_node);
+}
+
+static fib_node_t *lbrl_fib_node_get(fib_node_index_t index)
+{
+	return &lbrl_main.vip[index >> 16].server[index & 0xffff].fib_node;
+}
+
+static void lbrl_fib_last_lock_gone(fib_node_t *node)
+{
+}
+
+static fib_node_back_walk_rc_t lbrl_fib_back_walk(fib_node_t *node, fib_node_back_walk_ctx_t *ctx)
+{
+	lbrl_server_stack((lbrl_server_t *) ((u8 *) node - STRUCT_OFFSET_OF(lbrl_server_t, fib_node)));
+	return FIB_NODE_BACK_WALK_CONTINUE;
+}
+
+static const fib_node_vft_t lbrl_fib_vft = {
+	.fnv_get = lbrl_fib_node_get,
+	.fnv_last_lock = lbrl_fib_last_lock_gone,
+	.fnv_back_walk = lbrl_fib_back_walk,
+};
+
+clib_error_t *lbrl_dpo_init(void)
+{
+	lbrl_main.dpo_type = dpo_register_new_type(&lbrl_dpo_vft, lbrl_dpo_nodes);
+	lbrl_main.fib_node_type = fib_node_register_new_type("lb-rl", &lbrl_fib_vft);
+	lbrl_main.fib_src = fib_source_allocate("lb-rl", FIB_SOURCE_PRIORITY_HI, FIB_SOURCE_BH_SIMPLE);
+	return 0;
+}

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <lb_rl/life.h>
+
+static u64 lbrl_ring_hash(const lbrl_vip_t *v, const struct mlb_flow_key *k)
+{
+	u64 a, b, x;
+	clib_memcpy(&a, k->client.b, 8);
+	clib_memcpy(&b, k->client.b + 8, 8);
+	x = a ^ v->ring_seed;
+	x = mlb_splitmix64(&x) ^ b;
+	/* With sticky the client's address alone decides, as it does for tracked flows. */
+	x = mlb_splitmix64(&x) ^ (v->sticky ? 0 : (u64) k->cport << 32 | (u64) k->vport << 16 | k->proto);
+	return mlb_splitmix64(&x);
+}
+
+u32 lbrl_life_ring(lbrl_thread_t *t, const lbrl_vip_t *v, const struct mlb_flow_key *k)
+{
+	struct mlb_wvip *wv = lbrl_wvip(t, v->id);
+	const struct mlb_table *tab = wv ? atomic_load_explicit(&wv->table, memory_order_acquire) : 0;
+	u32 slot;
+
+	if (!tab || !tab->miss_ring)
+		return MLB_NONE;
+	slot = mlb_ring_lookup(tab->miss_ring, lbrl_ring_hash(v, k), 0);
+	return slot != MLB_NONE && v->server[slot].id ? slot : MLB_NONE;
+}
+
+struct mlb_flow *lbrl_life_find(lbrl_thread_t *t, const struct mlb_flow_key *k, u64 hash)
+{
+	struct mlb_flow *f = mlb_flow_find(t->flows, k, hash);
+	return f ? f : mlb_flow_find(t->half, k, mlb_flow_hash(t->half, k));
+}
+
+/* NAT: two flows of one client port to one server endpoint could not be told apart in the server's replies. They come about only
+ * through different VIPs (or ports of one) that share a server. */
+static bool lbrl_nat_collides(lbrl_thread_t *t, const lbrl_vip_t *v, const struct mlb_flow_key *k, u32 slot)
+{
+	const lbrl_server_t *srv = &v->server[slot];
+	clib_bihash_kv_16_8_t kv;
+	u64 others;
+
+	if (v->fwd != LBRL_FWD_NAT)
+		return false;
+	clib_memcpy(kv.key, srv->addr.b, 16);
+	if (clib_bihash_search_inline_16_8(&lbrl_main.by_server, &kv))
+		return false;
+	others = kv.value & ~(1ULL << (v->id - 1));
+	u16 sport = srv->port ? clib_net_to_host_u16(srv->port) : k->vport;
+	while (others) {
+		lbrl_vip_t *o = &lbrl_main.vip[__builtin_ctzll(others) + 1];
+		others &= others - 1;
+		struct mlb_flow_key ok = *k;
+		ok.vip = o->id;
+		ok.vport = o->port ? o->port : sport;
+		struct mlb_flow *f = lbrl_life_find(t, &ok, mlb_flow_hash(t->flows, &ok));
+		if (!f || f->tcp >= MLB_TCP_CLOSED || !lbrl_flow_valid(o, f))
+			continue;
+		const lbrl_server_t *os = &o->server[f->slot];
+		u16 oport = os->port ? clib_net_to_host_u16(os->port) : ok.vport;
+		if (oport == sport && !memcmp(&os->addr, &srv->addr, sizeof(srv->addr)))
+			return true;
+	}
+	return false;
+}
+
+/* Affinity of a client address: the entry of an earlier flow, if its server may still take flows. */
+static struct mlb_flow *lbrl_sticky_find(lbrl_thread_t *t, lbrl_vip_t *v, const struct mlb_flow_key *k, struct mlb_flow_key *sk)
+{
+	*sk = *k;
+	if (v->host_mask4)
+		clib_memset(sk->client.b, 0, 4);
+	sk->cport = sk->vport = 0;
+	sk->proto = 0;
+	sk->dir = LBRL_DIR_STICKY;
+	return mlb_flow_find(t->flows, sk, mlb_flow_hash(t->flows, sk));
+}
+
+static u32 lbrl_choose(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k)
+{
+	const struct mlb_table *tab = atomic_load_explicit(&wv->table, memory_order_acquire);
+	struct mlb_flow_key sk;
+	struct mlb_flow *s = 0;
+	u32 slot;
+
+	if (!tab || !tab->eligible)
+		return MLB_NONE;
+	if (PREDICT_FALSE(v->sticky)) {
+		s = lbrl_sticky_find(t, v, k, &sk);
+		if (s && lbrl_flow_valid(v, s) && s->slot < tab->nslots && tab->weight[s->slot] > 0 && wv->q[s->slot] < MLB_Q_OUT) {
+			s->last_ms = t->now_ms;
+			return s->slot;
+		}
+	}
+	slot = mlb_choose(tab, wv->q, &t->w->rng, lbrl_ring_hash(v, k));
+	if (slot == MLB_NONE || !v->server[slot].id)
+		return MLB_NONE;
+	if (PREDICT_FALSE(v->sticky)) {
+		if (!s) {
+			s = mlb_flow_insert(t->flows, &sk, mlb_flow_hash(t->flows, &sk));
+			t->inserts++;
+		}
+		if (s) {
+			s->slot = slot;
+			s->server_id = v->server[slot].id;
+			s->last_ms = t->now_ms;
+		}
+	}
+	return slot;
+}
+
+static void lbrl_flow_fill(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow *f, u32 slot)
+{
+	f->slot = slot;
+	f->server_id = v->server[slot].id;
+	f->start_us = t->now_us;
+	f->last_ms = t->now_ms;
+	f->wait_us = 0;
+	f->flags = v->fwd == LBRL_FWD_NAT ? 0 : MLB_FLOW_ONE_WAY;
+	f->tcp = MLB_TCP_NEW;
+}
+
+static lbrl_verdict_t lbrl_by_ring(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k, u32 why)
+{
+	u32 slot = lbrl_life_ring(t, v, k);
+	if (slot == MLB_NONE) {
+		MLB_ADD(wv->no_server, 1);
+		return (lbrl_verdict_t){MLB_NONE, LBRL_ERROR_NO_SERVER, 0};
+	}
+	if (why == LBRL_ERROR_UNTRACKED)
+		MLB_ADD(wv->untracked, 1);
+	else
+		MLB_ADD(wv->misses, 1);
+	return (lbrl_verdict_t){slot, why, 0};
+}
+
+/* A flow that ended counts no more; its entry stays for the last packets. */
+static void lbrl_end(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow *f, enum mlb_end how)
+{
+	struct mlb_wvip *wv = lbrl_wvip(t, v->id);
+
+	if (!wv)
+		return;
+	if (f->flags & MLB_FLOW_WAITING) {
+		mlb_ev_unwait(t->w, wv, f->slot, t->now_us);
+		f->flags &= ~MLB_FLOW_WAITING;
+	}
+	if (f->flags & MLB_FLOW_COUNTED) {
+		mlb_ev_close(t->w, wv, f->slot, f->start_us, t->now_us, how);
+		f->flags &= ~MLB_FLOW_COUNTED;
+	} else if (f->flags & MLB_FLOW_HALF) {
+		mlb_ev_half_close(t->w, wv, f->slot, f->start_us, t->now_us);
+		MLB_ADD(wv->slot[f->slot].ended[how], 1);
+		f->flags &= ~MLB_FLOW_HALF;
+	}
+}
+
+/* Half-open becomes established: it moves to the main table, where no flood reaches it. */
+static struct mlb_flow *lbrl_establish(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow *f)
+{
+	struct mlb_wvip *wv = lbrl_wvip(t, v->id);
+	struct mlb_flow *n;
+
+	if (!wv)
+		return f;
+	u64 hash = mlb_flow_hash(t->flows, &f->key), opened = f->start_us;
+	u32 slot = f->slot, id = f->server_id;
+	/* An ended flow whose client used the port again became half-open where it stood, in the main table. */
+	n = mlb_flow_find(t->flows, &f->key, hash);
+	if (!n) {
+		n = mlb_flow_insert(t->flows, &f->key, hash);
+		t->inserts++;
+		if (!n) {
+			/* Full: it stays where it is for as long as packets come, not counted as established; the next packet tries again. */
+			MLB_ADD(wv->untracked, 1);
+			f->tcp = MLB_TCP_SYN_ACK;
+			return f;
+		}
+		mlb_flow_remove(t->half, f);
+	}
+	lbrl_flow_fill(t, v, n, slot);
+	n->server_id = id;
+	mlb_ev_half_close(t->w, wv, slot, opened, t->now_us);
+	/* One-way: SYN to the client's ACK is all there is to see; it holds the client's round trip besides the server's. */
+	if (n->flags & MLB_FLOW_ONE_WAY)
+		mlb_ev_connected(t->w, wv, slot, opened, t->now_us);
+	n->tcp = MLB_TCP_ESTABLISHED;
+	n->flags |= MLB_FLOW_COUNTED;
+	mlb_ev_open(t->w, wv, n->slot, t->now_us);
+	return n;
+}
+
+struct mlb_flow *lbrl_life_tcp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow *f, u8 flags, bool from_client)
+{
+	bool one_way = f->flags & MLB_FLOW_ONE_WAY;
+	enum mlb_tcp_state was = f->tcp, is = mlb_tcp_next(was, flags, from_client, one_way);
+
+	if (is == was)
+		return f;
+	f->tcp = is;
+	if (f->flags & MLB_FLOW_HALF) {
+		if (is == MLB_TCP_SYN_ACK && !from_client) {
+			struct mlb_wvip *wv = lbrl_wvip(t, v->id);
+			if (wv)
+				mlb_ev_connected(t->w, wv, f->slot, f->start_us, t->now_us);
+			mlb_dp_connect_result(lbrl_main.dp, v->id, f->slot, true, t->now_us);
+		} else if (is == MLB_TCP_ESTABLISHED)
+			return lbrl_establish(t, v, f);
+		else if (is == MLB_TCP_RESET || is == MLB_TCP_CLOSED) {
+			if (!from_client && was == MLB_TCP_SYN)
+				mlb_dp_connect_result(lbrl_main.dp, v->id, f->slot, false, t->now_us);
+			lbrl_end(t, v, f, from_client ? MLB_END_ABORT : MLB_END_REFUSED);
+		}
+		return f;
+	}
+	if (is == MLB_TCP_RESET)
+		lbrl_end(t, v, f, from_client ? MLB_END_ABORT : MLB_END_RESET);
+	else if (is == MLB_TCP_CLOSING || is == MLB_TCP_CLOSED)
+		lbrl_end(t, v, f, MLB_END_COMPLETED);
+	return f;
+}
+
+void lbrl_life_payload(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow *f, bool from_client)
+{
+	struct mlb_wvip *wv = lbrl_wvip(t, v->id);
+
+	if (!wv || !(f->flags & MLB_FLOW_COUNTED))
+		return;
+	if (from_client && !(f->flags & MLB_FLOW_WAITING)) {
+		f->wait_us = t->now_us;
+		f->flags |= MLB_FLOW_WAITING;
+		mlb_ev_request(t->w, wv, f->slot, t->now_us);
+	} else if (!from_client && (f->flags & MLB_FLOW_WAITING)) {
+		f->flags &= ~MLB_FLOW_WAITING;
+		mlb_ev_answer(t->w, wv, f->slot, f->wait_us, t->now_us);
+	}
+}
+
+static lbrl_verdict_t lbrl_new_tcp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k,
+				   struct mlb_flow *reuse)
+{
+	struct mlb_flow *f = reuse;
+	u32 slot = lbrl_choose(t, v, wv, k);
+
+	if (slot == MLB_NONE) {
+		MLB_ADD(wv->no_server, 1);
+		return (lbrl_verdict_t){MLB_NONE, LBRL_ERROR_NO_SERVER, 0};
+	}
+	if (PREDICT_FALSE(lbrl_nat_collides(t, v, k, slot))) {
+		MLB_ADD(wv->limited, 1);
+		return (lbrl_verdict_t){MLB_NONE, LBRL_ERROR_NAT_COLLISION, 0};
+	}
+	if (!f) {
+		f = mlb_flow_insert(t->half, k, mlb_flow_hash(t->half, k));
+		t->inserts++;
+		/* No room for one more half-open flow: SYN and ACK alike go by the ring, to one server. */
+		if (!f)
+			return lbrl_by_ring(t, v, wv, k, LBRL_ERROR_UNTRACKED);
+	}
+	lbrl_flow_fill(t, v, f, slot);
+	f->tcp = MLB_TCP_SYN;
+	f->flags |= MLB_FLOW_HALF;
+	mlb_ev_half_open(t->w, wv, slot, t->now_us);
+	return (lbrl_verdict_t){slot, LBRL_ERROR_NEW_FLOW, f};
+}
+
+static lbrl_verdict_t lbrl_new_udp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k, u64 hash)
+{
+	u32 slot = lbrl_choose(t, v, wv, k);
+	struct mlb_flow *f;
+
+	if (slot == MLB_NONE) {
+		MLB_ADD(wv->no_server, 1);
+		return (lbrl_verdict_t){MLB_NONE, LBRL_ERROR_NO_SERVER, 0};
+	}
+	if (PREDICT_FALSE(lbrl_nat_collides(t, v, k, slot))) {
+		MLB_ADD(wv->limited, 1);
+		return (lbrl_verdict_t){MLB_NONE, LBRL_ERROR_NAT_COLLISION, 0};
+	}
+	f = mlb_flow_insert(t->flows, k, hash);
+	t->inserts++;
+	if (!f)
+		return lbrl_by_ring(t, v, wv, k, LBRL_ERROR_UNTRACKED);
+	lbrl_flow_fill(t, v, f, slot);
+	f->flags |= MLB_FLOW_COUNTED;
+	mlb_ev_open(t->w, wv, slot, t->now_us);
+	return (lbrl_verdict_t){slot, LBRL_ERROR_NEW_FLOW, f};
+}
+
+/* Under NAT a packet without a flow needs an entry, or the reply could not be given the VIP's address back. It lives in the
+ * half-open table until the server answers, so packets out of nowhere take no room from established flows. */
+static lbrl_verdict_t lbrl_nat_adopt(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k)
+{
+	lbrl_verdict_t r = lbrl_by_ring(t, v, wv, k, LBRL_ERROR_MISS);
+
+	if (r.slot == MLB_NONE || lbrl_nat_collides(t, v, k, r.slot))
+		return r;
+	r.f = mlb_flow_insert(t->half, k, mlb_flow_hash(t->half, k));
+	t->inserts++;
+	if (!r.f)
+		return r;
+	lbrl_flow_fill(t, v, r.f, r.slot);
+	r.f->tcp = MLB_TCP_SYN_ACK;
+	r.f->flags |= MLB_FLOW_HALF;
+	mlb_ev_half_open(t->w, wv, r.slot, t->now_us);
+	return r;
+}
+
+lbrl_verdict_t lbrl_life_miss(lbrl_thread_t *t, lbrl_vip_t *v, const struct mlb_flow_key *k, u64 hash, u8 flags)
+{
+	struct mlb_wvip *wv = lbrl_wvip(t, v->id);
+	bool syn = (flags & (MLB_TCP_F_SYN | MLB_TCP_F_ACK | MLB_TCP_F_RST)) == MLB_TCP_F_SYN;
+	struct mlb_flow *f;
+
+	if (PREDICT_FALSE(!wv || v->used != 1))
+		return (lbrl_verdict_t){MLB_NONE, LBRL_ERROR_NO_SERVER, 0};
+	/* An earlier packet of this vector may have made the flow; half-open ones the batch does not look for at all. */
+	f = mlb_flow_find(t->flows, k, hash);
+	if (!f && k->proto == IP_PROTOCOL_TCP)
+		f = mlb_flow_find(t->half, k, mlb_flow_hash(t->half, k));
+	if (f && lbrl_flow_valid(v, f)) {
+		bool ended = !(f->flags & (MLB_FLOW_COUNTED | MLB_FLOW_HALF));
+		if (ended && syn)
+			return lbrl_new_tcp(t, v, wv, k, f); /* the client uses the port again */
+		if (k->proto == IP_PROTOCOL_TCP)
+			f = lbrl_life_tcp(t, v, f, flags, true);
+		f->last_ms = t->now_ms;
+		return (lbrl_verdict_t){f->slot, LBRL_ERROR_FORWARDED, f};
+	}
+	if (k->proto != IP_PROTOCOL_TCP) {
+		if (!f)
+			return lbrl_new_udp(t, v, wv, k, hash);
+		/* The server left while the flow slept: nothing counts any more, the entry takes a new one. */
+		u32 slot = lbrl_choose(t, v, wv, k);
+		if (slot == MLB_NONE)
+			return lbrl_by_ring(t, v, wv, k, LBRL_ERROR_MISS);
+		lbrl_flow_fill(t, v, f, slot);
+		f->flags |= MLB_FLOW_COUNTED;
+		mlb_ev_open(t->w, wv, slot, t->now_us);
+		return (lbrl_verdict_t){slot, LBRL_ERROR_NEW_FLOW, f};
+	}
+	if (syn)
+		return lbrl_new_tcp(t, v, wv, k, f);
+	if (v->fwd == LBRL_FWD_NAT && !f)
+		return lbrl_nat_adopt(t, v, wv, k);
+	return lbrl_by_ring(t, v, wv, k, LBRL_ERROR_MISS);
+}

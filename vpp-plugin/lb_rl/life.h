@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A flow's life on its worker: made, established, ended, aged. Worker only; the slow side of the packet path. */
+#ifndef LB_RL_LIFE_H
+#define LB_RL_LIFE_H
+#include <lb_rl/lb_rl.h>
+
+/* What to do with a packet that the batch found no flow for. */
+typedef struct {
+	u32 slot;           /* MLB_NONE: no server */
+	u32 error;          /* LBRL_ERROR_*: FORWARDED, NEW_FLOW, MISS, UNTRACKED, NO_SERVER, NAT_COLLISION */
+	struct mlb_flow *f; /* NULL where the ring placed it */
+} lbrl_verdict_t;
+
+/* flags: TCP's, 0 for UDP. hash: of the worker's main table. */
+lbrl_verdict_t lbrl_life_miss(lbrl_thread_t *t, lbrl_vip_t *v, const struct mlb_flow_key *k, u64 hash, u8 flags);
+/* A TCP packet of a known flow that may change its state. Returns the flow, which may have moved from the half-open table. */
+struct mlb_flow *lbrl_life_tcp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow *f, u8 flags, bool from_client);
+/* Payload under NAT: who spoke last. */
+void lbrl_life_payload(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow *f, bool from_client);
+/* Flow by key in either table. */
+struct mlb_flow *lbrl_life_find(lbrl_thread_t *t, const struct mlb_flow_key *k, u64 hash);
+/* Goes on with the walk over both tables that ends idle flows; called once a loop. */
+void lbrl_life_age(lbrl_thread_t *t);
+/* The ring's server for a packet that belongs to no flow (ICMP); MLB_NONE where there is none. */
+u32 lbrl_life_ring(lbrl_thread_t *t, const lbrl_vip_t *v, const struct mlb_flow_key *k);
+
+static inline struct mlb_wvip *lbrl_wvip(lbrl_thread_t *t, u32 vip_id)
+{
+	return atomic_load_explicit(&t->w->vip[vip_id - 1], memory_order_acquire);
+}
+
+/* A server that left its slot after the flow ended is not the flow's any more. */
+static inline bool lbrl_flow_valid(const lbrl_vip_t *v, const struct mlb_flow *f)
+{
+	return v->server[f->slot].id == f->server_id;
+}
+
+enum { LBRL_TCP_SPECIAL = MLB_TCP_F_FIN | MLB_TCP_F_SYN | MLB_TCP_F_RST };
+/* Sticky entries live in the flow tables as well, told apart by the key's dir. */
+enum { LBRL_DIR_FLOW = 0, LBRL_DIR_STICKY = 1 };
+#endif

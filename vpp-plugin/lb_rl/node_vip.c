@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* lb-rl-ip4, lb-rl-ip6: where the FIB sends a VIP's packets. Siblings of the lookup nodes, so a next hop's edge is the same in
+ * ours. Three passes over a vector: keys of all plain packets; one batched lookup; state, counters, rewrite, next hop. */
+#include <lb_rl/slow.h>
+#include <lb_rl/path.h>
+
+typedef struct {
+	struct mlb_flow_key key[VLIB_FRAME_SIZE];
+	u64 hash[VLIB_FRAME_SIZE];
+	struct mlb_flow *flow[VLIB_FRAME_SIZE];
+	u16 at[VLIB_FRAME_SIZE]; /* place in the vector */
+	u32 n;
+} lbrl_batch_t;
+
+static_always_inline bool lbrl_plain4(vlib_buffer_t *b, lbrl_batch_t *s, u32 i)
+{
+	ip4_header_t *ip = vlib_buffer_get_current(b);
+	u32 len = clib_net_to_host_u16(ip->length);
+	u8 proto = ip->protocol;
+	udp_header_t *udp = (udp_header_t *) (ip + 1);
+
+	if (PREDICT_FALSE(ip->ip_version_and_header_length != 0x45 || (ip->flags_and_fragment_offset & clib_host_to_net_u16(0x3fff))))
+		return false;
+	if (proto == IP_PROTOCOL_TCP) {
+		u32 off = 4 * (((tcp_header_t *) udp)->data_offset_and_reserved >> 4);
+		if (PREDICT_FALSE(off < 20 || len < 20 + off || b->current_length < 40))
+			return false;
+	} else if (proto == IP_PROTOCOL_UDP) {
+		u32 l = clib_net_to_host_u16(udp->length);
+		if (PREDICT_FALSE(b->current_length < 28 || l < 8 || l + 20 > len))
+			return false;
+	} else
+		return false;
+	const lbrl_prefix_t *p = &lbrl_main.prefix[vnet_buffer(b)->ip.adj_index[VLIB_TX]];
+	u16 vport = clib_net_to_host_u16(udp->dst_port);
+	u16 id = lbrl_vip_of_port(p, proto == IP_PROTOCOL_UDP, vport);
+	if (PREDICT_FALSE(!id))
+		return false;
+	lbrl_key4(&s->key[s->n], ip->src_address.as_u32, ip->dst_address.as_u32 & lbrl_main.vip[id].host_mask4,
+		  clib_net_to_host_u16(udp->src_port), vport, id, proto);
+	s->at[s->n] = i;
+	return true;
+}
+
+static_always_inline bool lbrl_plain6(vlib_buffer_t *b, lbrl_batch_t *s, u32 i)
+{
+	ip6_header_t *ip = vlib_buffer_get_current(b);
+	u32 len = clib_net_to_host_u16(ip->payload_length);
+	u8 proto = ip->protocol;
+	udp_header_t *udp = (udp_header_t *) (ip + 1);
+
+	if (proto == IP_PROTOCOL_TCP) {
+		u32 off = 4 * (((tcp_header_t *) udp)->data_offset_and_reserved >> 4);
+		if (PREDICT_FALSE(off < 20 || len < off || b->current_length < 60))
+			return false;
+	} else if (proto == IP_PROTOCOL_UDP) {
+		u32 l = clib_net_to_host_u16(udp->length);
+		if (PREDICT_FALSE(b->current_length < 48 || l < 8 || l > len || !udp->checksum))
+			return false;
+	} else
+		return false;
+	const lbrl_prefix_t *p = &lbrl_main.prefix[vnet_buffer(b)->ip.adj_index[VLIB_TX]];
+	u16 vport = clib_net_to_host_u16(udp->dst_port);
+	u16 id = lbrl_vip_of_port(p, proto == IP_PROTOCOL_UDP, vport);
+	if (PREDICT_FALSE(!id))
+		return false;
+	lbrl_key6(&s->key[s->n], &ip->src_address, clib_net_to_host_u16(udp->src_port), vport, id, proto);
+	s->at[s->n] = i;
+	return true;
+}
+
+/* Whole plain packet to its server; the next node. */
+static_always_inline u16 lbrl_send(vlib_buffer_t *b, const lbrl_vip_t *v, const lbrl_server_t *srv, bool tcp, bool is6, u32 *error)
+{
+	void *ip = vlib_buffer_get_current(b);
+
+	if (PREDICT_TRUE(v->fwd <= LBRL_FWD_NAT)) {
+		if (is6)
+			lbrl_rewrite6(ip, v, srv, tcp);
+		else
+			lbrl_rewrite4(ip, v, srv, tcp);
+	} else if (v->fwd != LBRL_FWD_L2DSR) {
+		struct mlb_pkt pkt;
+		lbrl_slow_t r;
+		u32 len = is6 ? clib_net_to_host_u16(((ip6_header_t *) ip)->payload_length) + 40
+			      : clib_net_to_host_u16(((ip4_header_t *) ip)->length);
+		pkt.version = is6 ? 6 : 4;
+		pkt.total_len = len;
+		if (!lbrl_slow_forward(b, &pkt, v, srv, &r)) {
+			*error = LBRL_ERROR_NO_ROOM;
+			return IP_LOOKUP_NEXT_DROP;
+		}
+		return r.next;
+	}
+	return lbrl_next_hop(b, srv->lbi, ip, is6);
+}
+
+static_always_inline void lbrl_add_trace(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_buffer_t *b, u32 vip, u32 slot, u32 error,
+					 u16 next)
+{
+	if (PREDICT_FALSE((node->flags & VLIB_NODE_FLAG_TRACE) && (b->flags & VLIB_BUFFER_IS_TRACED))) {
+		lbrl_trace_t *tr = vlib_add_trace(vm, node, b, sizeof(*tr));
+		*tr = (lbrl_trace_t){.vip_id = vip, .slot = slot, .error = error, .next = next};
+	}
+}
+
+typedef struct {
+	u32 bi[VLIB_FRAME_SIZE];
+	u16 thread[VLIB_FRAME_SIZE];
+	u32 n;
+} lbrl_away_t;
+
+/* One unusual packet. False: it leaves this vector (to another thread, to reassembly). */
+static_always_inline bool lbrl_one_slow(vlib_main_t *vm, vlib_node_runtime_t *node, lbrl_thread_t *t, vlib_buffer_t *b, u32 bi, bool is6,
+					const u16 *ports, u16 *next, lbrl_away_t *away, lbrl_away_t *frag)
+{
+	lbrl_slow_t r = lbrl_slow_vip(t, b, is6, ports);
+
+	if (r.thread != ~0) {
+		away->bi[away->n] = bi;
+		away->thread[away->n++] = r.thread;
+		return false;
+	}
+	*next = r.next;
+	lbrl_add_trace(vm, node, b, r.vip_id, r.slot, r.error, r.next);
+	if (r.error != LBRL_ERROR_FORWARDED)
+		vlib_node_increment_counter(vm, node->node_index, r.error, 1);
+	b->error = node->errors[r.error];
+	if (r.error == LBRL_ERROR_REASS) {
+		frag->bi[frag->n++] = bi;
+		return false;
+	}
+	return true;
+}
+
+static_always_inline void lbrl_leave(vlib_main_t *vm, vlib_node_runtime_t *node, lbrl_thread_t *t, lbrl_away_t *away, lbrl_away_t *frag,
+				     bool is6)
+{
+	if (PREDICT_FALSE(away->n)) {
+		u32 sent = vlib_buffer_enqueue_to_thread(vm, node, lbrl_main.fq_vip[is6], away->bi, away->thread, away->n, 1);
+		if (sent < away->n) {
+			vlib_node_increment_counter(vm, node->node_index, LBRL_ERROR_CONGESTION, away->n - sent);
+			t->handoff_drops += away->n - sent;
+		}
+	}
+	if (PREDICT_FALSE(frag->n)) {
+		u32 context[VLIB_FRAME_SIZE] = {};
+		vlib_buffer_enqueue_to_single_next_with_aux(vm, node, frag->bi, context, lbrl_main.edge_reass[is6], frag->n);
+	}
+}
+
+static_always_inline uword lbrl_vip_inline(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame, bool is6)
+{
+	lbrl_thread_t *t = vec_elt_at_index(lbrl_main.thread, vm->thread_index);
+	u32 *from = vlib_frame_vector_args(frame), n = frame->n_vectors, stay[VLIB_FRAME_SIZE], n_stay = 0, forwarded = 0;
+	vlib_buffer_t *bufs[VLIB_FRAME_SIZE];
+	u16 nexts[VLIB_FRAME_SIZE];
+	lbrl_batch_t s;
+	lbrl_away_t away, frag;
+	bool handoff = lbrl_main.n_workers > 1;
+
+	if (PREDICT_FALSE(!lbrl_main.enabled)) {
+		vlib_node_increment_counter(vm, node->node_index, LBRL_ERROR_NOT_ENABLED, n);
+		vlib_buffer_free(vm, from, n);
+		return n;
+	}
+	vlib_get_buffers(vm, from, bufs, n);
+	s.n = away.n = frag.n = 0;
+
+	for (u32 i = 0; i < n; i++) {
+		if (i + 8 < n)
+			vlib_prefetch_buffer_header(bufs[i + 8], LOAD);
+		if (i + 4 < n)
+			clib_prefetch_store(vlib_buffer_get_current(bufs[i + 4]));
+		if (PREDICT_TRUE(is6 ? lbrl_plain6(bufs[i], &s, i) : lbrl_plain4(bufs[i], &s, i))) {
+			struct mlb_flow_key *k = &s.key[s.n];
+			if (PREDICT_FALSE(handoff) && lbrl_main.vip[k->vip].fwd == LBRL_FWD_NAT) {
+				u32 owner = lbrl_owner(k);
+				if (owner != vm->thread_index) {
+					away.bi[away.n] = from[i];
+					away.thread[away.n++] = owner;
+					nexts[i] = (u16) ~0;
+					continue;
+				}
+			}
+			s.hash[s.n] = mlb_flow_hash(t->flows, k);
+			s.n++;
+		} else {
+			vnet_buffer2(bufs[i])->unused[0] = 0;
+			if (!lbrl_one_slow(vm, node, t, bufs[i], from[i], is6, 0, &nexts[i], &away, &frag))
+				nexts[i] = (u16) ~0;
+		}
+	}
+
+	mlb_flow_find_batch(t->flows, s.key, s.hash, s.n, s.flow);
+
+	for (u32 j = 0; j < s.n; j++) {
+		const struct mlb_flow_key *k = &s.key[j];
+		u32 i = s.at[j], slot, error = LBRL_ERROR_FORWARDED;
+		vlib_buffer_t *b = bufs[i];
+		u8 *ip = vlib_buffer_get_current(b);
+		lbrl_vip_t *v = &lbrl_main.vip[k->vip];
+		struct mlb_flow *f = s.flow[j];
+		bool tcp = k->proto == IP_PROTOCOL_TCP;
+		tcp_header_t *th = (tcp_header_t *) (ip + (is6 ? 40 : 20));
+		u8 flags = tcp ? th->flags & 0x1f : 0;
+		u32 len = is6 ? clib_net_to_host_u16(((ip6_header_t *) ip)->payload_length) + 40
+			      : clib_net_to_host_u16(((ip4_header_t *) ip)->length);
+
+		if (PREDICT_FALSE(!f || !lbrl_flow_valid(v, f) || !(f->flags & MLB_FLOW_COUNTED))) {
+			lbrl_verdict_t r = lbrl_life_miss(t, v, k, s.hash[j], flags);
+			f = r.f;
+			slot = r.slot;
+			error = r.error;
+			if (error != LBRL_ERROR_FORWARDED)
+				vlib_node_increment_counter(vm, node->node_index, error, 1);
+			if (PREDICT_FALSE(slot == MLB_NONE)) {
+				lbrl_slow_t q = {};
+				lbrl_slow_refuse(b, is6, error, &q);
+				b->error = node->errors[error];
+				nexts[i] = q.next;
+				lbrl_add_trace(vm, node, b, k->vip, MLB_NONE, error, q.next);
+				continue;
+			}
+		} else {
+			if (PREDICT_FALSE(tcp && ((flags & LBRL_TCP_SPECIAL) || f->tcp != MLB_TCP_ESTABLISHED)))
+				f = lbrl_life_tcp(t, v, f, flags, true);
+			f->last_ms = t->now_ms;
+			slot = f->slot;
+		}
+		if (v->fwd == LBRL_FWD_NAT && f) {
+			u32 off = (is6 ? 40 : 20) + (tcp ? 4 * (th->data_offset_and_reserved >> 4) : 8);
+			if (len > off && !(f->flags & MLB_FLOW_WAITING))
+				lbrl_life_payload(t, v, f, true);
+		}
+		struct mlb_wslot *ws = &lbrl_wvip(t, k->vip)->slot[slot];
+		MLB_ADD(ws->packets_in, 1);
+		MLB_ADD(ws->bytes_in, len);
+		nexts[i] = lbrl_send(b, v, &v->server[slot], tcp, is6, &error);
+		forwarded += error != LBRL_ERROR_NO_ROOM;
+		lbrl_add_trace(vm, node, b, k->vip, slot, error, nexts[i]);
+	}
+
+	vlib_node_increment_counter(vm, node->node_index, LBRL_ERROR_FORWARDED, forwarded);
+	if (PREDICT_TRUE(away.n + frag.n == 0)) {
+		vlib_buffer_enqueue_to_next(vm, node, from, nexts, n);
+		return n;
+	}
+	for (u32 i = 0; i < n; i++)
+		if (nexts[i] != (u16) ~0) {
+			nexts[n_stay] = nexts[i];
+			stay[n_stay++] = from[i];
+		}
+	if (n_stay)
+		vlib_buffer_enqueue_to_next(vm, node, stay, nexts, n_stay);
+	lbrl_leave(vm, node, t, &away, &frag, is6);
+	return n;
+}
+
+VLIB_NODE_FN(lbrl_ip4_node)(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame)
+{
+	return lbrl_vip_inline(vm, node, frame, false);
+}
+
+VLIB_NODE_FN(lbrl_ip6_node)(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame)
+{
+	return lbrl_vip_inline(vm, node, frame, true);
+}
+
+/* Fragments come back from shallow reassembly with the ports of their first one. */
+static_always_inline uword lbrl_reass_inline(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame, bool is6)
+{
+	lbrl_thread_t *t = vec_elt_at_index(lbrl_main.thread, vm->thread_index);
+	u32 *from = vlib_frame_vector_args(frame), n = frame->n_vectors, stay[VLIB_FRAME_SIZE], n_stay = 0;
+	u16 nexts[VLIB_FRAME_SIZE];
+	lbrl_away_t away, frag;
+
+	if (PREDICT_FALSE(!lbrl_main.enabled)) {
+		vlib_buffer_free(vm, from, n);
+		return n;
+	}
+	away.n = frag.n = 0;
+	for (u32 i = 0; i < n; i++) {
+		vlib_buffer_t *b = vlib_get_buffer(vm, from[i]);
+		u16 ports[2] = {clib_net_to_host_u16(vnet_buffer(b)->ip.reass.l4_src_port),
+				clib_net_to_host_u16(vnet_buffer(b)->ip.reass.l4_dst_port)};
+		if (lbrl_one_slow(vm, node, t, b, from[i], is6, ports, &nexts[n_stay], &away, &frag))
+			stay[n_stay++] = from[i];
+	}
+	if (n_stay)
+		vlib_buffer_enqueue_to_next(vm, node, stay, nexts, n_stay);
+	if (away.n) {
+		/* The owner's table decides; the ports travel with the buffer. */
+		u32 sent = vlib_buffer_enqueue_to_thread(vm, node, lbrl_main.fq_reass[is6], away.bi, away.thread, away.n, 1);
+		vlib_node_increment_counter(vm, node->node_index, LBRL_ERROR_CONGESTION, away.n - sent);
+	}
+	return n;
+}
+
+VLIB_NODE_FN(lbrl_reass4_node)(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame)
+{
+	return lbrl_reass_inline(vm, node, frame, false);
+}
+
+VLIB_NODE_FN(lbrl_reass6_node)(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame)
+{
+	return lbrl_reass_inline(vm, node, frame, true);
+}
+
+#define LBRL_NODE(var, nm, sibling)                                                                                                \
+	VLIB_REGISTER_NODE(var) = {                                                                                                \
+		.name = nm,                                                                                                        \
+		.sibling_of = sibling,                                                                                             \
+		.vector_size = sizeof(u32),                                                                                        \
+		.format_trace = format_lbrl_trace,                                                                                 \
+		.n_errors = LBRL_N_ERROR,                                                                                          \
+		.error_counters = lbrl_error_counters,                                                                             \
+	}
+LBRL_NODE(lbrl_ip4_node, "lb-rl-ip4", "ip4-lookup");
+LBRL_NODE(lbrl_ip6_node, "lb-rl-ip6", "ip6-lookup");
+LBRL_NODE(lbrl_reass4_node, "lb-rl-reass4", "ip4-lookup");
+LBRL_NODE(lbrl_reass6_node, "lb-rl-reass6", "ip6-lookup");

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Registration, what is made once, and the node that every worker runs each loop. */
+#include <lb_rl/life.h>
+#include <vnet/plugin/plugin.h>
+#include <vnet/ip/reass/ip4_sv_reass.h>
+#include <vnet/ip/reass/ip6_sv_reass.h>
+#include <vpp/app/version.h>
+
+lbrl_main_t lbrl_main;
+
+/* Before a worker's input: its clock for this loop, the mark that it holds no pointer of the loop before, and a bit of ageing.
+ * Idle workers come by here too, so nothing waits for a packet. */
+static uword lbrl_worker(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame)
+{
+	lbrl_thread_t *t = vec_elt_at_index(lbrl_main.thread, vm->thread_index);
+
+	t->now_us = lbrl_now_us();
+	t->now_ms = t->now_us / 1000;
+	mlb_dp_worker_loop(lbrl_main.dp, t->w, t->now_us);
+	lbrl_life_age(t);
+	return 0;
+}
+
+VLIB_REGISTER_NODE(lbrl_worker_node) = {
+	.function = lbrl_worker,
+	.type = VLIB_NODE_TYPE_PRE_INPUT,
+	.state = VLIB_NODE_STATE_DISABLED,
+	.name = "lb-rl-worker",
+};
+
+static u32 lbrl_edge(vlib_main_t *vm, const char *from, const char *to)
+{
+	return vlib_node_add_next(vm, vlib_get_node_by_name(vm, (u8 *) from)->index, vlib_get_node_by_name(vm, (u8 *) to)->index);
+}
+
+static clib_error_t *lbrl_init(vlib_main_t *vm)
+{
+	lbrl_main_t *m = &lbrl_main;
+
+	snprintf(m->shm_path, sizeof(m->shm_path), "/dev/shm/lb_rl_shm");
+	snprintf(m->instance, sizeof(m->instance), "vpp");
+	mlb_choose_init();
+	clib_bihash_init_16_8(&m->by_server, "lb-rl servers", 4096, 8 << 20);
+	return lbrl_dpo_init();
+}
+
+VLIB_INIT_FUNCTION(lbrl_init);
+
+/* Edges between nodes of others exist only once all nodes are registered. */
+static clib_error_t *lbrl_edges(vlib_main_t *vm)
+{
+	lbrl_main_t *m = &lbrl_main;
+
+	m->edge_lookup[0][0] = lbrl_edge(vm, "ip4-lookup", "ip4-lookup");
+	m->edge_lookup[0][1] = lbrl_edge(vm, "ip4-lookup", "ip6-lookup");
+	m->edge_lookup[1][0] = lbrl_edge(vm, "ip6-lookup", "ip4-lookup");
+	m->edge_lookup[1][1] = lbrl_edge(vm, "ip6-lookup", "ip6-lookup");
+	m->edge_reass[0] = lbrl_edge(vm, "ip4-lookup", "ip4-sv-reassembly-custom-context");
+	m->edge_reass[1] = lbrl_edge(vm, "ip6-lookup", "ip6-sv-reassembly-custom-context");
+	m->reass_next[0] = ip4_sv_reass_custom_context_register_next_node(lbrl_reass4_node.index);
+	m->reass_next[1] = ip6_sv_reass_custom_context_register_next_node(lbrl_reass6_node.index);
+	m->fq_vip[0] = vlib_frame_queue_main_init(lbrl_ip4_node.index, 0);
+	m->fq_vip[1] = vlib_frame_queue_main_init(lbrl_ip6_node.index, 0);
+	m->fq_return[0] = vlib_frame_queue_main_init(lbrl_return4_node.index, 0);
+	m->fq_return[1] = vlib_frame_queue_main_init(lbrl_return6_node.index, 0);
+	m->fq_reass[0] = vlib_frame_queue_main_init(lbrl_reass4_node.index, 0);
+	m->fq_reass[1] = vlib_frame_queue_main_init(lbrl_reass6_node.index, 0);
+	return 0;
+}
+
+VLIB_MAIN_LOOP_ENTER_FUNCTION(lbrl_edges);
+
+VLIB_PLUGIN_REGISTER() = {
+	.version = LBRL_VERSION,
+	.description = "Layer-4 load balancer steered by learned weights (lb rl)",
+};

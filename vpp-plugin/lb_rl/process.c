@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The main thread's step, once a millisecond: frames, msg_in, ejection, reclaiming (all in the core's dp), then the counters.
+ * Everything dp does to a server that has to be seen by packets comes through the hooks here. */
+#include <lb_rl/lb_rl.h>
+#include <time.h>
+
+#define LBRL_STEP_S 1e-3
+#define LBRL_STATS_S 0.1
+
+u64 lbrl_now_us(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (u64) t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static u64 lbrl_real_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (u64) t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static uword lbrl_process(vlib_main_t *vm, vlib_node_runtime_t *rt, vlib_frame_t *f)
+{
+	f64 stats_at = 0;
+
+	for (;;) {
+		vlib_process_wait_for_event_or_clock(vm, lbrl_main.enabled ? LBRL_STEP_S : 1e9);
+		vlib_process_get_events(vm, 0);
+		if (!lbrl_main.enabled)
+			continue;
+		/* This thread takes packets too where there are no workers; between two nodes it holds no pointer. */
+		u64 now = lbrl_now_us();
+		lbrl_main.thread[0].now_us = now;
+		lbrl_main.thread[0].now_ms = now / 1000;
+		mlb_dp_worker_loop(lbrl_main.dp, lbrl_main.thread[0].w, now);
+		mlb_dp_poll(lbrl_main.dp, now, lbrl_real_ns());
+		f64 t = vlib_time_now(vm);
+		if (t >= stats_at) {
+			lbrl_stats_update();
+			stats_at = t + LBRL_STATS_S;
+		}
+	}
+	return 0;
+}
+
+VLIB_REGISTER_NODE(lbrl_process_node) = {
+	.function = lbrl_process,
+	.type = VLIB_NODE_TYPE_PROCESS,
+	.name = "lb-rl-process",
+};

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <lb_rl/slow.h>
+#include <lb_rl/path.h>
+
+u16 lbrl_lookup_edge(bool from6, bool to6)
+{
+	return lbrl_main.edge_lookup[from6][to6];
+}
+
+static u32 lbrl_pkt_error(enum mlb_pkt_error e)
+{
+	switch (e) {
+	case MLB_PKT_TRUNCATED: return LBRL_ERROR_TRUNCATED;
+	case MLB_PKT_BAD_VERSION: return LBRL_ERROR_BAD_VERSION;
+	case MLB_PKT_BAD_IHL: return LBRL_ERROR_BAD_IHL;
+	case MLB_PKT_BAD_LENGTH: return LBRL_ERROR_BAD_LENGTH;
+	case MLB_PKT_BAD_EXT: return LBRL_ERROR_BAD_EXT;
+	case MLB_PKT_FRAGMENT: return LBRL_ERROR_FRAGMENT;
+	case MLB_PKT_L4_TRUNCATED: return LBRL_ERROR_L4_TRUNCATED;
+	case MLB_PKT_TCP_OFFSET: return LBRL_ERROR_TCP_OFFSET;
+	case MLB_PKT_UDP_LENGTH: return LBRL_ERROR_UDP_LENGTH;
+	default: return LBRL_ERROR_PROTO;
+	}
+}
+
+/* Checksums that hardware was to fill in cannot wait once the packet lies inside another one. */
+static void lbrl_settle_offload(vlib_buffer_t *b, bool is6)
+{
+	if (b->flags & VNET_BUFFER_F_OFFLOAD)
+		vnet_calc_checksums_inline(vlib_get_main(), b, !is6, is6);
+}
+
+bool lbrl_encap(vlib_buffer_t *b, const struct mlb_pkt *pkt, const lbrl_vip_t *v, const lbrl_server_t *srv)
+{
+	enum mlb_tunnel kind = v->fwd == LBRL_FWD_GRE4 || v->fwd == LBRL_FWD_GRE6 ? MLB_TUNNEL_GRE : MLB_TUNNEL_IPIP;
+
+	if (PREDICT_FALSE(b->current_data + VLIB_BUFFER_PRE_DATA_SIZE < 44 + 18))
+		return false;
+	lbrl_settle_offload(b, v->is_ip6);
+	u32 n = mlb_pkt_encap(vlib_buffer_get_current(b), pkt, kind, &v->src, &srv->addr);
+	vlib_buffer_advance(b, -(word) n);
+	return true;
+}
+
+bool lbrl_slow_forward(vlib_buffer_t *b, struct mlb_pkt *pkt, const lbrl_vip_t *v, const lbrl_server_t *srv, lbrl_slow_t *r)
+{
+	u8 *ip = vlib_buffer_get_current(b);
+	bool is6 = v->is_ip6;
+
+	switch (v->fwd) {
+	case LBRL_FWD_L3DSR:
+		mlb_pkt_l3dsr(ip, pkt, &srv->addr, v->tos >> 2);
+		break;
+	case LBRL_FWD_NAT:
+		mlb_pkt_nat(ip, pkt, true, &srv->addr, clib_net_to_host_u16(srv->port));
+		break;
+	case LBRL_FWD_L2DSR:
+		break;
+	default: {
+		bool out6 = v->fwd == LBRL_FWD_GRE6 || v->fwd == LBRL_FWD_IPIP6;
+		if (!lbrl_encap(b, pkt, v, srv))
+			return false;
+		if (out6 != is6) {
+			r->next = lbrl_lookup_edge(is6, out6);
+			return true;
+		}
+		break;
+	}
+	}
+	r->next = lbrl_next_hop(b, srv->lbi, vlib_buffer_get_current(b), is6);
+	return true;
+}
+
+/* Sends a packet that was made in this buffer: a reply of ours. */
+static void lbrl_reply(vlib_buffer_t *b, bool is6, lbrl_slow_t *r)
+{
+	b->flags |= VNET_BUFFER_F_LOCALLY_ORIGINATED;
+	b->flags &= ~(VNET_BUFFER_F_OFFLOAD | VNET_BUFFER_F_GSO);
+	vnet_buffer(b)->sw_if_index[VLIB_TX] = ~0;
+	r->next = lbrl_lookup_edge(is6, is6);
+}
+
+void lbrl_slow_refuse(vlib_buffer_t *b, bool is6, u32 error, lbrl_slow_t *r)
+{
+	u8 *ip = vlib_buffer_get_current(b), out[1280];
+	struct mlb_pkt pkt;
+	u32 n = 0;
+
+	r->error = error;
+	r->next = IP_LOOKUP_NEXT_DROP;
+	if (mlb_pkt_parse(ip, vlib_buffer_length_in_chain(vlib_get_main(), b), &pkt) != MLB_PKT_OK || pkt.icmp_error)
+		return;
+	if (pkt.proto == IP_PROTOCOL_TCP)
+		n = mlb_pkt_make_rst(ip, &pkt, out);
+	else if (pkt.proto == IP_PROTOCOL_UDP)
+		n = mlb_pkt_make_unreachable(ip, &pkt, out, clib_min(sizeof(out), (u32) b->current_length + 48));
+	if (!n)
+		return;
+	if (b->flags & VLIB_BUFFER_NEXT_PRESENT) {
+		vlib_buffer_free_one(vlib_get_main(), b->next_buffer);
+		b->flags &= ~(VLIB_BUFFER_NEXT_PRESENT | VLIB_BUFFER_TOTAL_LENGTH_VALID);
+	}
+	if (n > vlib_buffer_get_default_data_size(vlib_get_main()))
+		return;
+	b->current_data = 0;
+	b->current_length = n;
+	clib_memcpy(vlib_buffer_get_current(b), out, n);
+	lbrl_reply(b, is6, r);
+}
+
+static void lbrl_pkt_key(const struct mlb_pkt *p, const lbrl_vip_t *v, struct mlb_flow_key *k, bool icmp)
+{
+	/* An ICMP error quotes a packet on its way from the VIP to the client. */
+	const struct mlb_addr *client = icmp ? &p->dst : &p->src, *vip = icmp ? &p->src : &p->dst;
+	u16 cport = icmp ? p->dport : p->sport, vport = icmp ? p->sport : p->dport;
+	u8 proto = icmp ? p->inner_proto : p->proto;
+
+	if (v->is_ip6)
+		lbrl_key6(k, (const ip6_address_t *) client->b, cport, vport, v->id, proto);
+	else
+		lbrl_key4(k, *(u32u *) (client->b + 12), *(u32u *) (vip->b + 12) & v->host_mask4, cport, vport, v->id, proto);
+}
+
+/* Hand-off: NAT flows live with their owner. True: the packet goes there. */
+static bool lbrl_elsewhere(lbrl_thread_t *t, const lbrl_vip_t *v, const struct mlb_flow_key *k, lbrl_slow_t *r)
+{
+	if (v->fwd != LBRL_FWD_NAT || lbrl_main.n_workers < 2)
+		return false;
+	u32 owner = lbrl_owner(k);
+	if (owner == t - lbrl_main.thread)
+		return false;
+	r->thread = owner;
+	return true;
+}
+
+static void lbrl_slow_icmp(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, struct mlb_pkt *pkt, lbrl_prefix_t *p, lbrl_slow_t *r)
+{
+	u8 *ip = vlib_buffer_get_current(b);
+	bool echo = pkt->icmp_type == (is6 ? 128 : 8);
+
+	if (echo && mlb_pkt_echo_reply(ip, pkt)) {
+		r->error = LBRL_ERROR_PING;
+		lbrl_reply(b, is6, r);
+		return;
+	}
+	r->error = LBRL_ERROR_ICMP_UNKNOWN;
+	if (!pkt->icmp_error || (pkt->inner_proto != IP_PROTOCOL_TCP && pkt->inner_proto != IP_PROTOCOL_UDP))
+		return;
+	u16 id = lbrl_vip_of_port(p, pkt->inner_proto == IP_PROTOCOL_UDP, pkt->sport);
+	if (!id)
+		return;
+	lbrl_vip_t *v = &lbrl_main.vip[id];
+	struct mlb_flow_key k;
+	lbrl_pkt_key(pkt, v, &k, true);
+	r->vip_id = id;
+	if (lbrl_elsewhere(t, v, &k, r))
+		return;
+	struct mlb_flow *f = lbrl_life_find(t, &k, mlb_flow_hash(t->flows, &k));
+	if (!f || !lbrl_flow_valid(v, f)) {
+		/* Without NAT the flow may be another worker's: RSS does not see what an ICMP error quotes. Each is asked in turn. */
+		u32 self = t - lbrl_main.thread, hops = vnet_buffer2(b)->unused[0];
+		if (v->fwd != LBRL_FWD_NAT && lbrl_main.n_workers > 1 && hops < lbrl_main.n_workers) {
+			u32 next = self + 1 < lbrl_main.first_worker + lbrl_main.n_workers ? self + 1 : lbrl_main.first_worker;
+			vnet_buffer2(b)->unused[0] = hops + 1;
+			r->thread = next;
+			return;
+		}
+		r->slot = lbrl_life_ring(t, v, &k);
+		if (r->slot == MLB_NONE || v->fwd == LBRL_FWD_NAT)
+			return;
+	} else
+		r->slot = f->slot;
+	if (lbrl_slow_forward(b, pkt, v, &v->server[r->slot], r))
+		r->error = LBRL_ERROR_ICMP;
+	else
+		r->error = LBRL_ERROR_NO_ROOM;
+}
+
+lbrl_slow_t lbrl_slow_vip(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, const u16 *ports)
+{
+	lbrl_slow_t r = {.slot = MLB_NONE, .next = IP_LOOKUP_NEXT_DROP, .thread = ~0};
+	lbrl_prefix_t *p = &lbrl_main.prefix[vnet_buffer(b)->ip.adj_index[VLIB_TX]];
+	u8 *ip = vlib_buffer_get_current(b);
+	struct mlb_pkt pkt;
+	u32 len = vlib_buffer_length_in_chain(vlib_get_main(), b);
+
+	/* Headers lie in the first buffer; a chain whose first part is shorter than any header is no packet to look into. */
+	if (b->current_length < len && b->current_length < 128)
+		len = b->current_length;
+	enum mlb_pkt_error e = mlb_pkt_parse(ip, len, &pkt);
+	if (e == MLB_PKT_FRAGMENT) {
+		if (!ports) {
+			r.error = LBRL_ERROR_REASS;
+			vnet_buffer(b)->ip.reass.next_index = lbrl_main.reass_next[is6];
+			vnet_buffer(b)->ip.reass.error_next_index = ~0;
+			r.next = lbrl_main.edge_reass[is6];
+			return r;
+		}
+		pkt.sport = ports[0];
+		pkt.dport = ports[1];
+		pkt.proto = vnet_buffer(b)->ip.reass.ip_proto;
+		if (pkt.proto != IP_PROTOCOL_TCP && pkt.proto != IP_PROTOCOL_UDP) {
+			r.error = LBRL_ERROR_PROTO;
+			return r;
+		}
+	} else if (e != MLB_PKT_OK) {
+		r.error = lbrl_pkt_error(e);
+		return r;
+	}
+	if (pkt.proto == IP_PROTOCOL_ICMP || pkt.proto == IP_PROTOCOL_ICMP6) {
+		lbrl_slow_icmp(t, b, is6, &pkt, p, &r);
+		return r;
+	}
+	u16 id = lbrl_vip_of_port(p, pkt.proto == IP_PROTOCOL_UDP, pkt.dport);
+	if (!id) {
+		lbrl_slow_refuse(b, is6, LBRL_ERROR_NO_VIP, &r);
+		return r;
+	}
+	lbrl_vip_t *v = &lbrl_main.vip[id];
+	struct mlb_flow_key k;
+	lbrl_pkt_key(&pkt, v, &k, false);
+	r.vip_id = id;
+	if (lbrl_elsewhere(t, v, &k, &r))
+		return r;
+	/* A fragment's flags (its first has them) stand in reassembly's word on it. */
+	u8 flags = pkt.proto != IP_PROTOCOL_TCP ? 0 : ports ? vnet_buffer(b)->ip.reass.icmp_type_or_tcp_flags & 0x1f : pkt.tcp_flags;
+	u64 hash = mlb_flow_hash(t->flows, &k);
+	struct mlb_flow *f = mlb_flow_find(t->flows, &k, hash);
+	bool ended = f && !(f->flags & (MLB_FLOW_COUNTED | MLB_FLOW_HALF));
+	if (f && lbrl_flow_valid(v, f) && !ended) {
+		if (pkt.proto == IP_PROTOCOL_TCP && !pkt.later_fragment)
+			f = lbrl_life_tcp(t, v, f, flags, true);
+		f->last_ms = t->now_ms;
+		r.slot = f->slot;
+		r.error = LBRL_ERROR_FORWARDED;
+	} else {
+		lbrl_verdict_t m = lbrl_life_miss(t, v, &k, hash, flags);
+		r.slot = m.slot;
+		r.error = m.error;
+		f = m.f;
+	}
+	if (r.slot == MLB_NONE) {
+		lbrl_slow_refuse(b, is6, r.error, &r);
+		return r;
+	}
+	struct mlb_wvip *wv = lbrl_wvip(t, id);
+	if (wv)
+		mlb_ev_bytes(wv, r.slot, true, 1, pkt.total_len);
+	if (f && v->fwd == LBRL_FWD_NAT && pkt.total_len > pkt.payload_off)
+		lbrl_life_payload(t, v, f, true);
+	if (!lbrl_slow_forward(b, &pkt, v, &v->server[r.slot], &r)) {
+		r.error = LBRL_ERROR_NO_ROOM;
+		r.next = IP_LOOKUP_NEXT_DROP;
+	}
+	return r;
+}
+
+u8 *format_lbrl_trace(u8 *s, va_list *args)
+{
+	CLIB_UNUSED(vlib_main_t *vm) = va_arg(*args, vlib_main_t *);
+	CLIB_UNUSED(vlib_node_t *node) = va_arg(*args, vlib_node_t *);
+	lbrl_trace_t *t = va_arg(*args, lbrl_trace_t *);
+	lbrl_vip_t *v = &lbrl_main.vip[t->vip_id <= MLB_MAX_VIPS ? t->vip_id : 0];
+
+	s = format(s, "lb-rl %s: %s", t->kind ? "server" : "client", lbrl_error_counters[t->error].desc);
+	if (t->vip_id)
+		s = format(s, "\n  VIP %s", v->used ? v->name : "(removed since)");
+	if (t->slot != MLB_NONE && v->used && t->slot < v->capacity)
+		s = format(s, ", server %U slot %u", format_lbrl_addr, &v->server[t->slot].addr, t->slot);
+	return format(s, ", next %u", t->next);
+}
