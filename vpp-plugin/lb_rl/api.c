@@ -5,6 +5,7 @@
 #include <vlibapi/api.h>
 #include <vlibmemory/api.h>
 
+#include <vnet/format_fns.h>
 #include <lb_rl/lb_rl.api_enum.h>
 #include <lb_rl/lb_rl.api_types.h>
 
@@ -186,6 +187,7 @@ static void vl_api_lb_rl_nat_interface_t_handler(vl_api_lb_rl_nat_interface_t *m
 static void vl_api_lb_rl_vip_dump_t_handler(vl_api_lb_rl_vip_dump_t *mp)
 {
 	vl_api_registration_t *reg = vl_api_client_index_to_registration(mp->client_index);
+	u32 context = mp->context;
 	struct mlb_frame_hdr h;
 
 	if (!reg || !lbrl_main.enabled)
@@ -198,7 +200,7 @@ static void vl_api_lb_rl_vip_dump_t_handler(vl_api_lb_rl_vip_dump_t *mp)
 			continue;
 		clib_memset(&h, 0, sizeof(h));
 		int n = mlb_dp_frame(lbrl_main.dp, id, &h, lbrl_main.recs, MLB_MAX_SERVERS_PER_VIP);
-		REPLY_MACRO_DETAILS4_END(VL_API_LB_RL_VIP_DETAILS, reg, mp->context, ({
+		REPLY_MACRO_DETAILS4_END(VL_API_LB_RL_VIP_DETAILS, reg, context, ({
 			strncpy((char *) rmp->name, v->name, sizeof(rmp->name) - 1);
 			rmp->vip_id = id;
 			ip_prefix_encode(&lbrl_main.prefix[v->prefix].pfx, &rmp->prefix);

@@ -5,7 +5,7 @@
 #define LBRL_CLI(var, p, fn, help)                                                                                                 \
 	VLIB_CLI_COMMAND(var, static) = {.path = p, .short_help = help, .function = fn, .is_mp_safe = 1}
 
-static const char enable_help[] = "lb rl enable [flows <n a worker>] [half-open <n a worker>] [established-timeout <s>] "
+static char enable_help[] = "lb rl enable [flows <n a worker>] [half-open <n a worker>] [established-timeout <s>] "
 				  "[udp-timeout <s>] [sticky-timeout <s>] [lease <ms>]";
 
 static clib_error_t *lbrl_enable_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
@@ -59,7 +59,7 @@ static clib_error_t *lbrl_stop_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cl
 }
 LBRL_CLI(lbrl_stop_cmd, "lb rl stop", lbrl_stop_fn, "lb rl stop");
 
-static const char shm_help[] = "lb rl set-shm <absolute path>";
+static char shm_help[] = "lb rl set-shm <absolute path>";
 
 static clib_error_t *lbrl_set_shm_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
@@ -82,7 +82,7 @@ static clib_error_t *lbrl_set_shm_fn(vlib_main_t *vm, unformat_input_t *in, vlib
 }
 LBRL_CLI(lbrl_set_shm_cmd, "lb rl set-shm", lbrl_set_shm_fn, shm_help);
 
-static const char vip_help[] = "lb rl set-vip <name> <address>[/<length>] [tcp <port>|udp <port>] "
+static char vip_help[] = "lb rl set-vip <name> <address>[/<length>] [tcp <port>|udp <port>] "
 			       "[l3dsr [dscp <0..63>]|nat|gre4|gre6|ipip4|ipip6|l2dsr] [src <outer address>] "
 			       "[mode hash|alias|sed|p2c] [load flows|waiting] [max-servers <n>] [sticky] [no-eject], or lb rl set-vip <name> del";
 
@@ -166,7 +166,7 @@ static clib_error_t *lbrl_set_vip_fn(vlib_main_t *vm, unformat_input_t *in, vlib
 }
 LBRL_CLI(lbrl_set_vip_cmd, "lb rl set-vip", lbrl_set_vip_fn, vip_help);
 
-static const char servers_help[] = "lb rl set-servers [vip <name>] <ip>[:<port>][=<weight>] ...";
+static char servers_help[] = "lb rl set-servers [vip <name>] <ip>[:<port>][=<weight>] ...";
 
 static clib_error_t *lbrl_set_servers_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
@@ -256,9 +256,9 @@ static int lbrl_do_drain(const char *vip, const struct mlb_endpoint *ep, f32 w, 
 	return lbrl_server_drain(vip, ep, !undo, err);
 }
 
-static const char add_help[] = "lb rl add-server [vip <name>] <ip>[:<port>][=<weight>]";
-static const char del_help[] = "lb rl del-server [vip <name>] <ip>[:<port>]";
-static const char drain_help[] = "lb rl drain [vip <name>] <ip>[:<port>] [off]";
+static char add_help[] = "lb rl add-server [vip <name>] <ip>[:<port>][=<weight>]";
+static char del_help[] = "lb rl del-server [vip <name>] <ip>[:<port>]";
+static char drain_help[] = "lb rl drain [vip <name>] <ip>[:<port>] [off]";
 
 static clib_error_t *lbrl_add_server_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
@@ -278,7 +278,7 @@ static clib_error_t *lbrl_drain_fn(vlib_main_t *vm, unformat_input_t *in, vlib_c
 }
 LBRL_CLI(lbrl_drain_cmd, "lb rl drain", lbrl_drain_fn, drain_help);
 
-static const char mode_help[] = "lb rl set-mode [vip <name>] hash|alias|sed|p2c";
+static char mode_help[] = "lb rl set-mode [vip <name>] hash|alias|sed|p2c";
 
 static clib_error_t *lbrl_set_mode_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
@@ -301,7 +301,7 @@ static clib_error_t *lbrl_set_mode_fn(vlib_main_t *vm, unformat_input_t *in, vli
 }
 LBRL_CLI(lbrl_set_mode_cmd, "lb rl set-mode", lbrl_set_mode_fn, mode_help);
 
-static const char nat_help[] = "lb rl nat interface <interface> [del]";
+static char nat_help[] = "lb rl nat interface <interface> [del]";
 
 static clib_error_t *lbrl_nat_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {

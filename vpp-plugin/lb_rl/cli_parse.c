@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <lb_rl/cli.h>
+#include <ctype.h>
 #include <math.h>
 
 bool lbrl_cli_line(unformat_input_t *in, unformat_input_t *line)

@@ -2,6 +2,7 @@
 /* lb rl show ...: figures come from the newest frame, the same that services see, so they are at most a frame old. */
 #include <lb_rl/cli.h>
 #include <lb_rl/life.h>
+#include <marllb/envelope.h>
 
 /* [vip NAME]; all VIPs without. */
 static clib_error_t *lbrl_show_args(unformat_input_t *in, const char *help, char vip[MLB_NAME_LEN], u32 *max)
@@ -23,9 +24,9 @@ static clib_error_t *lbrl_show_args(unformat_input_t *in, const char *help, char
 	return e;
 }
 
-#define lbrl_foreach_vip(v, name)                                                                                                  \
+#define lbrl_foreach_vip(v, which)                                                                                                 \
 	for (lbrl_vip_t *v = lbrl_main.vip + 1; v <= lbrl_main.vip + MLB_MAX_VIPS; v++)                                            \
-		if (v->used == 1 && (!(name)[0] || !strcmp((name), v->name)))
+		if (v->used == 1 && (!(which)[0] || !strcmp((which), v->name)))
 
 static int lbrl_frame(lbrl_vip_t *v, struct mlb_frame_hdr *h)
 {
@@ -33,7 +34,7 @@ static int lbrl_frame(lbrl_vip_t *v, struct mlb_frame_hdr *h)
 	return mlb_dp_frame(lbrl_main.dp, v->id, h, lbrl_main.recs, MLB_MAX_SERVERS_PER_VIP);
 }
 
-static const char stats_help[] = "lb rl show stats [vip <name>]";
+static char stats_help[] = "lb rl show stats [vip <name>]";
 
 static clib_error_t *lbrl_show_stats_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
@@ -81,7 +82,7 @@ static clib_error_t *lbrl_show_stats_fn(vlib_main_t *vm, unformat_input_t *in, v
 VLIB_CLI_COMMAND(lbrl_show_stats_cmd, static) = {
 	.path = "lb rl show stats", .short_help = stats_help, .function = lbrl_show_stats_fn, .is_mp_safe = 1};
 
-static const char weights_help[] = "lb rl show weights [vip <name>]";
+static char weights_help[] = "lb rl show weights [vip <name>]";
 
 static clib_error_t *lbrl_show_weights_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
@@ -122,7 +123,7 @@ static u8 *format_lbrl_flags(u8 *s, va_list *args)
 	return s;
 }
 
-static const char servers_help[] = "lb rl show servers [vip <name>]";
+static char servers_help[] = "lb rl show servers [vip <name>]";
 
 static clib_error_t *lbrl_show_servers_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
@@ -171,7 +172,8 @@ static clib_error_t *lbrl_show_config_fn(vlib_main_t *vm, unformat_input_t *in, 
 			m->flow_capacity, m->half_capacity, m->established_ms / 1000, m->udp_ms / 1000, m->sticky_ms / 1000, m->lease_ms);
 	for (u32 i = 0; i < vec_len(m->nat_interfaces); i++)
 		vlib_cli_output(vm, "nat interface %U", format_vnet_sw_if_index_name, vnet_get_main(), m->nat_interfaces[i]);
-	lbrl_foreach_vip(v, "")
+	char all[MLB_NAME_LEN] = "";
+	lbrl_foreach_vip(v, all)
 		vlib_cli_output(vm, "VIP [%u] %U max-servers %u", v->id, format_lbrl_vip, v, v->capacity);
 	return 0;
 }
@@ -206,7 +208,7 @@ static void lbrl_show_flow(void *arg, struct mlb_flow *f)
 			a->now_ms - f->last_ms, f->flags & MLB_FLOW_COUNTED ? "" : a->half ? " half-open" : " ended");
 }
 
-static const char flows_help[] = "lb rl show flows [vip <name>] [max <n>]";
+static char flows_help[] = "lb rl show flows [vip <name>] [max <n>]";
 
 /* The only show that looks into workers' tables: they stand still meanwhile, and `max` keeps that short. */
 static clib_error_t *lbrl_show_flows_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)

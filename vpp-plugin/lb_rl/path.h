@@ -4,6 +4,8 @@
 #define LB_RL_PATH_H
 #include <lb_rl/lb_rl.h>
 #include <lb_rl/life.h>
+#include <vnet/dpo/load_balance_map.h>
+#include <vnet/interface_output.h>
 #include <vnet/ip/ip4_inlines.h>
 #include <vnet/ip/ip6_inlines.h>
 #include <vnet/tcp/tcp_packet.h>
