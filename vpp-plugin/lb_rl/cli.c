@@ -70,7 +70,7 @@ static clib_error_t *lbrl_set_shm_fn(vlib_main_t *vm, unformat_input_t *in, vlib
 
 	if (!lbrl_cli_line(in, &line))
 		return clib_error_return(0, "expected: %s", shm_help);
-	if (!unformat(&line, "%s", &path) || unformat_check_input(&line) != UNFORMAT_END_OF_INPUT)
+	if (!unformat(&line, "%v", &path) || unformat_check_input(&line) != UNFORMAT_END_OF_INPUT)
 		e = lbrl_cli_unexpected(&line, shm_help);
 	else {
 		vec_add1(path, 0);

@@ -23,7 +23,7 @@ uword unformat_lbrl_name(unformat_input_t *in, va_list *args)
 	char *name = va_arg(*args, char *);
 	u8 *s = 0;
 
-	if (!unformat(in, "%s", &s))
+	if (!unformat(in, "%v", &s))
 		return 0;
 	uword ok = vec_len(s) > 0 && vec_len(s) < MLB_NAME_LEN;
 	for (u32 i = 0; ok && i < vec_len(s); i++)
@@ -84,7 +84,7 @@ uword unformat_lbrl_endpoint(unformat_input_t *in, va_list *args)
 	f32 *weight = va_arg(*args, f32 *);
 	u8 *s = 0;
 
-	if (!unformat(in, "%s", &s))
+	if (!unformat(in, "%v", &s))
 		return 0;
 	vec_add1(s, 0);
 	uword ok = lbrl_parse_endpoint((char *) s, ep, weight);

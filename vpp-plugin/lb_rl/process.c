@@ -49,4 +49,5 @@ VLIB_REGISTER_NODE(lbrl_process_node) = {
 	.function = lbrl_process,
 	.type = VLIB_NODE_TYPE_PROCESS,
 	.name = "lb-rl-process",
+	.process_log2_n_stack_bytes = 18, /* the core keeps a whole VIP in arrays on the stack */
 };
