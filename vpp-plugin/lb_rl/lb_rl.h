@@ -162,7 +162,8 @@ typedef struct {
 	u32 stat_vip[8], stat_server[16];
 	struct mlb_server_rec *recs;      /* scratch for show and counters */
 } lbrl_main_t;
-extern lbrl_main_t lbrl_main;
+/* Hidden: the nodes reach it without a detour through the GOT. */
+extern lbrl_main_t lbrl_main __attribute__((visibility("hidden")));
 
 /* dpo.c: VIPs and servers in the FIB. */
 clib_error_t *lbrl_dpo_init(void);

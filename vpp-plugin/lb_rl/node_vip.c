@@ -4,11 +4,15 @@
 #include <lb_rl/slow.h>
 #include <lb_rl/path.h>
 
+/* Packets that go through the passes together: their buffers, headers, buckets and flows fit the first-level cache side by side. */
+#define LBRL_CHUNK 16
+
 typedef struct {
-	struct mlb_flow_key key[VLIB_FRAME_SIZE];
-	u64 hash[VLIB_FRAME_SIZE];
-	struct mlb_flow *flow[VLIB_FRAME_SIZE];
-	u16 at[VLIB_FRAME_SIZE]; /* place in the vector */
+	struct mlb_flow_key key[LBRL_CHUNK];
+	u64 hash[LBRL_CHUNK];
+	struct mlb_flow *flow[LBRL_CHUNK];
+	u8 *ip[LBRL_CHUNK];
+	u16 at[LBRL_CHUNK]; /* place in the chunk */
 	u32 n;
 } lbrl_batch_t;
 
@@ -39,6 +43,7 @@ static_always_inline bool lbrl_plain4(vlib_buffer_t *b, lbrl_batch_t *s, u32 i)
 	lbrl_key4(&s->key[s->n], ip->src_address.as_u32, ip->dst_address.as_u32 & lbrl_main.vip[id].host_mask4,
 		  clib_net_to_host_u16(udp->src_port), vport, id, proto);
 	s->at[s->n] = i;
+	s->ip[s->n] = (u8 *) ip;
 	return true;
 }
 
@@ -66,13 +71,14 @@ static_always_inline bool lbrl_plain6(vlib_buffer_t *b, lbrl_batch_t *s, u32 i)
 		return false;
 	lbrl_key6(&s->key[s->n], &ip->src_address, clib_net_to_host_u16(udp->src_port), vport, id, proto);
 	s->at[s->n] = i;
+	s->ip[s->n] = (u8 *) ip;
 	return true;
 }
 
 /* Whole plain packet to its server; the next node. */
-static_always_inline u16 lbrl_send(vlib_buffer_t *b, const lbrl_vip_t *v, const lbrl_server_t *srv, bool tcp, bool is6, u32 *error)
+static_always_inline u16 lbrl_send(vlib_buffer_t *b, void *ip, const lbrl_vip_t *v, const lbrl_server_t *srv, bool tcp, bool is6,
+				   u32 *error)
 {
-	void *ip = vlib_buffer_get_current(b);
 
 	if (PREDICT_TRUE(v->fwd <= LBRL_FWD_NAT)) {
 		if (is6)
@@ -149,15 +155,111 @@ static_always_inline void lbrl_leave(vlib_main_t *vm, vlib_node_runtime_t *node,
 	}
 }
 
+/* What a vector keeps while its chunks are done one after the other. */
+typedef struct {
+	vlib_main_t *vm;
+	vlib_node_runtime_t *node;
+	lbrl_thread_t *t;
+	lbrl_away_t away, frag;
+	u32 forwarded;
+	bool trace;
+} lbrl_vector_t;
+
+/* First pass: keys and hashes of plain packets, their buckets on the way; all else is done at once. */
+static_always_inline void lbrl_keys(lbrl_vector_t *c, lbrl_batch_t *s, vlib_buffer_t **bufs, const u32 *from, u16 *nexts, u32 n, u32 ahead,
+				    bool is6)
+{
+	bool handoff = lbrl_main.n_workers > 1;
+
+	for (u32 i = 0; i < n; i++) {
+		if (i + 8 < ahead)
+			vlib_prefetch_buffer_header(bufs[i + 8], LOAD);
+		if (i + 4 < ahead)
+			clib_prefetch_store(vlib_buffer_get_current(bufs[i + 4]));
+		if (PREDICT_FALSE(!(is6 ? lbrl_plain6(bufs[i], s, i) : lbrl_plain4(bufs[i], s, i)))) {
+			vnet_buffer2(bufs[i])->unused[0] = 0;
+			if (!lbrl_one_slow(c->vm, c->node, c->t, bufs[i], from[i], is6, 0, &nexts[i], &c->away, &c->frag))
+				nexts[i] = (u16) ~0;
+			continue;
+		}
+		struct mlb_flow_key *k = &s->key[s->n];
+		if (PREDICT_FALSE(handoff) && lbrl_main.vip[k->vip].fwd == LBRL_FWD_NAT) {
+			u32 owner = lbrl_owner(k);
+			if (owner != c->vm->thread_index) {
+				c->away.bi[c->away.n] = from[i];
+				c->away.thread[c->away.n++] = owner;
+				nexts[i] = (u16) ~0;
+				continue;
+			}
+		}
+		s->hash[s->n] = mlb_flow_hash(c->t->flows, k);
+		mlb_flow_prefetch(c->t->flows, s->hash[s->n]);
+		s->n++;
+	}
+}
+
+/* A packet without a counted flow of its own: new, half-open, ended, missed. False: no server, it was answered. */
+static_always_inline bool lbrl_uncounted(lbrl_vector_t *c, lbrl_vip_t *v, const struct mlb_flow_key *k, u64 hash, u8 flags,
+					 vlib_buffer_t *b, bool is6, struct mlb_flow **f, u32 *slot, u32 *error, u16 *next)
+{
+	lbrl_verdict_t r = lbrl_life_miss(c->t, v, k, hash, flags);
+
+	*f = r.f;
+	*slot = r.slot;
+	*error = r.error;
+	if (r.error != LBRL_ERROR_FORWARDED)
+		vlib_node_increment_counter(c->vm, c->node->node_index, r.error, 1);
+	if (PREDICT_TRUE(r.slot != MLB_NONE))
+		return true;
+	lbrl_slow_t q = {};
+	lbrl_slow_refuse(b, is6, r.error, &q);
+	b->error = c->node->errors[r.error];
+	*next = q.next;
+	lbrl_add_trace(c->vm, c->node, b, k->vip, MLB_NONE, r.error, q.next);
+	return false;
+}
+
+/* Last pass: state, counters, rewrite, next hop. */
+static_always_inline void lbrl_packet(lbrl_vector_t *c, const struct mlb_flow_key *k, u64 hash, struct mlb_flow *f, vlib_buffer_t *b,
+				      u8 *ip, u16 *next, bool is6)
+{
+	lbrl_vip_t *v = &lbrl_main.vip[k->vip];
+	bool tcp = k->proto == IP_PROTOCOL_TCP;
+	tcp_header_t *th = (tcp_header_t *) (ip + (is6 ? 40 : 20));
+	u8 flags = tcp ? th->flags & 0x1f : 0;
+	u32 slot, error = LBRL_ERROR_FORWARDED;
+	u32 len = is6 ? clib_net_to_host_u16(((ip6_header_t *) ip)->payload_length) + 40
+		      : clib_net_to_host_u16(((ip4_header_t *) ip)->length);
+
+	if (PREDICT_FALSE(!f || !lbrl_flow_valid(v, f) || !(f->flags & MLB_FLOW_COUNTED))) {
+		if (!lbrl_uncounted(c, v, k, hash, flags, b, is6, &f, &slot, &error, next))
+			return;
+	} else {
+		if (PREDICT_FALSE(tcp && ((flags & LBRL_TCP_SPECIAL) || f->tcp != MLB_TCP_ESTABLISHED)))
+			f = lbrl_life_tcp(c->t, v, f, flags, true);
+		f->last_ms = c->t->now_ms;
+		slot = f->slot;
+	}
+	if (v->fwd == LBRL_FWD_NAT && f && !(f->flags & MLB_FLOW_WAITING)) {
+		u32 off = (is6 ? 40 : 20) + (tcp ? 4 * (th->data_offset_and_reserved >> 4) : 8);
+		if (len > off)
+			lbrl_life_payload(c->t, v, f, true);
+	}
+	struct mlb_wslot *ws = &lbrl_wvip(c->t, k->vip)->slot[slot];
+	MLB_ADD(ws->packets_in, 1);
+	MLB_ADD(ws->bytes_in, len);
+	*next = lbrl_send(b, ip, v, &v->server[slot], tcp, is6, &error);
+	c->forwarded += error != LBRL_ERROR_NO_ROOM;
+	if (PREDICT_FALSE(c->trace))
+		lbrl_add_trace(c->vm, c->node, b, k->vip, slot, error, *next);
+}
+
 static_always_inline uword lbrl_vip_inline(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame, bool is6)
 {
-	lbrl_thread_t *t = vec_elt_at_index(lbrl_main.thread, vm->thread_index);
-	u32 *from = vlib_frame_vector_args(frame), n = frame->n_vectors, stay[VLIB_FRAME_SIZE], n_stay = 0, forwarded = 0;
+	u32 *from = vlib_frame_vector_args(frame), n = frame->n_vectors, stay[VLIB_FRAME_SIZE], n_stay = 0;
 	vlib_buffer_t *bufs[VLIB_FRAME_SIZE];
 	u16 nexts[VLIB_FRAME_SIZE];
-	lbrl_batch_t s;
-	lbrl_away_t away, frag;
-	bool handoff = lbrl_main.n_workers > 1;
+	lbrl_vector_t c;
 
 	if (PREDICT_FALSE(!lbrl_main.enabled)) {
 		vlib_node_increment_counter(vm, node->node_index, LBRL_ERROR_NOT_ENABLED, n);
@@ -165,84 +267,24 @@ static_always_inline uword lbrl_vip_inline(vlib_main_t *vm, vlib_node_runtime_t 
 		return n;
 	}
 	vlib_get_buffers(vm, from, bufs, n);
-	s.n = away.n = frag.n = 0;
+	c.vm = vm;
+	c.node = node;
+	c.t = vec_elt_at_index(lbrl_main.thread, vm->thread_index);
+	c.away.n = c.frag.n = c.forwarded = 0;
+	c.trace = node->flags & VLIB_NODE_FLAG_TRACE;
 
-	for (u32 i = 0; i < n; i++) {
-		if (i + 8 < n)
-			vlib_prefetch_buffer_header(bufs[i + 8], LOAD);
-		if (i + 4 < n)
-			clib_prefetch_store(vlib_buffer_get_current(bufs[i + 4]));
-		if (PREDICT_TRUE(is6 ? lbrl_plain6(bufs[i], &s, i) : lbrl_plain4(bufs[i], &s, i))) {
-			struct mlb_flow_key *k = &s.key[s.n];
-			if (PREDICT_FALSE(handoff) && lbrl_main.vip[k->vip].fwd == LBRL_FWD_NAT) {
-				u32 owner = lbrl_owner(k);
-				if (owner != vm->thread_index) {
-					away.bi[away.n] = from[i];
-					away.thread[away.n++] = owner;
-					nexts[i] = (u16) ~0;
-					continue;
-				}
-			}
-			s.hash[s.n] = mlb_flow_hash(t->flows, k);
-			s.n++;
-		} else {
-			vnet_buffer2(bufs[i])->unused[0] = 0;
-			if (!lbrl_one_slow(vm, node, t, bufs[i], from[i], is6, 0, &nexts[i], &away, &frag))
-				nexts[i] = (u16) ~0;
-		}
+	for (u32 at = 0; at < n; at += LBRL_CHUNK) {
+		u32 m = clib_min(LBRL_CHUNK, n - at);
+		lbrl_batch_t s;
+		s.n = 0;
+		lbrl_keys(&c, &s, bufs + at, from + at, nexts + at, m, n - at, is6);
+		mlb_flow_find_prefetched(c.t->flows, s.key, s.hash, s.n, s.flow);
+		for (u32 j = 0; j < s.n; j++)
+			lbrl_packet(&c, &s.key[j], s.hash[j], s.flow[j], bufs[at + s.at[j]], s.ip[j], &nexts[at + s.at[j]], is6);
 	}
 
-	mlb_flow_find_batch(t->flows, s.key, s.hash, s.n, s.flow);
-
-	for (u32 j = 0; j < s.n; j++) {
-		const struct mlb_flow_key *k = &s.key[j];
-		u32 i = s.at[j], slot, error = LBRL_ERROR_FORWARDED;
-		vlib_buffer_t *b = bufs[i];
-		u8 *ip = vlib_buffer_get_current(b);
-		lbrl_vip_t *v = &lbrl_main.vip[k->vip];
-		struct mlb_flow *f = s.flow[j];
-		bool tcp = k->proto == IP_PROTOCOL_TCP;
-		tcp_header_t *th = (tcp_header_t *) (ip + (is6 ? 40 : 20));
-		u8 flags = tcp ? th->flags & 0x1f : 0;
-		u32 len = is6 ? clib_net_to_host_u16(((ip6_header_t *) ip)->payload_length) + 40
-			      : clib_net_to_host_u16(((ip4_header_t *) ip)->length);
-
-		if (PREDICT_FALSE(!f || !lbrl_flow_valid(v, f) || !(f->flags & MLB_FLOW_COUNTED))) {
-			lbrl_verdict_t r = lbrl_life_miss(t, v, k, s.hash[j], flags);
-			f = r.f;
-			slot = r.slot;
-			error = r.error;
-			if (error != LBRL_ERROR_FORWARDED)
-				vlib_node_increment_counter(vm, node->node_index, error, 1);
-			if (PREDICT_FALSE(slot == MLB_NONE)) {
-				lbrl_slow_t q = {};
-				lbrl_slow_refuse(b, is6, error, &q);
-				b->error = node->errors[error];
-				nexts[i] = q.next;
-				lbrl_add_trace(vm, node, b, k->vip, MLB_NONE, error, q.next);
-				continue;
-			}
-		} else {
-			if (PREDICT_FALSE(tcp && ((flags & LBRL_TCP_SPECIAL) || f->tcp != MLB_TCP_ESTABLISHED)))
-				f = lbrl_life_tcp(t, v, f, flags, true);
-			f->last_ms = t->now_ms;
-			slot = f->slot;
-		}
-		if (v->fwd == LBRL_FWD_NAT && f) {
-			u32 off = (is6 ? 40 : 20) + (tcp ? 4 * (th->data_offset_and_reserved >> 4) : 8);
-			if (len > off && !(f->flags & MLB_FLOW_WAITING))
-				lbrl_life_payload(t, v, f, true);
-		}
-		struct mlb_wslot *ws = &lbrl_wvip(t, k->vip)->slot[slot];
-		MLB_ADD(ws->packets_in, 1);
-		MLB_ADD(ws->bytes_in, len);
-		nexts[i] = lbrl_send(b, v, &v->server[slot], tcp, is6, &error);
-		forwarded += error != LBRL_ERROR_NO_ROOM;
-		lbrl_add_trace(vm, node, b, k->vip, slot, error, nexts[i]);
-	}
-
-	vlib_node_increment_counter(vm, node->node_index, LBRL_ERROR_FORWARDED, forwarded);
-	if (PREDICT_TRUE(away.n + frag.n == 0)) {
+	vlib_node_increment_counter(vm, node->node_index, LBRL_ERROR_FORWARDED, c.forwarded);
+	if (PREDICT_TRUE(c.away.n + c.frag.n == 0)) {
 		vlib_buffer_enqueue_to_next(vm, node, from, nexts, n);
 		return n;
 	}
@@ -253,7 +295,7 @@ static_always_inline uword lbrl_vip_inline(vlib_main_t *vm, vlib_node_runtime_t 
 		}
 	if (n_stay)
 		vlib_buffer_enqueue_to_next(vm, node, stay, nexts, n_stay);
-	lbrl_leave(vm, node, t, &away, &frag, is6);
+	lbrl_leave(vm, node, c.t, &c.away, &c.frag, is6);
 	return n;
 }
 

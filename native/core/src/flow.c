@@ -8,6 +8,11 @@
 #define HUGE_PAGE ((size_t)2 << 20)
 #define FLOWS_PER_BUCKET 6u /* of ten ways, with the table full: one bucket in twenty-five overflows then, one in fifty at 80 % */
 
+/* Few flows in a table made for many would lie one to a bucket, so that each packet of theirs drags a line through the cache that
+ * it shares with nobody. Up to this many flows live in as many buckets as they fill well; one flow more, and all are placed anew
+ * over all buckets, once: a quarter of a millisecond. */
+#define SMALL_FLOWS 8192u
+
 static size_t round_up(size_t n, size_t to)
 {
 	return (n + to - 1) / to * to;
@@ -22,13 +27,15 @@ struct mlb_flow_table *mlb_flow_table_new(uint32_t capacity, uint64_t seed)
 		return NULL;
 	t->capacity = capacity;
 	t->entries = (uint32_t)(((uint64_t)capacity * 5 + 3) / 4);
-	t->buckets = t->entries / FLOWS_PER_BUCKET + 1;
+	t->all_buckets = t->entries / FLOWS_PER_BUCKET + 1;
+	t->buckets = t->entries > SMALL_FLOWS ? SMALL_FLOWS / FLOWS_PER_BUCKET + 1 : t->all_buckets;
+	t->grow_at = t->entries > SMALL_FLOWS ? SMALL_FLOWS : UINT32_MAX;
 	for (t->chains = 1; t->chains < t->entries / 64; t->chains *= 2)
 		;
 	for (int i = 0; i < 3; i++)
 		t->seed[i] = mlb_splitmix64(&seed) | (i == 2); /* the last one multiplies */
 
-	size_t entry = round_up((size_t)t->entries * sizeof(*t->entry), 64), bucket = (size_t)t->buckets * sizeof(*t->bucket);
+	size_t entry = round_up((size_t)t->entries * sizeof(*t->entry), 64), bucket = (size_t)t->all_buckets * sizeof(*t->bucket);
 	size_t next = round_up((size_t)t->entries * 4, 64), chain = round_up((size_t)t->chains * 4, 64);
 	size_t used = round_up((size_t)t->entries, 512) / 8;
 	t->mapped = round_up(entry + bucket + next + chain + used, 4096) + HUGE_PAGE;
@@ -100,9 +107,38 @@ static bool take(struct mlb_flow_bucket *b, uint16_t tag, uint32_t entry)
 	return false;
 }
 
+static void place(struct mlb_flow_table *t, uint64_t hash, uint32_t e)
+{
+	struct mlb_flow_bucket *b = mlb_flow_bucket1(t, hash);
+	uint16_t tag = mlb_flow_tag(hash);
+	if (put(b, tag, e))
+		return;
+	if (b->in_second < UINT16_MAX && put(mlb_flow_bucket2(t, hash), tag, e)) {
+		b->in_second++;
+		return;
+	}
+	uint32_t *head = chain_of(t, hash);
+	t->next[e] = *head;
+	*head = e + 1;
+	b->in_chain += b->in_chain < UINT16_MAX; /* sticks there: a needless look into the chain, no more */
+}
+
+static void grow(struct mlb_flow_table *t)
+{
+	memset(t->bucket, 0, (size_t)t->buckets * sizeof(*t->bucket));
+	memset(t->chain, 0, (size_t)t->chains * sizeof(*t->chain));
+	t->buckets = t->all_buckets;
+	t->grow_at = UINT32_MAX;
+	for (uint32_t e = 0; e < t->fresh; e++)
+		if (t->used[e / 64] >> (e % 64) & 1)
+			place(t, mlb_flow_hash(t, &t->entry[e].key), e);
+}
+
 struct mlb_flow *mlb_flow_insert(struct mlb_flow_table *t, const struct mlb_flow_key *k, uint64_t hash)
 {
 	uint32_t e;
+	if (__builtin_expect(t->count >= t->grow_at, 0))
+		grow(t);
 	if (t->free_head) {
 		e = t->free_head - 1;
 		t->free_head = t->next[e];
@@ -111,18 +147,7 @@ struct mlb_flow *mlb_flow_insert(struct mlb_flow_table *t, const struct mlb_flow
 	} else {
 		return NULL;
 	}
-	struct mlb_flow_bucket *b = mlb_flow_bucket1(t, hash);
-	uint16_t tag = mlb_flow_tag(hash);
-	if (!put(b, tag, e)) {
-		if (b->in_second < UINT16_MAX && put(mlb_flow_bucket2(t, hash), tag, e)) {
-			b->in_second++;
-		} else {
-			uint32_t *head = chain_of(t, hash);
-			t->next[e] = *head;
-			*head = e + 1;
-			b->in_chain += b->in_chain < UINT16_MAX; /* sticks there: a needless look into the chain, no more */
-		}
-	}
+	place(t, hash, e);
 	t->used[e / 64] |= UINT64_C(1) << (e % 64);
 	t->count++;
 	struct mlb_flow *f = &t->entry[e];

@@ -39,7 +39,7 @@ ${plugins.map((p) => `  plugin ${p} { enable }`).join("\n")}
 
 export class Vpp {
   /** netns: run inside that network namespace. plugins: names besides ours. env: LD and VPP variables. */
-  static async start({ prefix, pluginDir, workers = workersHere(), plugins = [], netns, mainCore = 0, buffers = 16384, statseg = "64m", log }) {
+  static async start({ prefix, pluginDir, workers = workersHere(), plugins = [], netns, mainCore = 0, buffers = 16384, statseg = "64m", nice = 0, log }) {
     const dir = mkdtempSync(path.join(os.tmpdir(), "marllb-vpp-"));
     const v = new Vpp();
     v.dir = dir;
@@ -47,7 +47,8 @@ export class Vpp {
     v.workers = workers;
     writeFileSync(`${dir}/startup.conf`, configText({ dir, prefix, pluginDir, workers, plugins, mainCore, buffers, statseg }));
     const vpp = [path.join(prefix, "bin/vpp"), "-c", `${dir}/startup.conf`];
-    const argv = netns ? ["ip", "netns", "exec", netns, ...vpp] : vpp;
+    const front = [...(nice ? ["nice", "-n", String(nice)] : []), ...(netns ? ["ip", "netns", "exec", netns] : [])];
+    const argv = [...front, ...vpp];
     v.child = spawn(argv[0], argv.slice(1), { stdio: ["ignore", "pipe", "pipe"] });
     v.out = "";
     for (const s of [v.child.stdout, v.child.stderr]) s.on("data", (d) => ((v.out += d), log?.(String(d))));

@@ -52,7 +52,8 @@ struct mlb_flow_table {
 	struct mlb_flow_bucket *bucket;
 	struct mlb_flow *entry;
 	uint64_t seed[3];
-	uint32_t buckets, entries;
+	uint32_t buckets, entries; /* buckets: in use now */
+	uint32_t all_buckets, grow_at; /* flows at which all come into use; see flow.c */
 	uint32_t *chain;     /* [chains], entry number + 1 of the first */
 	uint32_t *next;      /* [entries], entry number + 1; of a chain, or of the free list */
 	uint64_t *used;      /* bitmap of entries */
@@ -198,5 +199,17 @@ static inline void mlb_flow_find_batch(struct mlb_flow_table *t, const struct ml
 		if (!out[j] || __builtin_expect(!mlb_flow_key_equal(&out[j]->key, &k[j]), 0))
 			out[j] = mlb_flow_find(t, &k[j], hash[j]);
 	}
+}
+
+/* For hosts that go through their packets in small chunks (a first-level cache's worth) and have asked for the buckets meanwhile
+ * (mlb_flow_prefetch): entries on their way, then keys compared. */
+static inline void mlb_flow_find_prefetched(struct mlb_flow_table *t, const struct mlb_flow_key *k, const uint64_t *hash, uint32_t n,
+					    struct mlb_flow **out)
+{
+	for (uint32_t i = 0; i < n; i++)
+		out[i] = mlb_flow_guess(t, hash[i]);
+	for (uint32_t i = 0; i < n; i++)
+		if (!out[i] || __builtin_expect(!mlb_flow_key_equal(&out[i]->key, &k[i]), 0))
+			out[i] = mlb_flow_find(t, &k[i], hash[i]);
 }
 #endif
