@@ -48,9 +48,11 @@ int exec_child_send(struct exec_child *c, const char *text, size_t len, char err
 		ssize_t n = send(c->in, text, len, MSG_NOSIGNAL);
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
+			return 0; /* it has ended; the read that follows says so, whichever of us was first */
 		if (n < 0) {
-			snprintf(err, 256, "exec: the policy no longer reads: %s", strerror(errno));
-			return -EPIPE;
+			snprintf(err, 256, "exec: writing to the policy: %s", strerror(errno));
+			return -EIO;
 		}
 		text += n;
 		len -= (size_t)n;

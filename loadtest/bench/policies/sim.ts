@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs marllb-sim and reads its JSON.
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { nativeBin } from "../../process.js";
+import type { Estimate } from "../row.js";
+
+export interface Interval {
+  value: number;
+  low: number;
+  high: number;
+}
+
+export interface FamilyStrategy {
+  strategy: string;
+  mean: Interval;
+  p99: Interval;
+  /** Over each reference, by its name. */
+  over: Record<string, { mean: Interval; p99: Interval }>;
+}
+
+export interface Family {
+  n: number;
+  flows: number;
+  cpu_s: number;
+  strategies: FamilyStrategy[];
+}
+
+export interface NamedStrategy {
+  strategy: string;
+  flows: number;
+  refused: number;
+  mean_ms: number;
+  p99_ms: number;
+  jain: number;
+  mean_ratio: Interval;
+  p99_ratio: Interval;
+}
+
+export interface Named {
+  scenario: string;
+  seeds: number;
+  strategies: NamedStrategy[];
+}
+
+/** Seeds of the test; training and selection use others (models' cards name them). */
+export const testSeed = 20261122;
+
+async function sim(args: readonly string[]): Promise<unknown> {
+  const program = nativeBin("marllb-sim");
+  if (!existsSync(program)) throw new Error(`${program} is missing: run npm run build`);
+  const child = spawn(program, [...args, "--json"], { stdio: ["ignore", "pipe", "pipe"] });
+  let out = "";
+  let err = "";
+  child.stdout.on("data", (d: Buffer) => void (out += d.toString()));
+  child.stderr.on("data", (d: Buffer) => void (err += d.toString()));
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", resolve);
+  });
+  if (code !== 0) throw new Error(`marllb-sim ${args.join(" ")}: ended with ${code}: ${err.trim()}`);
+  return JSON.parse(out);
+}
+
+export async function family(o: {
+  n: number;
+  seed?: number;
+  strategies: readonly string[];
+  references?: readonly string[];
+  threads?: number;
+}): Promise<Family> {
+  const args = ["family", "v1", "--n", String(o.n), "--seed", String(o.seed ?? testSeed), "--strategy", o.strategies.join(",")];
+  if (o.references) args.push("--reference", o.references.join(","));
+  if (o.threads) args.push("--threads", String(o.threads));
+  return (await sim(args)) as Family;
+}
+
+export async function named(
+  name: string,
+  o: { strategies: readonly string[]; reference: string; seeds?: number; tickMs?: number },
+): Promise<Named> {
+  const args = ["named", name, "--seed", String(testSeed), "--strategy", o.strategies.join(","), "--reference", o.reference];
+  if (o.seeds) args.push("--n", String(o.seeds));
+  if (o.tickMs) args.push("--tick-ms", String(o.tickMs));
+  const r = (await sim(args)) as { scenarios: Named[] };
+  return r.scenarios[0] as Named;
+}
+
+export function of<T extends { strategy: string }>(list: readonly T[], strategy: string): T {
+  const found = list.find((s) => s.strategy === strategy);
+  if (!found) throw new Error(`marllb-sim gave no figures for ${strategy}`);
+  return found;
+}
+
+export const estimate = (i: Interval, n: number): Estimate => ({ value: i.value, low: i.low, high: i.high, n });
