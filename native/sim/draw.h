@@ -15,7 +15,7 @@ static inline double draw_lu(struct mlb_rng *r, double a, double b)
 }
 static inline double draw_e(struct mlb_rng *r)
 {
-	return -log1p(-mlb_rng_unit(r));
+	return -log(1 - mlb_rng_unit(r)); /* 1 - u is exact and never 0 */
 }
 static inline double draw_normal(struct mlb_rng *r)
 {

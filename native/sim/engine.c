@@ -2,6 +2,7 @@
 /* The event loop. Four sources of events, each with its own structure, because their rates differ by orders of magnitude:
  * arrivals (a sorted array), departures (a winner tree over servers), what load balancers see an RTT later (a small heap),
  * and control: ticks, changes of capacity, joins, gossip (another small heap). */
+#include "draw.h"
 #include "run.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -257,7 +258,7 @@ static int seen(struct sim_run *r, uint32_t flow, bool timed_out)
 		mlb_rng_seed(&rng, sim_mix(r->w->seed ^ ((uint64_t)flow << 20), ss->left));
 		ss->left--;
 		ss->size_s = (float)sim_draw_size(&r->sc->vip[f->lane / r->sc->lbs].sizes, &rng);
-		double think = -log1p(-mlb_rng_unit(&rng)) * r->sc->think_s;
+		double think = draw_e(&rng) * r->sc->think_s;
 		return sim_heap_push(&r->notices, r->now + think, EV_REQUEST, flow);
 	}
 	c->flows--;

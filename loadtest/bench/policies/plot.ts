@@ -41,7 +41,7 @@ function axis(groups: readonly Group[]): { from: number; to: number; by: number 
   const least = Math.min(1, ...values);
   const most = Math.max(1, ...values);
   const by = step(Math.max(most - least, 0.01));
-  return { from: Math.floor(least / by - 1e-9) * by - (least < 1 ? 0 : by), to: Math.ceil(most / by + 1e-9) * by, by };
+  return { from: Math.floor(least / by + 1e-9) * by, to: Math.ceil(most / by + 1e-9) * by, by };
 }
 
 export function draw(title: string, series: readonly string[], groups: readonly Group[]): Picture {
