@@ -30,6 +30,14 @@ MIX = (
 # Distillation learns from every server alike: smaller pools teach as much a second of computing.
 DISTIL_MIX = tuple((p, replace(f, n_hi=min(f.n_hi, 33))) for p, f in MIX)
 
+# Evolution pays for every candidate: as the family, with fewer of the costliest pools.
+ES_MIX = (
+    (0.65, replace(V1, n_hi=41)),
+    (0.12, Family(n_hi=25, p_rtt=0.5, p_sparse=0.1, p_mask=0.5, p_right=0.5)),
+    (0.15, Family(m_lo=6, m_hi=12, n_hi=17, p_sparse=0.2, p_rtt=0.3)),
+    (0.08, Family(n_hi=25, p_tick=1.0)),
+)
+
 
 def drawn_family(rng, mix=MIX):
     return mix[rng.choice(len(mix), p=[p for p, _ in mix])][1]

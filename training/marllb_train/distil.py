@@ -4,6 +4,8 @@ on the trajectories that the policy itself makes. Back-propagation through the w
 
 import functools
 import math
+import pickle
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -75,7 +77,7 @@ def scenario_loss(w, a, excess_weight):
     @jax.checkpoint
     def one(h, s):
         h, lw, bias = marl.step(w, h, s["server"], s["pool"], s["mask"])
-        bias = bias * marl.bias_unit(s["server"], s["pool"]) * s["scale"]
+        bias = bias * marl.excess_unit(s["server"], s["pool"]) * s["scale"]
         live = (s["weight"] > 0).astype(jnp.float32)
         return h, jnp.stack([
             (s["weight"] * huber(lw - s["lw"])).sum(), s["weight"].sum(), (live * huber(bias - s["excess"])).sum(), live.sum(),
@@ -104,6 +106,8 @@ def make_update(opt, conf):
 def train(run, conf, validation):
     """Returns the parameters. One round: conf["round"] fresh scenarios on the current policy, each used conf["passes"] times."""
     w = {k: jnp.asarray(v) for k, v in marl.init(conf["seed"], conf["hidden"], conf["inner"]).items()}
+    if conf["start"]:  # weights of another run's distillation
+        w = jax.tree.map(jnp.asarray, pickle.loads(Path(conf["start"]).read_bytes())["distil"][0])
     rounds, per_round = conf["rounds"], conf["round"] // GROUP * conf["passes"]
     sched = optax.warmup_cosine_decay_schedule(conf["lr"] / 10, conf["lr"], min(50, rounds * per_round // 5), rounds * per_round, conf["lr"] / 100)
     opt = optax.adam(sched)

@@ -5,7 +5,7 @@ times. Every candidate of a generation meets the same scenarios, and ranks are t
 import numpy as np
 
 from . import marl
-from .common import TRAIN_SEED, Progress, describe, drawn_family, objective, parallel
+from .common import ES_MIX, TRAIN_SEED, Progress, describe, drawn_family, objective, parallel, threads
 from .graph import flatten, unflatten
 from .simlib import Model, World
 
@@ -37,47 +37,52 @@ def ranks(f):
     return -r.mean(1)
 
 
-def scales(w):
-    """Step per parameter: by the spread of its array, so that heads (small) and gates (large) move alike."""
-    return np.concatenate([np.full(v.size, max(float(np.std(v)), 0.05) if v.size > 2 else 0.3) for v in w.values()]).astype(np.float32)
+def scales(w, by_name):
+    """Size of a step per parameter, from {name or "": factor}; "" is the default. 0 freezes an array."""
+    return np.concatenate([np.full(v.size, float(by_name.get(k, by_name[""]))) for k, v in w.items()])
 
 
-def train(run, conf, w, validation, make=marl.to_onnx, mix=None):
-    """Returns the candidates for selection: {name: vector}."""
+def stage_of(stages, g):
+    for st in stages:
+        if g < st["generations"]:
+            return st, g / st["generations"]
+        g -= st["generations"]
+    raise IndexError(g)
+
+
+def train(run, conf, w, validation, make=marl.to_onnx):
+    """Returns the candidates for selection: {name: vector}. Stages differ in which parameters move, how far, and on how much."""
     x = flatten(w).astype(np.float64)
-    scale = scales(w) if conf.get("scaled") else np.ones_like(x)
+    total = sum(st["generations"] for st in conf["stages"])
     mean, velocity, first = x.copy(), np.zeros_like(x), 0
-    kept = run.resume()
     candidates = {"distilled": x.astype(np.float32)}
+    kept = run.resume()
     if kept and "es" in kept:
         x, mean, velocity, first, candidates = kept["es"]
-    from .common import threads
-
     models = [Model(make(w)) for _ in range(threads())]
-    bar = Progress(conf["generations"], "evolve", first)
-    rng0 = conf["seed"]
-    base = run.curves[-1]["step"] if run.curves else 0
-    for g in range(first, conf["generations"]):
-        rng = np.random.default_rng((rng0, 77, g))
-        k, s = conf["pairs"], conf["scenarios"]
-        decay = 1 - 0.8 * g / conf["generations"]
-        eps = rng.standard_normal((k, x.size))
+    bar, base = Progress(total, "evolve", first), run.curves[-1]["step"] if run.curves else 0
+    for g in range(first, total):
+        st, part = stage_of(conf["stages"], g)
+        scale = scales(w, st["scale"])
+        rng = np.random.default_rng((conf["seed"], 77, g))
+        k, s = st["pairs"], st["scenarios"]
+        eps = rng.standard_normal((k, x.size)) * (scale > 0)
         eps = np.concatenate([eps, -eps])
-        jobs = [(drawn_family(rng, mix) if mix else drawn_family(rng), MIX_OFFSET + g * s + i) for i in range(s)]
+        jobs = [(drawn_family(rng, ES_MIX), MIX_OFFSET + g * 100 + i) for i in range(s)]
         worlds = parallel(lambda j: World(j[0], TRAIN_SEED, j[1]), jobs)
-        f = fitness(models, [(x + conf["sigma"] * scale * e).astype(np.float32) for e in eps], worlds)
-        grad = ranks(f) @ eps / len(eps)
-        # The length of a rank gradient says little: take its direction, per parameter of unit size.
-        velocity = 0.8 * velocity + 0.2 * grad
-        x = x + conf["lr"] * decay * scale * velocity * np.sqrt(x.size) / (np.linalg.norm(velocity) + 1e-12)
+        f = fitness(models, [(x + st["sigma"] * scale * e).astype(np.float32) for e in eps], worlds)
+        # The length of a rank gradient says little: keep its direction, each parameter moving by about lr x its scale.
+        velocity = 0.8 * velocity + 0.2 * (ranks(f) @ eps)
+        live = np.sqrt((scale > 0).sum())
+        x = x + st["lr"] * (1 - 0.7 * part) * scale * velocity * live / (np.linalg.norm(velocity) + 1e-12)
         mean = conf["average"] * mean + (1 - conf["average"]) * x
-        run.note(generation=g, spread=float(f.mean(1).std()), step=base + g + 1)
+        run.note(step=base + g + 1, generation=g + 1, spread=float(f.mean(1).std()))
         bar.show(g + 1, f"spread {f.mean(1).std():.4f}")
-        if (g + 1) % conf["validate_every"] == 0 or g + 1 == conf["generations"]:
+        if (g + 1) % conf["validate_every"] == 0 or g + 1 == total:
             models[0].set(mean)
             cmp = validation.compare(validation.run(models[0]))
             candidates[f"generation {g + 1}"] = mean.astype(np.float32)
-            run.note(generation=g + 1, step=base + g + 1, mean_vs_oracle=cmp["oracle"]["mean"][0], p99_vs_oracle=cmp["oracle"]["p99"][0])
+            run.note(step=base + g + 1, generation=g + 1, mean_vs_oracle=cmp["oracle"]["mean"][0], p99_vs_oracle=cmp["oracle"]["p99"][0])
             print(f"\nevolve {g + 1}: {describe(cmp)}", flush=True)
             run.save(distil=(w, None, 10**9), es=(x, mean, velocity, g + 1, candidates))
     return candidates

@@ -24,7 +24,7 @@ def init(seed, hidden=16, inner=16):
         "gru_x": w(inner, h3), "gru_h": w(hidden, 2 * hidden), "gru_n": w(hidden, hidden), "gru_ctx": w(hidden, h3, 0.5),
         "gru_b": np.concatenate([np.full(hidden, -1.0), np.zeros(2 * hidden)]).astype(np.float32),
         "head_h": w(hidden, 2, 0.1), "head_x": w(inner, 2, 0.1), "head_s": z(f, 2), "head_b": z(2),
-        "gain": np.asarray([1.0, 0.7], np.float32),
+        "gain": np.asarray([1.0, 0.6], np.float32),
     }
 
 
@@ -32,11 +32,16 @@ def hidden_size(params):
     return params["gru_n"].shape[0]
 
 
-def bias_unit(server, pool):
+def excess_unit(server, pool):
     """sqrt(expected flows of the other load balancers + .5): [..., N, F], [..., P] -> [..., N]"""
     others = (jnp.exp(pool[..., PF_M] + 1) - 1) * (jnp.exp(pool[..., PF_LOAD] / 0.8) - 0.05)
     share = jnp.exp((server[..., SF_OFFSET] + server[..., SF_CONFIGURED]) / 1.5)
     return jnp.sqrt(jnp.maximum(others[..., None] * share, 0) + 0.5)
+
+
+def bias_unit(server, pool):
+    """The bias of one unit of excess, in flows: a share 1 / M of it, since all M load balancers see it and answer it at once."""
+    return excess_unit(server, pool) / jnp.exp(pool[..., PF_M] + 1)[..., None]
 
 
 def step(w, h, server, pool, mask):
@@ -83,7 +88,7 @@ def to_onnx(w, extra=None):
     off = g.add(g.slice("server", 2, SF_OFFSET, SF_OFFSET + 1), g.slice("server", 2, SF_CONFIGURED, SF_CONFIGURED + 1))
     share = g.op("Exp", g.mul(g.squeeze(off, 2), g.const([1 / 1.5])))
     unit = g.op("Sqrt", g.add(g.op("Max", g.mul(others, share), g.const([0.0])), g.const([0.5])))
-    bias = g.mul(g.mul(g.clip(g.squeeze(bias, 2), -4.0, 4.0), unit), "mask")
+    bias = g.mul(g.mul(g.clip(g.squeeze(bias, 2), -4.0, 4.0), g.op("Div", unit, m)), "mask")
     meta = {"observation_schema": simlib.schema(), "base": "kalman", "native_step_ms": 200, "state_size": hid, **(extra or {})}
     return g.model(
         "marl",

@@ -2,11 +2,13 @@
 """From a configuration to a model file, for each of the three."""
 
 import json
+import pickle
 from pathlib import Path
 
 import jax
+import numpy as np
 
-from . import distil, es, marl
+from . import distil, es, marl, qmix, sac
 from .common import Run, Validation, describe, plot
 from .graph import flatten, unflatten
 from .simlib import Model
@@ -23,9 +25,8 @@ def train_marl(conf, out, fresh):
     run = Run(out, conf, fresh)
     quick = Validation(conf["distil"]["validate"], out.parent)
     w = distil.train(run, {**conf["distil"], "seed": conf["seed"], "hidden": conf["hidden"], "inner": conf["inner"]}, quick)
-    vector = es.train(run, {**conf["es"], "seed": conf["seed"]}, w, quick)
-    select = Validation(conf["select"], out.parent)
-    best, scores = es.select(vector, w, select)
+    candidates = es.train(run, {**conf["es"], "seed": conf["seed"]}, w, quick)
+    best, scores = es.select(candidates, w, Validation(conf["select"], out.parent))
     plot(out / "curves.png", run.curves, [
         ("capacity", "capacity_loss", "distillation loss"), ("others' excess", "excess_loss", "distillation loss"),
         ("mean", "mean_vs_oracle", "over the oracle"), ("p99", "p99_vs_oracle", "over the oracle"),
@@ -33,7 +34,42 @@ def train_marl(conf, out, fresh):
     publish(out, "marl", marl.to_onnx(unflatten(best, w)), scores, {"parameters": int(flatten(w).size)})
 
 
-jax.config.update("jax_compilation_cache_dir", str(Path(__file__).resolve().parents[1] / "runs" / ".jax-cache"))
+def reinforced(name, learner, series):
+    def train(conf, out, fresh):
+        run = Run(out, conf, fresh)
+        warm = None
+        if conf["marl"]:
+            path = ROOT / conf["marl"]
+            if not path.exists():
+                raise SystemExit(f"{name} starts from the distilled policy: train marl first ({conf['marl']} is missing)")
+            warm = pickle.loads(path.read_bytes())["distil"][0]
+        candidates = learner.train(run, conf, Validation(conf["validate"], out.parent), warm)
+        select, best, found = Validation(conf["select"], out.parent), None, {}
+        model = Model(learner.to_onnx(candidates["start"], conf))
+        for label, w in candidates.items():
+            model.set(flatten(w))
+            found[label] = select.compare(select.run(model))
+            print(f"select {label}: {describe(found[label])}", flush=True)
+            score = found[label]["oracle"]["mean"][0] + found[label]["oracle"]["p99"][0]
+            if best is None or score < best[0]:
+                best = (score, label)
+        label = best[1]
+        silent = {k: np.zeros_like(v) if k.startswith("head") else v for k, v in candidates[label].items()}
+        model.set(flatten(silent))
+        plot(out / "curves.png", run.curves, series, name)
+        publish(out, name, learner.to_onnx(candidates[label], conf), found[label],
+                {"chosen": label, "all": found, "output_zeroed": select.compare(select.run(model)), "parameters": int(flatten(candidates[label]).size)})
+
+    return train
+
+
+ROOT = Path(__file__).resolve().parents[1]
+jax.config.update("jax_compilation_cache_dir", str(ROOT / "runs" / ".jax-cache"))
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 1)
 
-TRAIN = {"marl": train_marl}
+SCORES = [("mean", "mean_vs_kalman", "over Kalman"), ("p99", "p99_vs_kalman", "over Kalman"), ("reward", "reward", "reward")]
+TRAIN = {
+    "marl": train_marl,
+    "sac-gru": reinforced("sac-gru", sac, [*SCORES, ("critic", "critic_loss", "loss")]),
+    "qmix": reinforced("qmix", qmix, [*SCORES, ("TD", "td_loss", "loss")]),
+}

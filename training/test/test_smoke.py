@@ -29,6 +29,18 @@ class SmokeTest(unittest.TestCase):
     def test_marl(self):
         self.smoke("marl")
 
+    def test_sac_gru(self):
+        self.smoke("sac-gru")
+
+    def test_qmix(self):
+        self.smoke("qmix")
+
+    def test_sac_gru_paper(self):
+        self.smoke("sac-gru", "paper-smoke")
+
+    def test_qmix_paper(self):
+        self.smoke("qmix", "paper-smoke")
+
 
 if __name__ == "__main__":
     unittest.main()
