@@ -67,9 +67,9 @@ export class Agent {
       timers,
       {
         hello: (id) => this.hello(id),
-        steered: (id, r) => this.guard("answer", () => this.steered(id, r)),
+        steered: (id, r) => this.guard("answer", () => this.hearWeights(id, r)),
         steerDown: (id) => this.guard("stream", () => this.steerDown(id)),
-        directive: (d) => this.guard("directive", () => this.directed(d)),
+        directive: (d) => this.guard("directive", () => this.hearDirective(d)),
         down: (peer, reason) => o.log.debug({ peer, reason }, "peer is away"),
       },
       UNANSWERED_LIMIT * o.config.tick_ms,
@@ -223,7 +223,8 @@ export class Agent {
     };
   }
 
-  private steered(vipId: number, r: SteerResponse__Output): void {
+  /** What inference answered. Throws where it makes no sense. */
+  hearWeights(vipId: number, r: SteerResponse__Output): void {
     const vip = this.vips.get(vipId);
     const region = this.region;
     if (!vip || !region) return;
@@ -259,7 +260,8 @@ export class Agent {
     if (vip?.pending && this.region) this.unanswered(this.region, vip, this.o.clock.now(), "inference went away");
   }
 
-  private directed(d: Directive__Output): void {
+  /** What failover orders. Throws where it makes no sense. */
+  hearDirective(d: Directive__Output): void {
     const vip = this.vips.get(d.vip_id);
     const region = this.region;
     if (!vip || !region) return;

@@ -196,7 +196,9 @@ test("a published vector takes effect", async (t) => {
   const region = attachRegion(fixture.file, () => {});
   t.teardown(() => region.close());
   const frame = await nextFrame(region);
-  const p = region.publish(vector(frame, [2, 1, 1], { factor: Float32Array.of(1, 1, 0), term: 7n, bias: Float32Array.of(0, 2, 0) }));
+  const p = region.publish(
+    vector(frame, [2, 1, 1], { factor: Float32Array.of(1, 1, 0), term: 7n, bias: Float32Array.of(0, 2, 0) }),
+  );
   t.is(p.refused, null);
   near(t, p.share, [2 / 3, 1 / 3, 0]);
   near(t, p.bare, [2 / 3, 1 / 3, 0]);

@@ -42,7 +42,8 @@ export class Stack {
     this.region = `/dev/shm/marllb-test-${process.pid}-${stacks++}`;
   }
 
-  async up(): Promise<this> {
+  /** The servers and the data plane alone. */
+  async prepare(): Promise<void> {
     for (let i = 0; i < this.o.servers; i++) {
       const server = createServer((_, response) => response.end(`server ${i}\n`));
       await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -70,6 +71,10 @@ log: { level: debug }
 ${this.o.config ?? ""}
 `);
     await this.startDataPlane();
+  }
+
+  async up(): Promise<this> {
+    await this.prepare();
     await this.startInference();
     await this.startHealth();
     await this.startFailover();
