@@ -307,8 +307,10 @@ int dp_servers_set(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoin
 
 int mlb_dp_server_set(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_endpoint *ep, const float *weight, uint32_t n, char err[256])
 {
-	struct dp_vip *v = NULL;
-	int rc = open_for_edit(dp, vip_id, &v, err);
+	struct dp_vip *v = dp_vip_of(dp, vip_id);
+	/* A managed pool begins with the host's list: failover may be away when the data plane starts. Its first list replaces it. */
+	bool start = v && !v->deleting && v->conf.owner == MLB_POOL_MANAGED && v->pool_seen == 0 && v->generation == 0;
+	int rc = start ? 0 : open_for_edit(dp, vip_id, &v, err);
 	return rc == 0 ? dp_servers_set(dp, v, ep, weight, NULL, n, err) : rc;
 }
 

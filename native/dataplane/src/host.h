@@ -71,6 +71,8 @@ int mlbd_vip_del(struct mlbd_host *, struct mlbd_vip *, char err[256]);
 int mlbd_vip_change(struct mlbd_host *, struct mlbd_vip *, const struct mlbd_vip_opts *, char err[256]);
 /* NULL name or "": the only VIP there is. err (may be NULL) says why not. */
 struct mlbd_vip *mlbd_vip_find(struct mlbd_host *, const char *name, char err[256]);
+/* Who owns its server list now: failover may have taken or returned it. */
+uint8_t mlbd_vip_owner(const struct mlbd_host *, const struct mlbd_vip *);
 int mlbd_server_put(struct mlbd_host *, struct mlbd_vip *, const struct mlbd_cmd *, char err[256]);
 int mlbd_server_del(struct mlbd_host *, struct mlbd_vip *, const struct mlb_endpoint *, char err[256]);
 int mlbd_server_set(struct mlbd_host *, struct mlbd_vip *, const struct mlbd_server_conf *, uint32_t n, char err[256]);

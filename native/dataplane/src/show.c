@@ -30,7 +30,7 @@ static void config_vip(struct mlbd_host *h, struct mlbd_vip *v, struct mlbd_text
 
 	mlbd_text_add(t, "vip %s %s mode %s load %s pool %s max-conns %u capacity %u", c->name, mlbd_endpoint_str(&c->ep, ep),
 		      mlbd_mode_name(c->mode), c->load == MLB_LOAD_WAITING ? "waiting" : "flows",
-		      c->owner == MLB_POOL_MANAGED ? "managed" : "local", MLB_LD(v->max_conns), c->capacity);
+		      mlbd_vip_owner(h, v) == MLB_POOL_MANAGED ? "managed" : "local", MLB_LD(v->max_conns), c->capacity);
 	mlbd_text_add(t, " kappa %g eject %s load-balancers %u\n", (double)c->kappa, c->eject ? "on" : "off", c->load_balancers);
 	for (uint32_t s = 0; s < c->capacity; s++) {
 		const struct mlb_server *server = mlb_dp_server_at(h->dp, v->id, s);
@@ -70,39 +70,67 @@ static void show_config(struct mlbd_host *h, bool json, struct mlbd_text *t)
 	mlbd_text_free(&lines);
 }
 
-/* Servers: the list as it is now, with limits. */
+/* Servers: the list as it is now, with limits; what the directive says of them from the newest frame. */
+
+static void flag_names(uint32_t flags, bool json, struct mlbd_text *t)
+{
+	static const struct {
+		uint32_t bit;
+		const char *name;
+	} names[] = { { MLB_SRV_DRAINING, "draining" }, { MLB_SRV_EJECTED, "ejected" }, { MLB_SRV_PROBING, "probing" }, { MLB_SRV_LEAVING, "leaving" } };
+	const char *comma = "";
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (flags & names[i].bit) {
+			mlbd_text_add(t, json ? "%s\"%s\"" : " %.0s%s", comma, names[i].name);
+			comma = ",";
+		}
+}
+
+static const struct mlb_server_rec *record_of(const struct mlb_server_rec *rec, int n, uint32_t id)
+{
+	static const struct mlb_server_rec young = { .factor = 1 }; /* younger than the frame */
+
+	for (int i = 0; i < n; i++)
+		if (rec[i].id == id)
+			return &rec[i];
+	return &young;
+}
 
 static void show_servers(struct mlbd_host *h, bool json, struct mlbd_text *t)
 {
+	struct mlb_server_rec *rec = malloc(MLB_MAX_SERVERS_PER_VIP * sizeof(*rec));
+	struct mlb_frame_hdr f;
 	const char *comma = "";
 	char ep[MLBD_EP_LEN];
 
+	if (!rec) {
+		t->failed = true;
+		return;
+	}
 	mlbd_text_add(t, json ? "{\"servers\":[" : "");
-	for (struct mlbd_vip *v = next_vip(h, NULL); v; v = next_vip(h, v))
+	for (struct mlbd_vip *v = next_vip(h, NULL); v; v = next_vip(h, v)) {
+		int n = mlb_dp_frame(h->dp, v->id, &f, rec, MLB_MAX_SERVERS_PER_VIP);
+
 		for (uint32_t i = 0; i < v->conf.capacity; i++) {
 			const struct mlb_server *s = mlb_dp_server_at(h->dp, v->id, i);
-			uint32_t conns, max;
+			const struct mlb_server_rec *r = s ? record_of(rec, n, s->id) : NULL;
 
 			if (!s || !(s->flags & (MLB_SRV_MEMBER | MLB_SRV_LEAVING)))
 				continue;
-			conns = MLB_LD(v->slot[i].conns);
-			max = MLB_LD(v->slot[i].max_conns);
 			mlbd_endpoint_str(&s->ep, ep);
-			if (json) {
-				mlbd_text_add(t, "%s{\"vip\":\"%s\",\"id\":%u,\"slot\":%u,\"address\":\"%s\",\"weight\":%.9g,", comma,
-					      v->conf.name, s->id, i, ep, (double)s->weight_static);
-				mlbd_text_add(t, "\"connections\":%u,\"maxConnections\":%u,\"draining\":%s,\"ejected\":%s,\"leaving\":%s}",
-					      conns, max, s->flags & MLB_SRV_DRAINING ? "true" : "false",
-					      s->flags & MLB_SRV_EJECTED ? "true" : "false", s->flags & MLB_SRV_LEAVING ? "true" : "false");
-			} else {
-				mlbd_text_add(t, "vip %s server %s id %u weight %g connections %u%s%s%s", v->conf.name, ep, s->id,
-					      (double)s->weight_static, conns, s->flags & MLB_SRV_DRAINING ? " draining" : "",
-					      s->flags & MLB_SRV_EJECTED ? " ejected" : "", s->flags & MLB_SRV_LEAVING ? " leaving" : "");
-				mlbd_text_add(t, max ? " max-conns %u\n" : "\n", max);
-			}
+			mlbd_text_add(t, json ? "%s{\"vip\":\"%s\",\"address\":\"%s\",\"id\":%u,\"slot\":%u,\"weight\":%.9g,\"factor\":%.9g,\"connections\":%u,"
+						"\"maxConnections\":%u,\"flags\":["
+					      : "%.0svip %s server %s id %u slot %u weight %g factor %g connections %u max-conns %u",
+				      comma, v->conf.name, ep, s->id, i, (double)s->weight_static, (double)r->factor,
+				      MLB_LD(v->slot[i].conns), MLB_LD(v->slot[i].max_conns));
+			flag_names(s->flags | (r->flags & (MLB_SRV_EJECTED | MLB_SRV_PROBING)), json, t);
+			mlbd_text_add(t, json ? "]}" : "\n");
 			comma = ",";
 		}
+	}
 	mlbd_text_add(t, json ? "]}\n" : "");
+	free(rec);
 }
 
 /* Stats and weights: from the newest frame. */

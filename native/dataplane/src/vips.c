@@ -36,6 +36,13 @@ struct mlbd_vip *mlbd_vip_find(struct mlbd_host *h, const char *name, char err[2
 	return NULL;
 }
 
+uint8_t mlbd_vip_owner(const struct mlbd_host *h, const struct mlbd_vip *v)
+{
+	const struct mlb_vip_conf *c = mlb_dp_vip(h->dp, v->id);
+
+	return c ? c->owner : v->conf.owner;
+}
+
 /* Own sockets, one a thread, or those handed over. */
 static int listen_all(struct mlbd_host *h, struct mlbd_vip *v, const int *fd, uint32_t fds, char err[256])
 {
@@ -255,8 +262,12 @@ int mlbd_server_set(struct mlbd_host *h, struct mlbd_vip *v, const struct mlbd_s
 			goto out;
 	}
 	rc = mlb_dp_server_set(h->dp, v->id, ep, weight, n, err);
-	for (uint32_t i = 0; i < n && rc == 0; i++)
-		rc = mlb_dp_server_drain(h->dp, v->id, &ep[i], list[i].drain, err);
+	for (uint32_t i = 0; i < n && rc == 0; i++) {
+		const struct mlb_server *server = mlbd_server_find(h, v, &ep[i]);
+
+		if (server && !(server->flags & MLB_SRV_DRAINING) != !list[i].drain)
+			rc = mlb_dp_server_drain(h->dp, v->id, &ep[i], list[i].drain, err);
+	}
 out:
 	free(ep);
 	free(weight);
@@ -295,7 +306,7 @@ int mlbd_host_reconcile(struct mlbd_host *h, struct mlbd_plan *p, char err[256])
 		rc = v ? mlbd_vip_change(h, v, &opts, why) : mlbd_vip_add(h, &opts, NULL, 0, why);
 		KEEP_FIRST();
 		v = mlbd_vip_find(h, want->opts.conf.name, NULL);
-		if (!v || v->conf.owner == MLB_POOL_MANAGED)
+		if (!v || mlbd_vip_owner(h, v) == MLB_POOL_MANAGED)
 			continue;
 		rc = mlbd_server_set(h, v, want->server, want->servers, why);
 		KEEP_FIRST();

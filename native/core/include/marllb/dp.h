@@ -56,7 +56,7 @@ int mlb_dp_server_add(struct mlb_dp *, uint32_t vip_id, const struct mlb_endpoin
 int mlb_dp_server_del(struct mlb_dp *, uint32_t vip_id, const struct mlb_endpoint *, char err[256]); /* flows run on */
 int mlb_dp_server_drain(struct mlb_dp *, uint32_t vip_id, const struct mlb_endpoint *, bool drain, char err[256]);
 int mlb_dp_server_weight(struct mlb_dp *, uint32_t vip_id, const struct mlb_endpoint *, float weight, char err[256]);
-/* The whole wanted list at once: adds what is new, keeps what stays, removes what is absent. */
+/* The whole wanted list at once: adds what is new, keeps what stays, removes what is absent. A managed VIP takes one, as its first. */
 int mlb_dp_server_set(struct mlb_dp *, uint32_t vip_id, const struct mlb_endpoint *, const float *weight, uint32_t n, char err[256]);
 int mlb_dp_set_mode(struct mlb_dp *, uint32_t vip_id, enum mlb_mode, char err[256]);
 

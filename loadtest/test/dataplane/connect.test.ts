@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// From accept to an open flow: servers that refuse or do not answer, limits, source addresses, ejection.
+import { spawn } from "node:child_process";
+import net from "node:net";
+import test from "ava";
+import { freePort, sleep } from "../../process.js";
+import { addressOf, ask, closeOrigin, Dp, dial, named, origin, until } from "./bed.js";
+
+test("a refused connect is tried on another server before a byte is lost", async (t) => {
+  const good = await origin(named("good"));
+  const dead = [await freePort(), await freePort()];
+  const dp = await Dp.start({ vip: "mode alias eject off", servers: [...dead.map((p) => `127.0.0.1:${p} weight 10`), good] });
+  for (let i = 0; i < 40; i++) t.is(await ask(dp.port), "good");
+  const s = await dp.statsWhen("counted", (v) => v.servers.reduce((a, x) => a + x.completions, 0) === 40);
+  const refused = s.servers.filter((x) => x.address !== addressOf(good)).reduce((a, x) => a + x.refusals, 0);
+  t.true(refused > 10, `${refused} refusals`);
+  t.is(s.retries, refused);
+  t.is(s.recountDiff, 0);
+  t.is(await dp.stop(), 0);
+  await closeOrigin(good);
+});
+
+/** A server that completes no handshake: stopped, its short queue of connections full. */
+async function deaf(): Promise<{ port: number; stop: () => Promise<void> }> {
+  const code = `const s=require("net").createServer(()=>{});s.listen({port:0,host:"127.0.0.1",backlog:1},()=>console.log(s.address().port));process.stdin.on("end",()=>process.exit()).resume();`;
+  const child = spawn(process.execPath, ["-e", code], { stdio: ["pipe", "pipe", "inherit"] });
+  const port = await new Promise<number>((resolve) => child.stdout.once("data", (d: Buffer) => resolve(Number(d.toString()))));
+  child.kill("SIGSTOP");
+  const fillers: net.Socket[] = [];
+  let full = false;
+  while (!full && fillers.length < 20) {
+    const s = net.connect(port, "127.0.0.1");
+    s.on("error", () => {});
+    fillers.push(s);
+    full = await Promise.race([new Promise<false>((resolve) => s.once("connect", () => resolve(false))), sleep(500).then(() => true as const)]);
+  }
+  return {
+    port,
+    async stop() {
+      for (const s of fillers) s.destroy();
+      const gone = new Promise((resolve) => child.once("exit", resolve));
+      child.kill("SIGKILL");
+      await gone;
+    },
+  };
+}
+
+test("a connect without an answer is tried on another server after the time-out", async (t) => {
+  const good = await origin(named("good"));
+  const silent = await deaf();
+  const dp = await Dp.start({ vip: "mode alias eject off", servers: [`127.0.0.1:${silent.port} weight 30`, good], lines: ["connect-timeout 100ms"] });
+  t.deepEqual(new Set(await Promise.all(Array.from({ length: 8 }, () => ask(dp.port)))), new Set(["good"]));
+  const s = await dp.statsWhen("counted", (v) => v.connections === 0);
+  const unanswered = s.servers.find((x) => x.address !== addressOf(good))?.unanswered as number;
+  t.true(unanswered > 0);
+  t.is(s.retries, unanswered);
+  t.is(await dp.stop(), 0);
+  await silent.stop();
+  await closeOrigin(good);
+});
+
+test("nobody left to try: the client is reset", async (t) => {
+  const dp = await Dp.start({ vip: "eject off", servers: [`127.0.0.1:${await freePort()}`, `127.0.0.1:${await freePort()}`] });
+  const p = await dial(dp.port);
+  await p.closed;
+  t.is(p.error?.code, "ECONNRESET");
+  const s = await dp.statsWhen("counted", (v) => v.servers.every((x) => x.refusals === 1));
+  t.is(s.retries, 1);
+  t.is(s.connections, 0);
+  await dp.control("set-servers");
+  const q = await dial(dp.port);
+  await q.closed;
+  t.is(q.error?.code, "ECONNRESET");
+  await dp.statsWhen("counted", (v) => v.noServer === 1);
+  t.is(await dp.stop(), 0);
+});
+
+test("what the client said while connecting reaches the next server", async (t) => {
+  const good = await origin((s) => {
+    s.on("data", () => {});
+    let n = 0;
+    s.on("data", (d) => {
+      n += d.length;
+    });
+    s.on("end", () => s.end(`got ${n}`));
+  });
+  const silent = await deaf();
+  const dp = await Dp.start({ vip: "mode alias eject off", servers: [`127.0.0.1:${silent.port} weight 1000`, good], lines: ["connect-timeout 200ms"] });
+  const p = await dial(dp.port);
+  p.socket.end(Buffer.alloc(500_000, 1));
+  await p.closed;
+  t.is(p.text, "got 500000");
+  t.is(await dp.stop(), 0);
+  await silent.stop();
+  await closeOrigin(good);
+});
+
+test("connection limits of a VIP and of a server hold exactly, over all threads", async (t) => {
+  const a = await origin(named("a"));
+  const b = await origin(named("b"));
+  const dp = await Dp.start({ threads: 3, vip: "max-conns 9", servers: [`${addressOf(a)} max-conns 2`, `${addressOf(b)} max-conns 5`] });
+  const all = await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      const p = await dial(dp.port);
+      p.socket.write("?\n");
+      return p;
+    }),
+  );
+  await until("each is answered or reset", () => all.every((p) => p.text !== "" || p.error));
+  const answered = all.filter((p) => p.text !== "");
+  t.is(answered.length, 7);
+  t.is(answered.filter((p) => p.text === "a\n").length, 2);
+  t.true(all.filter((p) => p.error).every((p) => p.error?.code === "ECONNRESET"));
+  t.is((await dp.statsWhen("counted", (v) => v.limited > 0)).limited, 13);
+  // A place that is given back is taken again.
+  answered[0]?.socket.destroy();
+  await dp.statsWhen("one left", (v) => v.connections === 6);
+  const again = await dial(dp.port);
+  again.socket.write("?\n");
+  await again.heard("\n");
+  // Limits change while connections are open.
+  await dp.control("vip web 127.0.0.1:0 max-conns 100");
+  await dp.control(`server vip web ${addressOf(b)} max-conns 6`);
+  const more = await dial(dp.port);
+  more.socket.write("?\n");
+  await more.heard("b\n");
+  const over = await dial(dp.port);
+  await over.closed;
+  t.is(over.error?.code, "ECONNRESET");
+  for (const p of [...all, again, more]) p.socket.destroy();
+  await dp.statsWhen("all gone", (v) => v.connections === 0);
+  t.is(await dp.stop(), 0);
+  await closeOrigin(a);
+  await closeOrigin(b);
+});
+
+test("several source addresses are used in turn, and change while it runs", async (t) => {
+  const seen: string[] = [];
+  const server = await origin((s) => {
+    seen.push(s.remoteAddress as string);
+    s.end("x");
+  });
+  const dp = await Dp.start({ threads: 1, servers: [server], lines: ["source 127.0.0.5 127.0.0.6 ::1"] });
+  for (let i = 0; i < 6; i++) await ask(dp.port);
+  t.deepEqual([...new Set(seen)].sort(), ["127.0.0.5", "127.0.0.6"]);
+  await dp.control("source 127.0.0.7");
+  seen.length = 0;
+  // The workers take the change at their next loop.
+  await until("the new address", async () => {
+    await ask(dp.port);
+    return seen.at(-1) === "127.0.0.7";
+  });
+  await dp.control("source none");
+  await until("the kernel's choice", async () => {
+    await ask(dp.port);
+    return seen.at(-1) === "127.0.0.1";
+  });
+  t.is(await dp.stop(), 0);
+  await closeOrigin(server);
+});
+
+test("a server that refuses three times in a row is put out, and taken back by a probe", async (t) => {
+  const good = await origin(named("good"));
+  const port = await freePort();
+  const dp = await Dp.start({ vip: "mode alias", servers: [`127.0.0.1:${port} weight 20`, good] });
+  const bad = async () => (await dp.stats()).servers.find((s) => s.address === `127.0.0.1:${port}`);
+  for (let i = 0; i < 30; i++) t.is(await ask(dp.port), "good");
+  await until("ejected", async () => (await bad())?.ejections === 1);
+  const refusals = (await bad())?.refusals as number;
+  t.true(refusals >= 3 && refusals < 15, `${refusals} refusals`);
+  const back = await origin(named("back"), "127.0.0.1", port);
+  await until("chosen again", async () => (await ask(dp.port)) === "back", 30_000);
+  t.is(await dp.stop(), 0);
+  await closeOrigin(good);
+  await closeOrigin(back);
+});

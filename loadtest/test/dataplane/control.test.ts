@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// Configuration, control socket, and what they say when something is wrong.
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import type net from "node:net";
+import os from "node:os";
+import path from "node:path";
+import test from "ava";
+import { addressOf, ask, binary, closeOrigin, controlText, Dp, dial, named, origin, until } from "./bed.js";
+
+/** Runs it to its end; it must end by itself. */
+function run(args: readonly string[]): { code: number | null; out: string; err: string } {
+  const r = spawnSync(binary, args, { encoding: "utf8", input: "", timeout: 20_000 });
+  return { code: r.status, out: r.stdout, err: r.stderr };
+}
+
+test("--help lists every setting and command; --version; --check", (t) => {
+  const help = run(["--help"]);
+  t.is(help.code, 0);
+  for (const word of ["vip NAME", "server [vip NAME]", "idle-timeout", "--takeover", "--stop-with-stdin", "show stats", "source ADDRESS"])
+    t.true(help.out.includes(word), word);
+  t.regex(run(["--version"]).out, /^marllb-dp \d+\.\d+\.\d+/);
+  const check = run(["--check", "--vip", "a 127.0.0.1:1", "--server", "127.0.0.1:2"]);
+  t.is(check.code, 0);
+});
+
+test("errors name file and line, or the flag, and what was expected", (t) => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "marllb-dp-"));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const file = path.join(folder, "dp.conf");
+  writeFileSync(file, "threads 1\n\nvip web 127.0.0.1:8080 mode fastest\n");
+  const wrong = run(["--config", file]);
+  t.is(wrong.code, 1);
+  t.is(wrong.err, `marllb-dp: ${file}:3: mode 'fastest': expected sed, p2c, alias or hash\n`);
+  t.regex(run(["--threads", "none"]).err, /^marllb-dp: --threads 'none': expected a number from 1 to 64\n$/);
+  t.regex(run(["--config", path.join(folder, "nothing")]).err, /nothing: cannot read: No such file/);
+});
+
+test("a port in use is an error that names it; so is a control socket, and a region", async (t) => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "marllb-dp-"));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const taken = await origin(() => {});
+  const args = ["--shm", "off", "--control", "off", "--vip", `web ${addressOf(taken)}`];
+  const r = run(args);
+  t.is(r.code, 1);
+  t.true(r.err.includes(`${addressOf(taken)}: the port is in use`), r.err);
+  await closeOrigin(taken);
+
+  // Two data planes of one user could share a port by SO_REUSEPORT: they must not.
+  const dp = await Dp.start();
+  const same = run(["--shm", "off", "--control", "off", "--vip", `web 127.0.0.1:${dp.port}`]);
+  t.true(same.err.includes(`127.0.0.1:${dp.port}: the port is in use`), same.err);
+  const control = run(["--shm", "off", "--control", `${dp.folder}/control`, "--vip", "web 127.0.0.1:0"]);
+  t.regex(control.err, /another marllb-dp serves it/);
+  const region = run(["--shm", `${dp.folder}/region`, "--control", "off", "--vip", "web 127.0.0.1:0"]);
+  t.is(region.code, 1);
+  t.true(region.err.includes(`${dp.folder}/region`), region.err);
+  t.is(await dp.stop(), 0);
+});
+
+test("the control socket is the user's own, and answers every kind of show as text and JSON", async (t) => {
+  const server = await origin(named("s"));
+  const dp = await Dp.start({ servers: [`${addressOf(server)} weight 2 max-conns 50`] });
+  t.is(statSync(`${dp.folder}/control`).mode & 0o777, 0o600);
+  const p = await dial(dp.port);
+  p.socket.write("?\n");
+  await p.heard("s\n");
+  await dp.statsWhen("a frame", (s) => s.servers[0]?.answers === 1);
+  for (const what of ["stats", "weights", "servers", "config", "flows"]) {
+    t.true((await dp.control(`show ${what}`)).length > 20, what);
+    t.notThrows(() => JSON.parse("{}"));
+    t.is(typeof JSON.parse(await dp.control(`show ${what} json`)), "object", what);
+  }
+  const flows = JSON.parse(await dp.control("show flows json")) as { flows: Record<string, unknown>[]; total: number };
+  t.is(flows.total, 1);
+  t.is(flows.flows[0]?.client, `127.0.0.1:${p.socket.localPort}`);
+  t.is(flows.flows[0]?.server, addressOf(server));
+  t.is(flows.flows[0]?.state, "open");
+  t.regex(await dp.control("help"), /set-servers/);
+  p.socket.end();
+  t.is(await dp.stop(), 0);
+  await closeOrigin(server);
+});
+
+test("show config, read back, makes the same data plane", async (t) => {
+  const dp = await Dp.start({
+    vip: "mode p2c load waiting max-conns 12 capacity 9 kappa 0.25 eject off load-balancers 2",
+    servers: ["127.0.0.1:9 weight 2.5 max-conns 3", "127.0.0.2:9 drain"],
+    lines: ["idle-timeout 90s", "source 127.0.0.3"],
+  });
+  const config = await dp.control("show config");
+  await dp.stop();
+  const folder = mkdtempSync(path.join(os.tmpdir(), "marllb-dp-"));
+  writeFileSync(path.join(folder, "again.conf"), config.replaceAll(dp.folder, folder));
+  const again = await Dp.run([binary, "--config", path.join(folder, "again.conf"), "--stop-with-stdin"], folder);
+  t.is((await again.control("show config")).replaceAll(folder, dp.folder), config);
+  t.is(await again.stop(), 0);
+});
+
+test("servers come, change, drain and go without touching a connection", async (t) => {
+  const a = await origin(named("a"));
+  const b = await origin(named("b"));
+  const dp = await Dp.start({ servers: [a] });
+  const p = await dial(dp.port);
+  p.socket.write("?\n");
+  await p.heard("a\n");
+  await dp.control(`server vip web ${addressOf(b)} weight 3`);
+  await dp.control(`drain vip web ${addressOf(a)}`);
+  for (let i = 0; i < 6; i++) t.is(await ask(dp.port), "b");
+  await dp.control(`no server vip web ${addressOf(a)}`);
+  p.socket.write("?\n");
+  await p.heard("a\na\n");
+  t.true((await dp.control("show servers")).includes("leaving"));
+  p.socket.end();
+  await p.closed;
+  t.is(p.error, null);
+  await until("its slot is free", async () => !(await dp.control("show servers")).includes("leaving"));
+  await dp.control(`undrain ${addressOf(b)}`);
+  await t.throwsAsync(dp.control(`no server ${addressOf(a)}`), { message: /^error: .*/ });
+  await t.throwsAsync(dp.control(`drain vip nobody ${addressOf(a)}`), { message: "error: there is no vip nobody" });
+  t.is(await dp.stop(), 0);
+  await closeOrigin(a);
+  await closeOrigin(b);
+});
+
+test("VIPs come and go; the connections of a removed one run on", async (t) => {
+  const a = await origin(named("a"));
+  const dp = await Dp.start({ servers: [a] });
+  await dp.control("vip extra 127.0.0.1:0 mode alias");
+  await dp.control(`server vip extra ${addressOf(a)}`);
+  const config = await dp.control("show config");
+  const port = Number(/vip extra 127\.0\.0\.1:(\d+)/.exec(config)?.[1]);
+  t.is(await ask(port), "a");
+  const p = await dial(port);
+  p.socket.write("?\n");
+  await p.heard("a\n");
+  await dp.control("no vip extra");
+  await t.throwsAsync(ask(port), { code: "ECONNREFUSED" });
+  p.socket.write("?\n");
+  await p.heard("a\na\n");
+  p.socket.end();
+  await p.closed;
+  t.is(await ask(dp.port), "a");
+  t.is(await dp.stop(), 0);
+  await closeOrigin(a);
+});
+
+test("SIGHUP reads the file again; a wrong file changes nothing and is reported", async (t) => {
+  const a = await origin(named("a"));
+  const b = await origin(named("b"));
+  const dp = await Dp.start({ servers: [a] });
+  const file = `${dp.folder}/dp.conf`;
+  const text = readFileSync(file, "utf8");
+  const p = await dial(dp.port);
+  p.socket.write("?\n");
+  await p.heard("a\n");
+  writeFileSync(file, text.replace(addressOf(a), addressOf(b)));
+  dp.child.process.kill("SIGHUP");
+  await until("the new list", async () => (await ask(dp.port)) === "b");
+  p.socket.write("?\n");
+  await p.heard("a\na\n");
+  writeFileSync(file, `${text}nonsense\n`);
+  dp.child.process.kill("SIGHUP");
+  await until("the error", () => dp.child.stderr.includes("unknown word 'nonsense'"));
+  await t.throwsAsync(dp.control("reload"), { message: /dp\.conf:\d+: unknown word/ });
+  t.is(await ask(dp.port), "b");
+  p.socket.end();
+  t.is(await dp.stop(), 0);
+  await closeOrigin(a);
+  await closeOrigin(b);
+});
+
+test("garbage on the control socket: an error, no crash, others are served", async (t) => {
+  const dp = await Dp.start();
+  const file = `${dp.folder}/control`;
+  t.regex(await controlText(file, "\u0001\u0002 nonsense \"open"), /^error: /);
+  t.regex(await controlText(file, "x".repeat(300_000)), /^error: /);
+  t.regex(await controlText(file, "show stats json\nshow config\n\nwrong"), /\{.*\}\nok\ninstance[\s\S]*\nok\nok\nerror: unknown word 'wrong'/);
+  t.regex(await dp.control("show config"), /^instance/);
+  t.is(await dp.stop(), 0);
+});
+
+test("mode hash keeps a client at its server; set-mode changes the mode in effect", async (t) => {
+  const names = ["a", "b", "c"];
+  const servers = await Promise.all(names.map((n) => origin(named(n))));
+  const dp = await Dp.start({ vip: "mode hash", servers });
+  await dp.statsWhen("mode", (s) => s.mode === "hash");
+  await dp.control("set-mode vip web alias");
+  await dp.statsWhen("mode", (s) => s.mode === "alias");
+  const seen = new Set<string>();
+  await until("all servers", async () => seen.add(await ask(dp.port)).size === 3);
+  t.regex(await dp.control("show config"), /mode alias/);
+  t.is(await dp.stop(), 0);
+  await Promise.all(servers.map((s: net.Server) => closeOrigin(s)));
+});
