@@ -233,14 +233,13 @@ export class Peer {
   }
 }
 
+/** A connection; one that is reset before its connect is seen is a Peer with that error too. */
 export function dial(port: number, host = "127.0.0.1"): Promise<Peer> {
   return new Promise((resolve, reject) => {
     const s = net.connect({ port, host, allowHalfOpen: true, noDelay: true });
-    s.once("error", reject);
-    s.once("connect", () => {
-      s.off("error", reject);
-      resolve(new Peer(s));
-    });
+    const peer = new Peer(s);
+    s.once("connect", () => resolve(peer));
+    s.once("error", (e: NodeJS.ErrnoException) => (e.code === "ECONNRESET" ? resolve(peer) : reject(e)));
   });
 }
 

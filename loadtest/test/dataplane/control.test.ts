@@ -17,7 +17,15 @@ function run(args: readonly string[]): { code: number | null; out: string; err: 
 test("--help lists every setting and command; --version; --check", (t) => {
   const help = run(["--help"]);
   t.is(help.code, 0);
-  for (const word of ["vip NAME", "server [vip NAME]", "idle-timeout", "--takeover", "--stop-with-stdin", "show stats", "source ADDRESS"])
+  for (const word of [
+    "vip NAME",
+    "server [vip NAME]",
+    "idle-timeout",
+    "--takeover",
+    "--stop-with-stdin",
+    "show stats",
+    "source ADDRESS",
+  ])
     t.true(help.out.includes(word), word);
   t.regex(run(["--version"]).out, /^marllb-dp \d+\.\d+\.\d+/);
   const check = run(["--check", "--vip", "a 127.0.0.1:1", "--server", "127.0.0.1:2"]);
@@ -173,9 +181,12 @@ test("SIGHUP reads the file again; a wrong file changes nothing and is reported"
 test("garbage on the control socket: an error, no crash, others are served", async (t) => {
   const dp = await Dp.start();
   const file = `${dp.folder}/control`;
-  t.regex(await controlText(file, "\u0001\u0002 nonsense \"open"), /^error: /);
+  t.regex(await controlText(file, '\u0001\u0002 nonsense "open'), /^error: /);
   t.regex(await controlText(file, "x".repeat(300_000)), /^error: /);
-  t.regex(await controlText(file, "show stats json\nshow config\n\nwrong"), /\{.*\}\nok\ninstance[\s\S]*\nok\nok\nerror: unknown word 'wrong'/);
+  t.regex(
+    await controlText(file, "show stats json\nshow config\n\nwrong"),
+    /\{.*\}\nok\ninstance[\s\S]*\nok\nok\nerror: unknown word 'wrong'/,
+  );
   t.regex(await dp.control("show config"), /^instance/);
   t.is(await dp.stop(), 0);
 });

@@ -75,11 +75,14 @@ test("SIGTERM: no new connections, open ones finish, then it ends and leaves no 
 test("a second signal, drain-timeout, quit and the end of stdin stop it with connections open", async (t) => {
   const server = await origin(named("a"));
   const ways: [string, (dp: Dp) => unknown][] = [
-    ["two signals", async (dp) => {
-      dp.child.process.kill("SIGINT");
-      await until("draining", () => dp.child.stderr.includes("no new connections"));
-      dp.child.process.kill("SIGINT");
-    }],
+    [
+      "two signals",
+      async (dp) => {
+        dp.child.process.kill("SIGINT");
+        await until("draining", () => dp.child.stderr.includes("no new connections"));
+        dp.child.process.kill("SIGINT");
+      },
+    ],
     ["drain", (dp) => dp.control("drain-timeout 50ms").then(() => dp.control("drain"))],
     ["quit", (dp) => dp.control("quit")],
     ["stdin", (dp) => dp.control("drain-timeout 50ms").then(() => dp.child.process.stdin?.end())],
@@ -162,7 +165,13 @@ test("a new binary takes over under load: no connection refused or reset, the ol
     const next = await Dp.run(command, old.folder);
     t.is(await now.child.exited, 0);
     now = next;
-    await until("load runs on", ((n) => () => load.answered > n)(load.answered + 20));
+    await until(
+      "load runs on",
+      (
+        (n) => () =>
+          load.answered > n
+      )(load.answered + 20),
+    );
   }
   await load.stop();
   t.deepEqual(load.failures, []);
@@ -198,7 +207,10 @@ test("servers added and removed 50 times a second under load: no reset, every co
   await load.stop();
   t.deepEqual(load.failures, []);
   t.true(load.answered > 100, `${load.answered} answered`);
-  const s = await dp.statsWhen("all closed", (v) => v.connections === 0 && v.servers.every((x) => x.flows === 0 && x.waiting === 0));
+  const s = await dp.statsWhen(
+    "all closed",
+    (v) => v.connections === 0 && v.servers.every((x) => x.flows === 0 && x.waiting === 0),
+  );
   t.is(s.recountDiff, 0);
   t.is(await dp.stop(), 0);
   await Promise.all([fixed, ...extra].map(closeOrigin));
@@ -217,7 +229,10 @@ test("a server killed under load: its flows are cut, all others and all new ones
   await load.stop();
   // At most what each client had in hand; a refused connect is never one of them.
   t.true(load.failures.length - cut <= 8, load.failures.join(" "));
-  t.deepEqual(load.failures.filter((f) => f !== "ECONNRESET" && f !== "ended early"), []);
+  t.deepEqual(
+    load.failures.filter((f) => f !== "ECONNRESET" && f !== "ended early"),
+    [],
+  );
   const s = await dp.statsWhen("counted", (v) => v.connections === 0);
   t.is(s.recountDiff, 0);
   t.is(await dp.stop(), 0);

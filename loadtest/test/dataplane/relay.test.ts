@@ -72,10 +72,13 @@ async function send(s: net.Socket): Promise<string> {
   return h.digest("hex");
 }
 
-async function receive(s: net.Socket): Promise<string> {
+function receive(s: net.Socket): Promise<string> {
   const h = createHash("sha1");
-  for await (const b of s) h.update(b as Buffer);
-  return h.digest("hex");
+  s.on("data", (b) => h.update(b));
+  return new Promise((resolve, reject) => {
+    s.on("end", () => resolve(h.digest("hex")));
+    s.on("error", reject);
+  });
 }
 
 test("256 MiB up and 256 MiB down at once, by checksum, in bounded memory", async (t) => {
@@ -89,8 +92,7 @@ test("256 MiB up and 256 MiB down at once, by checksum, in bounded memory", asyn
   const atClient = await Promise.all([send(client), receive(client)]);
   const peak = dp.residentKiB();
   const got = await atServer;
-  t.is(atClient[1], got?.[0]);
-  t.is(got?.[1], atClient[0]);
+  t.deepEqual(got, [atClient[1], atClient[0]]);
   t.true(peak - before < 8192, `${before} -> ${peak} KiB`);
   t.is(await dp.stop(), 0);
   await closeOrigin(server);
@@ -109,7 +111,13 @@ test("slow readers: pressure is passed on, memory stays bounded, nobody else wai
     more();
   });
   const quick = await origin(named("quick"));
-  const dp = await Dp.start({ servers: [flood], lines: [`vip other 127.0.0.1:0`, `server vip other ${(quick.address() as net.AddressInfo).address}:${(quick.address() as net.AddressInfo).port}`] });
+  const dp = await Dp.start({
+    servers: [flood],
+    lines: [
+      `vip other 127.0.0.1:0`,
+      `server vip other ${(quick.address() as net.AddressInfo).address}:${(quick.address() as net.AddressInfo).port}`,
+    ],
+  });
   const before = dp.residentKiB();
   const readers = await Promise.all(
     Array.from({ length: 40 }, async () => {
@@ -255,9 +263,13 @@ test("a reset goes through while the other direction is blocked", async (t) => {
   });
   p.socket.resetAndDestroy();
   await dp.statsWhen("ended", (s) => s.connections === 0 && s.servers[0]?.aborts === 1);
-  accepted[0]?.socket.resume();
-  await accepted[0]?.closed;
-  t.is(accepted[0]?.error?.code, "ECONNRESET");
+  // What had arrived is still read; then libuv shows a hang-up behind data as an end, and a write tells the truth.
+  const at = accepted[0] as Peer;
+  at.socket.resume();
+  await until("all read", () => at.ended || at.error !== null);
+  at.socket.write("x");
+  await at.closed;
+  t.true(["ECONNRESET", "EPIPE"].includes(at.error?.code as string), at.error?.code);
   t.is(await dp.stop(), 0);
   await closeOrigin(server);
 });
