@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+import { rmSync } from "node:fs";
+import { get } from "node:http";
+import type { AddressInfo } from "node:net";
+import { createServer } from "node:net";
+import test from "ava";
+import { random } from "../../demo/random.js";
+import { DemoServer } from "../../demo/server.js";
+import { freshName, instanceFolder, Run, until } from "./run.js";
+
+const demo = ["--demo-cores", "1,2,4", "--mean-ms", "20", "--rate", "40"];
+/** A plain line of the loop at work: weights by the policy, clients answered. */
+const steered = /policy=kalman mode=sed ladder=model .* clients=[1-9]\d*\/0 share\/flows: demo-1/;
+
+function start(t: { teardown(fn: () => void): void }, flags: readonly string[]): Run {
+  const run = new Run(freshName(), flags);
+  t.teardown(() => {
+    run.process.kill("SIGKILL");
+    rmSync(instanceFolder(run.name), { recursive: true, force: true });
+  });
+  return run;
+}
+
+function body(url: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    get(url, { agent: false }, (r) => {
+      let text = "";
+      r.setEncoding("utf8").on("data", (d: string) => (text += d));
+      r.on("end", () => resolve(text));
+    }).on("error", reject);
+  });
+}
+
+test("two instances at once: each serves, is steered, stops after --duration with 0, and leaves nothing", async (t) => {
+  const runs = [
+    start(t, [...demo, "--duration", "8"]),
+    start(t, [...demo, "--duration", "8", "--policy", "uniform", "--mode", "p2c"]),
+  ];
+  const [one, two] = runs as [Run, Run];
+  await one.sees(steered);
+  await two.sees(/policy=uniform mode=p2c ladder=model/);
+  const vip = (await one.sees(/curl -s (http:\/\/\S+)/))[1] as string;
+  t.regex(await body(`${vip}?ms=1`), /^demo-[123]\n$/);
+  for (const run of runs) {
+    t.is(await run.exited, 0, run.output);
+    t.regex(run.output, /grpcurl -plaintext 127\.0\.0\.1:\d+ marllb\.v1\.ShmAgent\/GetStatus/);
+    t.regex(run.output, /http:\/\/127\.0\.0\.1:\d+\/metrics/);
+    t.regex(run.output, /nothing is left behind/);
+    t.deepEqual(run.leftovers(), []);
+  }
+});
+
+test("Ctrl-C under load: drains, not one request fails, exit code 0, nothing left", async (t) => {
+  const run = start(t, demo);
+  await run.sees(steered, 2);
+  run.process.kill("SIGINT");
+  t.is(await run.exited, 0, run.output);
+  t.notRegex(run.output, /clients=\d+\/[1-9]/);
+  t.deepEqual(run.leftovers(), []);
+});
+
+test("a service that dies is started again, traffic goes on, and the logs are kept", async (t) => {
+  const run = start(t, demo);
+  await run.sees(steered);
+  for (const service of ["inference", "shm-agent"]) {
+    const [pid] = run.pids(`services/${service}/main.js`);
+    process.kill(pid as number, "SIGKILL");
+    await run.sees(new RegExp(`${service} was killed by SIGKILL`));
+    await run.sees(new RegExp(`${service} is back`));
+  }
+  const before = run.output.length;
+  await until(() => steered.test(run.output.slice(before)));
+  run.process.kill("SIGTERM");
+  t.is(await run.exited, 0, run.output);
+  t.notRegex(run.output, /clients=\d+\/[1-9]/);
+  t.regex(run.output, /the logs are kept in .*\/logs/);
+  t.deepEqual(run.leftovers(), [instanceFolder(run.name)]);
+});
+
+test("a data plane that is killed is started again and serves", async (t) => {
+  const run = start(t, demo);
+  await run.sees(steered);
+  process.kill(run.pids("bin/marllb-dp")[0] as number, "SIGKILL");
+  await run.sees(/marllb-dp is back/);
+  const before = run.output.length;
+  await until(() => steered.test(run.output.slice(before)));
+  run.process.stdin?.end();
+  t.is(await run.exited, 0, run.output);
+  t.deepEqual(run.leftovers(), [instanceFolder(run.name)]);
+});
+
+test("a launcher that is killed leaves no process", async (t) => {
+  const run = start(t, demo);
+  await run.sees(steered);
+  t.true(run.pids().length >= 5);
+  run.process.kill("SIGKILL");
+  await run.exited;
+  await until(() => run.pids().length === 0);
+  // The next one of that name tidies up and starts; the logs of the first are kept.
+  const again = new Run(run.name, [...demo, "--duration", "1"]);
+  t.teardown(() => {
+    again.process.kill("SIGKILL");
+    rmSync(`${instanceFolder(run.name)}.previous`, { recursive: true, force: true });
+  });
+  t.is(await again.exited, 0, again.output);
+  t.deepEqual(again.leftovers(), []);
+});
+
+test("a second launcher of the same name is refused", async (t) => {
+  const run = start(t, demo);
+  await run.sees(/curl -s/);
+  const second = new Run(run.name, demo);
+  t.is(await second.exited, 1);
+  t.regex(second.output, /instance \S+ runs already \(launcher pid \d+\); choose another name with --instance/);
+  run.process.kill("SIGINT");
+  t.is(await run.exited, 0, run.output);
+});
+
+test("a port in use: says which and how to change it, starts nothing, leaves nothing", async (t) => {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const run = start(t, ["--vip", address]);
+  t.is(await run.exited, 1);
+  t.true(run.output.includes(`${address} (VIP web) is in use by another process; choose another with --vip IP:PORT`), run.output);
+  t.deepEqual(run.leftovers(), []);
+  server.close();
+});
+
+test("a wrong configuration: file, line and what was expected; exit code 2", async (t) => {
+  const run = start(t, ["--set", "tick_sm=100"]);
+  t.is(await run.exited, 2);
+  t.regex(run.output, /tick_sm: unknown key; did you mean tick_ms\?/);
+  t.deepEqual(run.leftovers(), []);
+});
+
+test("real servers instead of the demo's", async (t) => {
+  const servers = [0, 1].map(
+    (i) => new DemoServer({ name: `real-${i}`, cores: 1, meanMs: 1, host: "127.0.0.1", port: 0, random: random(i) }),
+  );
+  for (const s of servers) await s.listen();
+  const run = start(t, ["--servers", `${servers[0]?.address},${servers[1]?.address}=2`, "--mode", "alias"]);
+  const vip = (await run.sees(/curl -s (http:\/\/\S+)/))[1] as string;
+  const names = new Set<string>();
+  while (names.size < 2) names.add(await body(`${vip}?ms=0`));
+  t.deepEqual([...names].sort(), ["real-0\n", "real-1\n"]);
+  t.notRegex(run.output, /demo/);
+  run.process.kill("SIGINT");
+  t.is(await run.exited, 0, run.output);
+  t.deepEqual(run.leftovers(), []);
+  for (const s of servers) await s.stop();
+});
