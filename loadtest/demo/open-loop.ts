@@ -34,6 +34,7 @@ export class OpenLoop {
   readonly all = new Histogram();
   /** Since the last `takeRecent`. */
   #recent = new Histogram();
+  #reported: LoadReport | undefined;
   #failures = new Map<string, number>();
   #sent = 0;
   #skipped = 0;
@@ -74,10 +75,16 @@ export class OpenLoop {
     return { ...counts, mean_ms: histogram.mean, p50_ms, p95_ms, p99_ms };
   }
 
+  /** The same of what happened since the last call. */
   takeRecent(): LoadReport {
-    const report = this.report(this.#recent);
+    const now = this.report(this.#recent);
+    const last = this.#reported;
+    this.#reported = now;
     this.#recent = new Histogram();
-    return report;
+    if (!last) return now;
+    const failures = Object.fromEntries(Object.entries(now.failures).map(([k, n]) => [k, n - (last.failures[k] ?? 0)]));
+    const counts = { sent: now.sent - last.sent, answered: now.answered - last.answered, failed: now.failed - last.failed };
+    return { ...now, ...counts, skipped: now.skipped - last.skipped, failures };
   }
 
   #request(due: number, sizeMs: number): void {
