@@ -21,7 +21,7 @@ async function stack(t: { teardown(fn: () => Promise<void>): void }): Promise<St
 }
 
 const ghz = findGhz();
-(ghz ? test : test.skip)(`ghz: a unary and a streaming profile (${installHint})`, async (t) => {
+(ghz ? test.serial : test.serial.skip)(`ghz: a unary and a streaming profile (${installHint})`, async (t) => {
   const address = (await stack(t)).grpc.get("shm-agent") as string;
   const unary = await runProfile(ghz as string, "unary", address);
   t.deepEqual(Object.keys(unary.statuses), ["OK"]);
@@ -36,26 +36,29 @@ const ghz = findGhz();
 });
 
 const grpcurl = which("grpcurl") ?? which(path.join(process.env.HOME ?? "/", "go/bin/grpcurl"));
-(grpcurl ? test : test.skip)("grpcurl: list, describe and health on every service (go install grpcurl)", async (t) => {
-  const s = await stack(t);
-  const names: Record<string, string> = {
-    "shm-agent": "ShmAgent",
-    inference: "Inference",
-    health: "Health",
-    failover: "Failover",
-  };
-  for (const part of services) {
-    const address = s.grpc.get(part) as string;
-    const name = `marllb.v1.${names[part]}`;
-    const call = async (...args: string[]): Promise<string> => (await run(grpcurl as string, ["-plaintext", ...args])).stdout;
-    t.true((await call(address, "list")).split("\n").includes(name));
-    t.true((await call(address, "describe", name)).includes(`service ${names[part]}`));
-    t.regex(await call("-d", JSON.stringify({ service: name }), address, "grpc.health.v1.Health/Check"), /"SERVING"/);
-  }
-  t.regex(await call2(s), /"instance"/);
+(grpcurl ? test.serial : test.serial.skip)(
+  "grpcurl: list, describe and health on every service (go install grpcurl)",
+  async (t) => {
+    const s = await stack(t);
+    const names: Record<string, string> = {
+      "shm-agent": "ShmAgent",
+      inference: "Inference",
+      health: "Health",
+      failover: "Failover",
+    };
+    for (const part of services) {
+      const address = s.grpc.get(part) as string;
+      const name = `marllb.v1.${names[part]}`;
+      const call = async (...args: string[]): Promise<string> => (await run(grpcurl as string, ["-plaintext", ...args])).stdout;
+      t.true((await call(address, "list")).split("\n").includes(name));
+      t.true((await call(address, "describe", name)).includes(`service ${names[part]}`));
+      t.regex(await call("-d", JSON.stringify({ service: name }), address, "grpc.health.v1.Health/Check"), /"SERVING"/);
+    }
+    t.regex(await call2(s), /"instance"/);
 
-  async function call2(it: Stack): Promise<string> {
-    const address = it.grpc.get("shm-agent") as string;
-    return (await run(grpcurl as string, ["-plaintext", address, "marllb.v1.ShmAgent/GetStatus"])).stdout;
-  }
-});
+    async function call2(it: Stack): Promise<string> {
+      const address = it.grpc.get("shm-agent") as string;
+      return (await run(grpcurl as string, ["-plaintext", address, "marllb.v1.ShmAgent/GetStatus"])).stdout;
+    }
+  },
+);

@@ -31,7 +31,7 @@ function body(url: string): Promise<string> {
   });
 }
 
-test("two instances at once: each serves, is steered, stops after --duration with 0, and leaves nothing", async (t) => {
+test.serial("two instances at once: each serves, is steered, stops after --duration with 0, and leaves nothing", async (t) => {
   const runs = [
     start(t, [...demo, "--duration", "8"]),
     start(t, [...demo, "--duration", "8", "--policy", "uniform", "--mode", "p2c"]),
@@ -50,7 +50,7 @@ test("two instances at once: each serves, is steered, stops after --duration wit
   }
 });
 
-test("Ctrl-C under load: drains, not one request fails, exit code 0, nothing left", async (t) => {
+test.serial("Ctrl-C under load: drains, not one request fails, exit code 0, nothing left", async (t) => {
   const run = start(t, demo);
   await run.sees(steered, 2);
   run.process.kill("SIGINT");
@@ -59,7 +59,7 @@ test("Ctrl-C under load: drains, not one request fails, exit code 0, nothing lef
   t.deepEqual(run.leftovers(), []);
 });
 
-test("a service that dies is started again, traffic goes on, and the logs are kept", async (t) => {
+test.serial("a service that dies is started again, traffic goes on, and the logs are kept", async (t) => {
   const run = start(t, demo);
   await run.sees(steered);
   for (const service of ["inference", "shm-agent"]) {
@@ -77,7 +77,7 @@ test("a service that dies is started again, traffic goes on, and the logs are ke
   t.deepEqual(run.leftovers(), [instanceFolder(run.name)]);
 });
 
-test("a data plane that is killed is started again and serves", async (t) => {
+test.serial("a data plane that is killed is started again and serves", async (t) => {
   const run = start(t, demo);
   await run.sees(steered);
   process.kill(run.pids("bin/marllb-dp")[0] as number, "SIGKILL");
@@ -89,7 +89,7 @@ test("a data plane that is killed is started again and serves", async (t) => {
   t.deepEqual(run.leftovers(), [instanceFolder(run.name)]);
 });
 
-test("a launcher that is killed leaves no process", async (t) => {
+test.serial("a launcher that is killed leaves no process", async (t) => {
   const run = start(t, demo);
   await run.sees(steered);
   t.true(run.pids().length >= 5);
@@ -106,7 +106,7 @@ test("a launcher that is killed leaves no process", async (t) => {
   t.deepEqual(again.leftovers(), []);
 });
 
-test("a second launcher of the same name is refused", async (t) => {
+test.serial("a second launcher of the same name is refused", async (t) => {
   const run = start(t, demo);
   await run.sees(/curl -s/);
   const second = new Run(run.name, demo);
@@ -116,7 +116,7 @@ test("a second launcher of the same name is refused", async (t) => {
   t.is(await run.exited, 0, run.output);
 });
 
-test("a port in use: says which and how to change it, starts nothing, leaves nothing", async (t) => {
+test.serial("a port in use: says which and how to change it, starts nothing, leaves nothing", async (t) => {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
@@ -127,14 +127,14 @@ test("a port in use: says which and how to change it, starts nothing, leaves not
   server.close();
 });
 
-test("a wrong configuration: file, line and what was expected; exit code 2", async (t) => {
+test.serial("a wrong configuration: file, line and what was expected; exit code 2", async (t) => {
   const run = start(t, ["--set", "tick_sm=100"]);
   t.is(await run.exited, 2);
   t.regex(run.output, /tick_sm: unknown key; did you mean tick_ms\?/);
   t.deepEqual(run.leftovers(), []);
 });
 
-test("real servers instead of the demo's", async (t) => {
+test.serial("real servers instead of the demo's", async (t) => {
   const servers = [0, 1].map(
     (i) => new DemoServer({ name: `real-${i}`, cores: 1, meanMs: 1, host: "127.0.0.1", port: 0, random: random(i) }),
   );

@@ -60,8 +60,8 @@ export class Child extends EventEmitter<Events> {
   start(): Promise<Ready> {
     return new Promise((resolve, reject) => {
       const timer = setTimeout(
-        () => end(`was not ready after ${(this.spec.readyMs ?? 20_000) / 1000} s`),
-        this.spec.readyMs ?? 20_000,
+        () => end(`was not ready after ${(this.spec.readyMs ?? 60_000) / 1000} s`),
+        this.spec.readyMs ?? 60_000,
       );
       const onReady = (r: Ready): void => {
         stop();
