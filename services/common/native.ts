@@ -191,9 +191,13 @@ function load(): Addon {
   try {
     return createRequire(import.meta.url)(FILE) as Addon;
   } catch (cause) {
-    throw new NativeError("ENOENT", `the native addon ${FILE} cannot be loaded (npm run build makes it): ${(cause as Error).message}`, {
-      cause,
-    });
+    throw new NativeError(
+      "ENOENT",
+      `the native addon ${FILE} cannot be loaded (npm run build makes it): ${(cause as Error).message}`,
+      {
+        cause,
+      },
+    );
   }
 }
 
@@ -321,7 +325,10 @@ export class DecodedFrame {
     this.term = h.term;
     this.count = figures.count as number;
     if (records.length !== this.count * layout.recordSize) {
-      throw new NativeError("EPROTO", `frame: ${this.count} records of ${layout.recordSize} bytes are expected, not ${records.length} bytes`);
+      throw new NativeError(
+        "EPROTO",
+        `frame: ${this.count} records of ${layout.recordSize} bytes are expected, not ${records.length} bytes`,
+      );
     }
   }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A data plane without sockets for the addon's tests: region_fixture PATH VIPS SERVERS FRAME_US. VIPs "vip1", ..., servers
- * 10.0.<vip>.<n>:80, one idle worker. Lines on stdin: "open VIP SLOT", "close VIP SLOT", "add VIP N", "del VIP N"; it ends when stdin
+ * 10.0.<vip>.<n>:80 (n < 256), one idle worker. Lines on stdin: "open VIP SLOT", "close VIP SLOT", "add VIP N", "del VIP N"; it ends when stdin
  * does. Prints "ready" and one line for each command done. */
 #include <poll.h>
 #include <stdio.h>
@@ -28,6 +28,7 @@ static struct mlb_endpoint endpoint(unsigned vip, unsigned n)
 	struct mlb_endpoint e = { .port = 80 };
 	e.addr.b[10] = e.addr.b[11] = 0xff;
 	e.addr.b[12] = 10;
+	e.addr.b[13] = (uint8_t)(n >> 8);
 	e.addr.b[14] = (uint8_t)vip;
 	e.addr.b[15] = (uint8_t)n;
 	return e;
@@ -51,6 +52,7 @@ static void command(struct mlb_dp *dp, const char *line)
 		mlb_dp_server_add(dp, vip, &e, 1, NULL, err);
 	else if (strcmp(word, "del") == 0)
 		mlb_dp_server_del(dp, vip, &e, err);
+	mlb_dp_worker_idle(w, true);
 	printf("%s\n", err[0] ? err : "done");
 	fflush(stdout);
 }

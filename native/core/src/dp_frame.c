@@ -2,7 +2,7 @@
 /* Summing the workers into one record a server. Cumulative figures only; only the reservoirs belong to one frame. */
 #include "dp_priv.h"
 
-#define SLICE_LEAST 64u /* slots merged a poll at least; more where the region is fuller, so that a frame takes at most 32 polls */
+#define SLICE_LEAST 16u /* slots merged a poll at least; more where the region is fuller, so that a frame takes at most 32 polls */
 
 static void merge_slot(struct mlb_dp *dp, struct dp_vip *v, uint32_t slot)
 {

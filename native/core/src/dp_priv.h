@@ -58,7 +58,8 @@ struct dp_vip {
 	_Atomic uint32_t out;      /* of them put out now */
 	struct mlb_wvip **w;       /* [workers] */
 	const struct mlb_table *table;
-	struct mlb_ring *ring, *miss_ring;
+	struct mlb_ring *ring, *miss_ring; /* of ring_generation; NULL where nobody needs them */
+	uint32_t ring_generation;
 	uint32_t mode, ladder, load_balancers;
 	float kappa;               /* of the last vector; 0 = default */
 	uint64_t term, frame_seq;
@@ -142,7 +143,6 @@ int dp_fail(char *err, int code, const char *fmt, ...) __attribute__((format(pri
 const char *dp_endpoint_text(const struct mlb_endpoint *, char text[64]);
 
 int dp_table_swap(struct mlb_dp *, struct dp_vip *);
-int dp_rings_build(struct dp_vip *);
 float dp_kappa(const struct dp_vip *);
 void dp_use_static(struct dp_vip *);
 

@@ -92,7 +92,7 @@ void dp_server_leave(struct mlb_dp *dp, struct dp_vip *v, struct dp_server *s)
 	v->leaving++;
 }
 
-/* After any change: count, rings, generation, table. On -ENOMEM the workers keep the old table and the next change tries again. */
+/* After any change: count, generation, rings, table. On -ENOMEM the workers keep the old table and the next change tries again. */
 int dp_list_changed(struct mlb_dp *dp, struct dp_vip *v)
 {
 	uint32_t pool = 0, used = atomic_load_explicit(&v->used, memory_order_relaxed);
@@ -106,9 +106,7 @@ int dp_list_changed(struct mlb_dp *dp, struct dp_vip *v)
 	v->generation++;
 	if (v->ladder == MLB_LADDER_STATIC_DP)
 		dp_use_static(v);
-	int rc = dp_rings_build(v);
-	if (rc == 0)
-		rc = dp_table_swap(dp, v);
+	int rc = dp_table_swap(dp, v);
 	if (rc != 0)
 		return rc;
 	atomic_fetch_add_explicit(&dp->marks, 1, memory_order_release); /* new servers' loads are refreshed at once */

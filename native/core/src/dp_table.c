@@ -43,32 +43,6 @@ static void table_release(void *p)
 	mlb_table_free(p);
 }
 
-/* Builds from what the VIP holds now and swaps one pointer per worker. -ENOMEM leaves the old table in place. */
-int dp_table_swap(struct mlb_dp *dp, struct dp_vip *v)
-{
-	float weight[MLB_MAX_SERVERS_PER_VIP], bias[MLB_MAX_SERVERS_PER_VIP];
-	struct mlb_table *t;
-	uint32_t n = atomic_load_explicit(&v->used, memory_order_relaxed);
-	int rc = dp_retire_reserve(dp, 1);
-	if (rc != 0)
-		return rc;
-	fill_weights(v, n, weight);
-	for (uint32_t i = 0; i < n; i++)
-		bias[i] = v->srv[i].bias;
-	/* Without servers there is no ring, and any mode chooses nobody. */
-	enum mlb_mode mode = v->mode == MLB_MODE_HASH && !v->ring ? MLB_MODE_ALIAS : (enum mlb_mode)v->mode;
-	rc = mlb_table_new(&t, n, weight, bias, dp_kappa(v), mode, v->generation, v->ring, v->miss_ring);
-	if (rc != 0)
-		return rc;
-	if (v->table)
-		dp_retire(dp, table_release, (void *)v->table);
-	v->table = t;
-	for (uint32_t i = 0; i < dp->nworkers; i++)
-		atomic_store_explicit(&v->w[i]->table, t, memory_order_release);
-	dp_tag_next(dp);
-	return 0;
-}
-
 /* What names a server to every load balancer: its address and port, hashed. */
 static uint64_t server_key(const struct mlb_endpoint *e)
 {
@@ -101,23 +75,56 @@ static int ring_build(struct dp_vip *v, bool with_draining, struct mlb_ring **ou
 	return n && !*out ? -ENOMEM : 0;
 }
 
-/* Membership and static weights only. A pool that drains whole keeps taking flows, so its ring is the one with draining servers. */
-int dp_rings_build(struct dp_vip *v)
+/* Membership and static weights only; built when the list has changed and somebody looks rings up. Without a draining server both are
+ * one; a pool that drains whole keeps taking flows, so there too. */
+static int rings_refresh(const struct mlb_dp *dp, struct dp_vip *v)
 {
-	struct mlb_ring *ring, *miss;
-	int rc = ring_build(v, true, &miss);
-	if (rc != 0)
-		return rc;
-	rc = ring_build(v, false, &ring);
+	struct mlb_ring *ring = NULL, *miss = NULL;
+	bool wanted = v->mode == MLB_MODE_HASH || !dp->conf.no_miss_ring;
+	if (wanted && v->ring_generation == v->generation)
+		return 0;
+	uint32_t pool = atomic_load_explicit(&v->pool, memory_order_relaxed);
+	int rc = wanted ? ring_build(v, true, &miss) : 0;
+	if (rc == 0 && miss && pool != v->members && pool != 0)
+		rc = ring_build(v, false, &ring);
+	else if (miss)
+		ring = mlb_ring_ref(miss);
 	if (rc != 0) {
 		mlb_ring_unref(miss);
 		return rc;
 	}
-	if (!ring && miss)
-		ring = mlb_ring_ref(miss);
+	v->ring_generation = wanted ? v->generation : 0;
 	mlb_ring_unref(v->ring);
 	mlb_ring_unref(v->miss_ring);
 	v->ring = ring;
 	v->miss_ring = miss;
+	return 0;
+}
+
+/* Builds from what the VIP holds now and swaps one pointer per worker. -ENOMEM leaves the old table in place. */
+int dp_table_swap(struct mlb_dp *dp, struct dp_vip *v)
+{
+	float weight[MLB_MAX_SERVERS_PER_VIP], bias[MLB_MAX_SERVERS_PER_VIP];
+	struct mlb_table *t;
+	uint32_t n = atomic_load_explicit(&v->used, memory_order_relaxed);
+	int rc = dp_retire_reserve(dp, 1);
+	if (rc == 0)
+		rc = rings_refresh(dp, v);
+	if (rc != 0)
+		return rc;
+	fill_weights(v, n, weight);
+	for (uint32_t i = 0; i < n; i++)
+		bias[i] = v->srv[i].bias;
+	/* Without servers there is no ring, and any mode chooses nobody. */
+	enum mlb_mode mode = v->mode == MLB_MODE_HASH && !v->ring ? MLB_MODE_ALIAS : (enum mlb_mode)v->mode;
+	rc = mlb_table_new(&t, n, weight, bias, dp_kappa(v), mode, v->generation, v->ring, v->miss_ring);
+	if (rc != 0)
+		return rc;
+	if (v->table)
+		dp_retire(dp, table_release, (void *)v->table);
+	v->table = t;
+	for (uint32_t i = 0; i < dp->nworkers; i++)
+		atomic_store_explicit(&v->w[i]->table, t, memory_order_release);
+	dp_tag_next(dp);
 	return 0;
 }

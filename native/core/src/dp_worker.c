@@ -51,6 +51,9 @@ static void refresh(struct mlb_dp *dp, struct mlb_worker *w, uint64_t now)
 void mlb_dp_worker_loop(struct mlb_dp *dp, struct mlb_worker *w, uint64_t now_us)
 {
 	struct dp_worker *dw = (struct dp_worker *)w; /* its first member */
+	/* A worker that was never idle, or forgot to say that it woke, is awake now; see dp_all_passed. */
+	if (__builtin_expect(MLB_LD(w->idle) != 0, 0))
+		atomic_exchange_explicit(&w->idle, 0, memory_order_acq_rel);
 	uint64_t tag = atomic_load_explicit(&dp->tag, memory_order_acquire);
 	if (MLB_LD(w->passed) != tag)
 		atomic_store_explicit(&w->passed, tag, memory_order_release);

@@ -4,8 +4,10 @@
 
 static void loop(struct world *w)
 {
-	for (uint32_t i = 0; i < w->workers; i++)
+	for (uint32_t i = 0; i < w->workers; i++) {
 		mlb_dp_worker_loop(w->dp, mlb_dp_worker(w->dp, i), w->now);
+		mlb_dp_worker_idle(mlb_dp_worker(w->dp, i), true);
+	}
 }
 
 static void fail(struct world *w, uint32_t slot, int times)

@@ -69,8 +69,6 @@ TEST(all_passed_only_when_every_worker_has)
 	struct world *w = world_new(2, 2, 8, true);
 	struct vector x;
 	world_run(w, 100 * MS, false);
-	mlb_dp_worker_idle(mlb_dp_worker(w->dp, 0), false);
-	mlb_dp_worker_idle(mlb_dp_worker(w->dp, 1), false);
 	mlb_dp_worker_loop(w->dp, mlb_dp_worker(w->dp, 0), w->now);
 	mlb_dp_worker_loop(w->dp, mlb_dp_worker(w->dp, 1), w->now);
 	vector_make(w, &x, 2);

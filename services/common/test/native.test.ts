@@ -120,7 +120,7 @@ function vector(frame: RawFrame, raw: number[], more: Partial<Vector> = {}): Vec
 
 function near(t: ExecutionContext, got: ArrayLike<number>, want: number[]): void {
   t.is(got.length, want.length);
-  want.forEach((w, i) => t.true(Math.abs((got[i] as number) - w) < 1e-5, `[${i}]: ${got[i]}, expected ${w}`));
+  for (const [i, w] of want.entries()) t.true(Math.abs((got[i] as number) - w) < 1e-5, `[${i}]: ${got[i]}, expected ${w}`);
 }
 
 test("attaches, and says what it attached to", async (t) => {

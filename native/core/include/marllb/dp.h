@@ -13,6 +13,7 @@ struct mlb_dp_conf {
 	struct mlb_region_conf region;
 	bool one_way;        /* sees the client's side only */
 	bool no_region;      /* simulator, tests: run without shared memory */
+	bool no_miss_ring;   /* the host meets no packets of unknown flows: tables carry rings in mode hash only (building takes ms) */
 	uint64_t seed;
 	uint64_t (*clock_ns)(void *arg); /* CLOCK_MONOTONIC for the times of a swap; NULL: the time that mlb_dp_poll was given */
 	void *clock_arg;
@@ -74,7 +75,9 @@ uint32_t mlb_dp_choose(struct mlb_dp *, struct mlb_worker *, uint32_t vip_id, ui
 
 /* Called by the worker at the top of each loop (or packet vector): marks it as passed, refreshes `others` at most every ms. */
 void mlb_dp_worker_loop(struct mlb_dp *, struct mlb_worker *, uint64_t now_us);
-void mlb_dp_worker_idle(struct mlb_worker *, bool idle); /* around a blocking wait */
+/* Around a blocking wait: a worker that is idle holds no pointer to a table or server and need not pass. So it is from the start until
+ * its first mlb_dp_worker_loop. */
+void mlb_dp_worker_idle(struct mlb_worker *, bool idle);
 
 /* Host hooks, main thread. */
 struct mlb_dp_hooks {
