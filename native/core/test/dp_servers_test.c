@@ -99,6 +99,26 @@ TEST(set_keeps_adds_and_removes)
 	world_free(w);
 }
 
+/* Draining servers leave the ring of new flows and stay in that of misses; other modes change nothing about rings. */
+TEST(rings_follow_the_list)
+{
+	struct world *w = world_new(1, 4, 8, false);
+	struct mlb_endpoint e = world_ep(2);
+	CHECK(world_table(w)->ring != NULL);
+	CHECK_EQ(mlb_dp_server_drain(w->dp, w->vip, &e, true, w->err), 0);
+	CHECK_EQ(mlb_dp_set_mode(w->dp, w->vip, MLB_MODE_HASH, w->err), 0);
+	const struct mlb_table *t = world_table(w);
+	int fresh = 0, miss = 0;
+	for (uint64_t i = 0; i < 1000; i++) {
+		uint64_t hash = i * UINT64_C(0x9e3779b97f4a7c15);
+		fresh += mlb_ring_lookup(t->ring, hash, NULL) == 1;
+		miss += mlb_ring_lookup(t->miss_ring, hash, NULL) == 1;
+	}
+	CHECK_EQ(fresh, 0);
+	CHECK(miss > 100);
+	world_free(w);
+}
+
 static uint32_t gone_id;
 
 static void gone(void *arg, uint32_t vip, struct mlb_server *s)
@@ -294,6 +314,6 @@ TEST(managed_pool_waits_for_slots)
 }
 
 MLB_TEST_MAIN(CASE(edits_and_their_errors), CASE(vips_and_their_errors), CASE(all_draining_means_all_eligible),
-	      CASE(set_keeps_adds_and_removes), CASE(slot_is_reused_only_after_last_flow_and_all_workers),
+	      CASE(set_keeps_adds_and_removes), CASE(rings_follow_the_list), CASE(slot_is_reused_only_after_last_flow_and_all_workers),
 	      CASE(counts_start_from_zero_in_a_reused_slot), CASE(weights_never_reach_a_wrong_server_under_churn), CASE(managed_pool),
 	      CASE(managed_pool_waits_for_slots))
