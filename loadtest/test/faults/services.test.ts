@@ -9,14 +9,14 @@ for (const part of services) {
   test.serial(`kill -9 ${part} under load: no connection lost, back to the model by itself`, async (t) => {
     const bed = await Bed.start();
     t.teardown(() => bed.stack.stop());
-    await bed.ladder("LADDER_KALMAN");
+    await bed.ladder("LADDER_MODEL");
     await sleep(500);
     await bed.stack.kill(part);
     await sleep(2500);
     if (part === "inference") t.is((await bed.status()).ladder, "LADDER_LAST_GOOD");
-    else if (part !== "shm-agent") t.is((await bed.status()).ladder, "LADDER_KALMAN");
+    else if (part !== "shm-agent") t.is((await bed.status()).ladder, "LADDER_MODEL");
     await bed.stack.start(part);
-    t.log(`${part}: back to the model ${Math.round(await bed.ladder("LADDER_KALMAN"))} ms after it served again`);
+    t.log(`${part}: back to the model ${Math.round(await bed.ladder("LADDER_MODEL"))} ms after it served again`);
     await sleep(500);
     const report = await bed.stop();
     t.deepEqual(report.failures, {});
@@ -27,24 +27,24 @@ for (const part of services) {
 test.serial("inference gone for longer than the hold: static, then back", async (t) => {
   const bed = await Bed.start();
   t.teardown(() => bed.stack.stop());
-  await bed.ladder("LADDER_KALMAN");
+  await bed.ladder("LADDER_MODEL");
   await bed.stack.kill("inference");
   await bed.ladder("LADDER_LAST_GOOD");
   await bed.ladder("LADDER_STATIC", 30_000);
   await bed.stack.start("inference");
-  await bed.ladder("LADDER_KALMAN");
+  await bed.ladder("LADDER_MODEL");
   t.deepEqual((await bed.stop()).failures, {});
 });
 
 test.serial("kill -9 of all services at once: the data plane goes on with static weights, and they come back", async (t) => {
   const bed = await Bed.start();
   t.teardown(() => bed.stack.stop());
-  await bed.ladder("LADDER_KALMAN");
+  await bed.ladder("LADDER_MODEL");
   await Promise.all(services.map((s: Part) => bed.stack.kill(s)));
   await sleep(2500);
   t.regex(await bed.control("show stats json"), /static_dp/);
   for (const part of services) await bed.stack.start(part);
-  await bed.ladder("LADDER_KALMAN");
+  await bed.ladder("LADDER_MODEL");
   const report = await bed.stop();
   t.deepEqual(report.failures, {});
 });
@@ -52,11 +52,11 @@ test.serial("kill -9 of all services at once: the data plane goes on with static
 test.serial("an inference that hangs (SIGSTOP) counts as dead and is taken back", async (t) => {
   const bed = await Bed.start();
   t.teardown(() => bed.stack.stop());
-  await bed.ladder("LADDER_KALMAN");
+  await bed.ladder("LADDER_MODEL");
   const child = bed.stack.parts.get("inference");
   child?.process.kill("SIGSTOP");
   await bed.ladder("LADDER_LAST_GOOD");
   child?.process.kill("SIGCONT");
-  await bed.ladder("LADDER_KALMAN");
+  await bed.ladder("LADDER_MODEL");
   t.deepEqual((await bed.stop()).failures, {});
 });
