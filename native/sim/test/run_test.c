@@ -117,6 +117,41 @@ TEST(sharing_counts_removes_most_of_what_many_load_balancers_cost)
 	CHECK(stale.mean_s > own.mean_s); /* LEARNING.md: at 200 ms it harms */
 }
 
+static struct sim_result run_text(const char *text, const char *strategy)
+{
+	struct sim_result sum = { 0 }, r;
+	struct sim_strategy st;
+	struct sim_scenario sc;
+	struct sim_world w;
+	uint32_t seeds;
+
+	CHECK_EQ(sim_strategy_parse(&st, strategy, err), 0);
+	CHECK_EQ(sim_scenario_parse(&sc, &seeds, text, strlen(text), "", err), 0);
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		CHECK_EQ(sim_world_make(&w, &sc, seed), 0);
+		CHECK_EQ(sim_run(&w, &st, &r, err), 0);
+		sum.mean_s += r.mean_s;
+		sum.p99_s += r.p99_s;
+		sim_world_free(&w);
+	}
+	sim_scenario_free(&sc);
+	return sum;
+}
+
+/* DESIGN.md: a server has one load for the whole data plane, refreshed every millisecond; 4 workers then stay within 1.03 of one. */
+TEST(four_workers_that_share_counts_each_millisecond_are_as_one)
+{
+#define POOL "\"servers\":[{\"count\":8,\"cores\":2},{\"count\":8,\"cores\":4}],\"load\":0.85,\"sizes\":{\"kind\":\"exponential\",\"mean_ms\":50}}"
+	struct sim_result one = run_text("{\"name\":\"one\",\"load_balancers\":1," POOL, "SED");
+	struct sim_result four = run_text(
+		"{\"name\":\"four\",\"load_balancers\":4,\"gossip\":{\"period_ms\":1,\"delay_ms\":0}," POOL, "SED");
+	struct sim_result alone = run_text("{\"name\":\"alone\",\"load_balancers\":4," POOL, "SED");
+#undef POOL
+	CHECK(four.mean_s < 1.03 * one.mean_s);
+	CHECK(four.p99_s < 1.03 * one.p99_s);
+	CHECK(alone.mean_s > 1.05 * one.mean_s);
+}
+
 TEST(sessions_count_every_request)
 {
 	struct sim_result r = run_named("sessions", "kalman+sed", 3);
@@ -149,5 +184,6 @@ TEST(bad_strategies_are_named)
 }
 
 MLB_TEST_MAIN(CASE(same_seed_same_result), CASE(same_arrivals_for_every_policy), CASE(calibration),
-	      CASE(sharing_counts_removes_most_of_what_many_load_balancers_cost), CASE(sessions_count_every_request),
+	      CASE(sharing_counts_removes_most_of_what_many_load_balancers_cost), 
+	      CASE(four_workers_that_share_counts_each_millisecond_are_as_one), CASE(sessions_count_every_request),
 	      CASE(a_joined_server_is_used_and_two_vips_share_a_pool), CASE(bad_strategies_are_named))
