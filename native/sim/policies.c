@@ -124,7 +124,7 @@ static int kalman_create(void **state, const struct sim_lb_info *info, const cha
 	(void)err;
 	if (!k)
 		return -ENOMEM;
-	k->kappa = info->gossip ? 1 : 1. / info->lbs;
+	k->kappa = 1. / info->lbs;
 	k->srv = calloc(n, sizeof(*k->srv));
 	k->flow_s = calloc(n, sizeof(double));
 	k->q = calloc(n, sizeof(double));
