@@ -98,6 +98,7 @@ static void fill_rec(struct sim_run *r, struct sim_lane *l, uint32_t j, double f
 	out->weight = l->table && j < l->n ? l->table->weight[j] : 0;
 	out->factor = 1;
 	out->bias = (float)l->bias[j];
+	out->peer = l->info.gossip ? l->peer[j] : 0;
 	out->new_flows = c->opened;
 	out->completions = c->done;
 	out->unanswered = c->timed_out;

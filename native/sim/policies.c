@@ -99,7 +99,7 @@ struct kalman {
 	bool stepped;
 	struct mlb_kalman_pool pool;
 	struct mlb_kalman_srv *srv;
-	double *flow_s, *q, *d;
+	double *flow_s, *q, *d, *others;
 	uint64_t *ended;
 };
 
@@ -111,6 +111,7 @@ static void kalman_free(void *state)
 	free(k->flow_s);
 	free(k->q);
 	free(k->d);
+	free(k->others);
 	free(k->ended);
 	free(k);
 }
@@ -129,8 +130,9 @@ static int kalman_create(void **state, const struct sim_lb_info *info, const cha
 	k->flow_s = calloc(n, sizeof(double));
 	k->q = calloc(n, sizeof(double));
 	k->d = calloc(n, sizeof(double));
+	k->others = calloc(n, sizeof(double));
 	k->ended = calloc(n, sizeof(uint64_t));
-	if (!k->srv || !k->flow_s || !k->q || !k->d || !k->ended) {
+	if (!k->srv || !k->flow_s || !k->q || !k->d || !k->others || !k->ended) {
 		kalman_free(k);
 		return -ENOMEM;
 	}
@@ -174,11 +176,12 @@ static void kalman_tick(void *state, const struct sim_lb_view *v, struct sim_dec
 	for (uint32_t j = 0; j < k->n; j++) {
 		k->q[j] = v->flow_s[j] - k->flow_s[j];
 		k->d[j] = (double)(v->ended[j] - k->ended[j]);
+		k->others[j] = v->peer ? fmax(v->peer[j], 0) : 0;
 		k->q[j] = k->q[j] > 0 ? k->q[j] : 0; /* rounding of the integral */
 		k->flow_s[j] = v->flow_s[j];
 		k->ended[j] = v->ended[j];
 	}
-	mlb_kalman_step(k->srv, &k->pool, k->n, k->q, k->d, dt, 1. / v->info->lbs);
+	mlb_kalman_step_shared(k->srv, &k->pool, k->n, k->q, k->d, k->others, dt, 1. / v->info->lbs);
 	k->at_s = v->now_s;
 	k->stepped = true;
 	kalman_write(k, d);

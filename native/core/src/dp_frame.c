@@ -98,6 +98,7 @@ void dp_sum_server(struct mlb_dp *dp, struct dp_vip *v, uint32_t slot, struct ml
 	r->weight = slot < v->table->nslots ? v->table->weight[slot] : 0;
 	r->factor = s->factor;
 	r->bias = s->bias;
+	r->peer = atomic_load_explicit(&s->peer, memory_order_relaxed);
 	r->joined_us = s->joined_us;
 	for (uint32_t i = 0; i < dp->nworkers; i++) {
 		add_gauges(&v->w[i]->slot[slot], dp->now_us, r, &r->start_sum_us);

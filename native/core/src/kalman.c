@@ -40,8 +40,19 @@ static double clamp(double v, double lo, double hi)
 	return v < lo ? lo : v > hi ? hi : v;
 }
 
+static double log_load(const double *q, const double *others, uint32_t i, double dt, double kappa)
+{
+	return log(q[i] / dt + (others ? others[i] : 0) + kappa);
+}
+
 void mlb_kalman_step(struct mlb_kalman_srv *s, struct mlb_kalman_pool *pool, uint32_t n, const double *q, const double *d,
 		     double dt, double kappa)
+{
+	mlb_kalman_step_shared(s, pool, n, q, d, NULL, dt, kappa);
+}
+
+void mlb_kalman_step_shared(struct mlb_kalman_srv *s, struct mlb_kalman_pool *pool, uint32_t n, const double *q, const double *d,
+			    const double *others, double dt, double kappa)
 {
 	/* Steps longer than the native one gain as much variance and pull as the steps they stand for; a shorter one, which
 	 * only a first frame is, counts as one. */
@@ -55,7 +66,7 @@ void mlb_kalman_step(struct mlb_kalman_srv *s, struct mlb_kalman_pool *pool, uin
 	for (uint32_t i = 0; i < n; i++) {
 		pool->sum_d += d[i];
 		pool->sum_q += q[i];
-		mean_l += log(q[i] / dt + kappa);
+		mean_l += log_load(q, others, i, dt, kappa);
 		mean_x += s[i].x;
 	}
 	mean_l /= n;
@@ -64,7 +75,7 @@ void mlb_kalman_step(struct mlb_kalman_srv *s, struct mlb_kalman_pool *pool, uin
 	double rate = (pool->sum_d + .001) / (pool->sum_q + 1e-6);
 	for (uint32_t i = 0; i < n; i++) {
 		struct mlb_kalman_srv *k = &s[i];
-		double e = q[i] * rate, l = log(q[i] / dt + kappa);
+		double e = q[i] * rate, l = log_load(q, others, i, dt, kappa);
 		double v = -log((e + EVENT) / (d[i] + EVENT)) + PULL * ((l - mean_l) - (k->x - mean_x));
 		double r = NOISE / (e + NOISE_FLOOR);
 

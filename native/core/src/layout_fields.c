@@ -22,7 +22,7 @@
 #define SUMMARY(X, p) X(p.samples, U32) X(p.seen, U32) X(p.mean, F32) X(p.std, F32) X(p.p90, F32) X(p.dmean, F32) X(p.dp90, F32) X(p.min, F32)
 #define SERVER_FIELDS(X) \
 	X(id, U32) X(slot, U16) X(flags, U16) X(port, U16) X(eject_streak, U16) X(flows, U32) X(half_open, U32) X(waiting, U32) \
-	X(weight_static, F32) X(weight, F32) X(factor, F32) X(bias, F32) X(new_flows, U64) X(completions, U64) X(refusals, U64) \
+	X(weight_static, F32) X(weight, F32) X(factor, F32) X(bias, F32) X(peer, F32) X(new_flows, U64) X(completions, U64) X(refusals, U64) \
 	X(resets, U64) X(aborts, U64) X(unanswered, U64) X(answers, U64) X(packets_in, U64) X(packets_out, U64) X(bytes_in, U64) \
 	X(bytes_out, U64) X(flow_us, U64) X(wait_us, U64) X(start_sum_us, U64) X(last_completion_us, U64) X(joined_us, U64) \
 	X(ejections, U64) X(eject_until_us, U64) SUMMARY(X, duration) SUMMARY(X, ttfb) SUMMARY(X, connect) X(ttfb_hist, U32) \

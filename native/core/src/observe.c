@@ -159,7 +159,7 @@ static void make_step(const struct mlb_frame_hdr *h, const struct mlb_server_rec
 {
 	static _Thread_local struct obs_step u[MLB_MAX_SERVERS_PER_VIP];
 	static _Thread_local struct mlb_kalman_srv k[MLB_MAX_SERVERS_PER_VIP];
-	static _Thread_local double q[MLB_MAX_SERVERS_PER_VIP], d[MLB_MAX_SERVERS_PER_VIP];
+	static _Thread_local double q[MLB_MAX_SERVERS_PER_VIP], d[MLB_MAX_SERVERS_PER_VIP], others[MLB_MAX_SERVERS_PER_VIP];
 	bool waiting = h->load == MLB_LOAD_WAITING, rtts = false;
 	uint32_t n = h->count, in_pool = 0;
 	double dt = (double)(now_us - st->last_us) * 1e-6, k1 = exp(-dt), k5 = exp(-dt / 5);
@@ -178,6 +178,7 @@ static void make_step(const struct mlb_frame_hdr *h, const struct mlb_server_rec
 			.failed = (double)(c.failed - s->failed),
 			.opened = (double)(int64_t)(c.opened - s->opened),
 			.flows = waiting ? r->waiting : r->flows,
+			.peer = isfinite(r->peer) && r->peer > 0 ? (double)r->peer : 0,
 			.age = waiting ? -1 : fmax(0, ((double)r->flows * (double)now_us - (double)r->start_sum_us) * 1e-6),
 			.silent = waiting ? -1 : fmin(SILENT_MAX_S, ago(now_us, r->last_completion_us ? r->last_completion_us : r->joined_us)),
 			.rtt = rtt_of(s),
@@ -196,11 +197,12 @@ static void make_step(const struct mlb_frame_hdr *h, const struct mlb_server_rec
 		st->ema[OBS_PLSS] += (float)l[2];
 		q[i] = u[i].q;
 		d[i] = u[i].d;
+		others[i] = u[i].peer;
 		k[i] = s->kalman;
 	}
 	st->ema[OBS_PA] += (float)p.opened;
 	st->ema[OBS_PT] += (float)dt;
-	mlb_kalman_step(k, &st->pool, n, q, d, dt, p.kappa);
+	mlb_kalman_step_shared(k, &st->pool, n, q, d, others, dt, p.kappa);
 	for (uint32_t i = 0; i < n; i++) {
 		st->srv[i].kalman = k[i];
 		if (!in_pool)

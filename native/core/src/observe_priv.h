@@ -17,6 +17,7 @@ struct obs_step {
 	double failed;  /* refusals, resets, connects without an answer */
 	double opened;  /* new flows */
 	double flows;   /* in progress now */
+	double peer;    /* other load balancers' load, as last told; 0 = nobody tells */
 	double age;     /* sum of the ages of those, seconds; negative = not known */
 	double silent;  /* seconds since the last completion, at most 10; negative = not known */
 	double rtt;     /* seconds, 0 = not known */

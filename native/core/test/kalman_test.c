@@ -90,6 +90,23 @@ TEST(finds_a_speed_it_was_not_told)
 	CHECK(w[0] < 1. / 2 && w[0] > 1. / 20);
 }
 
+/* Two load balancers' counts in balance: what the others hold makes up for what this one lacks, so the queue says nothing. */
+TEST(others_counts_join_the_queues_evidence)
+{
+	struct mlb_kalman_srv own[2], shared[2];
+	struct mlb_kalman_pool a = { 0, 0 }, b = { 0, 0 };
+	double q[2] = { .2, .6 }, d[2] = { 2, 6 }, others[2] = { 2, 0 };
+
+	for (int i = 0; i < 2; i++) {
+		mlb_kalman_init(&own[i], 1);
+		mlb_kalman_init(&shared[i], 1);
+	}
+	mlb_kalman_step(own, &a, 2, q, d, .2, .5);
+	mlb_kalman_step_shared(shared, &b, 2, q, d, others, .2, .5);
+	CHECK(own[1].x > own[0].x + .01);
+	CHECK_NEAR(shared[0].x + log(1), shared[1].x, .01);
+}
+
 TEST(stays_finite_whatever_it_is_fed)
 {
 	struct mlb_kalman_srv s[3];
@@ -116,4 +133,4 @@ TEST(stays_finite_whatever_it_is_fed)
 }
 
 MLB_TEST_MAIN(CASE(one_server_one_step), CASE(queue_evidence_and_jump), CASE(a_joining_server_takes_the_pools_mean_offset),
-	      CASE(finds_a_speed_it_was_not_told), CASE(stays_finite_whatever_it_is_fed))
+	      CASE(finds_a_speed_it_was_not_told), CASE(others_counts_join_the_queues_evidence), CASE(stays_finite_whatever_it_is_fed))

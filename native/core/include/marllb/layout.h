@@ -80,6 +80,8 @@ struct mlb_server_rec {
 	float weight;            /* share in effect, 0..1 */
 	float factor;            /* directive's factor in effect, 0..1 */
 	float bias;              /* in effect, flows */
+	float peer;              /* other load balancers' load as last told, flows; the choice adds it; 0 = nobody tells */
+	uint32_t pad0;
 	uint64_t new_flows;
 	uint64_t completions;    /* flows ended well (COMPLETED, IDLE) */
 	uint64_t refusals;
@@ -231,7 +233,7 @@ MLB_ASSERT_SIZE(struct mlb_block_ref, 16);
 MLB_ASSERT_SIZE(struct mlb_region_hdr, 256);
 MLB_ASSERT_SIZE(struct mlb_msg, 40);
 MLB_ASSERT_SIZE(struct mlb_res_sum, 32);
-MLB_ASSERT_SIZE(struct mlb_server_rec, 552);
+MLB_ASSERT_SIZE(struct mlb_server_rec, 560);
 MLB_ASSERT_SIZE(struct mlb_frame_hdr, 320);
 MLB_ASSERT_SIZE(struct mlb_out_hdr, 16);
 MLB_ASSERT_SIZE(struct mlb_in_vip, 80);

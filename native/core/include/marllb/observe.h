@@ -5,7 +5,7 @@
  * Feature names, order, blocks and trained ranges: observe.c's tables, exported below; the schema version changes with any of it.
  *
  * Read of a frame: hdr schema, record_size, dp_epoch, mono_ns, load, one_way, kappa, load_balancers; rec id, flows, weight_static,
- * new_flows, completions, refusals, resets, unanswered, flow_us, start_sum_us, last_completion_us, joined_us, connect (samples,
+ * new_flows, completions, refusals, resets, unanswered, flow_us, start_sum_us, last_completion_us, joined_us, peer, connect (samples,
  * min), duration_hist; where load is `waiting`: waiting, wait_us, answers, ttfb_hist instead of the flows' own. */
 #ifndef MARLLB_OBSERVE_H
 #define MARLLB_OBSERVE_H
