@@ -14,7 +14,9 @@ export function findVpp(env = process.env) {
     if (existsSync(path.join(prefix, "include/vppinfra/clib.h"))) return { prefix };
     return { missing: `VPP in ${prefix} has no headers: install vpp-dev of the same version` };
   }
-  return { missing: `no VPP in ${prefixes.join(", ")}: install vpp and vpp-dev 26.06 or newer from packagecloud.io/fdio, or set VPP_PREFIX` };
+  return {
+    missing: `no VPP in ${prefixes.join(", ")}: install vpp and vpp-dev 26.06 or newer from packagecloud.io/fdio, or set VPP_PREFIX`,
+  };
 }
 
 /** vppapigen needs Python's ply and jsonschema; a Python of the user's own in front of the system's may lack them. */

@@ -11,6 +11,7 @@ import { attachRegion, decodeFrame } from "../common/native.js";
 import type { CreateService } from "../common/run.js";
 import { Agent } from "./agent.js";
 import { ladderName, modeName, stateName } from "./convert.js";
+import { latencyMetrics } from "./latency-metrics.js";
 import { agentMetrics } from "./metrics.js";
 import { pushOf } from "./push.js";
 import { History, statistics } from "./stats.js";
@@ -75,6 +76,7 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
     const old = history.oldest(vip.id);
     return statistics(vip, vipStatus(vip), old && old !== vip.frame ? decodeFrame(old) : null);
   };
+  latencyMetrics(registry, () => [...agent.vips.values()].map(statsOf));
   const entries = (vip: Vip) =>
     vip.view.addresses().map((address, i) => {
       const id = vip.view.ids[i] as number;

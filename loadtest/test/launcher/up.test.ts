@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { get } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
+import path from "node:path";
 import test from "ava";
+import { projectRoot } from "../../../services/common/root.js";
 import { random } from "../../demo/random.js";
 import { DemoServer } from "../../demo/server.js";
 import { freshName, instanceFolder, Run, until } from "./run.js";
@@ -112,6 +114,21 @@ test.serial("a second launcher of the same name is refused", async (t) => {
   const second = new Run(run.name, demo);
   t.is(await second.exited, 1);
   t.regex(second.output, /instance \S+ runs already \(launcher pid \d+\); choose another name with --instance/);
+  run.process.kill("SIGINT");
+  t.is(await run.exited, 0, run.output);
+});
+
+test.serial("every metric of the dashboard and of the alert rules is served, on the ports of the banner", async (t) => {
+  const run = start(t, demo);
+  await run.sees(steered);
+  const urls = [...run.output.matchAll(/http:\/\/\S+\/metrics/g)].map((m) => m[0]);
+  t.is(urls.length, 4);
+  const served = (await Promise.all(urls.map(body))).join("\n");
+  const files = ["grafana/marllb.json", "prometheus/alerts.yml"].map((f) => path.join(projectRoot, "deploy", f));
+  const names = new Set(files.flatMap((f) => readFileSync(f, "utf8").match(/\b(?:marllb|process)_\w+/g) ?? []));
+  t.true(names.size > 20);
+  for (const name of names) t.regex(served, new RegExp(`^# TYPE ${name.replace(/_bucket$/, "")} `, "m"));
+  t.regex(served, /^marllb_vip_ttfb_seconds\{.*quantile="0\.95".*\} 0\.\d+/m);
   run.process.kill("SIGINT");
   t.is(await run.exited, 0, run.output);
 });
