@@ -301,7 +301,7 @@ export class Agent {
     const ms = Number(e.allNs - tick.frame.monoNs) / 1e6;
     vip.effectMs = ms;
     this.o.onEffect(vip, ms);
-    this.ticks.done(tick, vip.view.name, ms, Number(e.swapNs - tick.frame.monoNs) / 1e6);
+    this.ticks.done(tick, vip.name, ms, Number(e.swapNs - tick.frame.monoNs) / 1e6);
     vip.tick = null;
   }
 

@@ -40,7 +40,7 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
         call.write(statsOf(vip));
       }
     },
-    onEffect: (vip, ms) => metrics.effect.observe({ vip: vip.view.name }, ms / 1000),
+    onEffect: (vip, ms) => metrics.effect.observe({ vip: vip.name }, ms / 1000),
   });
   const metrics = agentMetrics(registry, agent);
 

@@ -72,8 +72,7 @@ export class Vip {
   tick: Tick | null = null;
   /** Newest frame. */
   frame: RawFrame;
-  /** Of the newest generation: what does not change from frame to frame is decoded once. */
-  view: FrameView;
+  readonly name: string;
   checkpoint: { policy: string; schema: number; state: Buffer } | null = null;
   policy: string;
   source: Source = "static";
@@ -84,6 +83,7 @@ export class Vip {
   effectMs = 0;
   lastRefusal = "";
   readonly counters: Counters = { answered: 0, unanswered: 0, late: 0, published: 0, refused: new Map(), termsRefused: 0 };
+  private decoded: FrameView | null = null;
   private bare = new Map<number, number>();
   private composedAt: number | null = null;
 
@@ -95,15 +95,21 @@ export class Vip {
     private readonly framesPerTick: number,
   ) {
     this.frame = frame;
-    this.view = decode(frame);
+    this.name = this.view.name;
     this.policy = settings.policy;
+  }
+
+  /** The newest frame, decoded when somebody asks: most frames pass through as bytes. */
+  get view(): FrameView {
+    this.decoded ??= this.decode(this.frame);
+    return this.decoded;
   }
 
   /** A newer frame. */
   see(frame: RawFrame): void {
     const same = frame.dpEpoch === this.frame.dpEpoch;
     this.frame = frame;
-    this.view = this.decode(frame);
+    this.decoded = null;
     if (same) return;
     // Another life of the data plane: its server ids mean other servers.
     this.ladder = ladderStart();

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// Two replicas over a real etcd, where one is installed.
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import test from "ava";
+import { eventually } from "../../common/test/stack.js";
+import { etcdStore } from "../etcd-store.js";
+import type { PoolState } from "../pool.js";
+
+const pool = (term: number, over: Partial<PoolState> = {}): PoolState => ({
+  name: "web",
+  vipId: 1,
+  managed: false,
+  revision: 0,
+  term,
+  members: [{ address: "10.0.0.1:80", weight: 1, drain: false }],
+  override: null,
+  down: [],
+  ...over,
+});
+
+function installed(): boolean {
+  try {
+    execFileSync("etcd", ["--version"], { stdio: "ignore" });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const s = createServer().listen(0, "127.0.0.1", () => {
+      const { port } = s.address() as { port: number };
+      s.close(() => resolve(port));
+    });
+  });
+
+async function startEtcd(dir: string): Promise<{ child: ChildProcess; endpoint: string }> {
+  const [client, peer] = [await freePort(), await freePort()];
+  const endpoint = `http://127.0.0.1:${client}`;
+  const at = `http://127.0.0.1:${peer}`;
+  const cluster = ["--initial-advertise-peer-urls", at, "--initial-cluster", `default=${at}`, "--listen-peer-urls", at];
+  const args = ["--data-dir", dir, "--listen-client-urls", endpoint, "--advertise-client-urls", endpoint, ...cluster];
+  const child = spawn("etcd", args, { stdio: "ignore" });
+  await eventually("etcd is healthy", async () => (await fetch(`${endpoint}/health`).catch(() => null))?.ok);
+  return { child, endpoint };
+}
+
+(installed() ? test : test.skip)(
+  "etcd: replicas see each other's orders, and the later writer on an old state loses",
+  async (t) => {
+    const dir = mkdtempSync(join(tmpdir(), "marllb-etcd-"));
+    const { child, endpoint } = await startEtcd(dir);
+    t.teardown(() => {
+      child.kill("SIGKILL");
+      rmSync(dir, { recursive: true, force: true });
+    });
+    const a = etcdStore([endpoint], "/test/", (w) => t.log(w));
+    const b = etcdStore([endpoint], "/test/", (w) => t.log(w));
+    t.teardown(() => Promise.all([a.close(), b.close()]));
+    t.deepEqual(await a.load(), []);
+    t.deepEqual(await b.load(), []);
+
+    const heard: PoolState[] = [];
+    b.onChange((p) => heard.push(p));
+    const first = pool(1);
+    t.is(await a.save(first), first);
+    await eventually("the other replica hears it", async () => heard.length === 1);
+    t.deepEqual(heard[0], first);
+
+    const third = etcdStore([endpoint], "/test/", (w) => t.log(w));
+    t.teardown(() => third.close());
+    t.deepEqual(await third.load(), [first], "a new replica starts from it");
+
+    // c read nothing, so its write meets a key that is there: the stored state comes back instead.
+    const c = etcdStore([endpoint], "/test/", (w) => t.log(w));
+    t.teardown(() => c.close());
+    t.deepEqual(await c.save(pool(1, { down: ["10.0.0.1:80"] })), first);
+    const next = pool(2, { down: ["10.0.0.1:80"] });
+    t.is(await c.save(next), next, "on top of what it read now, it may");
+  },
+);
