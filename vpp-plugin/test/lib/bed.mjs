@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// The test bed of packet cases: one VPP, clients on pg0, servers on pg1; packets in and out as descriptions.
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { build, fromPcap, parse, toPcap } from "./packet.mjs";
+import { Vpp } from "./vpp.mjs";
+
+export const MAC = { client: "02:fe:00:00:00:01", server: "02:fe:00:00:00:02" };
+export const C4 = "10.0.0.9";
+export const C6 = "fd00::9";
+export const s4 = (i) => `10.0.1.${i + 1}`;
+export const s6 = (i) => `fd00:1::${(i + 1).toString(16)}`;
+const serverMac = (i) => `02:00:00:00:01:${(i + 1).toString(16).padStart(2, "0")}`;
+export { serverMac };
+
+export class Bed {
+  static async start(options) {
+    const bed = new Bed();
+    bed.v = await Vpp.start(options);
+    bed.n = 0;
+    const servers = Array.from({ length: 8 }, (_, i) => i + 1);
+    await bed.v.config([
+      `create packet-generator interface pg0 hw-addr ${MAC.client}`,
+      `create packet-generator interface pg1 hw-addr ${MAC.server}`,
+      "set interface ip address pg0 10.0.0.1/24",
+      "set interface ip address pg1 10.0.1.1/24",
+      "set interface ip address pg0 fd00::1/64",
+      "set interface ip address pg1 fd00:1::1/64",
+      "set interface state pg0 up",
+      "set interface state pg1 up",
+      ...[9, 10, 11].flatMap((i) => [`ip neighbor pg0 10.0.0.${i} 02:00:00:00:00:0${i - 8}`, `ip neighbor pg0 fd00::${i} 02:00:00:00:00:0${i - 8}`]),
+      ...servers.flatMap((i) => [`ip neighbor pg1 ${s4(i)} ${serverMac(i)}`, `ip neighbor pg1 ${s6(i)} ${serverMac(i)}`]),
+      `lb rl set-shm ${bed.v.dir}/shm`,
+      "lb rl enable flows 65536 half-open 4096",
+    ]);
+    return bed;
+  }
+
+  /** Sends frames on one side; what came out on each, parsed. Raw bytes are sent as they are. */
+  async exchange(side, packets, { frames = 1 } = {}) {
+    const id = this.n++;
+    const file = (x) => `${this.v.dir}/${x}${id}.pcap`;
+    const list = packets.map((p) => (Buffer.isBuffer(p) ? p : build(p, { dmac: MAC[side] })));
+    writeFileSync(file("in"), toPcap(list));
+    const pg = side === "client" ? "pg0" : "pg1";
+    const most = 100000;
+    await this.v.cli(`packet-generator capture pg0 pcap ${file("c")} count ${most}`);
+    await this.v.cli(`packet-generator capture pg1 pcap ${file("s")} count ${most}`);
+    await this.v.config([`packet-generator new name s${id} limit ${list.length * frames} node ethernet-input interface ${pg} pcap ${file("in")}`, `packet-generator enable s${id}`]);
+    const sent = /s\d+\s+(Yes|No)\s+(\d+)/;
+    for (let i = 0; i < 100; i++) {
+      const m = sent.exec((await this.v.cli("show packet-generator")).split("\n").find((l) => l.startsWith(`s${id} `)) ?? "");
+      if (m?.[1] === "No" || Number(m?.[2]) >= list.length * frames) break;
+      await sleep(20);
+    }
+    await sleep(30);
+    await this.v.cli("packet-generator capture pg0 disable");
+    await this.v.cli("packet-generator capture pg1 disable");
+    await this.v.cli(`packet-generator delete s${id}`);
+    const read = (x) => (existsSync(file(x)) ? fromPcap(readFileSync(file(x))) : []).map(parse).filter((p) => p.type !== 0x0806 && !ours(p));
+    const out = { client: read("c"), server: read("s") };
+    for (const x of ["in", "c", "s"]) rmSync(file(x), { force: true });
+    return out;
+  }
+
+  /** Error counters of our nodes by reason: { reason: count }. */
+  async errors() {
+    const out = {};
+    for (const l of (await this.v.cli("show errors")).split("\n")) {
+      const m = /^\s*(\d+)\s+(lb-rl-\S+)\s+(.*?)\s+(info|error|warn)\s*$/.exec(l);
+      if (m) out[m[3].trim()] = (out[m[3].trim()] ?? 0) + Number(m[1]);
+    }
+    return out;
+  }
+
+  stop() {
+    return this.v.stop();
+  }
+}
+
+/** VPP's own chatter: neighbour discovery, MLD. */
+const ours = (p) => p.icmp && ((p.icmp[0] >= 130 && p.icmp[0] <= 143) || p.dst?.startsWith("ff"));

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs a group. A group is { name, setup: [commands], cases } or { name, count, run(options) }. A case is
+// { name, cli: [commands], steps: [{ from: "client"|"server", send: [packet], client: [expected], server: [expected], errors, cli }] }:
+// what comes out on each side must match, in order, the packets described; nothing else may come out.
+import { Bed } from "./bed.mjs";
+import { match, ok, test } from "./tap.mjs";
+
+async function step(bed, s) {
+  const before = s.errors ? await bed.errors() : {};
+  for (const c of s.cli ?? []) await bed.v.config([c]);
+  if (s.send) {
+    const out = await bed.exchange(s.from ?? "client", s.send);
+    match(out.server, s.server ?? [], "towards servers");
+    match(out.client, s.client ?? [], "towards clients");
+    s.check?.(out);
+  }
+  for (const [c, want] of Object.entries(s.says ?? {})) {
+    const out = await bed.v.cli(c);
+    ok(want.test(out), `${c} says:\n${out}\nexpected ${want}`);
+  }
+  if (s.errors) {
+    const now = await bed.errors();
+    for (const [k, n] of Object.entries(s.errors)) match((now[k] ?? 0) - (before[k] ?? 0), n, `counter "${k}"`);
+  }
+}
+
+export async function runCases(group, options) {
+  if (group.run) return group.run(options);
+  let bed;
+  for (const c of group.cases) {
+    await test(`${group.name}: ${c.name}`, async () => {
+      if (!bed?.v.alive) {
+        bed = await Bed.start({ ...options, plugins: group.plugins ?? [] });
+        if (group.setup?.length) await bed.v.config(group.setup);
+      }
+      for (const l of c.cli ?? []) await bed.v.config([l]);
+      for (const s of c.steps) await step(bed, s);
+      ok(bed.v.alive, `vpp ended: ${bed.v.ended}\n${bed.v.out.slice(-2000)}`);
+    });
+  }
+  await bed?.stop();
+}

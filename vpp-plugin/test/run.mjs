@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// node vpp-plugin/test/run.mjs [TEXT]: the plugin's tests in VPP, TAP out; groups whose name holds TEXT. A VPP of its own for each group.
+import { readdirSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { buildVpp, findVpp } from "../../scripts/build-vpp.mjs";
+import { runCases } from "./lib/cases.mjs";
+import { done } from "./lib/tap.mjs";
+import { workersHere } from "./lib/vpp.mjs";
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const groups = [];
+for (const file of readdirSync(path.join(here, "cases")).sort()) groups.push(...(await import(`./cases/${file}`)).groups);
+
+const vpp = findVpp();
+const only = process.argv[2];
+if (vpp.missing) {
+  const count = groups.reduce((n, g) => n + (g.count ?? g.cases.length), 0);
+  console.log(`# SKIP ${count} ${vpp.missing}`);
+} else {
+  const pluginDir = await buildVpp(vpp);
+  const workers = workersHere();
+  console.log(`# VPP in ${vpp.prefix}, ${workers} worker(s): ${workers} of 3 asked for, a core each besides the main thread's`);
+  for (const g of groups) if (!only || g.name.includes(only)) await runCases(g, { prefix: vpp.prefix, pluginDir, workers });
+  done();
+}
