@@ -39,30 +39,30 @@ static inline bool lbrl_fwd_is_tunnel(lbrl_fwd_t f)
 	return f >= LBRL_FWD_GRE4 && f <= LBRL_FWD_IPIP6;
 }
 
-/* Per node error counters; each malformed packet has its own. */
+/* Per node error counters; each malformed packet has its own. `show errors` has room for 40 characters. */
 #define LBRL_ERRORS(X) \
 	X(FORWARDED, INFO, "packets forwarded to a server") \
 	X(RETURNED, INFO, "packets returned to a client (NAT)") \
 	X(NEW_FLOW, INFO, "new flows") \
-	X(MISS, INFO, "packets of unknown flows, placed by the hash ring") \
-	X(NO_VIP, ERROR, "no VIP on this port (answered by RST or unreachable)") \
-	X(NO_SERVER, ERROR, "no eligible server (answered by RST or unreachable)") \
-	X(UNTRACKED, ERROR, "flow table full, placed by the hash ring") \
-	X(NAT_COLLISION, ERROR, "NAT: the client uses this port with the chosen servers already") \
+	X(MISS, INFO, "unknown flow, placed by the hash ring") \
+	X(NO_VIP, ERROR, "no VIP on this port, answered") \
+	X(NO_SERVER, ERROR, "no eligible server, answered") \
+	X(UNTRACKED, ERROR, "flow table full, placed by the ring") \
+	X(NAT_COLLISION, ERROR, "NAT: client port in use with this server") \
 	X(CONGESTION, ERROR, "hand-off to another worker: queue full") \
 	X(PING, INFO, "pings answered") \
-	X(ICMP, INFO, "ICMP errors sent on to the flow's server") \
+	X(ICMP, INFO, "ICMP errors sent on to the server") \
 	X(ICMP_UNKNOWN, ERROR, "ICMP messages for no flow") \
 	X(REASS, INFO, "fragments sent to shallow reassembly") \
-	X(NO_ROOM, ERROR, "no room for the outer header in front of the packet") \
+	X(NO_ROOM, ERROR, "no room for the outer header") \
 	X(NOT_ENABLED, ERROR, "lb rl is disabled") \
 	X(TRUNCATED, ERROR, "malformed: truncated") \
 	X(BAD_VERSION, ERROR, "malformed: IP version") \
 	X(BAD_IHL, ERROR, "malformed: IP header length") \
 	X(BAD_LENGTH, ERROR, "malformed: IP total length") \
 	X(BAD_EXT, ERROR, "malformed: IPv6 extension header") \
-	X(FRAGMENT, ERROR, "fragment that reassembly could not place") \
-	X(L4_TRUNCATED, ERROR, "malformed: TCP, UDP or ICMP header cut short") \
+	X(FRAGMENT, ERROR, "fragment that reassembly cannot place") \
+	X(L4_TRUNCATED, ERROR, "malformed: L4 header cut short") \
 	X(TCP_OFFSET, ERROR, "malformed: TCP data offset") \
 	X(PROTO, ERROR, "protocol that is not balanced") \
 	X(UDP_LENGTH, ERROR, "malformed: UDP length")
@@ -142,8 +142,9 @@ typedef struct {
 	u32 n_workers, first_worker;      /* threads that take packets */
 	u32 fq_vip[2], fq_return[2], fq_reass[2]; /* frame queues, by is_ip6 */
 	u16 edge_lookup[2][2]; /* [from6][to6] edges of the lookup nodes, which all their siblings (ours too) share */
-	u16 edge_reass[2];
-	u32 reass_next[2];     /* reassembly's edge back to us */
+	u16 edge_reass4;
+	u32 reass4_next;       /* reassembly's edge back to us */
+	u8 frag6_arc;          /* index of the arc that IPv6 fragments take */
 	clib_bihash_16_8_t by_server;     /* server address -> bitmap of NAT VIPs (id - 1) that have it */
 	u32 established_ms, udp_ms, sticky_ms;
 

@@ -209,7 +209,8 @@ struct mlb_flow *lbrl_life_tcp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow 
 			if (!from_client && was == MLB_TCP_SYN)
 				mlb_dp_connect_result(lbrl_main.dp, v->id, f->slot, false, t->now_us);
 			lbrl_end(t, v, f, from_client ? MLB_END_ABORT : MLB_END_REFUSED);
-		}
+		} else if (is == MLB_TCP_CLOSING)
+			lbrl_end(t, v, f, MLB_END_COMPLETED);
 		return f;
 	}
 	if (is == MLB_TCP_RESET)

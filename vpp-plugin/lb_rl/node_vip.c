@@ -3,6 +3,7 @@
  * ours. Three passes over a vector: keys of all plain packets; one batched lookup; state, counters, rewrite, next hop. */
 #include <lb_rl/slow.h>
 #include <lb_rl/path.h>
+#include <vnet/feature/feature.h>
 
 /* Packets that go through the passes together: their buffers, headers, buckets and flows fit the first-level cache side by side. */
 #define LBRL_CHUNK 16
@@ -116,6 +117,15 @@ typedef struct {
 	u32 n;
 } lbrl_away_t;
 
+/* The drop node counts what it drops by b->error. */
+static_always_inline void lbrl_count(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_buffer_t *b, u32 error, u16 next)
+{
+	if (next == IP_LOOKUP_NEXT_DROP)
+		b->error = node->errors[error];
+	else
+		vlib_node_increment_counter(vm, node->node_index, error, 1);
+}
+
 /* One unusual packet. False: it leaves this vector (to another thread, to reassembly). */
 static_always_inline bool lbrl_one_slow(vlib_main_t *vm, vlib_node_runtime_t *node, lbrl_thread_t *t, vlib_buffer_t *b, u32 bi, bool is6,
 					const u16 *ports, u16 *next, lbrl_away_t *away, lbrl_away_t *frag)
@@ -129,10 +139,14 @@ static_always_inline bool lbrl_one_slow(vlib_main_t *vm, vlib_node_runtime_t *no
 	}
 	*next = r.next;
 	lbrl_add_trace(vm, node, b, r.vip_id, r.slot, r.error, r.next);
-	if (r.error != LBRL_ERROR_FORWARDED)
-		vlib_node_increment_counter(vm, node->node_index, r.error, 1);
-	b->error = node->errors[r.error];
+	lbrl_count(vm, node, b, r.error, r.next);
 	if (r.error == LBRL_ERROR_REASS) {
+		if (is6) {
+			u32 n;
+			vnet_feature_arc_start(lbrl_main.frag6_arc, 0, &n, b);
+			*next = n;
+			return true;
+		}
 		frag->bi[frag->n++] = bi;
 		return false;
 	}
@@ -151,7 +165,7 @@ static_always_inline void lbrl_leave(vlib_main_t *vm, vlib_node_runtime_t *node,
 	}
 	if (PREDICT_FALSE(frag->n)) {
 		u32 context[VLIB_FRAME_SIZE] = {};
-		vlib_buffer_enqueue_to_single_next_with_aux(vm, node, frag->bi, context, lbrl_main.edge_reass[is6], frag->n);
+		vlib_buffer_enqueue_to_single_next_with_aux(vm, node, frag->bi, context, lbrl_main.edge_reass4, frag->n);
 	}
 }
 
@@ -207,13 +221,14 @@ static_always_inline bool lbrl_uncounted(lbrl_vector_t *c, lbrl_vip_t *v, const 
 	*f = r.f;
 	*slot = r.slot;
 	*error = r.error;
-	if (r.error != LBRL_ERROR_FORWARDED)
-		vlib_node_increment_counter(c->vm, c->node->node_index, r.error, 1);
-	if (PREDICT_TRUE(r.slot != MLB_NONE))
+	if (PREDICT_TRUE(r.slot != MLB_NONE)) {
+		if (r.error != LBRL_ERROR_FORWARDED)
+			vlib_node_increment_counter(c->vm, c->node->node_index, r.error, 1);
 		return true;
+	}
 	lbrl_slow_t q = {};
 	lbrl_slow_refuse(b, is6, r.error, &q);
-	b->error = c->node->errors[r.error];
+	lbrl_count(c->vm, c->node, b, r.error, q.next);
 	*next = q.next;
 	lbrl_add_trace(c->vm, c->node, b, k->vip, MLB_NONE, r.error, q.next);
 	return false;
@@ -250,6 +265,8 @@ static_always_inline void lbrl_packet(lbrl_vector_t *c, const struct mlb_flow_ke
 	MLB_ADD(ws->bytes_in, len);
 	*next = lbrl_send(b, ip, v, &v->server[slot], tcp, is6, &error);
 	c->forwarded += error != LBRL_ERROR_NO_ROOM;
+	if (PREDICT_FALSE(error == LBRL_ERROR_NO_ROOM))
+		b->error = c->node->errors[error];
 	if (PREDICT_FALSE(c->trace))
 		lbrl_add_trace(c->vm, c->node, b, k->vip, slot, error, *next);
 }
@@ -362,3 +379,23 @@ LBRL_NODE(lbrl_ip4_node, "lb-rl-ip4", "ip4-lookup");
 LBRL_NODE(lbrl_ip6_node, "lb-rl-ip6", "ip6-lookup");
 LBRL_NODE(lbrl_reass4_node, "lb-rl-reass4", "ip4-lookup");
 LBRL_NODE(lbrl_reass6_node, "lb-rl-reass6", "ip6-lookup");
+
+#ifndef CLIB_MARCH_VARIANT
+/* IPv6 fragments take a feature arc of our own through shallow reassembly, enabled on one interface number that stands for all: the
+ * node that serves plugins in IPv4 overwrites in IPv6 (26.06) the next index that it is to go on by, and crashes. */
+VNET_FEATURE_ARC_INIT(lbrl_frag6, static) = {
+	.arc_name = "lb-rl-frag6",
+	.start_nodes = VNET_FEATURES("lb-rl-ip6"),
+	.last_in_arc = "lb-rl-reass6",
+	.arc_index_ptr = &lbrl_main.frag6_arc,
+};
+VNET_FEATURE_INIT(lbrl_frag6_reass, static) = {
+	.arc_name = "lb-rl-frag6",
+	.node_name = "ip6-sv-reassembly-feature",
+	.runs_before = VNET_FEATURES("lb-rl-reass6"),
+};
+VNET_FEATURE_INIT(lbrl_frag6_back, static) = {
+	.arc_name = "lb-rl-frag6",
+	.node_name = "lb-rl-reass6",
+};
+#endif

@@ -2,8 +2,7 @@
 /* Registration, what is made once, and the node that every worker runs each loop. */
 #include <lb_rl/life.h>
 #include <vnet/plugin/plugin.h>
-#include <vnet/ip/reass/ip4_sv_reass.h>
-#include <vnet/ip/reass/ip6_sv_reass.h>
+#include <vnet/feature/feature.h>
 #include <vpp/app/version.h>
 
 lbrl_main_t lbrl_main;
@@ -55,10 +54,9 @@ static clib_error_t *lbrl_edges(vlib_main_t *vm)
 	m->edge_lookup[0][1] = lbrl_edge(vm, "ip4-lookup", "ip6-lookup");
 	m->edge_lookup[1][0] = lbrl_edge(vm, "ip6-lookup", "ip4-lookup");
 	m->edge_lookup[1][1] = lbrl_edge(vm, "ip6-lookup", "ip6-lookup");
-	m->edge_reass[0] = lbrl_edge(vm, "ip4-lookup", "ip4-sv-reassembly-custom-context");
-	m->edge_reass[1] = lbrl_edge(vm, "ip6-lookup", "ip6-sv-reassembly-custom-context");
-	m->reass_next[0] = ip4_sv_reass_custom_context_register_next_node(lbrl_reass4_node.index);
-	m->reass_next[1] = ip6_sv_reass_custom_context_register_next_node(lbrl_reass6_node.index);
+	m->edge_reass4 = lbrl_edge(vm, "ip4-lookup", "ip4-sv-reassembly-custom-context");
+	m->reass4_next = lbrl_edge(vm, "ip4-sv-reassembly-custom-context", "lb-rl-reass4");
+	vnet_feature_enable_disable("lb-rl-frag6", "ip6-sv-reassembly-feature", 0, 1, 0, 0);
 	m->fq_vip[0] = vlib_frame_queue_main_init(lbrl_ip4_node.index, 0);
 	m->fq_vip[1] = vlib_frame_queue_main_init(lbrl_ip6_node.index, 0);
 	m->fq_return[0] = vlib_frame_queue_main_init(lbrl_return4_node.index, 0);

@@ -191,9 +191,9 @@ lbrl_slow_t lbrl_slow_vip(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, const u1
 	if (e == MLB_PKT_FRAGMENT) {
 		if (!ports) {
 			r.error = LBRL_ERROR_REASS;
-			vnet_buffer(b)->ip.reass.next_index = lbrl_main.reass_next[is6];
+			vnet_buffer(b)->ip.reass.next_index = lbrl_main.reass4_next;
 			vnet_buffer(b)->ip.reass.error_next_index = ~0;
-			r.next = lbrl_main.edge_reass[is6];
+			r.next = lbrl_main.edge_reass4;
 			return r;
 		}
 		pkt.sport = ports[0];
