@@ -13,7 +13,7 @@ import { demoLoadSpec, demoServersSpec, serviceSpec } from "./processes.js";
 
 export interface Events {
   /** A process died and will be started again. */
-  onDeath(name: string, why: string): void;
+  onDeath(name: string, why: string, logFile: string): void;
   onRestart(name: string): void;
   /** A line of the demo's load generator: one report a second. */
   onLoad(report: Record<string, unknown>): void;
@@ -80,7 +80,7 @@ export class Launcher {
     }
     child.on("died", (why) => {
       this.deaths++;
-      this.events.onDeath(spec.name, why);
+      this.events.onDeath(spec.name, why, child.logFile);
     });
     child.on("ready", () => this.events.onRestart(spec.name));
     if (spec.name === "demo-load") child.on("line", (line) => this.#onLoadLine(line));

@@ -19,25 +19,30 @@ export async function up(o: UpOptions): Promise<number> {
     else out.write(`${line}\n`);
   };
   out.on("error", () => {}); // whoever read us is gone; that alone is no reason to stop serving
-  const wish = stopWish(o);
+  let launcher: Launcher | undefined;
+  const wish = stopWish(o, () => {
+    launcher?.killAll();
+    process.exit(1);
+  });
   const view = new View();
   say("starting ...");
   let early = false;
   void wish.then(() => (early = true));
-  const launcher = await Launcher.start(o, process.env, {
-    onDeath(name, why) {
+  const it = await Launcher.start(o, process.env, {
+    onDeath(name, why, logFile) {
       view.died(name);
-      say(`${name} ${why}; it is started again (log: ${launcher.instance.logFile(name)})`);
+      say(`${name} ${why}; it is started again (log: ${logFile})`);
     },
     onRestart: (name) => say(`${name} is back`),
     onLoad: (report) => view.load(report),
   });
-  const killAtExit = (): void => launcher.killAll();
+  launcher = it;
+  const killAtExit = (): void => it.killAll();
   process.once("exit", killAtExit);
-  view.plan(launcher.plan);
-  for (const line of banner(launcher.plan, launcher.instance.logs)) say(line);
-  const clients = connect(launcher.plan.config);
-  const every_ms = Math.max(launcher.plan.config.tick_ms, live ? tableMs : plainMs);
+  view.plan(it.plan);
+  for (const line of banner(it.plan, it.instance.logs)) say(line);
+  const clients = connect(it.plan.config);
+  const every_ms = Math.max(it.plan.config.tick_ms, live ? tableMs : plainMs);
   const started = performance.now();
   const unfollow = follow(
     () => clients.agent.StreamStats({ every_ms }),
@@ -52,13 +57,8 @@ export async function up(o: UpOptions): Promise<number> {
   clients.close();
   screen?.close();
   say(`stopping: no new requests, then at most ${o.drain} s for the connections in progress (again Ctrl-C: at once)`);
-  const again = (): never => {
-    launcher.killAll();
-    process.exit(1);
-  };
-  process.once("SIGINT", again);
-  await launcher.stop();
-  if (launcher.deaths > 0) say(`something died meanwhile; the logs are kept in ${launcher.instance.logs}`);
+  await it.stop();
+  if (it.deaths > 0) say(`something died meanwhile; the logs are kept in ${it.instance.logs}`);
   else say("stopped; nothing is left behind");
   process.off("exit", killAtExit);
   return 0;
@@ -66,9 +66,21 @@ export async function up(o: UpOptions): Promise<number> {
 
 const sleep = (ms: number): Promise<void> => new Promise((r) => setTimeout(r, ms));
 
-function stopWish(o: UpOptions): Promise<void> {
+/** npm passes a Ctrl-C on to us although the terminal has sent it to us as well: one press may arrive twice. */
+const samePressMs = 1000;
+
+/** Signals and the end of stdin as one wish to stop; `again` is called at a further press. Handlers stay: a signal must never find none. */
+function stopWish(o: UpOptions, again: () => void): Promise<void> {
   return new Promise((resolve) => {
-    for (const s of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(s, () => resolve());
+    let first: number | undefined;
+    const onSignal = (): void => {
+      const now = performance.now();
+      if (first === undefined) {
+        first = now;
+        resolve();
+      } else if (now - first > samePressMs) again();
+    };
+    for (const s of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(s, onSignal);
     if (!o.stopWithStdin) return;
     process.stdin.on("end", () => resolve()).on("error", () => resolve());
     process.stdin.resume();

@@ -29,7 +29,7 @@ export function jain(values: readonly number[]): number {
 
 /** The agent knows the configured weights only; for the demo the launcher knows better. */
 const jainText = (s: Stats, extra: Extra): string =>
-  extra.jainLoad === undefined ? `${s.jain.toFixed(3)}` : `${extra.jainLoad.toFixed(3)} (load per true core)`;
+  extra.jainLoad === undefined ? `${s.jain.toFixed(3)}` : `${extra.jainLoad.toFixed(3)}*`;
 
 const red = (s: string, on: boolean): string => (on ? `\x1b[31m${s}\x1b[0m` : s);
 const bold = (s: string, on: boolean): string => (on ? `\x1b[1m${s}\x1b[0m` : s);
@@ -91,7 +91,7 @@ export function table(s: Stats, extra: Extra): string[] {
       `clients: ${load.answered} answered, ${load.failed} failed, p50/p95 ${ms(load.p50_ms)}/${ms(load.p95_ms)} ms in the last second`,
     );
   }
-  if (extra.demo.size > 0) lines.push("* true capacity of the demo servers, which nobody tells the load balancer");
+  if (extra.demo.size > 0) lines.push("* by the true capacity of the demo servers, which nobody tells the load balancer");
   for (const note of extra.notes) lines.push(red(note, extra.colour));
   return lines;
 }
