@@ -131,7 +131,10 @@ static int run_net(struct sim_model_lb *l, uint32_t n, char err[256])
 int sim_model_lb_step(struct sim_model_lb *l, const struct sim_lb_view *v, char err[256])
 {
 	const struct mlb_obs_state *prev = l->obs[l->cur]->schema ? l->obs[l->cur] : NULL;
-	int rc = mlb_observe(v->hdr, v->rec, prev, l->obs[!l->cur], &l->out);
+	struct mlb_frame_hdr hdr = *v->hdr;
+	if (v->info->gossip) /* what it learned of balance is about its own counts, whatever the choice adds to them */
+		hdr.kappa = 1.f / (float)v->info->lbs;
+	int rc = mlb_observe(&hdr, v->rec, prev, l->obs[!l->cur], &l->out);
 	if (rc) {
 		snprintf(err, 256, "observation: %s", strerror(-rc));
 		return rc;
@@ -151,9 +154,11 @@ void sim_model_lb_decide(const struct sim_model_lb *l, const struct sim_lb_view 
 	for (uint32_t j = 0; j < v->n; j++) {
 		double base = l->m->base == SIM_BASE_KALMAN ? (double)l->out.kalman[j] : (double)v->weight_cfg[j];
 		d->weight[j] = base * exp(j < l->known ? (double)l->offset[j] : 0.);
-		d->bias[j] = j < l->known ? (double)l->bias[j] : 0.;
+		/* The bias stands for the others' flows; with gossip the choice counts these themselves. */
+		d->bias[j] = j < l->known && !v->info->gossip ? (double)l->bias[j] : 0.;
 	}
-	d->kappa = 1. / v->info->lbs;
+	/* The others' counts arrive some 20 ms old: between 1, were they the servers' own, and 1 / load balancers. */
+	d->kappa = v->info->gossip && v->info->lbs > 1 ? .5 : 1. / v->info->lbs;
 }
 
 static _Thread_local struct {
