@@ -39,17 +39,17 @@ static inline bool lbrl_fwd_is_tunnel(lbrl_fwd_t f)
 	return f >= LBRL_FWD_GRE4 && f <= LBRL_FWD_IPIP6;
 }
 
-/* Per node error counters; each malformed packet has its own. `show errors` has room for 40 characters. */
+/* Per node error counters; each malformed packet has its own. `show errors` has room for 35 characters. */
 #define LBRL_ERRORS(X) \
 	X(FORWARDED, INFO, "packets forwarded to a server") \
 	X(RETURNED, INFO, "packets returned to a client (NAT)") \
 	X(NEW_FLOW, INFO, "new flows") \
-	X(MISS, INFO, "unknown flow, placed by the hash ring") \
+	X(MISS, INFO, "unknown flow, placed by the ring") \
 	X(NO_VIP, ERROR, "no VIP on this port, answered") \
 	X(NO_SERVER, ERROR, "no eligible server, answered") \
 	X(UNTRACKED, ERROR, "flow table full, placed by the ring") \
-	X(NAT_COLLISION, ERROR, "NAT: client port in use with this server") \
-	X(CONGESTION, ERROR, "hand-off to another worker: queue full") \
+	X(NAT_COLLISION, ERROR, "NAT: client port in use") \
+	X(CONGESTION, ERROR, "hand-off queue full") \
 	X(PING, INFO, "pings answered") \
 	X(ICMP, INFO, "ICMP errors sent on to the server") \
 	X(ICMP_UNKNOWN, ERROR, "ICMP messages for no flow") \
@@ -61,7 +61,7 @@ static inline bool lbrl_fwd_is_tunnel(lbrl_fwd_t f)
 	X(BAD_IHL, ERROR, "malformed: IP header length") \
 	X(BAD_LENGTH, ERROR, "malformed: IP total length") \
 	X(BAD_EXT, ERROR, "malformed: IPv6 extension header") \
-	X(FRAGMENT, ERROR, "fragment that reassembly cannot place") \
+	X(FRAGMENT, ERROR, "fragment not reassembled") \
 	X(L4_TRUNCATED, ERROR, "malformed: L4 header cut short") \
 	X(TCP_OFFSET, ERROR, "malformed: TCP data offset") \
 	X(PROTO, ERROR, "protocol that is not balanced") \

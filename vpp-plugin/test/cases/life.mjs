@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: Apache-2.0
+// Lives of flows, VIPs and servers; and, as regression tests, the defects that VPP's own lb had.
+import { C4, s4 } from "../lib/bed.mjs";
+
+const V = "10.9.0.1";
+const syn = (sport, more) => ({ src: C4, dst: V, tcp: "S", sport, dport: 80, ...more });
+const udp = (sport, more) => ({ src: C4, dst: V, udp: true, sport, dport: 80, payload: "u", ...more });
+const range = (n, f) => Array.from({ length: n }, (_, i) => f(i));
+const servers = (n) => range(n, (i) => s4(i + 1)).join(" ");
+const to = (o) => o.server.map((p) => p.dst);
+const check = (ok, what) => {
+  if (!ok) throw new Error(what);
+};
+const anywhere = () => true;
+const kept = {};
+/** Sends the packets, remembers or compares where each went. */
+const remember = (key, packets) => ({ send: packets, server: anywhere, check: (o) => (kept[key] = to(o)) });
+const same = (key, packets) => ({
+  send: packets,
+  server: anywhere,
+  check: (o) => check(to(o).join() === kept[key].join(), `flows moved: ${kept[key]} then ${to(o)}`),
+});
+const flows = range(64, (i) => udp(6000 + i));
+const established = (i) => [syn(7000 + i), syn(7000 + i, { tcp: "A" })];
+const tcp = range(32, (i) => syn(7000 + i, { tcp: "A" }));
+
+export const groups = [
+  {
+    name: "life",
+    setup: [`lb rl set-vip v ${V} l3dsr`, `lb rl set-servers ${servers(4)}`],
+    cases: [
+      {
+        name: "no flow moves when weights, mode or servers change; new flows follow",
+        steps: [
+          remember("u", flows),
+          { send: range(32, established).flat(), server: anywhere },
+          remember("t", tcp),
+          { cli: [`lb rl set-servers ${s4(1)}=100 ${s4(2)} ${s4(3)} ${s4(4)}`] },
+          same("u", flows),
+          ...["alias", "p2c", "hash", "sed"].flatMap((m) => [{ cli: [`lb rl set-mode ${m}`] }, same("t", tcp), same("u", flows)]),
+          { cli: [`lb rl add-server ${s4(5)}`, `lb rl drain ${s4(2)}`] },
+          same("u", flows),
+          { cli: [`lb rl del-server ${s4(3)}`] },
+          same("t", tcp),
+          {
+            send: range(200, (i) => udp(8000 + i)),
+            server: (o) => o.length === 200 && o.every((p) => ![s4(2), s4(3)].includes(p.dst)),
+          },
+          { cli: [`lb rl drain ${s4(2)} off`] },
+        ],
+      },
+      {
+        name: "a packet of no flow that is no SYN goes by the ring, always to one server, and is counted",
+        steps: [
+          { send: range(16, (i) => syn(20000 + i, { tcp: "A" })), server: anywhere, errors: { "unknown flow, placed by the ring": 16 }, check: (o) => (kept.ring = to(o)) },
+          same("ring", range(16, (i) => syn(20000 + i, { tcp: "A" }))),
+        ],
+      },
+      {
+        name: "a flow counts from its ACK to its FIN",
+        steps: [
+          { send: [syn(30000), syn(30000, { tcp: "A" }), syn(30000, { tcp: "FA" }), syn(30000, { tcp: "A" })], server: (o) => o.length === 4 && new Set(o.map((p) => p.dst)).size === 1 },
+          { says: { "lb rl show flows max 10000": /port 30000 .*(closing|closed)/ } },
+        ],
+      },
+    ],
+  },
+  {
+    name: "spread",
+    setup: [`lb rl set-vip v ${V} l3dsr`, `lb rl set-servers ${servers(4)}`],
+    cases: [
+      {
+        name: "SED spreads equal weights evenly",
+        steps: [
+          {
+            send: range(400, (i) => ({ ...udp(1000 + i), src: "10.0.0.10" })),
+            server: (o) => o.length === 400 && range(4, (i) => o.filter((p) => p.dst === s4(i + 1)).length).every((n) => n >= 90 && n <= 110),
+          },
+        ],
+      },
+    ],
+  },
+  {
+    name: "sticky and prefixes",
+    setup: [
+      `lb rl set-vip s ${V} l3dsr sticky`, `lb rl set-servers vip s ${servers(4)}`,
+      `lb rl set-vip p 10.9.1.0/24 l3dsr`, `lb rl set-servers vip p ${servers(4)}`,
+      `lb rl set-vip q fd00:9:1::/64 l2dsr`, "lb rl set-servers vip q fd00:1::2",
+    ],
+    cases: [
+      {
+        name: "all flows of one client address go to one server",
+        steps: [{ send: range(40, (i) => udp(6000 + i)), server: (o) => o.length === 40 && new Set(o.map((p) => p.dst)).size === 1 }],
+      },
+      {
+        name: "addresses of a prefix are flows of their own",
+        steps: [
+          {
+            send: range(64, (i) => ({ ...udp(6000), dst: `10.9.1.${i + 1}` })),
+            server: (o) => o.length === 64 && new Set(o.map((p) => p.dst)).size > 1 && o.every((p) => p.sums === "ok"),
+          },
+          { send: [{ src: "fd00::9", dst: "fd00:9:1::77", udp: true, sport: 5, dport: 6 }], server: [{ dst: "fd00:9:1::77", sums: "ok" }] },
+        ],
+      },
+    ],
+  },
+  {
+    name: "defects of lb",
+    setup: [`lb rl set-vip a ${V} tcp 80 nat`, `lb rl set-servers vip a ${s4(1)}:8080`, "lb rl nat interface pg1"],
+    cases: [
+      {
+        name: "a wrong port of a right VIP is answered and does not crash",
+        steps: [{ send: [syn(1, { dport: 81 }), udp(2), syn(3)], client: [{ tcp: "RA" }, { icmp: [3, 3] }], server: [{ dst: s4(1), dport: 8080 }] }],
+      },
+      {
+        name: "several ports of one address: each has its own servers and target port; one goes, the others stay",
+        cli: [`lb rl set-vip b ${V} tcp 443 nat`, `lb rl set-servers vip b ${s4(2)}:8443`, `lb rl set-vip c ${V} udp 80 nat`, `lb rl set-servers vip c ${s4(3)}:8053`],
+        steps: [
+          { send: [syn(10), syn(10, { dport: 443 }), udp(10)], server: [{ dst: s4(1), dport: 8080 }, { dst: s4(2), dport: 8443 }, { dst: s4(3), dport: 8053, sums: "ok" }] },
+          { cli: ["lb rl set-vip b del"], send: [syn(11), syn(11, { dport: 443 }), udp(11)], client: [{ tcp: "RA", sport: 443 }], server: [{ dst: s4(1) }, { dst: s4(3) }] },
+        ],
+      },
+      {
+        name: "NAT takes TCP as well as UDP",
+        steps: [{ send: [syn(12), udp(12)], server: [{ tcp: "S", dst: s4(1), sums: "ok" }, { udp: true, dst: s4(3), sums: "ok" }] }],
+      },
+      {
+        name: "one server of two VIPs: replies find their VIP, a port in use with it is refused",
+        cli: [`lb rl set-vip d 10.9.0.2 tcp 80 nat`, `lb rl set-servers vip d ${s4(1)}:8080`],
+        steps: [
+          { send: [syn(20), { ...syn(21), dst: "10.9.0.2" }], server: [{ dst: s4(1) }, { dst: s4(1) }] },
+          {
+            from: "server",
+            send: [20, 21].map((dport) => ({ src: s4(1), dst: C4, tcp: "SA", sport: 8080, dport })),
+            client: [{ src: V, dport: 20 }, { src: "10.9.0.2", dport: 21 }],
+          },
+          { send: [{ ...syn(20), dst: "10.9.0.2" }], client: [{ tcp: "RA" }], errors: { "NAT: client port in use": 1 } },
+        ],
+      },
+      {
+        name: "VIPs and servers deleted and made again, with flows: no crash, no stale forwarding",
+        steps: range(5, () => ({
+          cli: ["lb rl set-vip a del", `lb rl set-vip a ${V} tcp 80 nat`, `lb rl set-servers vip a ${s4(4)}:8080`],
+          send: [syn(30), syn(31)],
+          server: [{ dst: s4(4) }, { dst: s4(4) }],
+        })),
+      },
+      {
+        name: "disable with flows, enable again: nothing of before is left",
+        steps: [
+          { cli: ["lb rl disable"], send: [syn(40)] },
+          { cli: ["lb rl enable flows 1024 half-open 1024", `lb rl set-vip a ${V} l3dsr`, `lb rl set-servers ${s4(5)}`], send: [syn(40)], server: [{ dst: s4(5) }] },
+        ],
+      },
+      {
+        name: "a full table: further flows still reach a server, by the ring, and are counted",
+        steps: [
+          {
+            send: range(1500, (i) => udp(10000 + i)),
+            server: (o) => o.length === 1500,
+            errors: { "flow table full, placed by the ring": 1500 - 1280 },
+          },
+          { send: [udp(10000), udp(11499)], server: [{ dst: s4(5) }, { dst: s4(5) }] },
+        ],
+      },
+      {
+        name: "a SYN flood fills the half-open table and leaves established flows alone",
+        cli: ["lb rl disable", "lb rl enable flows 4096 half-open 1024", `lb rl set-vip a ${V} l3dsr`, `lb rl set-servers ${servers(4)}`],
+        steps: [
+          { send: range(32, established).flat(), server: anywhere },
+          remember("f", tcp),
+          { send: range(3000, (i) => ({ ...syn(20000 + i), src: "10.0.0.10" })), server: (o) => o.length === 3000 },
+          same("f", tcp),
+        ],
+      },
+    ],
+  },
+  {
+    name: "commands",
+    setup: [],
+    cases: [
+      {
+        name: "a wrong argument says what was expected",
+        steps: [
+          {
+            says: {
+              "lb rl set-vip v 10.9.0.1 tcp 0": /port 1\.\.65535/,
+              "lb rl set-vip v 10.9.0.0/24 nat": /one address/,
+              "lb rl set-vip v 10.9.0.1 gre4": /src/,
+              "lb rl set-vip v 10.9.0.1 l3dsr dscp 64": /0\.\.63/,
+              "lb rl set-vip": /expected: lb rl set-vip/,
+              "lb rl set-servers 10.0.0": /expected: lb rl set-servers/,
+              "lb rl set-servers 10.0.1.2=-1": /expected/,
+              "lb rl drain 10.0.1.2": /no VIP yet/,
+              "lb rl set-mode fast": /hash\|alias\|sed\|p2c/,
+              "lb rl set-shm relative": /disable.*first|absolute/,
+              "lb rl enable": /enabled already/,
+              "lb rl nat interface nosuch": /expected: lb rl nat interface/,
+              "lb rl show flows max 1000000": /1\.\.10000/,
+            },
+          },
+        ],
+      },
+      {
+        name: "staged servers come with set-vip; every show command answers",
+        cli: [],
+        steps: [
+          { says: { [`lb rl set-servers ${servers(2)}`]: /2 servers wait/ } },
+          { says: { "lb rl show config": /2 servers wait/ } },
+          { cli: [`lb rl set-vip v ${V} l3dsr dscp 3`], send: [syn(1)], server: anywhere, check: (o) => check(o.server.length === 1, "not forwarded") },
+          {
+            says: {
+              "lb rl show config": /VIP \[1\] v 10\.9\.0\.1\/32 all ports l3dsr dscp 3/,
+              "lb rl show servers": /10\.0\.1\.2/,
+              "lb rl show stats": /thread 1/,
+              "lb rl show weights": /weights from static-dp/,
+              "lb rl show flows": /10\.0\.0\.9 port 1 -> v port 80/,
+            },
+          },
+        ],
+      },
+      {
+        name: "stop lets traffic pass by, start takes it again",
+        steps: [
+          { cli: ["lb rl stop"], send: [syn(2)] },
+          { cli: ["lb rl start"], send: [syn(2)], server: anywhere, check: (o) => check(o.server.length === 1, "not forwarded") },
+        ],
+      },
+    ],
+  },
+];
