@@ -5,7 +5,7 @@ import type net from "node:net";
 import test from "ava";
 import { random } from "../../demo/random.js";
 import { sleep } from "../../process.js";
-import { addressOf, ask, binary, closeOrigin, Dp, dial, named, origin, until } from "./bed.js";
+import { addressOf, ask, binary, closeOrigin, Dp, dial, named, origin, type Peer, until } from "./bed.js";
 
 /** Clients that come, ask a few times, and go, until stopped; every failure is kept. */
 class Load {
@@ -21,12 +21,14 @@ class Load {
   }
   private async client(rnd: () => number): Promise<void> {
     while (this.running) {
+      let p: Peer | undefined;
       try {
-        const p = await dial(this.port);
+        p = await dial(this.port);
+        const heard = p;
         const questions = 1 + Math.floor(rnd() * 4);
         for (let i = 1; i <= questions; i++) {
           p.socket.write("?\n");
-          await until("an answer", () => p.text.split("\n").length > i || p.error !== null || p.ended);
+          await until("an answer", () => heard.text.split("\n").length > i || heard.error !== null || heard.ended);
           if (p.error || p.ended) throw p.error ?? new Error("ended early");
         }
         p.socket.end();
@@ -35,6 +37,7 @@ class Load {
         this.answered++;
       } catch (e) {
         this.failures.push((e as NodeJS.ErrnoException).code ?? (e as Error).message);
+        p?.socket.destroy();
       }
     }
   }

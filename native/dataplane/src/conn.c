@@ -91,7 +91,7 @@ void mlbd_conn_accepted(struct mlbd_worker *w, struct mlbd_listener *l, int fd, 
 	struct mlbd_side *side = &c->side[MLBD_CLIENT];
 
 	if (mlbd_worker_watch(w, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLRDHUP | EPOLLET | (side->want_out ? EPOLLOUT : 0), c,
-			      MLBD_TAG_CLIENT) < 0)
+			      mlbd_conn_tag(c, MLBD_CLIENT)) < 0)
 		mlbd_conn_end(w, c, MLB_END_ABORT, true);
 	else
 		side->watched = true;

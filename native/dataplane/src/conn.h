@@ -43,11 +43,19 @@ struct mlbd_conn {
 	uint16_t tried[MLBD_MAX_RETRIES + 1];
 };
 
+_Static_assert(MLBD_MAX_RETRIES + 1 < 16, "tries fit the tag");
+
 struct mlbd_slab {
 	struct mlbd_slab *next;
 	struct mlbd_conn conn[];
 };
 #define MLBD_SLAB_CONNS 128u
+
+/* What epoll is given for a side. */
+static inline uint64_t mlbd_conn_tag(const struct mlbd_conn *c, unsigned s)
+{
+	return s == MLBD_SERVER ? MLBD_TAG_SERVER | (uint64_t)c->tries << MLBD_TAG_TRY_SHIFT : MLBD_TAG_CLIENT;
+}
 
 /* A client's socket that was accepted; owns fd. */
 void mlbd_conn_accepted(struct mlbd_worker *, struct mlbd_listener *, int fd, const struct sockaddr_storage *peer);

@@ -183,7 +183,7 @@ bool mlbd_connect_start(struct mlbd_worker *w, struct mlbd_conn *c)
 		events |= EPOLLOUT;
 		side->want_out = true;
 	}
-	if (mlbd_worker_watch(w, EPOLL_CTL_ADD, side->fd, events, c, MLBD_TAG_SERVER) < 0) {
+	if (mlbd_worker_watch(w, EPOLL_CTL_ADD, side->fd, events, c, mlbd_conn_tag(c, MLBD_SERVER)) < 0) {
 		mlbd_conn_end(w, c, MLB_END_ABORT, true);
 		return false;
 	}

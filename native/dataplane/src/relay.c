@@ -44,7 +44,7 @@ static void wait_writable(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s
 		return;
 	side->want_out = true; /* stays: an edge comes only after a write has found the socket full */
 	if (side->watched &&
-	    mlbd_worker_watch(w, EPOLL_CTL_MOD, side->fd, EPOLLIN | EPOLLRDHUP | EPOLLOUT | EPOLLET, c, s) < 0)
+	    mlbd_worker_watch(w, EPOLL_CTL_MOD, side->fd, EPOLLIN | EPOLLRDHUP | EPOLLOUT | EPOLLET, c, mlbd_conn_tag(c, s)) < 0)
 		mlbd_conn_end(w, c, MLB_END_ABORT, true);
 }
 

@@ -43,7 +43,7 @@ int mlbd_worker_init(struct mlbd_worker *w, struct mlbd_host *h, uint32_t index,
 	return 0;
 }
 
-int mlbd_worker_watch(struct mlbd_worker *w, int op, int fd, uint32_t events, void *ptr, uint32_t tag)
+int mlbd_worker_watch(struct mlbd_worker *w, int op, int fd, uint32_t events, void *ptr, uint64_t tag)
 {
 	struct epoll_event ev = { .events = events, .data.u64 = (uint64_t)(uintptr_t)ptr | tag };
 
@@ -305,10 +305,15 @@ static int wait_ms(const struct mlbd_worker *w)
 static void dispatch(struct mlbd_worker *w, const struct epoll_event *ev, bool *mail)
 {
 	uint32_t tag = ev->data.u64 & MLBD_TAG_MASK;
-	void *ptr = (void *)(uintptr_t)(ev->data.u64 & ~(uint64_t)MLBD_TAG_MASK);
+	uint32_t try = (uint32_t)(ev->data.u64 >> MLBD_TAG_TRY_SHIFT);
+	void *ptr = (void *)(uintptr_t)((ev->data.u64 << 4 >> 4) & ~(uint64_t)MLBD_TAG_MASK);
 
-	if (tag <= MLBD_TAG_SERVER)
-		mlbd_conn_event(w, ptr, tag, ev->events);
+	if (tag == MLBD_TAG_CLIENT)
+		mlbd_conn_event(w, ptr, MLBD_CLIENT, ev->events);
+	else if (tag == MLBD_TAG_SERVER && try == ((struct mlbd_conn *)ptr)->tries)
+		mlbd_conn_event(w, ptr, MLBD_SERVER, ev->events);
+	else if (tag == MLBD_TAG_SERVER)
+		return; /* of a connect given up */
 	else if (tag == MLBD_TAG_LISTENER)
 		accept_some(w, ptr, ((struct mlbd_listener *)ptr)->budget);
 	else

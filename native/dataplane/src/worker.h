@@ -75,8 +75,10 @@ struct mlbd_worker {
 	struct mlbd_mail *mail, **mail_end;
 };
 
-/* Tags in the low bits of epoll's data pointer. */
+/* Tags in the low bits of epoll's data pointer. The highest four count the connects of a connection: a batch may still hold an event
+ * of the socket of a connect that has failed since, and it must not be taken for one of the next. */
 enum { MLBD_TAG_CLIENT = 0, MLBD_TAG_SERVER = 1, MLBD_TAG_LISTENER = 2, MLBD_TAG_MAIL = 3, MLBD_TAG_MASK = 3 };
+#define MLBD_TAG_TRY_SHIFT 60
 
 int mlbd_worker_init(struct mlbd_worker *, struct mlbd_host *, uint32_t index, char err[256]);
 int mlbd_worker_start(struct mlbd_worker *, char err[256]);
@@ -86,7 +88,7 @@ void mlbd_worker_post(struct mlbd_worker *, struct mlbd_mail *);
 void mlbd_worker_ask(struct mlbd_worker *, const struct mlbd_mail *);
 void mlbd_worker_join(struct mlbd_worker *);
 /* epoll_ctl ADD or MOD with a tagged pointer; 0 or -errno. */
-int mlbd_worker_watch(struct mlbd_worker *, int op, int fd, uint32_t events, void *ptr, uint32_t tag);
+int mlbd_worker_watch(struct mlbd_worker *, int op, int fd, uint32_t events, void *ptr, uint64_t tag);
 /* Out of descriptors: stop accepting for a while (the kernel keeps the connections waiting). */
 void mlbd_worker_pause(struct mlbd_worker *, struct mlbd_listener *, int error);
 #endif

@@ -104,6 +104,7 @@ TEST(flags_override_the_file)
 	CHECK_EQ(mlbd_options_plan(&o, &plan, err), 0);
 	CHECK_EQ(plan.settings.threads, 3);
 	CHECK_EQ(plan.vip[0].servers, 1);
+	mlbd_plan_free(&plan);
 	mlbd_options_free(&o);
 	unlink(path);
 }
