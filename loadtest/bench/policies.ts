@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// npm run bench:policies: the simulator and the policies. Groups that need more than the simulator (inference.*, tcp.policy_order)
-// stand in files of their own and are added to this list.
+// npm run bench:policies: the simulator, the policies, and what a decision costs.
 import { benchMain, type Group } from "./harness.js";
 import { calibration } from "./policies/calibration.js";
 import { family } from "./policies/family.js";
+import { inference } from "./policies/inference.js";
 import { named } from "./policies/named.js";
+import { policyOrder } from "./policies/order.js";
 
-const groups: Group[] = [calibration, family, named];
+const groups: Group[] = [calibration, family, named, inference, policyOrder];
 
 await benchMain("bench:policies", groups);

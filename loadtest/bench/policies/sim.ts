@@ -86,6 +86,17 @@ export async function named(
   return r.scenarios[0] as Named;
 }
 
+/** One run of a scenario file; figures by strategy. */
+export async function scenario(
+  file: string,
+  o: { strategies: readonly string[]; seed: number },
+): Promise<Map<string, { mean_ms: number; p99_ms: number }>> {
+  const r = (await sim(["run", file, "--strategy", o.strategies.join(","), "--seed", String(o.seed), "--n", "1"])) as {
+    scenarios: Named[];
+  };
+  return new Map(r.scenarios[0]?.strategies.map((s) => [s.strategy, s]));
+}
+
 export function of<T extends { strategy: string }>(list: readonly T[], strategy: string): T {
   const found = list.find((s) => s.strategy === strategy);
   if (!found) throw new Error(`marllb-sim gave no figures for ${strategy}`);
