@@ -7,6 +7,7 @@ import { type UpOptions, upFlags } from "./up/options.js";
 
 const program = new Command("marllbctl")
   .description("starts and operates a marllb load balancer")
+  .enablePositionalOptions()
   .showHelpAfterError("(--help lists every flag)");
 
 let exitCode = 0;
@@ -17,13 +18,15 @@ upFlags(program.command("up")).action(async (o: UpOptions) => {
 
 // gRPC is loaded for the commands that need it: `up --help` and a wrong flag answer at once.
 if (process.argv[2] !== "up") {
-  const [{ agentCommands }, { failoverCommands }, { inferenceCommands }, { dpConfigCommand }] = await Promise.all([
-    import("./commands/agent.js"),
-    import("./commands/failover.js"),
-    import("./commands/inference.js"),
-    import("./commands/dp-config.js"),
-  ]);
-  for (const register of [agentCommands, failoverCommands, inferenceCommands, dpConfigCommand]) register(program);
+  const [{ agentCommands }, { failoverCommands }, { inferenceCommands }, { dpConfigCommand }, { modeCommand }] =
+    await Promise.all([
+      import("./commands/agent.js"),
+      import("./commands/failover.js"),
+      import("./commands/inference.js"),
+      import("./commands/dp-config.js"),
+      import("./commands/mode.js"),
+    ]);
+  for (const register of [agentCommands, failoverCommands, inferenceCommands, dpConfigCommand, modeCommand]) register(program);
 }
 
 try {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+import { execFile } from "node:child_process";
 import { readFileSync, rmSync } from "node:fs";
 import { get } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import path from "node:path";
+import { promisify } from "node:util";
 import test from "ava";
 import { projectRoot } from "../../../services/common/root.js";
 import { random } from "../../demo/random.js";
@@ -118,6 +120,34 @@ test.serial("a second launcher of the same name is refused", async (t) => {
   t.regex(second.output, /instance \S+ runs already \(launcher pid \d+\); choose another name with --instance/);
   run.process.kill("SIGINT");
   t.is(await run.exited, 0, run.output);
+});
+
+test.serial("the operator's commands act on a running instance", async (t) => {
+  const run = start(t, demo);
+  await run.sees(steered);
+  const ctl = async (...args: string[]): Promise<string> => {
+    const main = path.join(projectRoot, "dist/services/ctl/main.js");
+    return (await promisify(execFile)(process.execPath, [main, ...args, "--instance", run.name])).stdout;
+  };
+  t.regex(await ctl("status"), /attached to .*kalman\+sed.*normal/s);
+  const pool = JSON.parse(await ctl("servers", "--json")) as { members: { server: { address: string } }[] };
+  const [first, second] = pool.members.map((m) => m.server.address) as [string, string];
+  t.regex(await ctl("drain", first), /drains/);
+  await run.sees(/demo-1\(masked\) 0\.0%|demo-1\(draining\) 0\.0%/);
+  await ctl("undrain", first);
+  t.regex(await ctl("policy", "set", "uniform"), /uniform \(was kalman\)/);
+  t.regex(await ctl("mode", "p2c"), /mode p2c/);
+  await run.sees(/policy=uniform mode=p2c/);
+  t.regex(await ctl("weights", "push", `${second}=2`), /shares after the envelope/);
+  t.regex(await ctl("override", "set", `${second}=1`, "--reason", "a test"), /override in term \d+/);
+  t.regex(await ctl("servers"), /override: a test/);
+  t.regex(await ctl("override", "clear"), /no override any more/);
+  t.regex(await ctl("check", first), /^up/);
+  t.regex(await ctl("policy", "list"), /kalman +builtin +yes/);
+  await t.throwsAsync(ctl("drain", "127.0.0.1:1"), { message: /127\.0\.0\.1:1/ });
+  run.process.kill("SIGINT");
+  t.is(await run.exited, 0, run.output);
+  t.deepEqual(run.leftovers(), []);
 });
 
 test.serial("every metric of the dashboard and of the alert rules is served, on the ports of the banner", async (t) => {

@@ -69,7 +69,9 @@ export function agentCommands(program: Command): void {
       }),
     );
 
-  const weights = common(program.command("weights").description("weights in effect; `weights push` sets them for a while"))
+  const weights = common(
+    program.command("weights").enablePositionalOptions().description("weights in effect; `weights push` sets them for a while"),
+  )
     .option("--vip <name>", "VIP by name or number (default: the only one)")
     .action((o: Common & { vip?: string }) =>
       withClients(o, async (clients) => {

@@ -21,12 +21,12 @@ export function failoverCommands(program: Command): void {
       output(o.json, p, () => {
         const rows = p.members.map((m) => {
           const s = m.server;
-          return [s?.id ?? 0, s?.address ?? "", plainEnum(m.health, "HEALTH_FACT_"), m.factor.toFixed(2), m.flows, m.reason];
+          return [s?.address ?? "", plainEnum(m.health, "HEALTH_FACT_"), m.factor.toFixed(2), m.flows, m.reason];
         });
         const owner = p.pool?.managed ? `managed, revision ${p.pool.revision}` : "local";
         return [
           `${name}: ${plainEnum(p.state, "VIP_STATE_")}, term ${p.term}, pool ${owner}${p.override ? `, override: ${p.override.reason}` : ""}`,
-          columns(["id", "server", "health", "factor", "flows", "reason"], rows),
+          columns(["server", "health", "factor", "flows", "reason"], rows),
         ].join("\n");
       });
     }),
@@ -68,22 +68,6 @@ export function failoverCommands(program: Command): void {
       output(o.json, r, () => `no override any more, term ${r.term}`);
     }),
   );
-
-  vipOption(
-    program.command("mode").description("the selection mode; with an argument, sets it (as an override of the mode alone)"),
-  )
-    .argument("[mode]", MODES.join(", "))
-    .action((mode: string | undefined, o: VipFlag) =>
-      withClients(o, async (clients) => {
-        const vip = await findVip(clients, o.vip);
-        if (mode === undefined) return output(o.json, { mode: vip.mode }, () => plainEnum(vip.mode, "MODE_"));
-        if (!(MODES as readonly string[]).includes(mode))
-          throw new LaunchError(`mode ${mode}: expected one of ${MODES.join(", ")}`, 2);
-        const request = { vip_id: vip.vip_id, mode: modeEnum(mode), reason: `marllbctl mode ${mode}` };
-        const r = await ask(clients.failover, "SetOverride", request);
-        output(o.json, r, () => `${vip.name}: mode ${mode}, term ${r.term}`);
-      }),
-    );
 
   const pool = program.command("pool").description("the wanted server list of a managed pool");
   vipOption(pool.command("apply").description('replace it from a JSON file: {"servers": [{"address", "weight", "drain"}]}'))

@@ -3,6 +3,7 @@
 import type { Config } from "../../common/config/load.js";
 import type { ChildSpec } from "./child.js";
 import { embedded } from "./embedded.js";
+import { LaunchError } from "./error.js";
 import type { Instance } from "./instance.js";
 
 export interface DataplaneContext {
@@ -22,5 +23,10 @@ export interface Dataplane {
 }
 
 export async function createDataplane(context: DataplaneContext): Promise<Dataplane> {
+  if (context.config.dataplane.kind === "vpp") {
+    throw new LaunchError(
+      "the launcher cannot start VPP in this version: start VPP with the plugin (docs/deployment.md), then the services one by one",
+    );
+  }
   return embedded(context);
 }
