@@ -135,8 +135,9 @@ static int copy_piece(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s, bo
 	from->streak = (uint32_t)n < SPLICE_LEAST ? 0 : from->streak + (uint32_t)n;
 	spoke(w, c, s);
 	before_write(c, s);
+	/* When the end is known, finish() comes right behind: MSG_MORE lets its FIN go in the same packet. */
 	do
-		sent = send(c->side[!s].fd, q->data, (size_t)n, MSG_NOSIGNAL);
+		sent = send(c->side[!s].fd, q->data, (size_t)n, MSG_NOSIGNAL | (from->eof ? MSG_MORE : 0));
 	while (sent < 0 && errno == EINTR);
 	if (sent == n) {
 		took(w, c, s, (uint32_t)n);

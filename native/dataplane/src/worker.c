@@ -14,7 +14,8 @@
 #include "recount.h"
 
 #define BATCH 256
-#define ACCEPT_MOST 64u
+#define BUSY 8 /* events in a batch */
+#define ACCEPT_MOST 16u
 #define PAUSE_US 100000u
 #define COMPLAIN_US 5000000u
 
@@ -99,15 +100,10 @@ static void accept_some(struct mlbd_worker *w, struct mlbd_listener *l, uint32_t
 			mlbd_worker_pause(w, l, errno);
 			return;
 		}
-		if (errno == EAGAIN || errno == EBADF || errno == EINVAL || errno == ENOTSOCK) {
-			l->budget = 1;
+		if (errno == EAGAIN || errno == EBADF || errno == EINVAL || errno == ENOTSOCK)
 			return;
-		}
 		/* Else the client is gone already (ECONNABORTED and the network errors that Linux passes here): next. */
 	}
-	/* The wait queue was never empty: take more in one go, to save the waits between. */
-	if (l->budget < ACCEPT_MOST)
-		l->budget *= 2;
 }
 
 /* Exclusive: after a takeover by more threads than there were, some share a listener. */
@@ -122,7 +118,6 @@ static void add_listener(struct mlbd_worker *w, uint32_t vip, int fd)
 	}
 	l->fd = fd;
 	l->vip = vip;
-	l->budget = 1;
 	int rc = mlbd_worker_watch(w, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLEXCLUSIVE, l, MLBD_TAG_LISTENER);
 
 	if (rc < 0) {
@@ -302,7 +297,8 @@ static int wait_ms(const struct mlbd_worker *w)
 	return us / 1000 >= INT_MAX ? INT_MAX : (int)((us + 999) / 1000);
 }
 
-static void dispatch(struct mlbd_worker *w, const struct epoll_event *ev, bool *mail)
+/* batch: how many events came at once. Few: one accept, for a second would mostly find nothing; many: more wait, probably. */
+static void dispatch(struct mlbd_worker *w, const struct epoll_event *ev, int batch, bool *mail)
 {
 	uint32_t tag = ev->data.u64 & MLBD_TAG_MASK;
 	uint32_t try = (uint32_t)(ev->data.u64 >> MLBD_TAG_TRY_SHIFT);
@@ -315,7 +311,7 @@ static void dispatch(struct mlbd_worker *w, const struct epoll_event *ev, bool *
 	else if (tag == MLBD_TAG_SERVER)
 		return; /* of a connect given up */
 	else if (tag == MLBD_TAG_LISTENER)
-		accept_some(w, ptr, ((struct mlbd_listener *)ptr)->budget);
+		accept_some(w, ptr, batch >= BUSY ? ACCEPT_MOST : 1);
 	else
 		*mail = true;
 }
@@ -346,7 +342,7 @@ static void *run(void *arg)
 		if (w->agains)
 			go_again(w);
 		for (int i = 0; i < n; i++)
-			dispatch(w, &events[i], &mail);
+			dispatch(w, &events[i], n, &mail);
 		mlbd_wheel_run(&w->wheel, w->now_us, mlbd_conn_timer, w);
 		if (w->resume_us && w->now_us >= w->resume_us)
 			resume(w);

@@ -13,7 +13,6 @@ struct mlbd_conn;
 struct mlbd_listener {
 	int fd;
 	uint32_t vip; /* id */
-	uint32_t budget; /* accepts tried in a row; grows while the queue stays full */
 	bool paused;  /* out of descriptors: not in epoll until resume_us */
 };
 
