@@ -3,8 +3,8 @@
 import type { Config } from "../../common/config/load.js";
 import type { ChildSpec } from "./child.js";
 import { embedded } from "./embedded.js";
-import { LaunchError } from "./error.js";
 import type { Instance } from "./instance.js";
+import { vpp } from "./vpp.js";
 
 export interface DataplaneContext {
   config: Config;
@@ -23,10 +23,5 @@ export interface Dataplane {
 }
 
 export async function createDataplane(context: DataplaneContext): Promise<Dataplane> {
-  if (context.config.dataplane.kind === "vpp") {
-    throw new LaunchError(
-      "the launcher cannot start VPP in this version: start VPP with the plugin (docs/deployment.md), then the services one by one",
-    );
-  }
-  return embedded(context);
+  return context.config.dataplane.kind === "vpp" ? vpp(context) : embedded(context);
 }
