@@ -34,6 +34,7 @@ export async function buildVpp({ prefix, name = "vpp", flags = [] }) {
   const plugin = `${dir}/lib/vpp_plugins/lb_rl_plugin.so`;
   const inputs = ["vpp-plugin/CMakeLists.txt", "vpp-plugin/lb_rl", "native/core/src", "native/core/include"];
   await whenStale(`vpp-${name}`, { inputs, extra: [prefix, ...flags], outputs: [plugin] }, async () => {
+    process.stderr.write(`setup: building the VPP plugin in ${dir} (half a minute)\n`);
     const env = { PATH: await pathWithPly() };
     const generator = which("ninja") ? "Ninja" : "Unix Makefiles";
     const args = ["-S", "vpp-plugin", "-B", dir, "-G", generator, `-DCMAKE_PREFIX_PATH=${prefix}`, ...flags];

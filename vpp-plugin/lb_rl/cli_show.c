@@ -72,6 +72,8 @@ static clib_error_t *lbrl_show_stats_fn(vlib_main_t *vm, unformat_input_t *in, v
 			if (h.refused[i])
 				vlib_cli_output(vm, "  weight vectors refused (%s) %llu", mlb_refuse_names[i], h.refused[i]);
 	}
+	/* Not ours alone: all that VPP took. Weights, modes and server lists add none. */
+	vlib_cli_output(vm, "worker barriers since start %llu", vlib_worker_threads[0].barrier_sync_count);
 	for (u32 i = 0; i < vec_len(lbrl_main.thread); i++) {
 		lbrl_thread_t *t = &lbrl_main.thread[i];
 		vlib_cli_output(vm, "thread %u: %u of %u flows, %u of %u half-open, hand-offs dropped %llu", i, mlb_flow_count(t->flows),

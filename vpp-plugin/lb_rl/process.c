@@ -4,7 +4,8 @@
 #include <lb_rl/lb_rl.h>
 #include <time.h>
 
-#define LBRL_STEP_S 1e-3
+#define LBRL_STEP_US 500 /* half of the millisecond within which weights are to take effect */
+#define LBRL_SOONEST_US 20
 #define LBRL_STATS_S 0.1
 
 u64 lbrl_now_us(void)
@@ -24,9 +25,10 @@ static u64 lbrl_real_ns(void)
 static uword lbrl_process(vlib_main_t *vm, vlib_node_runtime_t *rt, vlib_frame_t *f)
 {
 	f64 stats_at = 0;
+	u64 wait_us = LBRL_STEP_US;
 
 	for (;;) {
-		vlib_process_wait_for_event_or_clock(vm, lbrl_main.enabled ? LBRL_STEP_S : 1e9);
+		vlib_process_wait_for_event_or_clock(vm, lbrl_main.enabled ? 1e-6 * wait_us : 1e9);
 		vlib_process_get_events(vm, 0);
 		if (!lbrl_main.enabled)
 			continue;
@@ -35,7 +37,7 @@ static uword lbrl_process(vlib_main_t *vm, vlib_node_runtime_t *rt, vlib_frame_t
 		lbrl_main.thread[0].now_us = now;
 		lbrl_main.thread[0].now_ms = now / 1000;
 		mlb_dp_worker_loop(lbrl_main.dp, lbrl_main.thread[0].w, now);
-		mlb_dp_poll(lbrl_main.dp, now, lbrl_real_ns());
+		wait_us = clib_clamp(mlb_dp_poll(lbrl_main.dp, now, lbrl_real_ns()), LBRL_SOONEST_US, LBRL_STEP_US);
 		f64 t = vlib_time_now(vm);
 		if (t >= stats_at) {
 			lbrl_stats_update();

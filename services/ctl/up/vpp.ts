@@ -132,11 +132,22 @@ plugins { path ${pluginFolder(prefix)} add-path ${pluginDir} plugin default { di
 `,
       );
       const bin = (name: string): string => path.join(prefix, "bin", name);
-      const job: VppJob = { vpp: bin("vpp"), vppctl: bin("vppctl"), startup: path.join(folder, "startup.conf"), socket, commands: vppCommands(config, n) };
+      const job: VppJob = {
+        vpp: bin("vpp"),
+        vppctl: bin("vppctl"),
+        startup: path.join(folder, "startup.conf"),
+        socket,
+        commands: vppCommands(config, n),
+      };
       writeFileSync(jobFile, JSON.stringify(job));
     },
     processes: () => [
-      { name: "vpp", command: process.execPath, args: [path.join(projectRoot, "dist/services/ctl/vpp.js"), jobFile], stopMs: 5000 },
+      {
+        name: "vpp",
+        command: process.execPath,
+        args: [path.join(projectRoot, "dist/services/ctl/vpp.js"), jobFile],
+        stopMs: 5000,
+      },
     ],
     wrapDemo(role, spec): ChildSpec {
       if (role === "servers") {

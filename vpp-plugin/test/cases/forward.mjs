@@ -18,7 +18,9 @@ function dsr(name, v6, cli, dst, tos) {
         name: "SYN, ACK, data and FIN of a flow reach its server",
         steps: ["S", "A", "PA", "FA"].map((f) => ({
           send: [syn(C, V, 2000, { tcp: f, payload: f === "PA" ? "hello" : "" })],
-          server: [out(C, dst(s, V), { tcp: f, sport: 2000, dport: 80, dmac: serverMac(1), payload: f === "PA" ? "hello" : "", tos })],
+          server: [
+            out(C, dst(s, V), { tcp: f, sport: 2000, dport: 80, dmac: serverMac(1), payload: f === "PA" ? "hello" : "", tos }),
+          ],
         })),
       },
       {
@@ -26,7 +28,9 @@ function dsr(name, v6, cli, dst, tos) {
         steps: [
           {
             send: [0, 1, 33, 1200].map((n) => ({ src: C, dst: V, udp: true, sport: 2001, dport: 80, payload: "x".repeat(n) })),
-            server: [0, 1, 33, 1200].map((n) => out(C, dst(s, V), { udp: true, sport: 2001, dport: 80, payload: "x".repeat(n), tos })),
+            server: [0, 1, 33, 1200].map((n) =>
+              out(C, dst(s, V), { udp: true, sport: 2001, dport: 80, payload: "x".repeat(n), tos }),
+            ),
           },
         ],
       },
@@ -61,7 +65,11 @@ function nat(v6) {
             send: [syn(C, V, 3000, { tcp: "A" }), syn(C, V, 3000, { tcp: "PA", payload: "GET" })],
             server: [out(C, s, { tcp: "A", dport: 8080 }), out(C, s, { tcp: "PA", payload: "GET" })],
           },
-          { from: "server", send: [reply(8080, 3000, { tcp: "PA", payload: "page!" })], client: [out(V, C, { sport: 80, payload: "page!" })] },
+          {
+            from: "server",
+            send: [reply(8080, 3000, { tcp: "PA", payload: "page!" })],
+            client: [out(V, C, { sport: 80, payload: "page!" })],
+          },
           { from: "server", send: [reply(8080, 3000, { tcp: "FA" })], client: [out(V, C, { tcp: "FA", sport: 80 })] },
           { send: [syn(C, V, 3000, { tcp: "FA" })], server: [out(C, s, { tcp: "FA", dport: 8080 })] },
           { from: "server", send: [reply(8080, 3000, { tcp: "A" })], client: [out(V, C, { tcp: "A", sport: 80 })] },
@@ -136,7 +144,8 @@ function tunnel(name, v6, kind) {
               { src, dst: s, sums: "ok", inner: inner({ udp: true, payload: "abc" }) },
             ],
             check: (o) => {
-              if (kind.startsWith("gre") && o.server[0].gre !== (v6 ? 0x86dd : 0x0800)) throw new Error(`GRE protocol ${o.server[0].gre}`);
+              if (kind.startsWith("gre") && o.server[0].gre !== (v6 ? 0x86dd : 0x0800))
+                throw new Error(`GRE protocol ${o.server[0].gre}`);
             },
           },
         ],
@@ -152,5 +161,8 @@ export const groups = [
   dsr("l2dsr6", true, "l2dsr", (_, v) => v, 0),
   nat(false),
   nat(true),
-  ...["gre4", "gre6", "ipip4", "ipip6"].flatMap((k) => [tunnel(`${k} with IPv4 inside`, false, k), tunnel(`${k} with IPv6 inside`, true, k)]),
+  ...["gre4", "gre6", "ipip4", "ipip6"].flatMap((k) => [
+    tunnel(`${k} with IPv4 inside`, false, k),
+    tunnel(`${k} with IPv6 inside`, true, k),
+  ]),
 ];

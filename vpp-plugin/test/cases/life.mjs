@@ -52,14 +52,25 @@ export const groups = [
       {
         name: "a packet of no flow that is no SYN goes by the ring, always to one server, and is counted",
         steps: [
-          { send: range(16, (i) => syn(20000 + i, { tcp: "A" })), server: anywhere, errors: { "unknown flow, placed by the ring": 16 }, check: (o) => (kept.ring = to(o)) },
-          same("ring", range(16, (i) => syn(20000 + i, { tcp: "A" }))),
+          {
+            send: range(16, (i) => syn(20000 + i, { tcp: "A" })),
+            server: anywhere,
+            errors: { "unknown flow, placed by the ring": 16 },
+            check: (o) => (kept.ring = to(o)),
+          },
+          same(
+            "ring",
+            range(16, (i) => syn(20000 + i, { tcp: "A" })),
+          ),
         ],
       },
       {
         name: "a flow counts from its ACK to its FIN",
         steps: [
-          { send: [syn(30000), syn(30000, { tcp: "A" }), syn(30000, { tcp: "FA" }), syn(30000, { tcp: "A" })], server: (o) => o.length === 4 && new Set(o.map((p) => p.dst)).size === 1 },
+          {
+            send: [syn(30000), syn(30000, { tcp: "A" }), syn(30000, { tcp: "FA" }), syn(30000, { tcp: "A" })],
+            server: (o) => o.length === 4 && new Set(o.map((p) => p.dst)).size === 1,
+          },
           { says: { "lb rl show flows max 10000": /port 30000 .*(closing|closed)/ } },
         ],
       },
@@ -74,7 +85,8 @@ export const groups = [
         steps: [
           {
             send: range(400, (i) => ({ ...udp(1000 + i), src: "10.0.0.10" })),
-            server: (o) => o.length === 400 && range(4, (i) => o.filter((p) => p.dst === s4(i + 1)).length).every((n) => n >= 90 && n <= 110),
+            server: (o) =>
+              o.length === 400 && range(4, (i) => o.filter((p) => p.dst === s4(i + 1)).length).every((n) => n >= 90 && n <= 110),
           },
         ],
       },
@@ -83,14 +95,19 @@ export const groups = [
   {
     name: "sticky and prefixes",
     setup: [
-      `lb rl set-vip s ${V} l3dsr sticky`, `lb rl set-servers vip s ${servers(4)}`,
-      `lb rl set-vip p 10.9.1.0/24 l3dsr`, `lb rl set-servers vip p ${servers(4)}`,
-      `lb rl set-vip q fd00:9:1::/64 l2dsr`, "lb rl set-servers vip q fd00:1::2",
+      `lb rl set-vip s ${V} l3dsr sticky`,
+      `lb rl set-servers vip s ${servers(4)}`,
+      `lb rl set-vip p 10.9.1.0/24 l3dsr`,
+      `lb rl set-servers vip p ${servers(4)}`,
+      `lb rl set-vip q fd00:9:1::/64 l2dsr`,
+      "lb rl set-servers vip q fd00:1::2",
     ],
     cases: [
       {
         name: "all flows of one client address go to one server",
-        steps: [{ send: range(40, (i) => udp(6000 + i)), server: (o) => o.length === 40 && new Set(o.map((p) => p.dst)).size === 1 }],
+        steps: [
+          { send: range(40, (i) => udp(6000 + i)), server: (o) => o.length === 40 && new Set(o.map((p) => p.dst)).size === 1 },
+        ],
       },
       {
         name: "addresses of a prefix are flows of their own",
@@ -99,7 +116,10 @@ export const groups = [
             send: range(64, (i) => ({ ...udp(6000), dst: `10.9.1.${i + 1}` })),
             server: (o) => o.length === 64 && new Set(o.map((p) => p.dst)).size > 1 && o.every((p) => p.sums === "ok"),
           },
-          { send: [{ src: "fd00::9", dst: "fd00:9:1::77", udp: true, sport: 5, dport: 6 }], server: [{ dst: "fd00:9:1::77", sums: "ok" }] },
+          {
+            send: [{ src: "fd00::9", dst: "fd00:9:1::77", udp: true, sport: 5, dport: 6 }],
+            server: [{ dst: "fd00:9:1::77", sums: "ok" }],
+          },
         ],
       },
     ],
@@ -110,19 +130,50 @@ export const groups = [
     cases: [
       {
         name: "a wrong port of a right VIP is answered and does not crash",
-        steps: [{ send: [syn(1, { dport: 81 }), udp(2), syn(3)], client: [{ tcp: "RA" }, { icmp: [3, 3] }], server: [{ dst: s4(1), dport: 8080 }] }],
+        steps: [
+          {
+            send: [syn(1, { dport: 81 }), udp(2), syn(3)],
+            client: [{ tcp: "RA" }, { icmp: [3, 3] }],
+            server: [{ dst: s4(1), dport: 8080 }],
+          },
+        ],
       },
       {
         name: "several ports of one address: each has its own servers and target port; one goes, the others stay",
-        cli: [`lb rl set-vip b ${V} tcp 443 nat`, `lb rl set-servers vip b ${s4(2)}:8443`, `lb rl set-vip c ${V} udp 80 nat`, `lb rl set-servers vip c ${s4(3)}:8053`],
+        cli: [
+          `lb rl set-vip b ${V} tcp 443 nat`,
+          `lb rl set-servers vip b ${s4(2)}:8443`,
+          `lb rl set-vip c ${V} udp 80 nat`,
+          `lb rl set-servers vip c ${s4(3)}:8053`,
+        ],
         steps: [
-          { send: [syn(10), syn(10, { dport: 443 }), udp(10)], server: [{ dst: s4(1), dport: 8080 }, { dst: s4(2), dport: 8443 }, { dst: s4(3), dport: 8053, sums: "ok" }] },
-          { cli: ["lb rl set-vip b del"], send: [syn(11), syn(11, { dport: 443 }), udp(11)], client: [{ tcp: "RA", sport: 443 }], server: [{ dst: s4(1) }, { dst: s4(3) }] },
+          {
+            send: [syn(10), syn(10, { dport: 443 }), udp(10)],
+            server: [
+              { dst: s4(1), dport: 8080 },
+              { dst: s4(2), dport: 8443 },
+              { dst: s4(3), dport: 8053, sums: "ok" },
+            ],
+          },
+          {
+            cli: ["lb rl set-vip b del"],
+            send: [syn(11), syn(11, { dport: 443 }), udp(11)],
+            client: [{ tcp: "RA", sport: 443 }],
+            server: [{ dst: s4(1) }, { dst: s4(3) }],
+          },
         ],
       },
       {
         name: "NAT takes TCP as well as UDP",
-        steps: [{ send: [syn(12), udp(12)], server: [{ tcp: "S", dst: s4(1), sums: "ok" }, { udp: true, dst: s4(3), sums: "ok" }] }],
+        steps: [
+          {
+            send: [syn(12), udp(12)],
+            server: [
+              { tcp: "S", dst: s4(1), sums: "ok" },
+              { udp: true, dst: s4(3), sums: "ok" },
+            ],
+          },
+        ],
       },
       {
         name: "one server of two VIPs: replies find their VIP, a port in use with it is refused",
@@ -132,7 +183,10 @@ export const groups = [
           {
             from: "server",
             send: [20, 21].map((dport) => ({ src: s4(1), dst: C4, tcp: "SA", sport: 8080, dport })),
-            client: [{ src: V, dport: 20 }, { src: "10.9.0.2", dport: 21 }],
+            client: [
+              { src: V, dport: 20 },
+              { src: "10.9.0.2", dport: 21 },
+            ],
           },
           { send: [{ ...syn(20), dst: "10.9.0.2" }], client: [{ tcp: "RA" }], errors: { "NAT: client port in use": 1 } },
         ],
@@ -149,7 +203,11 @@ export const groups = [
         name: "disable with flows, enable again: nothing of before is left",
         steps: [
           { cli: ["lb rl disable"], send: [syn(40)] },
-          { cli: ["lb rl enable flows 1024 half-open 1024", `lb rl set-vip a ${V} l3dsr`, `lb rl set-servers ${s4(5)}`], send: [syn(40)], server: [{ dst: s4(5) }] },
+          {
+            cli: ["lb rl enable flows 1024 half-open 1024", `lb rl set-vip a ${V} l3dsr`, `lb rl set-servers ${s4(5)}`],
+            send: [syn(40)],
+            server: [{ dst: s4(5) }],
+          },
         ],
       },
       {
@@ -165,7 +223,12 @@ export const groups = [
       },
       {
         name: "a SYN flood fills the half-open table and leaves established flows alone",
-        cli: ["lb rl disable", "lb rl enable flows 4096 half-open 1024", `lb rl set-vip a ${V} l3dsr`, `lb rl set-servers ${servers(4)}`],
+        cli: [
+          "lb rl disable",
+          "lb rl enable flows 4096 half-open 1024",
+          `lb rl set-vip a ${V} l3dsr`,
+          `lb rl set-servers ${servers(4)}`,
+        ],
         steps: [
           { send: range(32, established).flat(), server: anywhere },
           remember("f", tcp),
@@ -207,7 +270,12 @@ export const groups = [
         steps: [
           { says: { [`lb rl set-servers ${servers(2)}`]: /2 servers wait/ } },
           { says: { "lb rl show config": /2 servers wait/ } },
-          { cli: [`lb rl set-vip v ${V} l3dsr dscp 3`], send: [syn(1)], server: anywhere, check: (o) => check(o.server.length === 1, "not forwarded") },
+          {
+            cli: [`lb rl set-vip v ${V} l3dsr dscp 3`],
+            send: [syn(1)],
+            server: anywhere,
+            check: (o) => check(o.server.length === 1, "not forwarded"),
+          },
           {
             says: {
               "lb rl show config": /VIP \[1\] v 10\.9\.0\.1\/32 all ports l3dsr dscp 3/,

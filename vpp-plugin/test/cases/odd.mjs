@@ -19,29 +19,55 @@ function options(v6, nat) {
   const addr = nat ? (v6 ? `[${s}]:8080` : `${s}:8080`) : s;
   const dport = nat ? 8080 : 80;
   const more = v6
-    ? [{ ext: [[60, Buffer.from([0, 0, 1, 4, 0, 0, 0, 0])]] }, { ext: [[0, Buffer.from([0, 0, 1, 4, 0, 0, 0, 0])], [60, Buffer.from([0, 0, 1, 4, 0, 0, 0, 0])]] }]
+    ? [
+        { ext: [[60, Buffer.from([0, 0, 1, 4, 0, 0, 0, 0])]] },
+        {
+          ext: [
+            [0, Buffer.from([0, 0, 1, 4, 0, 0, 0, 0])],
+            [60, Buffer.from([0, 0, 1, 4, 0, 0, 0, 0])],
+          ],
+        },
+      ]
     : [{ options: Buffer.from([1, 1, 1, 0]) }, { options: Buffer.from([7, 7, 4, 0, 0, 0, 0, 1]) }];
   const big = { src: C, dst: V, udp: true, sport: 5001, dport: 80, payload: "y".repeat(600) };
   return {
     name: `odd ${nat ? "nat" : "dsr"}${v6 ? 6 : 4}`,
-    setup: [`lb rl set-vip t ${V} tcp 80 ${nat ? "nat" : "l3dsr dscp 1"}`, `lb rl set-servers vip t ${addr}`,
-      `lb rl set-vip u ${V} udp 80 ${nat ? "nat" : "l3dsr dscp 1"}`, `lb rl set-servers vip u ${addr}`],
+    setup: [
+      `lb rl set-vip t ${V} tcp 80 ${nat ? "nat" : "l3dsr dscp 1"}`,
+      `lb rl set-servers vip t ${addr}`,
+      `lb rl set-vip u ${V} udp 80 ${nat ? "nat" : "l3dsr dscp 1"}`,
+      `lb rl set-servers vip u ${addr}`,
+    ],
     cases: [
       {
-        name: v6 ? "extension headers are walked past, never read as ports" : "IP options are walked past, never read as ports (behind ip4-options, which punts them)",
-        steps: more.map((m, i) => ({ node: v6 ? undefined : "ip4-lookup", send: [syn(C, V, 5100 + i, m)], server: [out(C, s, { tcp: "S", sport: 5100 + i, dport })] })),
+        name: v6
+          ? "extension headers are walked past, never read as ports"
+          : "IP options are walked past, never read as ports (behind ip4-options, which punts them)",
+        steps: more.map((m, i) => ({
+          node: v6 ? undefined : "ip4-lookup",
+          send: [syn(C, V, 5100 + i, m)],
+          server: [out(C, s, { tcp: "S", sport: 5100 + i, dport })],
+        })),
       },
       {
         name: "TCP options stay",
-        steps: [{ send: [syn(C, V, 5200, { tcpOptions: Buffer.from([2, 4, 5, 180]) })], server: [out(C, s, { tcp: "S", dport })] }],
+        steps: [
+          { send: [syn(C, V, 5200, { tcpOptions: Buffer.from([2, 4, 5, 180]) })], server: [out(C, s, { tcp: "S", dport })] },
+        ],
       },
       {
         name: "fragments of a datagram all reach one server, whatever their order",
         steps: [
-          { send: fragments(big, 304, 77), server: [out(C, s, { frag: [0, true], sport: 5001, dport }), out(C, s, { frag: [304, false] })] },
+          {
+            send: fragments(big, 304, 77),
+            server: [out(C, s, { frag: [0, true], sport: 5001, dport }), out(C, s, { frag: [304, false] })],
+          },
           {
             send: fragments({ ...big, sport: 5002 }, 304, 78).reverse(),
-            server: (o) => o.length === 2 && o.every((p) => p.dst === s && p.sums === "ok") && o.some((p) => p.frag[0] === 0 && p.sport === 5002 && p.dport === dport),
+            server: (o) =>
+              o.length === 2 &&
+              o.every((p) => p.dst === s && p.sums === "ok") &&
+              o.some((p) => p.frag[0] === 0 && p.sport === 5002 && p.dport === dport),
           },
         ],
       },
@@ -59,8 +85,23 @@ function options(v6, nat) {
         steps: [
           { send: [syn(C, V, 5300)], server: [out(C, s, { tcp: "S" })] },
           {
-            send: [icmpAbout(v6, v6 ? "fd00::b" : "10.0.0.11", V, { src: V, dst: C, tcp: "PA", sport: 80, dport: 5300, payload: "z" }, v6 ? [2, 0, 1400] : [3, 4, 1400])],
-            server: [{ dst: s, sums: "ok", icmp: v6 ? [2, 0] : [3, 4], quoted: { src: nat ? s : V, sport: dport, dst: C, dport: 5300, sums: "ok" } }],
+            send: [
+              icmpAbout(
+                v6,
+                v6 ? "fd00::b" : "10.0.0.11",
+                V,
+                { src: V, dst: C, tcp: "PA", sport: 80, dport: 5300, payload: "z" },
+                v6 ? [2, 0, 1400] : [3, 4, 1400],
+              ),
+            ],
+            server: [
+              {
+                dst: s,
+                sums: "ok",
+                icmp: v6 ? [2, 0] : [3, 4],
+                quoted: { src: nat ? s : V, sport: dport, dst: C, dport: 5300, sums: "ok" },
+              },
+            ],
           },
         ],
       },
@@ -76,7 +117,9 @@ function options(v6, nat) {
           { send: [syn(C, V, 5400, { dport: 81, tcp: "R" })], client: [] },
           {
             send: [{ src: C, dst: V, udp: true, sport: 5401, dport: 81, payload: "q" }],
-            client: [{ src: V, dst: C, sums: "ok", icmp: v6 ? [1, 4] : [3, 3], quoted: { src: C, dst: V, sport: 5401, dport: 81 } }],
+            client: [
+              { src: V, dst: C, sums: "ok", icmp: v6 ? [1, 4] : [3, 3], quoted: { src: C, dst: V, sport: 5401, dport: 81 } },
+            ],
           },
         ],
       },
@@ -103,13 +146,27 @@ const bad6 = [
   ["TCP header cut short", syn(C6, V6, 1, { raw: Buffer.alloc(12), proto: 6 }), "malformed: L4 header cut short"],
   ["TCP data offset of 4 words", syn(C6, V6, 2, { dataOffset: 4 }), "malformed: TCP data offset"],
   ["UDP length past the end", { src: C6, dst: V6, udp: true, sport: 5, dport: 80, udpLength: 400 }, "malformed: UDP length"],
-  ["an extension header past the end", syn(C6, V6, 6, { ext: [[60, Buffer.from([0, 200, 1, 4, 0, 0, 0, 0])]] }), "malformed: IPv6 extension header"],
+  [
+    "an extension header past the end",
+    syn(C6, V6, 6, { ext: [[60, Buffer.from([0, 200, 1, 4, 0, 0, 0, 0])]] }),
+    "malformed: IPv6 extension header",
+  ],
   ["a protocol that is not balanced", { src: C6, dst: V6, raw: Buffer.alloc(40), proto: 132 }, "protocol that is not balanced"],
 ];
 const malformed = (name, V, list) => ({
   name,
   setup: [`lb rl set-vip v ${V} l3dsr`, `lb rl set-servers ${V === V4 ? s4(1) : s6(1)}`],
-  cases: list.map(([what, packet, counter]) => ({ name: `${what} is dropped and counted`, steps: [{ send: [packet], errors: { [counter]: 1 } }] })),
+  cases: list.map(([what, packet, counter]) => ({
+    name: `${what} is dropped and counted`,
+    steps: [{ send: [packet], errors: { [counter]: 1 } }],
+  })),
 });
 
-export const groups = [options(false, false), options(true, false), options(false, true), options(true, true), malformed("malformed4", V4, bad4), malformed("malformed6", V6, bad6)];
+export const groups = [
+  options(false, false),
+  options(true, false),
+  options(false, true),
+  options(true, true),
+  malformed("malformed4", V4, bad4),
+  malformed("malformed6", V6, bad6),
+];

@@ -11,6 +11,7 @@ export const C6 = "fd00::9";
 export const s4 = (i) => `10.0.1.${i + 1}`;
 export const s6 = (i) => `fd00:1::${(i + 1).toString(16)}`;
 const serverMac = (i) => `02:00:00:00:01:${(i + 1).toString(16).padStart(2, "0")}`;
+
 export { serverMac };
 
 export class Bed {
@@ -28,7 +29,10 @@ export class Bed {
       "set interface ip address pg1 fd00:1::1/64",
       "set interface state pg0 up",
       "set interface state pg1 up",
-      ...[9, 10, 11].flatMap((i) => [`ip neighbor pg0 10.0.0.${i} 02:00:00:00:00:0${i - 8}`, `ip neighbor pg0 fd00::${i.toString(16)} 02:00:00:00:00:0${i - 8}`]),
+      ...[9, 10, 11].flatMap((i) => [
+        `ip neighbor pg0 10.0.0.${i} 02:00:00:00:00:0${i - 8}`,
+        `ip neighbor pg0 fd00::${i.toString(16)} 02:00:00:00:00:0${i - 8}`,
+      ]),
       ...servers.flatMap((i) => [`ip neighbor pg1 ${s4(i)} ${serverMac(i)}`, `ip neighbor pg1 ${s6(i)} ${serverMac(i)}`]),
       `lb rl set-shm ${bed.v.dir}/shm`,
       "lb rl enable flows 65536 half-open 4096",
@@ -40,13 +44,18 @@ export class Bed {
   async exchange(side, packets, { frames = 1, node = "ethernet-input" } = {}) {
     const id = this.n++;
     const file = (x) => `${this.v.dir}/${x}${id}.pcap`;
-    const list = packets.map((p) => (Buffer.isBuffer(p) ? p : build(p, { dmac: MAC[side] }))).map((b) => (node === "ethernet-input" ? b : b.subarray(14)));
+    const list = packets
+      .map((p) => (Buffer.isBuffer(p) ? p : build(p, { dmac: MAC[side] })))
+      .map((b) => (node === "ethernet-input" ? b : b.subarray(14)));
     writeFileSync(file("in"), toPcap(list));
     const pg = side === "client" ? "pg0" : "pg1";
     const most = 100000;
     await this.v.cli(`packet-generator capture pg0 pcap ${file("c")} count ${most}`);
     await this.v.cli(`packet-generator capture pg1 pcap ${file("s")} count ${most}`);
-    await this.v.config([`packet-generator new name s${id} limit ${list.length * frames} node ${node} interface ${pg} pcap ${file("in")}`, `packet-generator enable s${id}`]);
+    await this.v.config([
+      `packet-generator new name s${id} limit ${list.length * frames} node ${node} interface ${pg} pcap ${file("in")}`,
+      `packet-generator enable s${id}`,
+    ]);
     const sent = /s\d+\s+(Yes|No)\s+(\d+)/;
     for (let i = 0; i < 100; i++) {
       const m = sent.exec((await this.v.cli("show packet-generator")).split("\n").find((l) => l.startsWith(`s${id} `)) ?? "");
@@ -57,7 +66,8 @@ export class Bed {
     await this.v.cli("packet-generator capture pg0 disable");
     await this.v.cli("packet-generator capture pg1 disable");
     await this.v.cli(`packet-generator delete s${id}`);
-    const read = (x) => (existsSync(file(x)) ? fromPcap(readFileSync(file(x))) : []).map(parse).filter((p) => p.type !== 0x0806 && !ours(p));
+    const read = (x) =>
+      (existsSync(file(x)) ? fromPcap(readFileSync(file(x))) : []).map(parse).filter((p) => p.type !== 0x0806 && !ours(p));
     const out = { client: read("c"), server: read("s") };
     for (const x of ["in", "c", "s"]) rmSync(file(x), { force: true });
     return out;

@@ -144,7 +144,11 @@ export function build(d, { smac = "02:00:00:00:00:01", dmac }) {
   return Buffer.concat([macBytes(dmac), macBytes(smac), type, ip]);
 }
 
-const flagText = (f) => Object.entries(FLAGS).filter(([, v]) => f & v).map(([k]) => k).join("");
+const flagText = (f) =>
+  Object.entries(FLAGS)
+    .filter(([, v]) => f & v)
+    .map(([k]) => k)
+    .join("");
 
 /** Description of an IP packet; sums: "ok", or which checksum is wrong. */
 export function parseIp(b) {
@@ -184,10 +188,22 @@ export function parseIp(b) {
   if (proto === PROTO.tcp) {
     check("tcp");
     const off = 4 * (rest[12] >> 4);
-    Object.assign(d, { tcp: flagText(rest[13]), sport: rest.readUInt16BE(0), dport: rest.readUInt16BE(2), seq: rest.readUInt32BE(4), ack: rest.readUInt32BE(8), payload: rest.subarray(off).toString("latin1") });
+    Object.assign(d, {
+      tcp: flagText(rest[13]),
+      sport: rest.readUInt16BE(0),
+      dport: rest.readUInt16BE(2),
+      seq: rest.readUInt32BE(4),
+      ack: rest.readUInt32BE(8),
+      payload: rest.subarray(off).toString("latin1"),
+    });
   } else if (proto === PROTO.udp) {
     check("udp");
-    Object.assign(d, { udp: true, sport: rest.readUInt16BE(0), dport: rest.readUInt16BE(2), payload: rest.subarray(8).toString("latin1") });
+    Object.assign(d, {
+      udp: true,
+      sport: rest.readUInt16BE(0),
+      dport: rest.readUInt16BE(2),
+      payload: rest.subarray(8).toString("latin1"),
+    });
   } else if (proto === PROTO.icmp || proto === PROTO.icmp6) {
     check("icmp");
     Object.assign(d, { icmp: [rest[0], rest[1]], body: rest.subarray(8) });

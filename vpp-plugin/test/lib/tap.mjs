@@ -10,7 +10,13 @@ export async function test(name, fn) {
     console.log(`ok ${count} - ${name}${typeof skip === "string" ? ` # SKIP ${skip}` : ""}`);
   } catch (e) {
     failed++;
-    console.log(`not ok ${count} - ${name}\n${String(e.stack ?? e).split("\n").slice(0, 12).map((l) => `# ${l}`).join("\n")}`);
+    console.log(
+      `not ok ${count} - ${name}\n${String(e.stack ?? e)
+        .split("\n")
+        .slice(0, 12)
+        .map((l) => `# ${l}`)
+        .join("\n")}`,
+    );
   }
 }
 

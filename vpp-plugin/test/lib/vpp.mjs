@@ -39,7 +39,18 @@ ${plugins.map((p) => `  plugin ${p} { enable }`).join("\n")}
 
 export class Vpp {
   /** netns: run inside that network namespace. plugins: names besides ours. env: LD and VPP variables. */
-  static async start({ prefix, pluginDir, workers = workersHere(), plugins = [], netns, mainCore = 0, buffers = 16384, statseg = "64m", nice = 0, log }) {
+  static async start({
+    prefix,
+    pluginDir,
+    workers = workersHere(),
+    plugins = [],
+    netns,
+    mainCore = 0,
+    buffers = 16384,
+    statseg = "64m",
+    nice = 0,
+    log,
+  }) {
     const dir = mkdtempSync(path.join(os.tmpdir(), "marllb-vpp-"));
     const v = new Vpp();
     v.dir = dir;
@@ -69,7 +80,8 @@ export class Vpp {
   /** Output of a command; throws where VPP is gone. */
   async cli(command) {
     const { code, out } = await this.try(command);
-    if (code !== 0 || this.ended !== undefined) throw new Error(`vpp ${this.ended ?? "gone"} at: ${command}\n${out}\n${this.out.slice(-3000)}`);
+    if (code !== 0 || this.ended !== undefined)
+      throw new Error(`vpp ${this.ended ?? "gone"} at: ${command}\n${out}\n${this.out.slice(-3000)}`);
     return out.replace(/\r/g, "").trim();
   }
 
@@ -78,7 +90,8 @@ export class Vpp {
     const file = path.join(this.dir, "exec.txt");
     writeFileSync(file, `${commands.join("\n")}\n`);
     const out = await this.cli(`exec ${file}`);
-    if (/not understood|unknown|expected|failed|error/i.test(out)) throw new Error(`vpp refused:\n${commands.join("\n")}\n${out}`);
+    if (/not understood|unknown|expected|failed|error/i.test(out))
+      throw new Error(`vpp refused:\n${commands.join("\n")}\n${out}`);
     return out;
   }
 

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// Weight changes at 1024 servers: from publishing to the worker's having passed the swap, barriers taken, and what they cost packets.
+import { setTimeout as sleep } from "node:timers/promises";
+import { attachRegion, type DecodedFrame, decodeFrame, type RawFrame, type Region } from "../../../services/common/native.js";
+import type { BenchOptions, Group } from "../harness.js";
+import { mean, quantile, ratio, row } from "../row.js";
+import { absent, measure, serverList, start, stream, sum, type Vpp } from "./vpp.js";
+
+const N = 1024;
+
+/** Publishes vectors to the one VIP of a region and hears when they took effect. */
+class Writer {
+  readonly region: Region;
+  #raw: RawFrame | undefined;
+  #frame: DecodedFrame | undefined;
+  #seed = 1;
+
+  constructor(file: string) {
+    this.region = attachRegion(file, () => {});
+  }
+
+  async frame(): Promise<void> {
+    for (let i = 0; i < 100; i++) {
+      for (const f of this.region.frames()) {
+        this.#raw = f;
+        this.#frame = decodeFrame(f);
+      }
+      if (this.#frame && this.#frame.ids.length === N) return;
+      await sleep(20);
+    }
+    throw new Error("no frame with all servers");
+  }
+
+  /** One vector of fresh random weights; its sequence. */
+  publish(): number {
+    const [raw, frame] = [this.#raw, this.#frame];
+    if (!raw || !frame) throw new Error("no frame yet");
+    const weights = Float32Array.from({ length: N }, () => {
+      this.#seed = (Math.imul(this.#seed, 1664525) + 1013904223) >>> 0;
+      return 0.5 + this.#seed / 2 ** 32;
+    });
+    const p = this.region.publish({
+      frame: raw,
+      ids: frame.ids,
+      raw: weights,
+      stat: frame.weightStatic,
+      factor: null,
+      prev: null,
+      ejected: null,
+      bias: null,
+      trust: 3,
+      stepRatio: 0,
+      dt: 0.2,
+      ejectedCap: 0.05,
+      kappa: 0,
+      loadBalancers: 1,
+      mode: 0,
+      ladder: 1,
+      state: 0,
+      term: 0n,
+    });
+    this.region.beat();
+    if (p.refused !== null) throw new Error(`refused: ${p.refused}`);
+    return p.seq;
+  }
+
+  /** Microseconds from publishing to the last worker's having passed. */
+  async effect(): Promise<number> {
+    const at = process.hrtime.bigint();
+    const seq = this.publish();
+    for (let i = 0; i < 400; i++) {
+      for (const e of this.region.effects()) if (e.seq === seq && e.allNs > 0n) return Number(e.allNs - at) / 1000;
+      await sleep(2);
+    }
+    throw new Error(`vector ${seq} took no effect`);
+  }
+}
+
+const barriers = async (v: Vpp): Promise<number> =>
+  Number(/barriers since start (\d+)/.exec(await v.cli("lb rl show stats"))?.[1]);
+
+async function run(o: BenchOptions): Promise<void> {
+  const v = await start(N);
+  let writer: Writer | undefined;
+  try {
+    await v.config([`lb rl set-shm ${v.dir}/shm`, "lb rl enable udp-timeout 3600", "lb rl set-vip b 10.1.0.2/32 l3dsr"]);
+    const list = serverList(N);
+    const file: string[] = [];
+    for (const s of list) file.push(`lb rl add-server ${s}`);
+    await v.config(file);
+    await stream(v, "rl", "10.1.0.2", 65536);
+    await measure(v, "rl", 100, 300);
+    writer = new Writer(`${v.dir}/shm`);
+    await writer.frame();
+    await v.cli("packet-generator enable rl");
+    // A session of vppctl takes some itself: what two questions in a row differ by.
+    const first = await barriers(v);
+    const before = await barriers(v);
+    const us: number[] = [];
+    for (let i = 0; i < (o.quick ? 20 : 100); i++) {
+      us.push(await writer.effect());
+      await sleep(5 + (i % 7));
+    }
+    const taken = (await barriers(v)) - before - (before - first);
+    await v.cli("packet-generator disable rl");
+    o.report(
+      row(
+        "vpp.weights_1024_effect_us",
+        "us",
+        "<= 1000",
+        mean(us),
+        `p95 ${quantile(us, 0.95).value.toFixed(0)}; 1024 servers, worker at full load`,
+      ),
+    );
+    o.report(
+      row(
+        "vpp.weights_barriers",
+        "barriers",
+        "<= 0",
+        { value: taken, low: taken, high: taken, n: us.length },
+        "barrier_sync_count over those changes",
+      ),
+    );
+    const ratios: number[] = [];
+    for (let i = 0; i < (o.quick ? 4 : 12); i++) {
+      const at: number[] = [];
+      for (const on of [false, true, true, false]) {
+        const w = writer;
+        const timer = on ? setInterval(() => w.publish(), 20) : undefined;
+        at.push(sum(await measure(v, "rl", 200), ["lb-rl-ip4"]));
+        clearInterval(timer);
+      }
+      const [a, b, c, d] = at as [number, number, number, number];
+      ratios.push((b + c) / (a + d));
+    }
+    o.report(
+      row("vpp.clocks_at_50_updates.vs_none", "x", "<= 1.02", ratio(ratios), "65536 flows, 1024 servers, 50 vectors a second"),
+    );
+  } finally {
+    writer?.region.close();
+    await v.stop();
+  }
+}
+
+export const weights: Group = {
+  ids: ["vpp.weights_1024_effect_us", "vpp.weights_barriers", "vpp.clocks_at_50_updates.vs_none"],
+  async run(o) {
+    const why = await absent();
+    if (why === undefined) return run(o);
+    for (const id of this.ids) o.report(row(id, "", "", null, why));
+  },
+};
