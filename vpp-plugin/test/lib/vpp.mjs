@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One VPP process of our own: configuration in a temporary folder, commands by vppctl, stopped by its pid.
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
