@@ -134,6 +134,11 @@ static int compose(struct sim_run *r, struct sim_lane *l, double dt_s)
 			 mlb_refuse_names[why]);
 		return -EINVAL;
 	}
+	for (uint32_t j = 0; j < n; j++) {
+		float load = l->q[j], bias = (float)l->bias[j];
+		mlb_envelope_bias(conf.trust, 1, &load, (float)l->kappa, &bias);
+		l->bias[j] = bias;
+	}
 	memcpy(l->bare, s->bare, n * sizeof(float));
 	l->has_bare = true;
 	return 0;

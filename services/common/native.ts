@@ -58,6 +58,8 @@ export interface Vector extends EnvelopeInput {
   ids: Uint32Array;
   /** Flows; null = none. */
   bias: Float32Array | null;
+  /** Flows (or waiting ones) a server in that frame, for the envelope of the bias; null = the bias is not clipped. */
+  load: Float32Array | null;
   /** Flows; 0 = 1 / load balancers. */
   kappa: number;
   loadBalancers: number;

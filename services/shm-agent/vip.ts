@@ -182,6 +182,7 @@ export class Vip {
       ids: v.ids,
       raw,
       bias,
+      load: Float32Array.from(v.column((v.figures.load ?? 0) === 1 ? "waiting" : "flows")),
       stat: v.weightStatic,
       factor: factorsInOrder(v.ids, this.directive),
       prev: previousInOrder(v.ids, this.bare),

@@ -170,6 +170,7 @@ private:
 		mlb_agent_vector x = vector_of(o);
 		x.ids = array_of<uint32_t>(o, "ids", x.n, false);
 		x.bias = array_of<float>(o, "bias", x.n, true);
+		x.load = array_of<float>(o, "load", x.n, true);
 		x.vip_id = static_cast<uint32_t>(number_of(frame, "vipId"));
 		x.generation = static_cast<uint32_t>(number_of(frame, "generation"));
 		x.dp_epoch = bigint_of(frame, "dpEpoch");

@@ -60,9 +60,13 @@ int mlb_agent_publish(struct mlb_agent *a, const struct mlb_agent_vector *x, flo
 	if (!e)
 		return -ENOMEM;
 	v->entry = e;
-	for (uint32_t i = 0; i < x->n; i++)
+	for (uint32_t i = 0; i < x->n; i++) {
+		float bias = x->bias ? x->bias[i] : 0;
+		if (x->load)
+			mlb_envelope_bias(x->trust, 1, &x->load[i], x->kappa, &bias);
 		e[i] = (struct mlb_in_entry){ .server_id = x->ids[i], .weight = share[i], .factor = x->factor ? x->factor[i] : 1,
-					      .bias = x->bias ? x->bias[i] : 0 };
+					      .bias = bias };
+	}
 	v->in = (struct mlb_in_vip){ .dp_epoch = x->dp_epoch, .agent_epoch = a->agent_epoch, .seq = ++a->seq, .frame_seq = x->frame_seq,
 				     .term = x->term, .mono_ns = x->mono_ns, .vip_id = x->vip_id, .generation = x->generation, .count = x->n,
 				     .kappa = x->kappa, .load_balancers = x->load_balancers, .mode = (uint8_t)x->mode,

@@ -161,3 +161,17 @@ enum mlb_refuse mlb_envelope(const struct mlb_envelope_conf *c, uint32_t n, cons
 		share[i] = (float)x[i];
 	return MLB_REFUSE_NONE;
 }
+
+void mlb_envelope_bias(float trust, uint32_t n, const float *load, float kappa, float *bias)
+{
+	float least = expf(-trust) - 1, most = expf(trust) - 1;
+	for (uint32_t i = 0; i < n; i++) {
+		float q = load[i] + (kappa > 0 ? kappa : 1);
+		if (!isfinite(bias[i]))
+			bias[i] = 0;
+		else if (bias[i] < least * q)
+			bias[i] = least * q;
+		else if (bias[i] > most * q)
+			bias[i] = most * q;
+	}
+}

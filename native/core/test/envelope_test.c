@@ -157,7 +157,21 @@ TEST(fairness)
 	CHECK_NEAR(mlb_product_fairness(one, 4), 0, 0);
 }
 
-MLB_TEST_MAIN(CASE(normalises), CASE(refuses_bad_vectors), CASE(trust_bounds_the_share_around_the_static_one),
+/* At any c: (load + kappa + bias) / (load + kappa) within e^-c .. e^c, so that a bias alone cannot draw all flows to one server. */
+TEST(bias_is_bounded_by_the_load_it_is_added_to)
+{
+	float load[4] = { 0, 10, 10, 3 }, bias[4] = { -1, -30, 5, NAN };
+	mlb_envelope_bias(1, 4, load, 1, bias);
+	CHECK_NEAR(bias[0], expf(-1) - 1, 1e-6);
+	CHECK_NEAR(bias[1], 11 * (expf(-1) - 1), 1e-5);
+	CHECK_NEAR(bias[2], 5, 0);
+	CHECK_NEAR(bias[3], 0, 0);
+	float up[1] = { 100 }, q[1] = { 4 };
+	mlb_envelope_bias(.1f, 1, q, 0, up);
+	CHECK_NEAR(up[0], 5 * (expf(.1f) - 1), 1e-5);
+}
+
+MLB_TEST_MAIN(CASE(bias_is_bounded_by_the_load_it_is_added_to), CASE(normalises), CASE(refuses_bad_vectors), CASE(trust_bounds_the_share_around_the_static_one),
 	      CASE(rate_is_scaled_to_the_tick), CASE(factors_are_not_rate_limited_and_bare_is_before_them),
 	      CASE(all_masked_means_all_eligible), CASE(a_server_that_is_back_is_not_rate_limited),
 	      CASE(ejected_servers_hold_at_most_the_cap), CASE(bounds_hold_for_random_vectors), CASE(fairness))

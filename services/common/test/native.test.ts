@@ -102,6 +102,7 @@ function vector(frame: RawFrame, raw: number[], more: Partial<Vector> = {}): Vec
     stat: f.weightStatic,
     factor: null,
     bias: null,
+    load: null,
     prev: null,
     ejected: null,
     trust: 3,

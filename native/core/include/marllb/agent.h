@@ -52,6 +52,7 @@ struct mlb_agent_vector {
 	uint64_t dp_epoch, frame_seq, term, mono_ns;
 	const uint32_t *ids;
 	const float *raw, *stat, *factor, *bias, *prev; /* factor, bias, prev may be NULL; prev NaN where there is none */
+	const float *load;                              /* of the frame, flows; may be NULL: the bias is not clipped */
 	const uint8_t *ejected;                         /* may be NULL */
 	float trust, step_ratio, dt_s, ejected_cap, kappa;
 	uint32_t load_balancers, mode, ladder, state;

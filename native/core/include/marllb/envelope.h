@@ -20,6 +20,11 @@ struct mlb_envelope_conf {
 enum mlb_refuse mlb_envelope(const struct mlb_envelope_conf *, uint32_t n, const float *raw, const float *stat,
 			     const float *factor, const float *prev, const uint8_t *ejected, float *bare, float *share);
 
+/* The bias's part of the envelope: a score (load + kappa + bias) / w stays within e^-c .. e^c of what it is without the bias, at the
+ * loads of the moment; together with the clamp of the shares a chosen server scores at most e^2c times the best. Clips bias[n] (flows) in
+ * place, what is not finite becomes 0. load[n]: flows (or waiting ones) as the VIP's load counts; kappa <= 0 is taken as 1. */
+void mlb_envelope_bias(float trust, uint32_t n, const float *load, float kappa, float *bias);
+
 extern const char *const mlb_refuse_names[MLB_REFUSE_COUNT];
 
 /* Jain's index (sum x)^2 / (n sum x^2), 1 for n == 0 or all zero; product fairness prod x / max x (the paper's). */
