@@ -48,6 +48,7 @@ class Writer {
       prev: null,
       ejected: null,
       bias: null,
+      load: null,
       trust: 3,
       stepRatio: 0,
       dt: 0.2,

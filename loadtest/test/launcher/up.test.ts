@@ -14,7 +14,7 @@ import { freshName, instanceFolder, Run, until } from "./run.js";
 
 const demo = ["--demo-cores", "1,2,4", "--mean-ms", "20", "--rate", "40"];
 /** A plain line of the loop at work: weights by the policy, clients answered. */
-const steered = /policy=kalman mode=sed ladder=model .* clients=[1-9]\d*\/0 share\/flows: demo-1/;
+const steered = /policy=marl mode=sed ladder=model .* clients=[1-9]\d*\/0 share\/flows: demo-1/;
 
 function start(t: { teardown(fn: () => void): void }, flags: readonly string[]): Run {
   const run = new Run(freshName(), flags);
@@ -129,13 +129,13 @@ test.serial("the operator's commands act on a running instance", async (t) => {
     const main = path.join(projectRoot, "dist/services/ctl/main.js");
     return (await promisify(execFile)(process.execPath, [main, ...args, "--instance", run.name])).stdout;
   };
-  t.regex(await ctl("status"), /attached to .*kalman\+sed.*normal/s);
+  t.regex(await ctl("status"), /attached to .*marl\+sed.*normal/s);
   const pool = JSON.parse(await ctl("servers", "--json")) as { members: { server: { address: string } }[] };
   const [first, second] = pool.members.map((m) => m.server.address) as [string, string];
   t.regex(await ctl("drain", first), /drains/);
   await run.sees(/demo-1\(masked\) 0\.0%|demo-1\(draining\) 0\.0%/);
   await ctl("undrain", first);
-  t.regex(await ctl("policy", "set", "uniform"), /uniform \(was kalman\)/);
+  t.regex(await ctl("policy", "set", "uniform"), /uniform \(was marl\)/);
   t.regex(await ctl("mode", "p2c"), /mode p2c/);
   await run.sees(/policy=uniform mode=p2c/);
   t.regex(await ctl("weights", "push", `${second}=2`), /shares after the envelope/);

@@ -35,7 +35,7 @@ const vip = z.strictObject({
   mode: z.enum(MODES).default("sed"),
   load: z.enum(["flows", "waiting"]).default("flows"),
   pool: z.enum(["local", "managed"]).default("local"),
-  policy: policy.default("kalman"),
+  policy: policy.default("marl"),
   trust: z
     .union([z.enum(["exact", "hint", "none"]), z.number().min(0).max(10)], {
       error: "expected exact, hint, none, or a number from 0 to 10",
@@ -75,9 +75,9 @@ export const schema = z.strictObject({
       connect_timeout_ms: ms(1, 60_000).default(1000),
       idle_timeout_ms: ms(1000, 86_400_000).default(3_600_000),
       drain_timeout_ms: ms(0, 86_400_000).default(10_000),
-      retries: z.number().int().min(0).max(16).default(2),
+      retries: z.number().int().min(0).max(7).default(2),
       max_connections: count().default(0), // 0 = as descriptors allow
-      sources: z.array(z.string()).max(64).default([]),
+      sources: z.array(z.string()).max(16).default([]),
     })
     .prefault({}),
   vips: z.array(vip).max(64).default([]),
