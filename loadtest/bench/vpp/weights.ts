@@ -31,6 +31,9 @@ class Writer {
     throw new Error("no frame with all servers");
   }
 
+  /** When the last vector was handed over, CLOCK_MONOTONIC ns. */
+  at = 0n;
+
   /** One vector of fresh random weights; its sequence. */
   publish(): number {
     const [raw, frame] = [this.#raw, this.#frame];
@@ -39,6 +42,7 @@ class Writer {
       this.#seed = (Math.imul(this.#seed, 1664525) + 1013904223) >>> 0;
       return 0.5 + this.#seed / 2 ** 32;
     });
+    this.at = process.hrtime.bigint();
     const p = this.region.publish({
       frame: raw,
       ids: frame.ids,
@@ -67,10 +71,9 @@ class Writer {
 
   /** Microseconds from publishing to the last worker's having passed. */
   async effect(): Promise<number> {
-    const at = process.hrtime.bigint();
     const seq = this.publish();
     for (let i = 0; i < 400; i++) {
-      for (const e of this.region.effects()) if (e.seq === seq && e.allNs > 0n) return Number(e.allNs - at) / 1000;
+      for (const e of this.region.effects()) if (e.seq === seq && e.allNs > 0n) return Number(e.allNs - this.at) / 1000;
       await sleep(2);
     }
     throw new Error(`vector ${seq} took no effect`);

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+// Real TCP through namespaces: clients and servers are the kernel's (nginx, curl, wrk), between them VPP over veth pairs.
+
+import { spawn } from "node:child_process";
+import { createHash, randomBytes } from "node:crypto";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { exec, which } from "../../../scripts/lib/exec.mjs";
+import { ok, test } from "../lib/tap.mjs";
+import { Vpp } from "../lib/vpp.mjs";
+
+const id = `mlbt${process.pid % 100000}`;
+const NS = { client: `${id}-c`, server: `${id}-s` };
+const VIP = "10.79.0.1";
+const server = (i) => `10.79.2.${10 + i}`;
+const SERVERS = 3;
+const MB = 1024;
+
+async function must(command, ...args) {
+  const { code, out } = await exec(command, args, { timeoutMs: 120_000 });
+  if (code !== 0) throw new Error(`${command} ${args.join(" ")}: ${out}`);
+  return out;
+}
+const inNs = (ns, ...args) => must("ip", "netns", "exec", ns, ...args);
+
+/** veth pairs client <-> VPP <-> servers; each server address on its own, the VIP on the servers' loopback for DSR. */
+async function network() {
+  for (const [ns, side, host] of [
+    [NS.client, "c", "10.79.1.2/24"],
+    [NS.server, "s", "10.79.2.2/24"],
+  ]) {
+    await must("ip", "netns", "add", ns);
+    await must("ip", "link", "add", `${id}${side}`, "netns", ns, "type", "veth", "peer", "name", `${id}${side}v`);
+    await must("ip", "link", "set", `${id}${side}v`, "up");
+    await inNs(ns, "ip", "link", "set", "lo", "up");
+    await inNs(ns, "ip", "addr", "add", host, "dev", `${id}${side}`);
+    await inNs(ns, "ip", "link", "set", `${id}${side}`, "up");
+    await inNs(ns, "ip", "route", "add", "default", "via", side === "c" ? "10.79.1.1" : "10.79.2.1");
+    await inNs(ns, "ethtool", "-K", `${id}${side}`, "tx", "off", "tso", "off", "gso", "off", "gro", "off");
+  }
+  for (let i = 0; i < SERVERS; i++) await inNs(NS.server, "ip", "addr", "add", `${server(i)}/24`, "dev", `${id}s`);
+  await inNs(NS.server, "ip", "addr", "add", `${VIP}/32`, "dev", "lo");
+}
+
+async function remove() {
+  for (const side of ["c", "s"]) await exec("ip", ["link", "del", `${id}${side}v`]);
+  for (const ns of Object.values(NS)) await exec("ip", ["netns", "del", ns]);
+}
+
+/** nginx with one server block an address, all with the same files; its own folder, stopped by its pid. */
+async function nginx(dir) {
+  const www = path.join(dir, "www");
+  mkdirSync(www);
+  const block = randomBytes(1 << 20);
+  const whole = createHash("sha256");
+  for (let i = 0; i < MB; i++) {
+    writeFileSync(path.join(www, "big"), block, { flag: "a" });
+    whole.update(block);
+  }
+  writeFileSync(path.join(www, "small"), "small\n");
+  const listen = [...Array.from({ length: SERVERS }, (_, i) => `${server(i)}:80`), `${VIP}:80`];
+  writeFileSync(
+    path.join(dir, "nginx.conf"),
+    `daemon off; user root; worker_processes 1; pid ${dir}/nginx.pid; error_log ${dir}/error.log;
+events { worker_connections 4096; }
+http { access_log off; client_body_temp_path ${dir}/b; proxy_temp_path ${dir}/p; fastcgi_temp_path ${dir}/f; uwsgi_temp_path ${dir}/u; scgi_temp_path ${dir}/g;
+${listen.map((l) => `server { listen ${l}; root ${www}; }`).join("\n")} }`,
+  );
+  const child = spawn("ip", ["netns", "exec", NS.server, which("nginx"), "-c", `${dir}/nginx.conf`, "-p", dir], {
+    stdio: "ignore",
+  });
+  process.once("exit", () => child.kill("SIGTERM"));
+  for (let i = 0; i < 50; i++) {
+    if ((await exec("ip", ["netns", "exec", NS.server, "curl", "-s", "-m", "1", `http://${server(0)}/small`])).out === "small\n")
+      break;
+    await new Promise((r) => setTimeout(r, 100));
+  }
+  return { child, digest: whole.digest("hex") };
+}
+
+const curl = (...args) => exec("ip", ["netns", "exec", NS.client, "curl", "-s", "-m", "100", ...args], { timeoutMs: 120_000 });
+
+/** Load while servers come, drain and change weight fifty times a second: no reset, no wrong byte. */
+async function changes(v) {
+  let stop = false;
+  const turmoil = (async () => {
+    for (let i = 0; !stop; i++) {
+      const s = server(1 + (i % 2));
+      const what = [`add-server ${s}=${1 + (i % 7)}`, `drain ${s}`, `drain ${s} off`, `del-server ${s}`, `add-server ${s}`][
+        i % 5
+      ];
+      await v.try(`lb rl ${what}`);
+      await new Promise((r) => setTimeout(r, 20));
+    }
+  })();
+  const { out } = await exec("ip", ["netns", "exec", NS.client, "wrk", "-t1", "-c32", "-d5s", `http://${VIP}/small`], {
+    timeoutMs: 60_000,
+  });
+  stop = true;
+  await turmoil;
+  const requests = Number(/(\d+) requests in/.exec(out)?.[1] ?? 0);
+  ok(requests > 100, `wrk: ${out}`);
+  ok(!/Socket errors|Non-2xx/.test(out), `wrk saw errors:\n${out}`);
+}
+
+async function mode(name, fwd, options, digest) {
+  const v = await Vpp.start({ ...options, plugins: ["af_packet_plugin.so"] });
+  try {
+    await v.config([
+      `create host-interface name ${id}cv`,
+      `create host-interface name ${id}sv`,
+      `set interface ip address host-${id}cv 10.79.1.1/24`,
+      `set interface ip address host-${id}sv 10.79.2.1/24`,
+      `set interface state host-${id}cv up`,
+      `set interface state host-${id}sv up`,
+      `lb rl set-shm ${v.dir}/shm`,
+      "lb rl enable flows 65536",
+      `lb rl set-vip web ${VIP} tcp 80 ${fwd}`,
+      `lb rl set-servers ${Array.from({ length: SERVERS }, (_, i) => server(i)).join(" ")}`,
+      ...(fwd === "nat" ? [`lb rl nat interface host-${id}sv`] : []),
+    ]);
+  } catch (e) {
+    await v.stop();
+    throw e;
+  }
+  try {
+    await test(`wire ${name}: curl gets the page, from every address asked for in turn`, async () => {
+      for (let i = 0; i < 20; i++) {
+        const { code, out } = await curl(`http://${VIP}/small`);
+        ok(code === 0 && out === "small\n", `curl ${i}: ${code} ${out}`);
+      }
+      const shown = await v.cli("lb rl show servers");
+      ok((shown.match(/new [1-9]/g) ?? []).length === SERVERS, `every server had flows:\n${shown}`);
+    });
+    await test(`wire ${name}: a download of ${MB} MB, byte for byte`, async () => {
+      const { out } = await exec("ip", ["netns", "exec", NS.client, "sh", "-c", `curl -s -m 200 http://${VIP}/big | sha256sum`], {
+        timeoutMs: 240_000,
+      });
+      ok(out.startsWith(digest), `sha256 ${out}, expected ${digest}`);
+    });
+    await test(`wire ${name}: servers and weights change fifty times a second under wrk, no error`, () => changes(v));
+    ok(v.alive, "vpp lives");
+  } finally {
+    await v.stop();
+  }
+}
+
+async function run(options) {
+  const missing = ["nginx", "curl", "wrk", "ethtool", "ip"].filter((c) => !which(c));
+  if (process.getuid() !== 0 || missing.length) {
+    const why = missing.length ? `no ${missing.join(", ")}` : "needs root";
+    for (let i = 0; i < 6; i++) await test(`wire ${i}`, () => why);
+    return;
+  }
+  const dir = mkdtempSync(path.join(os.tmpdir(), "marllb-wire-"));
+  let web;
+  try {
+    await network();
+    web = await nginx(dir);
+    await mode("nat", "nat", options, web.digest);
+    await mode("l2dsr", "l2dsr", options, web.digest);
+  } finally {
+    web?.child.kill("SIGTERM");
+    await remove();
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+export const groups = [{ name: "wire", count: 6, run }];
