@@ -88,7 +88,7 @@ def train(run, conf, w, validation, make=marl.to_onnx):
     return candidates
 
 
-def select(candidates, w, validation, make=marl.to_onnx, last=4):
+def select(candidates, w, validation, make=marl.to_onnx, last=5):
     """The best of the last few by mean + p99 over the oracle."""
     model, best = Model(make(w)), None
     for name in list(candidates)[-last:]:

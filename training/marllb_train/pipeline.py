@@ -46,7 +46,10 @@ def reinforced(name, learner, series):
         candidates = learner.train(run, conf, Validation(conf["validate"], out.parent), warm)
         select, best, found = Validation(conf["select"], out.parent), None, {}
         model = Model(learner.to_onnx(candidates["start"], conf))
-        for label, w in candidates.items():
+        # The start and the two that did best while training; a look at all would cost more than training one.
+        seen = sorted((r for r in run.curves if "mean_vs_kalman" in r), key=lambda r: r["mean_vs_kalman"] + r["p99_vs_kalman"])
+        for label in dict.fromkeys(["start", *(f"update {r['step']}" for r in seen)][:3]):
+            w = candidates[label]
             model.set(flatten(w))
             found[label] = select.compare(select.run(model))
             print(f"select {label}: {describe(found[label])}", flush=True)

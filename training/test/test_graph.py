@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 
-from marllb_train import marl, simlib
+from marllb_train import marl, qmix, sac, simlib
 from marllb_train.graph import Graph
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
@@ -86,6 +86,65 @@ class GraphTest(unittest.TestCase):
                 np.pad(x[3], ((0, 0), (0, 5), (0, 0)), constant_values=-3)]
         for a, b in zip(reference(data, x), reference(data, wide)):
             np.testing.assert_allclose(a, b[:, :9], atol=1e-5)
+
+    def test_sac_gru_in_three_ways(self):
+        for conf in (
+            {"seed": 2, "pre": [12, 10], "hidden": 8, "post": [9], "reach": 4.0, "log_std": -1.0, "grid": None},
+            {"seed": 2, "pre": [12], "hidden": 8, "post": [], "reach": 0.4, "log_std": -1.0, "grid": [1.0, 1.2, 1.4]},
+        ):
+            w = sac.init(conf)
+            x = example(2, 11, 8)
+            data = sac.to_onnx(w, conf)
+            check(self, data, x)
+            obs = {"server": x[0], "pool": x[1], "mask": x[2]}
+            h, mean, _ = sac.actor(w, x[3], obs, conf["reach"])
+            o = reference(data, x)
+            want = conf["reach"] * np.tanh(mean) * x[2]
+            if conf["grid"]:
+                grid = np.log(conf["grid"])
+                want = grid[np.abs(want[..., None] - grid).argmin(-1)]
+            np.testing.assert_allclose(want, o[0], atol=2e-5)
+            np.testing.assert_allclose(h * x[2][..., None], o[2], atol=2e-5)
+            # Without noise the noisy graph is the plain one.
+            noisy = sac.to_onnx(w, conf, noise=True)
+            zero = reference(noisy, [*x, np.zeros((2, 11, 1), np.float32)])
+            np.testing.assert_allclose(zero[0], o[0], atol=2e-4)
+            self.assertEqual(len(zero), 4)
+
+    def test_qmix_in_three_ways(self):
+        for absolute in (False, True):
+            conf = {"seed": 2, "pre": [12], "hidden": 8, "post": [9], "reach": 4.0, "beta": 2.0, "absolute": absolute,
+                    "actions": [-0.3, -0.1, 0.0, 0.1, 0.3]}
+            w = qmix.init(conf)
+            x = example(2, 11, 9)
+            data = qmix.to_onnx(w, conf)
+            check(self, data, x)
+            obs, z = {"server": x[0], "pool": x[1], "mask": x[2]}, x[3][..., 8]
+            h, u = qmix.utilities(w, x[3][..., :8], z, obs, np.float32(conf["actions"]), absolute)
+            inc = np.float32(conf["actions"])[np.asarray(u).argmax(-1)]
+            want = qmix.moved(z, inc, x[2], absolute, conf["reach"])
+            o = reference(data, x)
+            np.testing.assert_allclose(want, o[0], atol=2e-5)
+            np.testing.assert_allclose(np.concatenate([h, want[..., None]], -1) * x[2][..., None], o[2], atol=2e-5)
+            # A thousand at one action makes it that action.
+            noise = np.zeros((2, 11, 5), np.float32)
+            noise[..., 4] = 1000
+            forced = reference(qmix.to_onnx(w, conf, noise=True), [*x, noise])
+            np.testing.assert_allclose(forced[3], 0.3, atol=1e-6)
+
+    def test_mixing_is_monotonic(self):
+        m = qmix.mixer_init(4)
+        r = np.random.default_rng(0)
+        u, token = r.standard_normal((3, 2, 5)).astype(np.float32), r.standard_normal((3, 2, 5, qmix.TOKEN)).astype(np.float32)
+        live = np.ones((3, 2, 5), np.float32)
+        live[:, :, 4] = 0
+        q = np.asarray(qmix.mix(m, u, token, live))
+        for i in range(2):
+            for j in range(5):
+                v = u.copy()
+                v[:, i, j] += 1
+                d = np.asarray(qmix.mix(m, v, token, live)) - q
+                self.assertTrue((d > 0).all() if j < 4 else np.abs(d).max() == 0)
 
     def test_shipped_models(self):
         found = sorted(MODELS.glob("*.onnx"))
