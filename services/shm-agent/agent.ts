@@ -30,6 +30,9 @@ export interface PeerStatus {
 const ATTACH_RETRY_MS = 100;
 const TRUST = { exact: 0.1, hint: 1.5, none: 3 } as const;
 
+/** health and failover get a tick's frame this much later: on few cores all four processes would wake at once, and the answer would wait. */
+const OTHERS_WAIT_MS = 6;
+
 export interface AgentOptions {
   config: Config;
   log: Logger;
@@ -50,6 +53,7 @@ export class Agent {
   attaches = 0;
   errors = 0;
   private watchTimer: NodeJS.Timeout | null = null;
+  private stopped = false;
   private framesPerTick = 1;
   private readonly pools = new Map<number, PoolVip>();
   private readonly settings: Map<string, VipConfig>;
@@ -82,6 +86,7 @@ export class Agent {
   }
 
   stop(): void {
+    this.stopped = true;
     if (this.watchTimer) clearInterval(this.watchTimer);
     this.peers.close();
     this.region?.close();
@@ -169,7 +174,18 @@ export class Agent {
       instance: this.o.config.instance,
       want_weights: decide,
     };
-    if (decide) this.decide(region, vip, message, now);
+    if (decide) {
+      this.decide(region, vip, message, now);
+      setTimeout(() => this.guard("frame", () => this.share(vip, message)), Math.min(OTHERS_WAIT_MS, this.o.config.tick_ms / 8));
+    } else {
+      this.share(vip, message);
+    }
+    this.o.onFrame(vip);
+  }
+
+  /** To those who are in no hurry. */
+  private share(vip: Vip, message: Frame): void {
+    if (this.stopped) return;
     this.peers.health.send({ frame: message });
     this.peers.failover.send({
       instance: this.o.config.instance,
@@ -177,7 +193,6 @@ export class Agent {
       ladder: ladderName(vip.step),
       applied_term: vip.directive.term.toString(),
     });
-    this.o.onFrame(vip);
   }
 
   private decide(region: RegionPort, vip: Vip, message: Frame, now: number): void {
