@@ -50,7 +50,7 @@ export async function absent(): Promise<string | undefined> {
   return (await modules()).findVpp().missing;
 }
 
-/** VPP with one worker; the scheduler takes neither its core nor the main thread's for others; servers 10.0.1.2 and up behind pg1. flags: CMake's. */
+/** VPP with one worker that the scheduler does not take its core from; servers 10.0.1.2 and up behind pg1. flags: CMake's. */
 export async function start(servers: number, o: { name?: string; flags?: string[] } = {}): Promise<Vpp> {
   const m = await modules();
   const found = m.findVpp();
@@ -58,10 +58,8 @@ export async function start(servers: number, o: { name?: string; flags?: string[
   const pluginDir = await m.buildVpp({ prefix: found.prefix, ...o });
   const v = await m.Vpp.start({ prefix: found.prefix, pluginDir, workers: 1, plugins: ["lb_plugin.so"] });
   const tasks = `/proc/${v.child.pid}/task`;
-  for (const t of readdirSync(tasks)) {
-    const name = readFileSync(`${tasks}/${t}/comm`, "utf8");
-    if (/^vpp_(wk|main)/.test(name)) execFileSync("chrt", ["-f", "-p", name.startsWith("vpp_wk") ? "50" : "40", t]);
-  }
+  const worker = readdirSync(tasks).find((t) => readFileSync(`${tasks}/${t}/comm`, "utf8").startsWith("vpp_wk"));
+  if (worker) execFileSync("chrt", ["-f", "-p", "50", worker]);
   await v.config([
     `create packet-generator interface pg0 hw-addr ${mac}`,
     "create packet-generator interface pg1",

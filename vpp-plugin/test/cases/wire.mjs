@@ -146,11 +146,66 @@ async function mode(name, fwd, options, digest) {
   }
 }
 
+/** Through a tunnel into a second VPP, which unwraps and forwards to the servers' namespace, whose loopback has the VIP. */
+async function tunnel(kind, options, digest) {
+  const [far, near] = ["10.79.3.2", "10.79.3.1"];
+  await must("ip", "link", "add", `${id}a`, "type", "veth", "peer", "name", `${id}b`);
+  for (const x of ["a", "b"]) await must("ip", "link", "set", `${id}${x}`, "mtu", "1600", "up");
+  const plugins = ["af_packet_plugin.so", "gre_plugin.so"];
+  let a;
+  let b;
+  try {
+    a = await Vpp.start({ ...options, plugins });
+    b = await Vpp.start({ ...options, workers: 0, plugins });
+    const link = (v, name, address) =>
+      v.config([
+        `create host-interface name ${id}${name}`,
+        `set interface ip address host-${id}${name} ${address}`,
+        `set interface mtu packet 1560 host-${id}${name}`,
+        `set interface state host-${id}${name} up`,
+      ]);
+    await link(a, "cv", "10.79.1.1/24");
+    await link(a, "a", `${near}/24`);
+    await link(b, "b", `${far}/24`);
+    await link(b, "sv", "10.79.2.1/24");
+    await a.config([
+      `lb rl set-shm ${a.dir}/shm`,
+      "lb rl enable flows 65536",
+      `lb rl set-vip web ${VIP} tcp 80 ${kind}4 src ${near}`,
+      `lb rl set-servers ${far}`,
+    ]);
+    const made = await b.cli(`create ${kind} tunnel src ${far} dst ${near}`);
+    await b.config([
+      `set interface state ${made} up`,
+      `set interface unnumbered ${made} use host-${id}b`,
+      `ip route add ${VIP}/32 via 10.79.2.2 host-${id}sv`,
+      `ip route add 10.79.1.0/24 via ${near} host-${id}b`,
+    ]);
+    await test(`wire ${kind} into a second VPP: pages and a download of ${MB} MB, byte for byte`, async () => {
+      for (let i = 0; i < 10; i++) {
+        const { code, out } = await curl(`http://${VIP}/small`);
+        ok(
+          code === 0 && out === "small\n",
+          `curl ${i}: ${code} ${out}\n${await a.cli("show errors")}\n${await b.cli("show errors")}`,
+        );
+      }
+      const { out } = await exec("ip", ["netns", "exec", NS.client, "sh", "-c", `curl -s -m 200 http://${VIP}/big | sha256sum`], {
+        timeoutMs: 240_000,
+      });
+      ok(out.startsWith(digest), `sha256 ${out}, expected ${digest}`);
+    });
+  } finally {
+    await a?.stop();
+    await b?.stop();
+    await exec("ip", ["link", "del", `${id}a`]);
+  }
+}
+
 async function run(options) {
   const missing = ["nginx", "curl", "wrk", "ethtool", "ip"].filter((c) => !which(c));
   if (process.getuid() !== 0 || missing.length) {
     const why = missing.length ? `no ${missing.join(", ")}` : "needs root";
-    for (let i = 0; i < 6; i++) await test(`wire ${i}`, () => why);
+    for (let i = 0; i < 8; i++) await test(`wire ${i}`, () => why);
     return;
   }
   const dir = mkdtempSync(path.join(os.tmpdir(), "marllb-wire-"));
@@ -160,6 +215,9 @@ async function run(options) {
     web = await nginx(dir);
     await mode("nat", "nat", options, web.digest);
     await mode("l2dsr", "l2dsr", options, web.digest);
+    await inNs(NS.client, "ip", "link", "set", `${id}c`, "mtu", "1400");
+    await tunnel("ipip", options, web.digest);
+    await tunnel("gre", options, web.digest);
   } finally {
     web?.child.kill("SIGTERM");
     await remove();
@@ -167,4 +225,4 @@ async function run(options) {
   }
 }
 
-export const groups = [{ name: "wire", count: 6, run }];
+export const groups = [{ name: "wire", count: 8, run }];
