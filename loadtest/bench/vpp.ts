@@ -5,4 +5,6 @@ import { clocks } from "./vpp/clocks.js";
 import { newflow } from "./vpp/newflow.js";
 import { weights } from "./vpp/weights.js";
 
+// Exit handlers end the VPP of a run that is broken off.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
 await benchMain("bench:vpp", [clocks, newflow, weights]);

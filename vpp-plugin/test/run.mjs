@@ -12,6 +12,8 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 const groups = [];
 for (const file of readdirSync(path.join(here, "cases")).sort()) groups.push(...(await import(`./cases/${file}`)).groups);
 
+// Exit handlers end the VPPs and remove the namespaces of a run that is broken off.
+for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => process.exit(1));
 const vpp = findVpp();
 const only = process.argv[2];
 if (vpp.missing) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Real TCP through namespaces: clients and servers are the kernel's (nginx, curl, wrk), between them VPP over veth pairs.
 
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
@@ -41,6 +41,20 @@ async function network() {
   }
   for (let i = 0; i < SERVERS; i++) await inNs(NS.server, "ip", "addr", "add", `${server(i)}/24`, "dev", `${id}s`);
   await inNs(NS.server, "ip", "addr", "add", `${VIP}/32`, "dev", "lo");
+}
+
+/** Also at an exit that nobody waits for: a test that was broken off leaves no namespace. */
+function removeNow() {
+  for (const what of [
+    ...["cv", "sv", "a"].map((x) => ["link", "del", `${id}${x}`]),
+    ...Object.values(NS).map((ns) => ["netns", "del", ns]),
+  ]) {
+    try {
+      execFileSync("ip", what, { stdio: "ignore" });
+    } catch {
+      // It was not there.
+    }
+  }
 }
 
 async function remove() {
@@ -211,6 +225,7 @@ async function run(options) {
   const dir = mkdtempSync(path.join(os.tmpdir(), "marllb-wire-"));
   let web;
   try {
+    process.once("exit", removeNow);
     await network();
     web = await nginx(dir);
     await mode("nat", "nat", options, web.digest);
