@@ -39,7 +39,7 @@ def ranks(f):
 
 def scales(w, by_name):
     """Size of a step per parameter, from {name or "": factor}; "" is the default. 0 freezes an array."""
-    return np.concatenate([np.full(v.size, float(by_name.get(k, by_name[""]))) for k, v in w.items()])
+    return np.concatenate([np.full(v.size, float(by_name.get(k, by_name[""]))) for k, v in sorted(w.items())])
 
 
 def stage_of(stages, g):

@@ -74,6 +74,7 @@ class Graph:
         vi = lambda n, s: helper.make_tensor_value_info(n, TensorProto.FLOAT, s)
         for out, _, value in outputs:
             self.nodes.append(helper.make_node("Identity", [value], [out]))
+        self.consts.sort(key=lambda c: (not c.name.startswith("w."), c.name))  # parameters first, in `flatten`'s order
         g = helper.make_graph(self.nodes, name, [vi(*i) for i in inputs], [vi(o, s) for o, s, _ in outputs], self.consts)
         m = helper.make_model(g, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="marllb-training", ir_version=8)
         helper.set_model_props(m, {k: str(v) for k, v in meta.items()})
@@ -82,13 +83,14 @@ class Graph:
 
 
 def flatten(params):
-    """A dict of arrays to one vector, in the dict's order: that of the graph's "w.*" initializers."""
-    return np.concatenate([np.asarray(v, np.float32).ravel() for v in params.values()])
+    """A dict of arrays to one vector, by name: the order of the graph's "w.*" initializers whatever order the dict has (JAX sorts)."""
+    return np.concatenate([np.asarray(params[k], np.float32).ravel() for k in sorted(params)])
 
 
 def unflatten(vector, like):
     out, at = {}, 0
-    for k, v in like.items():
+    for k in sorted(like):
+        v = like[k]
         out[k] = np.asarray(vector[at : at + v.size], np.float32).reshape(v.shape)
         at += v.size
     return out

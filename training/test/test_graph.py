@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 
 from marllb_train import marl, qmix, sac, simlib
-from marllb_train.graph import Graph
+from marllb_train.graph import Graph, flatten, unflatten
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 
@@ -131,6 +131,19 @@ class GraphTest(unittest.TestCase):
             noise[..., 4] = 1000
             forced = reference(qmix.to_onnx(w, conf, noise=True), [*x, noise])
             np.testing.assert_allclose(forced[3], 0.3, atol=1e-6)
+
+    def test_parameters_have_one_order(self):
+        """Whatever order a dict has, the vector set in the simulator is the graph's own."""
+        conf = {"seed": 2, "pre": [12], "hidden": 8, "post": [9], "reach": 4.0, "beta": 2.0, "absolute": False, "actions": [-0.1, 0.1],
+                "log_std": -1.0, "grid": None}
+        for make, w in ((marl.to_onnx, marl.init(3)), (lambda w: sac.to_onnx(w, conf), sac.init(conf)),
+                        (lambda w: qmix.to_onnx(w, conf), qmix.init(conf))):
+            for order in (sorted(w), sorted(w, reverse=True), list(w)):
+                shuffled = {k: w[k] for k in order}
+                np.testing.assert_array_equal(simlib.Model(make(shuffled)).get(), flatten(shuffled))
+                back = unflatten(flatten(shuffled), w)
+                for k in w:
+                    np.testing.assert_array_equal(back[k], w[k])
 
     def test_mixing_is_monotonic(self):
         m = qmix.mixer_init(4)
