@@ -204,8 +204,8 @@ export class Agent {
     vip.tick = this.startTick(vip.frame);
     if (vip.tick.ids) message.trace = { traceparent: formatTraceparent(vip.tick.ids, vip.tick.sampled), tracestate: "" };
     vip.asked(now);
-    if (!this.peers.steer(vip.id, message)) this.unanswered(region, vip, now, "inference is away");
     this.ticks.span(vip.tick, "shm-agent.read", now);
+    if (!this.peers.steer(vip.id, message)) this.unanswered(region, vip, now, "inference is away");
   }
 
   private unanswered(region: RegionPort, vip: Vip, now: number, why: string): void {
