@@ -77,10 +77,15 @@ test.serial("weights of the policy come into effect; people and controllers see 
   const pushed = await call<{ composed: { address: string; weight: number }[] }>(agent(), "PushWeights", {
     vip_id: v.vip_id,
     weights,
-    hold_ms: 400,
+    hold_ms: 3000,
   });
-  const heavy = pushed.composed.find((x) => x.address === s.addresses[0]);
-  t.true((heavy?.weight ?? 0) > 0.3 && (heavy?.weight ?? 1) <= 0.4001, JSON.stringify(pushed.composed));
+  const heavy = (list: { address: string; weight: number }[]) => list.find((x) => x.address === s.addresses[0])?.weight ?? 0;
+  // The envelope limits each step by the time since the last one, so the first may be small; the next ticks go on to 2 of 5.
+  t.true(heavy(pushed.composed) > 0.25 && heavy(pushed.composed) <= 0.4001, JSON.stringify(pushed.composed));
+  await eventually("the push in full", async () => {
+    const r = await call<{ weights: { address: string; weight: number }[] }>(agent(), "GetWeights", { vip_id: v.vip_id });
+    return Math.abs(heavy(r.weights) - 0.4) < 0.001 || undefined;
+  });
   await vipWhere(s, "inference again after the hold", (x) => x.source === "inference");
   await t.throwsAsync(call(agent(), "PushWeights", { vip_id: v.vip_id, weights: [{ server_id: 1, weight: Number.NaN }] }), {
     message: /INVALID_ARGUMENT: weights\[0\]/,
