@@ -3,8 +3,7 @@
 // agent and inference as separate processes; watched from outside (marllb-load effects reads the region).
 
 import { OpenLoop } from "../demo/open-loop.js";
-import { random } from "../demo/random.js";
-import { DemoServer } from "../demo/server.js";
+import { startServers, stopServers } from "../demo/pool.js";
 import { Child, nativeBin, sleep } from "../process.js";
 import { Stack } from "../stack.js";
 import type { BenchOptions, Group } from "./harness.js";
@@ -21,12 +20,7 @@ interface Effects {
 }
 
 async function watch(tickMs: number, seconds: number): Promise<Effects> {
-  const servers: DemoServer[] = [];
-  for (let i = 0; i < serverCount; i++) {
-    const s = new DemoServer({ name: `s${i}`, cores: 1, meanMs: 20, host: "127.0.0.1", port: 0, random: random(i) });
-    await s.listen();
-    servers.push(s);
-  }
+  const servers = await startServers(Array(serverCount).fill(1), 20);
   const stack = await Stack.whole({ servers: servers.map((s) => ({ address: s.address })), tickMs, policy: "kalman" });
   try {
     const [host, port] = stack.vip.split(":") as [string, string];
@@ -40,7 +34,7 @@ async function watch(tickMs: number, seconds: number): Promise<Effects> {
     return result;
   } finally {
     await stack.stop();
-    await Promise.all(servers.map((s) => s.stop()));
+    await stopServers(servers);
   }
 }
 

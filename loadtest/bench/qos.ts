@@ -3,8 +3,8 @@
 // cores of virtual capacity, processor sharing), and get the same arrivals and sizes: Kalman that is told nothing, least connections, and
 // shortest expected delay that is told the capacities.
 import { OpenLoop } from "../demo/open-loop.js";
-import { random } from "../demo/random.js";
-import { DemoServer } from "../demo/server.js";
+import { startServers, stopServers } from "../demo/pool.js";
+import type { DemoServer } from "../demo/server.js";
 import { sleep } from "../process.js";
 import { Stack } from "../stack.js";
 import type { BenchOptions, Group } from "./harness.js";
@@ -26,18 +26,13 @@ interface Result {
 }
 
 class Pool {
-  readonly servers: DemoServer[] = [];
   readonly queued = capacity.map(() => 0);
   samples = 0;
 
+  private constructor(readonly servers: readonly DemoServer[]) {}
+
   static async start(seed: number): Promise<Pool> {
-    const pool = new Pool();
-    for (const [i, cores] of capacity.entries()) {
-      const server = new DemoServer({ name: `s${i}`, cores, meanMs, host: "127.0.0.1", port: 0, random: random(seed + i) });
-      await server.listen();
-      pool.servers.push(server);
-    }
-    return pool;
+    return new Pool(await startServers(capacity, meanMs, seed));
   }
 
   sample(): void {
@@ -51,7 +46,7 @@ class Pool {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.servers.map((s) => s.stop()));
+    await stopServers(this.servers);
   }
 }
 

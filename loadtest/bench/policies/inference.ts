@@ -6,8 +6,7 @@ import path from "node:path";
 import { attachRegion, type RawFrame } from "../../../services/common/native.js";
 import { projectRoot } from "../../../services/common/root.js";
 import { OpenLoop } from "../../demo/open-loop.js";
-import { random } from "../../demo/random.js";
-import { DemoServer } from "../../demo/server.js";
+import { startServers, stopServers } from "../../demo/pool.js";
 import { Child, sleep } from "../../process.js";
 import { Stack } from "../../stack.js";
 import type { BenchOptions, Group } from "../harness.js";
@@ -18,12 +17,7 @@ const serverCount = 64;
 
 /** Frames of 64 servers, 200 ms apart, as an agent would read them. */
 async function frames(seconds: number): Promise<RawFrame[]> {
-  const servers: DemoServer[] = [];
-  for (let i = 0; i < serverCount; i++) {
-    const s = new DemoServer({ name: `s${i}`, cores: 1, meanMs: 50, host: "127.0.0.1", port: 0, random: random(i) });
-    await s.listen();
-    servers.push(s);
-  }
+  const servers = await startServers(Array(serverCount).fill(1), 50);
   const stack = await Stack.dataPlane({ servers: servers.map((s) => ({ address: s.address })), tickMs: 400 });
   const out: RawFrame[] = [];
   const region = attachRegion(stack.region, () => void out.push(...region.frames()));
@@ -37,7 +31,7 @@ async function frames(seconds: number): Promise<RawFrame[]> {
   } finally {
     region.close();
     await stack.stop();
-    await Promise.all(servers.map((s) => s.stop()));
+    await stopServers(servers);
   }
 }
 

@@ -6,8 +6,7 @@ import os from "node:os";
 import path from "node:path";
 import { projectRoot } from "../../../services/common/root.js";
 import { OpenLoop } from "../../demo/open-loop.js";
-import { random } from "../../demo/random.js";
-import { DemoServer } from "../../demo/server.js";
+import { startServers, stopServers } from "../../demo/pool.js";
 import { sleep } from "../../process.js";
 import { Stack, type StackOptions } from "../../stack.js";
 import type { BenchOptions, Group } from "../harness.js";
@@ -49,12 +48,7 @@ interface Seen {
 }
 
 async function measure(s: Strategy, seed: number, seconds: number): Promise<{ mean: number; p99: number }> {
-  const servers: DemoServer[] = [];
-  for (const [i, c] of cores.entries()) {
-    const d = new DemoServer({ name: `s${i}`, cores: c, meanMs, host: "127.0.0.1", port: 0, random: random(seed + i) });
-    await d.listen();
-    servers.push(d);
-  }
+  const servers = await startServers(cores, meanMs, seed);
   const options: StackOptions = {
     servers: servers.map((d, i) => ({ address: d.address, weight: s.name === "known" ? (cores[i] as number) : 1 })),
     policy: s.policy,
@@ -73,7 +67,7 @@ async function measure(s: Strategy, seed: number, seconds: number): Promise<{ me
     return { mean: r.mean_ms, p99: r.p99_ms };
   } finally {
     await stack.stop();
-    await Promise.all(servers.map((d) => d.stop()));
+    await stopServers(servers);
   }
 }
 
