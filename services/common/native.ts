@@ -257,6 +257,11 @@ export class Region {
     return native(() => this.region.publish(vector));
   }
 
+  /** The envelope by itself, without publishing. */
+  compose(input: EnvelopeInput): Composed {
+    return compose(input);
+  }
+
   /** The wanted server lists of all VIPs that have one; replaces what was published before. */
   publishPools(pools: readonly PoolVip[]): void {
     native(() => this.region.publishPools(pools));

@@ -71,6 +71,11 @@ export class LastingStream<Out, In> {
     return true;
   }
 
+  /** Open, and every message sent was taken. */
+  get idle(): boolean {
+    return this.current !== null && this.inFlight === 0;
+  }
+
   figures(): { state: StreamState; answered: number; unanswered: number; reconnects: number } {
     return { state: this.state, answered: this.taken, unanswered: this.replaced, reconnects: this.reconnects };
   }

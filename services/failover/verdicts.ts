@@ -13,6 +13,14 @@ export interface Verdicts {
   close(): void;
 }
 
+/** What a message says of servers; a server that is neither up nor down is not in it. */
+export function* factsOf(m: WatchResponse__Output): Generator<[address: string, state: HealthFact]> {
+  for (const v of m.verdicts) {
+    if (v.state === "HEALTH_STATE_UP") yield [v.address, "UP"];
+    else if (v.state === "HEALTH_STATE_DOWN") yield [v.address, "DOWN"];
+  }
+}
+
 export function watchVerdicts(
   config: Config,
   now: () => number,
@@ -28,10 +36,7 @@ export function watchVerdicts(
     },
     key: () => 0,
     onMessage(m) {
-      for (const v of m.verdicts) {
-        if (v.state === "HEALTH_STATE_UP") hear(v.address, "UP");
-        else if (v.state === "HEALTH_STATE_DOWN") hear(v.address, "DOWN");
-      }
+      for (const [address, state] of factsOf(m)) hear(address, state);
     },
     onDown: down,
     timers: { now, setTimeout: (fn, ms) => setTimeout(fn, ms), clearTimeout: (t) => clearTimeout(t as NodeJS.Timeout) },

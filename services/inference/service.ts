@@ -21,6 +21,8 @@ import { type LastStep, Session } from "./session.js";
 type Steer = grpc.ServerDuplexStream<SteerRequest__Output, SteerResponse>;
 
 const CHECKPOINT_MS = 1000;
+/** So many streams keep the service warm: rehearsals would only cost. */
+const WARM_STREAMS = 8;
 
 interface Stream {
   call: Steer;
@@ -80,6 +82,21 @@ export const create: CreateService = async ({ config, log, registry, clock }) =>
       if (!span && ms > slowMs) lateSpan("inference.steer", frame.trace, clock.unixMs() - ms, clock.unixMs());
     }
   };
+  /** An answer that nobody uses; a frame that comes meanwhile waits its turn. */
+  const rehearse = async (s: Stream, frame: Frame__Output): Promise<void> => {
+    if (s.busy || streams.size >= WARM_STREAMS) return;
+    s.busy = true;
+    try {
+      const weights = await s.session.rehearse(frame);
+      if (!s.call.cancelled) s.call.write({ weights, rehearsal: true });
+    } catch (e) {
+      log.debug({ err: e }, "rehearsal");
+    }
+    s.busy = false;
+    const { next } = s;
+    s.next = null;
+    if (next) await run(s, next);
+  };
   const run = async (s: Stream, frame: Frame__Output): Promise<void> => {
     if (s.busy) {
       s.next = frame;
@@ -128,6 +145,7 @@ export const create: CreateService = async ({ config, log, registry, clock }) =>
           const s = streams.get(call);
           if (!s || m.hello) hello(call, m);
           else if (m.frame) void run(s, m.frame);
+          else if (m.rehearsal) void rehearse(s, m.rehearsal);
           else throw invalid("message", "expected a frame");
         } catch (e) {
           call.emit("error", toStatus(e));

@@ -36,11 +36,19 @@ export interface LastStep {
   fellBack: string;
 }
 
+interface Memory {
+  observation: Buffer | null;
+  state: PolicyState;
+  last: LastStep | null;
+}
+
 export class Session {
   policyName: string;
   last: LastStep | null = null;
   private observation: Buffer | null = null;
   private state: PolicyState = EMPTY;
+  /** What was remembered before the last step. */
+  private before: Memory = { observation: null, state: EMPTY, last: null };
 
   constructor(
     policyName: string,
@@ -70,7 +78,33 @@ export class Session {
     return { vip_id: vipId, policy: this.policyName, schema: this.o.observationSchema, state };
   }
 
+  /** The last step once more, with the same answer; nothing is kept of it. The caller has it run by itself, as any step. */
+  async rehearse(frame: Frame__Output): Promise<Weights> {
+    const before = this.before;
+    const policyName = this.policyName;
+    const now = this.memory();
+    this.remember(before);
+    try {
+      return await this.step(frame);
+    } finally {
+      // The policy may have been changed meanwhile; its state starts empty.
+      this.remember(this.policyName === policyName ? now : { ...now, state: EMPTY });
+      this.before = before;
+    }
+  }
+
+  private memory(): Memory {
+    return { observation: this.observation, state: this.state, last: this.last };
+  }
+
+  private remember(m: Memory): void {
+    this.observation = m.observation;
+    this.state = m.state;
+    this.last = m.last;
+  }
+
   async step(frame: Frame__Output): Promise<Weights> {
+    this.before = this.memory();
     const start = this.o.nowUs();
     const view = this.o.decode(frame);
     const observed = this.observe(frame);

@@ -15,6 +15,7 @@ import { decisionOf, directiveOf, ladderName } from "./convert.js";
 import { UNANSWERED_LIMIT } from "./ladder.js";
 import { Peers } from "./peers.js";
 import type { AttachRegion, Effect, PoolVip, RawFrame, RegionPort } from "./region.js";
+import { Rehearsal } from "./rehearsal.js";
 import { TickLog } from "./ticks.js";
 import { type Tick, Vip } from "./vip.js";
 
@@ -57,6 +58,9 @@ export class Agent {
   private framesPerTick = 1;
   private readonly pools = new Map<number, PoolVip>();
   private readonly settings: Map<string, VipConfig>;
+  private readonly rehearsal: Rehearsal;
+  /** The last frame sent for weights of the VIP that rehearses: the first, for all take the same path. */
+  private rehearsed: Frame | null = null;
 
   constructor(private readonly o: AgentOptions) {
     this.settings = new Map(o.config.vips.map((v) => [v.name, v]));
@@ -78,6 +82,11 @@ export class Agent {
       },
       UNANSWERED_LIMIT * o.config.tick_ms,
     );
+    this.rehearsal = new Rehearsal({
+      tickMs: o.config.tick_ms,
+      timers,
+      send: () => this.rehearsed !== null && this.peers.rehearse(this.rehearsed.vip_id ?? 0, this.rehearsed),
+    });
   }
 
   start(): void {
@@ -88,6 +97,7 @@ export class Agent {
   stop(): void {
     this.stopped = true;
     if (this.watchTimer) clearInterval(this.watchTimer);
+    this.rehearsal.stop();
     this.peers.close();
     this.region?.close();
     this.region = null;
@@ -206,6 +216,10 @@ export class Agent {
     vip.asked(now);
     this.ticks.span(vip.tick, "shm-agent.read", now);
     if (!this.peers.steer(vip.id, message)) this.unanswered(region, vip, now, "inference is away");
+    else setImmediate(() => this.guard("frame", () => vip.prepare()));
+    if (vip !== this.vips.values().next().value) return;
+    this.rehearsed = { ...message, trace: null };
+    this.rehearsal.frame();
   }
 
   private unanswered(region: RegionPort, vip: Vip, now: number, why: string): void {
@@ -243,6 +257,11 @@ export class Agent {
     const vip = this.vips.get(vipId);
     const region = this.region;
     if (!vip || !region) return;
+    if (r.rehearsal) {
+      if (r.weights) vip.rehearse(decisionOf(r.weights).decision, region, this.o.clock.now());
+      this.rehearsal.done();
+      return;
+    }
     if (r.checkpoint) {
       vip.checkpoint = {
         policy: r.checkpoint.policy,
@@ -264,6 +283,7 @@ export class Agent {
     if (tick) this.ticks.span(tick, "inference", now, { policy: w.policy, inference_us: w.inference_us });
     const good = vip.answered(decision, step, region, now);
     region.beat();
+    if (vipId === this.rehearsed?.vip_id) this.rehearsal.answered();
     if (!tick) return;
     this.ticks.span(tick, "shm-agent.publish", this.o.clock.now(), { ladder: ladderName(vip.step), source: vip.source });
     if (good) tick.publishedSeq = vip.seq;
@@ -272,6 +292,7 @@ export class Agent {
 
   private steerDown(vipId: number): void {
     const vip = this.vips.get(vipId);
+    if (vipId === this.rehearsed?.vip_id) this.rehearsal.restart();
     if (vip?.pending && this.region) this.unanswered(this.region, vip, this.o.clock.now(), "inference went away");
   }
 

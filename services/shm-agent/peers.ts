@@ -82,6 +82,12 @@ export class Peers {
     return stream.send({ frame });
   }
 
+  /** Sends a rehearsal, where nothing of the VIP's is on its way. False: not sent. */
+  rehearse(vipId: number, frame: Frame): boolean {
+    const stream = this.steers.get(vipId);
+    return stream?.idle === true && stream.send({ rehearsal: frame });
+  }
+
   forget(vipId: number): void {
     this.steers.get(vipId)?.close();
     this.steers.delete(vipId);

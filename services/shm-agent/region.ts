@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the agent needs of a data plane's region. native.ts gives it; tests give one of their own.
-import type { Effect, PoolVip, Published, RawFrame, Vector } from "../common/native.js";
+import type { Composed, Effect, EnvelopeInput, PoolVip, Published, RawFrame, Vector } from "../common/native.js";
 
 export type { Effect, PoolVip, Published, RawFrame, Vector } from "../common/native.js";
 
@@ -13,6 +13,8 @@ export interface RegionPort {
   frames(): RawFrame[];
   effects(): Effect[];
   publish(vector: Vector): Published;
+  /** The envelope without publishing. */
+  compose(input: EnvelopeInput): Composed;
   publishPools(pools: readonly PoolVip[]): void;
   /** Advances the agent's heartbeat. */
   beat(): void;

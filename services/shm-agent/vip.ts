@@ -23,7 +23,7 @@ import {
   ladderStart,
   ladderUnanswered,
 } from "./ladder.js";
-import type { Effect, RawFrame, RegionPort } from "./region.js";
+import type { Effect, RawFrame, RegionPort, Vector } from "./region.js";
 
 export interface VipSettings {
   policy: string;
@@ -168,36 +168,24 @@ export class Vip {
     return true;
   }
 
+  /** Decodes what compose will need of the newest frame: while the answer is on its way. */
+  prepare(): void {
+    const v = this.view;
+    void [v.ids, v.weightStatic, v.flags, this.load(v)];
+  }
+
+  /** All of an answer's way but its publication; nothing is kept. */
+  rehearse(decision: Decision, region: RegionPort, nowMs: number): void {
+    if (this.view.count > 0) region.compose(this.vector("inference", decision, nowMs));
+  }
+
   /** Composes what rules now and publishes it, as an answer to the newest frame. False: refused. */
   compose(region: RegionPort, nowMs: number): boolean {
     const { source, decision } = pickSource(this.directive, this.push, ladderDecision(this.ladder), nowMs);
     const v = this.view;
-    const { raw, bias } = rawInOrder(v.ids, v.weightStatic, decision);
-    const loadBalancers = this.directive.loadBalancers || this.settings.loadBalancers;
-    const ejected = new Uint8Array(v.count);
-    for (let i = 0; i < v.count; i++) ejected[i] = ((v.flags[i] as number) & EJECTED) !== 0 ? 1 : 0;
     if (v.count === 0) return true;
-    const result = region.publish({
-      frame: this.frame,
-      ids: v.ids,
-      raw,
-      bias,
-      load: Float32Array.from(v.column((v.figures.load ?? 0) === 1 ? "waiting" : "flows")),
-      stat: v.weightStatic,
-      factor: factorsInOrder(v.ids, this.directive),
-      prev: previousInOrder(v.ids, this.bare),
-      ejected,
-      trust: this.settings.trust,
-      stepRatio: this.settings.stepRatio,
-      dt: this.composedAt === null ? 10 : (nowMs - this.composedAt) / 1000,
-      ejectedCap: this.settings.ejectedCap,
-      kappa: decision !== null && decision.kappa > 0 ? decision.kappa : this.settings.kappa,
-      loadBalancers,
-      mode: decision?.mode ?? 0,
-      ladder: this.ladderOf(source),
-      state: this.directive.state,
-      term: this.directive.term,
-    });
+    const vector = this.vector(source, decision, nowMs);
+    const result = region.publish(vector);
     if (result.refused !== null) {
       this.lastRefusal = result.refused;
       this.counters.refused.set(result.refused, (this.counters.refused.get(result.refused) ?? 0) + 1);
@@ -214,9 +202,42 @@ export class Vip {
       const id = v.ids[i] as number;
       this.bare.set(id, result.bare[i] as number);
       this.shares.set(id, result.share[i] as number);
-      this.biases.set(id, bias[i] as number);
+      this.biases.set(id, vector.bias?.[i] ?? 0);
     }
     return true;
+  }
+
+  private load(v: FrameView): ArrayLike<number> {
+    return v.column((v.figures.load ?? 0) === 1 ? "waiting" : "flows");
+  }
+
+  private vector(source: Source, decision: Decision | null, nowMs: number): Vector {
+    const v = this.view;
+    const { raw, bias } = rawInOrder(v.ids, v.weightStatic, decision);
+    const loadBalancers = this.directive.loadBalancers || this.settings.loadBalancers;
+    const ejected = new Uint8Array(v.count);
+    for (let i = 0; i < v.count; i++) ejected[i] = ((v.flags[i] as number) & EJECTED) !== 0 ? 1 : 0;
+    return {
+      frame: this.frame,
+      ids: v.ids,
+      raw,
+      bias,
+      load: Float32Array.from(this.load(v)),
+      stat: v.weightStatic,
+      factor: factorsInOrder(v.ids, this.directive),
+      prev: previousInOrder(v.ids, this.bare),
+      ejected,
+      trust: this.settings.trust,
+      stepRatio: this.settings.stepRatio,
+      dt: this.composedAt === null ? 10 : (nowMs - this.composedAt) / 1000,
+      ejectedCap: this.settings.ejectedCap,
+      kappa: decision !== null && decision.kappa > 0 ? decision.kappa : this.settings.kappa,
+      loadBalancers,
+      mode: decision?.mode ?? 0,
+      ladder: this.ladderOf(source),
+      state: this.directive.state,
+      term: this.directive.term,
+    };
   }
 
   /** The step that a vector of this source is published under. */

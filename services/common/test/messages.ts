@@ -27,7 +27,7 @@ export function samples(folder: string, frame: Frame): Record<string, object[]> 
   const checkpoint = { vip_id, policy: "kalman", schema: 1, state: Buffer.from("4d434b31000000000000000000000000", "hex") };
   const all: Record<string, Record<string, object[]>> = {
     inference: {
-      Steer: [{ hello: { instance, vip_id, policy: "kalman", checkpoint } }, { frame }],
+      Steer: [{ hello: { instance, vip_id, policy: "kalman", checkpoint } }, { frame }, { rehearsal: frame }],
       Decide: [{ frame, policy: "kalman", checkpoint }],
       ListModels: [{}],
       GetPolicy: [{ instance, vip_id }],

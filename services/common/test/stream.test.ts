@@ -2,6 +2,7 @@
 import { EventEmitter } from "node:events";
 import test from "ava";
 import { type Duplex, LastingStream } from "../stream.js";
+import { FakeTimers } from "./fake-timers.js";
 
 class FakeStream extends EventEmitter implements Duplex<string, string> {
   written: string[] = [];
@@ -18,30 +19,6 @@ class FakeStream extends EventEmitter implements Duplex<string, string> {
   /** The peer takes the oldest message that is on its way. */
   take(): void {
     this.done.shift()?.();
-  }
-}
-
-/** Virtual time. */
-class FakeTimers {
-  time = 0;
-  private next = 1;
-  private readonly due = new Map<number, { at: number; fn: () => void }>();
-  now = (): number => this.time;
-  setTimeout = (fn: () => void, ms: number): number => {
-    this.due.set(this.next, { at: this.time + ms, fn });
-    return this.next++;
-  };
-  clearTimeout = (id: unknown): void => void this.due.delete(id as number);
-  advance(ms: number): void {
-    const end = this.time + ms;
-    for (;;) {
-      const first = [...this.due].filter(([, d]) => d.at <= end).sort((a, b) => a[1].at - b[1].at)[0];
-      if (!first) break;
-      this.due.delete(first[0]);
-      this.time = first[1].at;
-      first[1].fn();
-    }
-    this.time = end;
   }
 }
 

@@ -1,6 +1,68 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
-import { fuzzService } from "../../common/test/fuzz.js";
+import { v1 } from "../../common/grpc/protos.js";
+import { fuzzService, MUTATIONS, SEED } from "../../common/test/fuzz.js";
+import { Mutator } from "../../common/test/mutate.js";
+import { FailoverCore } from "../core.js";
 import { create } from "../service.js";
+import { factsOf } from "../verdicts.js";
 
 fuzzService(test, "failover", create);
+
+test("health's verdicts, mutated, are of servers in the pool or of nobody", (t) => {
+  const core = new FailoverCore(
+    { minHealthy: 1, panicThreshold: 0.3, slowStartMs: 1000 },
+    { order() {}, changed() {}, save() {} },
+    () => 1,
+  );
+  const servers = [1, 2].map((id) => ({ id, address: `10.0.0.${id}:80`, weight: 1 }));
+  core.list(
+    {
+      instance: "fuzz",
+      vipId: 1,
+      pool: "web",
+      dpEpoch: 1n,
+      generation: 1,
+      servers,
+      ids: new Map(servers.map((s) => [s.address, s.id])),
+      seenAt: 0,
+      appliedTerm: 0,
+      ladder: "LADDER_MODEL",
+    },
+    0,
+  );
+  const watch = v1.Health.service.Watch;
+  const verdict = {
+    instance: "fuzz",
+    vip_id: 1,
+    dp_epoch: "1",
+    reason: "tcp: connection refused",
+    since_unix_ms: 1,
+    rtt_ms: 0.5,
+  };
+  const good = watch.responseSerialize({
+    verdicts: [
+      { ...verdict, server_id: 1, address: "10.0.0.1:80", state: "HEALTH_STATE_DOWN" },
+      { ...verdict, server_id: 2, address: "10.0.0.2:80", state: "HEALTH_STATE_UP" },
+    ],
+    snapshot: true,
+  });
+  const mutator = new Mutator(SEED);
+  let facts = 0;
+  for (let i = 0; i < MUTATIONS; i++) {
+    let message: ReturnType<typeof watch.responseDeserialize>;
+    try {
+      message = watch.responseDeserialize(mutator.mutate(good));
+    } catch (e) {
+      t.false(e instanceof TypeError, (e as Error).stack);
+      continue; // gRPC refuses it before failover hears it
+    }
+    for (const [address, state] of factsOf(message)) {
+      core.health(address, state, i);
+      facts++;
+    }
+  }
+  t.true(facts > MUTATIONS / 20, `${facts} facts were heard`);
+  const entry = core.find(1, "web");
+  t.deepEqual([...entry.facts.keys()].sort(), ["10.0.0.1:80", "10.0.0.2:80"]);
+});

@@ -145,3 +145,31 @@ test("SetPolicy acts with the next frame, native step or not", async (t) => {
   const w = await s.step(frame(3, [3, 5]));
   t.deepEqual([w.policy, ...weights(w)], ["static", 3, 5]);
 });
+
+test("a rehearsal gives the last answer again and leaves everything as it was", async (t) => {
+  for (const policy of ["kalman", "marl"]) {
+    const { session, seen } = await setup();
+    const s = session(policy);
+    for (const seq of [2, 4]) await s.step(frame(seq, [3, 5]));
+    const answer = weights(await s.step(frame(6, [3, 5])));
+    const before = [s.last, s.checkpoint(1)];
+    for (let i = 0; i < 2; i++) t.deepEqual(weights(await s.rehearse(frame(6, [3, 5]))), answer);
+    t.deepEqual([s.last, s.checkpoint(1)], before);
+    t.deepEqual(seen, [0, 1, 2, 2, 2], "observed from the same state each time");
+    await s.step(frame(8, [3, 5]));
+    t.is(seen.at(-1), 3);
+  }
+});
+
+test("a policy set during a rehearsal starts with an empty state", async (t) => {
+  const { session } = await setup();
+  const s = session("marl");
+  await s.step(frame(2, [3, 5]));
+  const rehearsal = s.rehearse(frame(2, [3, 5]));
+  s.setPolicy("kalman");
+  await rehearsal;
+  t.is(s.policyName, "kalman");
+  s.setPolicy("marl");
+  await s.step(frame(4, [3, 5]));
+  t.deepEqual([...(s.last?.output.state ?? [])], [1, 1, 1, 1], "as after one step");
+});

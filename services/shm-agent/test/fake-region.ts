@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A region port in memory: normalises instead of the envelope, refuses what is not finite, keeps what was published.
+
+import type { Composed, EnvelopeInput } from "../../common/native.js";
 import { type FakeServer, fakeFrame } from "../../common/test/fake-frame.js";
 import type { Effect, PoolVip, Published, RawFrame, RegionPort, Vector } from "../region.js";
 
@@ -9,6 +11,7 @@ export class FakeRegion implements RegionPort {
   readonly agentEpoch = 1n;
   readonly frameUs = 100_000;
   readonly published: Vector[] = [];
+  readonly composed: EnvelopeInput[] = [];
   readonly pools: PoolVip[][] = [];
   beats = 0;
   closed = false;
@@ -21,6 +24,10 @@ export class FakeRegion implements RegionPort {
   }
   effects(): Effect[] {
     return this.pendingEffects.splice(0);
+  }
+  compose(v: EnvelopeInput): Composed {
+    this.composed.push(v);
+    return { refused: null, bare: v.raw, share: v.raw };
   }
   publish(v: Vector): Published {
     const n = v.raw.length;

@@ -128,3 +128,14 @@ test("another life of the data plane forgets what was keyed by its ids, but not 
   t.is(shares(vip), "10=0.25 11=0.75");
   t.true(Number.isNaN(region.published.at(-1)?.prev?.[0]));
 });
+
+test("a rehearsed answer runs the envelope and publishes nothing", (t) => {
+  const { vip, region } = setup();
+  vip.answered(decision([1, 3]), LADDER.MODEL, region, 0);
+  const before = [shares(vip), vip.seq, vip.counters.published];
+  vip.rehearse(decision([9, 1]), region, 100);
+  t.is(region.composed.length, 1);
+  t.deepEqual([...(region.composed[0]?.raw ?? [])], [9, 1]);
+  t.deepEqual([shares(vip), vip.seq, vip.counters.published], before);
+  t.is(region.published.length, 1);
+});
