@@ -22,6 +22,7 @@ enum { ST_CONNECTING, ST_WAIT_HEAD, ST_BODY, ST_WAIT_EOF, ST_READY };
 struct conn {
 	int fd;
 	uint8_t st;
+	bool opening;
 	uint64_t due, body_left;
 	uint32_t head;
 	struct conn *next; /* free or ready list */
@@ -35,6 +36,7 @@ struct client {
 	int ep;
 	struct conn *free, *ready;
 	struct conn flight; /* list head of requests under way */
+	uint32_t opening;   /* connections that have not had their first answer */
 	uint32_t open;      /* connections open */
 	uint64_t *backlog;  /* due times that found no ready connection (ring) */
 	uint32_t back_head, back_n, back_cap;
@@ -45,6 +47,7 @@ struct client {
 };
 
 #define TIMEOUT_US 10000000u
+#define MAX_OPENING 512u
 
 static double uniform(struct client *k)
 {
@@ -71,9 +74,16 @@ static void flight_del(struct conn *n)
 	n->all_next = n->all_prev = NULL;
 }
 
+static void opened(struct client *k, struct conn *n)
+{
+	k->opening -= n->opening;
+	n->opening = false;
+}
+
 static void finish_conn(struct client *k, struct conn *n)
 {
 	flight_del(n);
+	opened(k, n);
 	close(n->fd);
 	n->fd = -1;
 	n->next = k->free;
@@ -115,6 +125,8 @@ static struct conn *open_conn(struct client *k, uint64_t due)
 		return NULL;
 	}
 	k->open++;
+	k->opening++;
+	n->opening = true;
 	if (k->c->sources > 1 && k->c->addr.ss_family == AF_INET) {
 		struct sockaddr_in src = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + k->source++ % k->c->sources) };
 		setsockopt(n->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){ 1 }, sizeof(int));
@@ -149,6 +161,7 @@ static void request_held(struct client *k, uint64_t due)
 
 static void response_done(struct client *k, struct conn *n, uint64_t now)
 {
+	opened(k, n);
 	if (n->due >= k->measure_from && n->due < k->end) {
 		load_stats_add(k->s, now - n->due);
 		k->s->bytes += k->c->bytes;
@@ -302,8 +315,8 @@ int load_run(const struct load_conf *c, struct load_stats *s, double *elapsed_s)
 		uint64_t now = load_now_us();
 		if (c->mode == LOAD_IDLE ? k.stopping : now >= k.end)
 			break;
-		/* Held connections are opened a few at a time, so that no listen queue overflows. */
-		for (uint32_t i = 0; i < 32 && to_open && k.open < c->conns; i++, to_open--)
+		/* Held connections are opened a few at a time, so that no listen queue overflows, however slow the other side is. */
+		for (uint32_t i = 0; i < 32 && to_open && k.open < c->conns && k.opening < MAX_OPENING; i++, to_open--)
 			if (!open_conn(&k, now))
 				break;
 		while (due <= now && due < k.end) {
@@ -315,7 +328,8 @@ int load_run(const struct load_conf *c, struct load_stats *s, double *elapsed_s)
 				request_held(&k, due);
 			due += next_gap(&k);
 		}
-		expire(&k, now);
+		if (c->mode != LOAD_IDLE) /* whoever holds connections waits for each of them */
+			expire(&k, now);
 		if (c->mode == LOAD_IDLE && !said && !to_open && k.flight.all_next == &k.flight) {
 			said = true;
 			printf("{\"held\":%u}\n", k.open);
@@ -323,7 +337,7 @@ int load_run(const struct load_conf *c, struct load_stats *s, double *elapsed_s)
 		}
 		uint64_t until = due < k.end ? due : k.end;
 		now = load_now_us();
-		uint64_t wait = to_open ? 0 : c->mode == LOAD_IDLE ? 100000 : until > now ? until - now : 0;
+		uint64_t wait = to_open && k.opening < MAX_OPENING ? 0 : c->mode == LOAD_IDLE ? 100000 : until > now ? until - now : 0;
 		struct timespec ts = { (time_t)(wait / 1000000), (long)(wait % 1000000) * 1000 };
 		struct pollfd p = { .fd = k.ep, .events = POLLIN };
 		if (ppoll(&p, 1, &ts, NULL) <= 0)
