@@ -2,10 +2,11 @@
 // Child processes of the benchmarks: started, asked for CPU time and memory, stopped by their own pid.
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { accessSync, constants, readdirSync, readFileSync } from "node:fs";
-import net from "node:net";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { projectRoot } from "../services/common/root.js";
+
+export { freePort } from "../services/common/test/spawn.js";
 
 export const nativeBin = (name: string): string => path.join(projectRoot, "build/native/bin", name);
 
@@ -147,13 +148,4 @@ export function versionOf(command: readonly string[]): string {
   } catch {
     return "";
   }
-}
-
-/** A port of 127.0.0.1 that was free a moment ago. */
-export async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as net.AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

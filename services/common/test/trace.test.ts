@@ -2,13 +2,12 @@
 // One trace is one tick, through all four services: at an OTLP receiver of this test, and at a real Jaeger where its binary is found.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { createServer } from "node:net";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import * as grpc from "@grpc/grpc-js";
 import test from "ava";
 import { spansOf } from "./otlp.js";
-import { scratch } from "./spawn.js";
+import { freePort, scratch } from "./spawn.js";
 import { eventually, Stack } from "./stack.js";
 
 const SERVICES = ["marllb-shm-agent", "marllb-inference", "marllb-health", "marllb-failover"];
@@ -86,14 +85,6 @@ function group<T extends { traceId: string }>(all: T[]): Map<string, T[]> {
 const jaeger = [...(process.env.PATH ?? "").split(delimiter), join(homedir(), "go/bin")]
   .map((d) => join(d, "jaeger"))
   .find((f) => existsSync(f));
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 
 const jaegerConfig = (otlp: number, query: number, queryGrpc: number): string => `
 service:

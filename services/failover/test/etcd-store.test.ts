@@ -2,10 +2,10 @@
 // Two replicas over a real etcd, where one is installed.
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
+import { freePort } from "../../common/test/spawn.js";
 import { eventually } from "../../common/test/stack.js";
 import { etcdStore } from "../etcd-store.js";
 import type { PoolState } from "../pool.js";
@@ -30,14 +30,6 @@ function installed(): boolean {
     return false;
   }
 }
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const s = createServer().listen(0, "127.0.0.1", () => {
-      const { port } = s.address() as { port: number };
-      s.close(() => resolve(port));
-    });
-  });
 
 async function startEtcd(dir: string): Promise<{ child: ChildProcess; endpoint: string }> {
   const [client, peer] = [await freePort(), await freePort()];
