@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes ONNX graphs by hand from the few ops that native/sim/net_ops.c and onnxruntime both evaluate."""
+"""Writes ONNX graphs by hand from the few ops that native/net/net_ops.c and onnxruntime both evaluate."""
 
 import numpy as np
 import onnx

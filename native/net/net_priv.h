@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Between net.c (plan and run), net_onnx.c (reading the file) and net_ops.c (the kernels). */
-#ifndef MARLLB_SIM_NET_PRIV_H
-#define MARLLB_SIM_NET_PRIV_H
+#ifndef MARLLB_NET_PRIV_H
+#define MARLLB_NET_PRIV_H
 #include <stdbool.h>
 #include "net.h"
 

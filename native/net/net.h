@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Evaluates the small ONNX graphs of models/ (FORMAT.md there), float32, without a library: for runs of millions of steps whose
- * figures must not depend on one. Checked against onnxruntime in training/tests. Ops: net_ops.c's table; anything else is
- * refused when the file is read, with its name. A `struct net` is read-only once built (net_set_params aside) and may serve many
- * threads; each has a `struct net_run` of its own. */
-#ifndef MARLLB_SIM_NET_H
-#define MARLLB_SIM_NET_H
+/* Evaluates the small ONNX graphs of models/ (FORMAT.md there), float32, without a library: for a service that decides within a fraction
+ * of a millisecond, and for simulations of millions of steps whose figures must not depend on one. Checked against onnxruntime in
+ * training/test and in inference's tests. Ops: net_ops.c's table; anything else is refused when the file is read, with its name. A
+ * `struct net` is read-only once built (net_set_params aside) and may serve many threads; each has a `struct net_run` of its own. */
+#ifndef MARLLB_NET_H
+#define MARLLB_NET_H
 #include <stddef.h>
 #include <stdint.h>
 
