@@ -146,6 +146,9 @@ export interface ObservationShape {
 }
 
 export interface Observed {
+  /** The frame's servers, and their configured weights. */
+  ids: Uint32Array;
+  weightStatic: Float32Array;
   /** The state after this frame, opaque. */
   state: Buffer;
   /** False: the frame was folded, no native step was made; `server` and `pool` are all 0 then. */
@@ -175,7 +178,20 @@ type Header = Record<string, unknown> & {
 
 type Column = Uint16Array | Uint32Array | Float32Array | Float64Array;
 
+/** A dimension that is free is -1. */
+export interface NetworkInput {
+  name: string;
+  shape: number[];
+}
+
+interface NativeNetwork {
+  inputs(): NetworkInput[];
+  outputs(): string[];
+  run(inputs: readonly { data: Float32Array; shape: readonly number[] }[], outputs: readonly Float32Array[]): void;
+}
+
 interface Addon {
+  Network: new (bytes: Uint8Array) => NativeNetwork;
   Region: new (path: string, wake: () => void) => NativeRegion;
   decodeHeader(hdr: Uint8Array): Header;
   decodeColumn(records: Uint8Array, field: string): Column;
@@ -394,4 +410,22 @@ export const observationShape: ObservationShape = addon.observationShape();
 /** The envelope by itself, without publishing. */
 export function compose(input: EnvelopeInput): Composed {
   return native(() => addon.compose(input));
+}
+
+/** A model of models/, evaluated by the core's own code on the calling thread. Throws ENOTSUP where the graph has an op that is not handled. */
+export class Network {
+  private readonly network: NativeNetwork;
+  readonly inputs: readonly NetworkInput[];
+  readonly outputs: readonly string[];
+
+  constructor(bytes: Uint8Array) {
+    this.network = native(() => new addon.Network(bytes));
+    this.inputs = this.network.inputs();
+    this.outputs = this.network.outputs();
+  }
+
+  /** Inputs in the order of `inputs`; results are written into `outputs`, whose lengths must fit. */
+  run(inputs: readonly { data: Float32Array; shape: readonly number[] }[], outputs: readonly Float32Array[]): void {
+    native(() => this.network.run(inputs, outputs));
+  }
 }

@@ -9,7 +9,7 @@ interface Job {
   reject(error: unknown): void;
 }
 
-/** From so many open streams on it pays to wait for others; below, the answer's delay counts more. */
+/** From so many open streams on a decision waits for others; below, the answer's delay counts more. */
 const CROWD = 8;
 const MAX_BATCH = 64;
 
@@ -27,12 +27,12 @@ export class Batcher {
       const jobs = this.waiting.get(policy) ?? [];
       jobs.push({ observation, state, resolve, reject });
       this.waiting.set(policy, jobs);
-      if (policy.kind === "builtin" || jobs.length >= MAX_BATCH) {
+      if (policy.kind === "builtin" || this.streams() < CROWD || jobs.length >= MAX_BATCH) {
         this.waiting.delete(policy);
         void this.run(policy, jobs);
       } else if (!this.scheduled) {
         this.scheduled = true;
-        if (this.waitMs > 0 && this.streams() >= CROWD) setTimeout(() => this.flush(), this.waitMs);
+        if (this.waitMs > 0) setTimeout(() => this.flush(), this.waitMs);
         else setImmediate(() => this.flush());
       }
     });

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A trained model as a policy (models/FORMAT.md). The only file that knows onnxruntime.
+// A trained model as a policy (models/FORMAT.md).
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
-import { InferenceSession, Tensor } from "onnxruntime-node";
+import { type Graph, openGraph } from "./graph.js";
 import { onnxMetadata } from "./onnx-metadata.js";
 import type { Observation, Output, Policy } from "./policy.js";
 
@@ -31,7 +31,7 @@ function wholeNumber(meta: Map<string, string>, key: string): number {
 }
 
 /** Rejects with the reason why the model cannot be used here. */
-export async function loadModel(file: string, want: ObservationShape): Promise<Model> {
+export async function loadModel(file: string, want: ObservationShape, open = openGraph): Promise<Model> {
   const bytes = await readFile(file);
   const meta = onnxMetadata(bytes);
   const schema = wholeNumber(meta, "observation_schema");
@@ -43,13 +43,8 @@ export async function loadModel(file: string, want: ObservationShape): Promise<M
   const base = meta.get("base");
   if (base !== "kalman" && base !== "configured") throw new Error(`its base is "${base ?? ""}", expected kalman or configured`);
 
-  // One thread: with the defaults a run waits for others (20 ms at the 99th percentile), and the work is too small to share.
-  const session = await InferenceSession.create(bytes, {
-    intraOpNumThreads: 1,
-    interOpNumThreads: 1,
-    executionMode: "sequential",
-  });
-  checkShapes(session, want, stateSize);
+  const graph = await open(bytes);
+  checkShapes(graph, want, stateSize);
   const name = basename(file, ".onnx");
   const model: Model = {
     name,
@@ -59,7 +54,7 @@ export async function loadModel(file: string, want: ObservationShape): Promise<M
     observationSchema: schema,
     nativeStepMs: stepMs,
     file,
-    decide: (batch, states) => run(session, base, stateSize, batch, states),
+    decide: (batch, states) => run(graph, base, { ...want, stateSize }, batch, states),
   };
   // A file may load and still not run: one step on made-up input shows it here, where the reason can be said.
   const probe = blank(2, want);
@@ -82,7 +77,7 @@ function blank(n: number, want: ObservationShape): Observation {
   };
 }
 
-function checkShapes(session: InferenceSession, want: ObservationShape, stateSize: number): void {
+function checkShapes(graph: Graph, want: ObservationShape, stateSize: number): void {
   const inputs: [name: string, rank: number, last: number | null][] = [
     ["server", 3, want.serverFeatures],
     ["pool", 2, want.poolFeatures],
@@ -90,67 +85,83 @@ function checkShapes(session: InferenceSession, want: ObservationShape, stateSiz
     ["state", 3, stateSize],
   ];
   for (const [name, rank, last] of inputs) {
-    const m = session.inputMetadata.find((x) => x.name === name);
-    if (!m) throw new Error(`it has no input ${name}`);
-    if (!m.isTensor || m.type !== "float32") throw new Error(`its input ${name} is not float32`);
-    const have = m.shape.at(-1);
-    if (m.shape.length !== rank || (last !== null && have !== last)) {
+    const shape = graph.inputs.get(name);
+    if (!shape) throw new Error(`it has no input ${name}`);
+    if (shape.length !== rank || (last !== null && shape.at(-1) !== last)) {
       throw new Error(
-        `its input ${name} has shape [${m.shape.join(", ")}], expected rank ${rank}${last === null ? "" : ` and ${last} at its end`}`,
+        `its input ${name} has shape [${shape.join(", ")}], expected rank ${rank}${last === null ? "" : ` and ${last} at its end`}`,
       );
     }
   }
+  const extra = [...graph.inputs.keys()].find((name) => !inputs.some(([known]) => known === name));
+  if (extra !== undefined) throw new Error(`it has an input ${extra} that nobody feeds`);
   for (const name of ["log_weight", "bias", "state_out"]) {
-    if (!session.outputNames.includes(name)) throw new Error(`it has no output ${name}`);
+    if (!graph.outputs.includes(name)) throw new Error(`it has no output ${name}`);
   }
 }
 
-async function run(
-  session: InferenceSession,
+type Sizes = Pick<ObservationShape, "serverFeatures" | "poolFeatures"> & { stateSize: number };
+
+interface Inputs {
+  server: Float32Array;
+  pool: Float32Array;
+  mask: Float32Array;
+  state: Float32Array;
+}
+
+/** One load balancer's own arrays, or several in one, padded to the longest. */
+function gather(batch: readonly Observation[], states: readonly Float32Array[], n: number, sizes: Sizes): Inputs {
+  const [first, state] = [batch[0] as Observation, states[0] as Float32Array];
+  if (batch.length === 1) return { server: first.server, pool: first.pool, mask: new Float32Array(n).fill(1), state };
+  const { serverFeatures: features, poolFeatures: pools, stateSize } = sizes;
+  const all: Inputs = {
+    server: new Float32Array(batch.length * n * features),
+    pool: new Float32Array(batch.length * pools),
+    mask: new Float32Array(batch.length * n),
+    state: new Float32Array(batch.length * n * stateSize),
+  };
+  batch.forEach((o, b) => {
+    all.server.set(o.server, b * n * features);
+    all.pool.set(o.pool, b * pools);
+    all.mask.fill(1, b * n, b * n + o.n);
+    all.state.set(states[b] as Float32Array, b * n * stateSize);
+  });
+  return all;
+}
+
+function run(
+  graph: Graph,
   base: "kalman" | "configured",
-  stateSize: number,
+  sizes: Sizes,
   batch: readonly Observation[],
   states: readonly Float32Array[],
-): Promise<Output[]> {
+): Output[] | Promise<Output[]> {
   const count = batch.length;
-  const first = batch[0];
-  if (first === undefined) return [];
-  const n = Math.max(...batch.map((o) => o.n));
-  const features = first.n > 0 ? first.server.length / first.n : 0;
-  const pools = first.pool.length;
-  const server = new Float32Array(count * n * features);
-  const pool = new Float32Array(count * pools);
-  const mask = new Float32Array(count * n);
-  const state = new Float32Array(count * n * stateSize);
-  batch.forEach((o, b) => {
-    server.set(o.server, b * n * features);
-    pool.set(o.pool, b * pools);
-    mask.fill(1, b * n, b * n + o.n);
-    state.set(states[b] as Float32Array, b * n * stateSize);
-  });
-  const result = await session.run({
-    server: new Tensor("float32", server, [count, n, features]),
-    pool: new Tensor("float32", pool, [count, pools]),
-    mask: new Tensor("float32", mask, [count, n]),
-    state: new Tensor("float32", state, [count, n, stateSize]),
-  });
-  const data = (name: string, length: number): Float32Array => {
-    const d = result[name]?.data as Float32Array;
-    if (d.length !== length) throw new Error(`output ${name} has ${d.length} values, expected ${length}`);
-    return d;
-  };
-  const logWeight = data("log_weight", count * n);
-  const bias = data("bias", count * n);
-  const stateOut = data("state_out", count * n * stateSize);
-  return batch.map((o, b) => {
-    const from = base === "kalman" ? o.kalman : o.weightStatic;
-    const weights = new Float32Array(o.n);
-    for (let i = 0; i < o.n; i++) weights[i] = (from[i] as number) * Math.exp(logWeight[b * n + i] as number);
-    return {
-      weights,
-      bias: bias.slice(b * n, b * n + o.n),
-      kappa: 0,
-      state: stateOut.slice(b * n * stateSize, (b * n + o.n) * stateSize),
-    };
-  });
+  if (count === 0) return [];
+  const { stateSize } = sizes;
+  const n = batch.reduce((most, o) => Math.max(most, o.n), 0);
+  const { server, pool, mask, state } = gather(batch, states, n, sizes);
+  const result = graph.run(
+    {
+      server: { data: server, shape: [count, n, sizes.serverFeatures] },
+      pool: { data: pool, shape: [count, sizes.poolFeatures] },
+      mask: { data: mask, shape: [count, n] },
+      state: { data: state, shape: [count, n, stateSize] },
+    },
+    { log_weight: count * n, bias: count * n, state_out: count * n * stateSize },
+  );
+  const outputs = (r: Record<"log_weight" | "bias" | "state_out", Float32Array>): Output[] =>
+    batch.map((o, b) => {
+      const from = base === "kalman" ? o.kalman : o.weightStatic;
+      const weights = new Float32Array(o.n);
+      for (let i = 0; i < o.n; i++) weights[i] = (from[i] as number) * Math.exp(r.log_weight[b * n + i] as number);
+      if (count === 1) return { weights, bias: r.bias, kappa: 0, state: r.state_out };
+      return {
+        weights,
+        bias: r.bias.slice(b * n, b * n + o.n),
+        kappa: 0,
+        state: r.state_out.slice(b * n * stateSize, (b * n + o.n) * stateSize),
+      };
+    });
+  return result instanceof Promise ? result.then(outputs) : outputs(result);
 }

@@ -49,7 +49,6 @@ export const create: CreateService = async ({ config, log, registry, clock }) =>
   const newSession = (policy: string): Session =>
     new Session(policy, {
       observe,
-      decode: decodeFrame,
       catalog,
       batcher,
       observationSchema: shape.schema,

@@ -3,7 +3,6 @@
 import type { Checkpoint__Output } from "../../gen/marllb/v1/Checkpoint.js";
 import type { Frame__Output } from "../../gen/marllb/v1/Frame.js";
 import type { Weights } from "../../gen/marllb/v1/Weights.js";
-import type { FrameView } from "../common/frame.js";
 import type { Observed as NativeObserved } from "../common/native.js";
 import type { Batcher } from "./batcher.js";
 import type { Catalog } from "./catalog.js";
@@ -11,11 +10,10 @@ import { decodeState, EMPTY, encodeState, type PolicyState, rowsFor } from "./ch
 import { kalman, type Observation, type Output, type Policy } from "./policy.js";
 
 /** The core's observation of a frame; without a native step, `server` and `pool` say nothing and `kalman` stands. */
-export type Observed = Pick<NativeObserved, "state" | "stepped" | "server" | "pool" | "kalman" | "outOfRange">;
+export type Observed = Omit<NativeObserved, "present">;
 
 export interface SessionOptions {
   observe(frame: Frame__Output, before: Buffer | null): Observed;
-  decode(frame: Frame__Output): FrameView;
   catalog: Catalog;
   batcher: Batcher;
   observationSchema: number;
@@ -106,7 +104,6 @@ export class Session {
   async step(frame: Frame__Output): Promise<Weights> {
     this.before = this.memory();
     const start = this.o.nowUs();
-    const view = this.o.decode(frame);
     const observed = this.observe(frame);
     this.observation = observed.state;
     const policy = this.o.catalog.get(this.policyName);
@@ -116,7 +113,7 @@ export class Session {
       !observed.stepped &&
       this.last?.policy === policy.name &&
       this.last.frame.dp_epoch === frame.dp_epoch;
-    if (!stands) await this.decide(frame, view, observed, policy);
+    if (!stands) await this.decide(frame, observed, policy);
     const { output, fellBack, ids } = this.last as LastStep;
     return {
       vip_id: frame.vip_id,
@@ -146,15 +143,15 @@ export class Session {
     }
   }
 
-  private async decide(frame: Frame__Output, view: FrameView, observed: Observed, policy: Policy | undefined): Promise<void> {
+  private async decide(frame: Frame__Output, observed: Observed, policy: Policy | undefined): Promise<void> {
     const observation: Observation = {
-      n: view.count,
+      n: observed.ids.length,
       server: observed.server,
       pool: observed.pool,
       kalman: observed.kalman,
-      weightStatic: view.weightStatic,
+      weightStatic: observed.weightStatic,
     };
-    const ids = Uint32Array.from(view.ids);
+    const { ids } = observed;
     let output: Output | null = null;
     let fellBack = "";
     if (policy === undefined) fellBack = this.o.catalog.whyNot(this.policyName);

@@ -19,6 +19,7 @@ static const char *code_name(int code)
 	case ENOSPC: return "ENOSPC";
 	case ELOOP: return "ELOOP";
 	case EBADF: return "EBADF";
+	case ENOTSUP: return "ENOTSUP";
 	default: return "EINVAL";
 	}
 }

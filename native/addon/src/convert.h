@@ -31,5 +31,6 @@ Napi::Value bigint(Napi::Env env, uint64_t value);
 void decode_init(Napi::Env env, Napi::Object exports);
 void observe_init(Napi::Env env, Napi::Object exports);
 void compose_init(Napi::Env env, Napi::Object exports);
+void network_init(Napi::Env env, Napi::Object exports);
 void region_init(Napi::Env env, Napi::Object exports);
 #endif

@@ -7,6 +7,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports)
 	decode_init(env, exports);
 	observe_init(env, exports);
 	compose_init(env, exports);
+	network_init(env, exports);
 	region_init(env, exports);
 	return exports;
 }

@@ -51,6 +51,15 @@ int observation_make(const void *hdr, size_t hdr_size, const void *records, size
 	return 0;
 }
 
+void observation_names(const void *records, uint32_t n, uint32_t *ids, float *weight_static)
+{
+	const struct mlb_server_rec *r = records;
+	for (uint32_t i = 0; i < n; i++) {
+		ids[i] = r[i].id;
+		weight_static[i] = r[i].weight_static;
+	}
+}
+
 double observation_quantile(const uint32_t *counts, double p)
 {
 	return mlb_hist_quantile(counts, p);

@@ -31,6 +31,8 @@ size_t observation_state_size(uint32_t n);
  * bytes cannot be a state. Else as mlb_observe. */
 int observation_make(const void *hdr, size_t hdr_size, const void *records, size_t records_size, const void *prev, size_t prev_size,
 		     void *next, struct observation *out);
+/* Of n aligned records: what a decision names its servers by. */
+void observation_names(const void *records, uint32_t n, uint32_t *ids, float *weight_static);
 double observation_quantile(const uint32_t *counts, double p);
 
 #ifdef __cplusplus

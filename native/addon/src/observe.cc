@@ -26,7 +26,12 @@ static Napi::Value observe(const Napi::CallbackInfo &info)
 		fail(env, rc, "state: these bytes are no state of an observation");
 	if (rc != 0)
 		fail(env, rc, "frame: its schema, record size or length is not what this release reads, or the state is of another schema");
+	auto ids = Napi::Uint32Array::New(env, n);
+	auto weight_static = Napi::Float32Array::New(env, n);
+	observation_names(records.data(), n, ids.Data(), weight_static.Data());
 	Napi::Object result = Napi::Object::New(env);
+	result.Set("ids", ids);
+	result.Set("weightStatic", weight_static);
 	result.Set("state", Napi::Buffer<uint8_t>::Copy(env, reinterpret_cast<uint8_t *>(next.data()), observation_state_size(n)));
 	result.Set("stepped", out.stepped != 0);
 	result.Set("present", out.present);

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
 import { pino } from "pino";
+import { observationShape } from "../../common/native.js";
+import { projectRoot } from "../../common/root.js";
 import { Catalog } from "../catalog.js";
+import { openCore, openGraph, openOnnxruntime } from "../graph.js";
 import { loadModel } from "../model.js";
 import { onnxMetadata } from "../onnx-metadata.js";
 import type { Observation } from "../policy.js";
@@ -105,4 +108,63 @@ test("the catalog lists what can be used and what cannot, with the reason", asyn
 
 test("a folder that does not exist leaves the built-in policies", async (t) => {
   t.is((await Catalog.open(join(dir, "none"), shape, pino({ level: "silent" }))).list().length, 3);
+});
+
+/** Numbers in -1..1, the same every time. */
+function numbers(n: number, seed: number): Float32Array {
+  let x = seed;
+  return Float32Array.from({ length: n }, () => {
+    x = (x * 1_103_515_245 + 12_345) % 2_147_483_648;
+    return x / 1_073_741_824 - 1;
+  });
+}
+
+for (const name of readdirSync(join(projectRoot, "models")).filter((f) => f.endsWith(".onnx"))) {
+  test(`${name}: the core evaluates it as onnxruntime does, alone and in a batch, over ten steps`, async (t) => {
+    const bytes = readFileSync(join(projectRoot, "models", name));
+    const graphs = [openCore(bytes), await openOnnxruntime(bytes)] as const;
+    t.is((await openGraph(bytes)).engine, "core");
+    const F = observationShape.server.length;
+    const P = observationShape.pool.length;
+    const S = Number(onnxMetadata(bytes).get("state_size"));
+    for (const [B, N] of [
+      [1, 1],
+      [1, 64],
+      [3, 7],
+    ] as const) {
+      const mask = new Float32Array(B * N).fill(1);
+      if (N > 1) mask[B * N - 1] = 0;
+      const states: Float32Array[] = graphs.map(() => new Float32Array(B * N * S));
+      for (let step = 0; step < 10; step++) {
+        const server = { data: numbers(B * N * F, step + 1), shape: [B, N, F] };
+        const pool = { data: numbers(B * P, step + 100), shape: [B, P] };
+        const [a, b] = await Promise.all(
+          graphs.map((g, i) =>
+            g.run(
+              { server, pool, mask: { data: mask, shape: [B, N] }, state: { data: states[i] as Float32Array, shape: [B, N, S] } },
+              { log_weight: B * N, bias: B * N, state_out: B * N * S },
+            ),
+          ),
+        );
+        for (const output of ["log_weight", "bias", "state_out"] as const) {
+          const worst = (a?.[output] as Float32Array).reduce(
+            (w, x, i) => Math.max(w, Math.abs(x - (b?.[output][i] as number))),
+            0,
+          );
+          t.true(worst < 1e-4, `${output} of ${B} x ${N} servers, step ${step}: ${worst} apart`);
+        }
+        states[0] = a?.state_out as Float32Array;
+        states[1] = b?.state_out as Float32Array;
+      }
+    }
+  });
+}
+
+test("a graph with an op that the core does not know goes to onnxruntime, and gives the same", async (t) => {
+  const graph = await openGraph(tinyOnnx({ ...good, op: "Elu" }));
+  t.is(graph.engine, "onnxruntime");
+  const core = await loadModel(file(good), shape);
+  const other = await loadModel(file({ ...good, op: "Elu" }), shape);
+  const ask = [[observation([0, 1], [1, 3])], [new Float32Array(4)]] as const;
+  t.deepEqual((await other.decide(...ask))[0]?.weights, (await core.decide(...ask))[0]?.weights);
 });

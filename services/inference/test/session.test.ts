@@ -5,7 +5,6 @@ import { join } from "node:path";
 import test from "ava";
 import { pino } from "pino";
 import type { Frame__Output } from "../../../gen/marllb/v1/Frame.js";
-import { fakeFrame } from "../../common/test/fake-frame.js";
 import { Batcher } from "../batcher.js";
 import { Catalog } from "../catalog.js";
 import { type Observed, Session, type SessionOptions } from "../session.js";
@@ -25,14 +24,16 @@ async function setup(over: Partial<SessionOptions> = {}) {
   const failures: string[] = [];
   const seen: number[] = [];
   const options: SessionOptions = {
-    decode: (f) => fakeFrame(Array.from(f.records as Buffer, (id) => ({ id, address: `10.0.0.${id}:80`, weight: id }))),
     observe(f, before): Observed {
       const steps = before ? before.readUInt32LE(0) : 0;
       seen.push(steps);
       const state = Buffer.alloc(4);
       state.writeUInt32LE(steps + 1, 0);
-      const n = (f.records as Buffer).length;
+      const ids = Uint32Array.from(f.records as Buffer);
+      const n = ids.length;
       return {
+        ids,
+        weightStatic: Float32Array.from(ids),
         state,
         stepped: Number(f.seq) % 2 === 0,
         server: new Float32Array(3 * n),

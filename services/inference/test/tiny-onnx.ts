@@ -27,6 +27,8 @@ export interface TinyOptions {
   poolFeatures: number;
   stateSize: number;
   meta: Record<string, string>;
+  /** Passes the server's first feature through this op, which must leave numbers >= 0 alone. */
+  op?: string;
   /** Leaves this output out. */
   without?: string;
   /** Factor of the bias; NaN makes a model whose output is not finite. */
@@ -43,7 +45,8 @@ export function tinyOnnx(o: TinyOptions): Buffer {
     7,
     node("Slice", ["server", "zero", "one", "axis"], ["feature"]),
     node("Squeeze", ["feature", "axis"], ["first"]),
-    node("Mul", ["mask", "first"], ["log_weight"]),
+    node(o.op ?? "Identity", ["first"], ["passed"]),
+    node("Mul", ["mask", "passed"], ["log_weight"]),
     node("Mul", ["mask", "half"], ["bias"]),
     node("Add", ["state", "unit"], ["state_out"]),
     bytes(2, "tiny"),
