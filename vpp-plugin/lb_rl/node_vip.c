@@ -2,91 +2,19 @@
 /* lb-rl-ip4, lb-rl-ip6: where the FIB sends a VIP's packets. Siblings of the lookup nodes, so a next hop's edge is the same in
  * ours. Three passes over a vector: keys of all plain packets; one batched lookup; state, counters, rewrite, next hop. */
 #include <lb_rl/slow.h>
-#include <lb_rl/path.h>
+#include <lb_rl/plain.h>
 #include <vnet/feature/feature.h>
 
-/* Packets that go through the passes together: their buffers, headers, buckets and flows fit the first-level cache side by side. */
-#define LBRL_CHUNK 16
-
-typedef struct {
-	struct mlb_flow_key key[LBRL_CHUNK];
-	u64 hash[LBRL_CHUNK];
-	struct mlb_flow *flow[LBRL_CHUNK];
-	u8 *ip[LBRL_CHUNK];
-	u16 at[LBRL_CHUNK]; /* place in the chunk */
-	u32 n;
-} lbrl_batch_t;
-
-static_always_inline bool lbrl_plain4(vlib_buffer_t *b, lbrl_batch_t *s, u32 i)
-{
-	ip4_header_t *ip = vlib_buffer_get_current(b);
-	u32 len = clib_net_to_host_u16(ip->length);
-	u8 proto = ip->protocol;
-	udp_header_t *udp = (udp_header_t *) (ip + 1);
-
-	if (PREDICT_FALSE(ip->ip_version_and_header_length != 0x45 || (ip->flags_and_fragment_offset & clib_host_to_net_u16(0x3fff))))
-		return false;
-	if (proto == IP_PROTOCOL_TCP) {
-		u32 off = 4 * (((tcp_header_t *) udp)->data_offset_and_reserved >> 4);
-		if (PREDICT_FALSE(off < 20 || len < 20 + off || b->current_length < 40))
-			return false;
-	} else if (proto == IP_PROTOCOL_UDP) {
-		u32 l = clib_net_to_host_u16(udp->length);
-		if (PREDICT_FALSE(b->current_length < 28 || l < 8 || l + 20 > len))
-			return false;
-	} else
-		return false;
-	const lbrl_prefix_t *p = &lbrl_main.prefix[vnet_buffer(b)->ip.adj_index[VLIB_TX]];
-	u16 vport = clib_net_to_host_u16(udp->dst_port);
-	u16 id = lbrl_vip_of_port(p, proto == IP_PROTOCOL_UDP, vport);
-	if (PREDICT_FALSE(!id))
-		return false;
-	lbrl_key4(&s->key[s->n], ip->src_address.as_u32, ip->dst_address.as_u32 & lbrl_main.vip[id].host_mask4,
-		  clib_net_to_host_u16(udp->src_port), vport, id, proto);
-	s->at[s->n] = i;
-	s->ip[s->n] = (u8 *) ip;
-	return true;
-}
-
-static_always_inline bool lbrl_plain6(vlib_buffer_t *b, lbrl_batch_t *s, u32 i)
-{
-	ip6_header_t *ip = vlib_buffer_get_current(b);
-	u32 len = clib_net_to_host_u16(ip->payload_length);
-	u8 proto = ip->protocol;
-	udp_header_t *udp = (udp_header_t *) (ip + 1);
-
-	if (proto == IP_PROTOCOL_TCP) {
-		u32 off = 4 * (((tcp_header_t *) udp)->data_offset_and_reserved >> 4);
-		if (PREDICT_FALSE(off < 20 || len < off || b->current_length < 60))
-			return false;
-	} else if (proto == IP_PROTOCOL_UDP) {
-		u32 l = clib_net_to_host_u16(udp->length);
-		if (PREDICT_FALSE(b->current_length < 48 || l < 8 || l > len || !udp->checksum))
-			return false;
-	} else
-		return false;
-	const lbrl_prefix_t *p = &lbrl_main.prefix[vnet_buffer(b)->ip.adj_index[VLIB_TX]];
-	u16 vport = clib_net_to_host_u16(udp->dst_port);
-	u16 id = lbrl_vip_of_port(p, proto == IP_PROTOCOL_UDP, vport);
-	if (PREDICT_FALSE(!id))
-		return false;
-	lbrl_key6(&s->key[s->n], &ip->src_address, clib_net_to_host_u16(udp->src_port), vport, id, proto);
-	s->at[s->n] = i;
-	s->ip[s->n] = (u8 *) ip;
-	return true;
-}
-
 /* Whole plain packet to its server; the next node. */
-static_always_inline u16 lbrl_send(vlib_buffer_t *b, void *ip, const lbrl_vip_t *v, const lbrl_server_t *srv, bool tcp, bool is6,
-				   u32 *error)
+static_always_inline u16 lbrl_send(vlib_buffer_t *b, void *ip, const lbrl_vip_t *v, lbrl_fwd_t fwd, const lbrl_server_t *srv, bool tcp,
+				   bool is6, u32 *error)
 {
-
-	if (PREDICT_TRUE(v->fwd <= LBRL_FWD_NAT)) {
+	if (PREDICT_TRUE(fwd <= LBRL_FWD_NAT)) {
 		if (is6)
-			lbrl_rewrite6(ip, v, srv, tcp);
+			lbrl_rewrite6(ip, v, fwd, srv, tcp);
 		else
-			lbrl_rewrite4(ip, v, srv, tcp);
-	} else if (v->fwd != LBRL_FWD_L2DSR) {
+			lbrl_rewrite4(ip, v, fwd, srv, tcp);
+	} else if (fwd != LBRL_FWD_L2DSR) {
 		struct mlb_pkt pkt;
 		lbrl_slow_t r;
 		u32 len = is6 ? clib_net_to_host_u16(((ip6_header_t *) ip)->payload_length) + 40
@@ -190,13 +118,13 @@ static_always_inline void lbrl_keys(lbrl_vector_t *c, lbrl_batch_t *s, vlib_buff
 			vlib_prefetch_buffer_header(bufs[i + 8], LOAD);
 		if (i + 4 < ahead)
 			clib_prefetch_store(vlib_buffer_get_current(bufs[i + 4]));
-		if (PREDICT_FALSE(!(is6 ? lbrl_plain6(bufs[i], s, i) : lbrl_plain4(bufs[i], s, i)))) {
+		struct mlb_flow_key *k = &s->key[s->n];
+		if (PREDICT_FALSE(!(is6 ? lbrl_plain6(bufs[i], k) : lbrl_plain4(bufs[i], k)))) {
 			vnet_buffer2(bufs[i])->unused[0] = 0;
 			if (!lbrl_one_slow(c->vm, c->node, c->t, bufs[i], from[i], is6, 0, &nexts[i], &c->away, &c->frag))
 				nexts[i] = (u16) ~0;
 			continue;
 		}
-		struct mlb_flow_key *k = &s->key[s->n];
 		if (PREDICT_FALSE(handoff) && lbrl_main.vip[k->vip].fwd == LBRL_FWD_NAT) {
 			u32 owner = lbrl_owner(k);
 			if (owner != c->vm->thread_index) {
@@ -206,6 +134,9 @@ static_always_inline void lbrl_keys(lbrl_vector_t *c, lbrl_batch_t *s, vlib_buff
 				continue;
 			}
 		}
+		s->at[s->n] = i;
+		s->ip[s->n] = vlib_buffer_get_current(bufs[i]);
+		s->vips |= k->vip ^ s->key[0].vip;
 		s->hash[s->n] = mlb_flow_hash(c->t->flows, k);
 		mlb_flow_prefetch(c->t->flows, s->hash[s->n]);
 		s->n++;
@@ -234,11 +165,11 @@ static_always_inline bool lbrl_uncounted(lbrl_vector_t *c, lbrl_vip_t *v, const 
 	return false;
 }
 
-/* Last pass: state, counters, rewrite, next hop. */
-static_always_inline void lbrl_packet(lbrl_vector_t *c, const struct mlb_flow_key *k, u64 hash, struct mlb_flow *f, vlib_buffer_t *b,
-				      u8 *ip, u16 *next, bool is6)
+/* Last pass: state, counters, rewrite, next hop. v, slots and fwd are the VIP's: the caller hoists them where a chunk has one. */
+static_always_inline void lbrl_packet(lbrl_vector_t *c, lbrl_vip_t *v, struct mlb_wslot *slots, lbrl_fwd_t fwd,
+				      const struct mlb_flow_key *k, u64 hash, struct mlb_flow *f, vlib_buffer_t *b, u8 *ip, u16 *next,
+				      bool is6)
 {
-	lbrl_vip_t *v = &lbrl_main.vip[k->vip];
 	bool tcp = k->proto == IP_PROTOCOL_TCP;
 	tcp_header_t *th = (tcp_header_t *) (ip + (is6 ? 40 : 20));
 	u8 flags = tcp ? th->flags & 0x1f : 0;
@@ -246,7 +177,7 @@ static_always_inline void lbrl_packet(lbrl_vector_t *c, const struct mlb_flow_ke
 	u32 len = is6 ? clib_net_to_host_u16(((ip6_header_t *) ip)->payload_length) + 40
 		      : clib_net_to_host_u16(((ip4_header_t *) ip)->length);
 
-	if (PREDICT_FALSE(!f || !lbrl_flow_valid(v, f) || !(f->flags & MLB_FLOW_COUNTED))) {
+	if (PREDICT_FALSE(!f || !(f->flags & MLB_FLOW_COUNTED) || !lbrl_flow_valid(v, f))) {
 		if (!lbrl_uncounted(c, v, k, hash, flags, b, is6, &f, &slot, &error, next))
 			return;
 	} else {
@@ -255,20 +186,44 @@ static_always_inline void lbrl_packet(lbrl_vector_t *c, const struct mlb_flow_ke
 		f->last_ms = c->t->now_ms;
 		slot = f->slot;
 	}
-	if (v->fwd == LBRL_FWD_NAT && f && !(f->flags & MLB_FLOW_WAITING)) {
+	if (fwd == LBRL_FWD_NAT && f && !(f->flags & MLB_FLOW_WAITING)) {
 		u32 off = (is6 ? 40 : 20) + (tcp ? 4 * (th->data_offset_and_reserved >> 4) : 8);
 		if (len > off)
 			lbrl_life_payload(c->t, v, f, true);
 	}
-	struct mlb_wslot *ws = &lbrl_wvip(c->t, k->vip)->slot[slot];
-	MLB_ADD(ws->packets_in, 1);
-	MLB_ADD(ws->bytes_in, len);
-	*next = lbrl_send(b, ip, v, &v->server[slot], tcp, is6, &error);
+	MLB_ADD(slots[slot].packets_in, 1);
+	MLB_ADD(slots[slot].bytes_in, len);
+	*next = lbrl_send(b, ip, v, fwd, &v->server[slot], tcp, is6, &error);
 	c->forwarded += error != LBRL_ERROR_NO_ROOM;
 	if (PREDICT_FALSE(error == LBRL_ERROR_NO_ROOM))
 		b->error = c->node->errors[error];
 	if (PREDICT_FALSE(c->trace))
 		lbrl_add_trace(c->vm, c->node, b, k->vip, slot, error, *next);
+}
+
+/* A VIP's counters by slot. NULL once it is removed: then it has no counted flow either, and no packet comes to count. */
+static_always_inline struct mlb_wslot *lbrl_slots(lbrl_thread_t *t, u16 vip)
+{
+	struct mlb_wvip *wv = lbrl_wvip(t, vip);
+	return PREDICT_TRUE(wv != 0) ? wv->slot : 0;
+}
+
+static_always_inline void lbrl_chunk(lbrl_vector_t *c, lbrl_batch_t *s, vlib_buffer_t **bufs, u16 *nexts, bool is6)
+{
+	u16 vip = s->key[0].vip;
+
+	if (PREDICT_TRUE(s->n && !s->vips && lbrl_main.vip[vip].fwd == LBRL_FWD_L3DSR)) {
+		struct mlb_wslot *slots = lbrl_slots(c->t, vip);
+		for (u32 j = 0; j < s->n; j++)
+			lbrl_packet(c, &lbrl_main.vip[vip], slots, LBRL_FWD_L3DSR, &s->key[j], s->hash[j], s->flow[j], bufs[s->at[j]],
+				    s->ip[j], &nexts[s->at[j]], is6);
+		return;
+	}
+	for (u32 j = 0; j < s->n; j++) {
+		lbrl_vip_t *v = &lbrl_main.vip[s->key[j].vip];
+		lbrl_packet(c, v, lbrl_slots(c->t, v->id), v->fwd, &s->key[j], s->hash[j], s->flow[j], bufs[s->at[j]], s->ip[j],
+			    &nexts[s->at[j]], is6);
+	}
 }
 
 static_always_inline uword lbrl_vip_inline(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame, bool is6)
@@ -293,11 +248,10 @@ static_always_inline uword lbrl_vip_inline(vlib_main_t *vm, vlib_node_runtime_t 
 	for (u32 at = 0; at < n; at += LBRL_CHUNK) {
 		u32 m = clib_min(LBRL_CHUNK, n - at);
 		lbrl_batch_t s;
-		s.n = 0;
+		s.n = s.vips = 0;
 		lbrl_keys(&c, &s, bufs + at, from + at, nexts + at, m, n - at, is6);
 		mlb_flow_find_prefetched(c.t->flows, s.key, s.hash, s.n, s.flow);
-		for (u32 j = 0; j < s.n; j++)
-			lbrl_packet(&c, &s.key[j], s.hash[j], s.flow[j], bufs[at + s.at[j]], s.ip[j], &nexts[at + s.at[j]], is6);
+		lbrl_chunk(&c, &s, bufs + at, nexts + at, is6);
 	}
 
 	vlib_node_increment_counter(vm, node->node_index, LBRL_ERROR_FORWARDED, c.forwarded);

@@ -102,14 +102,14 @@ static_always_inline u16 lbrl_next_hop(vlib_buffer_t *b, u32 lbi, const void *ip
 	return dpo->dpoi_next_node;
 }
 
-/* Rewrites a whole, option-free TCP or UDP packet for its server. */
-static_always_inline void lbrl_rewrite4(ip4_header_t *ip, const lbrl_vip_t *v, const lbrl_server_t *srv, bool tcp)
+/* Rewrites a whole, option-free TCP or UDP packet for its server. A VIP of one address has what a checksum changes by ready. */
+static_always_inline void lbrl_rewrite4(ip4_header_t *ip, const lbrl_vip_t *v, lbrl_fwd_t fwd, const lbrl_server_t *srv, bool tcp)
 {
 	u32 to = *(u32 *) (srv->addr.b + 12);
-	u32 d = lbrl_delta32(ip->dst_address.as_u32, to), l4d = d;
+	u32 d = PREDICT_TRUE(!v->host_mask4) ? srv->addr_delta : lbrl_delta32(ip->dst_address.as_u32, to), l4d = d;
 	udp_header_t *udp = (udp_header_t *) (ip + 1);
 
-	if (v->fwd == LBRL_FWD_L3DSR) {
+	if (fwd == LBRL_FWD_L3DSR) {
 		u8 tos = v->tos | (ip->tos & 3);
 		/* The tos is the second byte of the header's first word. */
 		d += (u16) ~((u16) ip->tos << 8) + ((u16) tos << 8);
@@ -123,12 +123,12 @@ static_always_inline void lbrl_rewrite4(ip4_header_t *ip, const lbrl_vip_t *v, c
 	lbrl_l4_fix(udp, tcp, l4d);
 }
 
-static_always_inline void lbrl_rewrite6(ip6_header_t *ip, const lbrl_vip_t *v, const lbrl_server_t *srv, bool tcp)
+static_always_inline void lbrl_rewrite6(ip6_header_t *ip, const lbrl_vip_t *v, lbrl_fwd_t fwd, const lbrl_server_t *srv, bool tcp)
 {
 	u32 d = PREDICT_TRUE(v->plen == 128) ? srv->addr_delta : lbrl_delta128(ip->dst_address.as_u8, srv->addr.b);
 	udp_header_t *udp = (udp_header_t *) (ip + 1);
 
-	if (v->fwd == LBRL_FWD_L3DSR) {
+	if (fwd == LBRL_FWD_L3DSR) {
 		u32 w = clib_net_to_host_u32(ip->ip_version_traffic_class_and_flow_label);
 		w = (w & ~(0xfcu << 20)) | (u32) v->tos << 20;
 		ip->ip_version_traffic_class_and_flow_label = clib_host_to_net_u32(w);

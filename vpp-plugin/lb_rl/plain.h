@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* First look at a packet: is it a whole, option-free TCP or UDP packet of a VIP's port, and of which flow? Everything else goes the
+ * slow way (slow.c). Compiled into each march variant of the nodes. */
+#ifndef LB_RL_PLAIN_H
+#define LB_RL_PLAIN_H
+#include <lb_rl/path.h>
+
+/* Packets that go through the passes together: their buffers, headers, buckets and flows fit the first-level cache side by side. */
+#define LBRL_CHUNK 16
+
+typedef struct {
+	struct mlb_flow_key key[LBRL_CHUNK];
+	u64 hash[LBRL_CHUNK];
+	struct mlb_flow *flow[LBRL_CHUNK];
+	u8 *ip[LBRL_CHUNK];
+	u16 at[LBRL_CHUNK]; /* place in the chunk */
+	u32 n;
+	u32 vips; /* or of all VIP ids' differences from the first one's: 0 where one VIP has the whole chunk */
+} lbrl_batch_t;
+
+/* left: bytes from the L4 header on that the IP header promises; have: those in this buffer. */
+static_always_inline bool lbrl_plain_l4(const void *l4, u8 proto, u32 left, i32 have)
+{
+	if (proto == IP_PROTOCOL_TCP) {
+		u32 off = ((const tcp_header_t *) l4)->data_offset_and_reserved >> 4 << 2;
+		return off >= 20 && left >= off && have >= 20;
+	}
+	u32 len = clib_net_to_host_u16(((const udp_header_t *) l4)->length);
+	return proto == IP_PROTOCOL_UDP && have >= 8 && len >= 8 && len <= left;
+}
+
+/* The key's last word; 0 where no VIP has the port. */
+static_always_inline u64 lbrl_plain_vip(const vlib_buffer_t *b, const void *l4, u8 proto)
+{
+	/* Ports as they stand are big-endian, source first; a key has them in host order, client's first. */
+	u32 ports = clib_net_to_host_u32(*(const u32u *) l4);
+	u16 vport = ports;
+	u64 id = lbrl_vip_of_port(&lbrl_main.prefix[vnet_buffer(b)->ip.adj_index[VLIB_TX]], proto == IP_PROTOCOL_UDP, vport);
+
+	return id ? (ports << 16 | ports >> 16) | id << 32 | (u64) proto << 48 : 0;
+}
+
+static_always_inline bool lbrl_plain4(const vlib_buffer_t *b, struct mlb_flow_key *k)
+{
+	const ip4_header_t *ip = vlib_buffer_get_current((vlib_buffer_t *) b);
+	u64 first = *(const u64u *) ip, *w = (u64 *) k;
+	u32 len = clib_net_to_host_u16(first >> 16);
+
+	/* Version 4, 20 bytes of header; no fragment (DF may be set). */
+	if (PREDICT_FALSE((first & (0xffULL | (u64) clib_host_to_net_u16(0x3fff) << 48)) != 0x45))
+		return false;
+	if (PREDICT_FALSE(len < 20 || !lbrl_plain_l4(ip + 1, ip->protocol, len - 20, b->current_length - 20)))
+		return false;
+	u64 last = lbrl_plain_vip(b, ip + 1, ip->protocol);
+	if (PREDICT_FALSE(!last))
+		return false;
+	w[0] = ip->dst_address.as_u32 & lbrl_main.vip[(u16) (last >> 32)].host_mask4;
+	w[1] = (u64) ip->src_address.as_u32 << 32 | 0xffff0000u;
+	w[2] = last;
+	return true;
+}
+
+static_always_inline bool lbrl_plain6(const vlib_buffer_t *b, struct mlb_flow_key *k)
+{
+	const ip6_header_t *ip = vlib_buffer_get_current((vlib_buffer_t *) b);
+	u32 left = clib_net_to_host_u16(ip->payload_length);
+	u64 *w = (u64 *) k;
+
+	if (PREDICT_FALSE(!lbrl_plain_l4(ip + 1, ip->protocol, left, b->current_length - 40)))
+		return false;
+	/* UDP without checksum is not IPv6's. */
+	if (PREDICT_FALSE(ip->protocol == IP_PROTOCOL_UDP && !((const udp_header_t *) (ip + 1))->checksum))
+		return false;
+	u64 last = lbrl_plain_vip(b, ip + 1, ip->protocol);
+	if (PREDICT_FALSE(!last))
+		return false;
+	w[0] = ip->src_address.as_u64[0];
+	w[1] = ip->src_address.as_u64[1];
+	w[2] = last;
+	return true;
+}
+#endif
