@@ -189,6 +189,7 @@ int lbrl_vip_add(const lbrl_vip_args_t *a, char err[256])
 
 	if (!p->vips++) {
 		p->pfx = pfx;
+		p->host_mask4 = v->host_mask4;
 		p->fwd_nat = a->fwd == LBRL_FWD_NAT;
 	}
 	lbrl_prefix_set(p, a->proto, a->port, id);

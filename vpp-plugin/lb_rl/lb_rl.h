@@ -101,7 +101,7 @@ typedef struct {
 	u16 port;              /* host order; 0 = all */
 	u16 id;
 	u16 prefix;            /* index of its lbrl_prefix_t */
-	u32 host_mask4;        /* network order: bits of an IPv4 destination that name it within the prefix; 0 for one address */
+	u32 host_mask4;        /* its prefix's */
 	struct mlb_addr addr;  /* of the VIP; the prefix's first */
 	struct mlb_addr src;   /* tunnels: outer source */
 	u64 ring_seed;         /* equal on every load balancer: from address, protocol and port */
@@ -117,6 +117,7 @@ typedef struct {
 	u8 installed;
 	u8 fwd_nat;     /* NAT and other ways do not share a prefix */
 	u8 any[2];      /* VIP id for all TCP, UDP ports, 0 = none */
+	u32 host_mask4; /* network order: bits of an IPv4 destination that name it within the prefix; 0 for one address */
 	u8 *by_port[2]; /* [65536] VIP id by port, once a VIP names one; single bytes change in place */
 } lbrl_prefix_t;
 

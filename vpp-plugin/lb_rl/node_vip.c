@@ -5,31 +5,6 @@
 #include <lb_rl/plain.h>
 #include <vnet/feature/feature.h>
 
-/* Whole plain packet to its server; the next node. */
-static_always_inline u16 lbrl_send(vlib_buffer_t *b, void *ip, const lbrl_vip_t *v, lbrl_fwd_t fwd, const lbrl_server_t *srv, bool tcp,
-				   bool is6, u32 *error)
-{
-	if (PREDICT_TRUE(fwd <= LBRL_FWD_NAT)) {
-		if (is6)
-			lbrl_rewrite6(ip, v, fwd, srv, tcp);
-		else
-			lbrl_rewrite4(ip, v, fwd, srv, tcp);
-	} else if (fwd != LBRL_FWD_L2DSR) {
-		struct mlb_pkt pkt;
-		lbrl_slow_t r;
-		u32 len = is6 ? clib_net_to_host_u16(((ip6_header_t *) ip)->payload_length) + 40
-			      : clib_net_to_host_u16(((ip4_header_t *) ip)->length);
-		pkt.version = is6 ? 6 : 4;
-		pkt.total_len = len;
-		if (!lbrl_slow_forward(b, &pkt, v, srv, &r)) {
-			*error = LBRL_ERROR_NO_ROOM;
-			return IP_LOOKUP_NEXT_DROP;
-		}
-		return r.next;
-	}
-	return lbrl_next_hop(b, srv->lbi, ip, is6);
-}
-
 static_always_inline void lbrl_add_trace(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_buffer_t *b, u32 vip, u32 slot, u32 error,
 					 u16 next)
 {
@@ -103,44 +78,54 @@ typedef struct {
 	vlib_node_runtime_t *node;
 	lbrl_thread_t *t;
 	lbrl_away_t away, frag;
-	u32 forwarded;
-	bool trace;
+	u32 forwarded, now_ms;
+	bool trace, handoff;
 } lbrl_vector_t;
 
-/* First pass: keys and hashes of plain packets, their buckets on the way; all else is done at once. */
-static_always_inline void lbrl_keys(lbrl_vector_t *c, lbrl_batch_t *s, vlib_buffer_t **bufs, const u32 *from, u16 *nexts, u32 n, u32 ahead,
-				    bool is6)
+#define LBRL_AHEAD 8               /* packets from asking for a buffer's header to reading it */
+#define LBRL_GONE ((u16) ~0)       /* next of a packet that left the vector */
+
+/* First pass: keys and hashes of plain packets, their buckets on the way; all else is done at once. bufs goes on for LBRL_AHEAD. */
+static_always_inline void lbrl_keys(lbrl_vector_t *c, lbrl_batch_t *s, vlib_buffer_t **bufs, const u32 *from, u16 *nexts, u32 n, bool is6)
 {
-	bool handoff = lbrl_main.n_workers > 1;
+	struct mlb_flow_table *flows = c->t->flows;
+	u64 vip = 0, differ = 0;
+	u32 k = 0;
 
 	for (u32 i = 0; i < n; i++) {
-		if (i + 8 < ahead)
-			vlib_prefetch_buffer_header(bufs[i + 8], LOAD);
-		if (i + 4 < ahead)
-			clib_prefetch_store(vlib_buffer_get_current(bufs[i + 4]));
-		struct mlb_flow_key *k = &s->key[s->n];
-		if (PREDICT_FALSE(!(is6 ? lbrl_plain6(bufs[i], k) : lbrl_plain4(bufs[i], k)))) {
+		lbrl_words_t w;
+		void *ip = vlib_buffer_get_current(bufs[i]);
+		vlib_prefetch_buffer_header(bufs[i + LBRL_AHEAD], LOAD);
+		clib_prefetch_store(vlib_buffer_get_current(bufs[i + LBRL_AHEAD / 2]));
+		if (PREDICT_FALSE(!(is6 ? lbrl_plain6(bufs[i], ip, &w) : lbrl_plain4(bufs[i], ip, &w)))) {
 			vnet_buffer2(bufs[i])->unused[0] = 0;
 			if (!lbrl_one_slow(c->vm, c->node, c->t, bufs[i], from[i], is6, 0, &nexts[i], &c->away, &c->frag))
-				nexts[i] = (u16) ~0;
+				nexts[i] = LBRL_GONE;
 			continue;
 		}
-		if (PREDICT_FALSE(handoff) && lbrl_main.vip[k->vip].fwd == LBRL_FWD_NAT) {
-			u32 owner = lbrl_owner(k);
+		u64u *key = (u64u *) &s->key[k];
+		key[0] = w.w[0];
+		key[1] = w.w[1];
+		key[2] = w.w[2];
+		if (PREDICT_FALSE(c->handoff) && lbrl_main.vip[(u16) (w.w[2] >> 32)].fwd == LBRL_FWD_NAT) {
+			u32 owner = lbrl_owner(&s->key[k]);
 			if (owner != c->vm->thread_index) {
 				c->away.bi[c->away.n] = from[i];
 				c->away.thread[c->away.n++] = owner;
-				nexts[i] = (u16) ~0;
+				nexts[i] = LBRL_GONE;
 				continue;
 			}
 		}
-		s->at[s->n] = i;
-		s->ip[s->n] = vlib_buffer_get_current(bufs[i]);
-		s->vips |= k->vip ^ s->key[0].vip;
-		s->hash[s->n] = mlb_flow_hash(c->t->flows, k);
-		mlb_flow_prefetch(c->t->flows, s->hash[s->n]);
-		s->n++;
+		differ |= k ? w.w[2] ^ vip : 0;
+		vip = w.w[2];
+		s->at[k] = i;
+		s->ip[k] = ip;
+		s->hash[k] = mlb_flow_hash_words(flows, w.w[0], w.w[1], w.w[2]);
+		mlb_flow_prefetch(flows, s->hash[k]);
+		k++;
 	}
+	s->n = k;
+	s->one_vip = k && (u16) (differ >> 32) == 0;
 }
 
 /* A packet without a counted flow of its own: new, half-open, ended, missed. False: no server, it was answered. */
@@ -165,71 +150,112 @@ static_always_inline bool lbrl_uncounted(lbrl_vector_t *c, lbrl_vip_t *v, const 
 	return false;
 }
 
-/* Last pass: state, counters, rewrite, next hop. v, slots and fwd are the VIP's: the caller hoists them where a chunk has one. */
-static_always_inline void lbrl_packet(lbrl_vector_t *c, lbrl_vip_t *v, struct mlb_wslot *slots, lbrl_fwd_t fwd,
-				      const struct mlb_flow_key *k, u64 hash, struct mlb_flow *f, vlib_buffer_t *b, u8 *ip, u16 *next,
+/* A VIP as the last pass has it in registers. */
+typedef struct {
+	lbrl_vip_t *v;
+	lbrl_server_t *server;
+	struct mlb_wslot *slot; /* NULL once the VIP is removed: then it has no counted flow either, and no packet comes to count */
+	lbrl_fwd_t fwd;
+} lbrl_at_vip_t;
+
+static_always_inline lbrl_at_vip_t lbrl_at_vip(lbrl_thread_t *t, u16 id)
+{
+	lbrl_vip_t *v = &lbrl_main.vip[id];
+	struct mlb_wvip *wv = lbrl_wvip(t, id);
+	return (lbrl_at_vip_t){v, v->server, PREDICT_TRUE(wv != 0) ? wv->slot : 0, v->fwd};
+}
+
+/* Whole plain packet to its server; the next node. */
+static_always_inline u16 lbrl_send(lbrl_vector_t *c, vlib_buffer_t *b, void *ip, const lbrl_at_vip_t *at, u32 slot, bool tcp,
+				   bool is6, u32 *error)
+{
+	const lbrl_server_t *srv = &at->server[slot];
+
+	c->forwarded++;
+	if (PREDICT_TRUE(at->fwd <= LBRL_FWD_NAT)) {
+		if (is6)
+			lbrl_rewrite6(ip, at->v, at->fwd, srv, tcp);
+		else
+			lbrl_rewrite4(ip, at->v, at->fwd, srv, tcp);
+	} else if (at->fwd != LBRL_FWD_L2DSR) {
+		struct mlb_pkt pkt;
+		lbrl_slow_t r;
+		pkt.version = is6 ? 6 : 4;
+		pkt.total_len = is6 ? clib_net_to_host_u16(((ip6_header_t *) ip)->payload_length) + 40
+				    : clib_net_to_host_u16(((ip4_header_t *) ip)->length);
+		if (!lbrl_slow_forward(b, &pkt, at->v, srv, &r)) {
+			c->forwarded--;
+			*error = LBRL_ERROR_NO_ROOM;
+			b->error = c->node->errors[LBRL_ERROR_NO_ROOM];
+			return IP_LOOKUP_NEXT_DROP;
+		}
+		return r.next;
+	}
+	return lbrl_next_hop(b, srv->lbi, ip, is6);
+}
+
+/* Last pass: state, counters, rewrite, next hop. */
+static_always_inline void lbrl_packet(lbrl_vector_t *c, const lbrl_at_vip_t *at, const lbrl_batch_t *s, u32 j, vlib_buffer_t *b, u16 *next,
 				      bool is6)
 {
+	const struct mlb_flow_key *k = &s->key[j];
+	u8 *ip = s->ip[j];
 	bool tcp = k->proto == IP_PROTOCOL_TCP;
 	tcp_header_t *th = (tcp_header_t *) (ip + (is6 ? 40 : 20));
 	u8 flags = tcp ? th->flags & 0x1f : 0;
 	u32 slot, error = LBRL_ERROR_FORWARDED;
 	u32 len = is6 ? clib_net_to_host_u16(((ip6_header_t *) ip)->payload_length) + 40
 		      : clib_net_to_host_u16(((ip4_header_t *) ip)->length);
+	struct mlb_flow *f = mlb_flow_confirm(c->t->flows, k, s->hash[j], s->guess[j]);
 
-	if (PREDICT_FALSE(!f || !(f->flags & MLB_FLOW_COUNTED) || !lbrl_flow_valid(v, f))) {
-		if (!lbrl_uncounted(c, v, k, hash, flags, b, is6, &f, &slot, &error, next))
+	if (PREDICT_FALSE(!f || !(f->flags & MLB_FLOW_COUNTED) || at->server[f->slot].id != f->server_id)) {
+		if (!lbrl_uncounted(c, at->v, k, s->hash[j], flags, b, is6, &f, &slot, &error, next))
 			return;
 	} else {
 		if (PREDICT_FALSE(tcp && ((flags & LBRL_TCP_SPECIAL) || f->tcp != MLB_TCP_ESTABLISHED)))
-			f = lbrl_life_tcp(c->t, v, f, flags, true);
-		f->last_ms = c->t->now_ms;
+			f = lbrl_life_tcp(c->t, at->v, f, flags, true);
+		f->last_ms = c->now_ms;
 		slot = f->slot;
 	}
-	if (fwd == LBRL_FWD_NAT && f && !(f->flags & MLB_FLOW_WAITING)) {
+	if (at->fwd == LBRL_FWD_NAT && f && !(f->flags & MLB_FLOW_WAITING)) {
 		u32 off = (is6 ? 40 : 20) + (tcp ? 4 * (th->data_offset_and_reserved >> 4) : 8);
 		if (len > off)
-			lbrl_life_payload(c->t, v, f, true);
+			lbrl_life_payload(c->t, at->v, f, true);
 	}
-	MLB_ADD(slots[slot].packets_in, 1);
-	MLB_ADD(slots[slot].bytes_in, len);
-	*next = lbrl_send(b, ip, v, fwd, &v->server[slot], tcp, is6, &error);
-	c->forwarded += error != LBRL_ERROR_NO_ROOM;
-	if (PREDICT_FALSE(error == LBRL_ERROR_NO_ROOM))
-		b->error = c->node->errors[error];
+	MLB_ADD(at->slot[slot].packets_in, 1);
+	MLB_ADD(at->slot[slot].bytes_in, len);
+	*next = lbrl_send(c, b, ip, at, slot, tcp, is6, &error);
 	if (PREDICT_FALSE(c->trace))
 		lbrl_add_trace(c->vm, c->node, b, k->vip, slot, error, *next);
 }
 
-/* A VIP's counters by slot. NULL once it is removed: then it has no counted flow either, and no packet comes to count. */
-static_always_inline struct mlb_wslot *lbrl_slots(lbrl_thread_t *t, u16 vip)
-{
-	struct mlb_wvip *wv = lbrl_wvip(t, vip);
-	return PREDICT_TRUE(wv != 0) ? wv->slot : 0;
-}
-
+/* Most chunks hold packets of one VIP: what is the VIP's is looked up once then, and L3 DSR, the quickest way, has a loop of its own. */
 static_always_inline void lbrl_chunk(lbrl_vector_t *c, lbrl_batch_t *s, vlib_buffer_t **bufs, u16 *nexts, bool is6)
 {
-	u16 vip = s->key[0].vip;
+	lbrl_at_vip_t at = {};
 
-	if (PREDICT_TRUE(s->n && !s->vips && lbrl_main.vip[vip].fwd == LBRL_FWD_L3DSR)) {
-		struct mlb_wslot *slots = lbrl_slots(c->t, vip);
-		for (u32 j = 0; j < s->n; j++)
-			lbrl_packet(c, &lbrl_main.vip[vip], slots, LBRL_FWD_L3DSR, &s->key[j], s->hash[j], s->flow[j], bufs[s->at[j]],
-				    s->ip[j], &nexts[s->at[j]], is6);
-		return;
+	for (u32 j = 0; j < s->n; j++)
+		s->guess[j] = mlb_flow_guess(c->t->flows, s->hash[j]);
+	if (PREDICT_TRUE(s->one_vip)) {
+		at = lbrl_at_vip(c->t, s->key[0].vip);
+		if (at.fwd == LBRL_FWD_L3DSR) {
+			at.fwd = LBRL_FWD_L3DSR;
+			for (u32 j = 0; j < s->n; j++)
+				lbrl_packet(c, &at, s, j, bufs[s->at[j]], &nexts[s->at[j]], is6);
+			return;
+		}
 	}
 	for (u32 j = 0; j < s->n; j++) {
-		lbrl_vip_t *v = &lbrl_main.vip[s->key[j].vip];
-		lbrl_packet(c, v, lbrl_slots(c->t, v->id), v->fwd, &s->key[j], s->hash[j], s->flow[j], bufs[s->at[j]], s->ip[j],
-			    &nexts[s->at[j]], is6);
+		if (!s->one_vip)
+			at = lbrl_at_vip(c->t, s->key[j].vip);
+		lbrl_packet(c, &at, s, j, bufs[s->at[j]], &nexts[s->at[j]], is6);
 	}
 }
 
 static_always_inline uword lbrl_vip_inline(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame, bool is6)
 {
 	u32 *from = vlib_frame_vector_args(frame), n = frame->n_vectors, stay[VLIB_FRAME_SIZE], n_stay = 0;
-	vlib_buffer_t *bufs[VLIB_FRAME_SIZE];
+	vlib_buffer_t *bufs[VLIB_FRAME_SIZE + LBRL_AHEAD];
 	u16 nexts[VLIB_FRAME_SIZE];
 	lbrl_vector_t c;
 
@@ -239,18 +265,19 @@ static_always_inline uword lbrl_vip_inline(vlib_main_t *vm, vlib_node_runtime_t 
 		return n;
 	}
 	vlib_get_buffers(vm, from, bufs, n);
+	for (u32 i = 0; i < LBRL_AHEAD; i++)
+		bufs[n + i] = bufs[n - 1];
 	c.vm = vm;
 	c.node = node;
 	c.t = vec_elt_at_index(lbrl_main.thread, vm->thread_index);
+	c.now_ms = c.t->now_ms;
 	c.away.n = c.frag.n = c.forwarded = 0;
 	c.trace = node->flags & VLIB_NODE_FLAG_TRACE;
+	c.handoff = lbrl_main.n_workers > 1;
 
 	for (u32 at = 0; at < n; at += LBRL_CHUNK) {
-		u32 m = clib_min(LBRL_CHUNK, n - at);
 		lbrl_batch_t s;
-		s.n = s.vips = 0;
-		lbrl_keys(&c, &s, bufs + at, from + at, nexts + at, m, n - at, is6);
-		mlb_flow_find_prefetched(c.t->flows, s.key, s.hash, s.n, s.flow);
+		lbrl_keys(&c, &s, bufs + at, from + at, nexts + at, clib_min(LBRL_CHUNK, n - at), is6);
 		lbrl_chunk(&c, &s, bufs + at, nexts + at, is6);
 	}
 
@@ -260,7 +287,7 @@ static_always_inline uword lbrl_vip_inline(vlib_main_t *vm, vlib_node_runtime_t 
 		return n;
 	}
 	for (u32 i = 0; i < n; i++)
-		if (nexts[i] != (u16) ~0) {
+		if (nexts[i] != LBRL_GONE) {
 			nexts[n_stay] = nexts[i];
 			stay[n_stay++] = from[i];
 		}

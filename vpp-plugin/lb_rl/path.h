@@ -11,11 +11,10 @@
 #include <vnet/tcp/tcp_packet.h>
 #include <vnet/udp/udp_packet.h>
 
-/* Sums of 16-bit words as they stand in memory; RFC 1624, eqn. 3. */
+/* Sums of 16-bit words as they stand in memory; RFC 1624, eqn. 3. Both halves and the carry between them in one addition. */
 static_always_inline u16 lbrl_fold(u32 s)
 {
-	s = (s & 0xffff) + (s >> 16);
-	return (s & 0xffff) + (s >> 16);
+	return (s + (s << 16 | s >> 16)) >> 16;
 }
 
 static_always_inline u32 lbrl_delta32(u32 from, u32 to)
@@ -110,10 +109,10 @@ static_always_inline void lbrl_rewrite4(ip4_header_t *ip, const lbrl_vip_t *v, l
 	udp_header_t *udp = (udp_header_t *) (ip + 1);
 
 	if (fwd == LBRL_FWD_L3DSR) {
-		u8 tos = v->tos | (ip->tos & 3);
-		/* The tos is the second byte of the header's first word. */
-		d += (u16) ~((u16) ip->tos << 8) + ((u16) tos << 8);
-		ip->tos = tos;
+		/* The tos is the second byte of the header's first 16-bit word; its last two bits (ECN) stay. */
+		u16 was = *(u16u *) ip, is = (was & 0x03ff) | v->tos << 8;
+		d += (u16) ~was + is;
+		*(u16u *) ip = is;
 	} else if (srv->port) {
 		l4d += (u16) ~udp->dst_port + srv->port;
 		udp->dst_port = srv->port;

@@ -11,12 +11,17 @@
 typedef struct {
 	struct mlb_flow_key key[LBRL_CHUNK];
 	u64 hash[LBRL_CHUNK];
-	struct mlb_flow *flow[LBRL_CHUNK];
+	struct mlb_flow *guess[LBRL_CHUNK];
 	u8 *ip[LBRL_CHUNK];
 	u16 at[LBRL_CHUNK]; /* place in the chunk */
 	u32 n;
-	u32 vips; /* or of all VIP ids' differences from the first one's: 0 where one VIP has the whole chunk */
+	bool one_vip; /* all of them are one VIP's */
 } lbrl_batch_t;
+
+/* A key in registers. */
+typedef struct {
+	u64 w[3];
+} lbrl_words_t;
 
 /* left: bytes from the L4 header on that the IP header promises; have: those in this buffer. */
 static_always_inline bool lbrl_plain_l4(const void *l4, u8 proto, u32 left, i32 have)
@@ -30,20 +35,19 @@ static_always_inline bool lbrl_plain_l4(const void *l4, u8 proto, u32 left, i32 
 }
 
 /* The key's last word; 0 where no VIP has the port. */
-static_always_inline u64 lbrl_plain_vip(const vlib_buffer_t *b, const void *l4, u8 proto)
+static_always_inline u64 lbrl_plain_vip(const lbrl_prefix_t *p, const void *l4, u8 proto)
 {
 	/* Ports as they stand are big-endian, source first; a key has them in host order, client's first. */
 	u32 ports = clib_net_to_host_u32(*(const u32u *) l4);
-	u16 vport = ports;
-	u64 id = lbrl_vip_of_port(&lbrl_main.prefix[vnet_buffer(b)->ip.adj_index[VLIB_TX]], proto == IP_PROTOCOL_UDP, vport);
+	u64 id = lbrl_vip_of_port(p, proto == IP_PROTOCOL_UDP, ports);
 
 	return id ? (ports << 16 | ports >> 16) | id << 32 | (u64) proto << 48 : 0;
 }
 
-static_always_inline bool lbrl_plain4(const vlib_buffer_t *b, struct mlb_flow_key *k)
+static_always_inline bool lbrl_plain4(const vlib_buffer_t *b, const ip4_header_t *ip, lbrl_words_t *k)
 {
-	const ip4_header_t *ip = vlib_buffer_get_current((vlib_buffer_t *) b);
-	u64 first = *(const u64u *) ip, *w = (u64 *) k;
+	const lbrl_prefix_t *p = &lbrl_main.prefix[vnet_buffer(b)->ip.adj_index[VLIB_TX]];
+	u64 first = *(const u64u *) ip;
 	u32 len = clib_net_to_host_u16(first >> 16);
 
 	/* Version 4, 20 bytes of header; no fragment (DF may be set). */
@@ -51,32 +55,25 @@ static_always_inline bool lbrl_plain4(const vlib_buffer_t *b, struct mlb_flow_ke
 		return false;
 	if (PREDICT_FALSE(len < 20 || !lbrl_plain_l4(ip + 1, ip->protocol, len - 20, b->current_length - 20)))
 		return false;
-	u64 last = lbrl_plain_vip(b, ip + 1, ip->protocol);
-	if (PREDICT_FALSE(!last))
-		return false;
-	w[0] = ip->dst_address.as_u32 & lbrl_main.vip[(u16) (last >> 32)].host_mask4;
-	w[1] = (u64) ip->src_address.as_u32 << 32 | 0xffff0000u;
-	w[2] = last;
-	return true;
+	k->w[0] = ip->dst_address.as_u32 & p->host_mask4;
+	k->w[1] = (u64) ip->src_address.as_u32 << 32 | 0xffff0000u;
+	k->w[2] = lbrl_plain_vip(p, ip + 1, ip->protocol);
+	return k->w[2] != 0;
 }
 
-static_always_inline bool lbrl_plain6(const vlib_buffer_t *b, struct mlb_flow_key *k)
+static_always_inline bool lbrl_plain6(const vlib_buffer_t *b, const ip6_header_t *ip, lbrl_words_t *k)
 {
-	const ip6_header_t *ip = vlib_buffer_get_current((vlib_buffer_t *) b);
+	const lbrl_prefix_t *p = &lbrl_main.prefix[vnet_buffer(b)->ip.adj_index[VLIB_TX]];
 	u32 left = clib_net_to_host_u16(ip->payload_length);
-	u64 *w = (u64 *) k;
 
 	if (PREDICT_FALSE(!lbrl_plain_l4(ip + 1, ip->protocol, left, b->current_length - 40)))
 		return false;
 	/* UDP without checksum is not IPv6's. */
 	if (PREDICT_FALSE(ip->protocol == IP_PROTOCOL_UDP && !((const udp_header_t *) (ip + 1))->checksum))
 		return false;
-	u64 last = lbrl_plain_vip(b, ip + 1, ip->protocol);
-	if (PREDICT_FALSE(!last))
-		return false;
-	w[0] = ip->src_address.as_u64[0];
-	w[1] = ip->src_address.as_u64[1];
-	w[2] = last;
-	return true;
+	k->w[0] = ip->src_address.as_u64[0];
+	k->w[1] = ip->src_address.as_u64[1];
+	k->w[2] = lbrl_plain_vip(p, ip + 1, ip->protocol);
+	return k->w[2] != 0;
 }
 #endif

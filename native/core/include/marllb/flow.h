@@ -92,12 +92,22 @@ static inline uint64_t mlb_flow_mix(uint64_t a, uint64_t b)
 	return (uint64_t)m ^ (uint64_t)(m >> 64);
 }
 
-/* Multiply and fold, as in wyhash (Wang Yi 2019), keyed by the table's seed. */
+/* Word i of a key, 0..2. */
+static inline uint64_t mlb_flow_word(const struct mlb_flow_key *k, unsigned i)
+{
+	uint64_t w;
+	memcpy(&w, (const char *)k + 8 * i, 8);
+	return w;
+}
+
+/* Multiply and fold, as in wyhash (Wang Yi 2019), keyed by the table's seed; of a key's three words. */
+static inline uint64_t mlb_flow_hash_words(const struct mlb_flow_table *t, uint64_t w0, uint64_t w1, uint64_t w2)
+{
+	return mlb_flow_mix(mlb_flow_mix(w0 ^ t->seed[0], w1 ^ t->seed[1]) ^ w2, t->seed[2]);
+}
 static inline uint64_t mlb_flow_hash(const struct mlb_flow_table *t, const struct mlb_flow_key *k)
 {
-	uint64_t w[3];
-	memcpy(w, k, sizeof(w));
-	return mlb_flow_mix(mlb_flow_mix(w[0] ^ t->seed[0], w[1] ^ t->seed[1]) ^ w[2], t->seed[2]);
+	return mlb_flow_hash_words(t, mlb_flow_word(k, 0), mlb_flow_word(k, 1), mlb_flow_word(k, 2));
 }
 
 static inline uint16_t mlb_flow_tag(uint64_t hash)
@@ -115,10 +125,8 @@ static inline struct mlb_flow_bucket *mlb_flow_bucket2(const struct mlb_flow_tab
 }
 static inline bool mlb_flow_key_equal(const struct mlb_flow_key *a, const struct mlb_flow_key *b)
 {
-	uint64_t x[3], y[3];
-	memcpy(x, a, sizeof(x));
-	memcpy(y, b, sizeof(y));
-	return ((x[0] ^ y[0]) | (x[1] ^ y[1]) | (x[2] ^ y[2])) == 0;
+	return ((mlb_flow_word(a, 0) ^ mlb_flow_word(b, 0)) | (mlb_flow_word(a, 1) ^ mlb_flow_word(b, 1)) |
+		(mlb_flow_word(a, 2) ^ mlb_flow_word(b, 2))) == 0;
 }
 
 /* Bit i set where tag[i] == tag. */
@@ -201,15 +209,12 @@ static inline void mlb_flow_find_batch(struct mlb_flow_table *t, const struct ml
 	}
 }
 
-/* For hosts that go through their packets in small chunks (a first-level cache's worth) and have asked for the buckets meanwhile
- * (mlb_flow_prefetch): entries on their way, then keys compared. */
-static inline void mlb_flow_find_prefetched(struct mlb_flow_table *t, const struct mlb_flow_key *k, const uint64_t *hash, uint32_t n,
-					    struct mlb_flow **out)
+/* The flow of a key whose mlb_flow_guess is g, for hosts that go through their packets in small chunks (a first-level cache's worth):
+ * they ask for the buckets of a chunk (mlb_flow_prefetch), then guess all of it, then come by here with each. */
+static inline struct mlb_flow *mlb_flow_confirm(struct mlb_flow_table *t, const struct mlb_flow_key *k, uint64_t hash, struct mlb_flow *g)
 {
-	for (uint32_t i = 0; i < n; i++)
-		out[i] = mlb_flow_guess(t, hash[i]);
-	for (uint32_t i = 0; i < n; i++)
-		if (!out[i] || __builtin_expect(!mlb_flow_key_equal(&out[i]->key, &k[i]), 0))
-			out[i] = mlb_flow_find(t, &k[i], hash[i]);
+	if (__builtin_expect(g != NULL, 1) && __builtin_expect(mlb_flow_key_equal(&g->key, k), 1))
+		return g;
+	return mlb_flow_find(t, k, hash);
 }
 #endif
