@@ -71,7 +71,7 @@ static void vl_api_lb_rl_vip_add_t_handler(vl_api_lb_rl_vip_add_t *mp)
 {
 	vl_api_lb_rl_vip_add_reply_t *rmp;
 	lbrl_vip_args_t a = {
-		.proto = mp->protocol, .port = mp->port, .fwd = mp->forwarding, .dscp = mp->dscp, .mode = mp->mode, .sticky = mp->sticky,
+		.n_ports = mp->n_ports, .fwd = mp->forwarding, .dscp = mp->dscp, .mode = mp->mode, .sticky = mp->sticky,
 		.load = mp->load_waiting ? MLB_LOAD_WAITING : MLB_LOAD_FLOWS, .eject_off = mp->no_eject, .capacity = mp->max_servers,
 	};
 	fib_prefix_t pfx;
@@ -83,6 +83,8 @@ static void vl_api_lb_rl_vip_add_t_handler(vl_api_lb_rl_vip_add_t *mp)
 	a.plen = pfx.fp_len;
 	a.is_ip6 = pfx.fp_proto == FIB_PROTOCOL_IP6;
 	lbrl_string(a.name, mp->name, sizeof(a.name));
+	for (u32 i = 0; i < clib_min(a.n_ports, LBRL_MAX_PORTS); i++)
+		a.ports[i] = (lbrl_port_t){mp->ports[i].port, mp->ports[i].protocol};
 	if (mp->forwarding >= LBRL_FWD_COUNT || mp->mode > MLB_MODE_P2C)
 		rv = VNET_API_ERROR_INVALID_VALUE;
 	else {
@@ -204,8 +206,11 @@ static void vl_api_lb_rl_vip_dump_t_handler(vl_api_lb_rl_vip_dump_t *mp)
 			strncpy((char *) rmp->name, v->name, sizeof(rmp->name) - 1);
 			rmp->vip_id = id;
 			ip_prefix_encode(&lbrl_main.prefix[v->prefix].pfx, &rmp->prefix);
-			rmp->protocol = v->proto;
-			rmp->port = v->port;
+			rmp->n_ports = v->n_ports;
+			for (u32 i = 0; i < v->n_ports; i++) {
+				rmp->ports[i].protocol = v->ports[i].proto;
+				rmp->ports[i].port = v->ports[i].port;
+			}
 			rmp->forwarding = v->fwd;
 			rmp->dscp = v->tos >> 2;
 			rmp->mode = h.mode;

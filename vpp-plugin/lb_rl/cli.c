@@ -82,13 +82,30 @@ static clib_error_t *lbrl_set_shm_fn(vlib_main_t *vm, unformat_input_t *in, vlib
 }
 LBRL_CLI(lbrl_set_shm_cmd, "lb rl set-shm", lbrl_set_shm_fn, shm_help);
 
-static char vip_help[] = "lb rl set-vip <name> <address>[/<length>] [tcp <port>|udp <port>] "
+static char vip_help[] = "lb rl set-vip <name> <address>[/<length>] [tcp <port>[,<port>]...] [udp <port>[,<port>]...] "
 			       "[l3dsr [dscp <0..63>]|nat|gre4|gre6|ipip4|ipip6|l2dsr] [src <outer address>] "
 			       "[mode hash|alias|sed|p2c] [load flows|waiting] [max-servers <n>] [sticky] [no-eject], or lb rl set-vip <name> del";
 
+/* PORT[,PORT]... after tcp or udp. */
+static clib_error_t *lbrl_parse_ports(unformat_input_t *line, u8 proto, lbrl_vip_args_t *a)
+{
+	u32 port;
+
+	if (!unformat(line, "%u", &port))
+		port = 0;
+	do {
+		if (port < 1 || port > 65535)
+			return clib_error_return(0, "a port 1..65535 expected after %s, several as 80,443", lbrl_proto_name(proto));
+		if (a->n_ports == LBRL_MAX_PORTS)
+			return clib_error_return(0, "at most %u ports of one VIP", LBRL_MAX_PORTS);
+		a->ports[a->n_ports++] = (lbrl_port_t){port, proto};
+	} while (unformat(line, ",%u", &port));
+	return 0;
+}
+
 static clib_error_t *lbrl_parse_vip(unformat_input_t *line, lbrl_vip_args_t *a)
 {
-	u32 port, plen, x;
+	u32 plen, x;
 	enum mlb_mode mode;
 
 	if (unformat(line, "%U", unformat_ip4_address, &a->addr.ip4))
@@ -106,10 +123,9 @@ static clib_error_t *lbrl_parse_vip(unformat_input_t *line, lbrl_vip_args_t *a)
 	while (unformat_check_input(line) != UNFORMAT_END_OF_INPUT) {
 		u8 proto = unformat(line, "tcp") ? IP_PROTOCOL_TCP : unformat(line, "udp") ? IP_PROTOCOL_UDP : 0;
 		if (proto) {
-			if (!unformat(line, "%u", &port) || port < 1 || port > 65535)
-				return clib_error_return(0, "a port 1..65535 expected after %s", proto == IP_PROTOCOL_TCP ? "tcp" : "udp");
-			a->proto = proto;
-			a->port = port;
+			clib_error_t *e = lbrl_parse_ports(line, proto, a);
+			if (e)
+				return e;
 		} else if (unformat(line, "%U", unformat_lbrl_fwd, &a->fwd))
 			;
 		else if (unformat(line, "dscp %u", &x)) {

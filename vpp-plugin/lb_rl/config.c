@@ -15,9 +15,17 @@ static u64 lbrl_ring_seed(const lbrl_vip_t *v)
 		x ^= y;
 		x = mlb_splitmix64(&x);
 	}
-	x ^= (u64) v->proto << 16 | v->port;
+	/* The lowest port stands for all, in whatever order they were named. */
+	u64 low = v->n_ports ? ~0ULL : 0;
+	for (u32 i = 0; i < v->n_ports; i++)
+		low = clib_min(low, (u64) v->ports[i].proto << 16 | v->ports[i].port);
+	x ^= low;
 	return mlb_splitmix64(&x);
 }
+
+/* Calls for each port of a VIP, or once with port 0 where it has all. */
+#define lbrl_foreach_port(q, vip)                                                                                                  \
+	for (const lbrl_port_t all_ = {}, *q = (vip)->n_ports ? (vip)->ports : &all_, *end_ = q + clib_max((vip)->n_ports, 1); q < end_; q++)
 
 static lbrl_prefix_t *lbrl_prefix_find(const fib_prefix_t *pfx)
 {
@@ -46,7 +54,7 @@ static u32 lbrl_prefix_taken(const lbrl_prefix_t *p, u8 proto, u16 port)
 	if (!p->by_port[i])
 		return 0;
 	u32 id = p->by_port[i][port];
-	return id && lbrl_main.vip[id].port ? id : 0;
+	return id && lbrl_main.vip[id].n_ports ? id : 0;
 }
 
 static void lbrl_prefix_set(lbrl_prefix_t *p, u8 proto, u16 port, u8 id)
@@ -112,10 +120,18 @@ static int lbrl_vip_check(const lbrl_vip_args_t *a, const fib_prefix_t *pfx, con
 		return LBRL_FAIL(VNET_API_ERROR_VALUE_EXIST, "VIP %s exists; `lb rl set-vip %s del` removes it", a->name, a->name);
 	if (a->plen > full || (a->is_ip6 && a->plen < 64))
 		return LBRL_FAIL(VNET_API_ERROR_INVALID_VALUE, "prefix length %s expected", a->is_ip6 ? "64..128" : "0..32");
-	if ((a->port != 0) != (a->proto != 0))
-		return LBRL_FAIL(VNET_API_ERROR_INVALID_VALUE, "`tcp <port>` or `udp <port>`, port 1..65535, or neither for all ports");
-	if (a->proto && a->proto != IP_PROTOCOL_TCP && a->proto != IP_PROTOCOL_UDP)
-		return LBRL_FAIL(VNET_API_ERROR_INVALID_PROTOCOL, "protocol tcp or udp expected");
+	if (a->n_ports > LBRL_MAX_PORTS)
+		return LBRL_FAIL(VNET_API_ERROR_INVALID_VALUE, "at most %u ports of one VIP", LBRL_MAX_PORTS);
+	for (u32 i = 0; i < a->n_ports; i++) {
+		if (!a->ports[i].port)
+			return LBRL_FAIL(VNET_API_ERROR_INVALID_VALUE, "port 1..65535 expected; no port at all for all ports");
+		if (a->ports[i].proto != IP_PROTOCOL_TCP && a->ports[i].proto != IP_PROTOCOL_UDP)
+			return LBRL_FAIL(VNET_API_ERROR_INVALID_PROTOCOL, "protocol tcp or udp expected");
+		for (u32 j = 0; j < i; j++)
+			if (a->ports[j].port == a->ports[i].port && a->ports[j].proto == a->ports[i].proto)
+				return LBRL_FAIL(VNET_API_ERROR_VALUE_EXIST, "%s port %u is named twice", lbrl_proto_name(a->ports[i].proto),
+						 a->ports[i].port);
+	}
 	if (a->dscp > 63)
 		return LBRL_FAIL(VNET_API_ERROR_INVALID_VALUE, "dscp 0..63 expected");
 	if (a->fwd == LBRL_FWD_NAT && a->plen != full)
@@ -133,9 +149,14 @@ static int lbrl_vip_check(const lbrl_vip_args_t *a, const fib_prefix_t *pfx, con
 		return LBRL_FAIL(VNET_API_ERROR_TABLE_TOO_BIG, "at most %u VIP prefixes", LBRL_MAX_PREFIXES);
 	if (p->vips && p->fwd_nat != (a->fwd == LBRL_FWD_NAT))
 		return LBRL_FAIL(VNET_API_ERROR_INVALID_VALUE, "VIPs of one address are all nat, or none is");
-	if (p->vips && lbrl_prefix_taken(p, a->proto, a->port))
-		return LBRL_FAIL(VNET_API_ERROR_VALUE_EXIST, "VIP %s has this address and port",
-				 lbrl_main.vip[lbrl_prefix_taken(p, a->proto, a->port)].name);
+	lbrl_foreach_port(q, a) {
+		u32 other = p->vips ? lbrl_prefix_taken(p, q->proto, q->port) : 0;
+		if (other && q->port)
+			return LBRL_FAIL(VNET_API_ERROR_VALUE_EXIST, "VIP %s has %s port %u of this address", lbrl_main.vip[other].name,
+					 lbrl_proto_name(q->proto), q->port);
+		if (other)
+			return LBRL_FAIL(VNET_API_ERROR_VALUE_EXIST, "VIP %s has all ports of this address", lbrl_main.vip[other].name);
+	}
 	return 0;
 }
 
@@ -154,8 +175,8 @@ int lbrl_vip_add(const lbrl_vip_args_t *a, char err[256])
 
 	snprintf(conf.name, sizeof(conf.name), "%s", a->name);
 	lbrl_addr_from_ip46(&conf.ep.addr, &pfx.fp_addr, a->is_ip6);
-	conf.ep.port = a->port;
-	conf.ep.proto = a->proto;
+	conf.ep.port = a->ports[0].port;
+	conf.ep.proto = a->ports[0].proto;
 	conf.prefix_len = a->is_ip6 ? a->plen : a->plen + 96;
 	conf.capacity = a->capacity ? a->capacity : MLB_MAX_SERVERS_PER_VIP;
 	conf.one_way = a->fwd != LBRL_FWD_NAT;
@@ -173,8 +194,9 @@ int lbrl_vip_add(const lbrl_vip_args_t *a, char err[256])
 	v->tos = a->dscp << 2;
 	v->sticky = a->sticky;
 	v->is_ip6 = a->is_ip6;
-	v->proto = a->proto;
-	v->port = a->port;
+	v->n_ports = a->n_ports;
+	clib_memcpy(v->ports, a->ports, sizeof(v->ports));
+	v->port = a->n_ports == 1 ? a->ports[0].port : 0;
 	v->id = id;
 	v->prefix = p - m->prefix;
 	v->addr = conf.ep.addr;
@@ -192,7 +214,8 @@ int lbrl_vip_add(const lbrl_vip_args_t *a, char err[256])
 		p->host_mask4 = v->host_mask4;
 		p->fwd_nat = a->fwd == LBRL_FWD_NAT;
 	}
-	lbrl_prefix_set(p, a->proto, a->port, id);
+	lbrl_foreach_port(q, v)
+		lbrl_prefix_set(p, q->proto, q->port, id);
 	if (m->started)
 		lbrl_prefix_install(p);
 	if (vec_len(m->staged)) {
@@ -209,7 +232,8 @@ int lbrl_vip_del(const char *name, char err[256])
 	if (!v)
 		return VNET_API_ERROR_NO_SUCH_ENTRY;
 	lbrl_prefix_t *p = &lbrl_main.prefix[v->prefix];
-	lbrl_prefix_set(p, v->proto, v->port, 0);
+	lbrl_foreach_port(q, v)
+		lbrl_prefix_set(p, q->proto, q->port, 0);
 	if (!--p->vips)
 		lbrl_prefix_remove(p);
 	v->used = 2;
@@ -230,7 +254,8 @@ static int lbrl_endpoint_check(const lbrl_vip_t *v, const struct mlb_endpoint *e
 		return LBRL_FAIL(VNET_API_ERROR_INVALID_VALUE, "%s keeps the packet's port: leave the server's port out",
 				 lbrl_fwd_names[v->fwd]);
 	if (ep->port && !v->port)
-		return LBRL_FAIL(VNET_API_ERROR_INVALID_VALUE, "VIP %s has all ports: leave the server's port out", v->name);
+		return LBRL_FAIL(VNET_API_ERROR_INVALID_VALUE, "VIP %s has %s ports, servers take the packet's: leave the server's port out",
+				 v->name, v->n_ports ? "several" : "all");
 	return 0;
 }
 

@@ -21,6 +21,12 @@
 #define LBRL_MAX_PREFIXES MLB_MAX_VIPS
 #define LBRL_FIRST_DYNAMIC_DSCP 0
 
+#define LBRL_MAX_PORTS 16 /* that one VIP may name */
+typedef struct {
+	u16 port; /* host order, 1.. */
+	u8 proto; /* TCP or UDP */
+} lbrl_port_t;
+
 /* How a VIP's packets reach a server. */
 typedef enum {
 	LBRL_FWD_L3DSR,
@@ -97,8 +103,7 @@ typedef struct {
 	u8 sticky;             /* flows of one client address stay together */
 	u8 is_ip6;
 	u8 used;               /* 0: free; 1: takes flows; 2: deleted, its flows are being ended */
-	u8 proto;              /* 0 = TCP and UDP */
-	u16 port;              /* host order; 0 = all */
+	u16 port;              /* host order; 0 = all or several, then servers take the packet's */
 	u16 id;
 	u16 prefix;            /* index of its lbrl_prefix_t */
 	u32 host_mask4;        /* its prefix's */
@@ -107,6 +112,8 @@ typedef struct {
 	u64 ring_seed;         /* equal on every load balancer: from address, protocol and port */
 	u32 capacity;
 	u32 plen;              /* as the user wrote it: 0..32 or 0..128 */
+	u8 n_ports;            /* 0 = all of TCP and UDP */
+	lbrl_port_t ports[LBRL_MAX_PORTS];
 	char name[MLB_NAME_LEN];
 } lbrl_vip_t;
 
@@ -178,8 +185,10 @@ void lbrl_server_untrack(lbrl_vip_t *v, u32 slot);
 typedef struct {
 	char name[MLB_NAME_LEN];
 	ip46_address_t addr;
-	u8 is_ip6, plen, proto, sticky, load, mode;
-	u16 port, capacity;
+	u8 is_ip6, plen, sticky, load, mode;
+	u8 n_ports; /* 0 = all of TCP and UDP */
+	lbrl_port_t ports[LBRL_MAX_PORTS];
+	u16 capacity;
 	lbrl_fwd_t fwd;
 	u8 dscp;
 	ip46_address_t src;
@@ -216,6 +225,7 @@ void lbrl_stats_update(void);
 /* names.c */
 u8 *format_lbrl_addr(u8 *s, va_list *args); /* struct mlb_addr * */
 u8 *format_lbrl_vip(u8 *s, va_list *args);  /* lbrl_vip_t * */
+const char *lbrl_proto_name(u8 proto);
 void lbrl_addr_from_ip46(struct mlb_addr *out, const ip46_address_t *in, bool is_ip6);
 bool lbrl_addr_is_ip4(const struct mlb_addr *a);
 int lbrl_mode_parse(const char *s, enum mlb_mode *out);

@@ -91,8 +91,14 @@ static u32 lbrl_choose(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, con
 			return s->slot;
 		}
 	}
-	slot = mlb_choose(tab, wv->q, &t->w->rng, lbrl_ring_hash(v, k));
-	if (slot == MLB_NONE || !v->server[slot].id)
+	slot = mlb_choose(tab, wv->q, &t->w->rng, tab->mode == MLB_MODE_HASH ? lbrl_ring_hash(v, k) : 0);
+	if (slot == MLB_NONE)
+		return MLB_NONE;
+	/* With many servers their lines are not at hand: what opening the flow writes comes while the server's own is waited for. */
+	clib_prefetch_store(&wv->slot[slot]);
+	clib_prefetch_store((u8 *) &wv->slot[slot] + CLIB_CACHE_LINE_BYTES);
+	clib_prefetch_load(&wv->others[slot]);
+	if (!v->server[slot].id)
 		return MLB_NONE;
 	if (PREDICT_FALSE(v->sticky)) {
 		if (!s) {

@@ -50,14 +50,21 @@ u8 *format_lbrl_addr(u8 *s, va_list *args)
 	return format(s, "%U", format_ip6_address, a->b);
 }
 
+const char *lbrl_proto_name(u8 proto)
+{
+	return proto == IP_PROTOCOL_TCP ? "tcp" : "udp";
+}
+
 u8 *format_lbrl_vip(u8 *s, va_list *args)
 {
 	lbrl_vip_t *v = va_arg(*args, lbrl_vip_t *);
 	s = format(s, "%s %U/%u ", v->name, format_lbrl_addr, &v->addr, v->plen);
-	if (v->proto)
-		s = format(s, "%s:%u ", v->proto == IP_PROTOCOL_TCP ? "tcp" : "udp", v->port);
-	else
-		s = format(s, "all ports ");
+	/* As set-vip takes it: "tcp 80,443 udp 53". */
+	for (u32 i = 0; i < v->n_ports; i++)
+		s = i && v->ports[i].proto == v->ports[i - 1].proto
+			    ? format(s, ",%u", v->ports[i].port)
+			    : format(s, "%s%s %u", i ? " " : "", lbrl_proto_name(v->ports[i].proto), v->ports[i].port);
+	s = format(s, v->n_ports ? " " : "all ports ");
 	s = format(s, "%s", lbrl_fwd_names[v->fwd]);
 	if (v->fwd == LBRL_FWD_L3DSR)
 		s = format(s, " dscp %u", v->tos >> 2);

@@ -122,3 +122,10 @@ export async function measure(v: Vpp, name: string, ms: number, warmMs = 50): Pr
 
 export const sum = (m: Map<string, NodeClocks>, nodes: string[]): number =>
   nodes.reduce((a, n) => a + (m.get(n)?.clocks ?? 0), 0);
+
+/** The median of three short windows: what else runs on the machine spoils one of them at most. */
+export async function steady(window: () => Promise<number>): Promise<number> {
+  const clocks: number[] = [];
+  for (let i = 0; i < 3; i++) clocks.push(await window());
+  return clocks.sort((a, b) => a - b)[1] as number;
+}

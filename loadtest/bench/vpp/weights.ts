@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { attachRegion, type DecodedFrame, decodeFrame, type RawFrame, type Region } from "../../../services/common/native.js";
 import type { BenchOptions, Group } from "../harness.js";
 import { mean, quantile, ratio, row } from "../row.js";
-import { absent, measure, serverList, start, stream, sum, type Vpp } from "./vpp.js";
+import { absent, measure, serverList, start, steady, stream, sum, type Vpp } from "./vpp.js";
 
 const N = 1024;
 
@@ -126,12 +126,12 @@ async function run(o: BenchOptions): Promise<void> {
       ),
     );
     const ratios: number[] = [];
-    for (let i = 0; i < (o.quick ? 4 : 12); i++) {
+    for (let i = 0; i < (o.quick ? 8 : 24); i++) {
       const at: number[] = [];
       for (const on of [false, true, true, false]) {
         const w = writer;
         const timer = on ? setInterval(() => w.publish(), 20) : undefined;
-        at.push(sum(await measure(v, "rl", 200), ["lb-rl-ip4"]));
+        at.push(await steady(async () => sum(await measure(v, "rl", 80, 30), ["lb-rl-ip4"])));
         clearInterval(timer);
       }
       const [a, b, c, d] = at as [number, number, number, number];

@@ -11,6 +11,9 @@ static uint32_t padded(uint32_t n)
 	return (n + 7) & ~7u;
 }
 
+/* From here on a worker's slots do not fit what a processor remembers of small pages beside its flows. */
+#define HUGE_WSLOTS ((size_t)4 << 20)
+
 /* Mapped, not allocated: untouched slots (6 KB each) cost no memory. */
 static size_t wslots_size(uint32_t capacity)
 {
@@ -40,6 +43,8 @@ static struct mlb_wvip *wvip_new(const struct mlb_vip_conf *c)
 	w->slot = mmap(NULL, wslots_size(c->capacity), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (w->slot == MAP_FAILED)
 		w->slot = NULL;
+	else if (wslots_size(c->capacity) > HUGE_WSLOTS)
+		(void)madvise(w->slot, wslots_size(c->capacity), MADV_HUGEPAGE); /* advice may be refused */
 	w->q = aligned_alloc(64, column);
 	w->others = aligned_alloc(64, column);
 	if (!w->slot || !w->q || !w->others) {

@@ -125,6 +125,70 @@ export const groups = [
     ],
   },
   {
+    name: "several ports",
+    setup: [`lb rl set-vip w ${V} tcp 80,443 udp 53 nat sticky`, `lb rl set-servers vip w ${servers(4)}`, "lb rl nat interface pg1"],
+    cases: [
+      {
+        name: "one VIP has several ports of both protocols, others are answered",
+        steps: [
+          { says: { "lb rl show config": /w 10\.9\.0\.1\/32 tcp 80,443 udp 53 nat sticky/ } },
+          {
+            send: [syn(1), syn(1, { dport: 443 }), udp(1, { dport: 53 }), udp(2), syn(3, { dport: 53 })],
+            server: (o) => o.length === 3 && new Set(o.map((p) => p.dst)).size === 1 && o.map((p) => p.dport).join() === "80,443,53",
+            check: (o) => (kept.one = to(o)[0]),
+            client: [{ icmp: [3, 3] }, { tcp: "RA", sport: 53 }],
+          },
+        ],
+      },
+      {
+        name: "they are one flow space and one server list: replies of each port find their flow",
+        steps: [
+          {
+            from: "server",
+            send: () => [80, 443].map((sport) => ({ src: kept.one, dst: C4, tcp: "SA", sport, dport: 1 })),
+            client: [
+              { src: V, sport: 80, tcp: "SA", sums: "ok" },
+              { src: V, sport: 443, tcp: "SA", sums: "ok" },
+            ],
+          },
+          {
+            cli: [`lb rl set-servers vip w ${s4(7)}`],
+            send: [syn(50), syn(50, { dport: 443 })].map((p) => ({ ...p, src: "10.0.0.10" })),
+            server: [
+              { dst: s4(7), dport: 80 },
+              { dst: s4(7), dport: 443 },
+            ],
+          },
+        ],
+      },
+      {
+        name: "what cannot be is refused with the reason; del frees all of them",
+        steps: [
+          {
+            says: {
+              [`lb rl set-servers vip w ${s4(1)}:80`]: /several ports.*leave the server's port out/,
+              [`lb rl set-vip x ${V} tcp 8080,443 nat`]: /VIP w has tcp port 443/,
+              [`lb rl set-vip x ${V} tcp 8080,8080 nat`]: /tcp port 8080 is named twice/,
+              [`lb rl set-vip x ${V} tcp 1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17 nat`]: /at most 16 ports/,
+              [`lb rl set-vip x ${V} tcp 8080, nat`]: /expected/,
+              "lb rl set-vip w del": /^$/,
+              [`lb rl set-vip x ${V} tcp 443 udp 53,80 nat`]: /^$/,
+              [`lb rl set-servers vip x ${s4(2)}`]: /^$/,
+            },
+          },
+          {
+            send: [syn(60, { dport: 443 }), udp(60), syn(60)],
+            server: [
+              { dst: s4(2), dport: 443 },
+              { dst: s4(2), dport: 80 },
+            ],
+            client: [{ tcp: "RA" }],
+          },
+        ],
+      },
+    ],
+  },
+  {
     name: "defects of lb",
     setup: [`lb rl set-vip a ${V} tcp 80 nat`, `lb rl set-servers vip a ${s4(1)}:8080`, "lb rl nat interface pg1"],
     cases: [

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs a group. A group is { name, setup: [commands], cases } or { name, count, run(options) }. A case is
-// { name, cli: [commands], steps: [{ from: "client"|"server", send: [packet], client: [expected], server: [expected], errors, says, cli, node }] }:
+// { name, cli: [commands], steps: [{ from: "client"|"server", send: [packet] or () => [packet], client: [expected], server: [expected], errors, says, cli, node }] }:
 // what comes out on each side must match, in order, the packets described; nothing else may come out.
 import { Bed } from "./bed.mjs";
 import { match, ok, test } from "./tap.mjs";
@@ -9,7 +9,8 @@ async function step(bed, s) {
   const before = s.errors ? await bed.errors() : {};
   for (const c of s.cli ?? []) await bed.v.config([c]);
   if (s.send) {
-    const out = await bed.exchange(s.from ?? "client", s.send, { node: s.node });
+    const packets = typeof s.send === "function" ? s.send() : s.send;
+    const out = await bed.exchange(s.from ?? "client", packets, { node: s.node });
     match(out.server, s.server ?? [], "towards servers");
     match(out.client, s.client ?? [], "towards clients");
     s.check?.(out);
