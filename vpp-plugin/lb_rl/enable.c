@@ -188,6 +188,7 @@ int lbrl_disable(char err[256])
 	m->dp = 0;
 	lbrl_threads_free();
 	vlib_worker_thread_barrier_release(vm);
+	lbrl_stats_update();
 	return 0;
 }
 

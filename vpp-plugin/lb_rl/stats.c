@@ -32,7 +32,7 @@ static const char *const server_names[S_COUNT] = {
 /* Entry indices; made once per VIP id and kept, for entries of a deleted VIP are reused by the next of that id. */
 static u32 vip_entry[MLB_MAX_VIPS + 1][V_COUNT], server_entry[MLB_MAX_VIPS + 1][S_COUNT];
 static u32 server_room[MLB_MAX_VIPS + 1];
-static u8 made[MLB_MAX_VIPS + 1];
+static u8 made[MLB_MAX_VIPS + 1], shown[MLB_MAX_VIPS + 1];
 
 static counter_t *lbrl_vector(u32 entry)
 {
@@ -58,10 +58,26 @@ void lbrl_stats_vip(lbrl_vip_t *v)
 	}
 }
 
+/* A slot without a server, and all of a VIP that is gone, show nought: not what was there before. */
+static void lbrl_stats_clear(u32 id, const u64 *kept)
+{
+	for (u32 s = 0; s < server_room[id]; s++)
+		if (!(kept[s / 64] >> (s % 64) & 1))
+			for (u32 i = 0; i < S_COUNT; i++)
+				lbrl_vector(server_entry[id][i])[s] = 0;
+}
+
+static void lbrl_stats_none(u32 id)
+{
+	lbrl_stats_clear(id, (u64[MLB_MAX_SERVERS_PER_VIP / 64]){});
+	for (u32 i = 0; i < V_COUNT; i++)
+		lbrl_vector(vip_entry[id][i])[0] = 0;
+}
+
 static void lbrl_stats_one(lbrl_vip_t *v)
 {
 	struct mlb_frame_hdr h;
-	u64 sum[V_COUNT] = {};
+	u64 sum[V_COUNT] = {}, kept[MLB_MAX_SERVERS_PER_VIP / 64] = {};
 
 	int n = mlb_dp_frame(lbrl_main.dp, v->id, &h, lbrl_main.recs, MLB_MAX_SERVERS_PER_VIP);
 	if (n < 0)
@@ -70,6 +86,7 @@ static void lbrl_stats_one(lbrl_vip_t *v)
 		struct mlb_server_rec *r = &lbrl_main.recs[i];
 		if (r->slot >= server_room[v->id])
 			continue;
+		kept[r->slot / 64] |= 1ULL << (r->slot % 64);
 #define X(f) lbrl_vector(server_entry[v->id][S_##f])[r->slot] = r->f;
 		LBRL_SERVER_STATS(X)
 #undef X
@@ -80,6 +97,7 @@ static void lbrl_stats_one(lbrl_vip_t *v)
 		sum[V_bytes_in] += r->bytes_in;
 		sum[V_bytes_out] += r->bytes_out;
 	}
+	lbrl_stats_clear(v->id, kept);
 	sum[V_misses] = h.misses;
 	sum[V_untracked] = h.untracked;
 	sum[V_no_server] = h.no_server;
@@ -91,6 +109,11 @@ void lbrl_stats_update(void)
 {
 	vec_validate(lbrl_main.recs, MLB_MAX_SERVERS_PER_VIP - 1);
 	for (u32 id = 1; id <= MLB_MAX_VIPS; id++)
-		if (lbrl_main.vip[id].used == 1)
+		if (lbrl_main.vip[id].used == 1) {
+			shown[id] = 1;
 			lbrl_stats_one(&lbrl_main.vip[id]);
+		} else if (shown[id]) {
+			shown[id] = 0;
+			lbrl_stats_none(id);
+		}
 }
