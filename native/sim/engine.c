@@ -252,7 +252,7 @@ static int seen(struct sim_run *r, uint32_t flow, bool timed_out)
 	if (r->sc->load_waiting || over)
 		l->q[server] -= 1;
 	if (l->samples && !timed_out)
-		sim_sample(r, l, server, r->now - f->at_s, r->now - began(r, flow), rtt_of(r, flow, server), over);
+		sim_sample(l, server, r->now - f->at_s, r->now - began(r, flow), rtt_of(r, flow, server), over);
 	if (!over) {
 		struct mlb_rng rng; /* of this request alone, so that it is the same under every policy */
 		mlb_rng_seed(&rng, sim_mix(r->w->seed ^ ((uint64_t)flow << 20), ss->left));

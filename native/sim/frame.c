@@ -51,24 +51,17 @@ void sim_scratch_free(struct sim_scratch *s)
 	free(s->rec);
 }
 
-void sim_sample(struct sim_run *r, struct sim_lane *l, uint32_t server, double duration_s, double ttfb_s, double connect_s, bool ended)
+void sim_sample(struct sim_lane *l, uint32_t server, double duration_s, double ttfb_s, double connect_s, bool ended)
 {
 	struct sim_samples *s = &l->samples[server];
-	uint32_t epoch = (uint32_t)l->frame_seq + 1;
-	float age = (float)((r->now - l->last_tick_s) * 1e6);
+	float connect = (float)(connect_s * 1e6);
 
-	mlb_res_add(&s->ttfb, epoch, (float)(ttfb_s * 1e6), age, &l->rng);
 	s->ttfb_hist[mlb_hist_bucket((uint64_t)(ttfb_s * 1e6))]++;
 	if (!ended)
 		return;
-	mlb_res_add(&s->duration, epoch, (float)(duration_s * 1e6), age, &l->rng);
 	s->duration_hist[mlb_hist_bucket((uint64_t)(duration_s * 1e6))]++;
-	mlb_res_add(&s->connect, epoch, (float)(connect_s * 1e6), age, &l->rng);
-}
-
-static void sum_up(const struct mlb_reservoir *res, uint32_t epoch, double frame_us, struct mlb_res_decay *decay, struct mlb_res_sum *out)
-{
-	mlb_res_merge(&res, 1, epoch, frame_us, decay, out);
+	if (!s->connects++ || connect < s->connect_min)
+		s->connect_min = connect;
 }
 
 static uint64_t us(double s)
@@ -81,7 +74,7 @@ static uint64_t clock_us(double s)
 	return SIM_EPOCH_US + us(s);
 }
 
-static void fill_rec(struct sim_run *r, struct sim_lane *l, uint32_t j, double frame_us, struct mlb_server_rec *out)
+static void fill_rec(struct sim_run *r, struct sim_lane *l, uint32_t j, struct mlb_server_rec *out)
 {
 	const struct sim_count *c = &l->count[j];
 	double joined = r->sc->server[j].join_s, wait_s = c->load_i + c->waiting * r->now;
@@ -111,10 +104,12 @@ static void fill_rec(struct sim_run *r, struct sim_lane *l, uint32_t j, double f
 	if (!l->samples)
 		return;
 	struct sim_samples *s = &l->samples[j];
-	uint32_t epoch = (uint32_t)l->frame_seq;
-	sum_up(&s->duration, epoch, frame_us, &s->duration_decay, &out->duration);
-	sum_up(&s->ttfb, epoch, frame_us, &s->ttfb_decay, &out->ttfb);
-	sum_up(&s->connect, epoch, frame_us, &s->connect_decay, &out->connect);
+	if (s->connects) {
+		out->connect.samples = s->connects < MLB_RESERVOIR_LEN ? s->connects : MLB_RESERVOIR_LEN;
+		out->connect.seen = s->connects;
+		out->connect.min = s->connect_min;
+		s->connects = 0;
+	}
 	memcpy(out->ttfb_hist, s->ttfb_hist, sizeof(out->ttfb_hist));
 	memcpy(out->duration_hist, s->duration_hist, sizeof(out->duration_hist));
 }
@@ -122,7 +117,6 @@ static void fill_rec(struct sim_run *r, struct sim_lane *l, uint32_t j, double f
 static void fill_frame(struct sim_run *r, struct sim_lane *l, struct sim_lb_view *v)
 {
 	struct mlb_frame_hdr *h = &r->scratch.hdr;
-	double frame_us = (r->now - l->last_tick_s) * 1e6;
 
 	l->frame_seq++;
 	memset(h, 0, sizeof(*h));
@@ -140,8 +134,9 @@ static void fill_frame(struct sim_run *r, struct sim_lane *l, struct sim_lb_view
 	h->load = r->sc->load_waiting ? MLB_LOAD_WAITING : MLB_LOAD_FLOWS;
 	h->kappa = l->table ? l->table->kappa : (float)l->kappa;
 	h->load_balancers = r->sc->lbs;
+	h->load_balancer = l->info.lb + 1;
 	for (uint32_t j = 0; j < r->present; j++)
-		fill_rec(r, l, j, frame_us, &r->scratch.rec[j]);
+		fill_rec(r, l, j, &r->scratch.rec[j]);
 	v->hdr = h;
 	v->rec = r->scratch.rec;
 }

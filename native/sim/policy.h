@@ -9,7 +9,7 @@
 /* What a policy wants filled; heuristics that ask for nothing stay fast. */
 enum {
 	SIM_WANTS_FRAME = 1u << 0,   /* view.hdr, view.rec with counters, gauges and integrals */
-	SIM_WANTS_SAMPLES = 1u << 1, /* also duration, ttfb and connect reservoirs and histograms */
+	SIM_WANTS_SAMPLES = 1u << 1, /* also duration and ttfb histograms, least connect time */
 	SIM_WANTS_TRUTH = 1u << 2    /* view.truth: oracles and training targets only */
 };
 

@@ -7,7 +7,8 @@
 #include "heap.h"
 #include "server.h"
 #include <marllb/choose.h>
-#include <marllb/reservoir.h>
+#include <marllb/hist.h>
+#include <marllb/rng.h>
 
 enum sim_kind {
 	EV_SEEN,     /* what: flow; its load balancer sees the end of a request */
@@ -29,11 +30,12 @@ struct sim_count {
 	double last_done_s;
 };
 
-/* Reservoirs of one server, only where a policy asks for them. */
+/* Of one server, only where a policy asks for them: what mlb_observe reads of the samples that a data plane takes. Its reservoirs' other
+ * figures are for people; keeping them here cost a third of a run. */
 struct sim_samples {
-	struct mlb_reservoir duration, ttfb, connect;
-	struct mlb_res_decay duration_decay, ttfb_decay, connect_decay;
 	uint32_t duration_hist[MLB_HIST_BUCKETS], ttfb_hist[MLB_HIST_BUCKETS];
+	uint32_t connects; /* in the frame under way */
+	float connect_min; /* us, of these */
 };
 
 struct sim_lane { /* a load balancer's share of one VIP */
@@ -114,7 +116,7 @@ void sim_lane_deliver(struct sim_run *, struct sim_lane *);
 int sim_scratch_init(struct sim_run *);
 void sim_scratch_free(struct sim_scratch *);
 void sim_view_fill(struct sim_run *, struct sim_lane *, struct sim_lb_view *, struct sim_truth *);
-void sim_sample(struct sim_run *, struct sim_lane *, uint32_t server, double duration_s, double ttfb_s, double connect_s,
+void sim_sample(struct sim_lane *, uint32_t server, double duration_s, double ttfb_s, double connect_s,
 		bool ended);
 /* prequal.c */
 int sim_prequal_new(struct sim_run *);
