@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define PATHS_MAX 16
+#define KAPPA_MAX 100.
 
 static int want(const struct net *net, bool input, const char *name, int rank, int64_t last, char err[256])
 {
@@ -25,6 +26,13 @@ static int want(const struct net *net, bool input, const char *name, int rank, i
 		return -ENOTSUP;
 	}
 	return i;
+}
+
+/* An input that a model may do without: -1 then. */
+static int optional(const struct net *net, const char *name, int rank, int64_t last, int *at, char err[256])
+{
+	*at = net_input(net, name) < 0 ? -1 : want(net, true, name, rank, last, err);
+	return *at < -1 ? *at : 0;
 }
 
 int sim_model_check(struct sim_model *m, struct net *net, char err[256])
@@ -48,6 +56,17 @@ int sim_model_check(struct sim_model *m, struct net *net, char err[256])
 	    (m->out_bias = want(net, false, "bias", 0, 0, err)) < 0 ||
 	    (m->out_state = want(net, false, "state_out", 0, 0, err)) < 0)
 		return -ENOTSUP;
+	if (optional(net, "stratum", 2, 0, &m->in_stratum, err) || optional(net, "shared", 2, 1, &m->in_shared, err))
+		return -ENOTSUP;
+	const char *kappa = net_meta(net, "kappa");
+	if (kappa && strcmp(kappa, "1/M")) {
+		char *end;
+		m->kappa = strtod(kappa, &end);
+		if (end == kappa || *end || !(m->kappa > 0 && m->kappa <= KAPPA_MAX)) {
+			snprintf(err, 256, "the model's kappa is \"%.20s\"; expected 1/M or flows, at most %g", kappa, KAPPA_MAX);
+			return -ENOTSUP;
+		}
+	}
 	int64_t state = net_input_shape(net, (uint32_t)m->in_state).dim[2];
 	if (state < 1 || state > 4096) {
 		snprintf(err, 256, "input \"state\" must say its size");
@@ -68,12 +87,13 @@ int sim_model_lb_new(struct sim_model_lb **out, const struct sim_model *m, uint3
 	l->out.server = calloc(max, MLB_OBS_SERVER_FEATURES * sizeof(float));
 	l->out.pool = calloc(MLB_OBS_POOL_FEATURES, sizeof(float));
 	l->out.kalman = calloc(max, sizeof(float));
+	l->out.stratum = calloc(max, sizeof(float));
 	l->h = calloc((size_t)max * m->state, sizeof(float));
 	l->ones = malloc(max * sizeof(float));
 	l->offset = calloc(max, sizeof(float));
 	l->bias = calloc(max, sizeof(float));
 	int rc = net_run_new(&l->run, m->net);
-	if (rc || !l->obs[0] || !l->obs[1] || !l->out.server || !l->out.pool || !l->out.kalman || !l->h || !l->ones || !l->offset || !l->bias) {
+	if (rc || !l->obs[0] || !l->obs[1] || !l->out.server || !l->out.pool || !l->out.kalman || !l->out.stratum || !l->h || !l->ones || !l->offset || !l->bias) {
 		sim_model_lb_free(l);
 		return -ENOMEM;
 	}
@@ -93,6 +113,7 @@ void sim_model_lb_free(struct sim_model_lb *l)
 	free(l->out.server);
 	free(l->out.pool);
 	free(l->out.kalman);
+	free(l->out.stratum);
 	free(l->h);
 	free(l->ones);
 	free(l->offset);
@@ -109,6 +130,11 @@ static int run_net(struct sim_model_lb *l, uint32_t n, char err[256])
 	net_feed(l->run, (uint32_t)m->in_pool, l->out.pool, (struct net_shape){ 2, { 1, P } });
 	net_feed(l->run, (uint32_t)m->in_mask, l->ones, (struct net_shape){ 2, { 1, N } });
 	net_feed(l->run, (uint32_t)m->in_state, l->h, (struct net_shape){ 3, { 1, N, S } });
+	float shared = (float)l->out.shared;
+	if (m->in_stratum >= 0)
+		net_feed(l->run, (uint32_t)m->in_stratum, l->out.stratum, (struct net_shape){ 2, { 1, N } });
+	if (m->in_shared >= 0)
+		net_feed(l->run, (uint32_t)m->in_shared, &shared, (struct net_shape){ 2, { 1, 1 } });
 	int rc = net_eval(l->run, err);
 	if (rc)
 		return rc;
@@ -131,10 +157,7 @@ static int run_net(struct sim_model_lb *l, uint32_t n, char err[256])
 int sim_model_lb_step(struct sim_model_lb *l, const struct sim_lb_view *v, char err[256])
 {
 	const struct mlb_obs_state *prev = l->obs[l->cur]->schema ? l->obs[l->cur] : NULL;
-	struct mlb_frame_hdr hdr = *v->hdr;
-	if (v->info->gossip) /* what it learned of balance is about its own counts, whatever the choice adds to them */
-		hdr.kappa = 1.f / (float)v->info->lbs;
-	int rc = mlb_observe(&hdr, v->rec, prev, l->obs[!l->cur], &l->out);
+	int rc = mlb_observe(v->hdr, v->rec, prev, l->obs[!l->cur], &l->out);
 	if (rc) {
 		snprintf(err, 256, "observation: %s", strerror(-rc));
 		return rc;
@@ -154,11 +177,9 @@ void sim_model_lb_decide(const struct sim_model_lb *l, const struct sim_lb_view 
 	for (uint32_t j = 0; j < v->n; j++) {
 		double base = l->m->base == SIM_BASE_KALMAN ? (double)l->out.kalman[j] : (double)v->weight_cfg[j];
 		d->weight[j] = base * exp(j < l->known ? (double)l->offset[j] : 0.);
-		/* The bias stands for the others' flows; with gossip the choice counts these themselves. */
-		d->bias[j] = j < l->known && !v->info->gossip ? (double)l->bias[j] : 0.;
+		d->bias[j] = j < l->known ? (double)l->bias[j] : 0.;
 	}
-	/* The others' counts arrive some 20 ms old: between 1, were they the servers' own, and 1 / load balancers. */
-	d->kappa = v->info->gossip && v->info->lbs > 1 ? .5 : 1. / v->info->lbs;
+	d->kappa = l->m->kappa > 0 ? l->m->kappa : 1. / v->info->lbs;
 }
 
 static _Thread_local struct {

@@ -13,7 +13,8 @@ struct sim_model {
 	struct net *net;
 	enum sim_model_base base;
 	uint32_t state; /* floats of recurrent state a server */
-	int in_server, in_pool, in_mask, in_state, out_weight, out_bias, out_state;
+	double kappa;   /* flows; 0 = 1 / load balancers */
+	int in_server, in_pool, in_mask, in_state, in_stratum, in_shared, out_weight, out_bias, out_state;
 };
 
 /* -ENOTSUP with the reason when the observation schema or a shape does not fit. The net must outlive the model. */

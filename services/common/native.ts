@@ -63,6 +63,8 @@ export interface Vector extends EnvelopeInput {
   /** Flows; 0 = 1 / load balancers. */
   kappa: number;
   loadBalancers: number;
+  /** This one's number among them, from 1; 0 = not told. */
+  loadBalancer: number;
   /** enum mlb_mode; 0 = leave as it is. */
   mode: number;
   /** enum mlb_ladder, enum mlb_vip_state. */
@@ -160,6 +162,10 @@ export interface Observed {
   pool: Float32Array;
   /** Kalman's weights, mean 1. */
   kalman: Float32Array;
+  /** Where in 0..1 this load balancer stands with each server (mlb_obs_stratum). */
+  stratum: Float32Array;
+  /** The choice counts the other load balancers' flows too. */
+  shared: boolean;
   /** Share of features clipped, 0..1. */
   outOfRange: number;
 }

@@ -36,6 +36,8 @@ export interface PoolView {
   order: PoolOrder;
   facts: Map<string, MemberFacts>;
   loadBalancers: number;
+  /** Those that were seen, in an order that does not depend on who came first. */
+  seen: readonly string[];
 }
 
 export interface CoreEvents {
@@ -48,6 +50,9 @@ export interface CoreEvents {
 interface Entry extends PoolView {
   key: string;
 }
+
+/** Of an agent's VIP, the same at every replica. */
+export const nameOf = (a: AgentVip): string => `${a.instance} ${a.vipId}`;
 
 export const AGENT_GONE_MS = 10_000;
 
@@ -70,6 +75,7 @@ export class FailoverCore {
       facts,
       order: evaluate(state, facts, this.rules, now),
       loadBalancers: this.configured(state.name),
+      seen: [],
       key: "",
     });
   }
@@ -251,9 +257,11 @@ export class FailoverCore {
 
   private judge(entry: Entry, now: number): void {
     entry.pool.down = [...entry.facts].filter(([, f]) => f.health === "DOWN").map(([a]) => a);
-    entry.loadBalancers = Math.max(1, this.configured(entry.pool.name), this.agentsOf(entry.pool.name).length);
+    const agents = this.agentsOf(entry.pool.name);
+    entry.loadBalancers = Math.max(1, this.configured(entry.pool.name), agents.length);
+    entry.seen = agents.map(nameOf).sort();
     entry.order = evaluate(entry.pool, entry.facts, this.rules, now);
-    const key = orderKey(entry.pool, entry.order, entry.loadBalancers);
+    const key = orderKey(entry.pool, entry.order, [entry.loadBalancers, ...entry.seen]);
     if (key === entry.key) return;
     entry.key = key;
     this.raise(entry);

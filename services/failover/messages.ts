@@ -5,7 +5,7 @@ import type { Pool, Pool__Output } from "../../gen/marllb/v1/Pool.js";
 import type { SetOverrideRequest__Output } from "../../gen/marllb/v1/SetOverrideRequest.js";
 import { canonicalAddress, isIpPort } from "../common/config/address.js";
 import { invalid } from "../common/grpc/errors.js";
-import type { AgentVip, PoolView } from "./core.js";
+import { type AgentVip, nameOf, type PoolView } from "./core.js";
 import type { Member, OverrideState, PoolState } from "./pool.js";
 
 export const MAX_SERVERS = 1024;
@@ -39,6 +39,8 @@ export function directiveFor(agent: AgentVip, view: PoolView): Directive {
     servers,
     state: `VIP_STATE_${view.order.status}`,
     load_balancers: view.loadBalancers,
+    // Known only while all of them are seen here: two with one number would round alike.
+    load_balancer: view.seen.length === view.loadBalancers ? view.seen.indexOf(nameOf(agent)) + 1 : 0,
     override:
       override && entries.length > 0
         ? {

@@ -104,7 +104,7 @@ export function evaluate(
 }
 
 /** Equal texts for orders that mean the same to an agent; a term is raised when it changes. */
-export function orderKey(pool: PoolState, order: PoolOrder, loadBalancers: number): string {
+export function orderKey(pool: PoolState, order: PoolOrder, loadBalancers: readonly (number | string)[]): string {
   const shares = [...order.shares].filter(([, s]) => s.factor !== 1).sort(([a], [b]) => (a < b ? -1 : 1));
   return JSON.stringify([
     order.status,

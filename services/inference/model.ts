@@ -2,7 +2,7 @@
 // A trained model as a policy (models/FORMAT.md).
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
-import { type Graph, openGraph } from "./graph.js";
+import { type Graph, openGraph, type Tensor } from "./graph.js";
 import { onnxMetadata } from "./onnx-metadata.js";
 import type { Observation, Output, Policy } from "./policy.js";
 
@@ -21,6 +21,7 @@ export interface Model extends Policy {
 /** Step sizes that the observation makes; a model of another step would see time run at another speed. */
 const NATIVE_STEP_MS = 200;
 const MAX_STATE = 4096;
+const MAX_KAPPA = 100;
 
 function wholeNumber(meta: Map<string, string>, key: string): number {
   const text = meta.get(key);
@@ -28,6 +29,15 @@ function wholeNumber(meta: Map<string, string>, key: string): number {
   const n = Number(text);
   if (!Number.isInteger(n) || n < 0) throw new Error(`its metadata's ${key} is "${text}", expected a whole number`);
   return n;
+}
+
+/** Flows; 0 = 1 / load balancers. */
+function kappaOf(meta: Map<string, string>): number {
+  const text = meta.get("kappa") ?? "1/M";
+  if (text === "1/M") return 0;
+  const kappa = text.trim() === "" ? Number.NaN : Number(text);
+  if (!(kappa > 0 && kappa <= MAX_KAPPA)) throw new Error(`its kappa is "${text}", expected 1/M or flows, at most ${MAX_KAPPA}`);
+  return kappa;
 }
 
 /** Rejects with the reason why the model cannot be used here. */
@@ -42,6 +52,7 @@ export async function loadModel(file: string, want: ObservationShape, open = ope
   if (stateSize > MAX_STATE) throw new Error(`its state has ${stateSize} floats a server, expected at most ${MAX_STATE}`);
   const base = meta.get("base");
   if (base !== "kalman" && base !== "configured") throw new Error(`its base is "${base ?? ""}", expected kalman or configured`);
+  const kappa = kappaOf(meta);
 
   const graph = await open(bytes);
   checkShapes(graph, want, stateSize);
@@ -54,7 +65,7 @@ export async function loadModel(file: string, want: ObservationShape, open = ope
     observationSchema: schema,
     nativeStepMs: stepMs,
     file,
-    decide: (batch, states) => run(graph, base, { ...want, stateSize }, batch, states),
+    decide: (batch, states) => run(graph, { base, kappa }, { ...want, stateSize }, batch, states),
   };
   // A file may load and still not run: one step on made-up input shows it here, where the reason can be said.
   const probe = blank(2, want);
@@ -74,18 +85,23 @@ function blank(n: number, want: ObservationShape): Observation {
     pool: new Float32Array(want.poolFeatures),
     kalman: new Float32Array(n).fill(1),
     weightStatic: new Float32Array(n).fill(1),
+    stratum: new Float32Array(n).fill(0.5),
+    shared: false,
   };
 }
 
 function checkShapes(graph: Graph, want: ObservationShape, stateSize: number): void {
-  const inputs: [name: string, rank: number, last: number | null][] = [
-    ["server", 3, want.serverFeatures],
-    ["pool", 2, want.poolFeatures],
-    ["mask", 2, null],
-    ["state", 3, stateSize],
+  const inputs: [name: string, rank: number, last: number | null, needed: boolean][] = [
+    ["server", 3, want.serverFeatures, true],
+    ["pool", 2, want.poolFeatures, true],
+    ["mask", 2, null, true],
+    ["state", 3, stateSize, true],
+    ["stratum", 2, null, false],
+    ["shared", 2, 1, false],
   ];
-  for (const [name, rank, last] of inputs) {
+  for (const [name, rank, last, needed] of inputs) {
     const shape = graph.inputs.get(name);
+    if (!shape && !needed) continue;
     if (!shape) throw new Error(`it has no input ${name}`);
     if (shape.length !== rank || (last !== null && shape.at(-1) !== last)) {
       throw new Error(
@@ -107,22 +123,30 @@ interface Inputs {
   pool: Float32Array;
   mask: Float32Array;
   state: Float32Array;
+  stratum: Float32Array;
+  shared: Float32Array;
 }
 
 /** One load balancer's own arrays, or several in one, padded to the longest. */
 function gather(batch: readonly Observation[], states: readonly Float32Array[], n: number, sizes: Sizes): Inputs {
   const [first, state] = [batch[0] as Observation, states[0] as Float32Array];
-  if (batch.length === 1) return { server: first.server, pool: first.pool, mask: new Float32Array(n).fill(1), state };
+  const shared = Float32Array.from(batch, (o) => Number(o.shared));
+  if (batch.length === 1) {
+    return { server: first.server, pool: first.pool, mask: new Float32Array(n).fill(1), state, stratum: first.stratum, shared };
+  }
   const { serverFeatures: features, poolFeatures: pools, stateSize } = sizes;
   const all: Inputs = {
     server: new Float32Array(batch.length * n * features),
     pool: new Float32Array(batch.length * pools),
     mask: new Float32Array(batch.length * n),
     state: new Float32Array(batch.length * n * stateSize),
+    stratum: new Float32Array(batch.length * n),
+    shared,
   };
   batch.forEach((o, b) => {
     all.server.set(o.server, b * n * features);
     all.pool.set(o.pool, b * pools);
+    all.stratum.set(o.stratum, b * n);
     all.mask.fill(1, b * n, b * n + o.n);
     all.state.set(states[b] as Float32Array, b * n * stateSize);
   });
@@ -131,7 +155,7 @@ function gather(batch: readonly Observation[], states: readonly Float32Array[], 
 
 function run(
   graph: Graph,
-  base: "kalman" | "configured",
+  { base, kappa }: { base: "kalman" | "configured"; kappa: number },
   sizes: Sizes,
   batch: readonly Observation[],
   states: readonly Float32Array[],
@@ -140,14 +164,17 @@ function run(
   if (count === 0) return [];
   const { stateSize } = sizes;
   const n = batch.reduce((most, o) => Math.max(most, o.n), 0);
-  const { server, pool, mask, state } = gather(batch, states, n, sizes);
+  const { server, pool, mask, state, stratum, shared } = gather(batch, states, n, sizes);
+  const feeds: Record<string, Tensor> = {
+    server: { data: server, shape: [count, n, sizes.serverFeatures] },
+    pool: { data: pool, shape: [count, sizes.poolFeatures] },
+    mask: { data: mask, shape: [count, n] },
+    state: { data: state, shape: [count, n, stateSize] },
+  };
+  if (graph.inputs.has("stratum")) feeds.stratum = { data: stratum, shape: [count, n] };
+  if (graph.inputs.has("shared")) feeds.shared = { data: shared, shape: [count, 1] };
   const result = graph.run(
-    {
-      server: { data: server, shape: [count, n, sizes.serverFeatures] },
-      pool: { data: pool, shape: [count, sizes.poolFeatures] },
-      mask: { data: mask, shape: [count, n] },
-      state: { data: state, shape: [count, n, stateSize] },
-    },
+    feeds,
     { log_weight: count * n, bias: count * n, state_out: count * n * stateSize },
   );
   const outputs = (r: Record<"log_weight" | "bias" | "state_out", Float32Array>): Output[] =>
@@ -155,11 +182,11 @@ function run(
       const from = base === "kalman" ? o.kalman : o.weightStatic;
       const weights = new Float32Array(o.n);
       for (let i = 0; i < o.n; i++) weights[i] = (from[i] as number) * Math.exp(r.log_weight[b * n + i] as number);
-      if (count === 1) return { weights, bias: r.bias, kappa: 0, state: r.state_out };
+      if (count === 1) return { weights, bias: r.bias, kappa, state: r.state_out };
       return {
         weights,
         bias: r.bias.slice(b * n, b * n + o.n),
-        kappa: 0,
+        kappa,
         state: r.state_out.slice(b * n * stateSize, (b * n + o.n) * stateSize),
       };
     });

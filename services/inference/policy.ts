@@ -11,6 +11,10 @@ export interface Observation {
   /** Kalman's weights, mean 1. */
   kalman: Float32Array;
   weightStatic: Float32Array;
+  /** [n] in 0..1: where this load balancer stands with each server among those that share the pool. */
+  stratum: Float32Array;
+  /** The choice counts the other load balancers' flows too. */
+  shared: boolean;
 }
 
 export interface Output {

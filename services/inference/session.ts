@@ -150,6 +150,8 @@ export class Session {
       pool: observed.pool,
       kalman: observed.kalman,
       weightStatic: observed.weightStatic,
+      stratum: observed.stratum,
+      shared: observed.shared,
     };
     const { ids } = observed;
     let output: Output | null = null;

@@ -17,6 +17,8 @@ export interface DirectiveState {
   /** enum mlb_vip_state. */
   state: number;
   loadBalancers: number;
+  /** This one's number among them, from 1; 0 = not known. */
+  loadBalancer: number;
   override: OverrideWeights | null;
   fallback: boolean;
 }
@@ -26,6 +28,7 @@ export const NO_DIRECTIVE: DirectiveState = {
   factors: new Map(),
   state: 0,
   loadBalancers: 0,
+  loadBalancer: 0,
   override: null,
   fallback: false,
 };

@@ -50,6 +50,7 @@ export function directiveOf(d: Directive__Output): DirectiveState {
     factors,
     state: Math.max(0, (STATES as readonly string[]).indexOf(d.state)),
     loadBalancers: d.load_balancers,
+    loadBalancer: d.load_balancer,
     override:
       o && o.server_ids.length > 0
         ? {

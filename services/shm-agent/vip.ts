@@ -233,6 +233,7 @@ export class Vip {
       ejectedCap: this.settings.ejectedCap,
       kappa: decision !== null && decision.kappa > 0 ? decision.kappa : this.settings.kappa,
       loadBalancers,
+      loadBalancer: this.directive.loadBalancer,
       mode: decision?.mode ?? 0,
       ladder: this.ladderOf(source),
       state: this.directive.state,

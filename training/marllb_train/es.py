@@ -5,15 +5,16 @@ times. Every candidate of a generation meets the same scenarios, and ranks are t
 import numpy as np
 
 from . import marl
-from .common import ES_MIX, TRAIN_SEED, Progress, describe, drawn_family, objective, parallel, threads
+from .common import ES_MIX, TRAIN_SEED, Progress, describe, drawn, objective, parallel, threads
 from .graph import flatten, unflatten
 from .simlib import Model, World
 
+WATCHED = {"own": "model+sed", "shared": "model+sed@gossip=20"}
 MIX_OFFSET = 10**7  # scenario indices apart from distillation's
 
 
 def fitness(models, vectors, worlds):
-    """Objective [candidates, worlds]."""
+    """Objective [candidates, worlds]; worlds with the strategies that run on them."""
     out = np.empty((len(vectors), len(worlds)))
 
     def column(j):
@@ -21,7 +22,8 @@ def fitness(models, vectors, worlds):
         m = models[j % len(models)]
         for i, v in enumerate(vectors):
             m.set(v)
-            out[i, j] = objective(worlds[j].run("model+sed", m))
+            world, strategy = worlds[j]
+            out[i, j] = objective(world.run(strategy, m))
 
     if len(models) == 1:
         for j in range(len(worlds)):
@@ -63,13 +65,15 @@ def train(run, conf, w, validation, make=marl.to_onnx):
     bar, base = Progress(total, "evolve", first), run.curves[-1]["step"] if run.curves else 0
     for g in range(first, total):
         st, part = stage_of(conf["stages"], g)
+        if part == 0:  # a stage begins where the one before has settled
+            x, velocity = mean.copy(), np.zeros_like(x)
         scale = scales(w, st["scale"])
         rng = np.random.default_rng((conf["seed"], 77, g))
         k, s = st["pairs"], st["scenarios"]
         eps = rng.standard_normal((k, x.size)) * (scale > 0)
         eps = np.concatenate([eps, -eps])
-        jobs = [(drawn_family(rng, ES_MIX), MIX_OFFSET + g * 100 + i) for i in range(s)]
-        worlds = parallel(lambda j: World(j[0], TRAIN_SEED, j[1]), jobs)
+        jobs = [(*drawn(rng, ES_MIX[st["mix"]]), MIX_OFFSET + g * 100 + i) for i in range(s)]
+        worlds = parallel(lambda j: (World(j[0], TRAIN_SEED, j[2]), j[1]), jobs)
         f = fitness(models, [(x + st["sigma"] * scale * e).astype(np.float32) for e in eps], worlds)
         # The length of a rank gradient says little: keep its direction, each parameter moving by about lr x its scale.
         velocity = 0.8 * velocity + 0.2 * (ranks(f) @ eps)
@@ -80,22 +84,23 @@ def train(run, conf, w, validation, make=marl.to_onnx):
         bar.show(g + 1, f"spread {f.mean(1).std():.4f}")
         if (g + 1) % conf["validate_every"] == 0 or g + 1 == total:
             models[0].set(mean)
-            cmp = validation.compare(validation.run(models[0]))
-            candidates[f"generation {g + 1}"] = mean.astype(np.float32)
+            cmp = validation.compare(validation.run(models[0], WATCHED[st["mix"]]))
+            candidates[f"{st['mix']} {g + 1}"] = mean.astype(np.float32)
             run.note(step=base + g + 1, generation=g + 1, mean_vs_oracle=cmp["oracle"]["mean"][0], p99_vs_oracle=cmp["oracle"]["p99"][0])
-            print(f"\nevolve {g + 1}: {describe(cmp)}", flush=True)
+            print(f"\nevolve {g + 1} ({st['mix']}): {describe(cmp)}", flush=True)
             run.save(distil=(w, None, 10**9), es=(x, mean, velocity, g + 1, candidates))
     return candidates
 
 
 def select(candidates, w, validation, make=marl.to_onnx, last=5):
-    """The best of the last few by mean + p99 over the oracle."""
+    """The best of the last few by mean + p99 over the oracle, own counts only; with what shared counts came to last."""
     model, best = Model(make(w)), None
-    for name in list(candidates)[-last:]:
+    for name in [c for c in candidates if not c.startswith("shared")][-last:]:
         model.set(candidates[name])
         cmp = validation.compare(validation.run(model))
         score = cmp["oracle"]["mean"][0] + cmp["oracle"]["p99"][0]
         print(f"select {name}: {describe(cmp)}", flush=True)
         if best is None or score < best[0]:
             best = (score, candidates[name], cmp)
-    return best[1], best[2]
+    final, latest = unflatten(best[1], w), unflatten(candidates[list(candidates)[-1]], w)
+    return flatten({k: latest[k] if k.startswith("shared") else v for k, v in final.items()}), best[2]

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The default model: a GRU per server, shared, with the pool's mean hidden state as context; two heads on the Kalman weight: an
-offset of its logarithm and a bias in flows. Twice the same network: `step` in JAX for training, `to_onnx` for use."""
+offset of its logarithm and a bias in flows. Twice the same network: `step` in JAX for training, `to_onnx` for use.
+
+The bias has three parts: what the other load balancers have there beyond the server's share (the head's), the level of kappa, and a
+spread of kappa over (load balancer, server) by the observation's stratum. Level and spread follow the pool's features, one pair for own
+counts and one for counts that are shared; kappa itself is 1, so that a VIP's trust measures from SED as it is configured."""
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +29,10 @@ def init(seed, hidden=16, inner=16):
         "gru_b": np.concatenate([np.full(hidden, -1.0), np.zeros(2 * hidden)]).astype(np.float32),
         "head_h": w(hidden, 2, 0.1), "head_x": w(inner, 2, 0.1), "head_s": z(f, 2), "head_b": z(2),
         "gain": np.asarray([1.0, 0.6], np.float32),
+        # Logarithms of level and spread, from the pool's features; the spread is also scaled by 1 - 1 / M.
+        "kappa_own": z(p, 2), "kappa_own_b": np.log([0.5, 1.1]).astype(np.float32),
+        "shared_kappa": z(p, 2), "shared_kappa_b": np.log([0.85, 0.6]).astype(np.float32),
+        "shared_gain": np.ones(1, np.float32),  # of the offset
     }
 
 
@@ -80,7 +88,9 @@ def to_onnx(w, extra=None):
     out = g.mul(out, W["gain"])
     lw, bias = g.split(out, 2, [1, 1])
     lw = g.squeeze(g.mul(g.sub(lw, g.masked_mean(lw, m3, count)), m3), 2)
-    lw = g.clip(lw, -4.0, 4.0)
+    one = g.const([1.0])
+    own = g.sub(one, "shared")  # [B, 1]
+    lw = g.mul(g.clip(lw, -4.0, 4.0), g.add(own, g.mul("shared", W["shared_gain"])))
     # others = (M - 1) x own flows per server x the server's share
     m = g.op("Exp", g.add(g.slice("pool", 1, PF_M, PF_M + 1), g.const([1.0])))
     load = g.op("Exp", g.mul(g.slice("pool", 1, PF_LOAD, PF_LOAD + 1), g.const([1 / 0.8])))
@@ -88,11 +98,18 @@ def to_onnx(w, extra=None):
     off = g.add(g.slice("server", 2, SF_OFFSET, SF_OFFSET + 1), g.slice("server", 2, SF_CONFIGURED, SF_CONFIGURED + 1))
     share = g.op("Exp", g.mul(g.squeeze(off, 2), g.const([1 / 1.5])))
     unit = g.op("Sqrt", g.add(g.op("Max", g.mul(others, share), g.const([0.0])), g.const([0.5])))
-    bias = g.mul(g.mul(g.clip(g.squeeze(bias, 2), -4.0, 4.0), g.op("Div", unit, m)), "mask")
-    meta = {"observation_schema": simlib.schema(), "base": "kalman", "native_step_ms": 200, "state_size": hid, **(extra or {})}
+    excess = g.mul(g.clip(g.squeeze(bias, 2), -4.0, 4.0), g.op("Div", unit, m))
+    logs = lambda kind: g.add(g.matmul("pool", W[kind]), W[kind + "_b"])
+    logs = g.add(g.mul(own, logs("kappa_own")), g.mul("shared", logs("shared_kappa")))
+    level, spread = g.split(g.op("Exp", g.clip(logs, -4.0, 1.0)), 1, [1, 1])
+    spread = g.mul(spread, g.sub(one, g.op("Div", one, m)))
+    kappa = g.add(level, g.mul(spread, g.sub("stratum", g.const([0.5]))))  # [B, N]
+    bias = g.mul(g.add(g.sub(kappa, one), g.mul(own, excess)), "mask")
+    meta = {"observation_schema": simlib.schema(), "base": "kalman", "kappa": 1, "native_step_ms": 200, "state_size": hid, **(extra or {})}
     return g.model(
         "marl",
-        [("server", ["B", "N", f]), ("pool", ["B", p]), ("mask", ["B", "N"]), ("state", ["B", "N", hid])],
+        [("server", ["B", "N", f]), ("pool", ["B", p]), ("mask", ["B", "N"]), ("state", ["B", "N", hid]),
+         ("stratum", ["B", "N"]), ("shared", ["B", 1])],
         [("log_weight", ["B", "N"], lw), ("bias", ["B", "N"], bias), ("state_out", ["B", "N", hid], g.mul(h, m3))],
         meta,
     )

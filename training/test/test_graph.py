@@ -27,6 +27,11 @@ def example(batch, n, state, seed=0):
     return x
 
 
+def with_strata(x, shared=0.0, seed=9):
+    batch, n = x[2].shape
+    return [*x, np.random.default_rng(seed).random((batch, n), np.float32), np.full((batch, 1), shared, np.float32)]
+
+
 def check(test, onnx_bytes, inputs, tol=2e-5):
     want = reference(onnx_bytes, inputs)
     got = simlib.evaluate(onnx_bytes, inputs, len(want))
@@ -70,20 +75,29 @@ class GraphTest(unittest.TestCase):
         w = marl.init(5, 24, 16)
         data = marl.to_onnx(w)
         for batch, n in ((1, 1), (1, 13), (5, 64)):
-            x = example(batch, n, 24, n)
+            x = with_strata(example(batch, n, 24, n))
             check(self, data, x)
             h, lw, bias = marl.step(w, x[3], x[0], x[1], x[2])
             o = reference(data, x)
             np.testing.assert_allclose(np.clip(lw * w["gain"][0], -4, 4), o[0], atol=2e-5)
-            np.testing.assert_allclose(np.clip(bias * w["gain"][1], -4, 4) * marl.bias_unit(x[0], x[1]) * x[2], o[1], atol=2e-3, rtol=1e-3)
+            excess = np.clip(bias * w["gain"][1], -4, 4) * marl.bias_unit(x[0], x[1])
+            spread = (1 - 1 / np.exp(x[1][:, 1:2] + 1)) * (x[4] - 0.5)
+            level, wide = np.exp(w["kappa_own_b"])
+            np.testing.assert_allclose((level - 1 + wide * spread + excess) * x[2], o[1], atol=2e-3, rtol=1e-3)
             np.testing.assert_allclose(h * x[2][..., None], o[2], atol=2e-5)
+            # Where counts are shared, another level and spread, and no excess.
+            x = with_strata(x[:4], shared=1.0)
+            check(self, data, x)
+            level, wide = np.exp(w["shared_kappa_b"])
+            np.testing.assert_allclose((level - 1 + wide * spread) * x[2], reference(data, x)[1], atol=1e-4)
 
     def test_padding_changes_nothing(self):
         data = marl.to_onnx(marl.init(5))
-        x = example(1, 9, 16)
+        x = with_strata(example(1, 9, 16))
         x[2][:] = 1
         wide = [np.pad(x[0], ((0, 0), (0, 5), (0, 0)), constant_values=7), x[1], np.pad(x[2], ((0, 0), (0, 5))),
-                np.pad(x[3], ((0, 0), (0, 5), (0, 0)), constant_values=-3)]
+                np.pad(x[3], ((0, 0), (0, 5), (0, 0)), constant_values=-3),
+                np.pad(x[4], ((0, 0), (0, 5))), x[5]]
         for a, b in zip(reference(data, x), reference(data, wide)):
             np.testing.assert_allclose(a, b[:, :9], atol=1e-5)
 
@@ -168,7 +182,8 @@ class GraphTest(unittest.TestCase):
                 data = path.read_bytes()
                 state = onnxruntime.InferenceSession(data).get_inputs()[3].shape[2]
                 for batch, n in ((1, 3), (2, 40)):
-                    check(self, data, example(batch, n, state, n))
+                    x = example(batch, n, state, n)
+                    check(self, data, with_strata(x) if len(onnxruntime.InferenceSession(data).get_inputs()) > 4 else x)
                 simlib.Model(data)
                 self.assertTrue(path.with_suffix(".md").exists(), "model card")
 

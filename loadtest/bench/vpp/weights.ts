@@ -59,6 +59,7 @@ class Writer {
       ejectedCap: 0.05,
       kappa: 0,
       loadBalancers: 1,
+      loadBalancer: 0,
       mode: 0,
       ladder: 1,
       state: 0,

@@ -20,8 +20,8 @@ struct observation_feature observation_server_feature(uint32_t i);
 struct observation_feature observation_pool_feature(uint32_t i);
 
 struct observation {
-	uint32_t stepped, present;
-	float *server, *pool, *kalman; /* [n * server features], [pool features], [n] */
+	uint32_t stepped, present, shared;
+	float *server, *pool, *kalman, *stratum; /* [n * server features], [pool features], [n], [n] */
 	float out_of_range;
 };
 

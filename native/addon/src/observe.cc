@@ -19,8 +19,9 @@ static Napi::Value observe(const Napi::CallbackInfo &info)
 	auto server = Napi::Float32Array::New(env, static_cast<size_t>(n) * observation_server_features);
 	auto pool = Napi::Float32Array::New(env, observation_pool_features);
 	auto kalman = Napi::Float32Array::New(env, n);
+	auto stratum = Napi::Float32Array::New(env, n);
 	std::vector<uint64_t> next((observation_state_size(n) + 7) / 8);
-	observation out = {0, 0, server.Data(), pool.Data(), kalman.Data(), 0};
+	observation out = {0, 0, 0, server.Data(), pool.Data(), kalman.Data(), stratum.Data(), 0};
 	int rc = observation_make(hdr.data(), h.size, records.data(), r.size, p.data ? prev.data() : nullptr, p.size, next.data(), &out);
 	if (rc == -EPROTO)
 		fail(env, rc, "state: these bytes are no state of an observation");
@@ -38,6 +39,8 @@ static Napi::Value observe(const Napi::CallbackInfo &info)
 	result.Set("server", server);
 	result.Set("pool", pool);
 	result.Set("kalman", kalman);
+	result.Set("stratum", stratum);
+	result.Set("shared", out.shared != 0);
 	result.Set("outOfRange", out.out_of_range);
 	return result;
 }

@@ -179,6 +179,7 @@ private:
 		x.term = bigint_of(o, "term");
 		x.kappa = static_cast<float>(number_of(o, "kappa"));
 		x.load_balancers = static_cast<uint32_t>(number_of(o, "loadBalancers"));
+		x.load_balancer = static_cast<uint32_t>(number_of(o, "loadBalancer"));
 		x.mode = static_cast<uint32_t>(number_of(o, "mode"));
 		x.ladder = static_cast<uint32_t>(number_of(o, "ladder"));
 		x.state = static_cast<uint32_t>(number_of(o, "state"));

@@ -69,7 +69,7 @@ int mlb_agent_publish(struct mlb_agent *a, const struct mlb_agent_vector *x, flo
 	}
 	v->in = (struct mlb_in_vip){ .dp_epoch = x->dp_epoch, .agent_epoch = a->agent_epoch, .seq = ++a->seq, .frame_seq = x->frame_seq,
 				     .term = x->term, .mono_ns = x->mono_ns, .vip_id = x->vip_id, .generation = x->generation, .count = x->n,
-				     .kappa = x->kappa, .load_balancers = x->load_balancers, .mode = (uint8_t)x->mode,
+				     .kappa = x->kappa, .load_balancers = x->load_balancers, .load_balancer = x->load_balancer, .mode = (uint8_t)x->mode,
 				     .ladder = (uint8_t)x->ladder, .state = (uint8_t)x->state };
 	*seq = a->seq;
 	return write_vectors(a);

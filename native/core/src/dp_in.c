@@ -101,6 +101,7 @@ static void take(struct dp_vip *v, const struct mlb_in_vip *in, const struct vec
 	v->kappa = in->kappa;
 	if (in->load_balancers)
 		v->load_balancers = in->load_balancers;
+	v->load_balancer = in->load_balancer <= v->load_balancers ? in->load_balancer : 0;
 	if (in->mode != MLB_MODE_KEEP)
 		v->mode = in->mode;
 	v->ladder = in->ladder;

@@ -60,7 +60,7 @@ struct dp_vip {
 	const struct mlb_table *table;
 	struct mlb_ring *ring, *miss_ring; /* of ring_generation; NULL where nobody needs them */
 	uint32_t ring_generation;
-	uint32_t mode, ladder, load_balancers;
+	uint32_t mode, ladder, load_balancers, load_balancer;
 	float kappa;               /* of the last vector; 0 = default */
 	uint64_t term, frame_seq;
 	uint64_t agent_epoch, seq, answered_seq; /* vector in effect */

@@ -17,7 +17,7 @@
 #define FRAME_FIELDS(X) \
 	X(schema, U32) X(record_size, U32) X(dp_epoch, U64) X(seq, U64) X(mono_ns, U64) X(real_ns, U64) X(vip_id, U32) X(generation, U32) \
 	X(count, U32) X(mode, U8) X(load, U8) X(owner, U8) X(ladder, U8) X(one_way, U32) X(applied_agent_epoch, U64) X(applied_seq, U64) \
-	X(applied_frame_seq, U64) X(term, U64) X(kappa, F32) X(load_balancers, U32) X(no_server, U64) X(untracked, U64) X(limited, U64) \
+	X(applied_frame_seq, U64) X(term, U64) X(kappa, F32) X(load_balancers, U32) X(load_balancer, U32) X(no_server, U64) X(untracked, U64) X(limited, U64) \
 	X(retries, U64) X(misses, U64) X(recount_diff, U64) X(local_edits_refused, U64) X(refused, U64)
 #define SUMMARY(X, p) X(p.samples, U32) X(p.seen, U32) X(p.mean, F32) X(p.std, F32) X(p.p90, F32) X(p.dmean, F32) X(p.dp90, F32) X(p.min, F32)
 #define SERVER_FIELDS(X) \

@@ -4,11 +4,13 @@
 #include <math.h>
 #include <string.h>
 #include "marllb/hist.h"
+#include "marllb/rng.h"
 #include "observe_priv.h"
 
 #define JITTER_US 20000u
 #define CONNECT_WINDOW_US 5000000u
 #define SILENT_MAX_S 10.0
+#define KAPPA_LEAST .02 /* flows; a bias may leave nothing or less */
 
 /* A server's cumulative figures, whichever load the VIP counts. A refused or reset flow is no completion (a quick refusal would
  * look like a fast server); one that was never answered is, since its whole wait is in the load. */
@@ -147,6 +149,20 @@ static void connect_times(struct mlb_obs_srv *s, const struct mlb_server_rec *r,
 		s->connect_min[0] = r->connect.min;
 }
 
+float mlb_obs_stratum(const struct mlb_frame_hdr *h, const struct mlb_server_rec *r)
+{
+	bool told = h->load_balancer && h->load_balancer <= h->load_balancers;
+	uint64_t word[2], x = told ? r->port : h->dp_epoch ^ (uint64_t)r->port << 48;
+	_Static_assert(sizeof(word) == sizeof(r->addr), "an address is two words");
+	memcpy(word, &r->addr, sizeof(word));
+	for (int i = 0; i < 2; i++) {
+		uint64_t at = x ^ word[i];
+		x = mlb_splitmix64(&at);
+	}
+	double u = (double)(x >> 11) * 0x1p-53 + (told ? (h->load_balancer - .5) / h->load_balancers : 0);
+	return (float)(u >= 1 ? u - 1 : u);
+}
+
 static double rtt_of(const struct mlb_obs_srv *s)
 {
 	float a = s->connect_min[0], b = s->connect_min[1];
@@ -185,6 +201,7 @@ static void make_step(const struct mlb_frame_hdr *h, const struct mlb_server_rec
 			.since = s->steps,
 			.counts = !(r->flags & (MLB_SRV_DRAINING | MLB_SRV_LEAVING)),
 		};
+		u[i].kappa = fmax(p.kappa + (isfinite(r->bias) ? (double)r->bias : 0), KAPPA_LEAST);
 		rtts |= u[i].rtt > 0;
 		in_pool += u[i].counts;
 		durations(histogram(r, waiting), s->hist, u[i].rtt, l);
@@ -197,7 +214,8 @@ static void make_step(const struct mlb_frame_hdr *h, const struct mlb_server_rec
 		st->ema[OBS_PLSS] += (float)l[2];
 		q[i] = u[i].q;
 		d[i] = u[i].d;
-		others[i] = u[i].peer;
+		/* The queue's evidence is about the balance that the choice keeps, with its bias. */
+		others[i] = u[i].peer + u[i].kappa - p.kappa;
 		k[i] = s->kalman;
 	}
 	st->ema[OBS_PA] += (float)p.opened;
@@ -261,6 +279,12 @@ int mlb_observe(const struct mlb_frame_hdr *h, const struct mlb_server_rec *rec,
 	uint64_t elapsed = now_us - next->last_us;
 	next->seen_us = now_us;
 	out->n = h->count;
+	out->shared = 0;
+	for (uint32_t i = 0; i < h->count; i++) {
+		if (out->stratum)
+			out->stratum[i] = mlb_obs_stratum(h, &rec[i]);
+		out->shared |= rec[i].peer > 0;
+	}
 	out->stepped = prev && elapsed > 0 && (next->steps == 0 || elapsed + slack >= MLB_OBS_STEP_US);
 	if (out->stepped)
 		make_step(h, rec, next, now_us, out);

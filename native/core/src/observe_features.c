@@ -56,7 +56,7 @@ struct pool {
 
 static double load_log(const struct obs_step *u, const struct obs_pool_step *p)
 {
-	return log(fmax(u->q, 0) / p->dt + u->peer + p->kappa);
+	return log(fmax(u->q, 0) / p->dt + u->peer + u->kappa);
 }
 
 static struct pool sum_up(const struct mlb_obs_state *st, const struct obs_step *u, const struct obs_pool_step *p)
@@ -72,7 +72,7 @@ static struct pool sum_up(const struct mlb_obs_state *st, const struct obs_step 
 		s.x += v->kalman.x;
 		s.off += v->kalman.x - v->kalman.log_cfg;
 		s.cfg += v->kalman.log_cfg;
-		s.now += log(u[i].flows + u[i].peer + p->kappa);
+		s.now += log(u[i].flows + u[i].peer + u[i].kappa);
 		s.rtt += u[i].rtt;
 		s.a1 += v->ema[OBS_A1];
 		s.q += u[i].q;
@@ -128,7 +128,7 @@ static void server_features(const struct mlb_obs_srv *v, const struct obs_step *
 	f[SF_RATE_1S] = log((m[OBS_D1] + .5) / (e1 + .5)) / .4;
 	f[SF_RATE_5S] = log((m[OBS_D5] + .5) / (e5 + .5)) / .25;
 	f[SF_BALANCE] = (load_log(u, p) - s->l - x) / .4;
-	f[SF_BALANCE_NOW] = (log(u->flows + u->peer + p->kappa) - s->now - x) / .5;
+	f[SF_BALANCE_NOW] = (log(u->flows + u->peer + u->kappa) - s->now - x) / .5;
 	f[SF_EXPECTED] = .5 * log(e0 + .05);
 	f[SF_DURATION_1S] = (m[OBS_LS1] - m[OBS_LN1] * s->mu1) / (m[OBS_LN1] + 1.0) / .4;
 	f[SF_DURATION_5S] = (m[OBS_LS5] - m[OBS_LN5] * s->mu5) / (m[OBS_LN5] + 1.0) / .25;

@@ -20,6 +20,7 @@ struct obs_step {
 	double peer;    /* other load balancers' load, as last told; 0 = nobody tells */
 	double age;     /* sum of the ages of those, seconds; negative = not known */
 	double silent;  /* seconds since the last completion, at most 10; negative = not known */
+	double kappa;   /* what the choice adds to this server's load: kappa and its bias, flows */
 	double rtt;     /* seconds, 0 = not known */
 	double since;   /* native steps since it joined */
 	bool counts;    /* takes part in the pool's means: neither draining nor leaving */
@@ -27,7 +28,7 @@ struct obs_step {
 
 struct obs_pool_step {
 	double dt;      /* seconds */
-	double kappa;
+	double kappa;   /* flows */
 	double opened;  /* new flows of the pool in the step */
 	uint32_t load_balancers;
 	uint32_t present;

@@ -37,6 +37,7 @@ TEST(vector_takes_effect_and_says_so)
 	}
 	x.v.kappa = .5f;
 	x.v.load_balancers = 3;
+	x.v.load_balancer = 2;
 	x.v.mode = MLB_MODE_ALIAS;
 	x.v.term = 9;
 	x.v.frame_seq = 1;
@@ -58,6 +59,7 @@ TEST(vector_takes_effect_and_says_so)
 	CHECK_EQ(h.applied_seq, 1);
 	CHECK_EQ(h.term, 9);
 	CHECK_EQ(h.load_balancers, 3);
+	CHECK_EQ(h.load_balancer, 2);
 	CHECK_EQ(h.ladder, MLB_LADDER_MODEL);
 	CHECK_NEAR(r[0].weight, .4, 1e-6);
 	CHECK_NEAR(r[2].bias, 2, 0);

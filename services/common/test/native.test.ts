@@ -111,6 +111,7 @@ function vector(frame: RawFrame, raw: number[], more: Partial<Vector> = {}): Vec
     ejectedCap: 0.05,
     kappa: 0,
     loadBalancers: 1,
+    loadBalancer: 0,
     mode: 0,
     ladder: 0,
     state: 0,

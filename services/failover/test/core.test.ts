@@ -4,7 +4,7 @@ import { AGENT_GONE_MS, type AgentVip, FailoverCore } from "../core.js";
 import { directiveFor } from "../messages.js";
 import type { PoolState } from "../pool.js";
 
-function setup() {
+function setup(configured = 1) {
   const orders: { to: string; term: number; servers: string }[] = [];
   const saved: PoolState[] = [];
   const core = new FailoverCore(
@@ -21,7 +21,7 @@ function setup() {
       changed() {},
       save: (p) => saved.push(p),
     },
-    () => 1,
+    () => configured,
   );
   return { core, orders, saved };
 }
@@ -159,10 +159,13 @@ test("load balancers are counted, and an agent that is gone no more", (t) => {
   core.list(a, 0);
   core.list(b, 0);
   t.is(core.find(1, "").loadBalancers, 2);
+  const numbers = () => [a, b].map((x) => directiveFor(x, core.find(1, "")).load_balancer);
+  t.deepEqual(numbers(), [1, 2]);
   orders.length = 0;
   core.seen(a, 0, "", AGENT_GONE_MS);
   core.tick(AGENT_GONE_MS + 1);
   t.is(core.find(1, "").loadBalancers, 1);
+  t.is(numbers()[0], 1);
   t.deepEqual(
     orders.map((o) => o.to),
     ["a"],
@@ -182,4 +185,14 @@ test("another replica's newer state is taken, with all masks of both", (t) => {
   const term = view.pool.term;
   core.adopt({ ...theirs, term: 3 }, 2);
   t.is(view.pool.term, term, "an older one is not");
+});
+
+test("a load balancer is told its number only while all are seen", (t) => {
+  const { core } = setup(3);
+  const a = agent("a", [1]);
+  core.list(a, 0);
+  core.list(agent("c", [1]), 0);
+  t.is(directiveFor(a, core.find(1, "")).load_balancer, 0);
+  core.list(agent("b", [1]), 0);
+  t.deepEqual([core.find(1, "").loadBalancers, directiveFor(a, core.find(1, "")).load_balancer], [3, 1]);
 });

@@ -30,7 +30,15 @@ function observation(firstFeatures: number[], kalman: number[]): Observation {
   firstFeatures.forEach((f, i) => {
     server[3 * i] = f;
   });
-  return { n, server, pool: new Float32Array(2), kalman: Float32Array.from(kalman), weightStatic: new Float32Array(n).fill(7) };
+  return {
+    n,
+    server,
+    pool: new Float32Array(2),
+    kalman: Float32Array.from(kalman),
+    weightStatic: new Float32Array(n).fill(7),
+    stratum: Float32Array.from({ length: n }, (_, i) => (i + 1) / 8),
+    shared: false,
+  };
 }
 
 test("metadata is read from the file itself", (t) => {
@@ -64,11 +72,27 @@ test("base configured starts from the configured weights", async (t) => {
   t.deepEqual([...(a?.weights ?? [])], [7, 7]);
 });
 
+test("a model that asks for strata and sharing gets them, alone and in a batch, and its kappa is passed on", async (t) => {
+  const model = await loadModel(file({ ...good, strata: true, meta: { ...goodMeta, kappa: "1" } }), shape);
+  const [a, b] = [observation([0, 0], [1, 1]), { ...observation([0, 0, 0], [1, 1, 1]), shared: true }];
+  const [alone] = await model.decide([a], [new Float32Array(4)]);
+  t.deepEqual([...(alone?.bias ?? [])], [0.125, 0.25]);
+  t.is(alone?.kappa, 1);
+  const both = await model.decide([a, b], [new Float32Array(4), new Float32Array(6)]);
+  t.deepEqual([...(both[0]?.bias ?? [])], [0.125, 0.25]);
+  t.deepEqual([...(both[1]?.bias ?? [])], [1.125, 1.25, 1.375]);
+  t.is(both[1]?.kappa, 1);
+  const [plain] = await (await loadModel(file({ ...good, meta: { ...goodMeta, kappa: "1/M" } }), shape)).decide([a], [new Float32Array(4)]);
+  t.is(plain?.kappa, 0, "the agent's default, 1 / load balancers");
+});
+
 const refused: [what: string, model: () => Buffer | TinyOptions, reason: RegExp][] = [
   ["another schema", () => ({ ...good, meta: { ...goodMeta, observation_schema: "9" } }), /observation schema 9, this is 1/],
   ["no schema", () => ({ ...good, meta: { base: "kalman" } }), /no observation_schema/],
   ["another step", () => ({ ...good, meta: { ...goodMeta, native_step_ms: "250" } }), /native step is 250 ms/],
   ["an unknown base", () => ({ ...good, meta: { ...goodMeta, base: "x" } }), /base is "x"/],
+  ["a kappa that is none", () => ({ ...good, meta: { ...goodMeta, kappa: "2/M" } }), /kappa is "2\/M", expected 1\/M or flows/],
+  ["a kappa of nothing", () => ({ ...good, meta: { ...goodMeta, kappa: "" } }), /kappa is ""/],
   ["another number of features", () => ({ ...good, serverFeatures: 4 }), /input server has shape .* 3 at its end/],
   [
     "a state size that lies",
@@ -138,10 +162,18 @@ for (const name of readdirSync(join(projectRoot, "models")).filter((f) => f.ends
       for (let step = 0; step < 10; step++) {
         const server = { data: numbers(B * N * F, step + 1), shape: [B, N, F] };
         const pool = { data: numbers(B * P, step + 100), shape: [B, P] };
+        const stratum = { data: numbers(B * N, step + 200), shape: [B, N] };
+        const shared = { data: new Float32Array(B).fill(step % 2), shape: [B, 1] };
         const [a, b] = await Promise.all(
           graphs.map((g, i) =>
             g.run(
-              { server, pool, mask: { data: mask, shape: [B, N] }, state: { data: states[i] as Float32Array, shape: [B, N, S] } },
+              {
+                server,
+                pool,
+                mask: { data: mask, shape: [B, N] },
+                state: { data: states[i] as Float32Array, shape: [B, N, S] },
+                ...(g.inputs.has("stratum") ? { stratum, shared } : {}),
+              },
               { log_weight: B * N, bias: B * N, state_out: B * N * S },
             ),
           ),

@@ -39,6 +39,8 @@ async function setup(over: Partial<SessionOptions> = {}) {
         server: new Float32Array(3 * n),
         pool: new Float32Array(2),
         kalman: Float32Array.from({ length: n }, (_, i) => i + 1),
+        stratum: new Float32Array(n),
+        shared: false,
         outOfRange: 0,
       };
     },

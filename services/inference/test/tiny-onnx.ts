@@ -29,6 +29,8 @@ export interface TinyOptions {
   meta: Record<string, string>;
   /** Passes the server's first feature through this op, which must leave numbers >= 0 alone. */
   op?: string;
+  /** Asks for the inputs stratum and shared as well; the bias is their sum then. */
+  strata?: boolean;
   /** Leaves this output out. */
   without?: string;
   /** Factor of the bias; NaN makes a model whose output is not finite. */
@@ -47,7 +49,7 @@ export function tinyOnnx(o: TinyOptions): Buffer {
     node("Squeeze", ["feature", "axis"], ["first"]),
     node(o.op ?? "Identity", ["first"], ["passed"]),
     node("Mul", ["mask", "passed"], ["log_weight"]),
-    node("Mul", ["mask", "half"], ["bias"]),
+    ...(o.strata ? [node("Add", ["stratum", "shared"], ["bias"])] : [node("Mul", ["mask", "half"], ["bias"])]),
     node("Add", ["state", "unit"], ["state_out"]),
     bytes(2, "tiny"),
     ints("zero", [0n]),
@@ -59,6 +61,7 @@ export function tinyOnnx(o: TinyOptions): Buffer {
     value(11, "pool", ["B", o.poolFeatures]),
     value(11, "mask", ["B", "N"]),
     value(11, "state", ["B", "N", o.stateSize]),
+    ...(o.strata ? [value(11, "stratum", ["B", "N"]), value(11, "shared", ["B", 1])] : []),
     ...outputs.filter(([name]) => name !== o.without).map(([name, shape]) => value(12, name, shape)),
   );
   const opset = msg(8, bytes(1, ""), num(2, 17));

@@ -55,7 +55,7 @@ struct mlb_agent_vector {
 	const float *load;                              /* of the frame, flows; may be NULL: the bias is not clipped */
 	const uint8_t *ejected;                         /* may be NULL */
 	float trust, step_ratio, dt_s, ejected_cap, kappa;
-	uint32_t load_balancers, mode, ladder, state;
+	uint32_t load_balancers, load_balancer, mode, ladder, state;
 };
 /* Runs the envelope into bare[n] and share[n]. */
 enum mlb_refuse mlb_agent_compose(const struct mlb_agent_vector *, float *bare, float *share);

@@ -123,7 +123,7 @@ struct mlb_frame_hdr {
 	uint8_t owner;    /* enum mlb_owner */
 	uint8_t ladder;   /* enum mlb_ladder in effect */
 	uint32_t one_way; /* 1: the data plane sees the client's side only (DSR): no ttfb, no waiting */
-	uint32_t pad0;
+	uint32_t load_balancer; /* this one's number among those that share the pool, from 1; 0 = not told */
 	uint64_t applied_agent_epoch, applied_seq; /* msg_in in effect; 0,0 = none yet */
 	uint64_t applied_frame_seq;                /* frame it answered */
 	uint64_t term;                             /* of the directive in effect */
@@ -167,7 +167,8 @@ struct mlb_in_vip {
 	uint8_t mode;   /* enum mlb_mode; MLB_MODE_KEEP = leave */
 	uint8_t ladder; /* enum mlb_ladder of this vector */
 	uint8_t state;  /* enum mlb_vip_state */
-	uint8_t pad[5];
+	uint8_t pad;
+	uint32_t load_balancer; /* as the frame's; 0 = not told */
 };
 struct mlb_in_entry {
 	uint32_t server_id;

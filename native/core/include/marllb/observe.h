@@ -4,7 +4,8 @@
  * the data-plane time since the last step to 200 ms, up to half a frame period (at most 20 ms) of jitter; a longer frame is one step.
  * Feature names, order, blocks and trained ranges: observe.c's tables, exported below; the schema version changes with any of it.
  *
- * Read of a frame: hdr schema, record_size, dp_epoch, mono_ns, load, one_way, kappa, load_balancers; rec id, flows, weight_static,
+ * Read of a frame: hdr schema, record_size, dp_epoch, mono_ns, load, one_way, kappa, load_balancers, load_balancer; rec id,
+ * address, port, bias, flows, weight_static,
  * new_flows, completions, refusals, resets, unanswered, flow_us, start_sum_us, last_completion_us, joined_us, peer, connect (samples,
  * min), duration_hist; where load is `waiting`: waiting, wait_us, answers, ttfb_hist instead of the flows' own. */
 #ifndef MARLLB_OBSERVE_H
@@ -12,7 +13,7 @@
 #include "kalman.h"
 #include "layout.h"
 
-#define MLB_OBS_SCHEMA 1u
+#define MLB_OBS_SCHEMA 2u
 #define MLB_OBS_SERVER_FEATURES 20u
 #define MLB_OBS_POOL_FEATURES 10u
 #define MLB_OBS_STEP_US 200000u
@@ -56,10 +57,11 @@ struct mlb_obs_out {
 	uint32_t n;        /* servers, order of the frame */
 	uint32_t stepped;  /* 1: a native step was made; 0: frame folded, server and pool untouched, kalman written */
 	uint32_t present;  /* MLB_OBS_* blocks that this data plane sees */
-	uint32_t pad;
+	uint32_t shared;   /* 1: the choice counts the other load balancers' flows too (some record has `peer`) */
 	float *server;     /* [n * MLB_OBS_SERVER_FEATURES] */
 	float *pool;       /* [MLB_OBS_POOL_FEATURES] */
 	float *kalman;     /* [n] Kalman weights, mean 1 */
+	float *stratum;    /* [n] 0..1, see mlb_obs_stratum; may be NULL */
 	float out_of_range; /* share of features clipped to the trained range, 0..1; of the last step made */
 };
 
@@ -70,6 +72,12 @@ struct mlb_obs_out {
  * Errors: -EINVAL (schema, record size, or prev's schema), -E2BIG (more than MLB_MAX_SERVERS_PER_VIP). */
 int mlb_observe(const struct mlb_frame_hdr *, const struct mlb_server_rec *, const struct mlb_obs_state *prev,
 		struct mlb_obs_state *next, struct mlb_obs_out *out);
+
+/* Where in 0..1 this load balancer stands with a server. Counts are whole flows, and so few a load balancer that all of them would send
+ * their next one to the same servers; a kappa of its own for each (load balancer, server) rounds differently in each. Over the load
+ * balancers of a pool the numbers of one server are spread evenly, (number - .5) / M plus the server's own offset, which all derive from
+ * its address; so the rounding cancels in the sum. Where the number is not told, a draw that the data plane's epoch fixes. */
+float mlb_obs_stratum(const struct mlb_frame_hdr *, const struct mlb_server_rec *);
 
 /* Zeroes the features of the blocks not in `present` and the pool's presence flags with them: for training with blocks masked. */
 void mlb_obs_mask(struct mlb_obs_out *, uint32_t present);
