@@ -173,10 +173,7 @@ function run(
   };
   if (graph.inputs.has("stratum")) feeds.stratum = { data: stratum, shape: [count, n] };
   if (graph.inputs.has("shared")) feeds.shared = { data: shared, shape: [count, 1] };
-  const result = graph.run(
-    feeds,
-    { log_weight: count * n, bias: count * n, state_out: count * n * stateSize },
-  );
+  const result = graph.run(feeds, { log_weight: count * n, bias: count * n, state_out: count * n * stateSize });
   const outputs = (r: Record<"log_weight" | "bias" | "state_out", Float32Array>): Output[] =>
     batch.map((o, b) => {
       const from = base === "kalman" ? o.kalman : o.weightStatic;

@@ -82,7 +82,10 @@ test("a model that asks for strata and sharing gets them, alone and in a batch, 
   t.deepEqual([...(both[0]?.bias ?? [])], [0.125, 0.25]);
   t.deepEqual([...(both[1]?.bias ?? [])], [1.125, 1.25, 1.375]);
   t.is(both[1]?.kappa, 1);
-  const [plain] = await (await loadModel(file({ ...good, meta: { ...goodMeta, kappa: "1/M" } }), shape)).decide([a], [new Float32Array(4)]);
+  const [plain] = await (await loadModel(file({ ...good, meta: { ...goodMeta, kappa: "1/M" } }), shape)).decide(
+    [a],
+    [new Float32Array(4)],
+  );
   t.is(plain?.kappa, 0, "the agent's default, 1 / load balancers");
 });
 
