@@ -21,6 +21,8 @@ export interface FrameView {
   figures: Readonly<Record<string, number>>;
   refused: Readonly<Record<string, number>>;
   count: number;
+  /** enum mlb_load. */
+  load: number;
   ids: Uint32Array;
   /** MLB_SRV_*. */
   flags: Uint16Array;

@@ -1,242 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
-// The native addon (native/addon), typed: the one file that loads it. Names and order are the addon's; an error is a NativeError with
-// a code ("EBUSY": another agent is attached, "EPROTO": not a region or a frame of this release, "ENOENT", ...).
-import { createRequire } from "node:module";
-import path from "node:path";
-import { projectRoot } from "./root.js";
+// What the native addon does, as services use it: regions, frames by field name, observation, envelope, models.
+import {
+  addon,
+  type Column,
+  type Composed,
+  type Effect,
+  type EnvelopeInput,
+  type Header,
+  NativeError,
+  type NativeNetwork,
+  type NativeRegion,
+  type NetworkInput,
+  native,
+  type ObservationShape,
+  type Observed,
+  type PoolVip,
+  type Published,
+  type RawFrame,
+  type Vector,
+} from "./addon.js";
 
-export class NativeError extends Error {
-  override name = "NativeError";
-  constructor(
-    readonly code: string,
-    message: string,
-    options?: ErrorOptions,
-  ) {
-    super(message, options);
-  }
-}
-
-/** One VIP's frame as it lies in the region. */
-export interface RawFrame {
-  vipId: number;
-  schema: number;
-  recordSize: number;
-  hdr: Buffer;
-  records: Buffer;
-  dpEpoch: bigint;
-  generation: number;
-  seq: number;
-  monoNs: bigint;
-  realNs: bigint;
-}
-
-/** What the envelope takes; arrays in the order of a frame's servers. */
-export interface EnvelopeInput {
-  /** The policy's weights, any scale. */
-  raw: Float32Array;
-  /** Configured weights. */
-  stat: Float32Array;
-  /** The directive's, 0..1; null = all 1. */
-  factor: Float32Array | null;
-  /** `bare` of the last result; NaN or 0 where there is none, null = none at all. */
-  prev: Float32Array | null;
-  /** Nonzero where the data plane has put a server out; null = none. */
-  ejected: Uint8Array | null;
-  /** c: shares stay within e^-c..e^c of the static share. */
-  trust: number;
-  /** Most that a share may change in 200 ms; 0 = no limit. */
-  stepRatio: number;
-  /** Seconds since the last composed vector. */
-  dt: number;
-  /** Most that ejected servers may hold together, 0..1. */
-  ejectedCap: number;
-}
-
-/** A vector to compose and publish as the answer to `frame`. */
-export interface Vector extends EnvelopeInput {
-  frame: Pick<RawFrame, "vipId" | "dpEpoch" | "generation" | "seq" | "monoNs">;
-  ids: Uint32Array;
-  /** Flows; null = none. */
-  bias: Float32Array | null;
-  /** Flows (or waiting ones) a server in that frame, for the envelope of the bias; null = the bias is not clipped. */
-  load: Float32Array | null;
-  /** Flows; 0 = 1 / load balancers. */
-  kappa: number;
-  loadBalancers: number;
-  /** This one's number among them, from 1; 0 = not told. */
-  loadBalancer: number;
-  /** enum mlb_mode; 0 = leave as it is. */
-  mode: number;
-  /** enum mlb_ladder, enum mlb_vip_state. */
-  ladder: number;
-  state: number;
-  term: bigint;
-}
-
-export interface Composed {
-  /** Why the envelope refused ("not_finite", "all_zero", ...); null = composed. */
-  refused: string | null;
-  /** Shares before the factors: the next call's `prev`. */
-  bare: Float32Array;
-  /** The result, sums to 1. */
-  share: Float32Array;
-}
-
-export interface Published extends Composed {
-  seq: number;
-}
-
-export interface Effect {
-  vipId: number;
-  generation: number;
-  agentEpoch: bigint;
-  seq: number;
-  frameSeq: number;
-  /** CLOCK_MONOTONIC at the pointer swap. */
-  swapNs: bigint;
-  /** When the last worker had passed it; 0 = not yet. */
-  allNs: bigint;
-  applied: number;
-  refused: number;
-  lastRefusal: string;
-  poolRevision: bigint;
-  poolRefused: number;
-}
-
-export interface PoolVip {
-  vipId: number;
-  managed: boolean;
-  revision: bigint;
-  servers: readonly { address: string; weight: number; drain: boolean }[];
-}
-
-interface RegionInfo {
-  instance: string;
-  dataplane: string;
-  dpEpoch: bigint;
-  agentEpoch: bigint;
-  frameUs: number;
-  leaseUs: number;
-  workers: number;
-}
-
-interface NativeRegion {
-  info(): RegionInfo;
-  frames(): RawFrame[];
-  effects(): Effect[];
-  publish(vector: Vector): Published;
-  publishPools(pools: readonly PoolVip[]): void;
-  beat(): void;
-  replaced(): boolean;
-  close(): void;
-}
-
-export interface Feature {
-  name: string;
-  /** Bit of `present` that says whether the data plane sees it. */
-  block: number;
-  /** Trained range; what lies outside is clipped. */
-  lo: number;
-  hi: number;
-}
-
-export interface ObservationShape {
-  schema: number;
-  stepUs: number;
-  server: Feature[];
-  pool: Feature[];
-}
-
-export interface Observed {
-  /** The frame's servers, and their configured weights. */
-  ids: Uint32Array;
-  weightStatic: Float32Array;
-  /** The state after this frame, opaque. */
-  state: Buffer;
-  /** False: the frame was folded, no native step was made; `server` and `pool` are all 0 then. */
-  stepped: boolean;
-  /** Blocks of features that this data plane sees. */
-  present: number;
-  /** [servers * features] and [features]. */
-  server: Float32Array;
-  pool: Float32Array;
-  /** Kalman's weights, mean 1. */
-  kalman: Float32Array;
-  /** Where in 0..1 this load balancer stands with each server (mlb_obs_stratum). */
-  stratum: Float32Array;
-  /** The choice counts the other load balancers' flows too. */
-  shared: boolean;
-  /** Share of features clipped, 0..1. */
-  outOfRange: number;
-}
-
-/** mlb_frame_hdr by field name. */
-type Header = Record<string, unknown> & {
-  name: string;
-  address: string;
-  refused: Record<string, number>;
-  dp_epoch: bigint;
-  mono_ns: bigint;
-  real_ns: bigint;
-  term: bigint;
-  applied_agent_epoch: bigint;
-};
-
-type Column = Uint16Array | Uint32Array | Float32Array | Float64Array;
-
-/** A dimension that is free is -1. */
-export interface NetworkInput {
-  name: string;
-  shape: number[];
-}
-
-interface NativeNetwork {
-  inputs(): NetworkInput[];
-  outputs(): string[];
-  run(inputs: readonly { data: Float32Array; shape: readonly number[] }[], outputs: readonly Float32Array[]): void;
-}
-
-interface Addon {
-  Network: new (bytes: Uint8Array) => NativeNetwork;
-  Region: new (path: string, wake: () => void) => NativeRegion;
-  decodeHeader(hdr: Uint8Array): Header;
-  decodeColumn(records: Uint8Array, field: string): Column;
-  decodeAddresses(records: Uint8Array): string[];
-  histQuantile(counts: Uint32Array, p: number): number;
-  layout(): { frameSchema: number; recordSize: number; headerSize: number; serverFields: string[] };
-  observe(hdr: Uint8Array, records: Uint8Array, state: Uint8Array | null): Observed;
-  observationShape(): ObservationShape;
-  compose(input: EnvelopeInput): Composed;
-}
-
-const FILE = path.join(projectRoot, "build/native/bin/marllb.node");
-
-function load(): Addon {
-  try {
-    return createRequire(import.meta.url)(FILE) as Addon;
-  } catch (cause) {
-    throw new NativeError(
-      "ENOENT",
-      `the native addon ${FILE} cannot be loaded (npm run build makes it): ${(cause as Error).message}`,
-      {
-        cause,
-      },
-    );
-  }
-}
-
-const addon = load();
-
-/** The one place where the addon's errors become ours. */
-function native<T>(call: () => T): T {
-  try {
-    return call();
-  } catch (e) {
-    const { code, message } = e as Error & { code?: unknown };
-    if (typeof code !== "string") throw e;
-    throw new NativeError(code, message, { cause: e });
-  }
-}
+export type {
+  Composed,
+  Effect,
+  EnvelopeInput,
+  Feature,
+  NetworkInput,
+  ObservationShape,
+  Observed,
+  PoolVip,
+  Published,
+  RawFrame,
+  Vector,
+} from "./addon.js";
+export { NativeError } from "./addon.js";
 
 export const layout = addon.layout();
 
@@ -309,7 +106,7 @@ export function attachRegion(file: string, wake: () => void): Region {
   return new Region(file, wake);
 }
 
-/** One VIP's frame, decoded by field name: figures of the VIP at once, the servers' columns when they are asked for. */
+/** One VIP's frame, decoded by field name: what it is about at once, figures and the servers' columns when they are asked for. */
 export class DecodedFrame {
   readonly vipId: number;
   readonly name: string;
@@ -319,40 +116,26 @@ export class DecodedFrame {
   readonly generation: number;
   readonly seq: bigint;
   readonly monoNs: bigint;
-  readonly realNs: bigint;
-  /** enum mlb_mode, enum mlb_ladder. */
-  readonly mode: number;
-  readonly ladder: number;
-  readonly managed: boolean;
-  readonly term: bigint;
-  /** Figures of mlb_frame_hdr by name ("no_server", "applied_seq"), and refusals by reason. */
-  readonly figures: Readonly<Record<string, number>>;
-  readonly refused: Readonly<Record<string, number>>;
   readonly count: number;
+  /** enum mlb_load. */
+  readonly load: number;
+  private header: { fields: Header; figures: Record<string, number> } | null = null;
   private readonly columns = new Map<string, Column>();
 
   constructor(
-    hdr: Uint8Array,
+    private readonly hdr: Uint8Array,
     private readonly records: Uint8Array,
   ) {
-    const h = native(() => addon.decodeHeader(hdr));
-    const figures: Record<string, number> = {};
-    for (const [name, value] of Object.entries(h)) if (typeof value === "number") figures[name] = value;
-    this.figures = figures;
-    this.refused = h.refused;
-    this.vipId = figures.vip_id as number;
-    this.name = h.name;
-    this.address = h.address;
-    this.dpEpoch = h.dp_epoch;
-    this.generation = figures.generation as number;
-    this.seq = BigInt(figures.seq as number);
-    this.monoNs = h.mono_ns;
-    this.realNs = h.real_ns;
-    this.mode = figures.mode as number;
-    this.ladder = figures.ladder as number;
-    this.managed = figures.owner === 1;
-    this.term = h.term;
-    this.count = figures.count as number;
+    const i = native(() => addon.decodeIdentity(hdr));
+    this.vipId = i.vipId;
+    this.name = i.name;
+    this.address = i.address;
+    this.dpEpoch = i.dpEpoch;
+    this.generation = i.generation;
+    this.seq = BigInt(i.seq);
+    this.monoNs = i.monoNs;
+    this.count = i.count;
+    this.load = i.load;
     if (records.length !== this.count * layout.recordSize) {
       throw new NativeError(
         "EPROTO",
@@ -361,6 +144,40 @@ export class DecodedFrame {
     }
   }
 
+  private get all(): { fields: Header; figures: Record<string, number> } {
+    if (this.header === null) {
+      const fields = native(() => addon.decodeHeader(this.hdr));
+      const figures: Record<string, number> = {};
+      for (const [name, value] of Object.entries(fields)) if (typeof value === "number") figures[name] = value;
+      this.header = { fields, figures };
+    }
+    return this.header;
+  }
+
+  get realNs(): bigint {
+    return this.all.fields.real_ns;
+  }
+  get term(): bigint {
+    return this.all.fields.term;
+  }
+  /** enum mlb_mode. */
+  get mode(): number {
+    return this.figures.mode as number;
+  }
+  /** enum mlb_ladder. */
+  get ladder(): number {
+    return this.figures.ladder as number;
+  }
+  get managed(): boolean {
+    return this.figures.owner === 1;
+  }
+  /** Figures of mlb_frame_hdr by name ("no_server", "applied_seq"), and refusals by reason. */
+  get figures(): Readonly<Record<string, number>> {
+    return this.all.figures;
+  }
+  get refused(): Readonly<Record<string, number>> {
+    return this.all.fields.refused;
+  }
   get ids(): Uint32Array {
     return this.column("id") as Uint32Array;
   }
@@ -416,6 +233,14 @@ export const observationShape: ObservationShape = addon.observationShape();
 /** The envelope by itself, without publishing. */
 export function compose(input: EnvelopeInput): Composed {
   return native(() => addon.compose(input));
+}
+
+/**
+ * Asks the scheduler to let this thread run soon after it wakes (a short time slice), as the tick's threads need on a busy machine.
+ * False where the system does not allow it, which does no harm.
+ */
+export function promptThread(): boolean {
+  return addon.prompt();
 }
 
 /** A model of models/, evaluated by the core's own code on the calling thread. Throws ENOTSUP where the graph has an op that is not handled. */

@@ -8,7 +8,7 @@ import type { SteerRequest__Output } from "../../gen/marllb/v1/SteerRequest.js";
 import type { SteerResponse } from "../../gen/marllb/v1/SteerResponse.js";
 import { invalid, ServiceError, toStatus, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
-import { decodeFrame, observationShape, observe } from "../common/native.js";
+import { decodeFrame, observationShape, observe, promptThread } from "../common/native.js";
 import { projectRoot } from "../common/root.js";
 import type { CreateService } from "../common/run.js";
 import { childSpan, lateSpan } from "../common/telemetry.js";
@@ -21,6 +21,8 @@ import { type LastStep, Session } from "./session.js";
 type Steer = grpc.ServerDuplexStream<SteerRequest__Output, SteerResponse>;
 
 const CHECKPOINT_MS = 1000;
+/** It is many times an answer's size and in no hurry: it does not go with the weights, but when these are in effect. */
+const CHECKPOINT_WAIT_MS = 5;
 /** So many streams keep the service warm: rehearsals would only cost. */
 const WARM_STREAMS = 8;
 
@@ -36,6 +38,7 @@ interface Stream {
 }
 
 export const create: CreateService = async ({ config, log, registry, clock }) => {
+  promptThread();
   const { schema, server, pool } = observationShape;
   const shape = { schema, serverFeatures: server.length, poolFeatures: pool.length };
   const names = { server: server.map((f) => f.name), pool: pool.map((f) => f.name) };
@@ -59,16 +62,21 @@ export const create: CreateService = async ({ config, log, registry, clock }) =>
       },
     });
 
+  const checkpoint = (s: Stream): void => {
+    if (streams.has(s.call) && !s.call.cancelled) s.call.write({ checkpoint: s.session.checkpoint(s.vipId) });
+  };
   const answer = async (s: Stream, frame: Frame__Output): Promise<void> => {
     const start = clock.now();
     const span = childSpan("inference.steer", frame.trace);
     try {
       const weights = await s.session.step(frame);
       const now = clock.now();
-      const due = now - s.checkpointAt >= CHECKPOINT_MS;
-      if (due) s.checkpointAt = now;
       if (!frame.want_weights || s.call.cancelled) return;
-      s.call.write({ weights, checkpoint: due ? s.session.checkpoint(s.vipId) : null, trace: frame.trace });
+      s.call.write({ weights, trace: frame.trace });
+      if (now - s.checkpointAt >= CHECKPOINT_MS) {
+        s.checkpointAt = now;
+        setTimeout(() => checkpoint(s), CHECKPOINT_WAIT_MS);
+      }
       metrics.answers.inc({ policy: weights.policy ?? "", ladder: weights.ladder === "LADDER_KALMAN" ? "kalman" : "model" });
       metrics.outOfRange.set(s.session.last?.outOfRange ?? 0);
     } catch (e) {
@@ -199,7 +207,11 @@ export const create: CreateService = async ({ config, log, registry, clock }) =>
     definition: v1.Inference.service,
     implementation: implementation as unknown as grpc.UntypedServiceImplementation,
     async stop() {
-      for (const call of streams.keys()) call.end();
+      for (const s of streams.values()) {
+        checkpoint(s);
+        s.call.end();
+      }
+      streams.clear();
     },
   };
 };

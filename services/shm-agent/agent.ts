@@ -31,8 +31,9 @@ export interface PeerStatus {
 const ATTACH_RETRY_MS = 100;
 const TRUST = { exact: 0.1, hint: 1.5, none: 3 } as const;
 
-/** health and failover get a tick's frame this much later: on few cores all four processes would wake at once, and the answer would wait. */
+/** health and failover get a tick's frame this much later, at most a part of the tick: on few cores all four processes would wake at once, and the answer would wait. */
 const OTHERS_WAIT_MS = 6;
+const OTHERS_WAIT_SHARE = 0.25;
 
 export interface AgentOptions {
   config: Config;
@@ -186,7 +187,10 @@ export class Agent {
     };
     if (decide) {
       this.decide(region, vip, message, now);
-      setTimeout(() => this.guard("frame", () => this.share(vip, message)), Math.min(OTHERS_WAIT_MS, this.o.config.tick_ms / 8));
+      setTimeout(
+        () => this.guard("frame", () => this.share(vip, message)),
+        Math.min(OTHERS_WAIT_MS, this.o.config.tick_ms * OTHERS_WAIT_SHARE),
+      );
     } else {
       this.share(vip, message);
     }

@@ -7,7 +7,7 @@ import type { StreamStatsResponse } from "../../gen/marllb/v1/StreamStatsRespons
 import type { VipStatus } from "../../gen/marllb/v1/VipStatus.js";
 import { ServiceError, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
-import { attachRegion, decodeFrame } from "../common/native.js";
+import { attachRegion, decodeFrame, promptThread } from "../common/native.js";
 import type { CreateService } from "../common/run.js";
 import { Agent } from "./agent.js";
 import { ladderName, modeName, stateName } from "./convert.js";
@@ -20,6 +20,7 @@ import type { Vip } from "./vip.js";
 type StatsCall = grpc.ServerWritableStream<StreamStatsRequest__Output, StreamStatsResponse>;
 
 export const create: CreateService = ({ config, log, registry, clock }) => {
+  promptThread();
   const history = new History();
   const watchers = new Map<StatsCall, { vipId: number; everyMs: number; sent: Map<number, number> }>();
 

@@ -208,7 +208,7 @@ export class Vip {
   }
 
   private load(v: FrameView): ArrayLike<number> {
-    return v.column((v.figures.load ?? 0) === 1 ? "waiting" : "flows");
+    return v.column(v.load === 1 ? "waiting" : "flows");
   }
 
   private vector(source: Source, decision: Decision | null, nowMs: number): Vector {

@@ -33,4 +33,5 @@ void observe_init(Napi::Env env, Napi::Object exports);
 void compose_init(Napi::Env env, Napi::Object exports);
 void network_init(Napi::Env env, Napi::Object exports);
 void region_init(Napi::Env env, Napi::Object exports);
+void sched_init(Napi::Env env, Napi::Object exports);
 #endif

@@ -36,13 +36,50 @@ static Napi::String address_text(Napi::Env env, const uint8_t *addr, const uint8
 	return Napi::String::New(env, text);
 }
 
+static uint64_t header_field(const uint8_t *hdr, const char *name)
+{
+	for (uint32_t i = 0; i < mlb_frame_field_count; i++)
+		if (!strcmp(mlb_frame_fields[i].name, name))
+			return mlb_frame_fields[i].kind == MLB_FIELD_U64 ? load<uint64_t>(hdr + mlb_frame_fields[i].offset) :
+									 static_cast<uint64_t>(as_double(hdr + mlb_frame_fields[i].offset, mlb_frame_fields[i].kind));
+	return 0;
+}
+
+static Bytes header_of(const Napi::Value &value)
+{
+	Napi::Env env = value.Env();
+	Bytes hdr = bytes_of(value, "hdr");
+	if (hdr.size != mlb_frame_hdr_size)
+		fail(env, -EPROTO, "frame header: " + std::to_string(mlb_frame_hdr_size) + " bytes are expected, not " + std::to_string(hdr.size));
+	if (header_field(hdr.data, "schema") != mlb_frame_schema || header_field(hdr.data, "record_size") != mlb_server_rec_size)
+		fail(env, -EPROTO, "frame: schema " + std::to_string(mlb_frame_schema) + " with records of " + std::to_string(mlb_server_rec_size) +
+		     " bytes is expected; data plane and services must be of one release");
+	return hdr;
+}
+
+/* decodeIdentity(hdr: Buffer): the few fields that are read of every frame. */
+static Napi::Value decode_identity(const Napi::CallbackInfo &info)
+{
+	Napi::Env env = info.Env();
+	const uint8_t *hdr = header_of(info[0]).data, *name = hdr + mlb_frame_name_offset;
+	Napi::Object out = Napi::Object::New(env);
+	out.Set("vipId", static_cast<double>(header_field(hdr, "vip_id")));
+	out.Set("name", Napi::String::New(env, reinterpret_cast<const char *>(name), strnlen(reinterpret_cast<const char *>(name), mlb_frame_name_len)));
+	out.Set("address", address_text(env, hdr + mlb_frame_vip_offset, hdr + mlb_frame_vip_port_offset));
+	out.Set("dpEpoch", bigint(env, header_field(hdr, "dp_epoch")));
+	out.Set("generation", static_cast<double>(header_field(hdr, "generation")));
+	out.Set("seq", static_cast<double>(header_field(hdr, "seq")));
+	out.Set("monoNs", bigint(env, header_field(hdr, "mono_ns")));
+	out.Set("count", static_cast<double>(header_field(hdr, "count")));
+	out.Set("load", static_cast<double>(header_field(hdr, "load")));
+	return out;
+}
+
 /* decodeHeader(hdr: Buffer): every scalar by name; numbers, but bigint for 64-bit names of things. */
 static Napi::Value decode_header(const Napi::CallbackInfo &info)
 {
 	Napi::Env env = info.Env();
-	Bytes hdr = bytes_of(info[0], "hdr");
-	if (hdr.size != mlb_frame_hdr_size)
-		fail(env, -EPROTO, "frame header: " + std::to_string(mlb_frame_hdr_size) + " bytes are expected, not " + std::to_string(hdr.size));
+	Bytes hdr = header_of(info[0]);
 	Napi::Object out = Napi::Object::New(env);
 	for (uint32_t i = 0; i < mlb_frame_field_count; i++) {
 		const mlb_field &f = mlb_frame_fields[i];
@@ -59,13 +96,6 @@ static Napi::Value decode_header(const Napi::CallbackInfo &info)
 			out.Set(f.name, as_double(p, f.kind));
 		}
 	}
-	if (out.Get("schema").As<Napi::Number>().Uint32Value() != mlb_frame_schema
-	    || out.Get("record_size").As<Napi::Number>().Uint32Value() != mlb_server_rec_size)
-		fail(env, -EPROTO, "frame: schema " + std::to_string(mlb_frame_schema) + " with records of " + std::to_string(mlb_server_rec_size) +
-		     " bytes is expected; data plane and services must be of one release");
-	const char *name = reinterpret_cast<const char *>(hdr.data + mlb_frame_name_offset);
-	out.Set("name", Napi::String::New(env, name, strnlen(name, mlb_frame_name_len)));
-	out.Set("address", address_text(env, hdr.data + mlb_frame_vip_offset, hdr.data + mlb_frame_vip_port_offset));
 	return out;
 }
 
@@ -144,6 +174,7 @@ static Napi::Value layout(const Napi::CallbackInfo &info)
 
 void decode_init(Napi::Env env, Napi::Object exports)
 {
+	exports.Set("decodeIdentity", Napi::Function::New(env, decode_identity));
 	exports.Set("decodeHeader", Napi::Function::New(env, decode_header));
 	exports.Set("decodeColumn", Napi::Function::New(env, decode_column));
 	exports.Set("decodeAddresses", Napi::Function::New(env, decode_addresses));

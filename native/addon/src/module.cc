@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the addon exports. services/common/native.ts has the types. */
+/* What the addon exports. services/common/addon.ts has the types. */
 #include "convert.h"
 
 static Napi::Object init(Napi::Env env, Napi::Object exports)
@@ -9,6 +9,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports)
 	compose_init(env, exports);
 	network_init(env, exports);
 	region_init(env, exports);
+	sched_init(env, exports);
 	return exports;
 }
 

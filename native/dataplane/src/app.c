@@ -14,6 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "marllb/sched.h"
 #include "recount.h"
 #include "run.h"
 #include "show.h"
@@ -235,6 +236,7 @@ static int start(struct mlbd_app *app, struct mlbd_plan *plan, struct mlbd_inher
 		return rc;
 	if ((rc = mlbd_takeover_release(old, err)))
 		mlbd_log("warn", "%s", err); /* it died meanwhile, or will be told again: this one serves */
+	mlb_sched_prompt(); /* this thread and the waker; the workers have started, and rather run long */
 	if (mlb_dp_region(app->host->dp)) {
 		if ((rc = pthread_create(&app->waker, NULL, wait_for_agent, app))) {
 			snprintf(err, 512, "cannot start a thread: %s", strerror(rc));

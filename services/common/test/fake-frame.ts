@@ -27,6 +27,7 @@ export function fakeFrame(servers: FakeServer[], over: Partial<FrameView> = {}):
     figures: {},
     refused: {},
     count: servers.length,
+    load: 0,
     ids: Uint32Array.from(servers, (s) => s.id),
     flags: Uint16Array.from(servers, (s) => s.flags ?? 1),
     flows: Uint32Array.from(servers, (s) => s.flows ?? 0),

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: Apache-2.0
+// The native addon (native/addon) as it is, typed: the one file that loads it, for native.ts only. Names and order are the addon's; an error is a NativeError with
+// a code ("EBUSY": another agent is attached, "EPROTO": not a region or a frame of this release, "ENOENT", ...).
+import { createRequire } from "node:module";
+import path from "node:path";
+import { projectRoot } from "./root.js";
+
+export class NativeError extends Error {
+  override name = "NativeError";
+  constructor(
+    readonly code: string,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+  }
+}
+
+/** One VIP's frame as it lies in the region. */
+export interface RawFrame {
+  vipId: number;
+  schema: number;
+  recordSize: number;
+  hdr: Buffer;
+  records: Buffer;
+  dpEpoch: bigint;
+  generation: number;
+  seq: number;
+  monoNs: bigint;
+  realNs: bigint;
+}
+
+/** What the envelope takes; arrays in the order of a frame's servers. */
+export interface EnvelopeInput {
+  /** The policy's weights, any scale. */
+  raw: Float32Array;
+  /** Configured weights. */
+  stat: Float32Array;
+  /** The directive's, 0..1; null = all 1. */
+  factor: Float32Array | null;
+  /** `bare` of the last result; NaN or 0 where there is none, null = none at all. */
+  prev: Float32Array | null;
+  /** Nonzero where the data plane has put a server out; null = none. */
+  ejected: Uint8Array | null;
+  /** c: shares stay within e^-c..e^c of the static share. */
+  trust: number;
+  /** Most that a share may change in 200 ms; 0 = no limit. */
+  stepRatio: number;
+  /** Seconds since the last composed vector. */
+  dt: number;
+  /** Most that ejected servers may hold together, 0..1. */
+  ejectedCap: number;
+}
+
+/** A vector to compose and publish as the answer to `frame`. */
+export interface Vector extends EnvelopeInput {
+  frame: Pick<RawFrame, "vipId" | "dpEpoch" | "generation" | "seq" | "monoNs">;
+  ids: Uint32Array;
+  /** Flows; null = none. */
+  bias: Float32Array | null;
+  /** Flows (or waiting ones) a server in that frame, for the envelope of the bias; null = the bias is not clipped. */
+  load: Float32Array | null;
+  /** Flows; 0 = 1 / load balancers. */
+  kappa: number;
+  loadBalancers: number;
+  /** This one's number among them, from 1; 0 = not told. */
+  loadBalancer: number;
+  /** enum mlb_mode; 0 = leave as it is. */
+  mode: number;
+  /** enum mlb_ladder, enum mlb_vip_state. */
+  ladder: number;
+  state: number;
+  term: bigint;
+}
+
+export interface Composed {
+  /** Why the envelope refused ("not_finite", "all_zero", ...); null = composed. */
+  refused: string | null;
+  /** Shares before the factors: the next call's `prev`. */
+  bare: Float32Array;
+  /** The result, sums to 1. */
+  share: Float32Array;
+}
+
+export interface Published extends Composed {
+  seq: number;
+}
+
+export interface Effect {
+  vipId: number;
+  generation: number;
+  agentEpoch: bigint;
+  seq: number;
+  frameSeq: number;
+  /** CLOCK_MONOTONIC at the pointer swap. */
+  swapNs: bigint;
+  /** When the last worker had passed it; 0 = not yet. */
+  allNs: bigint;
+  applied: number;
+  refused: number;
+  lastRefusal: string;
+  poolRevision: bigint;
+  poolRefused: number;
+}
+
+export interface PoolVip {
+  vipId: number;
+  managed: boolean;
+  revision: bigint;
+  servers: readonly { address: string; weight: number; drain: boolean }[];
+}
+
+export interface RegionInfo {
+  instance: string;
+  dataplane: string;
+  dpEpoch: bigint;
+  agentEpoch: bigint;
+  frameUs: number;
+  leaseUs: number;
+  workers: number;
+}
+
+export interface NativeRegion {
+  info(): RegionInfo;
+  frames(): RawFrame[];
+  effects(): Effect[];
+  publish(vector: Vector): Published;
+  publishPools(pools: readonly PoolVip[]): void;
+  beat(): void;
+  replaced(): boolean;
+  close(): void;
+}
+
+export interface Feature {
+  name: string;
+  /** Bit of `present` that says whether the data plane sees it. */
+  block: number;
+  /** Trained range; what lies outside is clipped. */
+  lo: number;
+  hi: number;
+}
+
+export interface ObservationShape {
+  schema: number;
+  stepUs: number;
+  server: Feature[];
+  pool: Feature[];
+}
+
+export interface Observed {
+  /** The frame's servers, and their configured weights. */
+  ids: Uint32Array;
+  weightStatic: Float32Array;
+  /** The state after this frame, opaque. */
+  state: Buffer;
+  /** False: the frame was folded, no native step was made; `server` and `pool` are all 0 then. */
+  stepped: boolean;
+  /** Blocks of features that this data plane sees. */
+  present: number;
+  /** [servers * features] and [features]. */
+  server: Float32Array;
+  pool: Float32Array;
+  /** Kalman's weights, mean 1. */
+  kalman: Float32Array;
+  /** Where in 0..1 this load balancer stands with each server (mlb_obs_stratum). */
+  stratum: Float32Array;
+  /** The choice counts the other load balancers' flows too. */
+  shared: boolean;
+  /** Share of features clipped, 0..1. */
+  outOfRange: number;
+}
+
+/** What a frame is about: little, for it is read of every frame. */
+export interface Identity {
+  vipId: number;
+  name: string;
+  address: string;
+  dpEpoch: bigint;
+  generation: number;
+  seq: number;
+  monoNs: bigint;
+  count: number;
+  load: number;
+}
+
+/** mlb_frame_hdr by field name. */
+export type Header = Record<string, unknown> & {
+  refused: Record<string, number>;
+  real_ns: bigint;
+  term: bigint;
+};
+
+export type Column = Uint16Array | Uint32Array | Float32Array | Float64Array;
+
+/** A dimension that is free is -1. */
+export interface NetworkInput {
+  name: string;
+  shape: number[];
+}
+
+export interface NativeNetwork {
+  inputs(): NetworkInput[];
+  outputs(): string[];
+  run(inputs: readonly { data: Float32Array; shape: readonly number[] }[], outputs: readonly Float32Array[]): void;
+}
+
+export interface Addon {
+  Network: new (bytes: Uint8Array) => NativeNetwork;
+  Region: new (path: string, wake: () => void) => NativeRegion;
+  decodeIdentity(hdr: Uint8Array): Identity;
+  decodeHeader(hdr: Uint8Array): Header;
+  decodeColumn(records: Uint8Array, field: string): Column;
+  decodeAddresses(records: Uint8Array): string[];
+  histQuantile(counts: Uint32Array, p: number): number;
+  layout(): { frameSchema: number; recordSize: number; headerSize: number; serverFields: string[] };
+  observe(hdr: Uint8Array, records: Uint8Array, state: Uint8Array | null): Observed;
+  observationShape(): ObservationShape;
+  compose(input: EnvelopeInput): Composed;
+  prompt(): boolean;
+}
+
+const FILE = path.join(projectRoot, "build/native/bin/marllb.node");
+
+function load(): Addon {
+  try {
+    return createRequire(import.meta.url)(FILE) as Addon;
+  } catch (cause) {
+    throw new NativeError(
+      "ENOENT",
+      `the native addon ${FILE} cannot be loaded (npm run build makes it): ${(cause as Error).message}`,
+      {
+        cause,
+      },
+    );
+  }
+}
+
+export const addon: Addon = load();
+
+/** The one place where the addon's errors become ours. */
+export function native<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (e) {
+    const { code, message } = e as Error & { code?: unknown };
+    if (typeof code !== "string") throw e;
+    throw new NativeError(code, message, { cause: e });
+  }
+}
