@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { stringify } from "yaml";
+import { NODE_ARGS } from "../services/common/node-args.js";
 import { projectRoot } from "../services/common/root.js";
 import { Child, freePort, nativeBin } from "./process.js";
 
@@ -118,7 +119,7 @@ export class Stack {
   spawnService(part: Part, flags: readonly string[] = []): Child {
     const main = path.join(projectRoot, `dist/services/${part}/main.js`);
     const config = path.join(this.folder, "marllb.yaml");
-    return new Child([process.execPath, main, "--config", config, "--stop-with-stdin", ...flags], {
+    return new Child([process.execPath, ...NODE_ARGS, main, "--config", config, "--stop-with-stdin", ...flags], {
       env: { ...process.env, NODE_OPTIONS: "" },
     });
   }

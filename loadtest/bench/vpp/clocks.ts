@@ -27,8 +27,7 @@ async function both(v: Vpp, flows: number, buckets: number): Promise<void> {
 const untracked = async (v: Vpp): Promise<number> =>
   Number(/untracked packet: (\d+)/.exec(await v.cli("show lb vips verbose"))?.[1] ?? 0);
 
-const leg = (v: Vpp, s: string): Promise<number> =>
-  steady(async () => sum(await measure(v, s, 25, 15), s === "lb" ? LB : OURS));
+const leg = (v: Vpp, s: string): Promise<number> => steady(async () => sum(await measure(v, s, 25, 15), s === "lb" ? LB : OURS));
 
 async function versus(
   o: BenchOptions,

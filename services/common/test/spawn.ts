@@ -7,6 +7,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { NODE_ARGS } from "../node-args.js";
 import { projectRoot } from "../root.js";
 
 export type ServiceFolder = "shm-agent" | "inference" | "health" | "failover";
@@ -52,7 +53,7 @@ export async function freePort(): Promise<number> {
 const START_MS = 60_000;
 
 export function launch(service: ServiceFolder, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Started | Failed> {
-  const child = spawn(process.execPath, [join(projectRoot, "dist/services", service, "main.js"), ...args], {
+  const child = spawn(process.execPath, [...NODE_ARGS, join(projectRoot, "dist/services", service, "main.js"), ...args], {
     stdio: ["pipe", "pipe", "pipe"],
     env: { ...process.env, ...env },
   });

@@ -2,6 +2,7 @@
 // What an instance runs, as data: the four services and the demonstration. The data plane's are its own module's.
 import path from "node:path";
 import type { ServiceName } from "../../common/config/load.js";
+import { NODE_ARGS } from "../../common/node-args.js";
 import { projectRoot } from "../../common/root.js";
 import type { ChildSpec } from "./child.js";
 import type { Plan } from "./plan.js";
@@ -14,7 +15,14 @@ export function serviceSpec(service: ServiceName, configFile: string): ChildSpec
   return {
     name: label,
     command: process.execPath,
-    args: ["--enable-source-maps", compiled(`services/${label}/main.js`), "--config", configFile, "--stop-with-stdin"],
+    args: [
+      ...NODE_ARGS,
+      "--enable-source-maps",
+      compiled(`services/${label}/main.js`),
+      "--config",
+      configFile,
+      "--stop-with-stdin",
+    ],
   };
 }
 
