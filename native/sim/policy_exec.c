@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The policy exec:COMMAND. Lines of JSON; virtual time waits for the answer. On start, once a run:
- *   {"hello":{"schema":1,"load_balancers":2,"servers_max":7,"tick_s":0.2,"server_features":[...],"pool_features":[...]}}
+ *   {"hello":{"schema":2,"load_balancers":2,"servers_max":7,"tick_s":0.2,"server_features":[...],"pool_features":[...]}}
  * then for each tick of a load balancer, a line out and a line back, whose lb and t must be the same:
  *   {"lb":0,"t":0.2,"observation":{"vip":1,"stepped":1,"servers":[1,2,...],"weight_static":[...],"flows":[...],"kalman":[...],
- *    "server":[[...],...],"pool":[...]}}
+ *    "stratum":[...],"shared":0,"server":[[...],...],"pool":[...]}}
  *   {"lb":0,"t":0.2,"weights":[...],"kappa":0.5,"bias":[...]}          (kappa and bias may be left out: 1/M and 0) */
 #include "exec_child.h"
 #include "json.h"
@@ -83,6 +83,7 @@ static void destroy(void *state)
 	free(x->out.server);
 	free(x->out.pool);
 	free(x->out.kalman);
+	free(x->out.stratum);
 	free(x->text.s);
 	free(x);
 }
@@ -105,8 +106,9 @@ static int create(void **state, const struct sim_lb_info *info, const char *arg,
 	x->out.server = calloc((size_t)n * MLB_OBS_SERVER_FEATURES, sizeof(float));
 	x->out.pool = calloc(MLB_OBS_POOL_FEATURES, sizeof(float));
 	x->out.kalman = calloc(n, sizeof(float));
+	x->out.stratum = calloc(n, sizeof(float));
 	shared.users++;
-	int e = x->obs[0] && x->obs[1] && x->out.server && x->out.pool && x->out.kalman ? 0 : -ENOMEM;
+	int e = x->obs[0] && x->obs[1] && x->out.server && x->out.pool && x->out.kalman && x->out.stratum ? 0 : -ENOMEM;
 	if (!e && shared.users == 1) {
 		e = exec_child_start(&shared.child, arg, err);
 		e = e ? e : hello(x, info, err);
@@ -135,7 +137,9 @@ static int ask(struct exec_lb *x, const struct sim_lb_view *v, char err[256])
 		put(t, j ? ",%u" : "%u", v->flows[j]);
 	put(t, "],\"kalman\":[");
 	put_floats(t, x->out.kalman, v->n);
-	put(t, "],\"server\":[");
+	put(t, "],\"stratum\":[");
+	put_floats(t, x->out.stratum, v->n);
+	put(t, "],\"shared\":%u,\"server\":[", x->out.shared);
 	for (uint32_t j = 0; j < v->n; j++) {
 		put(t, j ? ",[" : "[");
 		put_floats(t, x->out.server + (size_t)j * MLB_OBS_SERVER_FEATURES, MLB_OBS_SERVER_FEATURES);

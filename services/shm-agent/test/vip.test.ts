@@ -77,6 +77,15 @@ test("masks act at every step of the ladder, an older term does not loosen them"
   t.is(region.published.at(-1)?.term, 7n);
 });
 
+test("the load balancer's number goes with the vector", (t) => {
+  const { vip, region } = setup();
+  vip.compose(region, 0);
+  t.deepEqual([region.published.at(-1)?.loadBalancers, region.published.at(-1)?.loadBalancer], [1, 0]);
+  vip.order({ ...NO_DIRECTIVE, term: 1n, loadBalancers: 3, loadBalancer: 2 });
+  vip.compose(region, 200);
+  t.deepEqual([region.published.at(-1)?.loadBalancers, region.published.at(-1)?.loadBalancer], [3, 2]);
+});
+
 test("a push rules for its hold, then inference again; an override wins over both", (t) => {
   const { vip, region } = setup();
   vip.answered(decision([1, 1]), LADDER.MODEL, region, 0);
