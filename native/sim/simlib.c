@@ -29,6 +29,12 @@ static void vary(struct simlib_world *s, const struct simlib_family *f, uint64_t
 	double u[5], sparse = draw_lu(&r, .03, .5);
 	for (int i = 0; i < 5; i++)
 		u[i] = mlb_rng_unit(&r);
+	if (mlb_rng_unit(&r) < f->p_sessions) {
+		sc->requests = 4 + mlb_rng_below(&r, 9);
+		sc->think_s = draw_lu(&r, .1, .5);
+		sc->load_waiting = true;
+		sc->rate /= sc->requests;
+	}
 	if (u[0] < f->p_rtt) {
 		sc->rtt_spread_lo_s = .0002;
 		sc->rtt_spread_hi_s = .005;

@@ -17,6 +17,7 @@ struct simlib_family {
 	double p_mask;         /* a block of features masked */
 	double p_tick;         /* ticks of 50, 500 or 1000 ms instead of 200 */
 	double p_right;        /* configured weights set to the true capacities, on top of v1's .40 */
+	double p_sessions;     /* connections of 4..12 requests with pauses of LU(.1, .5) s, load `waiting` */
 };
 
 int simlib_world_new(struct simlib_world **, const struct simlib_family *, uint64_t seed, uint64_t index, char *err);

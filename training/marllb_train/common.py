@@ -34,11 +34,12 @@ DISTIL_MIX = tuple((p, replace(f, n_hi=min(f.n_hi, 33))) for p, f in MIX)
 # weights pass the envelope, as they do in use; shared counts have parameters of their own.
 ES_MIX = {
     "own": (
-        (0.66, replace(V1, n_hi=49), "model+sed"),
-        (0.08, Family(n_hi=25, p_rtt=0.5, p_sparse=0.1, p_mask=0.5, p_right=0.5), "model+sed"),
-        (0.10, Family(m_lo=6, m_hi=12, n_hi=17, p_sparse=0.2, p_rtt=0.3), "model+sed"),
-        (0.05, Family(n_hi=25, p_tick=1.0), "model+sed"),
-        (0.11, Family(n_hi=33, p_right=1.0), "model+sed@trust=hint"),
+        (0.58, replace(V1, n_hi=49), "model+sed"),
+        (0.06, Family(n_hi=25, p_rtt=0.5, p_sparse=0.1, p_mask=0.5, p_right=0.5), "model+sed"),
+        (0.07, Family(m_lo=6, m_hi=12, n_hi=17, p_sparse=0.2, p_rtt=0.3), "model+sed"),
+        (0.04, Family(n_hi=25, p_tick=1.0), "model+sed"),
+        (0.15, Family(n_hi=33, p_right=1.0), "model+sed@trust=hint"),
+        (0.10, Family(n_lo=6, n_hi=17, m_hi=4, p_right=1.0, p_sessions=1.0), "model+sed@trust=exact"),
     ),
     "shared": ((1.0, replace(V1, n_hi=49, m_lo=2), "model+sed@gossip=20"),),
 }

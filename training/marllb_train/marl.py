@@ -31,8 +31,8 @@ def init(seed, hidden=16, inner=16):
         "gain": np.asarray([1.0, 0.6], np.float32),
         # Logarithms of level and spread, from the pool's features; the spread is also scaled by 1 - 1 / M.
         "kappa_own": z(p, 2), "kappa_own_b": np.log([0.5, 1.1]).astype(np.float32),
-        "shared_kappa": z(p, 2), "shared_kappa_b": np.log([0.85, 0.6]).astype(np.float32),
-        "shared_gain": np.ones(1, np.float32),  # of the offset
+        "shared_kappa": z(p, 2), "shared_kappa_b": np.log([1.0, 0.6]).astype(np.float32),
+        "shared_gain": np.full(1, 1.3, np.float32),  # of the offset
     }
 
 

@@ -30,6 +30,7 @@ class Family:
     p_mask: float = 0
     p_tick: float = 0
     p_right: float = 0
+    p_sessions: float = 0
 
 
 class _Family(C.Structure):
