@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { attachRegion, type RawFrame } from "../../../services/common/native.js";
+import { NODE_ARGS } from "../../../services/common/node-args.js";
 import { projectRoot } from "../../../services/common/root.js";
 import { OpenLoop } from "../../demo/open-loop.js";
 import { startServers, stopServers } from "../../demo/pool.js";
@@ -56,7 +57,8 @@ export const inference: Group = {
         records: f.records.toString("base64"),
       }));
       writeFileSync(file, JSON.stringify(stored));
-      const child = new Child([process.execPath, path.join(projectRoot, "dist/services/inference/bench.js"), file, "marl"]);
+      const bench = path.join(projectRoot, "dist/services/inference/bench.js");
+      const child = new Child([process.execPath, ...NODE_ARGS, bench, file, "marl"]);
       const r = JSON.parse(await child.line(120_000)) as { batch: number; tick_ms: number[]; step_us_cpu: number[] };
       await child.exited;
       const p50 = quantile(r.tick_ms, 0.5).value;

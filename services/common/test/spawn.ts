@@ -41,13 +41,19 @@ export function scratch(): { dir: string; config(text: string): string; remove()
   };
 }
 
-/** A port of 127.0.0.1 that was free a moment ago. */
+const givenPorts = new Set<number>();
+
+/** A port of 127.0.0.1 that was free a moment ago; never one that this process was given before. */
 export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
+  for (;;) {
+    const server = createServer();
+    await new Promise<void>((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
+    const { port } = server.address() as AddressInfo;
+    await new Promise((resolve) => server.close(resolve));
+    if (givenPorts.has(port)) continue;
+    givenPorts.add(port);
+    return port;
+  }
 }
 
 const START_MS = 60_000;
