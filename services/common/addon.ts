@@ -162,7 +162,7 @@ export interface Observed {
   pool: Float32Array;
   /** Kalman's weights, mean 1. */
   kalman: Float32Array;
-  /** Where in 0..1 this load balancer stands with each server (mlb_obs_stratum). */
+  /** Where in 0..1 this load balancer stands with each server (mlb_obs_strata). */
   stratum: Float32Array;
   /** The choice counts the other load balancers' flows too. */
   shared: boolean;

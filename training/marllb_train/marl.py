@@ -32,8 +32,14 @@ def init(seed, hidden=16, inner=16):
         # Logarithms of level and spread, from the pool's features; the spread is also scaled by 1 - 1 / M.
         "kappa_own": z(p, 2), "kappa_own_b": np.log([0.5, 1.1]).astype(np.float32),
         "shared_kappa": z(p, 2), "shared_kappa_b": np.log([1.0, 0.6]).astype(np.float32),
-        "shared_gain": np.full(1, 1.3, np.float32),  # of the offset
+        # A head of the offset for shared counts; es.train begins it at the distilled one.
+        "shared_head_h": z(hidden, 1), "shared_head_x": z(inner, 1), "shared_head_s": z(f, 1),
     }
+
+
+def with_shared_heads(w):
+    """Shared counts begin at the offset of own counts."""
+    return {**w, **{f"shared_{k}": np.asarray(w[k])[:, :1] * w["gain"][0] for k in ("head_h", "head_x", "head_s")}}
 
 
 def hidden_size(params):
@@ -87,10 +93,12 @@ def to_onnx(w, extra=None):
     out = g.add(g.matmul(h, W["head_h"]), g.matmul(x, W["head_x"]), g.matmul("server", W["head_s"]), W["head_b"])
     out = g.mul(out, W["gain"])
     lw, bias = g.split(out, 2, [1, 1])
-    lw = g.squeeze(g.mul(g.sub(lw, g.masked_mean(lw, m3, count)), m3), 2)
     one = g.const([1.0])
     own = g.sub(one, "shared")  # [B, 1]
-    lw = g.mul(g.clip(lw, -4.0, 4.0), g.add(own, g.mul("shared", W["shared_gain"])))
+    lw_shared = g.add(g.matmul(h, W["shared_head_h"]), g.matmul(x, W["shared_head_x"]), g.matmul("server", W["shared_head_s"]))
+    lw = g.add(g.mul(g.unsqueeze(own, 2), lw), g.mul(g.unsqueeze("shared", 2), lw_shared))
+    lw = g.squeeze(g.mul(g.sub(lw, g.masked_mean(lw, m3, count)), m3), 2)
+    lw = g.clip(lw, -4.0, 4.0)
     # others = (M - 1) x own flows per server x the server's share
     m = g.op("Exp", g.add(g.slice("pool", 1, PF_M, PF_M + 1), g.const([1.0])))
     load = g.op("Exp", g.mul(g.slice("pool", 1, PF_LOAD, PF_LOAD + 1), g.const([1 / 0.8])))

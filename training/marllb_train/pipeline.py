@@ -25,6 +25,7 @@ def train_marl(conf, out, fresh):
     run = Run(out, conf, fresh)
     quick = Validation(conf["distil"]["validate"], out.parent)
     w = distil.train(run, {**conf["distil"], "seed": conf["seed"], "hidden": conf["hidden"], "inner": conf["inner"]}, quick)
+    w = marl.with_shared_heads(w)
     candidates = es.train(run, {**conf["es"], "seed": conf["seed"]}, w, quick)
     best, scores = es.select(candidates, w, Validation(conf["select"], out.parent))
     plot(out / "curves.png", run.curves, [

@@ -2,6 +2,7 @@
 /* Frames to figures: matching servers, folding frames into native steps, the Kalman update, decayed figures. */
 #include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include "marllb/hist.h"
 #include "marllb/rng.h"
@@ -10,6 +11,8 @@
 #define JITTER_US 20000u
 #define CONNECT_WINDOW_US 5000000u
 #define SILENT_MAX_S 10.0
+#define GOLDEN .6180339887498949 /* its multiples stay spread however many of them are taken, and from wherever */
+#define ONE_LESS .99999994f /* greatest float below 1 */
 #define KAPPA_LEAST .02 /* flows; a bias may leave nothing or less */
 
 /* A server's cumulative figures, whichever load the VIP counts. A refused or reset flow is no completion (a quick refusal would
@@ -149,18 +152,39 @@ static void connect_times(struct mlb_obs_srv *s, const struct mlb_server_rec *r,
 		s->connect_min[0] = r->connect.min;
 }
 
-float mlb_obs_stratum(const struct mlb_frame_hdr *h, const struct mlb_server_rec *r)
+struct place {
+	uint8_t key[sizeof(struct mlb_addr) + 2]; /* address, port: memcmp's order is that of the numbers */
+	uint16_t counts;
+	uint32_t at;
+};
+
+static int by_key(const void *a, const void *b)
 {
-	bool told = h->load_balancer && h->load_balancer <= h->load_balancers;
-	uint64_t word[2], x = told ? r->port : h->dp_epoch ^ (uint64_t)r->port << 48;
-	_Static_assert(sizeof(word) == sizeof(r->addr), "an address is two words");
-	memcpy(word, &r->addr, sizeof(word));
-	for (int i = 0; i < 2; i++) {
-		uint64_t at = x ^ word[i];
-		x = mlb_splitmix64(&at);
+	return memcmp(a, b, sizeof(((struct place *)0)->key));
+}
+
+void mlb_obs_strata(const struct mlb_frame_hdr *h, const struct mlb_server_rec *rec, float *stratum)
+{
+	static _Thread_local struct place p[MLB_MAX_SERVERS_PER_VIP];
+	bool sorted = true, told = h->load_balancer && h->load_balancer <= h->load_balancers;
+	uint64_t x = h->dp_epoch;
+	double start = told ? (h->load_balancer - .5) / h->load_balancers : (double)(mlb_splitmix64(&x) >> 11) * 0x1p-53;
+	for (uint32_t i = 0; i < h->count; i++) {
+		memcpy(p[i].key, &rec[i].addr, sizeof(rec[i].addr));
+		p[i].key[sizeof(rec[i].addr)] = (uint8_t)(rec[i].port >> 8);
+		p[i].key[sizeof(rec[i].addr) + 1] = (uint8_t)rec[i].port;
+		p[i].counts = !(rec[i].flags & MLB_SRV_LEAVING);
+		p[i].at = i;
+		sorted &= i == 0 || by_key(&p[i - 1], &p[i]) <= 0;
 	}
-	double u = (double)(x >> 11) * 0x1p-53 + (told ? (h->load_balancer - .5) / h->load_balancers : 0);
-	return (float)(u >= 1 ? u - 1 : u);
+	if (!sorted)
+		qsort(p, h->count, sizeof(p[0]), by_key);
+	uint32_t rank = 0;
+	for (uint32_t i = 0; i < h->count; i++) {
+		double u = start + GOLDEN * rank;
+		stratum[p[i].at] = fminf((float)(u - floor(u)), ONE_LESS);
+		rank += p[i].counts; /* one that leaves may be gone from the others' frames already */
+	}
 }
 
 static double rtt_of(const struct mlb_obs_srv *s)
@@ -280,11 +304,10 @@ int mlb_observe(const struct mlb_frame_hdr *h, const struct mlb_server_rec *rec,
 	next->seen_us = now_us;
 	out->n = h->count;
 	out->shared = 0;
-	for (uint32_t i = 0; i < h->count; i++) {
-		if (out->stratum)
-			out->stratum[i] = mlb_obs_stratum(h, &rec[i]);
+	for (uint32_t i = 0; i < h->count; i++)
 		out->shared |= rec[i].peer > 0;
-	}
+	if (out->stratum)
+		mlb_obs_strata(h, rec, out->stratum);
 	out->stepped = prev && elapsed > 0 && (next->steps == 0 || elapsed + slack >= MLB_OBS_STEP_US);
 	if (out->stepped)
 		make_step(h, rec, next, now_us, out);

@@ -33,14 +33,41 @@ TEST(without_a_number_the_epoch_draws_the_strata)
 	b.h.load_balancers = 4;
 	for (uint32_t number = 0; number < 6; number += 5) /* 5 of 4 is none either */
 		for (uint32_t e = 0; e < 200; e++) {
+			float u, again;
 			b.h.load_balancer = number;
 			b.h.dp_epoch = e + 1;
-			float u = mlb_obs_stratum(&b.h, b.r);
+			mlb_obs_strata(&b.h, b.r, &u);
+			mlb_obs_strata(&b.h, b.r, &again);
 			CHECK(u >= 0 && u < 1);
-			CHECK_NEAR(u, mlb_obs_stratum(&b.h, b.r), 0);
+			CHECK_NEAR(u, again, 0);
 			sum += u;
 		}
 	CHECK_NEAR(sum / 400, .5, .06);
+}
+
+/* Another load balancer may hold the same servers in another order, and still one that this one has seen off. */
+TEST(strata_go_by_address_not_by_place)
+{
+	struct bed b;
+	float one[4], other[4];
+	begin(&b, 4, NULL);
+	b.h.load_balancer = 1;
+	for (uint32_t i = 0; i < 4; i++) {
+		b.r[i].addr.b[15] = (uint8_t)(i / 2 + 1);
+		b.r[i].port = (uint16_t)(i % 2 ? 256 : 255);
+	}
+	mlb_obs_strata(&b.h, b.r, one);
+	const struct mlb_server_rec leaves = { .flags = MLB_SRV_LEAVING }, first = b.r[0];
+	b.r[0] = b.r[2];
+	b.r[2] = first;
+	b.r[3] = leaves; /* the least address of all */
+	mlb_obs_strata(&b.h, b.r, other);
+	CHECK_NEAR(other[0], one[2], 0);
+	CHECK_NEAR(other[1], one[1], 0);
+	CHECK_NEAR(other[2], one[0], 0);
+	for (uint32_t i = 0; i < 4; i++)
+		for (uint32_t j = 0; j < i; j++)
+			CHECK(fabsf(one[i] - one[j]) > .1f);
 }
 
 /* Two servers, one with a bias: as the choice keeps (q + kappa + bias) / w level, a queue shorter by the bias is no news. */
@@ -69,4 +96,4 @@ TEST(a_bias_belongs_to_the_balance)
 }
 
 MLB_TEST_MAIN(CASE(strata_spread_over_the_load_balancers), CASE(without_a_number_the_epoch_draws_the_strata),
-	      CASE(a_bias_belongs_to_the_balance))
+	      CASE(strata_go_by_address_not_by_place), CASE(a_bias_belongs_to_the_balance))

@@ -61,7 +61,7 @@ struct mlb_obs_out {
 	float *server;     /* [n * MLB_OBS_SERVER_FEATURES] */
 	float *pool;       /* [MLB_OBS_POOL_FEATURES] */
 	float *kalman;     /* [n] Kalman weights, mean 1 */
-	float *stratum;    /* [n] 0..1, see mlb_obs_stratum; may be NULL */
+	float *stratum;    /* [n] 0..1, see mlb_obs_strata; may be NULL */
 	float out_of_range; /* share of features clipped to the trained range, 0..1; of the last step made */
 };
 
@@ -73,11 +73,12 @@ struct mlb_obs_out {
 int mlb_observe(const struct mlb_frame_hdr *, const struct mlb_server_rec *, const struct mlb_obs_state *prev,
 		struct mlb_obs_state *next, struct mlb_obs_out *out);
 
-/* Where in 0..1 this load balancer stands with a server. Counts are whole flows, and so few a load balancer that all of them would send
- * their next one to the same servers; a kappa of its own for each (load balancer, server) rounds differently in each. Over the load
- * balancers of a pool the numbers of one server are spread evenly, (number - .5) / M plus the server's own offset, which all derive from
- * its address; so the rounding cancels in the sum. Where the number is not told, a draw that the data plane's epoch fixes. */
-float mlb_obs_stratum(const struct mlb_frame_hdr *, const struct mlb_server_rec *);
+/* stratum[count]: where in 0..1 this load balancer stands with each server. Counts are whole flows, and so few a load balancer that all
+ * of them would send their next one to the same servers; a kappa of its own for each (load balancer, server) rounds differently in each.
+ * The numbers are spread evenly both ways, so that the rounding cancels in the sums: over the load balancers of a server by
+ * (number - .5) / M, over the servers of a load balancer by the golden ratio times the server's rank by address and port, which all
+ * load balancers know alike. Where the number is not told, the data plane's epoch draws it. */
+void mlb_obs_strata(const struct mlb_frame_hdr *, const struct mlb_server_rec *, float *stratum);
 
 /* Zeroes the features of the blocks not in `present` and the pool's presence flags with them: for training with blocks masked. */
 void mlb_obs_mask(struct mlb_obs_out *, uint32_t present);
