@@ -39,12 +39,13 @@ Bytes bytes_of(const Napi::Value &value, const char *what)
 	return {array.Data(), array.ByteLength()};
 }
 
-std::vector<uint64_t> aligned_copy(Bytes bytes)
+const uint64_t *aligned_copy(Bytes bytes, std::vector<uint64_t> &buffer)
 {
-	std::vector<uint64_t> copy((bytes.size + 7) / 8 + 1);
+	if (buffer.size() < bytes.size / 8 + 1)
+		buffer.resize(bytes.size / 8 + 1);
 	if (bytes.size)
-		memcpy(copy.data(), bytes.data, bytes.size);
-	return copy;
+		memcpy(buffer.data(), bytes.data, bytes.size);
+	return buffer.data();
 }
 
 Napi::Value property(const Napi::Object &object, const char *name)

@@ -17,8 +17,8 @@ struct Bytes {
 /* A Buffer or Uint8Array. */
 Bytes bytes_of(const Napi::Value &value, const char *what);
 
-/* An 8-byte aligned copy: what gRPC hands over may lie anywhere. */
-std::vector<uint64_t> aligned_copy(Bytes bytes);
+/* An 8-byte aligned copy, for what gRPC hands over may lie anywhere, in a buffer that the caller keeps for the next one. */
+const uint64_t *aligned_copy(Bytes bytes, std::vector<uint64_t> &buffer);
 
 Napi::Value property(const Napi::Object &object, const char *name);
 double number_of(const Napi::Object &object, const char *name);
