@@ -86,7 +86,8 @@ export class Agent {
     this.rehearsal = new Rehearsal({
       tickMs: o.config.tick_ms,
       timers,
-      send: () => this.rehearsed !== null && this.peers.rehearse(this.rehearsed.vip_id ?? 0, this.rehearsed),
+      send: () =>
+        o.config.inference.rehearse && this.rehearsed !== null && this.peers.rehearse(this.rehearsed.vip_id ?? 0, this.rehearsed),
     });
   }
 

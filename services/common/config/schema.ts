@@ -100,6 +100,7 @@ export const schema = z.strictObject({
     .strictObject({
       models: z.string().min(1).default("models"), // relative to the project's folder
       batch_ms: z.number().min(0).max(50).default(2),
+      rehearse: z.boolean().default(true), // the agent's rehearsals: a faster tick for under 1 % of a core
     })
     .prefault({}),
   health: z
