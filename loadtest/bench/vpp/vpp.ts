@@ -24,7 +24,7 @@ interface Packet {
   dport: number;
   payload?: Buffer;
 }
-interface Modules {
+export interface Modules {
   findVpp(): { prefix: string; missing?: undefined } | { missing: string };
   buildVpp(o: { prefix: string; name?: string; flags?: string[] }): Promise<string>;
   Vpp: { start(o: Record<string, unknown>): Promise<Vpp> };
@@ -57,9 +57,7 @@ export async function start(servers: number, o: { name?: string; flags?: string[
   if (found.missing !== undefined) throw new Error(found.missing);
   const pluginDir = await m.buildVpp({ prefix: found.prefix, ...o });
   const v = await m.Vpp.start({ prefix: found.prefix, pluginDir, workers: 1, plugins: ["lb_plugin.so"] });
-  const tasks = `/proc/${v.child.pid}/task`;
-  const worker = readdirSync(tasks).find((t) => readFileSync(`${tasks}/${t}/comm`, "utf8").startsWith("vpp_wk"));
-  if (worker) execFileSync("chrt", ["-f", "-p", "50", worker]);
+  favour(v);
   await v.config([
     `create packet-generator interface pg0 hw-addr ${mac}`,
     "create packet-generator interface pg1",
@@ -72,11 +70,18 @@ export async function start(servers: number, o: { name?: string; flags?: string[
   return v;
 }
 
+/** Keeps the scheduler from giving the worker's core to anybody else. */
+export function favour(v: Vpp): void {
+  const tasks = `/proc/${v.child.pid}/task`;
+  const worker = readdirSync(tasks).find((t) => readFileSync(`${tasks}/${t}/comm`, "utf8").startsWith("vpp_wk"));
+  if (worker) execFileSync("chrt", ["-f", "-p", "50", worker]);
+}
+
 const hex = (x: number): string => x.toString(16).padStart(2, "0");
 export const serverList = (n: number): string[] => Array.from({ length: n }, (_, i) => `10.2.${1 + (i >> 8)}.${i & 255}`);
 
-/** 64-byte frames (60 and their checksum) of n flows to a VIP, in an order without locality, as a stream that repeats for ever. */
-export async function stream(v: Vpp, name: string, vip: string, n: number, tcp?: string): Promise<void> {
+/** 64-byte frames (60 and their checksum) of n flows to a VIP, in an order without locality. */
+export async function flowFrames(vip: string, n: number, tcp?: string): Promise<Buffer[]> {
   const m = await modules();
   const frames: Buffer[] = [];
   for (let i = 0; i < n; i++) {
@@ -93,8 +98,18 @@ export async function stream(v: Vpp, name: string, vip: string, n: number, tcp?:
     const j = seed % (i + 1);
     [frames[i], frames[j]] = [frames[j] as Buffer, frames[i] as Buffer];
   }
+  return frames;
+}
+
+export function writePcap(v: Vpp, m: Modules, name: string, frames: Buffer[]): string {
   const file = `${v.dir}/${name}.pcap`;
   writeFileSync(file, m.toPcap(frames));
+  return file;
+}
+
+/** Frames of n flows as a stream that repeats for ever. */
+export async function stream(v: Vpp, name: string, vip: string, n: number, tcp?: string): Promise<void> {
+  const file = writePcap(v, await modules(), name, await flowFrames(vip, n, tcp));
   await v.config([`packet-generator new name ${name} limit -1 node ethernet-input interface pg0 worker 0 pcap ${file}`]);
 }
 
