@@ -120,17 +120,35 @@ static bool lbrl_slow_reply(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, u32 *o
 	return true;
 }
 
+/* Replies that another thread owns. */
+typedef struct {
+	u32 bi[VLIB_FRAME_SIZE];
+	u16 thread[VLIB_FRAME_SIZE];
+	bool gone[VLIB_FRAME_SIZE]; /* by place in the vector */
+	u32 n;
+} lbrl_away_t;
+
+/* config: where the packet stood on its feature arc before this node asked for the next feature: the owner's node asks again. */
+static_always_inline void lbrl_hand_off(lbrl_away_t *away, vlib_buffer_t *b, u32 bi, u32 i, u32 thread, u32 config)
+{
+	b->current_config_index = config;
+	away->bi[away->n] = bi;
+	away->thread[away->n++] = thread;
+	away->gone[i] = true;
+}
+
 static_always_inline uword lbrl_return_inline(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame, bool is6)
 {
 	lbrl_thread_t *t = vec_elt_at_index(lbrl_main.thread, vm->thread_index);
-	u32 *from = vlib_frame_vector_args(frame), n = frame->n_vectors, away_bi[VLIB_FRAME_SIZE], n_away = 0, ours = 0;
+	u32 *from = vlib_frame_vector_args(frame), n = frame->n_vectors, ours = 0;
 	vlib_buffer_t *bufs[VLIB_FRAME_SIZE];
-	u16 nexts[VLIB_FRAME_SIZE], away_thread[VLIB_FRAME_SIZE];
-	bool handoff = lbrl_main.n_workers > 1, enabled = lbrl_main.enabled, gone[VLIB_FRAME_SIZE];
+	u16 nexts[VLIB_FRAME_SIZE];
+	bool handoff = lbrl_main.n_workers > 1, enabled = lbrl_main.enabled;
 	lbrl_reply_batch_t s;
+	lbrl_away_t away;
 
 	vlib_get_buffers(vm, from, bufs, n);
-	s.n = 0;
+	s.n = away.n = 0;
 	for (u32 i = 0; i < n; i++) {
 		vlib_buffer_t *b = bufs[i];
 		u8 *ip = vlib_buffer_get_current(b);
@@ -143,7 +161,8 @@ static_always_inline uword lbrl_return_inline(vlib_main_t *vm, vlib_node_runtime
 			vlib_prefetch_buffer_header(bufs[i + 4], LOAD);
 			clib_prefetch_store(bufs[i + 4]->data);
 		}
-		gone[i] = false;
+		away.gone[i] = false;
+		u32 config = b->current_config_index;
 		vnet_feature_next_u16(&nexts[i], b);
 		if (!enabled)
 			continue;
@@ -154,11 +173,8 @@ static_always_inline uword lbrl_return_inline(vlib_main_t *vm, vlib_node_runtime
 			u32 owner, vip = 0, slot = MLB_NONE;
 			if (lbrl_slow_reply(t, b, is6, &owner, &vip, &slot)) {
 				ours++;
-			} else if (owner != ~0) {
-				away_bi[n_away] = from[i];
-				away_thread[n_away++] = owner;
-				gone[i] = true;
-			}
+			} else if (owner != ~0)
+				lbrl_hand_off(&away, b, from[i], i, owner, config);
 			continue;
 		}
 		if (is6)
@@ -176,9 +192,7 @@ static_always_inline uword lbrl_return_inline(vlib_main_t *vm, vlib_node_runtime
 		if (PREDICT_FALSE(handoff)) {
 			u32 owner = lbrl_owner(&s.key[s.n]);
 			if (owner != vm->thread_index) {
-				away_bi[n_away] = from[i];
-				away_thread[n_away++] = owner;
-				gone[i] = true;
+				lbrl_hand_off(&away, b, from[i], i, owner, config);
 				continue;
 			}
 		}
@@ -240,16 +254,16 @@ static_always_inline uword lbrl_return_inline(vlib_main_t *vm, vlib_node_runtime
 		}
 	}
 	vlib_node_increment_counter(vm, node->node_index, LBRL_ERROR_RETURNED, ours);
-	if (PREDICT_TRUE(!n_away)) {
+	if (PREDICT_TRUE(!away.n)) {
 		vlib_buffer_enqueue_to_next(vm, node, from, nexts, n);
 		return n;
 	}
-	u32 sent = vlib_buffer_enqueue_to_thread(vm, node, lbrl_main.fq_return[is6], away_bi, away_thread, n_away, 1);
-	vlib_node_increment_counter(vm, node->node_index, LBRL_ERROR_CONGESTION, n_away - sent);
-	t->handoff_drops += n_away - sent;
+	u32 sent = vlib_buffer_enqueue_to_thread(vm, node, lbrl_main.fq_return[is6], away.bi, away.thread, away.n, 1);
+	vlib_node_increment_counter(vm, node->node_index, LBRL_ERROR_CONGESTION, away.n - sent);
+	t->handoff_drops += away.n - sent;
 	u32 stay[VLIB_FRAME_SIZE], n_stay = 0;
 	for (u32 i = 0; i < n; i++)
-		if (!gone[i]) {
+		if (!away.gone[i]) {
 			nexts[n_stay] = nexts[i];
 			stay[n_stay++] = from[i];
 		}

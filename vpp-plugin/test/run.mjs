@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// node vpp-plugin/test/run.mjs [TEXT]: the plugin's tests in VPP, TAP out; groups whose name holds TEXT. A VPP of its own for each group.
+// node vpp-plugin/test/run.mjs [TEXT [WORKERS]]: the plugin's tests in VPP, TAP out; groups whose name holds TEXT. A VPP of its own for
+// each group. WORKERS beyond the machine's cores share them.
 import { readdirSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -21,7 +22,7 @@ if (vpp.missing) {
   console.log(`# SKIP ${count} ${vpp.missing}`);
 } else {
   const pluginDir = await buildVpp(vpp);
-  const workers = workersHere();
+  const workers = Number(process.argv[3] ?? workersHere());
   console.log(`# VPP in ${vpp.prefix}, ${workers} worker(s): ${workers} of 3 asked for, a core each besides the main thread's`);
   for (const g of groups) if (!only || g.name.includes(only)) await runCases(g, { prefix: vpp.prefix, pluginDir, workers });
   done();

@@ -126,7 +126,11 @@ export const groups = [
   },
   {
     name: "several ports",
-    setup: [`lb rl set-vip w ${V} tcp 80,443 udp 53 nat sticky`, `lb rl set-servers vip w ${servers(4)}`, "lb rl nat interface pg1"],
+    setup: [
+      `lb rl set-vip w ${V} tcp 80,443 udp 53 nat sticky`,
+      `lb rl set-servers vip w ${servers(4)}`,
+      "lb rl nat interface pg1",
+    ],
     cases: [
       {
         name: "one VIP has several ports of both protocols, others are answered",
@@ -134,7 +138,8 @@ export const groups = [
           { says: { "lb rl show config": /w 10\.9\.0\.1\/32 tcp 80,443 udp 53 nat sticky/ } },
           {
             send: [syn(1), syn(1, { dport: 443 }), udp(1, { dport: 53 }), udp(2), syn(3, { dport: 53 })],
-            server: (o) => o.length === 3 && new Set(o.map((p) => p.dst)).size === 1 && o.map((p) => p.dport).join() === "80,443,53",
+            server: (o) =>
+              o.length === 3 && new Set(o.map((p) => p.dst)).size === 1 && o.map((p) => p.dport).join() === "80,443,53",
             check: (o) => (kept.one = to(o)[0]),
             client: [{ icmp: [3, 3] }, { tcp: "RA", sport: 53 }],
           },

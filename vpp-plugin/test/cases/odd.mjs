@@ -9,7 +9,7 @@ const syn = (src, dst, sport, more) => ({ src, dst, tcp: "S", sport, dport: 80, 
 const out = (src, dst, more) => ({ sums: "ok", src, dst, ...more });
 
 /** The L4 bytes of a packet in two fragments. */
-const fragments = (p, at, id) => [
+export const fragments = (p, at, id) => [
   { ...p, frag: [0, true, id], fragBytes: [0, at] },
   { ...p, frag: [at, false, id], fragBytes: [at] },
 ];

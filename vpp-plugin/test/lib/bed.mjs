@@ -40,36 +40,50 @@ export class Bed {
     return bed;
   }
 
-  /** Sends frames on one side; what came out on each, parsed. Raw bytes are sent as they are. */
-  async exchange(side, packets, { frames = 1, node = "ethernet-input" } = {}) {
+  /**
+   * Sends frames on one side; what came out on each, parsed. Raw bytes are sent as they are. worker: whose queue they come to, one for
+   * all or (packet) => worker, then all queues have theirs at about the same time.
+   */
+  async exchange(side, packets, { frames = 1, node = "ethernet-input", worker } = {}) {
     const id = this.n++;
     const file = (x) => `${this.v.dir}/${x}${id}.pcap`;
-    const list = packets
-      .map((p) => (Buffer.isBuffer(p) ? p : build(p, { dmac: MAC[side] })))
-      .map((b) => (node === "ethernet-input" ? b : b.subarray(14)));
-    writeFileSync(file("in"), toPcap(list));
+    const queues = new Map();
+    for (const p of packets) {
+      const w = typeof worker === "function" ? worker(p) : worker;
+      const bytes = Buffer.isBuffer(p) ? p : build(p, { dmac: MAC[side] });
+      queues.set(w, [...(queues.get(w) ?? []), node === "ethernet-input" ? bytes : bytes.subarray(14)]);
+    }
     const pg = side === "client" ? "pg0" : "pg1";
+    const streams = [...queues].map(([w, list], i) => {
+      writeFileSync(file(`in${i}-`), toPcap(list));
+      const on = w === undefined ? "" : ` worker ${w}`;
+      const limit = list.length * frames;
+      const name = `s${id}-${i}`;
+      const make = `packet-generator new name ${name} limit ${limit} node ${node} interface ${pg}${on} pcap ${file(`in${i}-`)}`;
+      return { name, limit, make };
+    });
     const most = 100000;
     await this.v.cli(`packet-generator capture pg0 pcap ${file("c")} count ${most}`);
     await this.v.cli(`packet-generator capture pg1 pcap ${file("s")} count ${most}`);
-    await this.v.config([
-      `packet-generator new name s${id} limit ${list.length * frames} node ${node} interface ${pg} pcap ${file("in")}`,
-      `packet-generator enable s${id}`,
-    ]);
-    const sent = /s\d+\s+(Yes|No)\s+(\d+)/;
+    await this.v.config([...streams.map((s) => s.make), ...streams.map((s) => `packet-generator enable ${s.name}`)]);
+    const sent = /\S+\s+(Yes|No)\s+(\d+)/;
     for (let i = 0; i < 100; i++) {
-      const m = sent.exec((await this.v.cli("show packet-generator")).split("\n").find((l) => l.startsWith(`s${id} `)) ?? "");
-      if (m?.[1] === "No" || Number(m?.[2]) >= list.length * frames) break;
+      const lines = (await this.v.cli("show packet-generator")).split("\n");
+      const done = streams.every((s) => {
+        const m = sent.exec(lines.find((l) => l.startsWith(`${s.name} `)) ?? "");
+        return m?.[1] === "No" || Number(m?.[2]) >= s.limit;
+      });
+      if (done) break;
       await sleep(20);
     }
     await sleep(30);
     await this.v.cli("packet-generator capture pg0 disable");
     await this.v.cli("packet-generator capture pg1 disable");
-    await this.v.cli(`packet-generator delete s${id}`);
+    for (const s of streams) await this.v.cli(`packet-generator delete ${s.name}`);
     const read = (x) =>
       (existsSync(file(x)) ? fromPcap(readFileSync(file(x))) : []).map(parse).filter((p) => p.type !== 0x0806 && !ours(p));
     const out = { client: read("c"), server: read("s") };
-    for (const x of ["in", "c", "s"]) rmSync(file(x), { force: true });
+    for (const x of ["c", "s", ...streams.map((_, i) => `in${i}-`)]) rmSync(file(x), { force: true });
     return out;
   }
 

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs a group. A group is { name, setup: [commands], cases } or { name, count, run(options) }. A case is
-// { name, cli: [commands], steps: [{ from: "client"|"server", send: [packet] or () => [packet], client: [expected], server: [expected], errors, says, cli, node }] }:
+// { name, cli: [commands], steps: [{ from: "client"|"server", send: [packet] or () => [packet], client: [expected], server: [expected], errors, says, cli, node, worker }] }:
 // what comes out on each side must match, in order, the packets described; nothing else may come out.
 import { Bed } from "./bed.mjs";
-import { match, ok, test } from "./tap.mjs";
+import { match, ok, reorder, test } from "./tap.mjs";
 
 async function step(bed, s) {
   const before = s.errors ? await bed.errors() : {};
   for (const c of s.cli ?? []) await bed.v.config([c]);
   if (s.send) {
     const packets = typeof s.send === "function" ? s.send() : s.send;
-    const out = await bed.exchange(s.from ?? "client", packets, { node: s.node });
+    const out = await bed.exchange(s.from ?? "client", packets, { node: s.node, worker: s.worker });
+    if (bed.v.workers > 1) for (const side of ["server", "client"]) out[side] = reorder(out[side], s[side] ?? []);
     match(out.server, s.server ?? [], "towards servers");
     match(out.client, s.client ?? [], "towards clients");
     s.check?.(out);

@@ -53,6 +53,18 @@ export function match(got, want, what) {
   if (d) throw new Error(`${what}${d}\n  all of it: ${show(got)?.slice(0, 1500)}`);
 }
 
+/** got in the order in which it fits want, as far as it does: packets of different flows may pass each other on different workers. */
+export function reorder(got, want) {
+  if (!Array.isArray(want)) return got;
+  const left = [...got];
+  const out = [];
+  for (const w of want) {
+    const i = left.findIndex((g) => differs(g, w) === undefined);
+    if (i >= 0) out.push(...left.splice(i, 1));
+  }
+  return [...out, ...left];
+}
+
 export function ok(value, what) {
   if (!value) throw new Error(what);
 }

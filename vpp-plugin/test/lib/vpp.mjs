@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { exec } from "../../../scripts/lib/exec.mjs";
 
 const libDir = (prefix) => {
@@ -17,14 +18,24 @@ const libDir = (prefix) => {
 /** Workers that this machine has room for: VPP wants a core each, and one for its main thread. */
 export const workersHere = () => Math.max(0, Math.min(3, os.availableParallelism() - 1));
 
-function configText({ dir, prefix, pluginDir, workers, plugins, mainCore, buffers, statseg }) {
-  const cores = Array.from({ length: workers }, (_, i) => (mainCore + 1 + i) % os.availableParallelism()).join(",");
+/** More workers than cores: a library that makes VPP believe in more (morecores.c). */
+async function moreCores(dir, workers) {
+  const so = path.join(dir, "morecores.so");
+  const source = fileURLToPath(new URL("morecores.c", import.meta.url));
+  const { code, out } = await exec(process.env.CC ?? "cc", ["-O1", "-shared", "-fPIC", "-o", so, source, "-ldl"]);
+  if (code !== 0) throw new Error(`morecores.c: ${out}`);
+  return { MLB_CORES: String(workers + 1), LD_PRELOAD: so };
+}
+
+function configText({ dir, prefix, pluginDir, workers, plugins, mainCore, buffers, statseg, shared }) {
+  const all = shared ? workers + 1 : os.availableParallelism();
+  const cores = Array.from({ length: workers }, (_, i) => (mainCore + 1 + i) % all).join(",");
   return `
 unix { nodaemon cli-listen ${dir}/cli.sock runtime-dir ${dir} cli-no-pager nosyslog }
 api-segment { prefix ${path.basename(dir)} }
 socksvr { socket-name ${dir}/api.sock }
 statseg { socket-name ${dir}/stats.sock size ${statseg} page-size 4k }
-cpu { main-core ${mainCore} ${workers > 0 ? `corelist-workers ${cores}` : ""} }
+cpu { ${shared ? "relative " : ""}main-core ${mainCore} ${workers > 0 ? `corelist-workers ${cores}` : ""} }
 memory { main-heap-size 1536M main-heap-page-size 4k }
 buffers { buffers-per-numa ${buffers} page-size 4k }
 plugins {
@@ -56,11 +67,14 @@ export class Vpp {
     v.dir = dir;
     v.prefix = prefix;
     v.workers = workers;
-    writeFileSync(`${dir}/startup.conf`, configText({ dir, prefix, pluginDir, workers, plugins, mainCore, buffers, statseg }));
+    const shared = workers >= os.availableParallelism();
+    const env = shared ? { ...process.env, ...(await moreCores(dir, workers)) } : process.env;
+    const conf = { dir, prefix, pluginDir, workers, plugins, mainCore, buffers, statseg, shared };
+    writeFileSync(`${dir}/startup.conf`, configText(conf));
     const vpp = [path.join(prefix, "bin/vpp"), "-c", `${dir}/startup.conf`];
     const front = [...(nice ? ["nice", "-n", String(nice)] : []), ...(netns ? ["ip", "netns", "exec", netns] : [])];
     const argv = [...front, ...vpp];
-    v.child = spawn(argv[0], argv.slice(1), { stdio: ["ignore", "pipe", "pipe"] });
+    v.child = spawn(argv[0], argv.slice(1), { stdio: ["ignore", "pipe", "pipe"], env });
     v.out = "";
     for (const s of [v.child.stdout, v.child.stderr]) s.on("data", (d) => ((v.out += d), log?.(String(d))));
     v.exited = new Promise((r) => v.child.once("exit", (code, signal) => r((v.ended = signal ?? code))));

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// Three workers, sharing cores where the machine has fewer: flows handed to their owner, fragments and ICMP errors that come to another
+// worker, one load for the whole data plane. Then the groups of one worker once more.
+import { C4, s4 } from "../lib/bed.mjs";
+import { runCases } from "../lib/cases.mjs";
+import { groups as forward, icmpAbout } from "./forward.mjs";
+import { groups as life } from "./life.mjs";
+import { fragments, groups as odd } from "./odd.mjs";
+
+const W = 3;
+const N = "10.9.0.1";
+const D = "10.9.0.2";
+const range = (n, f) => Array.from({ length: n }, (_, i) => f(i));
+const servers = range(4, (i) => s4(i + 1)).join(" ");
+const tcp = (dst, flags) => (i) => ({ src: C4, dst, tcp: flags, sport: 5000 + i, dport: 80 });
+const check = (ok, what) => {
+  if (!ok) throw new Error(what);
+};
+const kept = { at: {} };
+/** Where each flow (by the client's port) went. */
+const places = (o) => Object.fromEntries(o.server.map((p) => [p.sport, p.dst]));
+const all = (n) => (o) => o.length === n;
+const same = (key) => (o) =>
+  check(
+    Object.entries(places(o)).every(([port, dst]) => kept[key][port] === dst),
+    `flows moved: ${JSON.stringify(kept[key])} then ${JSON.stringify(places(o))}`,
+  );
+/** Flows by thread, as `show stats` has them: "thread 1: 12 of". */
+const spread = (least) => ({
+  test: (text) => [...text.matchAll(/thread [123]: (\d+) of/g)].filter((m) => Number(m[1]) >= least).length === W,
+});
+
+/** Twelve datagrams in two fragments each; each says in both which one it is. */
+function datagrams(from) {
+  return range(12, (i) => {
+    const port = 6000 + from + i;
+    return fragments({ src: C4, dst: N, udp: true, sport: port, dport: 80, payload: `${port}`.repeat(150) }, 304, port);
+  });
+}
+/** Worker of a first fragment, and of those after it. */
+const byPart = (first, later) => (p) => (p.frag[0] ? later : first);
+/** All fragments of a datagram seen so far went to one server. */
+function torn(o) {
+  for (const p of o.server) {
+    const port = p.frag[0] ? p.bytes.toString("latin1").slice(0, 4) : p.payload.slice(0, 4);
+    check((kept.at[port] ??= p.dst) === p.dst, `datagram ${port} was torn between ${kept.at[port]} and ${p.dst}`);
+  }
+}
+
+const own = {
+  name: "handed over",
+  setup: [
+    `lb rl set-vip n ${N} nat`,
+    `lb rl set-servers vip n ${servers}`,
+    "lb rl nat interface pg1",
+    `lb rl set-vip d ${D} l3dsr`,
+    `lb rl set-servers vip d ${servers}`,
+  ],
+  cases: [
+    {
+      name: "NAT: SYN, SYN-ACK, ACK and data come to different workers; each flow is one worker's, all workers have some",
+      steps: [
+        { worker: 0, send: range(60, tcp(N, "S")), server: all(60), check: (o) => (kept.nat = places(o)) },
+        {
+          from: "server",
+          worker: 1,
+          send: () =>
+            Object.entries(kept.nat).map(([port, src]) => ({ src, dst: C4, tcp: "SA", sport: 80, dport: Number(port) })),
+          client: (o) => o.length === 60 && o.every((p) => p.src === N && p.sport === 80 && p.sums === "ok"),
+        },
+        { worker: 2, send: range(60, tcp(N, "A")), server: all(60), check: same("nat") },
+        { worker: 1, send: range(60, (i) => ({ ...tcp(N, "PA")(i), payload: "data" })), server: all(60), check: same("nat") },
+        { says: { "lb rl show stats": spread(8) } },
+        {
+          from: "server",
+          worker: 2,
+          send: () =>
+            Object.entries(kept.nat).map(([port, src]) => ({ src, dst: C4, tcp: "RA", sport: 80, dport: Number(port) })),
+          client: (o) => o.length === 60 && o.every((p) => p.src === N),
+        },
+      ],
+    },
+    {
+      name: "NAT: fragments and their first one come to different workers, in any order, and reach one server",
+      steps: [
+        { worker: byPart(0, 1), send: datagrams(0).flat(), server: all(24), check: torn },
+        { worker: byPart(1, 2), send: datagrams(12).flat(), server: all(24), check: torn },
+        { worker: byPart(2, 0), send: datagrams(24).flat().reverse(), server: all(24), check: torn },
+      ],
+    },
+    {
+      name: "DSR stays with the worker that RSS gave it to; an ICMP error at another worker finds it",
+      steps: [
+        ...range(W, (worker) => ({
+          worker,
+          send: range(30, (i) => ({ src: C4, dst: D, udp: true, sport: 7000 + 100 * worker + i, dport: 9, payload: "x" })),
+          server: all(30),
+          check: (o) => (kept[`dsr${worker}`] = places(o)),
+        })),
+        ...range(W, (worker) => ({
+          worker,
+          send: range(W, (w) => 7000 + 100 * w + 5).map((port) =>
+            icmpAbout(false, "10.0.0.11", D, { src: D, dst: C4, udp: true, sport: 9, dport: port, payload: "z" }, [3, 4, 1400]),
+          ),
+          server: (o) => o.length === W,
+          check: (o) => {
+            const want = range(W, (w) => kept[`dsr${w}`][7000 + 100 * w + 5]).sort();
+            check(
+              o.server
+                .map((p) => p.dst)
+                .sort()
+                .join() === want.join(),
+              `went to ${o.server.map((p) => p.dst)}, expected ${want}`,
+            );
+          },
+        })),
+      ],
+    },
+    {
+      name: "one load for all workers: SED spreads what three workers take",
+      steps: range(W, (worker) => ({
+        cli: ["lb rl show stats"],
+        worker,
+        send: range(100, (i) => ({
+          src: "10.0.0.10",
+          dst: D,
+          udp: true,
+          sport: 8000 + 100 * worker + i,
+          dport: 9,
+          payload: "x",
+        })),
+        server: (o) =>
+          o.length === 100 && range(4, (i) => o.filter((p) => p.dst === s4(i + 1)).length).every((n) => n >= 18 && n <= 32),
+      })),
+    },
+  ],
+};
+
+const again = [...forward, ...life, ...odd].filter(
+  (g) => !g.run && /^(l3dsr4|nat|life|several ports|defects|odd nat4|odd dsr6)/.test(g.name),
+);
+const groupsHere = [own, ...again.map((g) => ({ ...g, name: `${W} workers: ${g.name}` }))];
+
+export const groups = [
+  {
+    name: "workers",
+    count: groupsHere.reduce((n, g) => n + g.cases.length, 0),
+    async run(options) {
+      console.log(`# ${W} workers, sharing cores where there are fewer`);
+      for (const g of groupsHere.filter((x) => x.name.includes(process.env.G ?? ""))) await runCases(g, { ...options, workers: W });
+    },
+  },
+];
