@@ -150,9 +150,7 @@ typedef struct {
 	u32 n_workers, first_worker;      /* threads that take packets */
 	u32 fq_vip[2], fq_return[2], fq_reass[2]; /* frame queues, by is_ip6 */
 	u16 edge_lookup[2][2]; /* [from6][to6] edges of the lookup nodes, which all their siblings (ours too) share */
-	u16 edge_reass4;
-	u32 reass4_next;       /* reassembly's edge back to us */
-	u8 frag6_arc;          /* index of the arc that IPv6 fragments take */
+	u8 frag_arc[2];        /* by is_ip6: index of the arc that fragments take */
 	clib_bihash_16_8_t by_server;     /* server address -> bitmap of NAT VIPs (id - 1) that have it */
 	u32 established_ms, udp_ms, sticky_ms;
 

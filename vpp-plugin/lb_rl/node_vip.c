@@ -29,9 +29,9 @@ static_always_inline void lbrl_count(vlib_main_t *vm, vlib_node_runtime_t *node,
 		vlib_node_increment_counter(vm, node->node_index, error, 1);
 }
 
-/* One unusual packet. False: it leaves this vector (to another thread, to reassembly). */
+/* One unusual packet. False: it leaves this vector, to another thread. */
 static_always_inline bool lbrl_one_slow(vlib_main_t *vm, vlib_node_runtime_t *node, lbrl_thread_t *t, vlib_buffer_t *b, u32 bi, bool is6,
-					const u16 *ports, u16 *next, lbrl_away_t *away, lbrl_away_t *frag)
+					const u16 *ports, u16 *next, lbrl_away_t *away)
 {
 	lbrl_slow_t r = lbrl_slow_vip(t, b, is6, ports);
 
@@ -43,32 +43,16 @@ static_always_inline bool lbrl_one_slow(vlib_main_t *vm, vlib_node_runtime_t *no
 	*next = r.next;
 	lbrl_add_trace(vm, node, b, r.vip_id, r.slot, r.error, r.next);
 	lbrl_count(vm, node, b, r.error, r.next);
-	if (r.error == LBRL_ERROR_REASS) {
-		if (is6) {
-			u32 n;
-			vnet_feature_arc_start(lbrl_main.frag6_arc, 0, &n, b);
-			*next = n;
-			return true;
-		}
-		frag->bi[frag->n++] = bi;
-		return false;
-	}
 	return true;
 }
 
-static_always_inline void lbrl_leave(vlib_main_t *vm, vlib_node_runtime_t *node, lbrl_thread_t *t, lbrl_away_t *away, lbrl_away_t *frag,
-				     bool is6)
+static_always_inline void lbrl_leave(vlib_main_t *vm, vlib_node_runtime_t *node, lbrl_thread_t *t, u32 queue, lbrl_away_t *away)
 {
-	if (PREDICT_FALSE(away->n)) {
-		u32 sent = vlib_buffer_enqueue_to_thread(vm, node, lbrl_main.fq_vip[is6], away->bi, away->thread, away->n, 1);
-		if (sent < away->n) {
-			vlib_node_increment_counter(vm, node->node_index, LBRL_ERROR_CONGESTION, away->n - sent);
-			t->handoff_drops += away->n - sent;
-		}
-	}
-	if (PREDICT_FALSE(frag->n)) {
-		u32 context[VLIB_FRAME_SIZE] = {};
-		vlib_buffer_enqueue_to_single_next_with_aux(vm, node, frag->bi, context, lbrl_main.edge_reass4, frag->n);
+	u32 sent = vlib_buffer_enqueue_to_thread(vm, node, queue, away->bi, away->thread, away->n, 1);
+
+	if (sent < away->n) {
+		vlib_node_increment_counter(vm, node->node_index, LBRL_ERROR_CONGESTION, away->n - sent);
+		t->handoff_drops += away->n - sent;
 	}
 }
 
@@ -77,7 +61,7 @@ typedef struct {
 	vlib_main_t *vm;
 	vlib_node_runtime_t *node;
 	lbrl_thread_t *t;
-	lbrl_away_t away, frag;
+	lbrl_away_t away;
 	u32 forwarded, now_ms;
 	bool trace, handoff;
 } lbrl_vector_t;
@@ -99,7 +83,7 @@ static_always_inline void lbrl_keys(lbrl_vector_t *c, lbrl_batch_t *s, vlib_buff
 		clib_prefetch_store(vlib_buffer_get_current(bufs[i + LBRL_AHEAD / 2]));
 		if (PREDICT_FALSE(!(is6 ? lbrl_plain6(bufs[i], ip, &w) : lbrl_plain4(bufs[i], ip, &w)))) {
 			vnet_buffer2(bufs[i])->unused[0] = 0;
-			if (!lbrl_one_slow(c->vm, c->node, c->t, bufs[i], from[i], is6, 0, &nexts[i], &c->away, &c->frag))
+			if (!lbrl_one_slow(c->vm, c->node, c->t, bufs[i], from[i], is6, 0, &nexts[i], &c->away))
 				nexts[i] = LBRL_GONE;
 			continue;
 		}
@@ -271,7 +255,7 @@ static_always_inline uword lbrl_vip_inline(vlib_main_t *vm, vlib_node_runtime_t 
 	c.node = node;
 	c.t = vec_elt_at_index(lbrl_main.thread, vm->thread_index);
 	c.now_ms = c.t->now_ms;
-	c.away.n = c.frag.n = c.forwarded = 0;
+	c.away.n = c.forwarded = 0;
 	c.trace = node->flags & VLIB_NODE_FLAG_TRACE;
 	c.handoff = lbrl_main.n_workers > 1;
 
@@ -282,7 +266,7 @@ static_always_inline uword lbrl_vip_inline(vlib_main_t *vm, vlib_node_runtime_t 
 	}
 
 	vlib_node_increment_counter(vm, node->node_index, LBRL_ERROR_FORWARDED, c.forwarded);
-	if (PREDICT_TRUE(c.away.n + c.frag.n == 0)) {
+	if (PREDICT_TRUE(c.away.n == 0)) {
 		vlib_buffer_enqueue_to_next(vm, node, from, nexts, n);
 		return n;
 	}
@@ -293,7 +277,7 @@ static_always_inline uword lbrl_vip_inline(vlib_main_t *vm, vlib_node_runtime_t 
 		}
 	if (n_stay)
 		vlib_buffer_enqueue_to_next(vm, node, stay, nexts, n_stay);
-	lbrl_leave(vm, node, c.t, &c.away, &c.frag, is6);
+	lbrl_leave(vm, node, c.t, lbrl_main.fq_vip[is6], &c.away);
 	return n;
 }
 
@@ -313,27 +297,25 @@ static_always_inline uword lbrl_reass_inline(vlib_main_t *vm, vlib_node_runtime_
 	lbrl_thread_t *t = vec_elt_at_index(lbrl_main.thread, vm->thread_index);
 	u32 *from = vlib_frame_vector_args(frame), n = frame->n_vectors, stay[VLIB_FRAME_SIZE], n_stay = 0;
 	u16 nexts[VLIB_FRAME_SIZE];
-	lbrl_away_t away, frag;
+	lbrl_away_t away;
 
 	if (PREDICT_FALSE(!lbrl_main.enabled)) {
 		vlib_buffer_free(vm, from, n);
 		return n;
 	}
-	away.n = frag.n = 0;
+	away.n = 0;
 	for (u32 i = 0; i < n; i++) {
 		vlib_buffer_t *b = vlib_get_buffer(vm, from[i]);
 		u16 ports[2] = {clib_net_to_host_u16(vnet_buffer(b)->ip.reass.l4_src_port),
 				clib_net_to_host_u16(vnet_buffer(b)->ip.reass.l4_dst_port)};
-		if (lbrl_one_slow(vm, node, t, b, from[i], is6, ports, &nexts[n_stay], &away, &frag))
+		if (lbrl_one_slow(vm, node, t, b, from[i], is6, ports, &nexts[n_stay], &away))
 			stay[n_stay++] = from[i];
 	}
 	if (n_stay)
 		vlib_buffer_enqueue_to_next(vm, node, stay, nexts, n_stay);
-	if (away.n) {
-		/* The owner's table decides; the ports travel with the buffer. */
-		u32 sent = vlib_buffer_enqueue_to_thread(vm, node, lbrl_main.fq_reass[is6], away.bi, away.thread, away.n, 1);
-		vlib_node_increment_counter(vm, node->node_index, LBRL_ERROR_CONGESTION, away.n - sent);
-	}
+	/* The owner's table decides; the ports travel with the buffer. */
+	if (away.n)
+		lbrl_leave(vm, node, t, lbrl_main.fq_reass[is6], &away);
 	return n;
 }
 
@@ -362,21 +344,24 @@ LBRL_NODE(lbrl_reass4_node, "lb-rl-reass4", "ip4-lookup");
 LBRL_NODE(lbrl_reass6_node, "lb-rl-reass6", "ip6-lookup");
 
 #ifndef CLIB_MARCH_VARIANT
-/* IPv6 fragments take a feature arc of our own through shallow reassembly, enabled on one interface number that stands for all: the
- * node that serves plugins in IPv4 overwrites in IPv6 (26.06) the next index that it is to go on by, and crashes. */
-VNET_FEATURE_ARC_INIT(lbrl_frag6, static) = {
-	.arc_name = "lb-rl-frag6",
-	.start_nodes = VNET_FEATURES("lb-rl-ip6"),
-	.last_in_arc = "lb-rl-reass6",
-	.arc_index_ptr = &lbrl_main.frag6_arc,
-};
-VNET_FEATURE_INIT(lbrl_frag6_reass, static) = {
-	.arc_name = "lb-rl-frag6",
-	.node_name = "ip6-sv-reassembly-feature",
-	.runs_before = VNET_FEATURES("lb-rl-reass6"),
-};
-VNET_FEATURE_INIT(lbrl_frag6_back, static) = {
-	.arc_name = "lb-rl-frag6",
-	.node_name = "lb-rl-reass6",
-};
+/* Fragments take a feature arc of our own through shallow reassembly, enabled on one interface number that stands for all. The nodes
+ * that serve plugins (26.06) lose what one worker hands another of IPv4, and crash on IPv6. */
+#define LBRL_FRAG_ARC(v, six)                                                                                                      \
+	VNET_FEATURE_ARC_INIT(lbrl_frag##v, static) = {                                                                            \
+		.arc_name = "lb-rl-frag" #v,                                                                                       \
+		.start_nodes = VNET_FEATURES("lb-rl-ip" #v),                                                                       \
+		.last_in_arc = "lb-rl-reass" #v,                                                                                   \
+		.arc_index_ptr = &lbrl_main.frag_arc[six],                                                                         \
+	};                                                                                                                         \
+	VNET_FEATURE_INIT(lbrl_frag##v##_reass, static) = {                                                                        \
+		.arc_name = "lb-rl-frag" #v,                                                                                       \
+		.node_name = "ip" #v "-sv-reassembly-feature",                                                                     \
+		.runs_before = VNET_FEATURES("lb-rl-reass" #v),                                                                    \
+	};                                                                                                                         \
+	VNET_FEATURE_INIT(lbrl_frag##v##_back, static) = {                                                                         \
+		.arc_name = "lb-rl-frag" #v,                                                                                       \
+		.node_name = "lb-rl-reass" #v,                                                                                     \
+	}
+LBRL_FRAG_ARC(4, 0);
+LBRL_FRAG_ARC(6, 1);
 #endif

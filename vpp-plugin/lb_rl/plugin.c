@@ -54,8 +54,7 @@ static clib_error_t *lbrl_edges(vlib_main_t *vm)
 	m->edge_lookup[0][1] = lbrl_edge(vm, "ip4-lookup", "ip6-lookup");
 	m->edge_lookup[1][0] = lbrl_edge(vm, "ip6-lookup", "ip4-lookup");
 	m->edge_lookup[1][1] = lbrl_edge(vm, "ip6-lookup", "ip6-lookup");
-	m->edge_reass4 = lbrl_edge(vm, "ip4-lookup", "ip4-sv-reassembly-custom-context");
-	m->reass4_next = lbrl_edge(vm, "ip4-sv-reassembly-custom-context", "lb-rl-reass4");
+	vnet_feature_enable_disable("lb-rl-frag4", "ip4-sv-reassembly-feature", 0, 1, 0, 0);
 	vnet_feature_enable_disable("lb-rl-frag6", "ip6-sv-reassembly-feature", 0, 1, 0, 0);
 	m->fq_vip[0] = vlib_frame_queue_main_init(lbrl_ip4_node.index, 0);
 	m->fq_vip[1] = vlib_frame_queue_main_init(lbrl_ip6_node.index, 0);

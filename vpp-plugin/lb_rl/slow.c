@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <lb_rl/slow.h>
 #include <lb_rl/path.h>
+#include <vnet/feature/feature.h>
 
 u16 lbrl_lookup_edge(bool from6, bool to6)
 {
@@ -191,9 +192,9 @@ lbrl_slow_t lbrl_slow_vip(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, const u1
 	if (e == MLB_PKT_FRAGMENT) {
 		if (!ports) {
 			r.error = LBRL_ERROR_REASS;
-			vnet_buffer(b)->ip.reass.next_index = lbrl_main.reass4_next;
-			vnet_buffer(b)->ip.reass.error_next_index = ~0;
-			r.next = lbrl_main.edge_reass4;
+			u32 n;
+			vnet_feature_arc_start(lbrl_main.frag_arc[is6], 0, &n, b);
+			r.next = n;
 			return r;
 		}
 		pkt.sport = ports[0];

@@ -3,6 +3,7 @@
 // worker, one load for the whole data plane. Then the groups of one worker once more.
 import { C4, s4 } from "../lib/bed.mjs";
 import { runCases } from "../lib/cases.mjs";
+import { papi } from "../lib/papi.mjs";
 import { groups as forward, icmpAbout } from "./forward.mjs";
 import { groups as life } from "./life.mjs";
 import { fragments, groups as odd } from "./odd.mjs";
@@ -12,7 +13,8 @@ const N = "10.9.0.1";
 const D = "10.9.0.2";
 const range = (n, f) => Array.from({ length: n }, (_, i) => f(i));
 const servers = range(4, (i) => s4(i + 1)).join(" ");
-const tcp = (dst, flags) => (i) => ({ src: C4, dst, tcp: flags, sport: 5000 + i, dport: 80 });
+const ask = (i) => ({ src: C4, dst: N, udp: true, sport: 5000 + i, dport: 80, payload: "ask" });
+const answer = (src, dport) => ({ src, dst: C4, udp: true, sport: 80, dport, payload: "answer" });
 const check = (ok, what) => {
   if (!ok) throw new Error(what);
 };
@@ -56,26 +58,30 @@ const own = {
     `lb rl set-vip d ${D} l3dsr`,
     `lb rl set-servers vip d ${servers}`,
   ],
+  // Threads that share cores may be apart for longer than the tenth of a second that VPP keeps fragments for.
+  prepare(bed, options) {
+    const client = papi(options.prefix, options.pluginDir);
+    const wait = { timeout_ms: 5000, max_reassemblies: 1024, max_reassembly_length: 3, expire_walk_interval_ms: 10000 };
+    if (!client.missing) client.call(`${bed.v.dir}/api.sock`, [["ip_reassembly_set", { ...wait, is_ip6: false, type: 1 }]]);
+  },
   cases: [
     {
-      name: "NAT: SYN, SYN-ACK, ACK and data come to different workers; each flow is one worker's, all workers have some",
+      name: "NAT: requests, answers and more requests come to different workers; each flow is one worker's, all workers have some",
       steps: [
-        { worker: 0, send: range(60, tcp(N, "S")), server: all(60), check: (o) => (kept.nat = places(o)) },
+        { worker: 0, send: range(60, ask), server: all(60), check: (o) => (kept.nat = places(o)) },
         {
           from: "server",
           worker: 1,
-          send: () =>
-            Object.entries(kept.nat).map(([port, src]) => ({ src, dst: C4, tcp: "SA", sport: 80, dport: Number(port) })),
+          send: () => Object.entries(kept.nat).map(([port, src]) => answer(src, Number(port))),
           client: (o) => o.length === 60 && o.every((p) => p.src === N && p.sport === 80 && p.sums === "ok"),
         },
-        { worker: 2, send: range(60, tcp(N, "A")), server: all(60), check: same("nat") },
-        { worker: 1, send: range(60, (i) => ({ ...tcp(N, "PA")(i), payload: "data" })), server: all(60), check: same("nat") },
+        { worker: 2, send: range(60, ask), server: all(60), check: same("nat") },
+        { worker: (p) => p.sport % W, send: range(60, ask), server: all(60), check: same("nat") },
         { says: { "lb rl show stats": spread(8) } },
         {
           from: "server",
-          worker: 2,
-          send: () =>
-            Object.entries(kept.nat).map(([port, src]) => ({ src, dst: C4, tcp: "RA", sport: 80, dport: Number(port) })),
+          worker: (p) => p.dport % W,
+          send: () => Object.entries(kept.nat).map(([port, src]) => answer(src, Number(port))),
           client: (o) => o.length === 60 && o.every((p) => p.src === N),
         },
       ],
@@ -147,7 +153,7 @@ export const groups = [
     count: groupsHere.reduce((n, g) => n + g.cases.length, 0),
     async run(options) {
       console.log(`# ${W} workers, sharing cores where there are fewer`);
-      for (const g of groupsHere.filter((x) => x.name.includes(process.env.G ?? ""))) await runCases(g, { ...options, workers: W });
+      for (const g of groupsHere) await runCases(g, { ...options, workers: W });
     },
   },
 ];

@@ -63,9 +63,12 @@ export class Bed {
       return { name, limit, make };
     });
     const most = 100000;
-    await this.v.cli(`packet-generator capture pg0 pcap ${file("c")} count ${most}`);
-    await this.v.cli(`packet-generator capture pg1 pcap ${file("s")} count ${most}`);
-    await this.v.config([...streams.map((s) => s.make), ...streams.map((s) => `packet-generator enable ${s.name}`)]);
+    await this.v.config([
+      `packet-generator capture pg0 pcap ${file("c")} count ${most}`,
+      `packet-generator capture pg1 pcap ${file("s")} count ${most}`,
+      ...streams.map((s) => s.make),
+      ...streams.map((s) => `packet-generator enable ${s.name}`),
+    ]);
     const sent = /\S+\s+(Yes|No)\s+(\d+)/;
     for (let i = 0; i < 100; i++) {
       const lines = (await this.v.cli("show packet-generator")).split("\n");
@@ -76,10 +79,13 @@ export class Bed {
       if (done) break;
       await sleep(20);
     }
-    await sleep(30);
-    await this.v.cli("packet-generator capture pg0 disable");
-    await this.v.cli("packet-generator capture pg1 disable");
-    for (const s of streams) await this.v.cli(`packet-generator delete ${s.name}`);
+    // A hand-off between workers that share cores waits for its turn several times.
+    await sleep(this.v.workers > 1 ? 200 : 30);
+    await this.v.config([
+      "packet-generator capture pg0 disable",
+      "packet-generator capture pg1 disable",
+      ...streams.map((s) => `packet-generator delete ${s.name}`),
+    ]);
     const read = (x) =>
       (existsSync(file(x)) ? fromPcap(readFileSync(file(x))) : []).map(parse).filter((p) => p.type !== 0x0806 && !ours(p));
     const out = { client: read("c"), server: read("s") };

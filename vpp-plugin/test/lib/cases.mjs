@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs a group. A group is { name, setup: [commands], cases } or { name, count, run(options) }. A case is
+// Runs a group. A group is { name, setup: [commands], prepare(bed, options), cases } or { name, count, run(options) }. A case is
 // { name, cli: [commands], steps: [{ from: "client"|"server", send: [packet] or () => [packet], client: [expected], server: [expected], errors, says, cli, node, worker }] }:
 // what comes out on each side must match, in order, the packets described; nothing else may come out.
 import { Bed } from "./bed.mjs";
@@ -34,6 +34,7 @@ export async function runCases(group, options) {
       if (!bed?.v.alive) {
         bed = await Bed.start({ ...options, plugins: group.plugins ?? [] });
         if (group.setup?.length) await bed.v.config(group.setup);
+        group.prepare?.(bed, options);
       }
       for (const l of c.cli ?? []) await bed.v.config([l]);
       for (const s of c.steps) await step(bed, s);

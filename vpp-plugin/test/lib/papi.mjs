@@ -21,7 +21,8 @@ export function papi(prefix, pluginDir) {
   const PYTHONPATH = packageDirs(prefix).find((d) => existsSync(path.join(d, "vpp_papi")));
   if (!PYTHONPATH) return { missing: "no vpp_papi under VPP's prefix: install python3-vpp-api" };
   const files = [path.join(pluginDir, "../../lb_rl/lb_rl.api.json")];
-  for (const f of ["core/memclnt.api.json", "core/vpe.api.json"]) files.push(path.join(prefix, "share/vpp/api", f));
+  for (const f of ["core/memclnt.api.json", "core/vpe.api.json", "core/ip.api.json"])
+    files.push(path.join(prefix, "share/vpp/api", f));
   const env = { ...process.env, PYTHONPATH, LB_RL_API: files.join(":") };
   return {
     call: (socket, calls) =>
