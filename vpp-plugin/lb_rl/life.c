@@ -123,6 +123,7 @@ static void lbrl_flow_fill(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow *f, 
 	f->wait_us = 0;
 	f->flags = v->fwd == LBRL_FWD_NAT ? 0 : MLB_FLOW_ONE_WAY;
 	f->tcp = MLB_TCP_NEW;
+	f->host = 0;
 }
 
 static lbrl_verdict_t lbrl_by_ring(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k, u32 why)
@@ -200,6 +201,14 @@ struct mlb_flow *lbrl_life_tcp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow 
 	bool one_way = f->flags & MLB_FLOW_ONE_WAY;
 	enum mlb_tcp_state was = f->tcp, is = mlb_tcp_next(was, flags, from_client, one_way);
 
+	/* Only the server can vouch for an adopted flow, or a flood of ACKs would fill the table of established ones. */
+	if (PREDICT_FALSE(f->host == LBRL_ADOPTED && !(flags & MLB_TCP_F_RST))) {
+		if (from_client)
+			return f;
+		f->host = 0;
+		f = lbrl_establish(t, v, f);
+		return f->flags & MLB_FLOW_HALF ? f : lbrl_life_tcp(t, v, f, flags, from_client);
+	}
 	if (is == was)
 		return f;
 	f->tcp = is;
@@ -307,6 +316,7 @@ static lbrl_verdict_t lbrl_nat_adopt(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb
 		return r;
 	lbrl_flow_fill(t, v, r.f, r.slot);
 	r.f->tcp = MLB_TCP_SYN_ACK;
+	r.f->host = LBRL_ADOPTED;
 	r.f->flags |= MLB_FLOW_HALF;
 	mlb_ev_half_open(t->w, wv, r.slot, t->now_us);
 	return r;

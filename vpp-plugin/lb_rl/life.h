@@ -36,6 +36,8 @@ static inline bool lbrl_flow_valid(const lbrl_vip_t *v, const struct mlb_flow *f
 }
 
 enum { LBRL_TCP_SPECIAL = MLB_TCP_F_FIN | MLB_TCP_F_SYN | MLB_TCP_F_RST };
+/* In a flow's `host`: made from a packet in mid-flow, and the server has said nothing yet. */
+enum { LBRL_ADOPTED = 1 };
 /* Sticky entries live in the flow tables as well, told apart by the key's dir. */
 enum { LBRL_DIR_FLOW = 0, LBRL_DIR_STICKY = 1 };
 #endif

@@ -194,6 +194,31 @@ export const groups = [
     ],
   },
   {
+    name: "adopted",
+    setup: [`lb rl set-vip a ${V} tcp 80 nat`, `lb rl set-servers ${s4(1)}`, "lb rl nat interface pg1"],
+    cases: [
+      {
+        name: "NAT: a flood of ACKs out of nowhere takes no room from established flows, however often they come",
+        steps: [
+          ...range(3, () => ({ send: range(500, (i) => syn(20000 + i, { tcp: "A" })), server: (o) => o.length === 500 })),
+          { says: { "lb rl show stats": /thread 1: 0 of/ } },
+        ],
+      },
+      {
+        name: "NAT: a flow met in mid-stream is established by its server's word",
+        steps: [
+          { send: [syn(30000, { tcp: "A" })], server: [{ dst: s4(1), tcp: "A" }] },
+          {
+            from: "server",
+            send: [{ src: s4(1), dst: C4, tcp: "A", sport: 80, dport: 30000 }],
+            client: [{ src: V, sport: 80, dport: 30000, sums: "ok" }],
+          },
+          { says: { "lb rl show stats": /thread 1: 1 of/, "lb rl show flows max 10000": /port 30000 .*established/ } },
+        ],
+      },
+    ],
+  },
+  {
     name: "defects of lb",
     setup: [`lb rl set-vip a ${V} tcp 80 nat`, `lb rl set-servers vip a ${s4(1)}:8080`, "lb rl nat interface pg1"],
     cases: [
