@@ -6,6 +6,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { exec, which } from "../../../scripts/lib/exec.mjs";
 import { ok, test } from "../lib/tap.mjs";
 import { Vpp } from "../lib/vpp.mjs";
@@ -118,7 +119,55 @@ async function changes(v) {
   ok(!/Socket errors|Non-2xx/.test(out), `wrk saw errors:\n${out}`);
 }
 
-async function mode(name, fwd, options, digest) {
+/** A server of its own process, to be killed: one nginx without master. */
+async function doomed(dir, address) {
+  await inNs(NS.server, "ip", "addr", "replace", `${address}/24`, "dev", `${id}s`);
+  const conf = path.join(dir, "doomed.conf");
+  const temp = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map((t, i) => `${t}_temp_path ${dir}/d${i};`).join(" ");
+  writeFileSync(
+    conf,
+    `daemon off; master_process off; user root; pid ${dir}/doomed.pid; error_log ${dir}/doomed.log;
+events { worker_connections 1024; }
+http { access_log off; ${temp} server { listen ${address}:80; root ${dir}/www; } }`,
+  );
+  const child = spawn("ip", ["netns", "exec", NS.server, which("nginx"), "-c", conf, "-p", dir], { stdio: "ignore" });
+  process.once("exit", () => child.kill("SIGKILL"));
+  for (let i = 0; i < 50; i++) {
+    const { out } = await exec("ip", ["netns", "exec", NS.server, "curl", "-s", "-m", "1", `http://${address}/small`]);
+    if (out === "small\n") return child;
+    await sleep(100);
+  }
+  throw new Error("the server to be killed does not answer");
+}
+
+/** A server is killed under load: its own connections break and a few find it refusing; it is out then, and nothing else notices. */
+async function killed(v, dir) {
+  const size = 32 << 20;
+  const whole = (await must("sh", "-c", `head -c ${size} ${dir}/www/big | sha256sum`)).slice(0, 64);
+  const slow = `curl -s -m 60 --limit-rate 6M -r 0-${size - 1} http://${VIP}/big | sha256sum`;
+  const downloads = Array.from({ length: 3 }, () =>
+    exec("ip", ["netns", "exec", NS.client, "sh", "-c", slow], { timeoutMs: 90_000 }),
+  );
+  await sleep(500);
+  const child = await doomed(dir, server(SERVERS));
+  await v.cli(`lb rl add-server ${server(SERVERS)}`);
+  const load = exec("ip", ["netns", "exec", NS.client, "wrk", "-t1", "-c32", "-d6s", `http://${VIP}/small`], {
+    timeoutMs: 60_000,
+  });
+  await sleep(2000);
+  child.kill("SIGKILL");
+  const { out } = await load;
+  const errors = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(out)?.slice(1).map(Number) ?? [];
+  ok(Number(/(\d+) requests in/.exec(out)?.[1] ?? 0) > 100, `wrk: ${out}`);
+  const sum = errors.reduce((a, b) => a + b, 0);
+  ok(sum <= 64, `at most the ${32} open ones and as many tries were to fail:\n${out}`);
+  const shown = await v.cli("lb rl show servers");
+  ok(/new [1-9]/.test(shown.split("\n").find((l) => l.includes(server(SERVERS))) ?? ""), `it had flows:\n${shown}`);
+  for (const d of downloads) ok((await d).out.startsWith(whole), "a download through another server was spoilt");
+  await v.cli(`lb rl del-server ${server(SERVERS)}`);
+}
+
+async function mode(name, fwd, options, digest, dir) {
   const v = await Vpp.start({ ...options, plugins: ["af_packet_plugin.so"] });
   try {
     await v.config([
@@ -153,6 +202,8 @@ async function mode(name, fwd, options, digest) {
       });
       ok(out.startsWith(digest), `sha256 ${out}, expected ${digest}`);
     });
+    if (fwd === "nat")
+      await test(`wire ${name}: a server is killed under load, the others' connections run on`, () => killed(v, dir));
     await test(`wire ${name}: servers and weights change fifty times a second under wrk, no error`, () => changes(v));
     ok(v.alive, "vpp lives");
   } finally {
@@ -219,7 +270,7 @@ async function run(options) {
   const missing = ["nginx", "curl", "wrk", "ethtool", "ip"].filter((c) => !which(c));
   if (process.getuid() !== 0 || missing.length) {
     const why = missing.length ? `no ${missing.join(", ")}` : "needs root";
-    for (let i = 0; i < 8; i++) await test(`wire ${i}`, () => why);
+    for (let i = 0; i < 9; i++) await test(`wire ${i}`, () => why);
     return;
   }
   const dir = mkdtempSync(path.join(os.tmpdir(), "marllb-wire-"));
@@ -228,8 +279,8 @@ async function run(options) {
     process.once("exit", removeNow);
     await network();
     web = await nginx(dir);
-    await mode("nat", "nat", options, web.digest);
-    await mode("l2dsr", "l2dsr", options, web.digest);
+    await mode("nat", "nat", options, web.digest, dir);
+    await mode("l2dsr", "l2dsr", options, web.digest, dir);
     await inNs(NS.client, "ip", "link", "set", `${id}c`, "mtu", "1400");
     await tunnel("ipip", options, web.digest);
     await tunnel("gre", options, web.digest);
@@ -240,4 +291,4 @@ async function run(options) {
   }
 }
 
-export const groups = [{ name: "wire", count: 8, run }];
+export const groups = [{ name: "wire", count: 9, run }];
