@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 import test from "ava";
 import { Command } from "commander";
 import { ConfigError, loadConfig, parseConfig } from "../../common/config/load.js";
+import { banner } from "../up/banner.js";
 import { dpLines } from "../up/embedded.js";
 import { LaunchError } from "../up/error.js";
 import { type UpOptions, upFlags } from "../up/options.js";
@@ -119,4 +120,11 @@ vips:
   ]) {
     t.true(lines.includes(line), `${line}\nis not in\n${lines.join("\n")}`);
   }
+});
+
+test("the banner says where the data plane's network has the VIP", (t) => {
+  const there = (a: string): string => a.replace("127.0.0.1", "10.64.0.1");
+  const lines = banner(effective(options(), {}), "/logs", there);
+  t.true(lines.some((l) => l.includes("curl -s http://10.64.0.1:8080/ ")));
+  t.false(lines.some((l) => l.includes("127.0.0.1:8080")));
 });

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
 import type { StreamStatsResponse__Output as Stats } from "../../../gen/marllb/v1/StreamStatsResponse.js";
+import type { Plan } from "../up/plan.js";
 import { cut } from "../up/screen.js";
 import { type Extra, jain, plainLine, table } from "../up/table.js";
+import { View } from "../up/view.js";
 
 const server = (address: string, share: number, flows: number, state = "up") => ({
   address,
@@ -56,6 +58,14 @@ test("without a terminal one line says the same", (t) => {
   const line = plainLine(stats, extra, 6.2);
   t.regex(line, /^6s web policy=kalman mode=sed ladder=last-good tick=1\.3ms jain=0\.800 flows\/s=160 p50=100ms p95=413ms/);
   t.regex(line, /127\.0\.0\.1:9001 25\.0%\/3, 127\.0\.0\.1:9002\(draining\) 75\.0%\/9$/);
+});
+
+test("demo servers are known by the addresses that the data plane has for them", (t) => {
+  const vips = [{ servers: [{ address: "10.0.0.1:9001" }, { address: "10.0.0.1:9002" }] }];
+  const view = new View();
+  view.plan({ config: { vips }, demo: { cores: [1, 3] } } as unknown as Plan, (a) => a.replace("10.0.0.1", "127.0.0.1"));
+  view.stats(stats);
+  t.regex(view.line(stats, 1), /jain=1\.000 .*demo-1 25\.0%\/3, demo-2\(draining\) 75\.0%\/9$/);
 });
 
 test("Jain's index", (t) => {

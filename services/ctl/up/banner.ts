@@ -4,11 +4,13 @@ import { SERVICES } from "../../common/config/schema.js";
 import type { Plan } from "./plan.js";
 import { serviceLabel } from "./processes.js";
 
-export function banner(plan: Plan, folder: string): string[] {
+export function banner(plan: Plan, folder: string, reached: (vip: string) => string = (vip) => vip): string[] {
   const c = plan.config;
   const lines = [`marllb instance ${c.instance}, data plane ${c.dataplane.kind}`];
-  for (const v of c.vips)
-    lines.push(`  VIP ${v.name}   http://${v.address}/   try: curl -s http://${v.address}/   servers: ${v.servers.length}`);
+  for (const v of c.vips) {
+    const url = `http://${reached(v.address)}/`;
+    lines.push(`  VIP ${v.name}   ${url}   try: curl -s ${url}   servers: ${v.servers.length}`);
+  }
   if (plan.demo) {
     lines.push(
       `  demo        ${plan.demo.cores.length} servers of ${plan.demo.cores.join(", ")} cores (undeclared), ${rate(plan.demo.ratePerS)}`,

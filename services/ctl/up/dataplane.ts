@@ -18,6 +18,8 @@ export interface Dataplane {
   processes(): ChildSpec[];
   /** How the demo's servers and load reach the network of the VIPs; default: directly. */
   wrapDemo?(role: "servers" | "load", spec: ChildSpec): ChildSpec;
+  /** Where the configuration's VIPs and servers are in its network; default: where the configuration says. */
+  addressOf?(what: "vip" | "server", address: string): string;
   /** After its processes have ended: removes what prepare made, and what a killed process left. */
   cleanUp(): Promise<void>;
 }

@@ -54,6 +54,11 @@ export class Launcher {
     }
   }
 
+  /** Where clients reach a VIP, and as what the data plane knows a server, of the configuration. */
+  addressOf(what: "vip" | "server", address: string): string {
+    return this.dataplane.addressOf?.(what, address) ?? address;
+  }
+
   async #up(o: UpOptions): Promise<void> {
     await this.dataplane.prepare();
     const wrap = this.dataplane.wrapDemo ?? ((_: string, spec: ChildSpec) => spec);

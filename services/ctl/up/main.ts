@@ -39,8 +39,8 @@ export async function up(o: UpOptions): Promise<number> {
   launcher = it;
   const killAtExit = (): void => it.killAll();
   process.once("exit", killAtExit);
-  view.plan(it.plan);
-  for (const line of banner(it.plan, it.instance.logs)) say(line);
+  view.plan(it.plan, (server) => it.addressOf("server", server));
+  for (const line of banner(it.plan, it.instance.logs, (vip) => it.addressOf("vip", vip))) say(line);
   const clients = connect(it.plan.config);
   const every_ms = Math.max(it.plan.config.tick_ms, live ? tableMs : plainMs);
   const started = performance.now();

@@ -156,6 +156,7 @@ plugins { path ${pluginFolder(prefix)} add-path ${pluginDir} plugin default { di
       const target = spec.args.indexOf("--target") + 1;
       return { ...spec, args: spec.args.map((a, i) => (target > 0 && i === target ? vipAddress(n, a) : a)) };
     },
+    addressOf: (what, address) => (what === "vip" ? vipAddress : serverAddress)(n, address),
     async cleanUp() {
       await removeNetwork(n);
       rmSync(config.region.path, { force: true });
