@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
-import { AGENT_GONE_MS, type AgentVip, FailoverCore } from "../core.js";
+import { AGENT_GONE_MS, FailoverCore } from "../core.js";
 import { directiveFor } from "../messages.js";
 import type { PoolState } from "../pool.js";
+import { agent } from "./agents.js";
 
 function setup(configured = 1) {
   const orders: { to: string; term: number; servers: string }[] = [];
@@ -25,23 +26,6 @@ function setup(configured = 1) {
   );
   return { core, orders, saved };
 }
-function agent(instance: string, ids: number[], over: Partial<AgentVip> = {}): AgentVip {
-  const servers = ids.map((id) => ({ id, address: `10.0.0.${id}:80`, weight: 1 }));
-  return {
-    instance,
-    vipId: 1,
-    pool: "web",
-    dpEpoch: 1n,
-    generation: 1,
-    servers,
-    ids: new Map(servers.map((s) => [s.address, s.id])),
-    seenAt: 0,
-    appliedTerm: 0,
-    ladder: "LADDER_MODEL",
-    ...over,
-  };
-}
-
 test("a dead server is masked at every load balancer, under a newer term, and its return is slow", (t) => {
   const { core, orders } = setup();
   core.list(agent("a", [1, 2, 3]), 0);

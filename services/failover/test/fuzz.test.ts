@@ -6,6 +6,7 @@ import { Mutator } from "../../common/test/mutate.js";
 import { FailoverCore } from "../core.js";
 import { create } from "../service.js";
 import { factsOf } from "../verdicts.js";
+import { agent } from "./agents.js";
 
 fuzzService(test, "failover", create);
 
@@ -15,22 +16,7 @@ test("health's verdicts, mutated, are of servers in the pool or of nobody", (t) 
     { order() {}, changed() {}, save() {} },
     () => 1,
   );
-  const servers = [1, 2].map((id) => ({ id, address: `10.0.0.${id}:80`, weight: 1 }));
-  core.list(
-    {
-      instance: "fuzz",
-      vipId: 1,
-      pool: "web",
-      dpEpoch: 1n,
-      generation: 1,
-      servers,
-      ids: new Map(servers.map((s) => [s.address, s.id])),
-      seenAt: 0,
-      appliedTerm: 0,
-      ladder: "LADDER_MODEL",
-    },
-    0,
-  );
+  core.list(agent("fuzz", [1, 2]), 0);
   const watch = v1.Health.service.Watch;
   const verdict = {
     instance: "fuzz",
