@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The native addon (native/addon) as it is, typed: the one file that loads it, for native.ts only. Names and order are the addon's; an error is a NativeError with
-// a code ("EBUSY": another agent is attached, "EPROTO": not a region or a frame of this release, "ENOENT", ...).
+// The native addon (native/addon) as it is, typed: the one file that loads it, for native.ts only. Names and order are the addon's; an
+// error is a NativeError with a code ("EBUSY": another agent is attached, "EPROTO": not a region or a frame of this release, "ENOENT", ...).
 import { createRequire } from "node:module";
 import path from "node:path";
 import { projectRoot } from "./root.js";
