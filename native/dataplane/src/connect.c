@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "accept.h"
 #include "addr.h"
 #include "conn.h"
 
@@ -135,7 +136,7 @@ static void failed(struct mlbd_worker *w, struct mlbd_conn *c, int error)
 	side->readable = side->fin_near = side->want_out = side->watched = false;
 	if (error == EMFILE || error == ENFILE)
 		for (uint32_t i = 0; i < w->listeners; i++)
-			mlbd_worker_pause(w, w->listener[i], error);
+			mlbd_accept_pause(w, w->listener[i], error);
 }
 
 bool mlbd_connect_start(struct mlbd_worker *w, struct mlbd_conn *c)

@@ -74,17 +74,11 @@ static void post_listeners(struct mlbd_host *h, struct mlbd_vip *v)
 	uint32_t n = v->fds > h->threads ? v->fds : h->threads;
 
 	for (uint32_t i = 0; i < n; i++) {
-		struct mlbd_mail *m = calloc(1, sizeof(*m));
-
-		if (!m) {
-			mlbd_log("error", "vip %s: no memory to tell worker %u", v->conf.name, i % h->threads);
-			continue;
-		}
-		m->kind = MLBD_MAIL_LISTEN;
-		m->vip = v->id;
 		/* Fewer listeners than threads: some threads share one. */
-		m->fd = v->fd[i % v->fds];
-		mlbd_worker_post(&h->worker[i % h->threads], m);
+		int rc = mlbd_worker_listen(&h->worker[i % h->threads], v->id, v->fd[i % v->fds]);
+
+		if (rc < 0)
+			mlbd_log("error", "vip %s: cannot give worker %u its listener: %s", v->conf.name, i % h->threads, strerror(-rc));
 	}
 }
 

@@ -2,22 +2,21 @@
 #include "worker.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
+#include "accept.h"
 #include "conn.h"
+#include "fds.h"
 #include "recount.h"
 
 #define BATCH 256
 #define BUSY 8 /* events in a batch */
 #define ACCEPT_MOST 16u
-#define PAUSE_US 100000u
-#define COMPLAIN_US 5000000u
 
 int mlbd_worker_init(struct mlbd_worker *w, struct mlbd_host *h, uint32_t index, char err[256])
 {
@@ -34,10 +33,13 @@ int mlbd_worker_init(struct mlbd_worker *w, struct mlbd_host *h, uint32_t index,
 	pthread_mutex_init(&w->mail_lock, NULL);
 	w->excluded = calloc(MLB_MAX_SERVERS_PER_VIP + MLBD_MAX_RETRIES + 1, sizeof(*w->excluded));
 	w->excluded_q = calloc(MLB_MAX_SERVERS_PER_VIP + MLBD_MAX_RETRIES + 1, sizeof(*w->excluded_q));
+	w->armed_us = UINT64_MAX;
 	w->epfd = epoll_create1(EPOLL_CLOEXEC);
 	w->mail_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (!w->excluded || !w->excluded_q || w->epfd < 0 || w->mail_fd < 0 ||
-	    mlbd_worker_watch(w, EPOLL_CTL_ADD, w->mail_fd, EPOLLIN, w, MLBD_TAG_MAIL) < 0) {
+	w->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (!w->excluded || !w->excluded_q || w->epfd < 0 || w->mail_fd < 0 || w->timer_fd < 0 || mlbd_fds_pair(w->pass) < 0 ||
+	    mlbd_worker_watch(w, EPOLL_CTL_ADD, w->mail_fd, EPOLLIN, w, MLBD_TAG_OWN) < 0 ||
+	    mlbd_worker_watch(w, EPOLL_CTL_ADD, w->timer_fd, EPOLLIN | EPOLLET, &w->wheel, MLBD_TAG_OWN) < 0) {
 		snprintf(err, 256, "worker %u: cannot set up: %s", index, strerror(errno));
 		return -ENOMEM;
 	}
@@ -49,103 +51,6 @@ int mlbd_worker_watch(struct mlbd_worker *w, int op, int fd, uint32_t events, vo
 	struct epoll_event ev = { .events = events, .data.u64 = (uint64_t)(uintptr_t)ptr | tag };
 
 	return epoll_ctl(w->epfd, op, fd, &ev) < 0 ? -errno : 0;
-}
-
-/* Listeners. */
-
-static void unwatch(struct mlbd_worker *w, struct mlbd_listener *l)
-{
-	if (!l->paused)
-		epoll_ctl(w->epfd, EPOLL_CTL_DEL, l->fd, NULL);
-}
-
-void mlbd_worker_pause(struct mlbd_worker *w, struct mlbd_listener *l, int error)
-{
-	if (l->paused)
-		return;
-	unwatch(w, l);
-	l->paused = true;
-	w->resume_us = w->now_us + PAUSE_US;
-	if (w->now_us - w->complained_us > COMPLAIN_US || !w->complained_us) {
-		w->complained_us = w->now_us;
-		mlbd_log("warn", "worker %u: %s: new connections wait until others end (ulimit -n)", w->index, strerror(error));
-	}
-}
-
-static void resume(struct mlbd_worker *w)
-{
-	w->resume_us = 0;
-	for (uint32_t i = 0; i < w->listeners; i++) {
-		struct mlbd_listener *l = w->listener[i];
-
-		if (l->paused && mlbd_worker_watch(w, EPOLL_CTL_ADD, l->fd, EPOLLIN | EPOLLEXCLUSIVE, l, MLBD_TAG_LISTENER) == 0)
-			l->paused = false;
-		else if (l->paused)
-			w->resume_us = w->now_us + PAUSE_US;
-	}
-}
-
-static void accept_some(struct mlbd_worker *w, struct mlbd_listener *l, uint32_t most)
-{
-	for (uint32_t i = 0; i < most; i++) {
-		struct sockaddr_storage peer;
-		socklen_t len = sizeof(peer);
-		int fd = accept4(l->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-		if (fd >= 0) {
-			mlbd_conn_accepted(w, l, fd, &peer);
-			continue;
-		}
-		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-			mlbd_worker_pause(w, l, errno);
-			return;
-		}
-		if (errno == EAGAIN || errno == EBADF || errno == EINVAL || errno == ENOTSOCK)
-			return;
-		/* Else the client is gone already (ECONNABORTED and the network errors that Linux passes here): next. */
-	}
-}
-
-/* Exclusive: after a takeover by more threads than there were, some share a listener. */
-static void add_listener(struct mlbd_worker *w, uint32_t vip, int fd)
-{
-	struct mlbd_listener *l = calloc(1, sizeof(*l));
-
-	if (!l || w->listeners == sizeof(w->listener) / sizeof(w->listener[0])) {
-		mlbd_log("error", "worker %u: no room for another listener", w->index);
-		free(l);
-		return;
-	}
-	l->fd = fd;
-	l->vip = vip;
-	int rc = mlbd_worker_watch(w, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLEXCLUSIVE, l, MLBD_TAG_LISTENER);
-
-	if (rc < 0) {
-		mlbd_log("error", "worker %u: cannot watch a listener: %s", w->index, strerror(-rc));
-		free(l);
-		return;
-	}
-	w->listener[w->listeners++] = l;
-}
-
-static void drop_listeners(struct mlbd_worker *w, uint32_t vip) /* 0: all */
-{
-	uint32_t kept = 0;
-
-	for (uint32_t i = 0; i < w->listeners; i++) {
-		struct mlbd_listener *l = w->listener[i];
-
-		if (vip && l->vip != vip) {
-			w->listener[kept++] = l;
-			continue;
-		}
-		/* Who waits to be accepted would be reset when the listener is closed. (Handed over, the new binary takes them.) */
-		if (!w->host->handed_over)
-			accept_some(w, l, 65536);
-		unwatch(w, l);
-		free(l);
-	}
-	w->listeners = kept;
 }
 
 /* Mail. */
@@ -174,13 +79,13 @@ static void open_mail(struct mlbd_worker *w, struct mlbd_mail *m)
 {
 	switch (m->kind) {
 	case MLBD_MAIL_LISTEN:
-		add_listener(w, m->vip, m->fd);
+		mlbd_accept_add(w, m->vip);
 		break;
 	case MLBD_MAIL_UNLISTEN:
-		drop_listeners(w, m->vip);
+		mlbd_accept_drop(w, m->vip);
 		break;
 	case MLBD_MAIL_STOP_ACCEPT:
-		drop_listeners(w, 0);
+		mlbd_accept_drop(w, 0);
 		w->accepting = false;
 		break;
 	case MLBD_MAIL_FLOWS:
@@ -227,6 +132,21 @@ void mlbd_worker_post(struct mlbd_worker *w, struct mlbd_mail *m)
 	pthread_mutex_unlock(&w->mail_lock);
 	if (write(w->mail_fd, &one, sizeof(one)) < 0)
 		mlbd_log("error", "worker %u: mailbox: %s", w->index, strerror(errno));
+}
+
+int mlbd_worker_listen(struct mlbd_worker *w, uint32_t vip, int fd)
+{
+	struct mlbd_mail *m = calloc(1, sizeof(*m));
+	int rc = m ? mlbd_fds_send(w->pass[0], fd) : -ENOMEM;
+
+	if (rc < 0) {
+		free(m);
+		return rc;
+	}
+	m->kind = MLBD_MAIL_LISTEN;
+	m->vip = vip;
+	mlbd_worker_post(w, m);
+	return 0;
 }
 
 void mlbd_worker_ask(struct mlbd_worker *w, const struct mlbd_mail *what)
@@ -280,21 +200,30 @@ static void go_again(struct mlbd_worker *w)
 	w->agains -= n;
 }
 
-static int wait_ms(const struct mlbd_worker *w)
+/* When something is due at the latest; UINT64_MAX: nothing. */
+static uint64_t due_us(const struct mlbd_worker *w)
 {
-	uint64_t us = mlbd_wheel_wait_us(&w->wheel, w->now_us);
+	uint64_t us = mlbd_wheel_wait_us(&w->wheel, w->now_us), due = us == UINT64_MAX ? us : w->now_us + us;
 
-	if (w->agains)
-		return 0;
-	if (w->resume_us) {
-		uint64_t r = w->resume_us > w->now_us ? w->resume_us - w->now_us : 0;
+	return w->resume_us && w->resume_us < due ? w->resume_us : due;
+}
 
-		if (r < us)
-			us = r;
-	}
-	if (us == UINT64_MAX)
-		return -1;
-	return us / 1000 >= INT_MAX ? INT_MAX : (int)((us + 999) / 1000);
+/* The timer is a descriptor that is set when something is due earlier than it goes off. A time-out of epoll_wait would be set and
+ * cleared at every wait, which costs more than the wait itself where timers are a hypervisor's. */
+static void arm(struct mlbd_worker *w)
+{
+	uint64_t due = due_us(w);
+
+	if (w->armed_us <= w->now_us)
+		w->armed_us = UINT64_MAX; /* it has gone off */
+	if (due >= w->armed_us)
+		return;
+	struct itimerspec t = { .it_value = { (time_t)(due / 1000000), (long)(due % 1000000) * 1000 } };
+
+	if (timerfd_settime(w->timer_fd, TFD_TIMER_ABSTIME, &t, NULL) < 0)
+		mlbd_log("error", "worker %u: timer: %s", w->index, strerror(errno));
+	else
+		w->armed_us = due;
 }
 
 /* batch: how many events came at once. Few: one accept, for a second would mostly find nothing; many: more wait, probably. */
@@ -311,9 +240,18 @@ static void dispatch(struct mlbd_worker *w, const struct epoll_event *ev, int ba
 	else if (tag == MLBD_TAG_SERVER)
 		return; /* of a connect given up */
 	else if (tag == MLBD_TAG_LISTENER)
-		accept_some(w, ptr, batch >= BUSY ? ACCEPT_MOST : 1);
-	else
+		mlbd_accept_some(w, ptr, batch >= BUSY ? ACCEPT_MOST : 1);
+	else if (ptr == w)
 		*mail = true;
+}
+
+static void own_table(struct mlbd_worker *w)
+{
+	const int keep[] = { w->epfd, w->mail_fd, w->timer_fd, w->pass[1] };
+	int rc = mlbd_fds_own(keep, sizeof(keep) / sizeof(keep[0]));
+
+	if (rc < 0)
+		mlbd_log("info", "worker %u: shares the process's descriptors: %s", w->index, strerror(-rc));
 }
 
 static void *run(void *arg)
@@ -324,16 +262,17 @@ static void *run(void *arg)
 
 	snprintf(name, sizeof(name), "marllb-%u", w->index);
 	pthread_setname_np(pthread_self(), name);
+	own_table(w);
 	take_settings(w);
 	while (!w->quit) {
-		int ms = wait_ms(w);
-		bool mail = false;
+		bool block = !w->agains, mail = false;
 
-		if (ms)
+		arm(w);
+		if (block)
 			mlb_dp_worker_idle(w->core, true);
-		int n = epoll_wait(w->epfd, events, BATCH, ms);
+		int n = epoll_wait(w->epfd, events, BATCH, block ? -1 : 0);
 
-		if (ms)
+		if (block)
 			mlb_dp_worker_idle(w->core, false);
 		w->now_us = mlbd_now_us();
 		mlb_dp_worker_loop(w->host->dp, w->core, w->now_us);
@@ -345,14 +284,14 @@ static void *run(void *arg)
 			dispatch(w, &events[i], n, &mail);
 		mlbd_wheel_run(&w->wheel, w->now_us, mlbd_conn_timer, w);
 		if (w->resume_us && w->now_us >= w->resume_us)
-			resume(w);
+			mlbd_accept_resume(w);
 		/* Mail may take listeners away that the batch still named: last. */
 		if (mail)
 			read_mail(w);
 		if (!mlbd_link_empty(&w->dead))
 			mlbd_conn_reap(w);
 	}
-	drop_listeners(w, 0);
+	mlbd_accept_drop(w, 0);
 	mlbd_conn_free_all(w);
 	mlb_dp_worker_idle(w->core, true);
 	return NULL;
@@ -388,4 +327,7 @@ void mlbd_worker_join(struct mlbd_worker *w)
 	free(w->excluded_q);
 	close(w->epfd);
 	close(w->mail_fd);
+	close(w->timer_fd);
+	close(w->pass[0]);
+	close(w->pass[1]);
 }

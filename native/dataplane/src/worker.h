@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One worker thread: an epoll loop over its listeners and connections. Everything here belongs to that thread, except the
- * mailbox. */
+/* One worker thread: an epoll loop over its listeners and connections. Everything here belongs to that thread, its descriptor table
+ * (fds.h) included, except the mailbox. */
 #ifndef MLBD_WORKER_H
 #define MLBD_WORKER_H
 #include <semaphore.h>
@@ -35,7 +35,6 @@ struct mlbd_mail {
 	struct mlbd_mail *next;
 	enum mlbd_mail_kind kind;
 	uint32_t vip;
-	int fd;
 	struct mlbd_flow_list *flows;
 	sem_t *done;
 };
@@ -44,7 +43,9 @@ struct mlbd_worker {
 	struct mlbd_host *host;
 	struct mlb_worker *core;
 	uint32_t index;
-	int epfd, mail_fd;
+	int epfd, mail_fd, timer_fd;
+	int pass[2]; /* listeners on their way: main's end, the worker's */
+	uint64_t armed_us; /* when timer_fd goes off; UINT64_MAX: not set */
 	uint64_t now_us;
 	struct mlbd_settings settings;
 	uint32_t settings_version;
@@ -76,18 +77,18 @@ struct mlbd_worker {
 
 /* Tags in the low bits of epoll's data pointer. The highest four count the connects of a connection: a batch may still hold an event
  * of the socket of a connect that has failed since, and it must not be taken for one of the next. */
-enum { MLBD_TAG_CLIENT = 0, MLBD_TAG_SERVER = 1, MLBD_TAG_LISTENER = 2, MLBD_TAG_MAIL = 3, MLBD_TAG_MASK = 3 };
+enum { MLBD_TAG_CLIENT = 0, MLBD_TAG_SERVER = 1, MLBD_TAG_LISTENER = 2, MLBD_TAG_OWN = 3 /* mailbox, timer */, MLBD_TAG_MASK = 3 };
 #define MLBD_TAG_TRY_SHIFT 60
 
 int mlbd_worker_init(struct mlbd_worker *, struct mlbd_host *, uint32_t index, char err[256]);
 int mlbd_worker_start(struct mlbd_worker *, char err[256]);
 /* Takes the message over (malloc'ed). Main thread. */
 void mlbd_worker_post(struct mlbd_worker *, struct mlbd_mail *);
+/* Gives it a listening socket, which stays main's too. 0 or -errno. Main thread. */
+int mlbd_worker_listen(struct mlbd_worker *, uint32_t vip, int fd);
 /* Sends a copy and waits until the worker has acted on it. Main thread. */
 void mlbd_worker_ask(struct mlbd_worker *, const struct mlbd_mail *);
 void mlbd_worker_join(struct mlbd_worker *);
 /* epoll_ctl ADD or MOD with a tagged pointer; 0 or -errno. */
 int mlbd_worker_watch(struct mlbd_worker *, int op, int fd, uint32_t events, void *ptr, uint64_t tag);
-/* Out of descriptors: stop accepting for a while (the kernel keeps the connections waiting). */
-void mlbd_worker_pause(struct mlbd_worker *, struct mlbd_listener *, int error);
 #endif

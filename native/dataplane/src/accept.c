@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "accept.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "conn.h"
+#include "fds.h"
+
+#define PAUSE_US 100000u
+#define COMPLAIN_US 5000000u
+
+static void unwatch(struct mlbd_worker *w, struct mlbd_listener *l)
+{
+	if (!l->paused)
+		epoll_ctl(w->epfd, EPOLL_CTL_DEL, l->fd, NULL);
+}
+
+void mlbd_accept_pause(struct mlbd_worker *w, struct mlbd_listener *l, int error)
+{
+	if (l->paused)
+		return;
+	unwatch(w, l);
+	l->paused = true;
+	w->resume_us = w->now_us + PAUSE_US;
+	if (w->now_us - w->complained_us > COMPLAIN_US || !w->complained_us) {
+		w->complained_us = w->now_us;
+		mlbd_log("warn", "worker %u: %s: new connections wait until others end (ulimit -n)", w->index, strerror(error));
+	}
+}
+
+void mlbd_accept_resume(struct mlbd_worker *w)
+{
+	w->resume_us = 0;
+	for (uint32_t i = 0; i < w->listeners; i++) {
+		struct mlbd_listener *l = w->listener[i];
+
+		if (l->paused && mlbd_worker_watch(w, EPOLL_CTL_ADD, l->fd, EPOLLIN | EPOLLEXCLUSIVE, l, MLBD_TAG_LISTENER) == 0)
+			l->paused = false;
+		else if (l->paused)
+			w->resume_us = w->now_us + PAUSE_US;
+	}
+}
+
+void mlbd_accept_some(struct mlbd_worker *w, struct mlbd_listener *l, uint32_t most)
+{
+	for (uint32_t i = 0; i < most; i++) {
+		struct sockaddr_storage peer;
+		socklen_t len = sizeof(peer);
+		int fd = accept4(l->fd, (struct sockaddr *)&peer, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+		if (fd >= 0) {
+			mlbd_conn_accepted(w, l, fd, &peer);
+			continue;
+		}
+		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
+			mlbd_accept_pause(w, l, errno);
+			return;
+		}
+		if (errno == EAGAIN || errno == EBADF || errno == EINVAL || errno == ENOTSOCK)
+			return;
+		/* Else the client is gone already (ECONNABORTED and the network errors that Linux passes here): next. */
+	}
+}
+
+/* Exclusive: after a takeover by more threads than there were, some share a listener. */
+static int watch_new(struct mlbd_worker *w, uint32_t vip, int fd)
+{
+	struct mlbd_listener *l;
+	int rc;
+
+	if (w->listeners == sizeof(w->listener) / sizeof(w->listener[0]))
+		return -ENOSPC;
+	l = calloc(1, sizeof(*l));
+	if (!l)
+		return -ENOMEM;
+	l->fd = fd;
+	l->vip = vip;
+	rc = mlbd_worker_watch(w, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLEXCLUSIVE, l, MLBD_TAG_LISTENER);
+	if (rc < 0)
+		free(l);
+	else
+		w->listener[w->listeners++] = l;
+	return rc;
+}
+
+void mlbd_accept_add(struct mlbd_worker *w, uint32_t vip)
+{
+	int fd = mlbd_fds_receive(w->pass[1]), rc = fd;
+
+	if (fd >= 0)
+		rc = watch_new(w, vip, fd);
+	if (rc >= 0)
+		return;
+	mlbd_log("error", "worker %u: a listener is lost: %s", w->index, strerror(-rc));
+	if (fd >= 0)
+		close(fd);
+}
+
+void mlbd_accept_drop(struct mlbd_worker *w, uint32_t vip)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < w->listeners; i++) {
+		struct mlbd_listener *l = w->listener[i];
+
+		if (vip && l->vip != vip) {
+			w->listener[kept++] = l;
+			continue;
+		}
+		/* Who waits to be accepted would be reset when the listener is closed. (Handed over, the new binary takes them.) */
+		if (!w->host->handed_over)
+			mlbd_accept_some(w, l, 65536);
+		unwatch(w, l); /* main has the socket too: closing this descriptor would not take it out of epoll */
+		close(l->fd);
+		free(l);
+	}
+	w->listeners = kept;
+}

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fds.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+union room { /* aligned for a control message */
+	struct cmsghdr hdr;
+	char buf[CMSG_SPACE(sizeof(int))];
+};
+
+static void close_between(unsigned first, unsigned last)
+{
+	struct rlimit files;
+
+	if (first > last)
+		return;
+#ifdef SYS_close_range
+	if (syscall(SYS_close_range, first, last, 0) == 0)
+		return;
+#endif
+	/* Before Linux 5.9, one by one. */
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < last)
+		last = (unsigned)files.rlim_cur;
+	for (unsigned fd = first; fd <= last; fd++)
+		close((int)fd);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	return *(const int *)a - *(const int *)b;
+}
+
+int mlbd_fds_own(const int *keep, uint32_t n)
+{
+	unsigned from = STDERR_FILENO + 1;
+	int sorted[16];
+
+	if (n > sizeof(sorted) / sizeof(sorted[0]))
+		return -EINVAL;
+	if (unshare(CLONE_FILES) < 0)
+		return -errno;
+	memcpy(sorted, keep, n * sizeof(*keep));
+	qsort(sorted, n, sizeof(*sorted), by_number);
+	for (uint32_t i = 0; i < n; i++) {
+		if ((unsigned)sorted[i] < from)
+			continue;
+		close_between(from, (unsigned)sorted[i] - 1);
+		from = (unsigned)sorted[i] + 1;
+	}
+	close_between(from, ~0u);
+	return 0;
+}
+
+int mlbd_fds_pair(int pair[2])
+{
+	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0 ? -errno : 0;
+}
+
+int mlbd_fds_send(int to, int fd)
+{
+	union room room;
+	char byte = 0;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.buf, .msg_controllen = sizeof(room.buf) };
+	struct cmsghdr *cm = CMSG_FIRSTHDR(&m);
+
+	cm->cmsg_level = SOL_SOCKET;
+	cm->cmsg_type = SCM_RIGHTS;
+	cm->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cm), &fd, sizeof(int));
+	return sendmsg(to, &m, MSG_NOSIGNAL) == 1 ? 0 : -errno;
+}
+
+int mlbd_fds_receive(int from)
+{
+	union room room;
+	char byte;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.buf, .msg_controllen = sizeof(room.buf) };
+	ssize_t n;
+	int fd;
+
+	do
+		n = recvmsg(from, &m, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	struct cmsghdr *cm = n == 1 ? CMSG_FIRSTHDR(&m) : NULL;
+
+	if (!cm || cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS || cm->cmsg_len != CMSG_LEN(sizeof(int)))
+		return -EMFILE; /* no room for it in this table */
+	memcpy(&fd, CMSG_DATA(cm), sizeof(int));
+	return fd;
+}
