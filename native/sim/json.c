@@ -144,6 +144,8 @@ static void number(struct reader *r, struct json *j)
 		j->number = strtod(copy, &end);
 		ok = !*end && copy[len - 1] != '.' && !strstr(copy, ".e") && !strstr(copy, ".E");
 	}
+	if (!len) /* "NaN", a bare word, a stray sign */
+		fail(r, "expected a value, found \"%.*s\"", r->end - s < 12 ? (int)(r->end - s) : 12, s);
 	if (!ok)
 		fail(r, "\"%.*s\" is no JSON number", len < 20 ? (int)len : 20, s);
 	j->kind = JSON_NUMBER;
