@@ -176,3 +176,18 @@ test("a policy set during a rehearsal starts with an empty state", async (t) => 
   await s.step(frame(4, [3, 5]));
   t.deepEqual([...(s.last?.output.state ?? [])], [1, 1, 1, 1], "as after one step");
 });
+
+test("a policy set while a decision waits for others starts with an empty state, and the answer names who gave it", async (t) => {
+  writeFileSync(join(folder, "other.onnx"), tinyOnnx(tiny));
+  const { session } = await setup({ batcher: new Batcher(1, () => 8) });
+  const s = session("marl");
+  await s.step(frame(2, [3, 5]));
+  const step = s.step(frame(4, [3, 5]));
+  s.setPolicy("other");
+  t.is((await step).policy, "marl");
+  t.is(s.last?.asked, "marl");
+  t.is(s.checkpoint(1).policy, "other");
+  const w = await s.step(frame(6, [3, 5]));
+  t.deepEqual([w.policy, w.ladder], ["other", "LADDER_MODEL"]);
+  t.deepEqual([...(s.last?.output.state ?? [])], [1, 1, 1, 1], "as after one step");
+});
