@@ -28,6 +28,7 @@ static const struct {
 	{ "{\"load\":1.}", "no JSON number" },
 	{ "{\"name\":\"\\q\"}", "escape" },
 	{ "[1]", "expected an object, found an array" },
+	{ "//c\n{}", "expected a value, found \"//c\"" },
 	{ "{\"name\":\"x\"}", "\"servers\" is missing" },
 	{ GOOD(",\n\"lode\":1"), "line 5: scenario: unknown key \"lode\"; nearest is \"load\"" },
 	{ GOOD(",\"rate_per_s\":10"), "expected one of \"load\" and \"rate_per_s\"" },
