@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The policy exec:COMMAND. Lines of JSON; virtual time waits for the answer. On start, once a run:
  *   {"hello":{"schema":2,"load_balancers":2,"servers_max":7,"tick_s":0.2,"server_features":[...],"pool_features":[...]}}
- * then for each tick of a load balancer, a line out and a line back, whose lb and t must be the same:
+ * then for each tick of a load balancer, and when servers join it, a line out and a line back, whose lb and t must be the same:
  *   {"lb":0,"t":0.2,"observation":{"vip":1,"stepped":1,"servers":[1,2,...],"weight_static":[...],"flows":[...],"kalman":[...],
  *    "stratum":[...],"shared":0,"server":[[...],...],"pool":[...]}}
  *   {"lb":0,"t":0.2,"weights":[...],"kappa":0.5,"bias":[...]}          (kappa and bias may be left out: 1/M and 0)
@@ -57,7 +57,7 @@ static void put(struct text *t, const char *format, ...)
 static void put_floats(struct text *t, const float *v, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
-		put(t, i ? ",%.7g" : "%.7g", v[i]);
+		put(t, i ? ",%.9g" : "%.9g", v[i]); /* every float comes out as it is */
 }
 
 static int hello(struct exec_lb *x, const struct sim_lb_info *info, char err[256])
@@ -218,4 +218,5 @@ static void tick(void *state, const struct sim_lb_view *v, struct sim_decision *
 
 const struct sim_policy sim_policy_exec = {
 	.name = "exec", .wants = SIM_WANTS_FRAME | SIM_WANTS_SAMPLES, .create = create, .destroy = destroy, .tick = tick,
+	.join = tick, /* its scale is its own, so what a configured weight is beside its weights only it can say */
 };

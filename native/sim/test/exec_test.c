@@ -28,12 +28,12 @@ static int run(const char *strategy, struct sim_result *r)
 	return e;
 }
 
-TEST(a_script_that_answers_ones_is_lsq)
+TEST(a_script_that_answers_equal_weights_is_lsq)
 {
 	struct sim_result lsq, script;
-	/* Two servers before 1.5 s, three after: the script counts what it was asked about. */
+	/* Two servers before 1.5 s, three after: the script counts what it was asked about. Its scale is its own, at a join as well. */
 	static const char text[] =
-		"exec:while IFS= read -r l; do case $l in *hello*) continue;; *'servers\":[1,2,3]'*) w=1,1,1;; *) w=1,1;; esac; "
+		"exec:while IFS= read -r l; do case $l in *hello*) continue;; *'servers\":[1,2,3]'*) w=900,900,900;; *) w=900,900;; esac; "
 		"echo \"${l%%,\\\"obs*},\\\"weights\\\":[$w],\\\"kappa\\\":1}\"; done+sed";
 
 	CHECK_EQ(run("LSQ", &lsq), 0);
@@ -111,5 +111,5 @@ TEST(lines_arrive_one_by_one_however_long)
 	exec_child_stop(&c);
 }
 
-MLB_TEST_MAIN(CASE(a_script_that_answers_ones_is_lsq), CASE(wrong_answers_end_the_run_with_the_reason),
+MLB_TEST_MAIN(CASE(a_script_that_answers_equal_weights_is_lsq), CASE(wrong_answers_end_the_run_with_the_reason),
 	      CASE(a_child_that_does_not_read_or_answer_is_given_up), CASE(lines_arrive_one_by_one_however_long))
