@@ -88,7 +88,7 @@ static void add_servers(struct read_ctx *c, const struct json *k)
 	read_number(c, k, "speed", 1e-3, 1e3, &s.speed);
 	s.weight = s.cores * s.speed;
 	read_number(c, k, "weight", 1e-6, 1e6, &s.weight);
-	read_scaled(c, k, "rtt_ms", 0, 1e5, 1e-3, &s.rtt_s);
+	read_scaled(c, k, "rtt_ms", .001, 1e5, 1e-3, &s.rtt_s); /* not 0, which stands for the scenario's */
 	read_number(c, k, "join_s", 0, 1e6, &s.join_s);
 	if (!c->failed && sc->n && s.join_s < sc->server[sc->n - 1].join_s)
 		read_fail(c, k, "servers: those that join later must come last, in the order of joining");

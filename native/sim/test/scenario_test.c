@@ -54,6 +54,7 @@ static const struct {
 	{ GOOD(",\"gossip\":{\"period_ms\":1,\"delay_ms\":1}"), "delay_ms must be less" },
 	{ "{\"name\":\"x\",\"servers\":[{\"cores\":1,\"join_s\":3},{\"cores\":1}],\"load\":1,\"sizes\":{\"kind\":\"constant\",\"mean_ms\":1}}",
 	  "must come last" },
+	{ "{\"name\":\"x\",\"servers\":[{\"cores\":1,\"rtt_ms\":0}],\"load\":1}", "rtt_ms: 0 is out of range" },
 	{ "{\"name\":\"x\",\"servers\":[{\"cores\":1,\"speeed\":3}],\"load\":1}", "unknown key \"speeed\"; nearest is \"speed\"" },
 	{ "{\"name\":\"x\",\"servers\":[{\"cores\":1}],\"load\":1,\"sizes\":{\"kind\":\"bimodal\",\"mean_ms\":1}}", "\"heavy_share\" is missing" },
 	{ "{\"name\":\"x\",\"servers\":[{\"count\":1024,\"cores\":1},{\"cores\":1}],\"load\":1}", "more than 1024" },
