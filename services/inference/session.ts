@@ -12,6 +12,9 @@ import { kalman, type Observation, type Output, type Policy } from "./policy.js"
 /** The core's observation of a frame; without a native step, `server` and `pool` say nothing and `kalman` stands. */
 export type Observed = Omit<NativeObserved, "present">;
 
+/** Of the 1 MiB of a gRPC message; what stands around it is far less than the rest. */
+const MAX_CHECKPOINT = 1_000_000;
+
 export interface SessionOptions {
   observe(frame: Frame__Output, before: Buffer | null): Observed;
   catalog: Catalog;
@@ -76,7 +79,10 @@ export class Session {
   }
 
   checkpoint(vipId: number): { vip_id: number; policy: string; schema: number; state: Buffer } {
-    const state = encodeState({ observation: this.observation ?? Buffer.alloc(0), policy: this.state });
+    const observation = this.observation ?? Buffer.alloc(0);
+    let state = encodeState({ observation, policy: this.state });
+    // Longer than a message may be, it would end the stream once a second: the policy's own memory then starts anew instead.
+    if (state.length > MAX_CHECKPOINT) state = encodeState({ observation, policy: EMPTY });
     return { vip_id: vipId, policy: this.policyName, schema: this.o.observationSchema, state };
   }
 
