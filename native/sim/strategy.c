@@ -49,7 +49,7 @@ static int option(struct sim_strategy *st, const char *text, char err[256])
 			return 0;
 	} else if (strncmp(text, "trust=", 6) == 0) {
 		st->trust = strcmp(text + 6, "exact") == 0 ? .1 : strcmp(text + 6, "hint") == 0 ? 1.5 : strcmp(text + 6, "none") == 0 ? 3 : NAN;
-		if (!isnan(st->trust) || number(text + 6, 1e-6, 20, &st->trust) == 0)
+		if (!isnan(st->trust) || number(text + 6, 0, 20, &st->trust) == 0)
 			return 0;
 	} else if (strncmp(text, "gossip=", 7) == 0) {
 		if (number(text + 7, 0, 1e5, &v) == 0) {

@@ -154,6 +154,9 @@ class Validation:
         self.ref = json.loads(self.file.read_text()) if self.file.exists() else {}
         for s in references:
             have = self.ref.setdefault(s, [])
+            # Of another simulator, a change of it or of its scenarios: one run tells.
+            if have and have[0] != self._world(0).run(s):
+                have.clear()
             if len(have) < n:
                 print(f"references: {s} on {n} scenarios", file=sys.stderr, flush=True)
                 have += parallel(lambda i: self._world(i).run(s), range(len(have), n))

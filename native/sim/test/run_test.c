@@ -181,6 +181,8 @@ TEST(bad_strategies_are_named)
 	CHECK(st.kappa_per_lb);
 	CHECK_NEAR(st.trust, .1, 1e-12);
 	CHECK_NEAR(st.gossip_s, .02, 1e-12);
+	CHECK_EQ(sim_strategy_parse(&st, "SED@trust=0", err), 0); /* as a VIP's configuration has it: the configured shares */
+	CHECK_NEAR(st.trust, 0, 0);
 }
 
 /* Options begin behind the mode: a path or a command may hold what separates them. */
