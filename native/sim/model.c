@@ -307,4 +307,5 @@ const struct sim_policy sim_policy_model = {
 	.destroy = destroy,
 	.tick = tick,
 	.join = tick,
+	.takes_arg = true,
 };

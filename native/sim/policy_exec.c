@@ -218,5 +218,6 @@ static void tick(void *state, const struct sim_lb_view *v, struct sim_decision *
 
 const struct sim_policy sim_policy_exec = {
 	.name = "exec", .wants = SIM_WANTS_FRAME | SIM_WANTS_SAMPLES, .create = create, .destroy = destroy, .tick = tick,
+	.takes_arg = true,
 	.join = tick, /* its scale is its own, so what a configured weight is beside its weights only it can say */
 };

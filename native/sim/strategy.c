@@ -102,6 +102,10 @@ static int policy_and_mode(struct sim_strategy *st, char *text, char err[256])
 			 text);
 		return -EINVAL;
 	}
+	if (st->arg[0] && !st->policy->takes_arg) {
+		snprintf(err, 256, "policy \"%.60s\": takes no argument, found \"%.60s\"", text, st->arg);
+		return -EINVAL;
+	}
 	return 0;
 }
 

@@ -176,6 +176,7 @@ TEST(bad_strategies_are_named)
 	CHECK(sim_strategy_parse(&st, "kalman+least", err) < 0 && strstr(err, "least"));
 	CHECK(sim_strategy_parse(&st, "kalman", err) < 0 && strstr(err, "POLICY+MODE"));
 	CHECK(sim_strategy_parse(&st, "kalman+sed@kapa=1", err) < 0 && strstr(err, "kapa"));
+	CHECK(sim_strategy_parse(&st, "kalman:fast+sed", err) < 0 && strstr(err, "takes no argument, found \"fast\""));
 	CHECK(sim_strategy_parse(&st, "SED@trust=-1", err) < 0 && strstr(err, "trust"));
 	CHECK_EQ(sim_strategy_parse(&st, "sed@kappa=1/M@trust=exact@gossip=20", err), 0);
 	CHECK(st.kappa_per_lb);
