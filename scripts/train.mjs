@@ -29,6 +29,11 @@ async function python() {
 }
 
 await setupOrExit();
-const child = spawn(await python(), ["-m", "marllb_train", ...process.argv.slice(2)], { cwd: folder, stdio: "inherit" });
+// Paths on the command line are those of the person who typed them: npm itself has moved to the checkout's root.
+const child = spawn(await python(), ["-m", "marllb_train", ...process.argv.slice(2)], {
+  cwd: process.env.INIT_CWD ?? process.cwd(),
+  env: { ...process.env, PYTHONPATH: [folder, process.env.PYTHONPATH].filter(Boolean).join(path.delimiter) },
+  stdio: "inherit",
+});
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
 child.on("exit", (code, signal) => process.exit(code ?? (signal === "SIGINT" ? 130 : 1)));

@@ -37,7 +37,11 @@ def main(argv=None):
     from . import pipeline  # after XLA_FLAGS
 
     out = Path(args.out or HERE / "runs" / f"{args.model}-{Path(args.config).stem}")
-    pipeline.TRAIN[args.model](conf, out, args.fresh)
+    try:
+        pipeline.TRAIN[args.model](conf, out, args.fresh)
+    except KeyboardInterrupt:
+        print(f"\nstopped; the same command goes on from the last checkpoint in {out}", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -5,7 +5,6 @@ on the trajectories that the policy itself makes. Back-propagation through the w
 import functools
 import math
 import pickle
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +13,7 @@ import optax
 
 from . import marl
 from .common import DISTIL_MIX, TRAIN_SEED, Progress, describe, drawn_family, parallel
+from .conf import HERE
 from .graph import flatten
 from .simlib import Model, World
 
@@ -106,8 +106,8 @@ def make_update(opt, conf):
 def train(run, conf, validation):
     """Returns the parameters. One round: conf["round"] fresh scenarios on the current policy, each used conf["passes"] times."""
     w = {k: jnp.asarray(v) for k, v in marl.init(conf["seed"], conf["hidden"], conf["inner"]).items()}
-    if conf["start"]:  # weights of another run's distillation
-        w = jax.tree.map(jnp.asarray, pickle.loads(Path(conf["start"]).read_bytes())["distil"][0])
+    if conf["start"]:  # weights of another run's distillation, relative to training/ as `marl` of the others
+        w = jax.tree.map(jnp.asarray, pickle.loads((HERE / conf["start"]).read_bytes())["distil"][0])
     rounds, per_round = conf["rounds"], conf["round"] // GROUP * conf["passes"]
     sched = optax.warmup_cosine_decay_schedule(conf["lr"] / 10, conf["lr"], min(50, rounds * per_round // 5), rounds * per_round, conf["lr"] / 100)
     opt = optax.adam(sched)

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """A few steps of each training: it runs, exports a model that loads, draws its curves, and resumes where it stopped."""
 
+import contextlib
+import io
 import json
 import tempfile
 import unittest
 from pathlib import Path
 from unittest import mock
 
-from marllb_train import common, simlib
+from marllb_train import common, pipeline, simlib
 from marllb_train.__main__ import main
 
 
@@ -62,6 +64,12 @@ class SmokeTest(unittest.TestCase):
             # A finished run resumes to the same model without training anew.
             self.assertEqual(main(argv), 0)
             self.assertEqual((out / f"{model}.onnx").read_bytes(), data)
+
+    def test_an_interrupted_run_says_how_it_goes_on(self):
+        with tempfile.TemporaryDirectory() as tmp, mock.patch.dict(pipeline.TRAIN, {"qmix": mock.Mock(side_effect=KeyboardInterrupt)}):
+            with contextlib.redirect_stderr(io.StringIO()) as err:
+                self.assertEqual(main(["--model", "qmix", "--config", "smoke", "--out", tmp, "--nice", "0"]), 130)
+            self.assertIn(f"goes on from the last checkpoint in {tmp}", err.getvalue())
 
     def test_marl(self):
         self.smoke("marl")
