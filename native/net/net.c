@@ -250,7 +250,8 @@ void net_feed(struct net_run *r, uint32_t input, const float *data, struct net_s
 int net_eval(struct net_run *r, char err[256])
 {
 	for (uint32_t i = 0; i < r->net->ins; i++)
-		if (!r->value[r->net->in[i]].data) {
+		/* An empty tensor (a pool without servers) may have no address; one that was not fed has the shape of a scalar. */
+		if (!r->value[r->net->in[i]].data && shape_count(&r->value[r->net->in[i]].shape)) {
 			snprintf(err, 256, "input \"%.100s\" was not fed", net_input_name(r->net, i));
 			return -EINVAL;
 		}

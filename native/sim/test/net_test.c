@@ -291,6 +291,8 @@ TEST(an_input_that_was_not_fed_is_an_error)
 	CHECK_EQ(net_run_new(&run, net), 0);
 	CHECK_EQ(net_eval(run, err), -EINVAL);
 	CHECK(strstr(err, "\"x\" was not fed") != NULL);
+	net_feed(run, 0, NULL, (struct net_shape){ 2, { 0, 3 } });
+	CHECK_EQ(net_eval(run, err), 0);
 	net_run_free(run);
 	net_free(net);
 }

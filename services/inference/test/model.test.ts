@@ -211,6 +211,24 @@ for (const name of readdirSync(join(projectRoot, "models")).filter((f) => f.ends
   });
 }
 
+for (const name of ["marl", "sac-gru", "qmix"]) {
+  test(`${name} decides for a pool without servers, alone and beside others`, async (t) => {
+    const [F, P] = [observationShape.server.length, observationShape.pool.length];
+    const want = { schema: observationShape.schema, serverFeatures: F, poolFeatures: P };
+    const model = await loadModel(join(projectRoot, "models", `${name}.onnx`), want);
+    const empty = { ...observation([], []), pool: new Float32Array(P) };
+    const two = { ...observation([0, 0], [1, 1]), server: new Float32Array(2 * F), pool: new Float32Array(P) };
+    const none = new Float32Array(0);
+    t.is((await model.decide([empty], [none]))[0]?.weights.length, 0);
+    const both = await model.decide([empty, two], [none, new Float32Array(2 * model.stateSize)]);
+    t.deepEqual(
+      both.map((o) => o.weights.length),
+      [0, 2],
+    );
+    t.true(both[1]?.weights.every((w) => w > 0));
+  });
+}
+
 test("a graph with an op that the core does not know goes to onnxruntime, and gives the same", async (t) => {
   const graph = await openGraph(tinyOnnx({ ...good, op: "Elu" }));
   t.is(graph.engine, "onnxruntime");
