@@ -117,6 +117,7 @@ static int tensor(struct net *net, struct span s, int into, char err[256])
 	struct span name = { NULL, NULL }, raw = { NULL, NULL }, all = s;
 	struct field f;
 	uint64_t type = 0;
+	bool elsewhere = false;
 	int rc;
 	while ((rc = next(&s, &f)) > 0) {
 		if (f.id == 1 && (rc = numbers(&f, shape.dim, &shape.rank, NET_RANK)))
@@ -127,6 +128,8 @@ static int tensor(struct net *net, struct span s, int into, char err[256])
 			name = f.sub;
 		else if (f.id == 9)
 			raw = f.sub;
+		else if (f.id == 14 && f.num)
+			elsewhere = true;
 	}
 	if (rc < 0) {
 		snprintf(err, 256, "a tensor is broken or has more than %d dimensions", NET_RANK);
@@ -136,6 +139,10 @@ static int tensor(struct net *net, struct span s, int into, char err[256])
 	if (v < 0)
 		return v;
 	struct tensor *t = &net->value[v];
+	if (elsewhere) { /* data_location = 14: what large models do, and no model of ours is */
+		snprintf(err, 256, "initializer \"%.100s\" keeps its data in another file; a model is one file", net->name[v]);
+		return -EPROTO;
+	}
 	rc = tensor_size(t, shape);
 	if (rc) {
 		snprintf(err, 256, "initializer \"%.100s\" is too large", net->name[v]);

@@ -3,6 +3,7 @@
 #include "engine.h"
 #include "mlbtest.h"
 #include <errno.h>
+#include <stdbool.h>
 #include <marllb/rng.h>
 #include "model.h"
 #include "net.h"
@@ -73,6 +74,7 @@ static void node(struct buf *graph, const char *type, const char *a, const char 
 		field_text(&n, 7, domain);
 	field_buf(graph, 1, &n);
 }
+static bool external; /* data kept in another file */
 static void floats(struct buf *graph, const char *name, const float *v, int rows, int cols)
 {
 	struct buf t = { .n = 0 };
@@ -80,7 +82,10 @@ static void floats(struct buf *graph, const char *name, const float *v, int rows
 	field_num(&t, 1, (uint64_t)cols);
 	field_num(&t, 2, 1);
 	field_text(&t, 8, name);
-	field_bytes(&t, 9, v, (size_t)(rows * cols) * sizeof(float));
+	if (external)
+		field_num(&t, 14, 1);
+	else
+		field_bytes(&t, 9, v, (size_t)(rows * cols) * sizeof(float));
 	field_buf(graph, 5, &t);
 }
 static uint64_t element_type = 1; /* float32 */
@@ -272,6 +277,11 @@ TEST(what_it_would_compute_otherwise_is_refused)
 	domain = NULL;
 	CHECK_EQ(net_parse(&net, b.b, b.n, err), -ENOTSUP);
 	CHECK(strstr(err, "com.example") != NULL);
+	external = true;
+	small(&b, "Tanh");
+	external = false;
+	CHECK_EQ(net_parse(&net, b.b, b.n, err), -EPROTO);
+	CHECK(strstr(err, "\"w.a\" keeps its data in another file") != NULL);
 	element_type = 11;
 	small(&b, "Tanh");
 	element_type = 1;
