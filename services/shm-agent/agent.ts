@@ -7,7 +7,7 @@ import type { Frame } from "../../gen/marllb/v1/Frame.js";
 import type { Hello } from "../../gen/marllb/v1/Hello.js";
 import type { SteerResponse__Output } from "../../gen/marllb/v1/SteerResponse.js";
 import type { Clock } from "../common/clock.js";
-import type { Config, VipConfig } from "../common/config/load.js";
+import type { Config } from "../common/config/load.js";
 import type { FrameView } from "../common/frame.js";
 import type { Logger } from "../common/log.js";
 import { formatTraceparent, tracingOn } from "../common/telemetry.js";
@@ -16,6 +16,7 @@ import { UNANSWERED_LIMIT } from "./ladder.js";
 import { Peers } from "./peers.js";
 import type { AttachRegion, Effect, PoolVip, RawFrame, RegionPort } from "./region.js";
 import { Rehearsal } from "./rehearsal.js";
+import { settingsOf } from "./settings.js";
 import { TickLog } from "./ticks.js";
 import { type Tick, Vip } from "./vip.js";
 
@@ -29,8 +30,6 @@ export interface PeerStatus {
 }
 
 const ATTACH_RETRY_MS = 100;
-const TRUST = { exact: 0.1, hint: 1.5, none: 3 } as const;
-
 /** health and failover get a tick's frame this much later, at most a part of the tick: on few cores all four processes would wake at once, and the answer would wait. */
 const OTHERS_WAIT_MS = 6;
 const OTHERS_WAIT_SHARE = 0.25;
@@ -58,13 +57,11 @@ export class Agent {
   private stopped = false;
   private framesPerTick = 1;
   private readonly pools = new Map<number, PoolVip>();
-  private readonly settings: Map<string, VipConfig>;
   private readonly rehearsal: Rehearsal;
   /** The last frame sent for weights of the VIP that rehearses: the first, for all take the same path. */
   private rehearsed: Frame | null = null;
 
   constructor(private readonly o: AgentOptions) {
-    this.settings = new Map(o.config.vips.map((v) => [v.name, v]));
     this.ticks = new TickLog(o.config.tracing.sample_ms, o.config.tick_ms, o.clock);
     const timers = {
       now: o.clock.now,
@@ -166,7 +163,7 @@ export class Agent {
     let vip = this.vips.get(raw.vipId);
     if (vip === undefined) {
       const name = this.o.decode(raw).name;
-      vip = new Vip(raw.vipId, raw, this.o.decode, this.settingsOf(name), this.framesPerTick);
+      vip = new Vip(raw.vipId, raw, this.o.decode, settingsOf(this.o.config, name), this.framesPerTick);
       this.vips.set(raw.vipId, vip);
     } else {
       vip.see(raw);
@@ -344,20 +341,6 @@ export class Agent {
     this.o.onEffect(vip, ms);
     this.ticks.done(tick, vip.name, ms, Number(e.swapNs - tick.frame.monoNs) / 1e6);
     vip.tick = null;
-  }
-
-  private settingsOf(name: string) {
-    const { config } = this.o;
-    const v = this.settings.get(name);
-    const trust = v?.trust ?? "hint";
-    return {
-      policy: v?.policy ?? "kalman",
-      trust: typeof trust === "number" ? trust : TRUST[trust],
-      kappa: v?.kappa ?? 0,
-      stepRatio: config.envelope.step_ratio,
-      ejectedCap: config.envelope.ejected_cap,
-      loadBalancers: v?.load_balancers ?? 1,
-    };
   }
 
   private guard(what: string, fn: () => void): void {

@@ -7,7 +7,7 @@ import { nearest } from "./nearest.js";
 import { crossChecks, type Problem } from "./rules.js";
 import { type Config, schema } from "./schema.js";
 
-export type { Config, ServiceName, VipConfig } from "./schema.js";
+export type { Config, ServiceName } from "./schema.js";
 
 export class ConfigError extends Error {
   readonly code = "CONFIG";

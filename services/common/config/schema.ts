@@ -151,5 +151,4 @@ export const schema = z.strictObject({
 });
 
 export type Config = z.output<typeof schema>;
-export type VipConfig = Config["vips"][number];
 export type ServiceName = (typeof SERVICES)[number];
