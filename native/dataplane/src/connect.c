@@ -133,7 +133,7 @@ static void failed(struct mlbd_worker *w, struct mlbd_conn *c, int error)
 	if (side->fd >= 0)
 		close(side->fd);
 	side->fd = -1;
-	side->readable = side->fin_near = side->want_out = side->watched = false;
+	side->readable = side->fin_near = side->want_out = side->watched = side->urgent = false;
 	if (error == EMFILE || error == ENFILE)
 		for (uint32_t i = 0; i < w->listeners; i++)
 			mlbd_accept_pause(w, w->listener[i], error);
@@ -178,7 +178,7 @@ bool mlbd_connect_start(struct mlbd_worker *w, struct mlbd_conn *c)
 			break;
 		failed(w, c, -rc);
 	}
-	uint32_t events = EPOLLIN | EPOLLRDHUP | EPOLLET;
+	uint32_t events = MLBD_EVENTS;
 
 	if (c->state == MLBD_CONN_CONNECTING || side->want_out) {
 		events |= EPOLLOUT;
