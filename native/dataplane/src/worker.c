@@ -26,6 +26,7 @@ int mlbd_worker_init(struct mlbd_worker *w, struct mlbd_host *h, uint32_t index,
 	w->core = mlb_dp_worker(h->dp, index);
 	w->now_us = mlbd_now_us();
 	w->accepting = true;
+	w->spare_fd = -1;
 	mlbd_wheel_init(&w->wheel, w->now_us);
 	mlbd_link_init(&w->free_conns);
 	mlbd_link_init(&w->dead);
@@ -263,6 +264,7 @@ static void *run(void *arg)
 	snprintf(name, sizeof(name), "marllb-%u", w->index);
 	pthread_setname_np(pthread_self(), name);
 	own_table(w);
+	mlbd_accept_keep_spare(w);
 	take_settings(w);
 	while (!w->quit) {
 		bool block = !w->agains, mail = false;
@@ -293,6 +295,8 @@ static void *run(void *arg)
 	}
 	mlbd_accept_drop(w, 0);
 	mlbd_conn_free_all(w);
+	if (w->spare_fd >= 0)
+		close(w->spare_fd);
 	mlb_dp_worker_idle(w->core, true);
 	return NULL;
 }

@@ -54,6 +54,7 @@ struct mlbd_worker {
 	uint32_t listeners;
 	uint64_t resume_us; /* when paused listeners are tried again; 0: none is paused */
 	uint64_t complained_us; /* last time it logged a lack of descriptors */
+	int spare_fd; /* a descriptor kept aside (mlbd_accept_lend); -1: lent */
 	bool accepting, quit;
 
 	struct mlbd_wheel wheel;
