@@ -103,8 +103,15 @@ static int watch_new(struct mlbd_worker *w, uint32_t vip, int fd)
 	struct mlbd_listener *l;
 	int rc;
 
-	if (w->listeners == sizeof(w->listener) / sizeof(w->listener[0]))
-		return -ENOSPC;
+	if (w->listeners == w->listener_cap) {
+		uint32_t cap = w->listener_cap ? 2 * w->listener_cap : 16;
+		struct mlbd_listener **more = realloc(w->listener, cap * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		w->listener = more;
+		w->listener_cap = cap;
+	}
 	l = calloc(1, sizeof(*l));
 	if (!l)
 		return -ENOMEM;
@@ -118,17 +125,22 @@ static int watch_new(struct mlbd_worker *w, uint32_t vip, int fd)
 	return rc;
 }
 
-void mlbd_accept_add(struct mlbd_worker *w, uint32_t vip)
+void mlbd_accept_add(struct mlbd_worker *w, uint32_t vip, uint32_t n)
 {
-	int fd = mlbd_fds_receive(w->pass[1]), rc = fd;
+	int fd[MLBD_FDS_MOST], got = mlbd_fds_receive(w->pass[1], fd), rc = got < 0 ? got : -EMFILE;
+	uint32_t watched = 0;
 
-	if (fd >= 0)
-		rc = watch_new(w, vip, fd);
-	if (rc >= 0)
-		return;
-	mlbd_log("error", "worker %u: a listener is lost: %s", w->index, strerror(-rc));
-	if (fd >= 0)
-		close(fd);
+	for (int i = 0; i < got; i++) {
+		int failed = watch_new(w, vip, fd[i]);
+
+		watched += failed == 0;
+		if (failed) {
+			rc = failed;
+			close(fd[i]);
+		}
+	}
+	if (watched < n)
+		mlbd_log("error", "worker %u: %u of %u listeners are lost: %s", w->index, n - watched, n, strerror(-rc));
 }
 
 void mlbd_accept_drop(struct mlbd_worker *w, uint32_t vip)

@@ -4,8 +4,8 @@
 #define MLBD_ACCEPT_H
 #include "worker.h"
 
-/* Watches the next listener that main has passed (mlbd_worker_listen). */
-void mlbd_accept_add(struct mlbd_worker *, uint32_t vip);
+/* Watches the next n listeners that main has passed (mlbd_worker_listen). */
+void mlbd_accept_add(struct mlbd_worker *, uint32_t vip, uint32_t n);
 /* Gives up a VIP's listeners, or all (vip 0), after taking those who wait there. */
 void mlbd_accept_drop(struct mlbd_worker *, uint32_t vip);
 /* Out of descriptors it stops for a while (the kernel keeps the connections waiting). */
