@@ -64,6 +64,10 @@ export async function benchMain(name: string, groups: readonly Group[]): Promise
       process.stderr.write(`${g.ids.join(", ")}: could not run: ${(e as Error).stack}\n`);
     }
   }
+  if (rows.length === 0 && !broken) {
+    process.stderr.write(`--only ${only}: no such row; there are: ${chosen.flatMap((g) => g.ids).join(", ")}\n`);
+    process.exit(2);
+  }
   if (flags.json) writeRows(flags.json, machine(), commit(), rows);
   process.exit(broken ? 1 : 0);
 }

@@ -249,6 +249,11 @@ void net_feed(struct net_run *r, uint32_t input, const float *data, struct net_s
 
 int net_eval(struct net_run *r, char err[256])
 {
+	for (uint32_t i = 0; i < r->net->ins; i++)
+		if (!r->value[r->net->in[i]].data) {
+			snprintf(err, 256, "input \"%.100s\" was not fed", net_input_name(r->net, i));
+			return -EINVAL;
+		}
 	for (int k = 0; k < r->net->nodes; k++) {
 		const struct net_node *n = &r->net->node[k];
 		struct tensor *in[NODE_IN_MAX], *out[NODE_IN_MAX];

@@ -211,9 +211,12 @@ static int attribute(struct net *net, struct span s, struct net_node *n, bool *c
 	int64_t ints[NET_RANK];
 	int nints = 0, rc;
 	int64_t i = 0;
+	float x = 0;
 	while ((rc = next(&s, &f)) > 0) {
 		if (f.id == 1)
 			name = f.sub;
+		else if (f.id == 2 && f.wire == 5)
+			memcpy(&x, &f.num, sizeof(x));
 		else if (f.id == 3)
 			i = (int64_t)f.num;
 		else if (f.id == 5)
@@ -236,9 +239,9 @@ static int attribute(struct net *net, struct span s, struct net_node *n, bool *c
 	} else if (is(name, "value") && tensor_span.p) {
 		*constant = true;
 		return tensor(net, tensor_span, n->out[0], err);
-	} else if (is(name, "alpha") || is(name, "beta") || is(name, "to") || is(name, "select_last_index") ||
-		   is(name, "num_outputs") || is(name, "noop_with_empty_axes") || (is(name, "transA") && i == 0)) {
-		/* defaults are what our exporter writes */
+	} else if (((is(name, "alpha") || is(name, "beta")) && x == 1) ||
+		   ((is(name, "select_last_index") || is(name, "noop_with_empty_axes") || is(name, "transA")) && i == 0)) {
+		/* the defaults, written out; any other value would be another result */
 	} else {
 		snprintf(err, 256, "attribute \"%.*s\" is not handled", (int)(name.end - name.p), (const char *)name.p);
 		return -ENOTSUP;
@@ -264,6 +267,9 @@ static int node(struct net *net, struct span s, char err[256])
 			list[(*count)++] = v;
 		} else if (f.id == 4) {
 			type = f.sub;
+		} else if (f.id == 7 && f.sub.p < f.sub.end && !is(f.sub, "ai.onnx")) {
+			snprintf(err, 256, "ops of %.*s are not handled", (int)(f.sub.end - f.sub.p), (const char *)f.sub.p);
+			return -ENOTSUP;
 		}
 	}
 	if (rc < 0)
@@ -293,9 +299,10 @@ static int node(struct net *net, struct span s, char err[256])
 	return 0;
 }
 
-/* ValueInfoProto: name = 1, type = 2 { tensor_type = 1 { shape = 2 { dim = 1 { dim_value = 1 } } } }. */
-static int value_info(struct net *net, struct span s, bool input)
+/* ValueInfoProto: name = 1, type = 2 { tensor_type = 1 { elem_type = 1, shape = 2 { dim = 1 { dim_value = 1 } } } }. */
+static int value_info(struct net *net, struct span s, bool input, char err[256])
 {
+	uint64_t type = 0;
 	struct span at[4] = { s }, name = { NULL, NULL };
 	static const uint32_t path[3] = { 2, 1, 2 };
 	struct net_shape shape = { 0 };
@@ -305,6 +312,8 @@ static int value_info(struct net *net, struct span s, bool input)
 		for (s = at[level]; (rc = next(&s, &f)) > 0;) {
 			if (level == 0 && f.id == 1)
 				name = f.sub;
+			if (level == 2 && f.id == 1 && f.wire == 0)
+				type = f.num;
 			if (f.id == path[level] && f.wire == 2)
 				at[level + 1] = f.sub;
 		}
@@ -326,9 +335,15 @@ static int value_info(struct net *net, struct span s, bool input)
 		return v;
 	if (input && net->constant[v])
 		return 0; /* old files list initializers as inputs */
-	uint32_t *n = input ? &net->ins : &net->outs;
-	if (*n == NET_IO_MAX)
+	if (type != TYPE_FLOAT) {
+		snprintf(err, 256, "%s \"%.100s\" has element type %d; float32 is handled", input ? "input" : "output", net->name[v], (int)type);
 		return -ENOTSUP;
+	}
+	uint32_t *n = input ? &net->ins : &net->outs;
+	if (*n == NET_IO_MAX) {
+		snprintf(err, 256, "it has more than %d inputs or outputs", NET_IO_MAX);
+		return -ENOTSUP;
+	}
 	(input ? net->in : net->out)[*n] = v;
 	if (input)
 		net->in_shape[*n] = shape;
@@ -381,7 +396,7 @@ static int graph(struct net *net, struct span g, char err[256])
 		while ((rc = next(&s, &f)) > 0) {
 			if (f.id != order[pass] || f.wire != 2)
 				continue;
-			rc = pass == 0 ? tensor(net, f.sub, -1, err) : pass < 3 ? value_info(net, f.sub, pass == 1) : node(net, f.sub, err);
+			rc = pass == 0 ? tensor(net, f.sub, -1, err) : pass < 3 ? value_info(net, f.sub, pass == 1, err) : node(net, f.sub, err);
 			if (rc)
 				return rc;
 		}

@@ -71,5 +71,5 @@ static void tick(void *state, const struct sim_lb_view *v, struct sim_decision *
 }
 
 const struct sim_policy sim_policy_adversary = {
-	.name = "adversary", .wants = SIM_WANTS_TRUTH, .create = create, .destroy = free, .tick = tick, .kappa_one = true,
+	.name = "adversary", .wants = SIM_WANTS_TRUTH, .create = create, .destroy = free, .tick = tick, .kappa_one = true, .takes_arg = true,
 };

@@ -30,20 +30,53 @@ static int add_list(struct sim_args *a, const char *list, char err[256])
 	return e;
 }
 
-static int count(const char *flag, const char *text, double hi, double *out, char err[256])
+static int number(const char *flag, const char *text, double lo, double hi, double *out, char err[256])
 {
 	char *end;
 
 	*out = strtod(text, &end);
-	if (end != text && !*end && *out >= 0 && *out <= hi)
+	if (end != text && !*end && *out >= lo && *out <= hi)
 		return 0;
-	snprintf(err, 256, "%s %.60s: expected a number from 0 to %.0f", flag, text, hi);
+	snprintf(err, 256, "%s %.60s: expected a number from %.0f to %.0f", flag, text, lo, hi);
 	return -EINVAL;
+}
+
+static int whole(const char *flag, const char *text, double lo, double hi, double *out, char err[256])
+{
+	int e = number(flag, text, lo, hi, out, err);
+
+	if (e || *out == floor(*out))
+		return e;
+	snprintf(err, 256, "%s %.60s: expected a whole number", flag, text);
+	return -EINVAL;
+}
+
+/* What the figures are relative to. The default may be absent, one that was asked for may not. */
+static int find_references(struct sim_args *a, const char *asked, char err[256])
+{
+	char copy[1024], *save;
+
+	if (snprintf(copy, sizeof(copy), "%s", asked ? asked : "oracle") >= (int)sizeof(copy)) {
+		snprintf(err, 256, "--reference is longer than %zu characters", sizeof(copy) - 1);
+		return -E2BIG;
+	}
+	for (char *s = strtok_r(copy, ",", &save); s; s = strtok_r(NULL, ",", &save)) {
+		uint32_t before = a->references;
+		for (uint32_t k = 0; k < a->strategies; k++)
+			if (strcmp(a->strategy[k].name, s) == 0 && a->references < SIM_STRATEGIES_MAX)
+				a->against[a->references++] = k;
+		if (asked && a->references == before) {
+			snprintf(err, 256, "--reference %.60s: is not among the strategies, as they are written in --strategy", s);
+			return -EINVAL;
+		}
+	}
+	a->reference = a->references ? a->against[0] : SIM_STRATEGIES_MAX;
+	return 0;
 }
 
 int sim_args_parse(struct sim_args *a, int argc, char **argv, const char *defaults, uint32_t n_default, char err[256])
 {
-	const char *list = NULL, *exec = NULL, *reference = "oracle";
+	const char *list = NULL, *exec = NULL, *reference = NULL;
 	double v, gossip_ms = NAN;
 	char trust[64] = "";
 	int e = 0;
@@ -70,18 +103,18 @@ int sim_args_parse(struct sim_args *a, int argc, char **argv, const char *defaul
 		} else if (strcmp(f, "--policy-exec") == 0) {
 			exec = val;
 		} else if (strcmp(f, "--seed") == 0) {
-			e = count(f, val, 9e15, &v, err);
+			e = whole(f, val, 0, 9e15, &v, err);
 			a->seed = (uint64_t)v;
 		} else if (strcmp(f, "--n") == 0) {
-			e = count(f, val, 1e7, &v, err);
+			e = whole(f, val, 1, 1e7, &v, err);
 			a->n = (uint32_t)v;
 		} else if (strcmp(f, "--threads") == 0) {
-			e = count(f, val, 64, &v, err);
+			e = whole(f, val, 1, 64, &v, err);
 			a->threads = (uint32_t)v;
 		} else if (strcmp(f, "--gossip") == 0) {
-			e = count(f, val, 1e5, &gossip_ms, err);
+			e = number(f, val, 0, 1e5, &gossip_ms, err);
 		} else if (strcmp(f, "--tick-ms") == 0) {
-			e = count(f, val, 1e5, &v, err);
+			e = number(f, val, 1, 1e5, &v, err);
 			a->tick_s = v * 1e-3;
 		} else if (strcmp(f, "--envelope") == 0 && strncmp(val, "trust=", 6) == 0) {
 			snprintf(trust, sizeof(trust), "%s", val + 6);
@@ -110,12 +143,9 @@ int sim_args_parse(struct sim_args *a, int argc, char **argv, const char *defaul
 		if (trust[0] && isnan(s->trust))
 			e = sim_strategy_option(s, "trust", trust, err);
 	}
-	char copy[1024], *save;
-	snprintf(copy, sizeof(copy), "%s", reference);
-	for (char *s = strtok_r(copy, ",", &save); s && !e; s = strtok_r(NULL, ",", &save))
-		for (uint32_t k = 0; k < a->strategies; k++)
-			if (strcmp(a->strategy[k].name, s) == 0 && a->references < SIM_STRATEGIES_MAX)
-				a->against[a->references++] = k;
-	a->reference = a->references ? a->against[0] : SIM_STRATEGIES_MAX;
-	return e;
+	if (!e && !a->strategies) {
+		snprintf(err, 256, "--strategy: expected at least one");
+		return -EINVAL;
+	}
+	return e ? e : find_references(a, reference, err);
 }

@@ -64,10 +64,8 @@ int sim_cmd_run(int argc, char **argv, char err[256])
 	if (e)
 		return e;
 	struct source s = { .path = argv[0], .tick_s = a.tick_s, .seed = a.seed };
-	if (a.json)
-		printf("{\"scenarios\":[");
 	e = run_one(&s, &a, true, err);
-	if (a.json)
+	if (a.json && !e)
 		printf("]}\n");
 	return e;
 }
@@ -97,8 +95,6 @@ int sim_cmd_named(int argc, char **argv, char err[256])
 	int e = sim_args_parse(&a, argc, argv, "oracle,SED,kalman+sed", 0, err);
 	if (e)
 		return e;
-	if (a.json)
-		printf("{\"scenarios\":[");
 	for (const struct sim_named *n = sim_named; n->name && !e; n++) {
 		if (strcmp(argv[0], "all") != 0 && strcmp(argv[0], n->name) != 0)
 			continue;
@@ -106,7 +102,7 @@ int sim_cmd_named(int argc, char **argv, char err[256])
 		e = run_one(&s, &a, !any, err);
 		any = true;
 	}
-	if (a.json)
+	if (a.json && any && !e)
 		printf("]}\n");
 	if (!any) {
 		snprintf(err, 256, "no scenario is named \"%.60s\"; marllb-sim named lists them", argv[0]);

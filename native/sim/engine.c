@@ -387,6 +387,11 @@ int sim_run(const struct sim_world *w, const struct sim_strategy *st, struct sim
 	pthread_once(&once, mlb_choose_init);
 	err_text[0] = 0;
 	r.gossip_s = isnan(st->gossip_s) ? w->sc->gossip_s : st->gossip_s;
+	/* A count on its way would be overwritten by the next. */
+	if (r.gossip_s > 0 && r.gossip_s < w->sc->gossip_delay_s) {
+		snprintf(err_text, 256, "gossip every %g ms is quicker than its delay of %g ms", r.gossip_s * 1e3, w->sc->gossip_delay_s * 1e3);
+		return -EINVAL;
+	}
 	int err = run_init(&r);
 	if (!err)
 		err = loop(&r);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define ANSWER_MS 60000
+#define END_MS 2000
 #define LINE_MAX_BYTES (4u << 20)
 
 extern char **environ;
@@ -39,15 +40,46 @@ int exec_child_start(struct exec_child *c, const char *command, char err[256])
 		return -e;
 	}
 	c->in = c->out = pair[0];
+	c->wait_ms = ANSWER_MS;
 	return 0;
+}
+
+/* Has it ended, or does it within so long? */
+static bool ends(struct exec_child *c, int ms)
+{
+	for (int left = ms; !c->ended; left -= 10) {
+		c->ended = waitpid(c->pid, &c->status, WNOHANG) == c->pid;
+		if (c->ended || left <= 0)
+			break;
+		poll(NULL, 0, 10);
+	}
+	return c->ended;
+}
+
+static void why_no_answer(struct exec_child *c, char err[256])
+{
+	if (!ends(c, END_MS))
+		snprintf(err, 256, "exec: the policy closed its output without an answer");
+	else if (WIFSIGNALED(c->status))
+		snprintf(err, 256, "exec: the policy ended without an answer, by signal %d", WTERMSIG(c->status));
+	else
+		snprintf(err, 256, "exec: the policy ended without an answer, with exit code %d", WEXITSTATUS(c->status));
 }
 
 int exec_child_send(struct exec_child *c, const char *text, size_t len, char err[256])
 {
 	while (len) {
-		ssize_t n = send(c->in, text, len, MSG_NOSIGNAL);
+		ssize_t n = send(c->in, text, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
+		/* A child that has stopped reading must not stop us: lines of a large pool are longer than what the socket holds. */
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+			struct pollfd p = { .fd = c->in, .events = POLLOUT };
+			if (poll(&p, 1, c->wait_ms) != 0)
+				continue;
+			snprintf(err, 256, "exec: the policy has not read its input for %g s", c->wait_ms * 1e-3);
+			return -ETIMEDOUT;
+		}
 		if (n < 0 && (errno == EPIPE || errno == ECONNRESET))
 			return 0; /* it has ended; the read that follows says so, whichever of us was first */
 		if (n < 0) {
@@ -85,14 +117,19 @@ int exec_child_receive(struct exec_child *c, const char **line, char err[256])
 			c->cap = c->cap * 2 + 8192;
 		}
 		struct pollfd p = { .fd = c->out, .events = POLLIN };
-		int ready = poll(&p, 1, ANSWER_MS);
+		int ready = poll(&p, 1, c->wait_ms);
 		if (ready < 0 && errno == EINTR)
 			continue;
 		ssize_t n = ready > 0 ? read(c->out, c->line + c->have, c->cap - c->have) : 0;
-		if (ready == 0 || n <= 0) {
-			snprintf(err, 256, ready == 0 ? "exec: no answer from the policy in %d s" : "exec: the policy ended without an answer",
-				 ANSWER_MS / 1000);
-			return ready == 0 ? -ETIMEDOUT : -EPIPE;
+		if (ready == 0) {
+			snprintf(err, 256, "exec: no answer from the policy in %g s", c->wait_ms * 1e-3);
+			return -ETIMEDOUT;
+		}
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			why_no_answer(c, err);
+			return -EPIPE;
 		}
 		c->have += (size_t)n;
 	}
@@ -103,12 +140,9 @@ void exec_child_stop(struct exec_child *c)
 	if (!c->pid)
 		return;
 	close(c->in);
-	for (int i = 0; i < 200 && waitpid(c->pid, NULL, WNOHANG) == 0; i++) {
-		poll(NULL, 0, 10);
-		if (i == 199) {
-			kill(c->pid, SIGKILL);
-			waitpid(c->pid, NULL, 0);
-		}
+	if (!ends(c, END_MS)) {
+		kill(c->pid, SIGKILL);
+		waitpid(c->pid, NULL, 0);
 	}
 	free(c->line);
 	memset(c, 0, sizeof(*c));

@@ -144,6 +144,12 @@ static void number(struct reader *r, struct json *j)
 		j->number = strtod(copy, &end);
 		ok = !*end && copy[len - 1] != '.' && !strstr(copy, ".e") && !strstr(copy, ".E");
 	}
+	if (!len) { /* "NaN", a bare word, a stray quote */
+		int seen = 0;
+		while (seen < 12 && seen < r->end - s && (unsigned char)s[seen] >= 0x20)
+			seen++;
+		fail(r, "expected a value, found \"%.*s\"", seen, s);
+	}
 	if (!ok)
 		fail(r, "\"%.*s\" is no JSON number", len < 20 ? (int)len : 20, s);
 	j->kind = JSON_NUMBER;

@@ -103,6 +103,14 @@ bool read_scaled(struct read_ctx *c, const struct json *o, const char *key, doub
 	return there;
 }
 
+void read_text(struct read_ctx *c, const struct json *o, const char *key)
+{
+	const struct json *j = json_get(o, key);
+
+	if (j && j->kind != JSON_STRING)
+		read_fail(c, j, "%s: expected a string, found %s", key, json_kind_names[j->kind]);
+}
+
 uint32_t read_one_of(struct read_ctx *c, const struct json *o, const char *key, const char *const *words)
 {
 	const struct json *j = json_get(o, key);

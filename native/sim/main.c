@@ -10,7 +10,7 @@ static const char usage[] =
 	"       marllb-sim named NAME|all [options]  the scenarios that SCENARIOS.md names; without NAME: lists them\n"
 	"       marllb-sim trace FILE|NAME [--seed S]  its arrivals and sizes, for arrivals of kind trace\n"
 	"options\n"
-	"  --strategy A,B,...   default kalman+sed (run, named), or oracle, SED and kalman+sed (family)\n"
+	"  --strategy A,B,...   default oracle,SED,kalman+sed; with --policy-exec: none\n"
 	"  --seed S             default 1; same seed, same result\n"
 	"  --n N                scenarios of a family (default 2000), seeds of a file or name (default: the file's)\n"
 	"  --threads T          default: all cores; results do not depend on it\n"
@@ -26,10 +26,15 @@ int main(int argc, char **argv)
 	char err[256] = "";
 	int e = -1;
 
-	if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0)) {
-		fputs(usage, stdout);
-		fputs(sim_strategy_help, stdout);
-		return 0;
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[1], "help") == 0) {
+			fputs(usage, stdout);
+			fputs(sim_strategy_help, stdout);
+			return 0;
+		}
+	if (argc > 2 && argv[2][0] == '-') {
+		fprintf(stderr, "marllb-sim: %s %.60s: options come last; marllb-sim --help says what stands before them\n", argv[1], argv[2]);
+		return 1;
 	}
 	if (argc > 2 && strcmp(argv[1], "family") == 0)
 		e = sim_cmd_family(argc - 2, argv + 2, err);

@@ -10,6 +10,8 @@
 #define PATHS_MAX 16
 #define KAPPA_MAX 100.
 
+/* last: size of the last dimension; 0 = any, PER_SERVER = free, for it counts servers. Those before it are free. */
+#define PER_SERVER -1
 static int want(const struct net *net, bool input, const char *name, int rank, int64_t last, char err[256])
 {
 	int i = input ? net_input(net, name) : net_output(net, name);
@@ -25,6 +27,11 @@ static int want(const struct net *net, bool input, const char *name, int rank, i
 		snprintf(err, 256, "input \"%s\" has rank %d and last dimension %d; expected %d and %d", name, s.rank, (int)d, rank, (int)last);
 		return -ENOTSUP;
 	}
+	for (int k = 0; k < s.rank && k < (last < 0 ? rank : rank - 1); k++)
+		if (s.dim[k] >= 0) {
+			snprintf(err, 256, "input \"%s\" is for %d %s; any number is expected", name, (int)s.dim[k], k ? "servers" : "load balancers");
+			return -ENOTSUP;
+		}
 	return i;
 }
 
@@ -35,15 +42,26 @@ static int optional(const struct net *net, const char *name, int rank, int64_t l
 	return *at < -1 ? *at : 0;
 }
 
+/* A property that is this number and nothing else. */
+static int want_number(const struct net *net, const char *key, uint32_t number, char err[256])
+{
+	const char *text = net_meta(net, key);
+	char want_text[16];
+
+	snprintf(want_text, sizeof(want_text), "%u", number);
+	if (text && !strcmp(text, want_text))
+		return 0;
+	snprintf(err, 256, "the model's %s is %.20s; this is %u", key, text ? text : "missing", number);
+	return -ENOTSUP;
+}
+
 int sim_model_check(struct sim_model *m, struct net *net, char err[256])
 {
-	const char *schema = net_meta(net, "observation_schema"), *base = net_meta(net, "base");
+	const char *base = net_meta(net, "base");
 	memset(m, 0, sizeof(*m));
 	m->net = net;
-	if (!schema || atoi(schema) != (int)MLB_OBS_SCHEMA) {
-		snprintf(err, 256, "the model wants observation schema %.20s; this is %u", schema ? schema : "(none)", MLB_OBS_SCHEMA);
+	if (want_number(net, "observation_schema", MLB_OBS_SCHEMA, err) || want_number(net, "native_step_ms", MLB_OBS_STEP_US / 1000, err))
 		return -ENOTSUP;
-	}
 	if (!base || (strcmp(base, "kalman") && strcmp(base, "configured"))) {
 		snprintf(err, 256, "the model's base is %.20s; expected kalman or configured", base ? base : "missing");
 		return -ENOTSUP;
@@ -51,12 +69,12 @@ int sim_model_check(struct sim_model *m, struct net *net, char err[256])
 	m->base = strcmp(base, "kalman") ? SIM_BASE_CONFIGURED : SIM_BASE_KALMAN;
 	if ((m->in_server = want(net, true, "server", 3, MLB_OBS_SERVER_FEATURES, err)) < 0 ||
 	    (m->in_pool = want(net, true, "pool", 2, MLB_OBS_POOL_FEATURES, err)) < 0 ||
-	    (m->in_mask = want(net, true, "mask", 2, 0, err)) < 0 || (m->in_state = want(net, true, "state", 3, 0, err)) < 0 ||
+	    (m->in_mask = want(net, true, "mask", 2, PER_SERVER, err)) < 0 || (m->in_state = want(net, true, "state", 3, 0, err)) < 0 ||
 	    (m->out_weight = want(net, false, "log_weight", 0, 0, err)) < 0 ||
 	    (m->out_bias = want(net, false, "bias", 0, 0, err)) < 0 ||
 	    (m->out_state = want(net, false, "state_out", 0, 0, err)) < 0)
 		return -ENOTSUP;
-	if (optional(net, "stratum", 2, 0, &m->in_stratum, err) || optional(net, "shared", 2, 1, &m->in_shared, err))
+	if (optional(net, "stratum", 2, PER_SERVER, &m->in_stratum, err) || optional(net, "shared", 2, 1, &m->in_shared, err))
 		return -ENOTSUP;
 	const char *kappa = net_meta(net, "kappa");
 	if (kappa && strcmp(kappa, "1/M")) {
@@ -69,11 +87,11 @@ int sim_model_check(struct sim_model *m, struct net *net, char err[256])
 	}
 	int64_t state = net_input_shape(net, (uint32_t)m->in_state).dim[2];
 	if (state < 1 || state > 4096) {
-		snprintf(err, 256, "input \"state\" must say its size");
+		snprintf(err, 256, "input \"state\" must say its size, 1 to 4096");
 		return -ENOTSUP;
 	}
 	m->state = (uint32_t)state;
-	return 0;
+	return want_number(net, "state_size", m->state, err);
 }
 
 int sim_model_lb_new(struct sim_model_lb **out, const struct sim_model *m, uint32_t max, uint32_t mask)
@@ -193,6 +211,25 @@ void sim_model_use(const struct sim_model *m, uint32_t mask)
 	used.mask = mask;
 }
 
+/* What only running it shows: inputs that nobody feeds, sizes that do not fit within the graph, numbers that are none. One step for an
+ * idle pool of two, as `inference` makes one when it loads a model. */
+static int try_out(const struct sim_model *m, char err[256])
+{
+	struct sim_model_lb *l;
+	int rc = sim_model_lb_new(&l, m, 2, MLB_OBS_ALL);
+
+	if (rc)
+		return rc;
+	rc = run_net(l, 2, err);
+	for (uint32_t j = 0; !rc && j < 2; j++)
+		if (!isfinite(exp((double)l->offset[j])) || !isfinite(l->bias[j])) {
+			snprintf(err, 256, "its weights for an idle pool are not finite");
+			rc = -EINVAL;
+		}
+	sim_model_lb_free(l);
+	return rc;
+}
+
 /* Reads a file once; models live as long as the process. */
 static int by_path(const struct sim_model **out, const char *path, char err[256])
 {
@@ -215,8 +252,11 @@ static int by_path(const struct sim_model **out, const char *path, char err[256]
 	rc = net_load(&net, path, err);
 	if (rc)
 		goto out;
-	rc = sim_model_check(&cache[count].m, net, err);
+	char why[256] = "no memory for it";
+	rc = sim_model_check(&cache[count].m, net, why);
+	rc = rc ? rc : try_out(&cache[count].m, why);
 	if (rc) {
+		snprintf(err, 256, "%.120s: %.130s", path, why);
 		net_free(net);
 		goto out;
 	}
@@ -252,15 +292,12 @@ static void destroy(void *state)
 
 static void tick(void *state, const struct sim_lb_view *v, struct sim_decision *d)
 {
-	char err[256];
-	/* Shapes were checked at load, so a failure here is a broken file: weights that no table takes end the run with a message. */
-	if (sim_model_lb_step(state, v, err) < 0) {
-		fprintf(stderr, "model: %s\n", err);
-		for (uint32_t j = 0; j < v->n; j++)
-			d->weight[j] = NAN;
-		return;
-	}
-	sim_model_lb_decide(state, v, d);
+	int rc = sim_model_lb_step(state, v, d->err);
+
+	if (rc < 0)
+		d->failed = rc;
+	else
+		sim_model_lb_decide(state, v, d);
 }
 
 const struct sim_policy sim_policy_model = {
@@ -270,4 +307,5 @@ const struct sim_policy sim_policy_model = {
 	.destroy = destroy,
 	.tick = tick,
 	.join = tick,
+	.takes_arg = true,
 };

@@ -65,6 +65,7 @@ struct sim_policy {
 	/* Servers joined (view.n has grown) between ticks. NULL: they take their configured weight until the next tick. */
 	void (*join)(void *state, const struct sim_lb_view *, struct sim_decision *);
 	bool kappa_one; /* default kappa 1 instead of 1 / load balancers */
+	bool takes_arg; /* NAME:ARG; an argument to any other is an error */
 };
 
 /* By name ("kalman", "static", "model", ...); NULL if there is none. New policies are added to policy_table.c. */

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The policy exec:COMMAND. Lines of JSON; virtual time waits for the answer. On start, once a run:
  *   {"hello":{"schema":2,"load_balancers":2,"servers_max":7,"tick_s":0.2,"server_features":[...],"pool_features":[...]}}
- * then for each tick of a load balancer, a line out and a line back, whose lb and t must be the same:
+ * then for each tick of a load balancer, and when servers join it, a line out and a line back, whose lb and t must be the same:
  *   {"lb":0,"t":0.2,"observation":{"vip":1,"stepped":1,"servers":[1,2,...],"weight_static":[...],"flows":[...],"kalman":[...],
  *    "stratum":[...],"shared":0,"server":[[...],...],"pool":[...]}}
- *   {"lb":0,"t":0.2,"weights":[...],"kappa":0.5,"bias":[...]}          (kappa and bias may be left out: 1/M and 0) */
+ *   {"lb":0,"t":0.2,"weights":[...],"kappa":0.5,"bias":[...]}          (kappa and bias may be left out: 1/M and 0)
+ * A policy that reads or answers nothing for 60 s, ends, or answers what is no such line ends the run with the reason. */
 #include "exec_child.h"
 #include "json.h"
 #include "policy_table.h"
@@ -14,6 +15,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define KAPPA_MAX 1e6
 
 /* Load balancers of one run live on one thread, so they find their child here. */
 static _Thread_local struct shared {
@@ -54,7 +57,7 @@ static void put(struct text *t, const char *format, ...)
 static void put_floats(struct text *t, const float *v, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
-		put(t, i ? ",%.7g" : "%.7g", v[i]);
+		put(t, i ? ",%.9g" : "%.9g", v[i]); /* every float comes out as it is */
 }
 
 static int hello(struct exec_lb *x, const struct sim_lb_info *info, char err[256])
@@ -173,13 +176,13 @@ static int take(const struct exec_lb *x, const struct sim_lb_view *v, const stru
 {
 	const struct json *lb = json_get(o, "lb"), *t = json_get(o, "t"), *kappa = json_get(o, "kappa");
 
-	if (!lb || lb->number != x->lb || !t || fabs(t->number - v->now_s) > 1e-5) {
+	if (!lb || lb->kind != JSON_NUMBER || lb->number != x->lb || !t || t->kind != JSON_NUMBER || fabs(t->number - v->now_s) > 1e-5) {
 		snprintf(err, 256, "exec: an answer to another question: expected lb %u, t %.6f", x->lb, v->now_s);
 		return -EPROTO;
 	}
 	d->kappa = 1. / v->info->lbs;
-	if (kappa && (kappa->kind != JSON_NUMBER || kappa->number < 0)) {
-		snprintf(err, 256, "exec: the answer's kappa: expected a number of at least 0");
+	if (kappa && (kappa->kind != JSON_NUMBER || !(kappa->number >= 0 && kappa->number <= KAPPA_MAX))) {
+		snprintf(err, 256, "exec: the answer's kappa: expected a number from 0 to %g", KAPPA_MAX);
 		return -EINVAL;
 	}
 	if (kappa)
@@ -215,4 +218,6 @@ static void tick(void *state, const struct sim_lb_view *v, struct sim_decision *
 
 const struct sim_policy sim_policy_exec = {
 	.name = "exec", .wants = SIM_WANTS_FRAME | SIM_WANTS_SAMPLES, .create = create, .destroy = destroy, .tick = tick,
+	.takes_arg = true,
+	.join = tick, /* its scale is its own, so what a configured weight is beside its weights only it can say */
 };

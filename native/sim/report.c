@@ -42,14 +42,31 @@ static struct sim_result average(const struct sim_batch *b, uint32_t k)
 	return m;
 }
 
+/* Where nothing was measured there is no ratio, and JSON has no word for NaN. */
+void sim_print_number(double v)
+{
+	if (isfinite(v))
+		printf("%.6g", v);
+	else
+		printf("null");
+}
+
 static void ratio_json(const char *key, const struct sim_ratio *r)
 {
-	printf(",\"%s\":{\"value\":%.6g,\"low\":%.6g,\"high\":%.6g}", key, r->value, r->low, r->high);
+	printf(",\"%s\":{\"value\":", key);
+	sim_print_number(r->value);
+	printf(",\"low\":");
+	sim_print_number(r->low);
+	printf(",\"high\":");
+	sim_print_number(r->high);
+	printf("}");
 }
 
 static void as_json(const struct sim_args *a, const struct sim_batch *b, const char *name)
 {
-	printf("\n{\"scenario\":\"%s\",\"seeds\":%u,\"seed\":%llu,\"strategies\":[", name, b->scenarios, (unsigned long long)a->seed);
+	printf("\n{\"scenario\":\"");
+	sim_print_escaped(name);
+	printf("\",\"seeds\":%u,\"seed\":%llu,\"strategies\":[", b->scenarios, (unsigned long long)a->seed);
 	for (uint32_t k = 0; k < a->strategies; k++) {
 		struct sim_result m = average(b, k);
 		printf("%s\n{\"strategy\":\"", k ? "," : "");
@@ -97,8 +114,7 @@ void sim_print_escaped(const char *s)
 void sim_report(const struct sim_args *a, const struct sim_batch *b, const char *scenario, bool first)
 {
 	if (a->json) {
-		if (!first)
-			printf(",");
+		printf(first ? "{\"scenarios\":[" : ",");
 		as_json(a, b, scenario);
 	} else {
 		as_table(a, b, scenario);

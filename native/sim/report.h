@@ -5,8 +5,9 @@
 #include "cli.h"
 
 /* One scenario over its seeds: means over seeds, and ratios of sums over seeds to the reference with a 95 % interval over seeds
- * (jackknife). first: no comma before it in JSON. */
+ * (jackknife). first: opens the JSON object, which the caller closes once all went well. */
 void sim_report(const struct sim_args *, const struct sim_batch *, const char *scenario, bool first);
 /* To stdout, as the inside of a JSON string. */
 void sim_print_escaped(const char *);
+void sim_print_number(double); /* null where it is none */
 #endif

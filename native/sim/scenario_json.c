@@ -3,9 +3,13 @@
 #include "json_read.h"
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define ARRIVALS_MAX 3e8
+#define SLOTS_MAX 2e7 /* of all servers together */
 
 static const char *const top_keys[] = { "$schema", "name", "description", "seeds", "load_balancers", "duration_s", "warmup_s", "tick_ms",
 	"servers", "server", "load", "rate_per_s", "sizes", "vips", "arrivals", "rtt_ms", "noisy", "hang", "sessions", "gossip",
@@ -53,6 +57,7 @@ static void read_sizes(struct read_ctx *c, const struct json *j, struct sim_size
 static void read_vips(struct read_ctx *c, const struct json *j)
 {
 	uint32_t v = 0;
+	double sum = 0;
 
 	if (j->kind != JSON_ARRAY || j->count < 1 || j->count > SIM_VIPS_MAX) {
 		read_fail(c, j, "vips: expected an array of 1 to %u", SIM_VIPS_MAX);
@@ -62,9 +67,12 @@ static void read_vips(struct read_ctx *c, const struct json *j)
 		read_need(c, k, "vips", "share");
 		read_need(c, k, "vips", "sizes");
 		read_number(c, k, "share", 1e-6, 1, &c->sc->vip[v].share);
+		sum += c->sc->vip[v].share;
 		if (!c->failed)
 			read_sizes(c, json_get(k, "sizes"), &c->sc->vip[v].sizes);
 	}
+	if (!c->failed && fabs(sum - 1) > 1e-6)
+		read_fail(c, j, "vips: the shares sum to %g, expected 1", sum);
 	c->sc->vips = j->count;
 }
 
@@ -80,7 +88,7 @@ static void add_servers(struct read_ctx *c, const struct json *k)
 	read_number(c, k, "speed", 1e-3, 1e3, &s.speed);
 	s.weight = s.cores * s.speed;
 	read_number(c, k, "weight", 1e-6, 1e6, &s.weight);
-	read_scaled(c, k, "rtt_ms", 0, 1e5, 1e-3, &s.rtt_s);
+	read_scaled(c, k, "rtt_ms", .001, 1e5, 1e-3, &s.rtt_s); /* not 0, which stands for the scenario's */
 	read_number(c, k, "join_s", 0, 1e6, &s.join_s);
 	if (!c->failed && sc->n && s.join_s < sc->server[sc->n - 1].join_s)
 		read_fail(c, k, "servers: those that join later must come last, in the order of joining");
@@ -110,13 +118,39 @@ static void read_servers(struct read_ctx *c, const struct json *j)
 		read_fail(c, j, "servers: at least one must be there from the start");
 }
 
+/* "SECONDS SIZE_MS", and nothing else. */
+static bool trace_line(const char *text, double *t, double *ms)
+{
+	char rest;
+
+	return sscanf(text, "%lf %lf %c", t, ms, &rest) == 2 && *t >= 0 && *t <= 1e9 && *ms > 0 && *ms <= 1e9;
+}
+
+static bool add_arrival(struct sim_scenario *sc, uint32_t *cap, double t, double size_s)
+{
+	if (sc->traced == *cap) {
+		*cap = *cap ? *cap * 2 : 4096;
+		double *a = realloc(sc->trace_s, *cap * sizeof(*a));
+		if (a)
+			sc->trace_s = a;
+		double *b = realloc(sc->trace_size_s, *cap * sizeof(*b));
+		if (b)
+			sc->trace_size_s = b;
+		if (!a || !b)
+			return false;
+	}
+	sc->trace_s[sc->traced] = t;
+	sc->trace_size_s[sc->traced++] = size_s;
+	return true;
+}
+
+/* Arrivals behind duration_s are read, for they must be right, and left out. */
 static void read_trace(struct read_ctx *c, const struct json *at, const char *file)
 {
 	struct sim_scenario *sc = c->sc;
-	char path[PATH_MAX];
+	char path[PATH_MAX], text[128];
 	double t, ms, last = 0;
 	uint32_t cap = 0, line = 0;
-	char text[128];
 
 	snprintf(path, sizeof(path), "%s%s%s", file[0] == '/' ? "" : c->dir, file[0] == '/' || !c->dir[0] ? "" : "/", file);
 	FILE *f = fopen(path, "r");
@@ -125,33 +159,26 @@ static void read_trace(struct read_ctx *c, const struct json *at, const char *fi
 		return;
 	}
 	while (!c->failed && fgets(text, sizeof(text), f)) {
+		bool whole = strchr(text, '\n') != NULL;
 		line++;
-		if (text[0] == '#')
+		if (!whole && text[0] == '#')
+			for (int k = 0; k != EOF && k != '\n';)
+				k = fgetc(f);
+		if (text[0] == '#' || text[strspn(text, " \t\r\n")] == 0)
 			continue;
-		if (sscanf(text, "%lf %lf", &t, &ms) != 2 || !(t >= last) || !(ms > 0)) {
+		if ((!whole && !feof(f)) || !trace_line(text, &t, &ms) || t < last)
 			read_fail(c, at, "file: %.100s line %u: expected \"SECONDS SIZE_MS\", in order of time", path, line);
-			break;
-		}
+		else if (t < sc->end_s && sc->traced == ARRIVALS_MAX)
+			read_fail(c, at, "file: %.100s holds more than the %g arrivals that a run can hold", path, ARRIVALS_MAX);
+		else if (t < sc->end_s && !add_arrival(sc, &cap, t, ms * 1e-3))
+			read_fail(c, at, "out of memory");
 		last = t;
-		if (sc->traced == cap) {
-			cap = cap ? cap * 2 : 4096;
-			double *a = realloc(sc->trace_s, cap * sizeof(*a));
-			if (a)
-				sc->trace_s = a;
-			double *b = realloc(sc->trace_size_s, cap * sizeof(*b));
-			if (b)
-				sc->trace_size_s = b;
-			if (!a || !b) {
-				read_fail(c, at, "out of memory");
-				break;
-			}
-		}
-		sc->trace_s[sc->traced] = t;
-		sc->trace_size_s[sc->traced++] = ms * 1e-3;
 	}
+	if (!c->failed && ferror(f))
+		read_fail(c, at, "file: %.120s: %s", path, strerror(errno));
 	fclose(f);
 	if (!c->failed && !sc->traced)
-		read_fail(c, at, "file: %.100s holds no arrivals", path);
+		read_fail(c, at, "file: %.100s holds no arrivals before duration_s %g", path, sc->end_s);
 }
 
 static void read_arrivals(struct read_ctx *c, const struct json *j)
@@ -162,6 +189,8 @@ static void read_arrivals(struct read_ctx *c, const struct json *j)
 	if (!read_object(c, j, "arrivals", arrivals_keys))
 		return;
 	uint32_t kind = read_one_of(c, j, "kind", kinds);
+	double lowest = 0;
+	read_number(c, j, "lowest", .01, 1, &lowest);
 	const struct json *sine = json_get(j, "sine"), *file = json_get(j, "file");
 	if (sine && read_object(c, sine, "sine", sine_keys)) {
 		read_need(c, sine, "sine", "amplitude");
@@ -170,14 +199,13 @@ static void read_arrivals(struct read_ctx *c, const struct json *j)
 		read_number(c, sine, "period_s", .001, 1e6, &sc->sine_period_s);
 	}
 	read_number(c, j, "burst", 0, 5, &sc->burst);
+	read_text(c, j, "file");
 	if (kind == 1) {
 		read_need(c, j, "arrivals of kind daily", "lowest");
-		read_number(c, j, "lowest", .01, 1, &sc->daily);
+		sc->daily = lowest;
 	}
 	if (kind == 2) {
 		read_need(c, j, "arrivals of kind trace", "file");
-		if (!c->failed && file->kind != JSON_STRING)
-			read_fail(c, file, "file: expected a string, found %s", json_kind_names[file->kind]);
 		if (!c->failed)
 			read_trace(c, file, file->string);
 	}
@@ -251,8 +279,8 @@ static void read_rate(struct read_ctx *c, const struct json *o)
 	read_number(c, o, "rate_per_s", 1e-6, 1e8, &sc->rate);
 	if (read_number(c, o, "load", .001, 5, &load) && !c->failed)
 		sc->rate = load * sim_scenario_capacity(sc, false) * (1 - .6 * sc->noisy_phi) / sim_scenario_mean_size(sc) / sc->requests;
-	if (!c->failed && sc->rate * sc->end_s > 3e8)
-		read_fail(c, o, "%.3g arrivals are more than a run can hold (3e8)", sc->rate * sc->end_s);
+	if (!c->failed && sc->rate * sc->end_s > ARRIVALS_MAX)
+		read_fail(c, o, "%.3g arrivals are more than a run can hold (%g)", sc->rate * sc->end_s, ARRIVALS_MAX);
 }
 
 static void read_top(struct read_ctx *c, const struct json *o, uint32_t *seeds)
@@ -266,7 +294,9 @@ static void read_top(struct read_ctx *c, const struct json *o, uint32_t *seeds)
 	read_need(c, o, "scenario", "servers");
 	j = json_get(o, "name");
 	if (!c->failed && (j->kind != JSON_STRING || !j->string[0] || strlen(j->string) >= sizeof(sc->name)))
-		read_fail(c, j, "name: expected a string of 1 to %zu characters", sizeof(sc->name) - 1);
+		read_fail(c, j, "name: expected a string of 1 to %zu bytes", sizeof(sc->name) - 1);
+	read_text(c, o, "$schema");
+	read_text(c, o, "description");
 	if (c->failed)
 		return;
 	snprintf(sc->name, sizeof(sc->name), "%s", j->string);
@@ -286,6 +316,8 @@ static void read_top(struct read_ctx *c, const struct json *o, uint32_t *seeds)
 		sc->fcfs = read_one_of(c, j, "discipline", disciplines) == 1;
 		read_whole(c, j, "slots", 1, 1e6, &sc->slots);
 		read_whole(c, j, "backlog", 0, 1e6, &sc->backlog);
+		if (!c->failed && (double)sc->n * sc->slots > SLOTS_MAX)
+			read_fail(c, j, "slots: %u for each of %u servers are more than a run can hold (%g)", sc->slots, sc->n, SLOTS_MAX);
 	}
 	if (!c->failed && !json_get(o, "sizes") == !json_get(o, "vips"))
 		read_fail(c, o, "expected one of \"sizes\" and \"vips\"");
@@ -338,6 +370,10 @@ int sim_scenario_read(struct sim_scenario *sc, uint32_t *seeds, const char *path
 			text = more;
 		}
 		got = fread(text + len, 1, cap - len, f);
+	}
+	if (!e && ferror(f)) {
+		e = -EIO;
+		snprintf(why, sizeof(why), "%s", strerror(errno)); /* of a folder, say */
 	}
 	fclose(f);
 	snprintf(dir, sizeof(dir), "%s", path);

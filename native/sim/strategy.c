@@ -49,7 +49,7 @@ static int option(struct sim_strategy *st, const char *text, char err[256])
 			return 0;
 	} else if (strncmp(text, "trust=", 6) == 0) {
 		st->trust = strcmp(text + 6, "exact") == 0 ? .1 : strcmp(text + 6, "hint") == 0 ? 1.5 : strcmp(text + 6, "none") == 0 ? 3 : NAN;
-		if (!isnan(st->trust) || number(text + 6, 1e-6, 20, &st->trust) == 0)
+		if (!isnan(st->trust) || number(text + 6, 0, 20, &st->trust) == 0)
 			return 0;
 	} else if (strncmp(text, "gossip=", 7) == 0) {
 		if (number(text + 7, 0, 1e5, &v) == 0) {
@@ -61,9 +61,22 @@ static int option(struct sim_strategy *st, const char *text, char err[256])
 	return -EINVAL;
 }
 
+static const char *const modes[] = { "hash", "alias", "sed", "p2c" };
+
+/* Where the options begin, NULL without any: at the first @ behind the mode, for paths and commands may hold one. */
+static const char *options_of(const char *text)
+{
+	for (const char *p = text + strlen(text); p-- > text;)
+		for (uint32_t i = 0; *p == '+' && i < 4; i++) {
+			size_t len = strlen(modes[i]);
+			if (strncmp(p + 1, modes[i], len) == 0 && (!p[1 + len] || p[1 + len] == '@'))
+				return p[1 + len] ? p + 1 + len : NULL;
+		}
+	return strchr(text, '@'); /* a known name, or an error that is told later */
+}
+
 static int policy_and_mode(struct sim_strategy *st, char *text, char err[256])
 {
-	static const char *const modes[] = { "hash", "alias", "sed", "p2c" };
 	char *plus = strrchr(text, '+'), *colon = strchr(text, ':');
 
 	if (!plus) {
@@ -85,7 +98,12 @@ static int policy_and_mode(struct sim_strategy *st, char *text, char err[256])
 	}
 	st->policy = sim_policy_find(text);
 	if (!st->policy) {
-		snprintf(err, 256, "policy \"%.60s\": expected uniform, static, kalman, true, avail, model:FILE or exec:COMMAND", text);
+		snprintf(err, 256, "policy \"%.60s\": expected uniform, static, kalman, true, avail, model:FILE, exec:COMMAND or adversary:KIND",
+			 text);
+		return -EINVAL;
+	}
+	if (st->arg[0] && !st->policy->takes_arg) {
+		snprintf(err, 256, "policy \"%.60s\": takes no argument, found \"%.60s\"", text, st->arg);
 		return -EINVAL;
 	}
 	return 0;
@@ -102,7 +120,7 @@ int sim_strategy_option(struct sim_strategy *st, const char *key, const char *va
 int sim_strategy_parse(struct sim_strategy *st, const char *text, char err[256])
 {
 	char copy[384], options[384], *save;
-	const char *at = strchr(text, '@');
+	const char *at = options_of(text);
 
 	memset(st, 0, sizeof(*st));
 	st->kappa = st->trust = st->gossip_s = NAN;

@@ -29,6 +29,7 @@ export class Catalog {
       const file = join(folder, f);
       const name = basename(f, ".onnx");
       try {
+        if (BUILTIN.some((p) => p.name === name)) throw new Error("its name is a built-in policy's");
         const model = await loadModel(file, shape);
         catalog.models.set(name, model);
         catalog.policies.set(name, model);

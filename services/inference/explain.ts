@@ -12,12 +12,13 @@ export interface FeatureNames {
 /** Features are centred on the pool's: beyond this a server stands out. */
 const STANDS_OUT = 0.5;
 
-export function explain(policy: string, last: LastStep, view: FrameView, names: FeatureNames): ExplainResponse {
-  const { observation, output, fellBack } = last;
+export function explain(last: LastStep, view: FrameView, names: FeatureNames): ExplainResponse {
+  const { observation, output } = last;
   const F = names.server.length;
   const mean = average(output.weights);
+  const configured = average(observation.weightStatic);
   return {
-    policy,
+    policy: last.asked,
     frame_seq: last.frame.seq,
     feature_names: [...names.server],
     pool_feature_names: [...names.pool],
@@ -26,14 +27,16 @@ export function explain(policy: string, last: LastStep, view: FrameView, names: 
     servers: view.addresses().map((address, i) => {
       const features = Array.from(observation.server.subarray(i * F, (i + 1) * F));
       const weight = (output.weights[i] as number) / mean;
+      const kalman = observation.kalman[i] as number;
+      const from = last.base === "configured" ? (observation.weightStatic[i] as number) / configured : kalman;
       return {
         server_id: view.ids[i] as number,
         address,
         weight,
         bias: output.bias?.[i] ?? 0,
-        kalman: observation.kalman[i] as number,
+        kalman,
         features,
-        reason: reason(policy, fellBack, weight, observation.kalman[i] as number, features, names.server),
+        reason: reason(last, weight, from, features, names.server),
       };
     }),
   };
@@ -44,14 +47,9 @@ function average(v: Float32Array): number {
   return sum > 0 ? sum / v.length : 1;
 }
 
-function reason(
-  policy: string,
-  fellBack: string,
-  weight: number,
-  kalman: number,
-  features: readonly number[],
-  names: readonly string[],
-): string {
+/** from: the weight that the policy started from, over its mean. */
+function reason(last: LastStep, weight: number, from: number, features: readonly number[], names: readonly string[]): string {
+  const { asked: policy, fellBack } = last;
   const than = `${weight.toFixed(2)} of the pool's mean weight`;
   if (fellBack !== "") return `${than}: Kalman's, because ${policy} failed: ${fellBack}`;
   if (policy === "uniform") return `${than}: all alike`;
@@ -64,6 +62,7 @@ function reason(
     .map((f) => `${f.name} ${f.value > 0 ? "+" : ""}${f.value.toFixed(2)}`);
   const seen = standing.length > 0 ? `stands out by ${standing.join(", ")}` : "stands out by nothing";
   if (policy === "kalman") return `${than}: speed measured from own flows; ${seen}`;
-  const moved = kalman > 0 ? (weight / kalman - 1) * 100 : 0;
-  return `${than}, ${moved >= 0 ? "+" : ""}${moved.toFixed(0)} % on Kalman's ${kalman.toFixed(2)}; ${seen}`;
+  const moved = from > 0 ? (weight / from - 1) * 100 : 0;
+  const whose = last.base === "configured" ? "the configured" : "Kalman's";
+  return `${than}, ${moved >= 0 ? "+" : ""}${moved.toFixed(0)} % on ${whose} ${from.toFixed(2)}; ${seen}`;
 }

@@ -52,6 +52,7 @@ export async function openOnnxruntime(bytes: Uint8Array): Promise<Graph> {
     intraOpNumThreads: 1,
     interOpNumThreads: 1,
     executionMode: "sequential",
+    logSeverityLevel: 3, // errors come as exceptions; advice on the graph is not for our log
   });
   const shapes = session.inputMetadata.map((m): [string, readonly unknown[]] => {
     if (!m.isTensor || m.type !== "float32") throw new Error(`its input ${m.name} is not float32`);
@@ -66,7 +67,8 @@ export async function openOnnxruntime(bytes: Uint8Array): Promise<Graph> {
       const result = await session.run(Object.fromEntries(feeds));
       const out = {} as Record<string, Float32Array>;
       for (const [name, size] of Object.entries<number>(sizes)) {
-        const data = result[name]?.data as Float32Array;
+        const data = result[name]?.data;
+        if (!(data instanceof Float32Array)) throw new Error(`output ${name} is not float32`);
         if (data.length !== size) throw new Error(`output ${name} has ${data.length} values, expected ${size}`);
         out[name] = data;
       }

@@ -2,7 +2,8 @@
 // A trained model as a policy (models/FORMAT.md).
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
-import { type Graph, openGraph, type Tensor } from "./graph.js";
+import { NativeError } from "../common/native.js";
+import { type Graph, openGraph, openOnnxruntime, type Tensor } from "./graph.js";
 import { onnxMetadata } from "./onnx-metadata.js";
 import type { Observation, Output, Policy } from "./policy.js";
 
@@ -35,7 +36,7 @@ function wholeNumber(meta: Map<string, string>, key: string): number {
 function kappaOf(meta: Map<string, string>): number {
   const text = meta.get("kappa") ?? "1/M";
   if (text === "1/M") return 0;
-  const kappa = text.trim() === "" ? Number.NaN : Number(text);
+  const kappa = /^[\d.]/.test(text) && text === text.trim() ? Number(text) : Number.NaN;
   if (!(kappa > 0 && kappa <= MAX_KAPPA)) throw new Error(`its kappa is "${text}", expected 1/M or flows, at most ${MAX_KAPPA}`);
   return kappa;
 }
@@ -54,28 +55,42 @@ export async function loadModel(file: string, want: ObservationShape, open = ope
   if (base !== "kalman" && base !== "configured") throw new Error(`its base is "${base ?? ""}", expected kalman or configured`);
   const kappa = kappaOf(meta);
 
-  const graph = await open(bytes);
-  checkShapes(graph, want, stateSize);
   const name = basename(file, ".onnx");
-  const model: Model = {
-    name,
-    kind: "onnx",
-    note: `trained model on the ${base} weights, ${stateSize} floats of state a server`,
-    stateSize,
-    observationSchema: schema,
-    nativeStepMs: stepMs,
-    file,
-    decide: (batch, states) => run(graph, { base, kappa }, { ...want, stateSize }, batch, states),
+  const onGraph = async (graph: Graph): Promise<Model> => {
+    checkShapes(graph, want, stateSize);
+    const model: Model = {
+      name,
+      kind: "onnx",
+      note: `trained model on the ${base} weights, ${stateSize} floats of state a server`,
+      stateSize,
+      base,
+      observationSchema: schema,
+      nativeStepMs: stepMs,
+      file,
+      decide: (batch, states) => run(graph, { base, kappa }, { ...want, stateSize }, batch, states),
+    };
+    await tryOut(model, want);
+    return model;
   };
-  // A file may load and still not run: one step on made-up input shows it here, where the reason can be said.
-  const probe = blank(2, want);
+  const graph = await open(bytes);
+  try {
+    return await onGraph(graph);
+  } catch (e) {
+    // The core knows an op by its name, and finds only when it runs that this use of it is beyond it (a Slice of two axes, say).
+    if (graph.engine !== "core" || !(e instanceof NativeError)) throw e;
+    return await onGraph(await openOnnxruntime(bytes));
+  }
+}
+
+/** A file may load and still not run: one step on made-up input shows it here, where the reason can be said. */
+async function tryOut(model: Model, want: ObservationShape): Promise<void> {
+  const pools = [blank(2, want), blank(3, want)];
   for (const o of await model.decide(
-    [probe, blank(3, want)],
-    [new Float32Array(2 * stateSize), new Float32Array(3 * stateSize)],
+    pools,
+    pools.map((p) => new Float32Array(p.n * model.stateSize)),
   )) {
     if (!o.weights.every((w) => Number.isFinite(w) && w >= 0)) throw new Error("its weights for an idle pool are not finite");
   }
-  return model;
 }
 
 function blank(n: number, want: ObservationShape): Observation {
@@ -99,6 +114,7 @@ function checkShapes(graph: Graph, want: ObservationShape, stateSize: number): v
     ["stratum", 2, null, false],
     ["shared", 2, 1, false],
   ];
+  const fixed = (d: unknown): boolean => typeof d === "number" && d >= 0;
   for (const [name, rank, last, needed] of inputs) {
     const shape = graph.inputs.get(name);
     if (!shape && !needed) continue;
@@ -107,6 +123,10 @@ function checkShapes(graph: Graph, want: ObservationShape, stateSize: number): v
       throw new Error(
         `its input ${name} has shape [${shape.join(", ")}], expected rank ${rank}${last === null ? "" : ` and ${last} at its end`}`,
       );
+    }
+    const counts = last === null ? shape : shape.slice(0, -1);
+    if (counts.some(fixed)) {
+      throw new Error(`its input ${name} has shape [${shape.join(", ")}], expected any number of load balancers and servers`);
     }
   }
   const extra = [...graph.inputs.keys()].find((name) => !inputs.some(([known]) => known === name));

@@ -33,6 +33,8 @@ export interface Policy {
   readonly note: string;
   /** Floats of recurrent state a server. */
   readonly stateSize: number;
+  /** The weights that a model's offsets are added to; null: it is no model. */
+  readonly base: "kalman" | "configured" | null;
   /** One step for each of the batch; states[i] has n_i * stateSize floats. */
   decide(batch: readonly Observation[], states: readonly Float32Array[]): Output[] | Promise<Output[]>;
 }
@@ -45,6 +47,7 @@ function builtin(name: string, note: string, kappa: number, weights: (o: Observa
     kind: "builtin",
     note,
     stateSize: 0,
+    base: null,
     decide: (batch) => batch.map((o) => ({ weights: weights(o), bias: null, kappa, state: NO_STATE })),
   };
 }

@@ -198,7 +198,7 @@ export const create: CreateService = async ({ config, log, registry, clock }) =>
       const s = findStream(r.instance, r.vip_id);
       const last: LastStep | null = s.session.last;
       if (!last) throw new ServiceError("UNAVAILABLE", `VIP ${r.vip_id}: no frame yet`);
-      return explain(s.session.policyName, last, decodeFrame(last.frame), names);
+      return explain(last, decodeFrame(last.frame), names);
     }),
   };
 

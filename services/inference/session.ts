@@ -12,6 +12,9 @@ import { kalman, type Observation, type Output, type Policy } from "./policy.js"
 /** The core's observation of a frame; without a native step, `server` and `pool` say nothing and `kalman` stands. */
 export type Observed = Omit<NativeObserved, "present">;
 
+/** Of the 1 MiB of a gRPC message; what stands around it is far less than the rest. */
+const MAX_CHECKPOINT = 1_000_000;
+
 export interface SessionOptions {
   observe(frame: Frame__Output, before: Buffer | null): Observed;
   catalog: Catalog;
@@ -26,8 +29,12 @@ export interface LastStep {
   frame: Frame__Output;
   /** Servers in the order of the output. */
   ids: Uint32Array;
+  /** Who was asked; another may have been set since. */
+  asked: string;
   /** Who decided; empty: Kalman, in the policy's stead. */
   policy: string;
+  /** What a model's offset was added to; null: no model decided. */
+  base: Policy["base"];
   observation: Observation;
   output: Output;
   outOfRange: number;
@@ -72,7 +79,10 @@ export class Session {
   }
 
   checkpoint(vipId: number): { vip_id: number; policy: string; schema: number; state: Buffer } {
-    const state = encodeState({ observation: this.observation ?? Buffer.alloc(0), policy: this.state });
+    const observation = this.observation ?? Buffer.alloc(0);
+    let state = encodeState({ observation, policy: this.state });
+    // Longer than a message may be, it would end the stream once a second: the policy's own memory then starts anew instead.
+    if (state.length > MAX_CHECKPOINT) state = encodeState({ observation, policy: EMPTY });
     return { vip_id: vipId, policy: this.policyName, schema: this.o.observationSchema, state };
   }
 
@@ -106,21 +116,22 @@ export class Session {
     const start = this.o.nowUs();
     const observed = this.observe(frame);
     this.observation = observed.state;
-    const policy = this.o.catalog.get(this.policyName);
+    const asked = this.policyName; // a decision may wait for others, and SetPolicy does not wait for it
+    const policy = this.o.catalog.get(asked);
     // Between two native steps a model has nothing new to see: its last answer stands, by server id.
     const stands =
       policy?.kind === "onnx" &&
       !observed.stepped &&
       this.last?.policy === policy.name &&
       this.last.frame.dp_epoch === frame.dp_epoch;
-    if (!stands) await this.decide(frame, observed, policy);
+    if (!stands) await this.decide(frame, observed, asked, policy);
     const { output, fellBack, ids } = this.last as LastStep;
     return {
       vip_id: frame.vip_id,
       dp_epoch: frame.dp_epoch,
       generation: frame.generation,
       frame_seq: frame.seq,
-      policy: this.policyName,
+      policy: asked,
       ladder: fellBack === "" ? "LADDER_MODEL" : "LADDER_KALMAN",
       server_ids: Array.from(ids),
       weights: bytesOf(output.weights),
@@ -143,7 +154,7 @@ export class Session {
     }
   }
 
-  private async decide(frame: Frame__Output, observed: Observed, policy: Policy | undefined): Promise<void> {
+  private async decide(frame: Frame__Output, observed: Observed, asked: string, policy: Policy | undefined): Promise<void> {
     const observation: Observation = {
       n: observed.ids.length,
       server: observed.server,
@@ -156,29 +167,31 @@ export class Session {
     const { ids } = observed;
     let output: Output | null = null;
     let fellBack = "";
-    if (policy === undefined) fellBack = this.o.catalog.whyNot(this.policyName);
+    if (policy === undefined) fellBack = this.o.catalog.whyNot(asked);
     else if (policy.kind === "onnx" && !observed.stepped) fellBack = "no native step yet";
     else {
       try {
-        output = await this.run(policy, ids, observation);
+        output = await this.run(policy, asked, ids, observation);
       } catch (e) {
         fellBack = (e as Error).message;
         this.o.onFailure(policy.name, e);
       }
     }
     output ??= await this.o.batcher.decide(kalman, observation, new Float32Array(0));
-    const by = fellBack === "" ? (policy?.name ?? "") : "";
-    this.last = { frame, ids, observation, output, outOfRange: observed.outOfRange, fellBack, policy: by };
+    const by = fellBack === "" ? policy : undefined;
+    const { outOfRange } = observed;
+    this.last = { frame, ids, asked, policy: by?.name ?? "", base: by?.base ?? null, observation, output, outOfRange, fellBack };
   }
 
-  private async run(policy: Policy, ids: Uint32Array, observation: Observation): Promise<Output> {
+  private async run(policy: Policy, asked: string, ids: Uint32Array, observation: Observation): Promise<Output> {
     const output = await this.o.batcher.decide(policy, observation, rowsFor(this.state, ids, policy.stateSize));
     const finite = output.weights.every((w) => Number.isFinite(w) && w >= 0) && (output.bias?.every(Number.isFinite) ?? true);
     if (!finite || !output.state.every(Number.isFinite)) {
       this.state = EMPTY;
       throw new Error("the model's output is not finite");
     }
-    this.state = { size: policy.stateSize, ids, values: output.state };
+    // Another policy set meanwhile starts empty, not with what this one remembers.
+    if (this.policyName === asked) this.state = { size: policy.stateSize, ids, values: output.state };
     return output;
   }
 }

@@ -54,6 +54,13 @@ def drawn_family(rng, mix=MIX):
     return drawn(rng, mix)[0]
 
 
+def write(path, data):
+    """Whole or not at all, whenever the process is killed."""
+    tmp = path.with_suffix(path.suffix + ".tmp")
+    tmp.write_bytes(data)
+    os.replace(tmp, path)
+
+
 class Run:
     """A folder of one training: configuration, log of curves, checkpoints that a later start resumes from."""
 
@@ -64,21 +71,30 @@ class Run:
         self.ckpt = self.folder / "checkpoint.pkl"
         if fresh and self.ckpt.exists():
             self.ckpt.unlink()
+        # What was noted behind the last checkpoint is noted again; what is of another configuration is refused before anything changes.
+        self._state = self._load()
         (self.folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+        write(self.folder / "curves.jsonl", "".join(json.dumps(row) + "\n" for row in self.curves).encode())
 
-    def resume(self):
+    def _load(self):
         if not self.ckpt.exists():
             return None
-        state = pickle.loads(self.ckpt.read_bytes())
+        try:
+            state = pickle.loads(self.ckpt.read_bytes())
+        except Exception as e:
+            raise SystemExit(f"{self.ckpt} cannot be read ({e}); use --fresh or another --out") from None
         if state["config"] != self.config:
             raise SystemExit(f"{self.ckpt} is of another configuration; use --fresh or another --out")
         self.curves = state["curves"]
         return state
 
+    def resume(self):
+        """What save() was given last, None in a fresh run."""
+        return self._state
+
     def save(self, **state):
-        tmp = self.ckpt.with_suffix(".tmp")
-        tmp.write_bytes(pickle.dumps({"config": self.config, "curves": self.curves, **state}))
-        os.replace(tmp, self.ckpt)
+        self._state = {"config": self.config, "curves": list(self.curves), **state}
+        write(self.ckpt, pickle.dumps(self._state))
 
     def note(self, **row):
         self.curves.append(row)
@@ -138,11 +154,14 @@ class Validation:
         self.ref = json.loads(self.file.read_text()) if self.file.exists() else {}
         for s in references:
             have = self.ref.setdefault(s, [])
+            # Of another simulator, a change of it or of its scenarios: one run tells.
+            if have and have[0] != self._world(0).run(s):
+                have.clear()
             if len(have) < n:
                 print(f"references: {s} on {n} scenarios", file=sys.stderr, flush=True)
                 have += parallel(lambda i: self._world(i).run(s), range(len(have), n))
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        self.file.write_text(json.dumps(self.ref))
+        write(self.file, json.dumps(self.ref).encode())
 
     def _world(self, i):
         return World(self.family, SELECT_SEED, i)

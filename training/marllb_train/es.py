@@ -41,6 +41,9 @@ def ranks(f):
 
 def scales(w, by_name):
     """Size of a step per parameter, from {name or "": factor}; "" is the default. 0 freezes an array."""
+    for k in by_name:
+        if k and k not in w:
+            raise SystemExit(f"es: scale of {k!r}, but the parameters are {', '.join(sorted(w))}")
     return np.concatenate([np.full(v.size, float(by_name.get(k, by_name[""]))) for k, v in sorted(w.items())])
 
 
@@ -62,7 +65,8 @@ def train(run, conf, w, validation, make=marl.to_onnx):
     if kept and "es" in kept:
         x, mean, velocity, first, candidates = kept["es"]
     models = [Model(make(w)) for _ in range(threads())]
-    bar, base = Progress(total, "evolve", first), run.curves[-1]["step"] if run.curves else 0
+    bar = Progress(total, "evolve", first)
+    base = max((r["step"] for r in run.curves if "generation" not in r), default=0)
     for g in range(first, total):
         st, part = stage_of(conf["stages"], g)
         if part == 0:  # a stage begins where the one before has settled

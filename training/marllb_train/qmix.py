@@ -182,6 +182,7 @@ def train(run, conf, validation, warm=None):
     candidates, replay = {"start": jax.tree.map(np.asarray, p["agent"])}, rollout.Replay(conf["replay"])
     kept = run.resume()
     if kept:
+        replay.unpack(kept.get("replay"))
         p, state, target = (jax.tree.map(jnp.asarray, kept[k]) for k in ("p", "state", "target"))
         first, seen, candidates = kept["first"], kept["seen"], kept["candidates"]
     host = lambda: jax.tree.map(np.asarray, p["agent"])
@@ -215,5 +216,5 @@ def train(run, conf, validation, warm=None):
             run.note(step=u + 1, mean_vs_kalman=cmp["kalman+sed"]["mean"][0], p99_vs_kalman=cmp["kalman+sed"]["p99"][0])
             print(f"\nqmix {u + 1}: {describe(cmp)}", flush=True)
             run.save(p=jax.tree.map(np.asarray, p), state=jax.tree.map(np.asarray, state), target=jax.tree.map(np.asarray, target),
-                     first=u + 1, seen=seen, candidates=candidates)
+                     first=u + 1, seen=seen, candidates=candidates, replay=replay.pack())
     return candidates

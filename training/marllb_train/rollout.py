@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Episodes for the two reinforcement learners: what the load balancers saw, what was true, and a reward per step."""
 
+import pickle
+import zlib
+
 import numpy as np
 
 from .common import TRAIN_SEED, parallel
@@ -76,6 +79,14 @@ def truth(a):
 class Replay:
     def __init__(self, capacity):
         self.capacity, self.data = capacity, []
+
+    def pack(self):
+        """For a checkpoint: a run that resumes must draw from the same episodes. Mostly padding, so it gets small."""
+        return zlib.compress(pickle.dumps(self.data), 1)
+
+    def unpack(self, packed):
+        """None, of a checkpoint that was made before these held episodes: fresh ones are collected."""
+        self.data = pickle.loads(zlib.decompress(packed)) if packed else []
 
     def add(self, eps):
         self.data = (self.data + eps)[-self.capacity :]

@@ -177,6 +177,7 @@ def train(run, conf, validation, warm=None):
     candidates, replay = {"start": jax.tree.map(np.asarray, start)}, rollout.Replay(conf["replay"])
     kept = run.resume()
     if kept:
+        replay.unpack(kept.get("replay"))
         s, first, seen, candidates = jax.tree.map(jnp.asarray, kept["s"]), kept["first"], kept["seen"], kept["candidates"]
     host = lambda: jax.tree.map(np.asarray, s["actor"])
     noisy, plain = Model(to_onnx(host(), conf, noise=True)), Model(to_onnx(host(), conf))
@@ -204,5 +205,5 @@ def train(run, conf, validation, warm=None):
             candidates[f"update {u + 1}"] = host()
             run.note(step=u + 1, mean_vs_kalman=cmp["kalman+sed"]["mean"][0], p99_vs_kalman=cmp["kalman+sed"]["p99"][0])
             print(f"\nsac-gru {u + 1}: {describe(cmp)}", flush=True)
-            run.save(s=jax.tree.map(np.asarray, s), first=u + 1, seen=seen, candidates=candidates)
+            run.save(s=jax.tree.map(np.asarray, s), first=u + 1, seen=seen, candidates=candidates, replay=replay.pack())
     return candidates

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
+import json
 import math
+import tempfile
 import unittest
+from pathlib import Path
 
 import numpy as np
 
 from marllb_train import marl, simlib
+from marllb_train.common import Validation
 from marllb_train.graph import flatten
 from marllb_train.simlib import Family, Model, SimError, World
 
@@ -27,6 +31,14 @@ class SimlibTest(unittest.TestCase):
         a, b = (World(Family(), 11, 4).run("kalman+sed") for _ in range(2))
         self.assertEqual(a, b)
         self.assertNotEqual(a["mean"], World(Family(), 11, 5).run("kalman+sed")["mean"])
+
+    def test_references_of_another_simulator_are_measured_anew(self):
+        with tempfile.TemporaryDirectory() as tmp:
+            first = Validation(2, tmp, ("SED",)).ref["SED"]
+            file = Path(tmp) / "references-v1.json"
+            self.assertEqual(json.loads(file.read_text())["SED"], first)
+            file.write_text(json.dumps({"SED": [{**r, "mean": r["mean"] * 2} for r in first]}))
+            self.assertEqual(Validation(2, tmp, ("SED",)).ref["SED"], first)
 
     def test_a_silent_model_is_kalman(self):
         m = Model(marl.to_onnx(plain(silent())))

@@ -5,12 +5,49 @@ import json
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
-from marllb_train import simlib
+from marllb_train import common, simlib
 from marllb_train.__main__ import main
 
 
+class Killed(Exception):
+    pass
+
+
 class SmokeTest(unittest.TestCase):
+    def killed(self, model, at):
+        """Ends a run where its save number `at` would be, starts it again, and compares it with one that was left alone."""
+        with tempfile.TemporaryDirectory() as tmp:
+            argv = lambda name: ["--model", model, "--config", "smoke", "--out", f"{tmp}/{name}/run", "--nice", "0"]
+            save, saves = common.Run.save, []
+
+            def fails(run, **state):
+                saves.append(0)
+                if len(saves) == at:
+                    raise Killed
+                save(run, **state)
+
+            with mock.patch.object(common.Run, "save", fails), self.assertRaises(Killed):
+                main(argv("killed"))
+            for name in ("killed", "whole"):
+                self.assertEqual(main(argv(name)), 0)
+            for file in (f"{model}.onnx", "curves.jsonl", f"{model}.scores.json"):
+                a, b = ((Path(tmp) / name / "run" / file).read_bytes() for name in ("killed", "whole"))
+                self.assertEqual(a, b, file)
+
+    def test_marl_killed_while_distilling(self):
+        self.killed("marl", 2)
+
+    def test_marl_killed_while_evolving(self):
+        self.killed("marl", 4)
+
+    def test_sac_gru_killed(self):
+        self.killed("sac-gru", 2)
+
+    def test_qmix_killed(self):
+        self.killed("qmix", 2)
+
     def smoke(self, model, config="smoke"):
         with tempfile.TemporaryDirectory() as tmp:
             out = Path(tmp) / "run"

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* An outside policy over a pipe: a shell script that answers equal weights and kappa 1 is LSQ, flow by flow. */
 #include "engine.h"
+#include "exec_child.h"
 #include "mlbtest.h"
+#include <errno.h>
 
 static char err[256];
 
@@ -26,12 +28,12 @@ static int run(const char *strategy, struct sim_result *r)
 	return e;
 }
 
-TEST(a_script_that_answers_ones_is_lsq)
+TEST(a_script_that_answers_equal_weights_is_lsq)
 {
 	struct sim_result lsq, script;
-	/* Two servers before 1.5 s, three after: the script counts what it was asked about. */
+	/* Two servers before 1.5 s, three after: the script counts what it was asked about. Its scale is its own, at a join as well. */
 	static const char text[] =
-		"exec:while IFS= read -r l; do case $l in *hello*) continue;; *'servers\":[1,2,3]'*) w=1,1,1;; *) w=1,1;; esac; "
+		"exec:while IFS= read -r l; do case $l in *hello*) continue;; *'servers\":[1,2,3]'*) w=900,900,900;; *) w=900,900;; esac; "
 		"echo \"${l%%,\\\"obs*},\\\"weights\\\":[$w],\\\"kappa\\\":1}\"; done+sed";
 
 	CHECK_EQ(run("LSQ", &lsq), 0);
@@ -48,12 +50,20 @@ TEST(wrong_answers_end_the_run_with_the_reason)
 	static const struct {
 		const char *command, *why;
 	} wrong[] = {
-		{ "exec:true+sed", "ended without an answer" },
+		{ "exec:true+sed", "ended without an answer, with exit code 0" },
+		{ "exec:read h; exit 3+sed", "ended without an answer, with exit code 3" },
+		{ "exec:read h; kill -9 $$+sed", "ended without an answer, by signal 9" },
 		{ "exec:read h; read l; echo nonsense+sed", "is no JSON" },
 		{ "exec:read h; read l; echo '{\"lb\":7,\"t\":0}'+sed", "another question" },
 		{ "exec:read h; read l; echo '{\"lb\":0,\"t\":0,\"weights\":[1]}'+sed", "expected an array of 2 numbers" },
 		{ "exec:read h; read l; echo '{\"lb\":0,\"t\":0,\"weights\":[1,0]}'+sed", "weights[1]" },
 		{ "exec:read h; read l; echo '{\"lb\":0,\"t\":0,\"weights\":[1,1],\"kappa\":-1}'+sed", "kappa" },
+		{ "exec:read h; read l; echo '{\"lb\":0,\"t\":0,\"weights\":[1,1],\"kappa\":1e999}'+sed", "kappa: expected a number from 0 to" },
+		{ "exec:read h; read l; echo '{\"lb\":0,\"t\":0,\"weights\":[1e999,1]}'+sed", "weights[0]" },
+		{ "exec:read h; read l; echo '{\"lb\":0,\"t\":0,\"weights\":[NaN,1]}'+sed", "expected a value, found \"NaN,1]" },
+		{ "exec:read h; read l; echo '{\"lb\":null,\"t\":0,\"weights\":[1,1]}'+sed", "another question" },
+		{ "exec:read h; read l; echo '{\"lb\":0,\"t\":null,\"weights\":[1,1]}'+sed", "another question" },
+		{ "exec:read h; read l; l='{\"lb\":0,\"t\":0,\"weights\":[1,1]}'; echo $l; echo $l+sed", "another question" },
 		{ "exec:+sed", "expected exec:COMMAND" },
 	};
 	struct sim_result r;
@@ -67,4 +77,39 @@ TEST(wrong_answers_end_the_run_with_the_reason)
 	}
 }
 
-MLB_TEST_MAIN(CASE(a_script_that_answers_ones_is_lsq), CASE(wrong_answers_end_the_run_with_the_reason))
+/* A line for a large pool is longer than a socket holds: a child that reads nothing once stopped the run for good. */
+TEST(a_child_that_does_not_read_or_answer_is_given_up)
+{
+	static char text[4u << 20];
+	struct exec_child c;
+	const char *line;
+
+	CHECK_EQ(exec_child_start(&c, "exec sleep 600", err), 0);
+	c.wait_ms = 20;
+	CHECK_EQ(exec_child_send(&c, text, sizeof(text), err), -ETIMEDOUT);
+	CHECK(strstr(err, "has not read its input for 0.02 s") != NULL);
+	CHECK_EQ(exec_child_receive(&c, &line, err), -ETIMEDOUT);
+	CHECK(strstr(err, "no answer from the policy in 0.02 s") != NULL);
+	exec_child_stop(&c);
+}
+
+TEST(lines_arrive_one_by_one_however_long)
+{
+	static char text[3u << 20];
+	struct exec_child c;
+	const char *line;
+
+	memset(text, 'x', sizeof(text));
+	text[sizeof(text) - 1] = '\n';
+	CHECK_EQ(exec_child_start(&c, "read l; echo one; echo ${#l}", err), 0);
+	CHECK_EQ(exec_child_send(&c, text, sizeof(text), err), 0);
+	CHECK_EQ(exec_child_receive(&c, &line, err), 0);
+	CHECK_STR(line, "one");
+	CHECK_EQ(exec_child_receive(&c, &line, err), 0);
+	CHECK_STR(line, "3145727");
+	CHECK_EQ(exec_child_receive(&c, &line, err), -EPIPE);
+	exec_child_stop(&c);
+}
+
+MLB_TEST_MAIN(CASE(a_script_that_answers_equal_weights_is_lsq), CASE(wrong_answers_end_the_run_with_the_reason),
+	      CASE(a_child_that_does_not_read_or_answer_is_given_up), CASE(lines_arrive_one_by_one_however_long))

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The evaluator on graphs written here byte by byte; that it agrees with onnxruntime is checked in training/test. */
+#include "engine.h"
 #include "mlbtest.h"
 #include <errno.h>
 #include <marllb/rng.h>
@@ -39,6 +40,15 @@ static void field_buf(struct buf *o, uint32_t id, const struct buf *in)
 	field_bytes(o, id, in->b, in->n);
 }
 
+/* An attribute of the nodes that follow: a float (`kind` 2) or a whole number (3). */
+static struct {
+	const char *name;
+	uint32_t kind;
+	float f;
+	uint64_t i;
+} attribute;
+static const char *domain;
+
 static void node(struct buf *graph, const char *type, const char *a, const char *b, const char *out)
 {
 	struct buf n = { .n = 0 };
@@ -47,6 +57,20 @@ static void node(struct buf *graph, const char *type, const char *a, const char 
 		field_text(&n, 1, b);
 	field_text(&n, 2, out);
 	field_text(&n, 4, type);
+	if (attribute.name) {
+		struct buf at = { .n = 0 };
+		field_text(&at, 1, attribute.name);
+		if (attribute.kind == 2) {
+			num(&at, 2 << 3 | 5);
+			memcpy(at.b + at.n, &attribute.f, 4);
+			at.n += 4;
+		} else {
+			field_num(&at, 3, attribute.i);
+		}
+		field_buf(&n, 5, &at);
+	}
+	if (domain)
+		field_text(&n, 7, domain);
 	field_buf(graph, 1, &n);
 }
 static void floats(struct buf *graph, const char *name, const float *v, int rows, int cols)
@@ -59,6 +83,7 @@ static void floats(struct buf *graph, const char *name, const float *v, int rows
 	field_bytes(&t, 9, v, (size_t)(rows * cols) * sizeof(float));
 	field_buf(graph, 5, &t);
 }
+static uint64_t element_type = 1; /* float32 */
 static void place(struct buf *graph, uint32_t id, const char *name, int rank, const int *dims)
 {
 	struct buf v = { .n = 0 }, shape = { .n = 0 }, tensor = { .n = 0 }, type = { .n = 0 };
@@ -70,7 +95,7 @@ static void place(struct buf *graph, uint32_t id, const char *name, int rank, co
 			field_text(&d, 2, "B");
 		field_buf(&shape, 1, &d);
 	}
-	field_num(&tensor, 1, 1);
+	field_num(&tensor, 1, element_type);
 	field_buf(&tensor, 2, &shape);
 	field_buf(&type, 1, &tensor);
 	field_text(&v, 1, name);
@@ -213,6 +238,115 @@ TEST(what_it_cannot_do_is_refused)
 	CHECK(strstr(err, "/nonexistent.onnx") != NULL);
 }
 
+/* What would compute another result than the file says goes to whoever can: `inference` has onnxruntime. */
+TEST(what_it_would_compute_otherwise_is_refused)
+{
+	static const struct {
+		const char *name;
+		uint32_t kind;
+		float f;
+		uint64_t i;
+		int rc;
+	} attributes[] = { { "alpha", 2, 1, 0, 0 }, { "alpha", 2, .5f, 0, -ENOTSUP }, { "beta", 2, 2, 0, -ENOTSUP }, { "transA", 3, 0, 0, 0 },
+			   { "transA", 3, 0, 1, -ENOTSUP }, { "select_last_index", 3, 0, 1, -ENOTSUP }, { "noop_with_empty_axes", 3, 0, 1, -ENOTSUP } };
+	struct buf b;
+	struct net *net;
+	char err[256];
+
+	for (size_t i = 0; i < sizeof(attributes) / sizeof(attributes[0]); i++) {
+		attribute.name = attributes[i].name;
+		attribute.kind = attributes[i].kind;
+		attribute.f = attributes[i].f;
+		attribute.i = attributes[i].i;
+		small(&b, "Tanh");
+		attribute.name = NULL;
+		int rc = net_parse(&net, b.b, b.n, err);
+		CHECK_EQ(rc, attributes[i].rc);
+		if (rc == 0)
+			net_free(net);
+		else
+			CHECK(strstr(err, attributes[i].name) != NULL);
+	}
+	domain = "com.example";
+	small(&b, "Tanh");
+	domain = NULL;
+	CHECK_EQ(net_parse(&net, b.b, b.n, err), -ENOTSUP);
+	CHECK(strstr(err, "com.example") != NULL);
+	element_type = 11;
+	small(&b, "Tanh");
+	element_type = 1;
+	CHECK_EQ(net_parse(&net, b.b, b.n, err), -ENOTSUP);
+	CHECK(strstr(err, "\"x\" has element type 11") != NULL);
+}
+
+TEST(an_input_that_was_not_fed_is_an_error)
+{
+	struct buf b;
+	struct net *net;
+	struct net_run *run;
+	char err[256];
+
+	small(&b, "Tanh");
+	CHECK_EQ(net_parse(&net, b.b, b.n, err), 0);
+	CHECK_EQ(net_run_new(&run, net), 0);
+	CHECK_EQ(net_eval(run, err), -EINVAL);
+	CHECK(strstr(err, "\"x\" was not fed") != NULL);
+	net_run_free(run);
+	net_free(net);
+}
+
+/* The shipped model with some bytes replaced by as many others. */
+static int try_model(const char *from, const char *to, size_t len, char err[256])
+{
+	char path[] = "/tmp/sim_model_XXXXXX", strategy[64];
+	static uint8_t text[1 << 20];
+	FILE *in = fopen(SIM_DIR "/../../models/marl.onnx", "rb"), *out = fdopen(mkstemp(path), "wb");
+	size_t n = fread(text, 1, sizeof(text), in), found = 0;
+	struct sim_strategy st;
+	struct sim_scenario sc;
+	struct sim_world w;
+	struct sim_result r;
+
+	fclose(in);
+	for (size_t i = 0; from && i + len <= n; i++)
+		if (memcmp(text + i, from, len) == 0) {
+			memcpy(text + i, to, len);
+			found++;
+		}
+	CHECK(!from || found > 0);
+	fwrite(text, 1, n, out);
+	fclose(out);
+	snprintf(strategy, sizeof(strategy), "model:%s+sed", path);
+	CHECK_EQ(sim_strategy_parse(&st, strategy, err), 0);
+	CHECK_EQ(sim_family_draw(&sc, &sim_family_v1, 3, 1), 0);
+	sc.end_s = 4.5;
+	CHECK_EQ(sim_world_make(&w, &sc, 1), 0);
+	int e = sim_run(&w, &st, &r, err);
+	CHECK(e == 0 || strncmp(err, path, strlen(path)) == 0);
+	sim_world_free(&w);
+	sim_scenario_free(&sc);
+	remove(path);
+	return e;
+}
+
+#define META(key, value) "\x0a" key "\x12" value
+TEST(a_model_that_does_not_fit_is_refused_with_the_file_and_the_reason)
+{
+	char err[256];
+
+	CHECK_EQ(try_model(NULL, NULL, 0, err), 0);
+#define REFUSED(from, to, why) \
+	CHECK(try_model(from, to, sizeof(from) - 1, err) < 0); \
+	if (!strstr(err, why)) \
+		printf("# %s\n", err); \
+	CHECK(strstr(err, why) != NULL)
+	REFUSED(META("\x0enative_step_ms", "\x03""200"), META("\x0enative_step_ms", "\x03""250"), "native_step_ms is 250; this is 200");
+	REFUSED("native_step_ms", "native_step_xx", "native_step_ms is missing");
+	REFUSED(META("\x12observation_schema", "\x01""2"), META("\x12observation_schema", "\x01""3"), "observation_schema is 3; this is 2");
+	REFUSED("state_size", "state_sizf", "state_size is missing");
+#undef REFUSED
+}
+
 TEST(a_model_of_another_schema_is_refused)
 {
 	struct buf b;
@@ -260,4 +394,5 @@ TEST(broken_files_do_no_harm)
 }
 
 MLB_TEST_MAIN(CASE(computes), CASE(parameters_are_replaced), CASE(vector_kernels_are_accurate), CASE(what_it_cannot_do_is_refused),
-	      CASE(a_model_of_another_schema_is_refused), CASE(broken_files_do_no_harm))
+	      CASE(what_it_would_compute_otherwise_is_refused), CASE(an_input_that_was_not_fed_is_an_error),
+	      CASE(a_model_that_does_not_fit_is_refused_with_the_file_and_the_reason), CASE(a_model_of_another_schema_is_refused), CASE(broken_files_do_no_harm))

@@ -176,14 +176,51 @@ TEST(bad_strategies_are_named)
 	CHECK(sim_strategy_parse(&st, "kalman+least", err) < 0 && strstr(err, "least"));
 	CHECK(sim_strategy_parse(&st, "kalman", err) < 0 && strstr(err, "POLICY+MODE"));
 	CHECK(sim_strategy_parse(&st, "kalman+sed@kapa=1", err) < 0 && strstr(err, "kapa"));
+	CHECK(sim_strategy_parse(&st, "kalman:fast+sed", err) < 0 && strstr(err, "takes no argument, found \"fast\""));
 	CHECK(sim_strategy_parse(&st, "SED@trust=-1", err) < 0 && strstr(err, "trust"));
 	CHECK_EQ(sim_strategy_parse(&st, "sed@kappa=1/M@trust=exact@gossip=20", err), 0);
 	CHECK(st.kappa_per_lb);
 	CHECK_NEAR(st.trust, .1, 1e-12);
 	CHECK_NEAR(st.gossip_s, .02, 1e-12);
+	CHECK_EQ(sim_strategy_parse(&st, "SED@trust=0", err), 0); /* as a VIP's configuration has it: the configured shares */
+	CHECK_NEAR(st.trust, 0, 0);
+}
+
+/* Options begin behind the mode: a path or a command may hold what separates them. */
+TEST(paths_and_commands_may_hold_at_and_plus)
+{
+	struct sim_strategy st;
+
+	CHECK_EQ(sim_strategy_parse(&st, "model:/a@b/c+d.onnx+sed@kappa=1e+0@trust=.2", err), 0);
+	CHECK_STR(st.arg, "/a@b/c+d.onnx");
+	CHECK_EQ(st.mode, MLB_MODE_SED);
+	CHECK_NEAR(st.kappa, 1, 0);
+	CHECK_NEAR(st.trust, .2, 1e-12);
+	CHECK_EQ(sim_strategy_parse(&st, "exec:ssh user@host policy+p2c", err), 0);
+	CHECK_STR(st.arg, "ssh user@host policy");
+	CHECK_EQ(st.mode, MLB_MODE_P2C);
+	CHECK_EQ(sim_strategy_parse(&st, "LSQ@kappa=2", err), 0);
+	CHECK_NEAR(st.kappa, 2, 0);
+	CHECK(sim_strategy_parse(&st, "model:/a@b.onnx+sedd", err) < 0);
+}
+
+TEST(gossip_quicker_than_its_delay_is_refused)
+{
+	struct sim_strategy st;
+	struct sim_scenario sc;
+	struct sim_world w;
+	struct sim_result r;
+
+	CHECK_EQ(sim_family_draw(&sc, &sim_family_v1, 1, 1), 0);
+	CHECK_EQ(sim_world_make(&w, &sc, 1), 0);
+	CHECK_EQ(sim_strategy_parse(&st, "SED@gossip=.5", err), 0);
+	CHECK(sim_run(&w, &st, &r, err) < 0 && strstr(err, "gossip every 0.5 ms is quicker than its delay of 1 ms"));
+	sim_world_free(&w);
+	sim_scenario_free(&sc);
 }
 
 MLB_TEST_MAIN(CASE(same_seed_same_result), CASE(same_arrivals_for_every_policy), CASE(calibration),
 	      CASE(sharing_counts_removes_most_of_what_many_load_balancers_cost), 
 	      CASE(four_workers_that_share_counts_each_millisecond_are_as_one), CASE(sessions_count_every_request),
-	      CASE(a_joined_server_is_used_and_two_vips_share_a_pool), CASE(bad_strategies_are_named))
+	      CASE(a_joined_server_is_used_and_two_vips_share_a_pool), CASE(bad_strategies_are_named),
+	      CASE(paths_and_commands_may_hold_at_and_plus), CASE(gossip_quicker_than_its_delay_is_refused))

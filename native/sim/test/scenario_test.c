@@ -28,6 +28,7 @@ static const struct {
 	{ "{\"load\":1.}", "no JSON number" },
 	{ "{\"name\":\"\\q\"}", "escape" },
 	{ "[1]", "expected an object, found an array" },
+	{ "//c\n{}", "expected a value, found \"//c\"" },
 	{ "{\"name\":\"x\"}", "\"servers\" is missing" },
 	{ GOOD(",\n\"lode\":1"), "line 5: scenario: unknown key \"lode\"; nearest is \"load\"" },
 	{ GOOD(",\"rate_per_s\":10"), "expected one of \"load\" and \"rate_per_s\"" },
@@ -40,10 +41,20 @@ static const struct {
 	{ GOOD(",\"rtt_ms\":{\"least\":3,\"most\":2}"), "least is greater than most" },
 	{ GOOD(",\"arrivals\":{\"kind\":\"trace\",\"file\":\"/nonexistent/x\"}"), "No such file" },
 	{ GOOD(",\"arrivals\":{\"kind\":\"daily\"}"), "\"lowest\" is missing" },
+	{ GOOD(",\"description\":3"), "description: expected a string, found a number" },
+	{ GOOD(",\"$schema\":[]"), "$schema: expected a string, found an array" },
+	{ GOOD(",\"arrivals\":{\"lowest\":7}"), "lowest: 7 is out of range" },
+	{ GOOD(",\"arrivals\":{\"file\":7}"), "file: expected a string" },
+	{ GOOD(",\"server\":{\"slots\":1000000,\"backlog\":1},\"seeds\":NaN"), "expected a value, found \"NaN" },
+	{ "{\"name\":\"x\",\"servers\":[{\"count\":1000,\"cores\":1}],\"load\":1,\"sizes\":{\"kind\":\"constant\",\"mean_ms\":1},"
+	  "\"server\":{\"slots\":1000000}}", "slots: 1000000 for each of 1000 servers" },
+	{ "{\"name\":\"x\",\"servers\":[{\"cores\":1}],\"load\":1,\"vips\":[{\"share\":0.5,\"sizes\":{\"kind\":\"constant\",\"mean_ms\":1}}]}",
+	  "the shares sum to 0.5, expected 1" },
 	{ GOOD(",\"vips\":[]"), "expected one of \"sizes\" and \"vips\"" },
 	{ GOOD(",\"gossip\":{\"period_ms\":1,\"delay_ms\":1}"), "delay_ms must be less" },
 	{ "{\"name\":\"x\",\"servers\":[{\"cores\":1,\"join_s\":3},{\"cores\":1}],\"load\":1,\"sizes\":{\"kind\":\"constant\",\"mean_ms\":1}}",
 	  "must come last" },
+	{ "{\"name\":\"x\",\"servers\":[{\"cores\":1,\"rtt_ms\":0}],\"load\":1}", "rtt_ms: 0 is out of range" },
 	{ "{\"name\":\"x\",\"servers\":[{\"cores\":1,\"speeed\":3}],\"load\":1}", "unknown key \"speeed\"; nearest is \"speed\"" },
 	{ "{\"name\":\"x\",\"servers\":[{\"cores\":1}],\"load\":1,\"sizes\":{\"kind\":\"bimodal\",\"mean_ms\":1}}", "\"heavy_share\" is missing" },
 	{ "{\"name\":\"x\",\"servers\":[{\"count\":1024,\"cores\":1},{\"cores\":1}],\"load\":1}", "more than 1024" },
@@ -152,28 +163,72 @@ TEST(the_schema_knows_the_same_keys)
 	free(text);
 }
 
-TEST(a_trace_replays_its_arrivals)
+static int parse_trace(struct sim_scenario *sc, const char *lines)
 {
 	char path[] = "/tmp/sim_trace_XXXXXX", text[512];
 	int fd = mkstemp(path);
 	FILE *f = fdopen(fd, "w");
-	struct sim_scenario sc;
-	struct sim_world w;
 
-	fprintf(f, "# seconds ms\n0.5 10\n0.75 20\n2 5\n");
+	fputs(lines, f);
 	fclose(f);
 	snprintf(text, sizeof(text),
 		 "{\"name\":\"t\",\"duration_s\":3,\"warmup_s\":0,\"servers\":[{\"cores\":1}],\"sizes\":{\"kind\":\"constant\",\"mean_ms\":1},"
 		 "\"arrivals\":{\"kind\":\"trace\",\"file\":\"%s\"}}", path);
-	CHECK_EQ(parse(&sc, text), 0);
+	int e = parse(sc, text);
+	remove(path);
+	return e;
+}
+
+TEST(a_trace_that_is_none_is_refused_with_its_line)
+{
+	static const char *const bad[] = { "0.5 10\ninf 3\n", "0.5 10\n1 inf\n", "0.5 10\n1 nan\n", "0.5 10\n0.4 1\n", "0.5 10\n1 0\n", "0.5 10\n-1 2\n",
+					   "0.5 10\n1 2 3\n", "0.5 10\n1 2x\n", "0.5 10\nhello\n" };
+	struct sim_scenario sc;
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		int e = parse_trace(&sc, bad[i]);
+		if (e >= 0 || !strstr(err, "line 2: expected"))
+			printf("# case %zu: %d \"%s\"\n", i, e, err);
+		CHECK(e < 0 && strstr(err, "line 2: expected"));
+	}
+	CHECK(parse_trace(&sc, "# nothing\n") < 0 && strstr(err, "no arrivals"));
+	CHECK(parse_trace(&sc, "3 1\n") < 0 && strstr(err, "no arrivals before duration_s 3"));
+}
+
+TEST(a_trace_may_be_long_blank_and_verbose)
+{
+	char text[600] = "# ";
+	struct sim_scenario sc;
+
+	memset(text + 2, 'x', 400);
+	strcpy(text + 402, "\n\n0.5 10\n \n2.999 20\n3 5\n700 5");
+	CHECK_EQ(parse_trace(&sc, text), 0);
+	CHECK_EQ(sc.traced, 2); /* arrivals end at duration_s */
+	sim_scenario_free(&sc);
+}
+
+TEST(a_folder_is_no_scenario)
+{
+	struct sim_scenario sc;
+	uint32_t seeds;
+
+	CHECK(sim_scenario_read(&sc, &seeds, "/tmp", err) < 0 && strstr(err, "/tmp: Is a directory"));
+}
+
+TEST(a_trace_replays_its_arrivals)
+{
+	struct sim_scenario sc;
+	struct sim_world w;
+
+	CHECK_EQ(parse_trace(&sc, "# seconds ms\n0.5 10\n0.75 20\n2 5\n"), 0);
 	CHECK_EQ(sim_world_make(&w, &sc, 1), 0);
 	CHECK_EQ(w.flows, 3);
 	CHECK_NEAR(w.flow[1].at_s, .75, 1e-12);
 	CHECK_NEAR(w.flow[1].size_s, .020, 1e-8);
 	sim_world_free(&w);
 	sim_scenario_free(&sc);
-	remove(path);
 }
 
 MLB_TEST_MAIN(CASE(refusals_say_where_and_why), CASE(a_file_is_read_as_written), CASE(every_named_scenario_is_readable_and_has_its_own_name),
-	      CASE(the_schema_knows_the_same_keys), CASE(a_trace_replays_its_arrivals))
+	      CASE(the_schema_knows_the_same_keys), CASE(a_trace_replays_its_arrivals), CASE(a_trace_that_is_none_is_refused_with_its_line),
+	      CASE(a_trace_may_be_long_blank_and_verbose), CASE(a_folder_is_no_scenario))

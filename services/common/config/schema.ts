@@ -18,7 +18,7 @@ const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,30}$/, {
   error: "expected 1 to 31 letters, digits, '.', '_' or '-', a letter or digit first",
 });
 const policyRule = `expected one of ${POLICIES.join(", ")}, or model:NAME for models/NAME.onnx`;
-const policy = z.union([z.enum(POLICIES), z.string().regex(/^model:[a-z0-9][a-z0-9_-]*$/, { error: policyRule })], {
+const policy = z.union([z.enum(POLICIES), z.string().regex(/^model:[A-Za-z0-9][A-Za-z0-9._-]*$/, { error: policyRule })], {
   error: policyRule,
 });
 

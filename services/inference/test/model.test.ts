@@ -103,6 +103,13 @@ const refused: [what: string, model: () => Buffer | TinyOptions, reason: RegExp]
     /input state has shape .* 3 at its end/,
   ],
   ["a missing output", () => ({ ...good, without: "bias" }), /no output bias/],
+  ["a kappa in blanks", () => ({ ...good, meta: { ...goodMeta, kappa: " 1 " } }), /kappa is " 1 "/],
+  [
+    "a pool of one size",
+    () => ({ ...good, servers: 4 }),
+    /shape \[-1, 4, 3\], expected any number of load balancers and servers/,
+  ],
+  ["an output of another type", () => ({ ...good, double: true }), /output bias is not float32/],
   ["half a file", () => tinyOnnx(good).subarray(0, 300), /not an ONNX file/],
   ["no model", () => Buffer.from("hello"), /not an ONNX file/],
 ];
@@ -131,6 +138,15 @@ test("the catalog lists what can be used and what cannot, with the reason", asyn
   t.is(catalog.need("model:marl").name, "marl");
   t.throws(() => catalog.need("old"), { message: /model old cannot be used: it was trained with observation schema 0/ });
   t.throws(() => catalog.need("nope"), { message: /no policy "nope"; there are uniform, static, kalman, marl/ });
+});
+
+test("a model does not take a built-in policy's name", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "marllb-catalog-"));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  writeFileSync(join(folder, "kalman.onnx"), tinyOnnx(good));
+  const catalog = await Catalog.open(folder, shape, pino({ level: "silent" }));
+  t.is(catalog.need("kalman").kind, "builtin");
+  t.like(catalog.list().at(-1), { name: "kalman", usable: false, note: "its name is a built-in policy's" });
 });
 
 test("a folder that does not exist leaves the built-in policies", async (t) => {
@@ -202,4 +218,16 @@ test("a graph with an op that the core does not know goes to onnxruntime, and gi
   const other = await loadModel(file({ ...good, op: "Elu" }), shape);
   const ask = [[observation([0, 1], [1, 3])], [new Float32Array(4)]] as const;
   t.deepEqual((await other.decide(...ask))[0]?.weights, (await core.decide(...ask))[0]?.weights);
+});
+
+test("a use of an op that the core does not know goes to onnxruntime as well", async (t) => {
+  const [core, other] = [await loadModel(file(good), shape), await loadModel(file({ ...good, twoAxes: true }), shape)];
+  const ask = [
+    [observation([0, 1], [1, 3]), observation([0.5], [1])],
+    [new Float32Array(4), new Float32Array(2)],
+  ] as const;
+  t.deepEqual(
+    (await other.decide(...ask)).map((o) => o.weights),
+    (await core.decide(...ask)).map((o) => o.weights),
+  );
 });

@@ -176,3 +176,45 @@ test("a policy set during a rehearsal starts with an empty state", async (t) => 
   await s.step(frame(4, [3, 5]));
   t.deepEqual([...(s.last?.output.state ?? [])], [1, 1, 1, 1], "as after one step");
 });
+
+test("a policy set while a decision waits for others starts with an empty state, and the answer names who gave it", async (t) => {
+  writeFileSync(join(folder, "other.onnx"), tinyOnnx(tiny));
+  const { session } = await setup({ batcher: new Batcher(1, () => 8) });
+  const s = session("marl");
+  await s.step(frame(2, [3, 5]));
+  const step = s.step(frame(4, [3, 5]));
+  s.setPolicy("other");
+  t.is((await step).policy, "marl");
+  t.is(s.last?.asked, "marl");
+  t.is(s.checkpoint(1).policy, "other");
+  const w = await s.step(frame(6, [3, 5]));
+  t.deepEqual([w.policy, w.ladder], ["other", "LADDER_MODEL"]);
+  t.deepEqual([...(s.last?.output.state ?? [])], [1, 1, 1, 1], "as after one step");
+});
+
+test("a checkpoint fits into a message: a state that is too long is left out, the observation and the choice are not", async (t) => {
+  const large = mkdtempSync(join(tmpdir(), "marllb-large-"));
+  t.teardown(() => rmSync(large, { recursive: true }));
+  writeFileSync(join(large, "big.onnx"), tinyOnnx({ ...tiny, stateSize: 4096, meta: { ...goodMeta, state_size: "4096" } }));
+  const catalog = await Catalog.open(large, { schema: 1, serverFeatures: 3, poolFeatures: 2 }, pino({ level: "silent" }));
+  const { session } = await setup({ catalog });
+  for (const [n, whole] of [
+    [8, true],
+    [70, false],
+  ] as const) {
+    const s = session("big");
+    await s.step(
+      frame(
+        2,
+        Array.from({ length: n }, (_, i) => i + 1),
+      ),
+    );
+    const saved = s.checkpoint(1);
+    t.true(saved.state.length < 1 << 20);
+    t.is(saved.state.length > n * 4096, whole);
+    const heir = session("kalman");
+    t.true(heir.restore(saved));
+    t.is(heir.policyName, "big");
+    t.is(heir.checkpoint(1).state.length, saved.state.length);
+  }
+});

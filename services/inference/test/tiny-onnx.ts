@@ -13,10 +13,18 @@ const msg = (field: number, ...parts: Buffer[]): Buffer => bytes(field, Buffer.c
 const dim = (d: number | string): Buffer => msg(1, typeof d === "number" ? num(1, d) : bytes(2, d));
 const FLOAT = 1;
 const INT64 = 7;
-const value = (field: number, name: string, shape: (number | string)[]): Buffer =>
-  msg(field, bytes(1, name), msg(2, msg(1, num(1, FLOAT), msg(2, ...shape.map(dim)))));
-const node = (type: string, inputs: string[], outputs: string[]): Buffer =>
-  msg(1, ...inputs.map((i) => bytes(1, i)), ...outputs.map((o) => bytes(2, o)), bytes(4, type));
+const DOUBLE = 11;
+const value = (field: number, name: string, shape: (number | string)[], type = FLOAT): Buffer =>
+  msg(field, bytes(1, name), msg(2, msg(1, num(1, type), msg(2, ...shape.map(dim)))));
+/** attribute: a whole number; its type is 2 then. */
+const node = (type: string, inputs: string[], outputs: string[], attribute?: [name: string, value: number]): Buffer =>
+  msg(
+    1,
+    ...inputs.map((i) => bytes(1, i)),
+    ...outputs.map((o) => bytes(2, o)),
+    bytes(4, type),
+    ...(attribute ? [msg(5, bytes(1, attribute[0]), num(3, attribute[1]), num(20, 2))] : []),
+  );
 const floats = (name: string, v: number[]): Buffer =>
   msg(5, num(1, v.length), num(2, FLOAT), bytes(8, name), bytes(9, Buffer.from(Float32Array.from(v).buffer)));
 const ints = (name: string, v: bigint[]): Buffer =>
@@ -33,6 +41,12 @@ export interface TinyOptions {
   strata?: boolean;
   /** Leaves this output out. */
   without?: string;
+  /** Takes the first feature by a Slice of two axes, which the core's does not do. */
+  twoAxes?: boolean;
+  /** The bias as float64. */
+  double?: boolean;
+  /** Servers, where the model is for one number of them only. */
+  servers?: number;
   /** Factor of the bias; NaN makes a model whose output is not finite. */
   bias?: number;
 }
@@ -45,24 +59,32 @@ export function tinyOnnx(o: TinyOptions): Buffer {
   ];
   const graph = msg(
     7,
-    node("Slice", ["server", "zero", "one", "axis"], ["feature"]),
+    o.twoAxes
+      ? node("Slice", ["server", "zeros", "ends", "axes"], ["feature"])
+      : node("Slice", ["server", "zero", "one", "axis"], ["feature"]),
     node("Squeeze", ["feature", "axis"], ["first"]),
     node(o.op ?? "Identity", ["first"], ["passed"]),
     node("Mul", ["mask", "passed"], ["log_weight"]),
-    ...(o.strata ? [node("Add", ["stratum", "shared"], ["bias"])] : [node("Mul", ["mask", "half"], ["bias"])]),
+    o.strata ? node("Add", ["stratum", "shared"], ["bias32"]) : node("Mul", ["mask", "half"], ["bias32"]),
+    o.double ? node("Cast", ["bias32"], ["bias"], ["to", DOUBLE]) : node("Identity", ["bias32"], ["bias"]),
     node("Add", ["state", "unit"], ["state_out"]),
     bytes(2, "tiny"),
     ints("zero", [0n]),
     ints("one", [1n]),
     ints("axis", [2n]),
+    ints("zeros", [0n, 0n]),
+    ints("ends", [2n ** 31n, 1n]),
+    ints("axes", [1n, 2n]),
     floats("half", [o.bias ?? 0.5]),
     floats("unit", [1]),
-    value(11, "server", ["B", "N", o.serverFeatures]),
+    value(11, "server", ["B", o.servers ?? "N", o.serverFeatures]),
     value(11, "pool", ["B", o.poolFeatures]),
     value(11, "mask", ["B", "N"]),
     value(11, "state", ["B", "N", o.stateSize]),
     ...(o.strata ? [value(11, "stratum", ["B", "N"]), value(11, "shared", ["B", 1])] : []),
-    ...outputs.filter(([name]) => name !== o.without).map(([name, shape]) => value(12, name, shape)),
+    ...outputs
+      .filter(([name]) => name !== o.without)
+      .map(([name, shape]) => value(12, name, shape, o.double && name === "bias" ? DOUBLE : FLOAT)),
   );
   const opset = msg(8, bytes(1, ""), num(2, 17));
   const meta = Object.entries(o.meta).map(([k, v]) => msg(14, bytes(1, k), bytes(2, v)));

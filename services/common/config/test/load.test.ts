@@ -134,3 +134,10 @@ test("--set on an empty file, and its errors name the flag", (t) => {
   t.regex(problems("", ["tikc_ms=1"])[0] ?? "", /--set tikc_ms=1: tikc_ms: unknown key; did you mean tick_ms/);
   t.regex(problems("", ["tick_ms"])[0] ?? "", /expected KEY=VALUE/);
 });
+
+test("a model is named as its file is, and nothing else", (t) => {
+  for (const name of ["model:marl", "model:Net-2.v1_b"]) t.deepEqual(problems(good, [`vips.0.policy=${name}`]), []);
+  for (const name of ["model:", "model:../x", "model:.x", "model:a/b", "Marl", "marl.onnx"]) {
+    t.regex(problems(good, [`vips.0.policy=${name}`])[0] ?? "", /expected one of uniform, .* or model:NAME for models\/NAME.onnx/);
+  }
+});
