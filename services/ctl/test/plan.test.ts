@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import { readFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import test from "ava";
 import { Command } from "commander";
 import { ConfigError, loadConfig, parseConfig } from "../../common/config/load.js";
+import { knownKeys } from "../../common/config/schema-walk.js";
 import { banner } from "../up/banner.js";
 import { dpLines } from "../up/embedded.js";
 import { LaunchError } from "../up/error.js";
@@ -23,6 +25,16 @@ test("the shipped configuration is all defaults, written out", (t) => {
   const shipped = loadConfig(defaultConfig);
   const bare = parseConfig("vips: [{name: web, address: 127.0.0.1:8080}]");
   t.deepEqual(shipped, bare);
+});
+
+test("the shipped configuration names every key that there is", (t) => {
+  const text = readFileSync(defaultConfig, "utf8");
+  const walk = (path: (string | number)[]): string[] =>
+    knownKeys(path).flatMap((key) => [key, ...walk([...path, key]), ...walk([...path, key, 0])]);
+  const keys = new Set(walk([]));
+  t.true(keys.size > 60 && keys.has("slow_start_ms") && keys.has("trust"));
+  // Several of one name are told apart by eye; a key that is nowhere is what gets forgotten.
+  for (const key of keys) t.regex(text, new RegExp(`\\b${key}(: |:$|\`)`, "m"));
 });
 
 test("alone, it runs eight demo servers at 80 % of what they can do", (t) => {
