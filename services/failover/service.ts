@@ -33,10 +33,10 @@ interface Link {
   sentAt: number;
 }
 
-export const create: CreateService = async ({ config, log, registry, clock }) => {
+export const create: CreateService = async ({ config, log, registry, clock, stateFolder }) => {
   const links = new Map<string, Link>();
   const watchers = new Map<Watch, number>();
-  const store = await openStore(config, (message) => log.warn(message));
+  const store = await openStore(config, stateFolder, (message) => log.warn(message));
 
   const send = (agent: AgentVip, view: PoolView): void => {
     const link = links.get(`${agent.instance}/${agent.vipId}`);
