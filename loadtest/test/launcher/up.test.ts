@@ -10,6 +10,7 @@ import test from "ava";
 import { projectRoot } from "../../../services/common/root.js";
 import { random } from "../../demo/random.js";
 import { DemoServer } from "../../demo/server.js";
+import { which } from "../../process.js";
 import { freshName, instanceFolder, Run, until } from "./run.js";
 
 const demo = ["--demo-cores", "1,2,4", "--mean-ms", "20", "--rate", "40"];
@@ -32,6 +33,14 @@ function body(url: string): Promise<string> {
       r.setEncoding("utf8").on("data", (d: string) => (text += d));
       r.on("end", () => resolve(text));
     }).on("error", reject);
+  });
+}
+
+/** What Prometheus' own check of a metrics page complains of. */
+function promtool(page: string): Promise<string> {
+  return new Promise((resolve) => {
+    const check = execFile("promtool", ["check", "metrics"], (e, out, err) => resolve(out + err || (e ? e.message : "")));
+    check.stdin?.end(page);
   });
 }
 
@@ -139,9 +148,11 @@ test.serial("the operator's commands act on a running instance", async (t) => {
   t.regex(await ctl("mode", "p2c"), /mode p2c/);
   await run.sees(/policy=uniform mode=p2c/);
   t.regex(await ctl("weights", "push", `${second}=2`), /shares after the envelope/);
-  t.regex(await ctl("override", "set", `${second}=1`, "--reason", "a test"), /override in term \d+/);
+  t.regex(await ctl("override", "set", `${second}=1`, "--mode", "alias", "--reason", "a test"), /override in term \d+/);
+  await run.sees(/mode=alias/);
   t.regex(await ctl("servers"), /override: a test/);
   t.regex(await ctl("override", "clear"), /no override any more/);
+  await run.sees(/mode=alias[\s\S]*mode=p2c/);
   t.regex(await ctl("check", first), /^up/);
   t.regex(await ctl("policy", "list"), /kalman +builtin +yes/);
   await t.throwsAsync(ctl("drain", "127.0.0.1:1"), { message: /127\.0\.0\.1:1/ });
@@ -155,11 +166,13 @@ test.serial("every metric of the dashboard and of the alert rules is served, on 
   await run.sees(steered);
   const urls = [...run.output.matchAll(/http:\/\/\S+\/metrics/g)].map((m) => m[0]);
   t.is(urls.length, 4);
-  const served = (await Promise.all(urls.map(body))).join("\n");
+  const pages = await Promise.all(urls.map(body));
+  const served = pages.join("\n");
+  if (which("promtool")) for (const page of pages) t.is(await promtool(page), "");
   const files = ["grafana/marllb.json", "prometheus/alerts.yml"].map((f) => path.join(projectRoot, "deploy", f));
   const names = new Set(files.flatMap((f) => readFileSync(f, "utf8").match(/\b(?:marllb|process)_\w+/g) ?? []));
   t.true(names.size > 20);
-  for (const name of names) t.regex(served, new RegExp(`^# TYPE ${name.replace(/_bucket$/, "")} `, "m"));
+  for (const name of names) t.regex(served, new RegExp(`^# TYPE ${name.replace(/_(bucket|sum|count)$/, "")} `, "m"));
   t.regex(served, /^marllb_vip_ttfb_seconds\{.*quantile="0\.95".*\} 0\.\d+/m);
   run.process.kill("SIGINT");
   t.is(await run.exited, 0, run.output);
