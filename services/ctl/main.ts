@@ -16,6 +16,11 @@ upFlags(program.command("up")).action(async (o: UpOptions) => {
   exitCode = await up(o);
 });
 
+// `up` serves on when nobody reads; of a command whose reader (head, less) has seen enough nothing more is wanted.
+if (process.argv[2] !== "up") {
+  process.stdout.on("error", (e: NodeJS.ErrnoException) => process.exit(e.code === "EPIPE" ? 0 : 1));
+}
+
 // gRPC is loaded for the commands that need it: `up --help` and a wrong flag answer at once.
 if (process.argv[2] !== "up") {
   const [{ agentCommands }, { failoverCommands }, { inferenceCommands }, { dpConfigCommand }, { modeCommand }] =

@@ -8,13 +8,13 @@ import type { SuperviseResponse } from "../../gen/marllb/v1/SuperviseResponse.js
 import type { WatchPoolRequest__Output } from "../../gen/marllb/v1/WatchPoolRequest.js";
 import type { WatchPoolResponse } from "../../gen/marllb/v1/WatchPoolResponse.js";
 import { canonicalAddress } from "../common/config/address.js";
-import { invalid, unary } from "../common/grpc/errors.js";
+import { failStream, invalid, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
 import { decodeFrame } from "../common/native.js";
 import type { CreateService } from "../common/run.js";
 import { childSpan } from "../common/telemetry.js";
 import { type AgentVip, FailoverCore, type PoolView } from "./core.js";
-import { directiveFor, membersOf, overrideOf, poolMessage } from "./messages.js";
+import { address, directiveFor, membersOf, overrideOf, poolMessage } from "./messages.js";
 import { failoverMetrics } from "./metrics.js";
 import { openStore } from "./stores.js";
 import { watchVerdicts } from "./verdicts.js";
@@ -35,7 +35,8 @@ interface Link {
 
 export const create: CreateService = async ({ config, log, registry, clock, stateFolder }) => {
   const links = new Map<string, Link>();
-  const watchers = new Map<Watch, number>();
+  /** By the name of the pool; empty = all. */
+  const watchers = new Map<Watch, string>();
   const store = await openStore(config, stateFolder, (message) => log.warn(message));
 
   const send = (agent: AgentVip, view: PoolView): void => {
@@ -58,7 +59,7 @@ export const create: CreateService = async ({ config, log, registry, clock, stat
           { pool: view.pool.name, term: view.pool.term, state: view.order.status, shares: Object.fromEntries(view.order.shares) },
           "order",
         );
-        for (const [stream, vipId] of watchers) if (vipId === 0 || vipId === view.pool.vipId) stream.write(watchMessage(view));
+        for (const [stream, name] of watchers) if (name === "" || name === view.pool.name) stream.write(watchMessage(view));
       },
       save(pool) {
         store.save(pool).then(
@@ -151,9 +152,10 @@ export const create: CreateService = async ({ config, log, registry, clock, stat
     state: `VIP_STATE_${view.order.status}`,
     term: view.pool.term,
   });
-  const drain = (vipId: number, address: string, on: boolean): number => {
-    const view = core.find(vipId, "");
-    const member = core.drain(view, address, on, clock.now());
+  const drain = (r: { vip_id: number; name: string; address: string }, on: boolean): number => {
+    const wanted = address(r.address, "address");
+    const view = core.find(r.vip_id, r.name);
+    const member = core.drain(view, wanted, on, clock.now());
     return flowsOf(view.pool.name).get(member.address) ?? 0;
   };
 
@@ -213,19 +215,27 @@ export const create: CreateService = async ({ config, log, registry, clock, stat
       return { pool: poolMessage(view.pool), changes: what };
     }),
     WatchPool(call) {
-      const { vip_id } = call.request;
-      watchers.set(call, vip_id);
+      const { vip_id, name } = call.request;
+      const all = vip_id === 0 && name === "";
+      let views: PoolView[];
+      try {
+        views = all ? core.views() : [core.find(vip_id, name)];
+      } catch (e) {
+        failStream(call, e);
+        return;
+      }
+      watchers.set(call, all ? "" : (views[0] as PoolView).pool.name);
       const end = (): void => void watchers.delete(call);
       call.on("cancelled", end).on("close", end).on("error", end);
-      for (const view of core.views()) if (vip_id === 0 || view.pool.vipId === vip_id) call.write(watchMessage(view));
+      for (const view of views) call.write(watchMessage(view));
     },
-    Drain: unary((r) => ({ flows: drain(r.vip_id, r.address, true) })),
+    Drain: unary((r) => ({ flows: drain(r, true) })),
     Undrain: unary((r) => {
-      drain(r.vip_id, r.address, false);
+      drain(r, false);
       return {};
     }),
-    SetOverride: unary((r) => ({ term: core.setOverride(core.find(r.vip_id, ""), overrideOf(r), clock.now()) })),
-    ClearOverride: unary((r) => ({ term: core.setOverride(core.find(r.vip_id, ""), null, clock.now()) })),
+    SetOverride: unary((r) => ({ term: core.setOverride(core.find(r.vip_id, r.name), overrideOf(r), clock.now()) })),
+    ClearOverride: unary((r) => ({ term: core.setOverride(core.find(r.vip_id, r.name), null, clock.now()) })),
   };
 
   return {
