@@ -47,7 +47,9 @@ export async function run(service: ServiceName, load: () => Promise<{ create: Cr
     await start(service, load);
   } catch (e) {
     // One line a person can act on; a stack only for what we did not foresee.
-    process.stderr.write(e instanceof ConfigError ? `${e.message}\n` : `marllb-${service}: ${(e as Error).message}\n`);
+    process.stderr.write(
+      e instanceof ConfigError ? `${e.message}\n` : `marllb-${service.replace("_", "-")}: ${(e as Error).message}\n`,
+    );
     process.exit(e instanceof ConfigError ? 2 : 1);
   }
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import { execFile } from "node:child_process";
-import { readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { get } from "node:http";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
+import os from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import test from "ava";
@@ -187,6 +188,25 @@ test.serial("a port in use: says which and how to change it, starts nothing, lea
   t.true(run.output.includes(`${address} (VIP web) is in use by another process; choose another with --vip IP:PORT`), run.output);
   t.deepEqual(run.leftovers(), []);
   server.close();
+});
+
+test.serial("a region's path that holds something else: says so, and leaves it alone", async (t) => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "marllb-region-"));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const file = path.join(folder, "notes");
+  writeFileSync(file, "not a region\n".repeat(1000));
+  for (const [where, reason] of [
+    [file, new RegExp(`marllb-dp: .*${file}`)],
+    [folder, new RegExp(`marllb-dp: .*${folder}`)],
+    [path.join(folder, "missing", "region"), /marllb-dp: .*missing\/region.*No such file/],
+  ] as const) {
+    const run = start(t, [...demo, "--set", `region.path=${where}`]);
+    t.is(await run.exited, 1, run.output);
+    t.regex(run.output, reason);
+    t.regex(run.output, /the logs are kept in/);
+    t.deepEqual(run.pids(), []);
+  }
+  t.is(readFileSync(file, "utf8"), "not a region\n".repeat(1000));
 });
 
 test.serial("a wrong configuration: file, line and what was expected; exit code 2", async (t) => {

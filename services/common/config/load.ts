@@ -41,6 +41,11 @@ export function parseConfig(text: string, file = "marllb.yaml", sets: readonly s
       const from = source.get(path.slice(0, n).join("."));
       if (from !== undefined) return from;
     }
+    // What an override made on its way is nowhere in the file.
+    const made = doc.getIn(path, true);
+    if (isNode(made) && !made.range) {
+      for (const [p, from] of source) if (p.startsWith(`${path.join(".")}.`)) return from;
+    }
     return where(offsetOf(doc, path, key));
   };
   const plain = toPlain(doc, file);
@@ -105,7 +110,7 @@ function applySet(doc: Document, set: string): string {
     .map((p) => (/^\d+$/.test(p) ? Number(p) : p));
   let value: unknown;
   try {
-    value = parse(set.slice(eq + 1));
+    value = parse(set.slice(eq + 1), { prettyErrors: false });
     if (doc.contents === null) (doc as { contents: unknown }).contents = doc.createNode({});
     doc.setIn(path, doc.createNode(value));
   } catch (e) {

@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import * as grpc from "@grpc/grpc-js";
 import { formatHostPort, parseHostPort } from "../config/address.js";
-import type { Config, ServiceName } from "../config/load.js";
+import { type Config, ConfigError, type ServiceName } from "../config/load.js";
 
 const MESSAGE_LIMIT = 1 << 20;
 
@@ -23,12 +23,21 @@ export const clientOptions: grpc.ClientOptions = {
   "grpc.service_config": JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
 };
 
+/** A file of `tls`; what is wrong with it is said with its key. */
+function pem(key: "cert" | "key" | "ca", file: string): Buffer {
+  try {
+    return readFileSync(file);
+  } catch (e) {
+    throw new ConfigError([`tls.${key}: ${file} cannot be read: ${(e as Error).message}`]);
+  }
+}
+
 export function serverCredentials(config: Config): grpc.ServerCredentials {
   if (!config.tls) return grpc.ServerCredentials.createInsecure();
   const { cert, key, ca } = config.tls;
   return grpc.ServerCredentials.createSsl(
-    ca ? readFileSync(ca) : null,
-    [{ cert_chain: readFileSync(cert), private_key: readFileSync(key) }],
+    ca ? pem("ca", ca) : null,
+    [{ cert_chain: pem("cert", cert), private_key: pem("key", key) }],
     ca !== undefined,
   );
 }
@@ -36,7 +45,7 @@ export function serverCredentials(config: Config): grpc.ServerCredentials {
 export function clientCredentials(config: Config): grpc.ChannelCredentials {
   if (!config.tls) return grpc.credentials.createInsecure();
   const { cert, key, ca } = config.tls;
-  return grpc.credentials.createSsl(readFileSync(ca ?? cert), readFileSync(key), readFileSync(cert));
+  return grpc.credentials.createSsl(ca ? pem("ca", ca) : pem("cert", cert), pem("key", key), pem("cert", cert));
 }
 
 /** Where to dial a service: its `address`, else `listen` with a wildcard replaced by loopback. */

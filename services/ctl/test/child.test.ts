@@ -63,6 +63,19 @@ test("ended before it was ready: an error that says how, and no restart", async 
   t.is(c.restarts, 0);
 });
 
+test("its last words are in the log, however late they come", async (t) => {
+  // A child of its own that says them after it: its pipe is still open then.
+  const late = "setTimeout(() => console.error('the reason'), 100)";
+  const c = child(
+    t,
+    `require('child_process').spawn(process.execPath, ['-e', ${JSON.stringify(late)}], { stdio: 'inherit' }); process.exit(3);`,
+  );
+  await t.throwsAsync(c.start(), { message: "it ended with exit code 3" });
+  await c.stop();
+  t.regex(readFileSync(c.logFile, "utf8"), /the reason/);
+  t.false(c.served);
+});
+
 test("a silent process is given up after its time", async (t) => {
   const c = child(t, untilStdinEnds, 300);
   await t.throwsAsync(c.start(), { message: /was not ready after 0.3 s/ });

@@ -96,6 +96,40 @@ test("a taken port is named with what wanted it and how to change it", async (t)
   server.close();
 });
 
+test("a tick that is longer than the file's lease takes the lease along, unless that is given", (t) => {
+  t.is(effective(options("--tick", "900"), {}).config.dataplane.lease_ms, 1800);
+  t.is(effective(options("--tick", "100"), {}).config.dataplane.lease_ms, 1000);
+  const e = t.throws(() => effective(options("--tick", "900", "--set", "dataplane.lease_ms=1000"), {}), {
+    instanceOf: ConfigError,
+  });
+  t.regex(e?.message ?? "", /^--set dataplane\.lease_ms=1000: .*expected at least two ticks \(1800\), found 1000$/);
+});
+
+test("a model chosen by name must be there", (t) => {
+  const e = t.throws(() => effective(options("--policy", "model:mral"), {}), { instanceOf: LaunchError });
+  t.regex(e?.message ?? "", /^policy model:mral of VIP web: no mral\.onnx in .*models; there are .*model:marl/);
+  t.is(effective(options("--policy", "model:marl"), {}).config.vips[0]?.policy, "model:marl");
+});
+
+test("a source address that this machine has not is said before anything starts", async (t) => {
+  const o = options("--set", "dataplane.sources=[127.0.0.9, 192.0.2.1]", "--instance", "x");
+  const plan = effective(o, {});
+  await choosePorts(plan, whyTaken);
+  const e = await t.throwsAsync(requireFree(listeners(plan, o)), { instanceOf: LaunchError });
+  t.regex(
+    e?.message ?? "",
+    /^192\.0\.2\.1 \(source address\) is not an address of this machine; choose another with dataplane\.sources/,
+  );
+});
+
+test("with a file of one's own, another name is no other set of ports", (t) => {
+  const o = options();
+  const plan = effective(o, {});
+  const change = (x: UpOptions) => listeners(plan, x).find((l) => l.what === "gRPC of health")?.change ?? "";
+  t.regex(change(o), /--instance NAME/);
+  t.notRegex(change({ ...o, config: "my.yaml" }), /--instance/);
+});
+
 test("a demo server moves away from a taken port; chosen ports are free and differ", async (t) => {
   const plan = effective(options(), {});
   await choosePorts(plan, async (_host, port) => (port === 9003 ? "is in use" : undefined));

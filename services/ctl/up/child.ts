@@ -33,9 +33,12 @@ interface Events {
 const firstBackoffMs = 100;
 const longestBackoffMs = 2000;
 const settledMs = 10_000;
+const lastWordsMs = 500;
 
 export class Child extends EventEmitter<Events> {
   restarts = 0;
+  /** It was ready at least once. */
+  served = false;
   state: "starting" | "ready" | "down" | "stopped" = "down";
   #process: ChildProcess | undefined;
   #log: WriteStream;
@@ -43,6 +46,8 @@ export class Child extends EventEmitter<Events> {
   #backoffMs = firstBackoffMs;
   #timer: NodeJS.Timeout | undefined;
   #startedAt = 0;
+  /** Its pipes have been read to their end. */
+  #read: Promise<void> = Promise.resolve();
 
   constructor(
     readonly spec: ChildSpec,
@@ -95,7 +100,16 @@ export class Child extends EventEmitter<Events> {
       for (const t of timers) clearTimeout(t);
     }
     this.state = "stopped";
+    await this.#lastWords();
     await new Promise<void>((resolve) => this.#log.end(() => resolve()));
+  }
+
+  /** What it wrote just before its end may still be in the pipes; a child of its own could hold them open for ever. */
+  async #lastWords(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const enough = new Promise<void>((resolve) => (timer = setTimeout(resolve, lastWordsMs)));
+    await Promise.race([this.#read, enough]);
+    clearTimeout(timer);
   }
 
   /** At once, its whole group. */
@@ -127,6 +141,7 @@ export class Child extends EventEmitter<Events> {
       rest = lines.pop() ?? "";
       for (const line of lines) this.#onLine(line);
     });
+    this.#read = new Promise((resolve) => p.once("close", () => resolve()));
     p.on("error", (e) => this.#onEnd(p, `could not be started: ${e.message}`));
     p.on("exit", (code, signal) => this.#onEnd(p, signal ? `was killed by ${signal}` : `ended with exit code ${code}`));
   }
@@ -137,6 +152,7 @@ export class Child extends EventEmitter<Events> {
         const ready = JSON.parse(line) as Ready;
         if (ready.ready === true) {
           this.state = "ready";
+          this.served = true;
           this.emit("ready", ready);
           return;
         }

@@ -174,6 +174,8 @@ test("--set on an empty file, and its errors name the flag", (t) => {
   t.is(parseConfig("", "f", ["log.level=debug"]).log.level, "debug");
   t.deepEqual(problems("", ["tick_ms=x"]), ['--set tick_ms=x: tick_ms: expected number, found "x"']);
   t.regex(problems("", ["tikc_ms=1"])[0] ?? "", /--set tikc_ms=1: tikc_ms: unknown key; did you mean tick_ms/);
+  t.deepEqual(problems("", ["tick_ms=[1"]), ["--set tick_ms=[1: Flow sequence must end with a ]"]);
+  t.regex(problems("", ["a.b.c=1"])[0] ?? "", /^--set a\.b\.c=1: a: unknown key/);
   t.regex(problems("", ["tick_ms"])[0] ?? "", /expected KEY=VALUE/);
 });
 
