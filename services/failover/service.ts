@@ -8,7 +8,7 @@ import type { SuperviseResponse } from "../../gen/marllb/v1/SuperviseResponse.js
 import type { WatchPoolRequest__Output } from "../../gen/marllb/v1/WatchPoolRequest.js";
 import type { WatchPoolResponse } from "../../gen/marllb/v1/WatchPoolResponse.js";
 import { canonicalAddress } from "../common/config/address.js";
-import { failStream, invalid, unary } from "../common/grpc/errors.js";
+import { failStream, invalid, ServiceError, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
 import { decodeFrame } from "../common/native.js";
 import type { CreateService } from "../common/run.js";
@@ -16,6 +16,7 @@ import { childSpan } from "../common/telemetry.js";
 import { type AgentVip, FailoverCore, type PoolView } from "./core.js";
 import { address, directiveFor, membersOf, overrideOf, poolMessage } from "./messages.js";
 import { failoverMetrics } from "./metrics.js";
+import { type Seen, seenIn, shownShare } from "./seen.js";
 import { openStore } from "./stores.js";
 import { watchVerdicts } from "./verdicts.js";
 
@@ -135,18 +136,8 @@ export const create: CreateService = async ({ config, log, registry, clock, stat
     core.seen(agent, Number(r.applied_term), r.ladder, now);
   };
 
-  const flowsOf = (pool: string): Map<string, number> => {
-    const flows = new Map<string, number>();
-    for (const link of links.values()) {
-      if (link.agent.pool !== pool) continue;
-      const view = decodeFrame(link.frame);
-      view.addresses().forEach((a, i) => {
-        const key = canonicalAddress(a);
-        flows.set(key, (flows.get(key) ?? 0) + (view.flows[i] as number));
-      });
-    }
-    return flows;
-  };
+  const seenOf = (pool: string): Map<string, Seen> =>
+    seenIn([...links.values()].filter((l) => l.agent.pool === pool).map((l) => decodeFrame(l.frame)));
   const watchMessage = (view: PoolView): WatchPoolResponse => ({
     pool: poolMessage(view.pool),
     state: `VIP_STATE_${view.order.status}`,
@@ -156,7 +147,15 @@ export const create: CreateService = async ({ config, log, registry, clock, stat
     const wanted = address(r.address, "address");
     const view = core.find(r.vip_id, r.name);
     const member = core.drain(view, wanted, on, clock.now());
-    return flowsOf(view.pool.name).get(member.address) ?? 0;
+    const seen = seenOf(view.pool.name).get(member.address);
+    // Of a managed pool the list is ours: what a frame still says there is about to change.
+    if (!on && seen?.draining && !view.pool.managed) {
+      throw new ServiceError(
+        "FAILED_PRECONDITION",
+        `address: ${member.address} drains by a data plane's own list; end that there (configuration, or undrain on its command line)`,
+      );
+    }
+    return seen?.flows ?? 0;
   };
 
   const implementation: FailoverHandlers = {
@@ -183,17 +182,17 @@ export const create: CreateService = async ({ config, log, registry, clock, stat
     },
     GetPool: unary((r) => {
       const view = core.find(r.vip_id, r.name);
-      const flows = flowsOf(view.pool.name);
+      const seen = seenOf(view.pool.name);
       return {
         pool: poolMessage(view.pool),
         members: view.pool.members.map((m) => {
-          const share = view.order.shares.get(m.address);
+          const share = shownShare(view.order.shares.get(m.address), seen.get(m.address));
           return {
             server: { address: m.address, weight: m.weight, drain: m.drain },
             health: `HEALTH_FACT_${view.facts.get(m.address)?.health ?? "UNKNOWN"}` as const,
-            factor: share?.factor ?? 1,
-            reason: share?.reason ?? "",
-            flows: flows.get(m.address) ?? 0,
+            factor: share.factor,
+            reason: share.reason,
+            flows: seen.get(m.address)?.flows ?? 0,
           };
         }),
         state: `VIP_STATE_${view.order.status}` as const,

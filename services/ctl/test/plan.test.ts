@@ -168,6 +168,13 @@ vips:
   }
 });
 
+test("the banner's lines work as printed in any shell, IPv6 too", (t) => {
+  const { config } = effective(options("--vip", "[::1]:8080", "--set", 'services.shm_agent.listen="[::1]:50051"'), {});
+  const lines = banner({ config }, "/logs").join("\n");
+  t.true(lines.includes("curl -s 'http://[::1]:8080/'"));
+  t.true(lines.includes("grpcurl -plaintext '[::1]:50051' marllb"));
+});
+
 test("the banner says where the data plane's network has the VIP", (t) => {
   const there = (a: string): string => a.replace("127.0.0.1", "10.64.0.1");
   const lines = banner(effective(options(), {}), "/logs", there);
