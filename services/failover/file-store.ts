@@ -8,7 +8,13 @@ import { asPoolState, type Store } from "./store.js";
 /** A write that failed is tried again so often, until one succeeds: the next order may be days away. */
 const RETRY_MS = 5000;
 
-export function fileStore(path: string, warn: (message: string) => void, retryMs = RETRY_MS): Store {
+/** `failed`: a try of its own that failed too; a save's first one is the caller's. */
+export function fileStore(
+  path: string,
+  warn: (message: string) => void,
+  failed: (e: unknown) => void = () => {},
+  retryMs = RETRY_MS,
+): Store {
   const pools = new Map<string, PoolState>();
   let writing: Promise<void> | null = null;
   let dirty = false;
@@ -49,14 +55,9 @@ export function fileStore(path: string, warn: (message: string) => void, retryMs
       (e: unknown) => {
         writing = null;
         dirty = true;
-        retry = setTimeout(
-          () =>
-            flush().then(
-              () => warn(`${path} can be written again`),
-              () => {},
-            ),
-          retryMs,
-        );
+        retry = setTimeout(() => {
+          flush().then(() => warn(`${path} can be written again`), failed);
+        }, retryMs);
         throw e;
       },
     );

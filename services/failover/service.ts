@@ -38,7 +38,11 @@ export const create: CreateService = async ({ config, log, registry, clock, stat
   const links = new Map<string, Link>();
   /** By the name of the pool; empty = all. */
   const watchers = new Map<Watch, string>();
-  const store = await openStore(config, stateFolder, (message) => log.warn(message));
+  const storeFailed = (e: unknown): void => {
+    metrics.storeErrors.inc();
+    log.error({ err: e }, "store");
+  };
+  const store = await openStore(config, stateFolder, (message) => log.warn(message), storeFailed);
 
   const send = (agent: AgentVip, view: PoolView): void => {
     const link = links.get(`${agent.instance}/${agent.vipId}`);
@@ -63,15 +67,9 @@ export const create: CreateService = async ({ config, log, registry, clock, stat
         for (const [stream, name] of watchers) if (name === "" || name === view.pool.name) stream.write(watchMessage(view));
       },
       save(pool) {
-        store.save(pool).then(
-          (stored) => {
-            if (stored !== pool && stored.term >= pool.term) core.adopt(stored, clock.now());
-          },
-          (e: unknown) => {
-            metrics.storeErrors.inc();
-            log.error({ err: e }, "store");
-          },
-        );
+        store.save(pool).then((stored) => {
+          if (stored !== pool && stored.term >= pool.term) core.adopt(stored, clock.now());
+        }, storeFailed);
       },
     },
     (pool) => config.vips.find((v) => v.name === pool)?.load_balancers ?? 1,

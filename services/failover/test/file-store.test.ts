@@ -66,9 +66,14 @@ test("a write that failed is made up for once the disk takes it, without another
   writeFileSync(join(dir, "sub"), "in the way");
   let again = () => {};
   const written = new Promise<void>((resolve) => (again = resolve));
-  const store = fileStore(path, () => again(), 20);
+  let failures = 0;
+  let failedTwice = () => {};
+  const twice = new Promise<void>((resolve) => (failedTwice = resolve));
+  const failed = () => ++failures === 2 && failedTwice();
+  const store = fileStore(path, () => again(), failed, 20);
   await t.throwsAsync(store.save(pool(1)));
   await t.throwsAsync(store.save(pool(2)));
+  await twice; // an alert on failures must not fall silent while the disk is full
   rmSync(join(dir, "sub"));
   await written;
   t.deepEqual(await fileStore(path, () => t.fail()).load(), [pool(2)]);
@@ -80,7 +85,12 @@ test("a close writes what an earlier write could not", async (t) => {
   t.teardown(() => rmSync(dir, { recursive: true }));
   const path = join(dir, "sub", "state.json");
   writeFileSync(join(dir, "sub"), "in the way");
-  const store = fileStore(path, () => t.fail(), 1e6);
+  const store = fileStore(
+    path,
+    () => t.fail(),
+    () => {},
+    1e6,
+  );
   await t.throwsAsync(store.save(pool(3)));
   rmSync(join(dir, "sub"));
   await store.close();
