@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Channel options and credentials of both ends.
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import * as grpc from "@grpc/grpc-js";
 import { formatHostPort, parseHostPort } from "../config/address.js";
@@ -25,11 +26,20 @@ export const clientOptions: grpc.ClientOptions = {
 
 /** A file of `tls`; what is wrong with it is said with its key. */
 function pem(key: "cert" | "key" | "ca", file: string): Buffer {
+  let bytes: Buffer;
   try {
-    return readFileSync(file);
+    bytes = readFileSync(file);
   } catch (e) {
     throw new ConfigError([`tls.${key}: ${file} cannot be read: ${(e as Error).message}`]);
   }
+  try {
+    if (key === "key") createPrivateKey(bytes);
+    else new X509Certificate(bytes);
+  } catch (e) {
+    const wanted = key === "key" ? "private key" : "certificate";
+    throw new ConfigError([`tls.${key}: expected a ${wanted} in PEM in ${file}: ${(e as Error).message}`]);
+  }
+  return bytes;
 }
 
 export function serverCredentials(config: Config): grpc.ServerCredentials {

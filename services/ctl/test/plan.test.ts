@@ -175,6 +175,13 @@ test("the banner's lines work as printed in any shell, IPv6 too", (t) => {
   t.true(lines.includes("grpcurl -plaintext '[::1]:50051' marllb"));
 });
 
+test("the banner's grpcurl line fits the TLS that is configured", (t) => {
+  const line = (tls: string) =>
+    banner(effective(options("--set", `tls=${tls}`), {}), "/logs").find((l) => l.includes("GetStatus")) ?? "";
+  t.true(line("{cert: a.pem, key: a.key}").includes("grpcurl -insecure 127"));
+  t.true(line("{cert: a.pem, key: a.key, ca: ca.pem}").includes("grpcurl -insecure -cert a.pem -key a.key 127"));
+});
+
 test("the banner says where the data plane's network has the VIP", (t) => {
   const there = (a: string): string => a.replace("127.0.0.1", "10.64.0.1");
   const lines = banner(effective(options(), {}), "/logs", there);

@@ -23,7 +23,8 @@ export function banner(plan: Plan, folder: string, reached: (vip: string) => str
     lines.push(`  ${serviceLabel(s).padEnd(11)} gRPC ${listen}   http://${metrics}/metrics`);
   }
   const agent = c.services.shm_agent.listen;
-  const plaintext = c.tls ? "-insecure" : "-plaintext";
+  // Where clients must show a certificate, the service's own will do for a try.
+  const plaintext = c.tls ? `-insecure${c.tls.ca ? ` -cert ${c.tls.cert} -key ${c.tls.key}` : ""}` : "-plaintext";
   lines.push(`  grpcurl     grpcurl ${plaintext} ${agent.includes("[") ? `'${agent}'` : agent} marllb.v1.ShmAgent/GetStatus`);
   if (c.tracing.endpoint !== "") lines.push(`  traces      ${c.tracing.endpoint}, services marllb-<service>`);
   lines.push(`  logs        ${folder}`, "  stop        Ctrl-C (drains first)");
