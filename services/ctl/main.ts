@@ -46,5 +46,10 @@ try {
     process.stderr.write(`${e.message}\n`);
     process.exit(e instanceof LaunchError ? e.exitCode : 2);
   }
+  // A full disk, a folder without permission: what the system said is enough. A stack is for what we did not foresee.
+  if ((e as NodeJS.ErrnoException).syscall !== undefined) {
+    process.stderr.write(`${(e as Error).message}\n`);
+    process.exit(1);
+  }
   throw e;
 }

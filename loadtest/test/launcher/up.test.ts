@@ -3,7 +3,7 @@ import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { get } from "node:http";
 import type { AddressInfo } from "node:net";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
@@ -103,6 +103,24 @@ test.serial("a data plane that is killed is started again and serves", async (t)
   run.process.stdin?.end();
   t.is(await run.exited, 0, run.output);
   t.deepEqual(run.leftovers(), [instanceFolder(run.name)]);
+});
+
+test.serial("Ctrl-C again, with a connection that does not end: at once, and still nothing left", async (t) => {
+  const run = start(t, [...demo, "--drain", "3000"]);
+  const [, host, port] = await run.sees(/curl -s http:\/\/([^:]+):(\d+)\//);
+  await run.sees(steered);
+  const open = connect(Number(port), host);
+  const cut = new Promise((resolve) => open.once("close", resolve));
+  open.on("error", () => {});
+  await new Promise((resolve) => open.once("connect", resolve));
+  run.process.kill("SIGINT");
+  await run.sees(/stopping/);
+  await new Promise((r) => setTimeout(r, 1500)); // sooner it counts as the same press
+  run.process.kill("SIGINT");
+  t.is(await run.exited, 1, run.output);
+  await cut;
+  t.regex(run.output, /stopped at once.*nothing is left behind/);
+  t.deepEqual(run.leftovers(), []);
 });
 
 test.serial("a launcher that is killed leaves no process", async (t) => {

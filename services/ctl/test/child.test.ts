@@ -40,6 +40,20 @@ test("a ready line starts it, the end of its stdin stops it, and what it printed
   t.regex(log, /hello/);
 });
 
+test("a full disk costs its log, nothing else", async (t) => {
+  const c = new Child(
+    { name: "it", command: process.execPath, args: ["-e", `${ready} console.log('a'); console.error('b'); ${untilStdinEnds}`] },
+    "/dev/full",
+  );
+  t.teardown(() => c.kill());
+  const line = new Promise<void>((resolve) => c.once("line", () => resolve()));
+  const r = await c.start();
+  await line;
+  t.is(c.state, "ready");
+  await c.stop();
+  t.true(gone(r.pid));
+});
+
 test("killed, it is started again under a new pid; stopped, it stays down", async (t) => {
   const c = child(t, `${ready} ${untilStdinEnds}`);
   const first = await c.start();

@@ -25,6 +25,14 @@ test.serial("a name is refused while its launcher lives", (t) => {
   it.release(false);
 });
 
+test.serial("where no folder can be made, TMPDIR is named", (t) => {
+  for (const tmp of ["/proc", "/nonexistent", "/dev/null"]) {
+    process.env.TMPDIR = tmp;
+    t.throws(() => Instance.claim("one"), { instanceOf: LaunchError, message: new RegExp(`in ${tmp}: .*; set TMPDIR$`) });
+  }
+  process.env.TMPDIR = folder;
+});
+
 test.serial("a dead launcher's pid that another process has by now holds no name; its logs are kept", (t) => {
   const dead = instanceFolder("one");
   mkdirSync(join(dead, "logs"), { recursive: true });

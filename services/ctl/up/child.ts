@@ -3,7 +3,7 @@
 // reaches the launcher alone) and stops when the pipe to its stdin closes, so that it never outlives the launcher.
 import { type ChildProcess, spawn } from "node:child_process";
 import { EventEmitter } from "node:events";
-import { createWriteStream, type WriteStream } from "node:fs";
+import { appendFileSync, closeSync, openSync } from "node:fs";
 
 export interface ChildSpec {
   name: string;
@@ -41,7 +41,7 @@ export class Child extends EventEmitter<Events> {
   served = false;
   state: "starting" | "ready" | "down" | "stopped" = "down";
   #process: ChildProcess | undefined;
-  #log: WriteStream;
+  #log: number | undefined;
   #stopping = false;
   #backoffMs = firstBackoffMs;
   #timer: NodeJS.Timeout | undefined;
@@ -54,7 +54,7 @@ export class Child extends EventEmitter<Events> {
     readonly logFile: string,
   ) {
     super();
-    this.#log = createWriteStream(logFile, { flags: "a", mode: 0o600 });
+    this.#log = openSync(logFile, "a", 0o600);
   }
 
   get pid(): number | undefined {
@@ -101,7 +101,8 @@ export class Child extends EventEmitter<Events> {
     }
     this.state = "stopped";
     await this.#lastWords();
-    await new Promise<void>((resolve) => this.#log.end(() => resolve()));
+    if (this.#log !== undefined) closeSync(this.#log);
+    this.#log = undefined;
   }
 
   /** What it wrote just before its end may still be in the pipes; a child of its own could hold them open for ever. */
@@ -166,7 +167,12 @@ export class Child extends EventEmitter<Events> {
 
   /** What it says after it ended (its pipes are read a little longer) finds the log closed. */
   #write(text: string | Buffer): void {
-    if (!this.#log.writableEnded) this.#log.write(text);
+    if (this.#log === undefined) return;
+    try {
+      appendFileSync(this.#log, text);
+    } catch {
+      // A full disk costs lines of the log, never the process that they are about.
+    }
   }
 
   #onEnd(p: ChildProcess, why: string): void {

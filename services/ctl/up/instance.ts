@@ -24,7 +24,7 @@ export class Instance {
   static claim(name: string): Instance {
     const it = new Instance(name);
     const parent = path.dirname(it.folder);
-    mkdirSync(parent, { recursive: true, mode: 0o700 });
+    makeParent(parent);
     const s = lstatSync(parent);
     if (!s.isDirectory() || s.uid !== os.userInfo().uid) throw new LaunchError(`${parent} belongs to somebody else; set TMPDIR`);
     for (;;) {
@@ -42,8 +42,13 @@ export class Instance {
       rmSync(previous, { recursive: true, force: true });
       renameSync(it.folder, previous);
     }
-    mkdirSync(path.join(it.folder, "logs"));
-    writeFileSync(path.join(it.folder, "launcher.pid"), `${process.pid} ${startOf(process.pid)}\n`);
+    try {
+      mkdirSync(path.join(it.folder, "logs"));
+      writeFileSync(path.join(it.folder, "launcher.pid"), `${process.pid} ${startOf(process.pid)}\n`);
+    } catch (e) {
+      it.release(false);
+      throw e;
+    }
     return it;
   }
 
@@ -85,6 +90,16 @@ export class Instance {
     } catch {
       return undefined;
     }
+  }
+}
+
+/** Not by a recursive mkdir: where the folder above takes none (TMPDIR=/proc), Node 20 never comes back from it. */
+function makeParent(folder: string): void {
+  try {
+    mkdirSync(folder, { mode: 0o700 });
+  } catch (e) {
+    if ((e as NodeJS.ErrnoException).code === "EEXIST") return;
+    throw new LaunchError(`no folder for logs can be made in ${path.dirname(folder)}: ${(e as Error).message}; set TMPDIR`);
   }
 }
 
