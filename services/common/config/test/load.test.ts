@@ -182,7 +182,10 @@ test("--set on an empty file, and its errors name the flag", (t) => {
 test("a model is named as its file is, and nothing else", (t) => {
   for (const name of ["model:marl", "model:Net-2.v1_b"]) t.deepEqual(problems(good, [`vips.0.policy=${name}`]), []);
   for (const name of ["model:", "model:../x", "model:.x", "model:a/b", "Marl", "marl.onnx"]) {
-    t.regex(problems(good, [`vips.0.policy=${name}`])[0] ?? "", /expected one of uniform, .* or model:NAME for models\/NAME.onnx/);
+    t.regex(
+      problems(good, [`vips.0.policy=${name}`])[0] ?? "",
+      /expected one of uniform, .* or model:NAME for models\/NAME.onnx/,
+    );
   }
 });
 
