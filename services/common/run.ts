@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The body of each service's main: the only place that reads the environment, the clock and the signals, and that exits.
+import path from "node:path";
 import type { ServiceDefinition, UntypedServiceImplementation } from "@grpc/grpc-js";
 import { parseArgs } from "./args.js";
 import type { Clock } from "./clock.js";
@@ -7,12 +8,15 @@ import { type HostPort, parseHostPort } from "./config/address.js";
 import { type Config, ConfigError, type ServiceName } from "./config/load.js";
 import { createLogger, type Logger } from "./log.js";
 import { createRegistry, type Registry, serveMetrics } from "./metrics.js";
+import { projectRoot } from "./root.js";
 
 export interface ServiceContext {
   config: Config;
   log: Logger;
   registry: Registry;
   clock: Clock;
+  /** Where a relative path of something kept over restarts begins. */
+  stateFolder: string;
 }
 
 export interface Service {
@@ -31,12 +35,21 @@ const clock: Clock = {
   unixMs: () => Date.now(),
 };
 
+/** systemd's, where it gives one (installed, the program's own folder is read-only); else in the checkout, one an instance. */
+export function stateFolder(instance: string, environment: Record<string, string | undefined>): string {
+  // With several StateDirectory= it is a list.
+  const [given] = (environment.STATE_DIRECTORY ?? "").split(":");
+  return given || path.join(projectRoot, "build/state", instance);
+}
+
 export async function run(service: ServiceName, load: () => Promise<{ create: CreateService }>): Promise<void> {
   try {
     await start(service, load);
   } catch (e) {
     // One line a person can act on; a stack only for what we did not foresee.
-    process.stderr.write(e instanceof ConfigError ? `${e.message}\n` : `marllb-${service}: ${(e as Error).message}\n`);
+    process.stderr.write(
+      e instanceof ConfigError ? `${e.message}\n` : `marllb-${service.replace("_", "-")}: ${(e as Error).message}\n`,
+    );
     process.exit(e instanceof ConfigError ? 2 : 1);
   }
 }
@@ -54,7 +67,7 @@ async function start(service: ServiceName, load: () => Promise<{ create: CreateS
     import("./grpc/server.js"),
     import("./grpc/channel.js"),
   ]);
-  const it = await create({ config, log, registry, clock });
+  const it = await create({ config, log, registry, clock, stateFolder: stateFolder(config.instance, process.env) });
   let serving = false;
   const server = await serve({
     name: it.name,

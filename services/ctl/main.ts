@@ -16,6 +16,11 @@ upFlags(program.command("up")).action(async (o: UpOptions) => {
   exitCode = await up(o);
 });
 
+// `up` serves on when nobody reads; of a command whose reader (head, less) has seen enough nothing more is wanted.
+if (process.argv[2] !== "up") {
+  process.stdout.on("error", (e: NodeJS.ErrnoException) => process.exit(e.code === "EPIPE" ? 0 : 1));
+}
+
 // gRPC is loaded for the commands that need it: `up --help` and a wrong flag answer at once.
 if (process.argv[2] !== "up") {
   const [{ agentCommands }, { failoverCommands }, { inferenceCommands }, { dpConfigCommand }, { modeCommand }] =
@@ -40,6 +45,11 @@ try {
   if (e instanceof ConfigError || e instanceof LaunchError) {
     process.stderr.write(`${e.message}\n`);
     process.exit(e instanceof LaunchError ? e.exitCode : 2);
+  }
+  // A full disk, a folder without permission: what the system said is enough. A stack is for what we did not foresee.
+  if ((e as NodeJS.ErrnoException).syscall !== undefined) {
+    process.stderr.write(`${(e as Error).message}\n`);
+    process.exit(1);
   }
   throw e;
 }

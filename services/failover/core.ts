@@ -2,7 +2,7 @@
 // failover's state: pools, what is known of their members, and the agents that serve them. Events in, orders out; no I/O, no clock
 // of its own. A pool is named by its VIP's name, so that several load balancers share it.
 import { canonicalAddress } from "../common/config/address.js";
-import { ServiceError } from "../common/grpc/errors.js";
+import { invalid, ServiceError } from "../common/grpc/errors.js";
 import {
   changes,
   evaluate,
@@ -168,10 +168,22 @@ export class FailoverCore {
   }
 
   find(vipId: number, name: string): PoolView {
-    const entry = name !== "" ? this.pools.get(name) : [...this.pools.values()].find((e) => e.pool.vipId === vipId);
-    if (!entry) {
-      throw new ServiceError("NOT_FOUND", name !== "" ? `name: no pool "${name}"` : `vip_id: no pool of VIP ${vipId}`);
+    const all = [...this.pools.values()];
+    const there = `there ${all.length === 1 ? "is" : "are"} ${all.map((e) => `${e.pool.name} (VIP ${e.pool.vipId})`).join(", ") || "none yet"}`;
+    if (name !== "") {
+      const named = this.pools.get(name);
+      if (!named) throw new ServiceError("NOT_FOUND", `name: no pool "${name}"; ${there}`);
+      return named;
     }
+    if (vipId === 0) throw invalid("vip_id", `is missing, and so is name; ${there}`);
+    // Numbers are each data plane's own, and the store remembers pools of VIPs that had this one before: who is here now counts first.
+    const here = new Set([...this.agents.values()].filter((a) => a.vipId === vipId).map((a) => a.pool));
+    const found = here.size > 0 ? all.filter((e) => here.has(e.pool.name)) : all.filter((e) => e.pool.vipId === vipId);
+    if (found.length > 1) {
+      throw invalid("name", `is missing: VIP ${vipId} may be ${found.map((e) => e.pool.name).join(" or ")}`);
+    }
+    const [entry] = found;
+    if (!entry) throw new ServiceError("NOT_FOUND", `vip_id: no pool of VIP ${vipId}; ${there}`);
     return entry;
   }
 

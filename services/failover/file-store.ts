@@ -5,10 +5,20 @@ import { dirname } from "node:path";
 import type { PoolState } from "./pool.js";
 import { asPoolState, type Store } from "./store.js";
 
-export function fileStore(path: string, warn: (message: string) => void): Store {
+/** A write that failed is tried again so often, until one succeeds: the next order may be days away. */
+const RETRY_MS = 5000;
+
+/** `failed`: a try of its own that failed too; a save's first one is the caller's. */
+export function fileStore(
+  path: string,
+  warn: (message: string) => void,
+  failed: (e: unknown) => void = () => {},
+  retryMs = RETRY_MS,
+): Store {
   const pools = new Map<string, PoolState>();
   let writing: Promise<void> | null = null;
   let dirty = false;
+  let retry: NodeJS.Timeout | null = null;
 
   const write = async (): Promise<void> => {
     // Changes that come while the disk is busy go out together.
@@ -32,14 +42,45 @@ export function fileStore(path: string, warn: (message: string) => void): Store 
     }
   };
 
+  /** Writes what is dirty; one writer at a time. Rejects when it cannot, and then goes on trying by itself. */
+  const flush = (): Promise<void> => {
+    if (retry) clearTimeout(retry);
+    retry = null;
+    writing ??= write().then(
+      () => {
+        writing = null;
+        // A change between the writer's last look and now.
+        return dirty ? flush() : undefined;
+      },
+      (e: unknown) => {
+        writing = null;
+        dirty = true;
+        retry = setTimeout(() => {
+          flush().then(() => warn(`${path} can be written again`), failed);
+        }, retryMs);
+        throw e;
+      },
+    );
+    return writing;
+  };
+  // Pools are adopted from frames again: starting empty is better than not starting.
+  const setAside = async (why: string): Promise<void> => {
+    const kept = `${path}.bad`;
+    const moved = await rename(path, kept).then(
+      () => `kept as ${kept}`,
+      (e: Error) => `and cannot be moved away: ${e.message}`,
+    );
+    warn(`${path} cannot be read (${why}); ${moved}, starting empty`);
+  };
+
   return {
     async load() {
       let text: string;
       try {
         text = await readFile(path, "utf8");
       } catch (e) {
-        if ((e as NodeJS.ErrnoException).code === "ENOENT") return [];
-        throw e;
+        if ((e as NodeJS.ErrnoException).code !== "ENOENT") await setAside((e as Error).message);
+        return [];
       }
       try {
         const list = (JSON.parse(text) as { pools?: unknown[] }).pools ?? [];
@@ -49,25 +90,21 @@ export function fileStore(path: string, warn: (message: string) => void): Store 
           else warn(`${path}: an entry is not a pool and was left out`);
         }
       } catch (e) {
-        // Pools are adopted from frames again: starting empty is better than not starting.
-        const kept = `${path}.bad`;
-        await rename(path, kept);
-        warn(`${path} cannot be read (${(e as Error).message}); kept as ${kept}, starting empty`);
+        pools.clear();
+        await setAside((e as Error).message);
       }
       return [...pools.values()];
     },
     async save(pool) {
       pools.set(pool.name, pool);
       dirty = true;
-      writing ??= write().finally(() => {
-        writing = null;
-      });
-      await writing;
+      await flush();
       return pool;
     },
     onChange() {},
     async close() {
-      await writing?.catch(() => {});
+      if (retry || writing) await flush().catch(() => {});
+      if (retry) clearTimeout(retry);
     },
   };
 }

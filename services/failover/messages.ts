@@ -55,7 +55,8 @@ export function directiveFor(agent: AgentVip, view: PoolView): Directive {
   };
 }
 
-function address(text: string, field: string): string {
+/** An address of a request's field, in the one spelling that pools use. */
+export function address(text: string, field: string): string {
   if (!isIpPort(text)) throw invalid(field, `expected IP:PORT, such as 10.0.0.1:80 or [2001:db8::1]:80, found "${text}"`);
   return canonicalAddress(text);
 }

@@ -8,14 +8,15 @@ import type { SuperviseResponse } from "../../gen/marllb/v1/SuperviseResponse.js
 import type { WatchPoolRequest__Output } from "../../gen/marllb/v1/WatchPoolRequest.js";
 import type { WatchPoolResponse } from "../../gen/marllb/v1/WatchPoolResponse.js";
 import { canonicalAddress } from "../common/config/address.js";
-import { invalid, unary } from "../common/grpc/errors.js";
+import { failStream, invalid, ServiceError, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
 import { decodeFrame } from "../common/native.js";
 import type { CreateService } from "../common/run.js";
 import { childSpan } from "../common/telemetry.js";
 import { type AgentVip, FailoverCore, type PoolView } from "./core.js";
-import { directiveFor, membersOf, overrideOf, poolMessage } from "./messages.js";
+import { address, directiveFor, membersOf, overrideOf, poolMessage } from "./messages.js";
 import { failoverMetrics } from "./metrics.js";
+import { type Seen, seenIn, shownShare } from "./seen.js";
 import { openStore } from "./stores.js";
 import { watchVerdicts } from "./verdicts.js";
 
@@ -33,10 +34,15 @@ interface Link {
   sentAt: number;
 }
 
-export const create: CreateService = async ({ config, log, registry, clock }) => {
+export const create: CreateService = async ({ config, log, registry, clock, stateFolder }) => {
   const links = new Map<string, Link>();
-  const watchers = new Map<Watch, number>();
-  const store = await openStore(config, (message) => log.warn(message));
+  /** By the name of the pool; empty = all. */
+  const watchers = new Map<Watch, string>();
+  const storeFailed = (e: unknown): void => {
+    metrics.storeErrors.inc();
+    log.error({ err: e }, "store");
+  };
+  const store = await openStore(config, stateFolder, (message) => log.warn(message), storeFailed);
 
   const send = (agent: AgentVip, view: PoolView): void => {
     const link = links.get(`${agent.instance}/${agent.vipId}`);
@@ -58,18 +64,12 @@ export const create: CreateService = async ({ config, log, registry, clock }) =>
           { pool: view.pool.name, term: view.pool.term, state: view.order.status, shares: Object.fromEntries(view.order.shares) },
           "order",
         );
-        for (const [stream, vipId] of watchers) if (vipId === 0 || vipId === view.pool.vipId) stream.write(watchMessage(view));
+        for (const [stream, name] of watchers) if (name === "" || name === view.pool.name) stream.write(watchMessage(view));
       },
       save(pool) {
-        store.save(pool).then(
-          (stored) => {
-            if (stored !== pool && stored.term >= pool.term) core.adopt(stored, clock.now());
-          },
-          (e: unknown) => {
-            metrics.storeErrors.inc();
-            log.error({ err: e }, "store");
-          },
-        );
+        store.save(pool).then((stored) => {
+          if (stored !== pool && stored.term >= pool.term) core.adopt(stored, clock.now());
+        }, storeFailed);
       },
     },
     (pool) => config.vips.find((v) => v.name === pool)?.load_balancers ?? 1,
@@ -134,27 +134,26 @@ export const create: CreateService = async ({ config, log, registry, clock }) =>
     core.seen(agent, Number(r.applied_term), r.ladder, now);
   };
 
-  const flowsOf = (pool: string): Map<string, number> => {
-    const flows = new Map<string, number>();
-    for (const link of links.values()) {
-      if (link.agent.pool !== pool) continue;
-      const view = decodeFrame(link.frame);
-      view.addresses().forEach((a, i) => {
-        const key = canonicalAddress(a);
-        flows.set(key, (flows.get(key) ?? 0) + (view.flows[i] as number));
-      });
-    }
-    return flows;
-  };
+  const seenOf = (pool: string): Map<string, Seen> =>
+    seenIn([...links.values()].filter((l) => l.agent.pool === pool).map((l) => decodeFrame(l.frame)));
   const watchMessage = (view: PoolView): WatchPoolResponse => ({
     pool: poolMessage(view.pool),
     state: `VIP_STATE_${view.order.status}`,
     term: view.pool.term,
   });
-  const drain = (vipId: number, address: string, on: boolean): number => {
-    const view = core.find(vipId, "");
-    const member = core.drain(view, address, on, clock.now());
-    return flowsOf(view.pool.name).get(member.address) ?? 0;
+  const drain = (r: { vip_id: number; name: string; address: string }, on: boolean): number => {
+    const wanted = address(r.address, "address");
+    const view = core.find(r.vip_id, r.name);
+    const member = core.drain(view, wanted, on, clock.now());
+    const seen = seenOf(view.pool.name).get(member.address);
+    // Of a managed pool the list is ours: what a frame still says there is about to change.
+    if (!on && seen?.draining && !view.pool.managed) {
+      throw new ServiceError(
+        "FAILED_PRECONDITION",
+        `address: ${member.address} drains by a data plane's own list; end that there (configuration, or undrain on its command line)`,
+      );
+    }
+    return seen?.flows ?? 0;
   };
 
   const implementation: FailoverHandlers = {
@@ -181,17 +180,17 @@ export const create: CreateService = async ({ config, log, registry, clock }) =>
     },
     GetPool: unary((r) => {
       const view = core.find(r.vip_id, r.name);
-      const flows = flowsOf(view.pool.name);
+      const seen = seenOf(view.pool.name);
       return {
         pool: poolMessage(view.pool),
         members: view.pool.members.map((m) => {
-          const share = view.order.shares.get(m.address);
+          const share = shownShare(view.order.shares.get(m.address), seen.get(m.address));
           return {
             server: { address: m.address, weight: m.weight, drain: m.drain },
             health: `HEALTH_FACT_${view.facts.get(m.address)?.health ?? "UNKNOWN"}` as const,
-            factor: share?.factor ?? 1,
-            reason: share?.reason ?? "",
-            flows: flows.get(m.address) ?? 0,
+            factor: share.factor,
+            reason: share.reason,
+            flows: seen.get(m.address)?.flows ?? 0,
           };
         }),
         state: `VIP_STATE_${view.order.status}` as const,
@@ -213,19 +212,27 @@ export const create: CreateService = async ({ config, log, registry, clock }) =>
       return { pool: poolMessage(view.pool), changes: what };
     }),
     WatchPool(call) {
-      const { vip_id } = call.request;
-      watchers.set(call, vip_id);
+      const { vip_id, name } = call.request;
+      const all = vip_id === 0 && name === "";
+      let views: PoolView[];
+      try {
+        views = all ? core.views() : [core.find(vip_id, name)];
+      } catch (e) {
+        failStream(call, e);
+        return;
+      }
+      watchers.set(call, all ? "" : (views[0] as PoolView).pool.name);
       const end = (): void => void watchers.delete(call);
       call.on("cancelled", end).on("close", end).on("error", end);
-      for (const view of core.views()) if (vip_id === 0 || view.pool.vipId === vip_id) call.write(watchMessage(view));
+      for (const view of views) call.write(watchMessage(view));
     },
-    Drain: unary((r) => ({ flows: drain(r.vip_id, r.address, true) })),
+    Drain: unary((r) => ({ flows: drain(r, true) })),
     Undrain: unary((r) => {
-      drain(r.vip_id, r.address, false);
+      drain(r, false);
       return {};
     }),
-    SetOverride: unary((r) => ({ term: core.setOverride(core.find(r.vip_id, ""), overrideOf(r), clock.now()) })),
-    ClearOverride: unary((r) => ({ term: core.setOverride(core.find(r.vip_id, ""), null, clock.now()) })),
+    SetOverride: unary((r) => ({ term: core.setOverride(core.find(r.vip_id, r.name), overrideOf(r), clock.now()) })),
+    ClearOverride: unary((r) => ({ term: core.setOverride(core.find(r.vip_id, r.name), null, clock.now()) })),
   };
 
   return {

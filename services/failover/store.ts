@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where failover keeps its pools over restarts. Which store is the configuration's choice.
-import type { PoolState } from "./pool.js";
+import type { OverrideState, PoolState } from "./pool.js";
 
 export interface Store {
   load(): Promise<PoolState[]>;
@@ -23,10 +23,20 @@ export function asPoolState(value: unknown): PoolState | null {
     Number.isInteger(v.revision) &&
     Number.isInteger(v.term) &&
     Array.isArray(v.members) &&
-    v.members.every((m) => typeof m.address === "string" && m.weight > 0 && typeof m.drain === "boolean") &&
+    v.members.every((m) => typeof m?.address === "string" && m.weight > 0 && typeof m.drain === "boolean") &&
     Array.isArray(v.down) &&
-    v.down.every((a) => typeof a === "string");
+    v.down.every((a) => typeof a === "string") &&
+    (v.override === undefined || v.override === null || isOverride(v.override));
   return ok ? { ...(v as PoolState), override: v.override ?? null } : null;
+}
+
+function isOverride(o: Partial<OverrideState>): boolean {
+  return (
+    Array.isArray(o.entries) &&
+    o.entries.every((e) => typeof e?.address === "string" && e.weight >= 0) &&
+    typeof o.mode === "string" &&
+    typeof o.reason === "string"
+  );
 }
 
 export function memoryStore(): Store {

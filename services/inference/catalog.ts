@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { Model as ModelMessage } from "../../gen/marllb/v1/Model.js";
-import { ServiceError } from "../common/grpc/errors.js";
+import { invalid, ServiceError } from "../common/grpc/errors.js";
 import type { Logger } from "../common/log.js";
 import type { Model, ObservationShape } from "./model.js";
 import { BUILTIN, type Policy } from "./policy.js";
@@ -53,7 +53,9 @@ export class Catalog {
     if (policy) return policy;
     const refused = this.refused.get(name.replace(/^model:/, ""));
     if (refused) throw new ServiceError("FAILED_PRECONDITION", `policy: model ${refused.name} cannot be used: ${refused.reason}`);
-    throw new ServiceError("NOT_FOUND", `policy: no policy "${name}"; there are ${[...this.policies.keys()].join(", ")}`);
+    const there = `there are ${[...this.policies.keys()].join(", ")}`;
+    if (name === "") throw invalid("policy", `is missing; ${there}`);
+    throw new ServiceError("NOT_FOUND", `policy: no policy "${name}"; ${there}`);
   }
 
   whyNot(name: string): string {

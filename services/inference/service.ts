@@ -135,6 +135,7 @@ export const create: CreateService = async ({ config, log, registry, clock }) =>
   };
 
   const findStream = (instance: string, vipId: number): Stream => {
+    if (vipId === 0) throw invalid("vip_id", "is missing");
     const all = [...streams.values()].filter((s) => (instance === "" || s.instance === instance) && s.vipId === vipId);
     if (all.length > 1 && instance === "" && new Set(all.map((s) => s.instance)).size > 1) {
       throw invalid("instance", `several agents are connected: ${[...new Set(all.map((s) => s.instance))].join(", ")}`);

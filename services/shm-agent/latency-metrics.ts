@@ -1,46 +1,73 @@
 // SPDX-License-Identifier: Apache-2.0
 // Latency and fairness for dashboards: the figures that StreamStats shows, computed when they are scraped.
 import type { StreamStatsResponse } from "../../gen/marllb/v1/StreamStatsResponse.js";
-import { Gauge, type Registry } from "../common/metrics.js";
+import { Gauge, type Quantiles, type Registry, registerQuantiles } from "../common/metrics.js";
 
-const quantiles = [
+type Quantile = "ttfb_p50_ms" | "ttfb_p95_ms" | "ttfb_p99_ms";
+const quantiles: [string, Quantile][] = [
   ["0.5", "ttfb_p50_ms"],
   ["0.95", "ttfb_p95_ms"],
   ["0.99", "ttfb_p99_ms"],
-] as const;
+];
 
-/** `all`: the newest statistics of every VIP. What is unknown is left out, never 0. */
-export function latencyMetrics(registry: Registry, all: () => StreamStatsResponse[]): void {
+/** Of one VIP, cumulative and by server in the order of its statistics. */
+export interface Answers {
+  /** Time that flows waited for answers: the integral of flows waiting. */
+  waitedS: ArrayLike<number>;
+  answers: ArrayLike<number>;
+}
+
+export interface VipLatency {
+  stats: StreamStatsResponse;
+  answers: Answers;
+}
+
+const known = (of: { [key in Quantile]?: number | string }): [string, number][] =>
+  quantiles.flatMap(([quantile, field]) => (Number(of[field]) >= 0 ? [[quantile, Number(of[field]) / 1000]] : []));
+const total = (list: ArrayLike<number>): number => Array.from(list).reduce((a, b) => a + b, 0);
+
+/** `all`: the newest of every VIP. What is unknown is left out, never 0. */
+export function latencyMetrics(registry: Registry, all: () => VipLatency[]): void {
   const registers = [registry];
+  registerQuantiles(
+    registry,
+    "marllb_vip_ttfb_seconds",
+    "Time to first byte: quantiles over the last 10 s, sum and count since ever",
+    () =>
+      all().map(({ stats, answers }) => ({
+        labels: { vip: stats.vip?.name ?? "" },
+        quantiles: known(stats),
+        sum: total(answers.waitedS),
+        count: total(answers.answers),
+      })),
+  );
+  registerQuantiles(
+    registry,
+    "marllb_server_ttfb_seconds",
+    "Time to first byte: quantiles over the last 10 s, sum and count since the server joined",
+    () =>
+      all().flatMap(({ stats, answers }) =>
+        (stats.servers ?? []).map(
+          (server, i): Quantiles => ({
+            labels: { vip: stats.vip?.name ?? "", server: server.address ?? "" },
+            quantiles: known(server),
+            sum: answers.waitedS[i] ?? 0,
+            count: answers.answers[i] ?? 0,
+          }),
+        ),
+      ),
+  );
   new Gauge({
-    name: "marllb_vip_ttfb_seconds",
-    help: "Time to first byte over the last 10 s",
-    labelNames: ["vip", "quantile"],
+    name: "marllb_server_ttfb_decayed_mean_seconds",
+    help: "Time to first byte, mean with old samples counting less",
+    labelNames: ["vip", "server"],
     registers,
     collect() {
       this.reset();
-      for (const s of all()) {
-        for (const [quantile, field] of quantiles) {
-          if (Number(s[field]) >= 0) this.set({ vip: s.vip?.name ?? "", quantile }, Number(s[field]) / 1000);
-        }
-      }
-    },
-  });
-  new Gauge({
-    name: "marllb_server_ttfb_seconds",
-    help: "Time to first byte over the last 10 s; quantile mean is the decayed mean",
-    labelNames: ["vip", "server", "quantile"],
-    registers,
-    collect() {
-      this.reset();
-      for (const s of all()) {
-        for (const server of s.servers ?? []) {
-          const labels = { vip: s.vip?.name ?? "", server: server.address ?? "" };
-          for (const [quantile, field] of quantiles) {
-            if (Number(server[field]) >= 0) this.set({ ...labels, quantile }, Number(server[field]) / 1000);
-          }
+      for (const { stats } of all()) {
+        for (const server of stats.servers ?? []) {
           const mean = Number(server.ttfb?.decayed_mean_ms ?? 0);
-          if (mean > 0) this.set({ ...labels, quantile: "mean" }, mean / 1000);
+          if (mean > 0) this.set({ vip: stats.vip?.name ?? "", server: server.address ?? "" }, mean / 1000);
         }
       }
     },
@@ -52,7 +79,7 @@ export function latencyMetrics(registry: Registry, all: () => StreamStatsRespons
     registers,
     collect() {
       this.reset();
-      for (const s of all()) this.set({ vip: s.vip?.name ?? "" }, Number(s.jain ?? 1));
+      for (const { stats } of all()) this.set({ vip: stats.vip?.name ?? "" }, Number(stats.jain ?? 1));
     },
   });
 }

@@ -15,6 +15,8 @@ const SERVER_COUNTERS: [field: string, name: string, help: string][] = [
   ["answers", "answers_total", "Answers begun"],
   ["bytes_in", "bytes_in_total", "Bytes from clients"],
   ["bytes_out", "bytes_out_total", "Bytes to clients"],
+  ["packets_in", "packets_in_total", "Packets from clients; 0 where the data plane sees none"],
+  ["packets_out", "packets_out_total", "Packets to clients"],
   ["ejections", "ejections_total", "Times put out by the data plane itself"],
 ];
 const SERVER_GAUGES: [field: string, name: string, help: string][] = [

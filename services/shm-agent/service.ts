@@ -5,7 +5,7 @@ import type { ShmAgentHandlers } from "../../gen/marllb/v1/ShmAgent.js";
 import type { StreamStatsRequest__Output } from "../../gen/marllb/v1/StreamStatsRequest.js";
 import type { StreamStatsResponse } from "../../gen/marllb/v1/StreamStatsResponse.js";
 import type { VipStatus } from "../../gen/marllb/v1/VipStatus.js";
-import { ServiceError, unary } from "../common/grpc/errors.js";
+import { failStream, invalid, ServiceError, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
 import { attachRegion, decodeFrame, promptThread } from "../common/native.js";
 import type { CreateService } from "../common/run.js";
@@ -48,12 +48,11 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
   const find = (vipId: number): Vip => {
     const vip = agent.vip(vipId);
     if (vip) return vip;
-    const known = [...agent.vips.keys()].join(", ");
     if (agent.region === null) throw new ServiceError("UNAVAILABLE", `not attached to a data plane: ${agent.attachError}`);
-    throw new ServiceError(
-      "NOT_FOUND",
-      `vip_id: no VIP ${vipId}; there ${agent.vips.size === 1 ? "is" : "are"} ${known || "none yet"}`,
-    );
+    const known = [...agent.vips.values()].map((v) => `${v.id} (${v.name})`).join(", ");
+    const there = `there ${agent.vips.size === 1 ? "is" : "are"} ${known || "none yet"}`;
+    if (vipId === 0) throw invalid("vip_id", `is missing; ${there}`);
+    throw new ServiceError("NOT_FOUND", `vip_id: no VIP ${vipId}; ${there}`);
   };
   const vipStatus = (vip: Vip): VipStatus => ({
     vip_id: vip.id,
@@ -77,7 +76,15 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
     const old = history.oldest(vip.id);
     return statistics(vip, vipStatus(vip), old && old !== vip.frame ? decodeFrame(old) : null);
   };
-  latencyMetrics(registry, () => [...agent.vips.values()].map(statsOf));
+  latencyMetrics(registry, () =>
+    [...agent.vips.values()].map((vip) => ({
+      stats: statsOf(vip),
+      answers: {
+        waitedS: Float64Array.from(vip.view.column("wait_us"), (us) => us / 1e6),
+        answers: vip.view.column("answers"),
+      },
+    })),
+  );
   const entries = (vip: Vip) =>
     vip.view.addresses().map((address, i) => {
       const id = vip.view.ids[i] as number;
@@ -101,7 +108,7 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
         try {
           find(vip_id);
         } catch (e) {
-          call.emit("error", { code: 5, details: (e as Error).message });
+          failStream(call, e);
           return;
         }
       }

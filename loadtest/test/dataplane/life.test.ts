@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stops, restarts, takeovers and server lists in motion, under load.
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, statSync } from "node:fs";
 import type net from "node:net";
 import test from "ava";
 import { random } from "../../demo/random.js";
 import { sleep } from "../../process.js";
-import { addressOf, ask, binary, closeOrigin, Dp, dial, named, origin, type Peer, until } from "./bed.js";
+import { addressOf, ask, binary, closeOrigin, Dp, dial, echo, named, origin, type Peer, until } from "./bed.js";
 
 /** Clients that come, ask a few times, and go, until stopped; every failure is kept. */
 class Load {
@@ -181,6 +181,37 @@ test("a new binary takes over under load: no connection refused or reset, the ol
   t.is((await now.statsWhen("all closed", (s) => s.connections === 0)).recountDiff, 0);
   t.is(await now.stop(), 0);
   await Promise.all(servers.map(closeOrigin));
+});
+
+test("a takeover by fewer threads keeps every listener", async (t) => {
+  const server = await origin(named("a"));
+  const lines = Array.from({ length: 24 }, (_, i) => [`vip v${i} 127.0.0.1:0`, `server vip v${i} ${addressOf(server)}`]).flat();
+  const old = await Dp.start({ servers: [server], lines, threads: 16 });
+  const command = [binary, "--config", `${old.folder}/dp.conf`, "--stop-with-stdin", "--takeover", "--threads", "1"];
+  const now = await Dp.run(command, old.folder);
+  t.is(await old.child.exited, 0);
+  t.notRegex(now.child.stderr, /listener/);
+  // The kernel spreads connections over a VIP's 16 listeners: one that nobody watches would leave some without an answer.
+  for (const port of now.ports.values())
+    t.deepEqual(new Set(await Promise.all(Array.from({ length: 32 }, () => ask(port)))), new Set(["a"]));
+  t.is(await now.stop(), 0);
+  await closeOrigin(server);
+});
+
+test("a takeover that fails leaves the old one its region, its control socket and its clients", async (t) => {
+  const server = await origin(named("a"));
+  const other = await origin(echo);
+  const old = await Dp.start({ servers: [server] });
+  const region = statSync(`${old.folder}/region`).ino;
+  const command = [binary, "--config", `${old.folder}/dp.conf`, "--stop-with-stdin", "--takeover"];
+  await t.throwsAsync(Dp.run([...command, "--vip", `extra ${addressOf(other)}`], old.folder));
+  t.is(statSync(`${old.folder}/region`).ino, region);
+  t.deepEqual(readdirSync(old.folder).sort(), ["control", "dp.conf", "region"]);
+  t.is(await ask(old.port), "a");
+  t.is((await old.stats()).name, "web");
+  t.is(await old.stop(), 0);
+  await closeOrigin(server);
+  await closeOrigin(other);
 });
 
 test("--takeover starts alone where nobody serves", async (t) => {

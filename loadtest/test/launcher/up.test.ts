@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import { execFile } from "node:child_process";
-import { readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { get } from "node:http";
 import type { AddressInfo } from "node:net";
-import { createServer } from "node:net";
+import { connect, createServer } from "node:net";
+import os from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
 import test from "ava";
 import { projectRoot } from "../../../services/common/root.js";
 import { random } from "../../demo/random.js";
 import { DemoServer } from "../../demo/server.js";
+import { which } from "../../process.js";
 import { freshName, instanceFolder, Run, until } from "./run.js";
 
 const demo = ["--demo-cores", "1,2,4", "--mean-ms", "20", "--rate", "40"];
@@ -32,6 +34,14 @@ function body(url: string): Promise<string> {
       r.setEncoding("utf8").on("data", (d: string) => (text += d));
       r.on("end", () => resolve(text));
     }).on("error", reject);
+  });
+}
+
+/** What Prometheus' own check of a metrics page complains of. */
+function promtool(page: string): Promise<string> {
+  return new Promise((resolve) => {
+    const check = execFile("promtool", ["check", "metrics"], (e, out, err) => resolve(out + err || (e ? e.message : "")));
+    check.stdin?.end(page);
   });
 }
 
@@ -95,6 +105,24 @@ test.serial("a data plane that is killed is started again and serves", async (t)
   t.deepEqual(run.leftovers(), [instanceFolder(run.name)]);
 });
 
+test.serial("Ctrl-C again, with a connection that does not end: at once, and still nothing left", async (t) => {
+  const run = start(t, [...demo, "--drain", "3000"]);
+  const [, host, port] = await run.sees(/curl -s http:\/\/([^:]+):(\d+)\//);
+  await run.sees(steered);
+  const open = connect(Number(port), host);
+  const cut = new Promise((resolve) => open.once("close", resolve));
+  open.on("error", () => {});
+  await new Promise((resolve) => open.once("connect", resolve));
+  run.process.kill("SIGINT");
+  await run.sees(/stopping/);
+  await new Promise((r) => setTimeout(r, 1500)); // sooner it counts as the same press
+  run.process.kill("SIGINT");
+  t.is(await run.exited, 1, run.output);
+  await cut;
+  t.regex(run.output, /stopped at once.*nothing is left behind/);
+  t.deepEqual(run.leftovers(), []);
+});
+
 test.serial("a launcher that is killed leaves no process", async (t) => {
   const run = start(t, demo);
   await run.sees(steered);
@@ -139,9 +167,11 @@ test.serial("the operator's commands act on a running instance", async (t) => {
   t.regex(await ctl("mode", "p2c"), /mode p2c/);
   await run.sees(/policy=uniform mode=p2c/);
   t.regex(await ctl("weights", "push", `${second}=2`), /shares after the envelope/);
-  t.regex(await ctl("override", "set", `${second}=1`, "--reason", "a test"), /override in term \d+/);
+  t.regex(await ctl("override", "set", `${second}=1`, "--mode", "alias", "--reason", "a test"), /override in term \d+/);
+  await run.sees(/mode=alias/);
   t.regex(await ctl("servers"), /override: a test/);
   t.regex(await ctl("override", "clear"), /no override any more/);
+  await run.sees(/mode=alias[\s\S]*mode=p2c/);
   t.regex(await ctl("check", first), /^up/);
   t.regex(await ctl("policy", "list"), /kalman +builtin +yes/);
   await t.throwsAsync(ctl("drain", "127.0.0.1:1"), { message: /127\.0\.0\.1:1/ });
@@ -155,11 +185,13 @@ test.serial("every metric of the dashboard and of the alert rules is served, on 
   await run.sees(steered);
   const urls = [...run.output.matchAll(/http:\/\/\S+\/metrics/g)].map((m) => m[0]);
   t.is(urls.length, 4);
-  const served = (await Promise.all(urls.map(body))).join("\n");
+  const pages = await Promise.all(urls.map(body));
+  const served = pages.join("\n");
+  if (which("promtool")) for (const page of pages) t.is(await promtool(page), "");
   const files = ["grafana/marllb.json", "prometheus/alerts.yml"].map((f) => path.join(projectRoot, "deploy", f));
   const names = new Set(files.flatMap((f) => readFileSync(f, "utf8").match(/\b(?:marllb|process)_\w+/g) ?? []));
   t.true(names.size > 20);
-  for (const name of names) t.regex(served, new RegExp(`^# TYPE ${name.replace(/_bucket$/, "")} `, "m"));
+  for (const name of names) t.regex(served, new RegExp(`^# TYPE ${name.replace(/_(bucket|sum|count)$/, "")} `, "m"));
   t.regex(served, /^marllb_vip_ttfb_seconds\{.*quantile="0\.95".*\} 0\.\d+/m);
   run.process.kill("SIGINT");
   t.is(await run.exited, 0, run.output);
@@ -174,6 +206,25 @@ test.serial("a port in use: says which and how to change it, starts nothing, lea
   t.true(run.output.includes(`${address} (VIP web) is in use by another process; choose another with --vip IP:PORT`), run.output);
   t.deepEqual(run.leftovers(), []);
   server.close();
+});
+
+test.serial("a region's path that holds something else: says so, and leaves it alone", async (t) => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "marllb-region-"));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const file = path.join(folder, "notes");
+  writeFileSync(file, "not a region\n".repeat(1000));
+  for (const [where, reason] of [
+    [file, new RegExp(`marllb-dp: .*${file}`)],
+    [folder, new RegExp(`marllb-dp: .*${folder}`)],
+    [path.join(folder, "missing", "region"), /marllb-dp: .*missing\/region.*No such file/],
+  ] as const) {
+    const run = start(t, [...demo, "--set", `region.path=${where}`]);
+    t.is(await run.exited, 1, run.output);
+    t.regex(run.output, reason);
+    t.regex(run.output, /the logs are kept in/);
+    t.deepEqual(run.pids(), []);
+  }
+  t.is(readFileSync(file, "utf8"), "not a region\n".repeat(1000));
 });
 
 test.serial("a wrong configuration: file, line and what was expected; exit code 2", async (t) => {

@@ -102,8 +102,13 @@ static void take(struct dp_vip *v, const struct mlb_in_vip *in, const struct vec
 	if (in->load_balancers)
 		v->load_balancers = in->load_balancers;
 	v->load_balancer = in->load_balancer <= v->load_balancers ? in->load_balancer : 0;
-	if (in->mode != MLB_MODE_KEEP)
+	/* An agent that was restarted has not heard its directive yet: under an older term the mode stays as it is. */
+	if (in->mode != MLB_MODE_KEEP) {
 		v->mode = in->mode;
+		v->mode_term = in->term;
+	} else if (v->mode != v->own_mode && dp_after(in->term, v->mode_term)) {
+		v->mode = v->own_mode;
+	}
 	v->ladder = in->ladder;
 	v->term = in->term;
 	v->agent_epoch = in->agent_epoch;

@@ -61,6 +61,8 @@ struct dp_vip {
 	struct mlb_ring *ring, *miss_ring; /* of ring_generation; NULL where nobody needs them */
 	uint32_t ring_generation;
 	uint32_t mode, ladder, load_balancers, load_balancer;
+	uint32_t own_mode;         /* the host's; an override's is in `mode` alone */
+	uint64_t mode_term;        /* under which a vector set the mode; a newer one without a mode ends that */
 	float kappa;               /* of the last vector; 0 = default */
 	uint64_t term, frame_seq;
 	uint64_t agent_epoch, seq, answered_seq; /* vector in effect */

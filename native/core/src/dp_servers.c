@@ -322,7 +322,9 @@ int mlb_dp_set_mode(struct mlb_dp *dp, uint32_t vip_id, enum mlb_mode mode, char
 	uint32_t old = v->mode;
 	v->mode = mode;
 	int rc = mode == old ? 0 : dp_table_swap(dp, v);
-	if (rc != 0)
+	if (rc == 0)
+		v->own_mode = mode;
+	else
 		v->mode = old;
 	return rc == 0 ? 0 : dp_fail(err, rc, "vip %s: no memory for its tables", v->conf.name);
 }

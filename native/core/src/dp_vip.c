@@ -93,7 +93,7 @@ int mlb_dp_vip_add(struct mlb_dp *dp, const struct mlb_vip_conf *c, uint32_t *vi
 	v->conf = *c;
 	v->conf.one_way = c->one_way || dp->conf.one_way;
 	v->id = id;
-	v->mode = c->mode ? c->mode : MLB_MODE_SED;
+	v->mode = v->own_mode = c->mode ? c->mode : MLB_MODE_SED;
 	v->load_balancers = c->load_balancers ? c->load_balancers : 1;
 	v->ladder = MLB_LADDER_STATIC_DP;
 	v->srv = calloc(c->capacity, sizeof(*v->srv));

@@ -163,18 +163,26 @@ static int take_name(const char *tmp, const char *path, bool takeover, char err[
 	return fail(err, -EBUSY, "other data planes keep replacing it", path, 0);
 }
 
+/* path.tmp.PID */
+#define TMP_LEN (sizeof(((struct mlb_region *)0)->path) + 24)
+static const char *tmp_name(const char *path, char tmp[TMP_LEN])
+{
+	snprintf(tmp, TMP_LEN, "%s.tmp.%d", path, (int)getpid());
+	return tmp;
+}
+
 int mlb_region_create(struct mlb_region *r, const struct mlb_region_conf *c, char err[256])
 {
 	struct mlb_block_ref ref[MLB_BLK_COUNT];
 	uint64_t size = block_table(ref);
-	char tmp[sizeof(r->path) + 24];
+	char tmp[TMP_LEN];
 
 	memset(r, 0, sizeof(*r));
 	r->fd = -1;
 	if (!c->path || c->path[0] != '/' || strlen(c->path) >= sizeof(r->path))
 		return fail(err, -EINVAL, "the path must be absolute and shorter than 256 bytes", c->path ? c->path : "", 0);
 	snprintf(r->path, sizeof(r->path), "%s", c->path);
-	snprintf(tmp, sizeof(tmp), "%s.tmp.%d", c->path, (int)getpid());
+	tmp_name(c->path, tmp);
 
 	int fd = make_file(tmp, c->group, size, err);
 	if (fd == -EEXIST) { /* left by a dead process of the same pid */
@@ -192,8 +200,9 @@ int mlb_region_create(struct mlb_region *r, const struct mlb_region_conf *c, cha
 		if (rc != 0)
 			fail(err, rc, "cannot lock", tmp, -rc);
 	}
-	if (rc == 0)
-		rc = take_name(tmp, c->path, c->takeover, err);
+	r->unnamed = c->takeover;
+	if (rc == 0 && !c->takeover)
+		rc = take_name(tmp, c->path, false, err);
 	if (rc != 0) {
 		unlink(tmp);
 		if (r->hdr)
@@ -202,6 +211,16 @@ int mlb_region_create(struct mlb_region *r, const struct mlb_region_conf *c, cha
 		memset(r, 0, sizeof(*r));
 		r->fd = -1;
 	}
+	return rc;
+}
+
+int mlb_region_name(struct mlb_region *r, char err[256])
+{
+	char tmp[TMP_LEN];
+	int rc = r->unnamed ? take_name(tmp_name(r->path, tmp), r->path, true, err) : 0;
+
+	if (rc == 0)
+		r->unnamed = false;
 	return rc;
 }
 
@@ -296,7 +315,10 @@ void mlb_region_close(struct mlb_region *r, bool unlink_it)
 {
 	if (!r->hdr)
 		return;
-	if (unlink_it && same_file(r->fd, r->path))
+	char tmp[TMP_LEN];
+	if (r->unnamed)
+		unlink(tmp_name(r->path, tmp));
+	else if (unlink_it && same_file(r->fd, r->path))
 		unlink(r->path);
 	munmap(r->hdr, r->size);
 	close(r->fd);

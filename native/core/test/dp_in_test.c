@@ -66,6 +66,38 @@ TEST(vector_takes_effect_and_says_so)
 	world_free(w);
 }
 
+/* Sends a vector of this term that says this mode; returns the mode that is in effect then. */
+static uint32_t mode_after(struct world *w, uint64_t term, uint8_t says)
+{
+	struct vector x;
+	vector_make(w, &x, 2);
+	x.v.term = term;
+	x.v.mode = says;
+	vector_send(w, &x);
+	mlb_dp_poll(w->dp, w->now += 10, 0);
+	CHECK_EQ(world_effect(w).seq, x.v.seq);
+	return world_table(w)->mode;
+}
+
+TEST(an_overrides_mode_ends_with_it)
+{
+	struct world *w = world_new(1, 2, 8, true);
+	char err[256];
+	world_run(w, 100 * MS, false);
+	CHECK_EQ(mode_after(w, 1, MLB_MODE_KEEP), MLB_MODE_SED);
+	CHECK_EQ(mode_after(w, 2, MLB_MODE_P2C), MLB_MODE_P2C);
+	CHECK_EQ(mode_after(w, 0, MLB_MODE_KEEP), MLB_MODE_P2C); /* an agent that has not heard the order yet */
+	CHECK_EQ(mode_after(w, 3, MLB_MODE_P2C), MLB_MODE_P2C);
+	CHECK_EQ(mode_after(w, 3, MLB_MODE_KEEP), MLB_MODE_P2C); /* of the same order */
+	CHECK_EQ(mode_after(w, 4, MLB_MODE_KEEP), MLB_MODE_SED);
+	/* What the operator sets is what it comes back to. */
+	CHECK_EQ(mlb_dp_set_mode(w->dp, w->vip, MLB_MODE_ALIAS, err), 0);
+	CHECK_EQ(mode_after(w, 5, MLB_MODE_KEEP), MLB_MODE_ALIAS);
+	CHECK_EQ(mode_after(w, 6, MLB_MODE_P2C), MLB_MODE_P2C);
+	CHECK_EQ(mode_after(w, 7, MLB_MODE_KEEP), MLB_MODE_ALIAS);
+	world_free(w);
+}
+
 TEST(all_passed_only_when_every_worker_has)
 {
 	struct world *w = world_new(2, 2, 8, true);
@@ -295,7 +327,7 @@ TEST(next_agent_goes_on_above_the_last)
 	world_free(w);
 }
 
-MLB_TEST_MAIN(CASE(starts_with_static_weights), CASE(vector_takes_effect_and_says_so), CASE(all_passed_only_when_every_worker_has),
-	      CASE(bad_vectors_are_refused_counted_and_change_nothing), CASE(other_vips_vectors_in_a_message_count_once),
+MLB_TEST_MAIN(CASE(starts_with_static_weights), CASE(vector_takes_effect_and_says_so), CASE(an_overrides_mode_ends_with_it),
+	      CASE(all_passed_only_when_every_worker_has), CASE(bad_vectors_are_refused_counted_and_change_nothing), CASE(other_vips_vectors_in_a_message_count_once),
 	      CASE(messages_that_contradict_themselves), CASE(lease_runs_out_to_static_with_the_masks_kept), CASE(all_masked_means_all_eligible),
 	      CASE(next_agent_goes_on_above_the_last))

@@ -79,11 +79,30 @@ TEST(second_data_plane_is_refused_unless_it_takes_over)
 	struct mlb_region_conf c = conf();
 	c.takeover = true;
 	CHECK_EQ(mlb_region_create(&b, &c, err), 0);
+	CHECK(!mlb_region_replaced(&a)); /* until the new one serves */
+	CHECK_EQ(mlb_region_name(&b, err), 0);
 	CHECK(mlb_region_replaced(&a));
 	mlb_region_close(&a, true); /* no longer its own: must stay */
 	CHECK(!mlb_region_replaced(&b));
 	mlb_region_close(&b, true);
 	CHECK(access(path, F_OK) != 0);
+}
+
+TEST(failed_takeover_leaves_the_region_alone)
+{
+	struct mlb_region a, b;
+	char tmp[300];
+	fresh_path();
+	CHECK_EQ(create(&a), 0);
+	struct mlb_region_conf c = conf();
+	c.takeover = true;
+	CHECK_EQ(mlb_region_create(&b, &c, err), 0);
+	snprintf(tmp, sizeof(tmp), "%s.tmp.%d", path, (int)getpid());
+	CHECK_EQ(access(tmp, F_OK), 0);
+	mlb_region_close(&b, true);
+	CHECK(access(tmp, F_OK) != 0);
+	CHECK(!mlb_region_replaced(&a));
+	mlb_region_close(&a, true);
 }
 
 TEST(dead_data_planes_region_is_replaced)
@@ -197,6 +216,6 @@ TEST(futex_wakes_another_process)
 }
 
 MLB_TEST_MAIN(CASE(create_attach_close), CASE(second_agent_is_refused_with_the_reason),
-	      CASE(second_data_plane_is_refused_unless_it_takes_over), CASE(dead_data_planes_region_is_replaced),
+	      CASE(second_data_plane_is_refused_unless_it_takes_over), CASE(failed_takeover_leaves_the_region_alone), CASE(dead_data_planes_region_is_replaced),
 	      CASE(foreign_files_and_links_are_left_alone), CASE(garbage_older_and_newer_are_refused), CASE(short_and_empty_files_are_refused),
 	      CASE(futex_wakes_another_process))

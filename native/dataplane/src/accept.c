@@ -2,6 +2,7 @@
 #include "accept.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -20,22 +21,48 @@ static void unwatch(struct mlbd_worker *w, struct mlbd_listener *l)
 		epoll_ctl(w->epfd, EPOLL_CTL_DEL, l->fd, NULL);
 }
 
-void mlbd_accept_pause(struct mlbd_worker *w, struct mlbd_listener *l, int error)
+static void out_of_descriptors(struct mlbd_worker *w, int error)
 {
-	if (l->paused)
-		return;
-	unwatch(w, l);
-	l->paused = true;
 	w->resume_us = w->now_us + PAUSE_US;
+	mlbd_pool_trim(&w->pool);
 	if (w->now_us - w->complained_us > COMPLAIN_US || !w->complained_us) {
 		w->complained_us = w->now_us;
 		mlbd_log("warn", "worker %u: %s: new connections wait until others end (ulimit -n)", w->index, strerror(error));
 	}
 }
 
+static void pause_one(struct mlbd_worker *w, struct mlbd_listener *l)
+{
+	unwatch(w, l);
+	l->paused = true;
+}
+
+void mlbd_accept_keep_spare(struct mlbd_worker *w)
+{
+	if (w->spare_fd < 0)
+		w->spare_fd = fcntl(w->mail_fd, F_DUPFD_CLOEXEC, 0);
+}
+
+bool mlbd_accept_lend(struct mlbd_worker *w, int error)
+{
+	out_of_descriptors(w, error);
+	for (uint32_t i = 0; i < w->listeners; i++)
+		pause_one(w, w->listener[i]);
+	if (w->spare_fd < 0)
+		return false;
+	close(w->spare_fd);
+	w->spare_fd = -1;
+	return true;
+}
+
 void mlbd_accept_resume(struct mlbd_worker *w)
 {
 	w->resume_us = 0;
+	mlbd_accept_keep_spare(w);
+	if (w->spare_fd < 0) {
+		w->resume_us = w->now_us + PAUSE_US;
+		return;
+	}
 	for (uint32_t i = 0; i < w->listeners; i++) {
 		struct mlbd_listener *l = w->listener[i];
 
@@ -55,10 +82,13 @@ void mlbd_accept_some(struct mlbd_worker *w, struct mlbd_listener *l, uint32_t m
 
 		if (fd >= 0) {
 			mlbd_conn_accepted(w, l, fd, &peer);
+			if (l->paused) /* that took the last descriptor */
+				return;
 			continue;
 		}
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-			mlbd_accept_pause(w, l, errno);
+			out_of_descriptors(w, errno);
+			pause_one(w, l);
 			return;
 		}
 		if (errno == EAGAIN || errno == EBADF || errno == EINVAL || errno == ENOTSOCK)
@@ -73,8 +103,15 @@ static int watch_new(struct mlbd_worker *w, uint32_t vip, int fd)
 	struct mlbd_listener *l;
 	int rc;
 
-	if (w->listeners == sizeof(w->listener) / sizeof(w->listener[0]))
-		return -ENOSPC;
+	if (w->listeners == w->listener_cap) {
+		uint32_t cap = w->listener_cap ? 2 * w->listener_cap : 16;
+		struct mlbd_listener **more = realloc(w->listener, cap * sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		w->listener = more;
+		w->listener_cap = cap;
+	}
 	l = calloc(1, sizeof(*l));
 	if (!l)
 		return -ENOMEM;
@@ -88,17 +125,22 @@ static int watch_new(struct mlbd_worker *w, uint32_t vip, int fd)
 	return rc;
 }
 
-void mlbd_accept_add(struct mlbd_worker *w, uint32_t vip)
+void mlbd_accept_add(struct mlbd_worker *w, uint32_t vip, uint32_t n)
 {
-	int fd = mlbd_fds_receive(w->pass[1]), rc = fd;
+	int fd[MLBD_FDS_MOST], got = mlbd_fds_receive(w->pass[1], fd), rc = got < 0 ? got : -EMFILE;
+	uint32_t watched = 0;
 
-	if (fd >= 0)
-		rc = watch_new(w, vip, fd);
-	if (rc >= 0)
-		return;
-	mlbd_log("error", "worker %u: a listener is lost: %s", w->index, strerror(-rc));
-	if (fd >= 0)
-		close(fd);
+	for (int i = 0; i < got; i++) {
+		int failed = watch_new(w, vip, fd[i]);
+
+		watched += failed == 0;
+		if (failed) {
+			rc = failed;
+			close(fd[i]);
+		}
+	}
+	if (watched < n)
+		mlbd_log("error", "worker %u: %u of %u listeners are lost: %s", w->index, n - watched, n, strerror(-rc));
 }
 
 void mlbd_accept_drop(struct mlbd_worker *w, uint32_t vip)

@@ -90,7 +90,7 @@ void mlbd_conn_accepted(struct mlbd_worker *w, struct mlbd_listener *l, int fd, 
 		return;
 	struct mlbd_side *side = &c->side[MLBD_CLIENT];
 
-	if (mlbd_worker_watch(w, EPOLL_CTL_ADD, fd, EPOLLIN | EPOLLRDHUP | EPOLLET | (side->want_out ? EPOLLOUT : 0), c,
+	if (mlbd_worker_watch(w, EPOLL_CTL_ADD, fd, MLBD_EVENTS | (side->want_out ? EPOLLOUT : 0), c,
 			      mlbd_conn_tag(c, MLBD_CLIENT)) < 0)
 		mlbd_conn_end(w, c, MLB_END_ABORT, true);
 	else
@@ -152,6 +152,19 @@ static int socket_error(int fd)
 	return error;
 }
 
+/* An urgent byte travels on in its place among the others (RFC 6093); the mark is not passed on. A client's socket has the option
+ * from its listener. */
+static void urgent(struct mlbd_side *side)
+{
+	int one = 1;
+
+	if (side->urgent)
+		return;
+	side->urgent = true;
+	side->streak = 0;
+	setsockopt(side->fd, SOL_SOCKET, SO_OOBINLINE, &one, sizeof(one));
+}
+
 void mlbd_conn_event(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s, uint32_t events)
 {
 	struct mlbd_side *side = &c->side[s];
@@ -169,7 +182,9 @@ void mlbd_conn_event(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s, uin
 			return;
 		mlbd_connect_done(w, c);
 	}
-	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+	if (events & EPOLLPRI)
+		urgent(side);
+	if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
 		side->readable = true;
 		if ((events & EPOLLRDHUP) && !(events & EPOLLERR))
 			side->fin_near = true;

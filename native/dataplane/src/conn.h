@@ -2,6 +2,7 @@
 /* A connection through the data plane: a client's socket and a server's, and what is on its way between them. */
 #ifndef MLBD_CONN_H
 #define MLBD_CONN_H
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include "worker.h"
 
@@ -18,6 +19,7 @@ struct mlbd_side {
 	bool eof : 1;      /* end read */
 	bool fin_sent : 1; /* end passed on to the other side */
 	bool want_out : 1; /* registered for EPOLLOUT */
+	bool urgent : 1;   /* sent urgent data: reads stop short at its mark, splice does not get past it */
 	bool watched : 1;
 };
 
@@ -50,6 +52,9 @@ struct mlbd_slab {
 	struct mlbd_conn conn[];
 };
 #define MLBD_SLAB_CONNS 128u
+
+/* What a side is registered for, besides EPOLLOUT where it is wanted. */
+#define MLBD_EVENTS (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET)
 
 /* What epoll is given for a side. */
 static inline uint64_t mlbd_conn_tag(const struct mlbd_conn *c, unsigned s)

@@ -101,6 +101,8 @@ static int attempt(struct mlbd_worker *w, struct mlbd_conn *c, const struct mlb_
 	int rc;
 
 	side->fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (side->fd < 0 && (errno == EMFILE || errno == ENFILE) && mlbd_accept_lend(w, errno))
+		side->fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (side->fd < 0)
 		return -errno;
 	if (w->settings.sources && (rc = bind_source(w, side->fd, ss.ss_family)) < 0)
@@ -133,10 +135,7 @@ static void failed(struct mlbd_worker *w, struct mlbd_conn *c, int error)
 	if (side->fd >= 0)
 		close(side->fd);
 	side->fd = -1;
-	side->readable = side->fin_near = side->want_out = side->watched = false;
-	if (error == EMFILE || error == ENFILE)
-		for (uint32_t i = 0; i < w->listeners; i++)
-			mlbd_accept_pause(w, w->listener[i], error);
+	side->readable = side->fin_near = side->want_out = side->watched = side->urgent = false;
 }
 
 bool mlbd_connect_start(struct mlbd_worker *w, struct mlbd_conn *c)
@@ -178,7 +177,7 @@ bool mlbd_connect_start(struct mlbd_worker *w, struct mlbd_conn *c)
 			break;
 		failed(w, c, -rc);
 	}
-	uint32_t events = EPOLLIN | EPOLLRDHUP | EPOLLET;
+	uint32_t events = MLBD_EVENTS;
 
 	if (c->state == MLBD_CONN_CONNECTING || side->want_out) {
 		events |= EPOLLOUT;

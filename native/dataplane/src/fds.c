@@ -12,7 +12,7 @@
 
 union room { /* aligned for a control message */
 	struct cmsghdr hdr;
-	char buf[CMSG_SPACE(sizeof(int))];
+	char buf[CMSG_SPACE(MLBD_FDS_MOST * sizeof(int))];
 };
 
 static void close_between(unsigned first, unsigned last)
@@ -63,29 +63,31 @@ int mlbd_fds_pair(int pair[2])
 	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0 ? -errno : 0;
 }
 
-int mlbd_fds_send(int to, int fd)
+int mlbd_fds_send(int to, const int *fd, uint32_t n)
 {
 	union room room;
 	char byte = 0;
 	struct iovec iov = { &byte, 1 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.buf, .msg_controllen = sizeof(room.buf) };
+	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.buf, .msg_controllen = CMSG_SPACE(n * sizeof(int)) };
 	struct cmsghdr *cm = CMSG_FIRSTHDR(&m);
+
+	if (n < 1 || n > MLBD_FDS_MOST)
+		return -EINVAL;
 
 	cm->cmsg_level = SOL_SOCKET;
 	cm->cmsg_type = SCM_RIGHTS;
-	cm->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cm), &fd, sizeof(int));
+	cm->cmsg_len = CMSG_LEN(n * sizeof(int));
+	memcpy(CMSG_DATA(cm), fd, n * sizeof(int));
 	return sendmsg(to, &m, MSG_NOSIGNAL) == 1 ? 0 : -errno;
 }
 
-int mlbd_fds_receive(int from)
+int mlbd_fds_receive(int from, int fd[MLBD_FDS_MOST])
 {
 	union room room;
 	char byte;
 	struct iovec iov = { &byte, 1 };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.buf, .msg_controllen = sizeof(room.buf) };
 	ssize_t n;
-	int fd;
 
 	do
 		n = recvmsg(from, &m, MSG_CMSG_CLOEXEC);
@@ -94,8 +96,10 @@ int mlbd_fds_receive(int from)
 		return -errno;
 	struct cmsghdr *cm = n == 1 ? CMSG_FIRSTHDR(&m) : NULL;
 
-	if (!cm || cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS || cm->cmsg_len != CMSG_LEN(sizeof(int)))
-		return -EMFILE; /* no room for it in this table */
-	memcpy(&fd, CMSG_DATA(cm), sizeof(int));
-	return fd;
+	if (!cm || cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS)
+		return 0;
+	size_t got = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+	memcpy(fd, CMSG_DATA(cm), got * sizeof(int));
+	return (int)got;
 }

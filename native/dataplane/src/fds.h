@@ -11,8 +11,10 @@
 int mlbd_fds_own(const int *keep, uint32_t n);
 /* A pair of sockets that carry descriptors between tables. */
 int mlbd_fds_pair(int pair[2]);
-/* 0 or -errno; `fd` stays the caller's. Never blocks: -EAGAIN if more than the socket holds is under way. */
-int mlbd_fds_send(int to, int fd);
-/* The next descriptor, close-on-exec, or -errno. */
-int mlbd_fds_receive(int from);
+#define MLBD_FDS_MOST 64u
+/* One message. 0 or -errno; the n of `fd` stay the caller's. Never blocks: -EAGAIN if more than the socket holds is under way. */
+int mlbd_fds_send(int to, const int *fd, uint32_t n);
+/* The descriptors of the next message, close-on-exec: their number, which is less than was sent where this table had no room for
+ * all, or -errno. */
+int mlbd_fds_receive(int from, int fd[MLBD_FDS_MOST]);
 #endif

@@ -43,6 +43,7 @@ struct mlbd_host {
 	pthread_mutex_t lock;
 	_Atomic uint32_t settings_version;
 	struct mlbd_settings live;
+	bool serving;     /* workers have the listeners */
 	bool handed_over; /* a new binary has the listeners: region and control socket are no longer ours */
 };
 
@@ -53,8 +54,10 @@ uint64_t mlbd_real_ns(void);
 int mlbd_host_new(struct mlbd_host **, const struct mlbd_settings *, bool takeover, char err[256]);
 /* Workers must be joined or never have started. */
 void mlbd_host_free(struct mlbd_host *);
-/* Threads begin to serve; after the VIPs of the plan were added. */
+/* Threads run, and wait for listeners. */
 int mlbd_host_start(struct mlbd_host *, char err[256]);
+/* They begin to serve; after the VIPs of the plan were added. */
+void mlbd_host_serve(struct mlbd_host *);
 /* No new connections from now on; returns when the listeners are closed. */
 void mlbd_host_stop_accept(struct mlbd_host *);
 void mlbd_host_join(struct mlbd_host *);

@@ -76,6 +76,16 @@ void mlbd_queue_put(struct mlbd_pool *p, struct mlbd_queue *q)
 	}
 }
 
+void mlbd_pool_trim(struct mlbd_pool *p)
+{
+	for (struct mlbd_queue *q = p->pipes, *next; q; q = next) {
+		next = q->next;
+		destroy(q);
+	}
+	p->pipes = NULL;
+	p->free_pipes = 0;
+}
+
 void mlbd_pool_free(struct mlbd_pool *p)
 {
 	struct mlbd_queue *q, *next;
@@ -84,10 +94,7 @@ void mlbd_pool_free(struct mlbd_pool *p)
 		next = q->next;
 		destroy(q);
 	}
-	for (q = p->pipes; q; q = next) {
-		next = q->next;
-		destroy(q);
-	}
-	p->buffers = p->pipes = NULL;
-	p->free_buffers = p->free_pipes = 0;
+	p->buffers = NULL;
+	p->free_buffers = 0;
+	mlbd_pool_trim(p);
 }

@@ -29,5 +29,7 @@ struct mlbd_queue *mlbd_buf_get(struct mlbd_pool *);
 struct mlbd_queue *mlbd_pipe_get(struct mlbd_pool *);
 /* A pipe that still holds bytes is closed, not kept. */
 void mlbd_queue_put(struct mlbd_pool *, struct mlbd_queue *);
+/* Closes the free pipes: their descriptors are wanted. */
+void mlbd_pool_trim(struct mlbd_pool *);
 void mlbd_pool_free(struct mlbd_pool *);
 #endif

@@ -44,7 +44,7 @@ static void wait_writable(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s
 		return;
 	side->want_out = true; /* stays: an edge comes only after a write has found the socket full */
 	if (side->watched &&
-	    mlbd_worker_watch(w, EPOLL_CTL_MOD, side->fd, EPOLLIN | EPOLLRDHUP | EPOLLOUT | EPOLLET, c, mlbd_conn_tag(c, s)) < 0)
+	    mlbd_worker_watch(w, EPOLL_CTL_MOD, side->fd, MLBD_EVENTS | EPOLLOUT, c, mlbd_conn_tag(c, s)) < 0)
 		mlbd_conn_end(w, c, MLB_END_ABORT, true);
 }
 
@@ -128,11 +128,12 @@ static int copy_piece(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s, bo
 		from->eof = n == 0;
 		return 0;
 	}
-	if (n < (ssize_t)MLBD_BUF_SIZE) { /* nothing more now: a new edge will tell, unless the end is known to be next */
+	/* Nothing more now: a new edge will tell, unless the end is known to be next. */
+	if (n < (ssize_t)MLBD_BUF_SIZE && !from->urgent) {
 		from->readable = false;
 		from->eof = from->fin_near;
 	}
-	from->streak = (uint32_t)n < SPLICE_LEAST ? 0 : from->streak + (uint32_t)n;
+	from->streak = (uint32_t)n < SPLICE_LEAST || from->urgent ? 0 : from->streak + (uint32_t)n;
 	spoke(w, c, s);
 	before_write(c, s);
 	/* When the end is known, finish() comes right behind: MSG_MORE lets its FIN go in the same packet. */
@@ -167,11 +168,14 @@ static int splice_piece(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s)
 	do
 		n = splice(from->fd, NULL, from->queue->pipe[1], NULL, w->pool.pipe_size, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
 	while (n < 0 && errno == EINTR);
-	if (n <= 0) {
-		if (n < 0 && errno != EAGAIN)
+	if (n < 0) {
+		if (errno != EAGAIN)
 			return -errno;
 		from->readable = false;
-		from->eof = n == 0;
+		return 0;
+	}
+	if (n == 0) { /* the end, or the mark of urgent data: recv tells */
+		from->streak = 0;
 		return 0;
 	}
 	from->queue->off = 0;
@@ -190,11 +194,28 @@ static void drop_queue(struct mlbd_worker *w, struct mlbd_side *from)
 	}
 }
 
-/* The socket of side s failed. */
-static int lost(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s, int error)
+/* What side s said before its socket was reset still waits there: a server that answers before the request's end and closes. The
+ * write that finds the reset comes before the event that would have it read. */
+static void last_words(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s)
+{
+	struct mlbd_side *from = &c->side[s];
+	bool to_failed = false;
+
+	if (from->queue && from->queue->len && flush(w, c, s) < 0)
+		return;
+	drop_queue(w, from);
+	from->fin_near = false; /* no end comes behind that MSG_MORE could wait for */
+	while (!from->queue && copy_piece(w, c, s, &to_failed) > 0)
+		;
+}
+
+/* The socket of side s failed, at a read or at a write. */
+static int lost(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s, int error, bool at_write)
 {
 	if (s == MLBD_SERVER && c->state == MLBD_CONN_CONNECTING)
 		return error; /* nothing was sent: another server may do */
+	if (at_write)
+		last_words(w, c, s);
 	mlbd_conn_end(w, c, s == MLBD_SERVER ? MLB_END_RESET : MLB_END_ABORT, true);
 	return 0;
 }
@@ -210,7 +231,7 @@ static void finish(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s)
 	if (to->fin_sent) /* both ended: close says so to both sides */
 		mlbd_conn_end(w, c, MLB_END_COMPLETED, false);
 	else if (shutdown(to->fd, SHUT_WR) < 0)
-		lost(w, c, !s, -errno);
+		lost(w, c, !s, -errno, true);
 }
 
 int mlbd_relay(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s)
@@ -229,8 +250,8 @@ int mlbd_relay(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s)
 				return 0;
 			}
 			if (n)
-				return lost(w, c, !s, n);
-			if (from->queue->pipe[0] < 0)
+				return lost(w, c, !s, n, true);
+			if (from->queue->pipe[0] < 0 || from->streak < SPLICE_AFTER)
 				drop_queue(w, from);
 		}
 		if (from->eof) {
@@ -249,7 +270,7 @@ int mlbd_relay(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s)
 			from->streak = 0;
 		n = from->queue ? splice_piece(w, c, s) : copy_piece(w, c, s, &to_failed);
 		if (n < 0)
-			return lost(w, c, to_failed ? !s : s, n);
+			return lost(w, c, to_failed ? !s : s, n, to_failed);
 		moved += (uint32_t)n;
 		if (from->queue && from->queue->pipe[0] >= 0 && from->streak < SPLICE_AFTER && from->queue->len == 0)
 			drop_queue(w, from);

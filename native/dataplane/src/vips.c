@@ -71,15 +71,27 @@ static int listen_all(struct mlbd_host *h, struct mlbd_vip *v, const int *fd, ui
 
 static void post_listeners(struct mlbd_host *h, struct mlbd_vip *v)
 {
-	uint32_t n = v->fds > h->threads ? v->fds : h->threads;
+	for (uint32_t k = 0; k < h->threads; k++) {
+		int fd[MLBD_MAX_THREADS];
+		uint32_t n = 0;
 
-	for (uint32_t i = 0; i < n; i++) {
-		/* Fewer listeners than threads: some threads share one. */
-		int rc = mlbd_worker_listen(&h->worker[i % h->threads], v->id, v->fd[i % v->fds]);
+		for (uint32_t i = k; i < v->fds; i += h->threads)
+			fd[n++] = v->fd[i];
+		if (n == 0) /* fewer listeners than threads: some threads share one */
+			fd[n++] = v->fd[k % v->fds];
+		int rc = mlbd_worker_listen(&h->worker[k], v->id, fd, n);
 
 		if (rc < 0)
-			mlbd_log("error", "vip %s: cannot give worker %u its listener: %s", v->conf.name, i % h->threads, strerror(-rc));
+			mlbd_log("error", "vip %s: cannot give worker %u its listeners: %s", v->conf.name, k, strerror(-rc));
 	}
+}
+
+void mlbd_host_serve(struct mlbd_host *h)
+{
+	h->serving = true;
+	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++)
+		if (h->vip[i].used)
+			post_listeners(h, &h->vip[i]);
 }
 
 int mlbd_vip_add(struct mlbd_host *h, const struct mlbd_vip_opts *o, const int *fd, uint32_t fds, char err[256])
@@ -119,7 +131,8 @@ int mlbd_vip_add(struct mlbd_host *h, const struct mlbd_vip_opts *o, const int *
 	v->limits = 0;
 	atomic_store(&v->max_conns, opts.max_conns);
 	v->used = true;
-	post_listeners(h, v);
+	if (h->serving)
+		post_listeners(h, v);
 	return 0;
 fail:
 	for (uint32_t i = 0; i < staged.fds && !fds; i++)

@@ -26,6 +26,7 @@ int mlbd_worker_init(struct mlbd_worker *w, struct mlbd_host *h, uint32_t index,
 	w->core = mlb_dp_worker(h->dp, index);
 	w->now_us = mlbd_now_us();
 	w->accepting = true;
+	w->spare_fd = -1;
 	mlbd_wheel_init(&w->wheel, w->now_us);
 	mlbd_link_init(&w->free_conns);
 	mlbd_link_init(&w->dead);
@@ -79,7 +80,7 @@ static void open_mail(struct mlbd_worker *w, struct mlbd_mail *m)
 {
 	switch (m->kind) {
 	case MLBD_MAIL_LISTEN:
-		mlbd_accept_add(w, m->vip);
+		mlbd_accept_add(w, m->vip, m->fds);
 		break;
 	case MLBD_MAIL_UNLISTEN:
 		mlbd_accept_drop(w, m->vip);
@@ -134,10 +135,10 @@ void mlbd_worker_post(struct mlbd_worker *w, struct mlbd_mail *m)
 		mlbd_log("error", "worker %u: mailbox: %s", w->index, strerror(errno));
 }
 
-int mlbd_worker_listen(struct mlbd_worker *w, uint32_t vip, int fd)
+int mlbd_worker_listen(struct mlbd_worker *w, uint32_t vip, const int *fd, uint32_t n)
 {
 	struct mlbd_mail *m = calloc(1, sizeof(*m));
-	int rc = m ? mlbd_fds_send(w->pass[0], fd) : -ENOMEM;
+	int rc = m ? mlbd_fds_send(w->pass[0], fd, n) : -ENOMEM;
 
 	if (rc < 0) {
 		free(m);
@@ -145,6 +146,7 @@ int mlbd_worker_listen(struct mlbd_worker *w, uint32_t vip, int fd)
 	}
 	m->kind = MLBD_MAIL_LISTEN;
 	m->vip = vip;
+	m->fds = n;
 	mlbd_worker_post(w, m);
 	return 0;
 }
@@ -263,6 +265,7 @@ static void *run(void *arg)
 	snprintf(name, sizeof(name), "marllb-%u", w->index);
 	pthread_setname_np(pthread_self(), name);
 	own_table(w);
+	mlbd_accept_keep_spare(w);
 	take_settings(w);
 	while (!w->quit) {
 		bool block = !w->agains, mail = false;
@@ -293,6 +296,8 @@ static void *run(void *arg)
 	}
 	mlbd_accept_drop(w, 0);
 	mlbd_conn_free_all(w);
+	if (w->spare_fd >= 0)
+		close(w->spare_fd);
 	mlb_dp_worker_idle(w->core, true);
 	return NULL;
 }
@@ -323,6 +328,7 @@ void mlbd_worker_join(struct mlbd_worker *w)
 		mlbd_queue_put(&w->pool, w->scratch);
 	mlbd_pool_free(&w->pool);
 	free(w->again);
+	free(w->listener);
 	free(w->excluded);
 	free(w->excluded_q);
 	close(w->epfd);

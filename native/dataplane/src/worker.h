@@ -35,6 +35,7 @@ struct mlbd_mail {
 	struct mlbd_mail *next;
 	enum mlbd_mail_kind kind;
 	uint32_t vip;
+	uint32_t fds; /* listeners that come with it */
 	struct mlbd_flow_list *flows;
 	sem_t *done;
 };
@@ -50,10 +51,11 @@ struct mlbd_worker {
 	struct mlbd_settings settings;
 	uint32_t settings_version;
 
-	struct mlbd_listener *listener[2 * MLB_MAX_VIPS];
-	uint32_t listeners;
+	struct mlbd_listener **listener; /* after a takeover by fewer threads: several of a VIP */
+	uint32_t listeners, listener_cap;
 	uint64_t resume_us; /* when paused listeners are tried again; 0: none is paused */
 	uint64_t complained_us; /* last time it logged a lack of descriptors */
+	int spare_fd; /* a descriptor kept aside (mlbd_accept_lend); -1: lent */
 	bool accepting, quit;
 
 	struct mlbd_wheel wheel;
@@ -84,8 +86,8 @@ int mlbd_worker_init(struct mlbd_worker *, struct mlbd_host *, uint32_t index, c
 int mlbd_worker_start(struct mlbd_worker *, char err[256]);
 /* Takes the message over (malloc'ed). Main thread. */
 void mlbd_worker_post(struct mlbd_worker *, struct mlbd_mail *);
-/* Gives it a listening socket, which stays main's too. 0 or -errno. Main thread. */
-int mlbd_worker_listen(struct mlbd_worker *, uint32_t vip, int fd);
+/* Gives it n listening sockets, which stay main's too. 0 or -errno. Main thread. */
+int mlbd_worker_listen(struct mlbd_worker *, uint32_t vip, const int *fd, uint32_t n);
 /* Sends a copy and waits until the worker has acted on it. Main thread. */
 void mlbd_worker_ask(struct mlbd_worker *, const struct mlbd_mail *);
 void mlbd_worker_join(struct mlbd_worker *);

@@ -35,7 +35,9 @@ static void *work(void *arg)
 	sem_post(&w->own);
 	while (sem_wait(&w->sent) < 0)
 		;
-	w->passed = mlbd_fds_receive(w->pair[1]);
+	int got[MLBD_FDS_MOST];
+
+	w->passed = mlbd_fds_receive(w->pair[1], got) == 1 ? got[0] : -1;
 	if (w->passed >= 0 && read(w->passed, w->read_back, sizeof(w->read_back)) < 0)
 		w->read_back[0] = 0;
 	return NULL;
@@ -61,7 +63,7 @@ TEST(a_table_of_its_own_holds_what_it_was_given)
 	/* Opened after the thread has its own table: it comes by message alone, and closing it here closes nothing there. */
 	CHECK_EQ(pipe(file), 0);
 	CHECK_EQ(write(file[1], "listener", 8), 8);
-	CHECK_EQ(mlbd_fds_send(w.pair[0], file[0]), 0);
+	CHECK_EQ(mlbd_fds_send(w.pair[0], file, 1), 0);
 	close(file[0]);
 	sem_post(&w.sent);
 	pthread_join(t, NULL);
@@ -79,11 +81,11 @@ TEST(a_table_of_its_own_holds_what_it_was_given)
 
 TEST(nothing_passed_is_an_error_not_a_wait)
 {
-	int pair[2];
+	int pair[2], got[MLBD_FDS_MOST], none = -1;
 
 	CHECK_EQ(mlbd_fds_pair(pair), 0);
-	CHECK_EQ(mlbd_fds_receive(pair[1]), -EAGAIN);
-	CHECK_EQ(mlbd_fds_send(pair[0], -1), -EBADF);
+	CHECK_EQ(mlbd_fds_receive(pair[1], got), -EAGAIN);
+	CHECK_EQ(mlbd_fds_send(pair[0], &none, 1), -EBADF);
 	close(pair[0]);
 	close(pair[1]);
 }

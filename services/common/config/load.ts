@@ -1,42 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reads, validates whole and freezes the configuration. Every error says file, line, column and what was expected.
-import { readFileSync } from "node:fs";
 import { type Document, isCollection, isMap, isNode, LineCounter, type Node, parse, parseDocument } from "yaml";
 import type { z } from "zod";
+import { ConfigError } from "./error.js";
 import { nearest } from "./nearest.js";
 import { crossChecks, type Problem } from "./rules.js";
 import { type Config, schema } from "./schema.js";
+import { kindsOf, knownKeys } from "./schema-walk.js";
+import { readConfigText, tooDeep } from "./text.js";
 
+export { ConfigError } from "./error.js";
 export type { Config, ServiceName } from "./schema.js";
 
-export class ConfigError extends Error {
-  readonly code = "CONFIG";
-  constructor(readonly problems: readonly string[]) {
-    super(problems.join("\n"));
-    this.name = "ConfigError";
-  }
-}
+/** More say nothing new, and scroll away the ones that matter. */
+const MAX_PROBLEMS = 20;
 
 /** `sets`: "dotted.path=value" overrides; the value is YAML, list items go by number. */
 export function loadConfig(file: string, sets: readonly string[] = []): Config {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (e) {
-    throw new ConfigError([`${file}: cannot be read: ${(e as Error).message}`]);
-  }
-  return parseConfig(text, file, sets);
+  return parseConfig(readConfigText(file), file, sets);
 }
 
 export function parseConfig(text: string, file = "marllb.yaml", sets: readonly string[] = []): Config {
+  const deep = tooDeep(text);
+  if (deep !== null)
+    throw new ConfigError([`${file}:${deep}: nested too deeply; expected keys and lists as in deploy/config/marllb.yaml`]);
   const lines = new LineCounter();
-  const doc = parseDocument(text, { lineCounter: lines });
+  const doc = parseDocument(text, { lineCounter: lines, prettyErrors: false });
   const where = (offset: number): string => {
     const p = lines.linePos(offset);
     return `${file}:${p.line}:${p.col}`;
   };
   if (doc.errors.length > 0) {
-    throw new ConfigError(doc.errors.map((e) => `${where(e.pos[0])}: ${yamlError(text, e.pos[0], e.message)}`));
+    throw limited(doc.errors.map((e) => `${where(e.pos[0])}: ${yamlError(text, e.pos[0], e.code, e.message)}`));
   }
   const source = new Map<string, string>();
   for (const set of sets) source.set(applySet(doc, set), `--set ${set}`);
@@ -46,9 +41,14 @@ export function parseConfig(text: string, file = "marllb.yaml", sets: readonly s
       const from = source.get(path.slice(0, n).join("."));
       if (from !== undefined) return from;
     }
+    // What an override made on its way is nowhere in the file.
+    const made = doc.getIn(path, true);
+    if (isNode(made) && !made.range) {
+      for (const [p, from] of source) if (p.startsWith(`${path.join(".")}.`)) return from;
+    }
     return where(offsetOf(doc, path, key));
   };
-  const plain = (doc.toJS() as unknown) ?? {};
+  const plain = toPlain(doc, file);
   const parsed = schema.safeParse(plain);
   const problems: { path: readonly (string | number)[]; key: boolean; message: string }[] = [];
   if (parsed.success) {
@@ -57,9 +57,7 @@ export function parseConfig(text: string, file = "marllb.yaml", sets: readonly s
     for (const issue of parsed.error.issues) problems.push(...describe(issue, plain, text, doc));
   }
   if (problems.length > 0) {
-    throw new ConfigError(
-      problems.map((p) => `${at(p.path, p.key)}: ${p.path.length > 0 ? `${dotted(p.path)}: ` : ""}${p.message}`),
-    );
+    throw limited(problems.map((p) => `${at(p.path, p.key)}: ${p.path.length > 0 ? `${dotted(p.path)}: ` : ""}${p.message}`));
   }
   return deepFreeze((parsed as { data: Config }).data);
 }
@@ -68,12 +66,33 @@ function dotted(path: readonly (string | number)[]): string {
   return path.map((p, i) => (typeof p === "number" ? `[${p}]` : i === 0 ? p : `.${p}`)).join("");
 }
 
-function yamlError(text: string, offset: number, message: string): string {
+function limited(problems: readonly string[]): ConfigError {
+  const rest = problems.length - MAX_PROBLEMS;
+  return new ConfigError(rest > 1 ? [...problems.slice(0, MAX_PROBLEMS), `and ${rest} more`] : problems);
+}
+
+/** Aliases are followed so often at most: a few lines of them may stand for gigabytes. */
+function toPlain(doc: Document, file: string): unknown {
+  try {
+    return (doc.toJS({ maxAliasCount: 100 }) as unknown) ?? {};
+  } catch (e) {
+    throw new ConfigError([`${file}: ${(e as Error).message}`]);
+  }
+}
+
+function yamlError(text: string, offset: number, code: string, message: string): string {
   const line = lineAt(text, offset);
+  if (code === "TAB_AS_INDENT" || (code === "BAD_INDENT" && line.startsWith("\t")))
+    return "a tab: expected spaces as indentation";
+  if (code === "DUPLICATE_KEY") return `the key ${keyAt(text, offset)} is there twice`;
+  if (code === "MULTIPLE_DOCS") return "a second document begins; expected one a file";
   return /[[][0-9a-fA-F:.]*:[0-9a-fA-F:.]*\]/.test(line) ? `${IPV6_HINT} (${message})` : message;
 }
 
+const MAX_SHOWN = 120;
 const IPV6_HINT = 'an IPv6 address must be quoted, such as "[::1]:8080"';
+
+const keyAt = (text: string, offset: number): string => /^[^\s:]*/.exec(text.slice(offset))?.[0] ?? "";
 
 function lineAt(text: string, offset: number): string {
   const from = text.lastIndexOf("\n", Math.max(0, offset - 1)) + 1;
@@ -91,7 +110,7 @@ function applySet(doc: Document, set: string): string {
     .map((p) => (/^\d+$/.test(p) ? Number(p) : p));
   let value: unknown;
   try {
-    value = parse(set.slice(eq + 1));
+    value = parse(set.slice(eq + 1), { prettyErrors: false });
     if (doc.contents === null) (doc as { contents: unknown }).contents = doc.createNode({});
     doc.setIn(path, doc.createNode(value));
   } catch (e) {
@@ -120,17 +139,22 @@ function describe(
         };
       });
     case "invalid_type": {
-      if (found === undefined) return [{ path, key: false, message: `missing; expected ${issue.expected}` }];
+      const wanted = wantedType(issue.expected, path);
+      if (found === undefined) return [{ path, key: false, message: `missing; expected ${wanted}` }];
       const node = doc.getIn(path, true);
       const ipv6 = isCollection(node) && node.range && /^\[[0-9a-fA-F:]*:/.test(text.slice(node.range[0]));
-      const message = `expected ${issue.expected === "int" ? "a whole number" : issue.expected}, found ${show(found)}`;
+      const message = `expected ${wanted}, found ${show(found)}`;
       return [{ path, key: false, message: ipv6 ? `${message}; ${IPV6_HINT}` : message }];
     }
     case "invalid_value": {
-      const known = issue.values.map(String);
-      const near = typeof found === "string" ? nearest(found, known) : null;
-      const meant = near ? `; did you mean ${near}?` : "";
-      return [{ path, key: false, message: `expected one of ${known.join(", ")}, found ${show(found)}${meant}` }];
+      return [{ path, key: false, message: oneOf(issue.values.map(String), found) }];
+    }
+    case "invalid_union": {
+      // A map whose kind is none of those that there are.
+      const known = kindsOf(path, issue.discriminator);
+      if (known.length === 0) return [{ path, key: false, message: `${issue.message}, found ${show(found)}` }];
+      if (found === undefined) return [{ path, key: false, message: `missing; expected one of ${known.join(", ")}` }];
+      return [{ path, key: false, message: oneOf(known, found) }];
     }
     case "too_small":
       return [
@@ -145,41 +169,38 @@ function describe(
   }
 }
 
+function oneOf(known: readonly string[], found: unknown): string {
+  const near = typeof found === "string" ? nearest(found, known) : null;
+  return `expected one of ${known.join(", ")}, found ${show(found)}${near ? `; did you mean ${near}?` : ""}`;
+}
+
+/** The type as a person would say it; of a map, its keys. */
+function wantedType(expected: string, path: readonly (string | number)[]): string {
+  if (expected === "int") return "a whole number";
+  if (expected === "array") return "a list";
+  return expected === "object" ? `a map (keys: ${knownKeys(path).join(", ")})` : expected;
+}
+
 function bound(issue: { origin: string }, limit: string, found: unknown): string {
   const unit = issue.origin === "array" ? " entries" : issue.origin === "string" ? " characters" : "";
   return `expected ${limit}${unit}, found ${issue.origin === "array" ? (found as unknown[]).length : show(found)}`;
 }
 
 function show(v: unknown): string {
-  return v === undefined ? "nothing" : JSON.stringify(v);
+  if (v === undefined) return "nothing";
+  if (typeof v === "number") return String(v); // NaN and infinity too
+  try {
+    const text = JSON.stringify(v);
+    return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}...` : text;
+  } catch {
+    return "an alias of itself";
+  }
 }
 
 function valueAt(plain: unknown, path: readonly (string | number)[]): unknown {
   let v: unknown = plain;
   for (const p of path) v = (v as Record<string | number, unknown> | null | undefined)?.[p];
   return v;
-}
-
-interface Def {
-  type: string;
-  innerType?: { _zod: { def: Def } };
-  element?: { _zod: { def: Def } };
-  shape?: Record<string, { _zod: { def: Def } }>;
-  options?: { _zod: { def: Def } }[];
-}
-
-/** Keys that the schema knows at `path`: walks through defaults, optionals, arrays and unions. */
-function knownKeys(path: readonly (string | number)[]): string[] {
-  let defs: Def[] = [schema._zod.def as unknown as Def];
-  const open = (d: Def): Def[] =>
-    d.innerType ? open(d.innerType._zod.def) : d.options ? d.options.flatMap((o) => open(o._zod.def)) : [d];
-  for (const p of path) {
-    defs = defs.flatMap(open).flatMap((d) => {
-      const next = typeof p === "number" ? d.element : d.shape?.[p];
-      return next ? [next._zod.def] : [];
-    });
-  }
-  return [...new Set(defs.flatMap(open).flatMap((d) => Object.keys(d.shape ?? {})))];
 }
 
 /** Offset of the node at `path` (of its key where `key`), or of the nearest parent that exists. */

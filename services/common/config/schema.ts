@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The configuration's shape, defaults and ranges. Durations are milliseconds (`_ms`), times are never negative, 0 means "no limit"
 // only where a comment says so.
+import { isIPv4, isIPv6 } from "node:net";
 import { z } from "zod";
 import { isIpPort, parseHostPort } from "./address.js";
 
@@ -8,10 +9,21 @@ export const POLICIES = ["uniform", "static", "kalman", "marl", "sac-gru", "qmix
 export const MODES = ["hash", "alias", "sed", "p2c"] as const;
 export const SERVICES = ["shm_agent", "inference", "health", "failover"] as const;
 
+/** The control socket is made beside it, as PATH.ctl.PID first: what the kernel takes as a socket's name is 107 bytes. */
+const MAX_REGION_PATH = 95;
+
 const hostPort = z.string().refine((s) => parseHostPort(s) !== null, {
   error: 'expected HOST:PORT, such as 127.0.0.1:50051 or "[::1]:50051"',
 });
 const ipPort = z.string().refine(isIpPort, { error: 'expected IP:PORT, such as 10.0.0.1:80 or "[2001:db8::1]:80"' });
+const ip = z
+  .string()
+  .refine((s) => isIPv4(s) || isIPv6(s), { error: 'expected an IP address without port, such as 10.0.0.2 or "::1"' });
+// gRPC resolves it: HOST:PORT, or a resolver's name such as dns:///inference.lb:50052.
+const dialled = z.string().regex(/^[^\s"']+$/, { error: "expected HOST:PORT or a name that gRPC can resolve, without spaces" });
+const endpoint = z.string().regex(/^$|^(https?:\/\/)?(\[[0-9A-Fa-f:.]+\]|[^\s:/[\]]+)(:\d{1,5})?(\/\S*)?$/, {
+  error: 'expected a URL, such as http://127.0.0.1:4317, or "" for none',
+});
 const ms = (min: number, max: number) => z.number().int().min(min).max(max);
 const count = (max = 4_294_967_295) => z.number().int().min(0).max(max);
 const name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]{0,30}$/, {
@@ -53,7 +65,7 @@ const service = (port: number, metrics: number) =>
     .strictObject({
       listen: hostPort.default(`127.0.0.1:${port}`),
       // What others dial; default: listen. A DNS name with several addresses is balanced over by the clients.
-      address: z.string().min(1).optional(),
+      address: dialled.optional(),
       metrics: hostPort.default(`127.0.0.1:${metrics}`),
     })
     .prefault({});
@@ -62,7 +74,7 @@ export const schema = z.strictObject({
   instance: name.default("marllb"),
   region: z
     .strictObject({
-      path: z.string().startsWith("/", { error: "expected an absolute path" }).max(200).default("/dev/shm/lb_rl_shm"),
+      path: z.string().startsWith("/", { error: "expected an absolute path" }).max(MAX_REGION_PATH).default("/dev/shm/lb_rl_shm"),
       group: z.string().default(""), // empty: mode 0600
     })
     .prefault({}),
@@ -77,7 +89,7 @@ export const schema = z.strictObject({
       drain_timeout_ms: ms(0, 86_400_000).default(10_000),
       retries: z.number().int().min(0).max(7).default(2),
       max_connections: count().default(0), // 0 = as descriptors allow
-      sources: z.array(z.string()).max(16).default([]),
+      sources: z.array(ip).max(16).default([]),
     })
     .prefault({}),
   vips: z.array(vip).max(64).default([]),
@@ -106,7 +118,10 @@ export const schema = z.strictObject({
   health: z
     .strictObject({
       kind: z.enum(["tcp", "http", "ping", "none"]).default("tcp"),
-      path: z.string().startsWith("/").default("/"),
+      path: z
+        .string()
+        .regex(/^\/[\x21-\x7e]*$/, { error: "expected a path that begins with /, without spaces" })
+        .default("/"),
       interval_ms: ms(50, 600_000).default(1000),
       timeout_ms: ms(10, 60_000).default(500),
       rise: z.number().int().min(1).max(100).default(2),
@@ -120,7 +135,7 @@ export const schema = z.strictObject({
       store: z
         .discriminatedUnion("kind", [
           z.strictObject({ kind: z.literal("memory") }),
-          z.strictObject({ kind: z.literal("file"), path: z.string().min(1).default("build/state/failover.json") }),
+          z.strictObject({ kind: z.literal("file"), path: z.string().min(1).default("failover.json") }),
           z.strictObject({
             kind: z.literal("etcd"),
             endpoints: z.array(z.string().min(1)).min(1),
@@ -132,7 +147,6 @@ export const schema = z.strictObject({
       // Below this share of healthy servers nobody is masked: better a sick server than an overloaded one.
       panic_threshold: z.number().min(0).max(1).default(0.3),
       slow_start_ms: ms(0, 600_000).default(5000),
-      drain_timeout_ms: ms(0, 86_400_000).default(60_000),
     })
     .prefault({}),
   envelope: z
@@ -143,7 +157,7 @@ export const schema = z.strictObject({
     .prefault({}),
   tracing: z
     .strictObject({
-      endpoint: z.string().default(""), // empty: off (OTEL_EXPORTER_OTLP_ENDPOINT turns it on as well)
+      endpoint: endpoint.default(""), // empty: off (OTEL_EXPORTER_OTLP_ENDPOINT turns it on as well)
       sample_ms: ms(0, 3_600_000).default(1000), // one tick of so many milliseconds; 0 = every tick
     })
     .prefault({}),

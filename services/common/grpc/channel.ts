@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Channel options and credentials of both ends.
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import * as grpc from "@grpc/grpc-js";
 import { formatHostPort, parseHostPort } from "../config/address.js";
-import type { Config, ServiceName } from "../config/load.js";
+import { type Config, ConfigError, type ServiceName } from "../config/load.js";
 
 const MESSAGE_LIMIT = 1 << 20;
 
@@ -23,12 +24,30 @@ export const clientOptions: grpc.ClientOptions = {
   "grpc.service_config": JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
 };
 
+/** A file of `tls`; what is wrong with it is said with its key. */
+function pem(key: "cert" | "key" | "ca", file: string): Buffer {
+  let bytes: Buffer;
+  try {
+    bytes = readFileSync(file);
+  } catch (e) {
+    throw new ConfigError([`tls.${key}: ${file} cannot be read: ${(e as Error).message}`]);
+  }
+  try {
+    if (key === "key") createPrivateKey(bytes);
+    else new X509Certificate(bytes);
+  } catch (e) {
+    const wanted = key === "key" ? "private key" : "certificate";
+    throw new ConfigError([`tls.${key}: expected a ${wanted} in PEM in ${file}: ${(e as Error).message}`]);
+  }
+  return bytes;
+}
+
 export function serverCredentials(config: Config): grpc.ServerCredentials {
   if (!config.tls) return grpc.ServerCredentials.createInsecure();
   const { cert, key, ca } = config.tls;
   return grpc.ServerCredentials.createSsl(
-    ca ? readFileSync(ca) : null,
-    [{ cert_chain: readFileSync(cert), private_key: readFileSync(key) }],
+    ca ? pem("ca", ca) : null,
+    [{ cert_chain: pem("cert", cert), private_key: pem("key", key) }],
     ca !== undefined,
   );
 }
@@ -36,7 +55,7 @@ export function serverCredentials(config: Config): grpc.ServerCredentials {
 export function clientCredentials(config: Config): grpc.ChannelCredentials {
   if (!config.tls) return grpc.credentials.createInsecure();
   const { cert, key, ca } = config.tls;
-  return grpc.credentials.createSsl(readFileSync(ca ?? cert), readFileSync(key), readFileSync(cert));
+  return grpc.credentials.createSsl(ca ? pem("ca", ca) : pem("cert", cert), pem("key", key), pem("cert", cert));
 }
 
 /** Where to dial a service: its `address`, else `listen` with a wildcard replaced by loopback. */

@@ -43,6 +43,7 @@ services:
     log: pino({ level: "silent" }),
     registry: new Registry(),
     clock: { now: () => performance.now(), unixMs: () => Date.now() },
+    stateFolder: "/nonexistent",
   };
 }
 

@@ -114,7 +114,7 @@ test.serial("a dead server is masked and comes back; a drain and a managed pool 
   const v = await vipWhere(s, "the loop runs", (x) => x.effect_ms > 0 && x.term !== "0");
   const failover = () => new v1.Failover(s.failover.grpc, insecure);
   type PoolNow = {
-    members: { server: { address: string }; factor: number; health: string }[];
+    members: { server: { address: string }; factor: number; health: string; reason: string }[];
     state: string;
     pool: { revision: string };
   };
@@ -149,6 +149,15 @@ test.serial("a dead server is masked and comes back; a drain and a managed pool 
     return w.weights.find((x) => x.address === s.addresses[0])?.weight === 0;
   });
   await call(failover(), "Undrain", { vip_id: v.vip_id, address: s.addresses[0] });
+
+  await s.control(`drain vip web ${s.addresses[3]}`);
+  const own = await eventually("the data plane's own drain is seen", async () =>
+    (await pool()).members.find((m) => m.server.address === s.addresses[3] && m.factor === 0),
+  );
+  t.regex(own.reason, /own list/);
+  await t.throwsAsync(call(failover(), "Undrain", { vip_id: v.vip_id, address: s.addresses[3] }), {
+    message: /FAILED_PRECONDITION: address: .* drains by a data plane's own list/,
+  });
 
   const two = s.addresses.slice(0, 2).map((address) => ({ address, weight: 1 }));
   const applied = await call<{ changes: string[] }>(failover(), "ApplyPool", { pool: { vip_id: v.vip_id, servers: two } });

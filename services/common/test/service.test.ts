@@ -9,6 +9,7 @@ import { promisify } from "node:util";
 import * as grpc from "@grpc/grpc-js";
 import test from "ava";
 import { v1 } from "../grpc/protos.js";
+import { stateFolder } from "../run.js";
 import { launch, type ServiceFolder, scratch, start } from "./spawn.js";
 
 const run = promisify(execFile);
@@ -142,4 +143,10 @@ test("TLS: a client with the certificate is served, one without is not", async (
   t.is(await check(grpc.credentials.createSsl(readFileSync(cert))), "HEALTH_STATE_DOWN");
   t.regex(await check(grpc.credentials.createInsecure()), /^error 1?4$/);
   t.is(await it.stop(), 0);
+});
+
+test("what is kept over restarts is in systemd's folder, in a checkout in one of the instance", (t) => {
+  t.is(stateFolder("one", { STATE_DIRECTORY: "/var/lib/marllb" }), "/var/lib/marllb");
+  t.is(stateFolder("one", { STATE_DIRECTORY: "/var/lib/a:/var/lib/b" }), "/var/lib/a");
+  t.not(stateFolder("one", {}), stateFolder("two", {}));
 });

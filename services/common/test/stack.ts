@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { rmSync } from "node:fs";
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, connect } from "node:net";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { projectRoot } from "../root.js";
@@ -130,6 +130,19 @@ ${this.o.config ?? ""}
       child.on("close", (code) => reject(new Error(`marllb-dp ended with ${code}: ${stderr}`)));
     });
     this.dp = { child, vip };
+  }
+
+  /** One command on the data plane's control socket. */
+  control(command: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const socket = connect(`${this.region}.ctl`, () => socket.write(`${command}\n`));
+      socket.setEncoding("utf8").on("data", (text: string) => {
+        socket.destroy();
+        if (text === "ok\n") resolve();
+        else reject(new Error(text));
+      });
+      socket.on("error", reject);
+    });
   }
 
   get(path = "/"): Promise<string> {

@@ -94,7 +94,7 @@ export function agentCommands(program: Command): void {
       .description("make this the source of a VIP's weights for a while (through the envelope)"),
   )
     .option("--vip <name>", "VIP by name or number (default: the only one)")
-    .option("--hold <ms>", "for so long", number(1, 86_400_000), 10_000)
+    .option("--hold <ms>", "for so long", number(1, 3_600_000), 10_000)
     .action((list: string[], o: Common & { vip?: string; hold: number }) =>
       withClients(o, async (clients) => {
         const { vip_id } = await findVip(clients, o.vip);

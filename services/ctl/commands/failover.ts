@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who may receive new flows: pool, drains, overrides.
-import { readFileSync } from "node:fs";
 import { type Command, Option } from "commander";
 import { MODES } from "../../common/config/schema.js";
 import { ask } from "../client.js";
 import { columns, output, plainEnum } from "../print.js";
 import { findVip, withClients } from "../target.js";
-import { LaunchError } from "../up/error.js";
 import { type Common, common, address as parseAddress, weightArguments } from "./common.js";
+import { readPool } from "./pool-file.js";
 
 type VipFlag = Common & { vip?: string };
 const vipOption = (c: Command): Command => common(c).option("--vip <name>", "VIP by name or number (default: the only one)");
@@ -17,7 +16,7 @@ export function failoverCommands(program: Command): void {
   vipOption(program.command("servers").description("the pool: health, factor, reason, flows")).action((o: VipFlag) =>
     withClients(o, async (clients) => {
       const { vip_id, name } = await findVip(clients, o.vip);
-      const p = await ask(clients.failover, "GetPool", { vip_id });
+      const p = await ask(clients.failover, "GetPool", { vip_id, name });
       output(o.json, p, () => {
         const rows = p.members.map((m) => {
           const s = m.server;
@@ -37,7 +36,8 @@ export function failoverCommands(program: Command): void {
     vipOption(program.command(verb).description(what).argument("<address>", "server", parseAddress)).action(
       (address: string, o: VipFlag) =>
         withClients(o, async (clients) => {
-          const request = { vip_id: (await findVip(clients, o.vip)).vip_id, address };
+          const { vip_id, name } = await findVip(clients, o.vip);
+          const request = { vip_id, name, address };
           if (verb === "undrain") {
             const r = await ask(clients.failover, "Undrain", request);
             output(o.json, r, () => `${address} receives new flows again`);
@@ -50,21 +50,26 @@ export function failoverCommands(program: Command): void {
   }
 
   const override = program.command("override").description("weights that win over every policy until cleared");
-  vipOption(override.command("set").argument("<address=weight...>"))
+  vipOption(
+    override
+      .command("set")
+      .description("sets it; servers that are not named keep their configured weight")
+      .argument("<address=weight...>"),
+  )
     .requiredOption("--reason <text>", "why; shown to everybody")
     .addOption(new Option("--mode <name>", "and this mode").choices(MODES))
     .action((list: string[], o: VipFlag & { reason: string; mode?: string }) =>
       withClients(o, async (clients) => {
-        const { vip_id } = await findVip(clients, o.vip);
-        const request = { vip_id, weights: weightArguments(list), mode: modeEnum(o.mode), reason: o.reason };
+        const { vip_id, name } = await findVip(clients, o.vip);
+        const request = { vip_id, name, weights: weightArguments(list), mode: modeEnum(o.mode), reason: o.reason };
         const r = await ask(clients.failover, "SetOverride", request);
         output(o.json, r, () => `override in term ${r.term}; end it with: marllbctl override clear`);
       }),
     );
-  vipOption(override.command("clear")).action((o: VipFlag) =>
+  vipOption(override.command("clear").description("ends it: the policy sets the weights again")).action((o: VipFlag) =>
     withClients(o, async (clients) => {
-      const { vip_id } = await findVip(clients, o.vip);
-      const r = await ask(clients.failover, "ClearOverride", { vip_id });
+      const { vip_id, name } = await findVip(clients, o.vip);
+      const r = await ask(clients.failover, "ClearOverride", { vip_id, name });
       output(o.json, r, () => `no override any more, term ${r.term}`);
     }),
   );
@@ -75,26 +80,11 @@ export function failoverCommands(program: Command): void {
     .option("--dry-run", "only say what would change", false)
     .action((file: string, o: VipFlag & { dryRun: boolean }) =>
       withClients(o, async (clients) => {
-        const { vip_id } = await findVip(clients, o.vip);
         const wanted = readPool(file);
-        const request = { pool: { vip_id, managed: true, servers: wanted }, dry_run: o.dryRun };
+        const { vip_id, name } = await findVip(clients, o.vip);
+        const request = { pool: { vip_id, name, managed: true, servers: wanted }, dry_run: o.dryRun };
         const r = await ask(clients.failover, "ApplyPool", request);
         output(o.json, r, () => [`revision ${r.pool?.revision}${o.dryRun ? " (not applied)" : ""}`, ...r.changes].join("\n"));
       }),
     );
-}
-
-function readPool(file: string): { address: string; weight: number; drain: boolean }[] {
-  let parsed: { servers?: { address?: string; weight?: number; drain?: boolean }[] };
-  try {
-    parsed = JSON.parse(readFileSync(file, "utf8"));
-  } catch (e) {
-    throw new LaunchError(`${file}: ${(e as Error).message}`, 2);
-  }
-  if (!Array.isArray(parsed.servers)) throw new LaunchError(`${file}: expected {"servers": [...]}`, 2);
-  return parsed.servers.map((s) => ({
-    address: parseAddress(String(s.address)),
-    weight: s.weight ?? 1,
-    drain: s.drain ?? false,
-  }));
 }

@@ -10,7 +10,7 @@ type VipFlag = Common & { vip?: string };
 
 export function inferenceCommands(program: Command): void {
   const policy = program.command("policy").description("the policy that sets a VIP's weights");
-  common(policy.command("get"))
+  common(policy.command("get").description("the one in force"))
     .option("--vip <name>", "VIP by name or number (default: the only one)")
     .action((o: VipFlag) =>
       withClients(o, async (clients) => {
@@ -19,7 +19,7 @@ export function inferenceCommands(program: Command): void {
         output(o.json, r, () => r.policy);
       }),
     );
-  common(policy.command("set").argument("<name>"))
+  common(policy.command("set").description("chooses another, which survives restarts").argument("<name>"))
     .option("--vip <name>", "VIP by name or number (default: the only one)")
     .action((name: string, o: VipFlag) =>
       withClients(o, async (clients) => {

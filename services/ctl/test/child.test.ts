@@ -40,6 +40,20 @@ test("a ready line starts it, the end of its stdin stops it, and what it printed
   t.regex(log, /hello/);
 });
 
+test("a full disk costs its log, nothing else", async (t) => {
+  const c = new Child(
+    { name: "it", command: process.execPath, args: ["-e", `${ready} console.log('a'); console.error('b'); ${untilStdinEnds}`] },
+    "/dev/full",
+  );
+  t.teardown(() => c.kill());
+  const line = new Promise<void>((resolve) => c.once("line", () => resolve()));
+  const r = await c.start();
+  await line;
+  t.is(c.state, "ready");
+  await c.stop();
+  t.true(gone(r.pid));
+});
+
 test("killed, it is started again under a new pid; stopped, it stays down", async (t) => {
   const c = child(t, `${ready} ${untilStdinEnds}`);
   const first = await c.start();
@@ -61,6 +75,19 @@ test("ended before it was ready: an error that says how, and no restart", async 
   await t.throwsAsync(c.start(), { message: "it ended with exit code 3" });
   await c.stop();
   t.is(c.restarts, 0);
+});
+
+test("its last words are in the log, however late they come", async (t) => {
+  // A child of its own that says them after it: its pipe is still open then.
+  const late = "setTimeout(() => console.error('the reason'), 100)";
+  const c = child(
+    t,
+    `require('child_process').spawn(process.execPath, ['-e', ${JSON.stringify(late)}], { stdio: 'inherit' }); process.exit(3);`,
+  );
+  await t.throwsAsync(c.start(), { message: "it ended with exit code 3" });
+  await c.stop();
+  t.regex(readFileSync(c.logFile, "utf8"), /the reason/);
+  t.false(c.served);
 });
 
 test("a silent process is given up after its time", async (t) => {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
+import { readFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
 import test from "ava";
 import { Command } from "commander";
 import { ConfigError, loadConfig, parseConfig } from "../../common/config/load.js";
+import { knownKeys } from "../../common/config/schema-walk.js";
 import { banner } from "../up/banner.js";
 import { dpLines } from "../up/embedded.js";
 import { LaunchError } from "../up/error.js";
@@ -23,6 +25,16 @@ test("the shipped configuration is all defaults, written out", (t) => {
   const shipped = loadConfig(defaultConfig);
   const bare = parseConfig("vips: [{name: web, address: 127.0.0.1:8080}]");
   t.deepEqual(shipped, bare);
+});
+
+test("the shipped configuration names every key that there is", (t) => {
+  const text = readFileSync(defaultConfig, "utf8");
+  const walk = (path: (string | number)[]): string[] =>
+    knownKeys(path).flatMap((key) => [key, ...walk([...path, key]), ...walk([...path, key, 0])]);
+  const keys = new Set(walk([]));
+  t.true(keys.size > 60 && keys.has("slow_start_ms") && keys.has("trust"));
+  // Several of one name are told apart by eye; a key that is nowhere is what gets forgotten.
+  for (const key of keys) t.regex(text, new RegExp(`\\b${key}(: |:$|\`)`, "m"));
 });
 
 test("alone, it runs eight demo servers at 80 % of what they can do", (t) => {
@@ -84,6 +96,40 @@ test("a taken port is named with what wanted it and how to change it", async (t)
   server.close();
 });
 
+test("a tick that is longer than the file's lease takes the lease along, unless that is given", (t) => {
+  t.is(effective(options("--tick", "900"), {}).config.dataplane.lease_ms, 1800);
+  t.is(effective(options("--tick", "100"), {}).config.dataplane.lease_ms, 1000);
+  const e = t.throws(() => effective(options("--tick", "900", "--set", "dataplane.lease_ms=1000"), {}), {
+    instanceOf: ConfigError,
+  });
+  t.regex(e?.message ?? "", /^--set dataplane\.lease_ms=1000: .*expected at least two ticks \(1800\), found 1000$/);
+});
+
+test("a model chosen by name must be there", (t) => {
+  const e = t.throws(() => effective(options("--policy", "model:mral"), {}), { instanceOf: LaunchError });
+  t.regex(e?.message ?? "", /^policy model:mral of VIP web: no mral\.onnx in .*models; there are .*model:marl/);
+  t.is(effective(options("--policy", "model:marl"), {}).config.vips[0]?.policy, "model:marl");
+});
+
+test("a source address that this machine has not is said before anything starts", async (t) => {
+  const o = options("--set", "dataplane.sources=[127.0.0.9, 192.0.2.1]", "--instance", "x");
+  const plan = effective(o, {});
+  await choosePorts(plan, whyTaken);
+  const e = await t.throwsAsync(requireFree(listeners(plan, o)), { instanceOf: LaunchError });
+  t.regex(
+    e?.message ?? "",
+    /^192\.0\.2\.1 \(source address\) is not an address of this machine; choose another with dataplane\.sources/,
+  );
+});
+
+test("with a file of one's own, another name is no other set of ports", (t) => {
+  const o = options();
+  const plan = effective(o, {});
+  const change = (x: UpOptions) => listeners(plan, x).find((l) => l.what === "gRPC of health")?.change ?? "";
+  t.regex(change(o), /--instance NAME/);
+  t.notRegex(change({ ...o, config: "my.yaml" }), /--instance/);
+});
+
 test("a demo server moves away from a taken port; chosen ports are free and differ", async (t) => {
   const plan = effective(options(), {});
   await choosePorts(plan, async (_host, port) => (port === 9003 ? "is in use" : undefined));
@@ -120,6 +166,20 @@ vips:
   ]) {
     t.true(lines.includes(line), `${line}\nis not in\n${lines.join("\n")}`);
   }
+});
+
+test("the banner's lines work as printed in any shell, IPv6 too", (t) => {
+  const { config } = effective(options("--vip", "[::1]:8080", "--set", 'services.shm_agent.listen="[::1]:50051"'), {});
+  const lines = banner({ config }, "/logs").join("\n");
+  t.true(lines.includes("curl -s 'http://[::1]:8080/'"));
+  t.true(lines.includes("grpcurl -plaintext '[::1]:50051' marllb"));
+});
+
+test("the banner's grpcurl line fits the TLS that is configured", (t) => {
+  const line = (tls: string) =>
+    banner(effective(options("--set", `tls=${tls}`), {}), "/logs").find((l) => l.includes("GetStatus")) ?? "";
+  t.true(line("{cert: a.pem, key: a.key}").includes("grpcurl -insecure 127"));
+  t.true(line("{cert: a.pem, key: a.key, ca: ca.pem}").includes("grpcurl -insecure -cert a.pem -key a.key 127"));
 });
 
 test("the banner says where the data plane's network has the VIP", (t) => {

@@ -9,7 +9,9 @@ export function banner(plan: Plan, folder: string, reached: (vip: string) => str
   const lines = [`marllb instance ${c.instance}, data plane ${c.dataplane.kind}`];
   for (const v of c.vips) {
     const url = `http://${reached(v.address)}/`;
-    lines.push(`  VIP ${v.name}   ${url}   try: curl -s ${url}   servers: ${v.servers.length}`);
+    // A shell may take an IPv6 address's brackets for a pattern.
+    const typed = url.includes("[") ? `'${url}'` : url;
+    lines.push(`  VIP ${v.name}   ${url}   try: curl -s ${typed}   servers: ${v.servers.length}`);
   }
   if (plan.demo) {
     lines.push(
@@ -20,8 +22,10 @@ export function banner(plan: Plan, folder: string, reached: (vip: string) => str
     const { listen, metrics } = c.services[s];
     lines.push(`  ${serviceLabel(s).padEnd(11)} gRPC ${listen}   http://${metrics}/metrics`);
   }
-  const plaintext = c.tls ? "-insecure" : "-plaintext";
-  lines.push(`  grpcurl     grpcurl ${plaintext} ${c.services.shm_agent.listen} marllb.v1.ShmAgent/GetStatus`);
+  const agent = c.services.shm_agent.listen;
+  // Where clients must show a certificate, the service's own will do for a try.
+  const plaintext = c.tls ? `-insecure${c.tls.ca ? ` -cert ${c.tls.cert} -key ${c.tls.key}` : ""}` : "-plaintext";
+  lines.push(`  grpcurl     grpcurl ${plaintext} ${agent.includes("[") ? `'${agent}'` : agent} marllb.v1.ShmAgent/GetStatus`);
   if (c.tracing.endpoint !== "") lines.push(`  traces      ${c.tracing.endpoint}, services marllb-<service>`);
   lines.push(`  logs        ${folder}`, "  stop        Ctrl-C (drains first)");
   return lines;

@@ -3,7 +3,7 @@
 // reaches the launcher alone) and stops when the pipe to its stdin closes, so that it never outlives the launcher.
 import { type ChildProcess, spawn } from "node:child_process";
 import { EventEmitter } from "node:events";
-import { createWriteStream, type WriteStream } from "node:fs";
+import { appendFileSync, closeSync, openSync } from "node:fs";
 
 export interface ChildSpec {
   name: string;
@@ -33,23 +33,28 @@ interface Events {
 const firstBackoffMs = 100;
 const longestBackoffMs = 2000;
 const settledMs = 10_000;
+const lastWordsMs = 500;
 
 export class Child extends EventEmitter<Events> {
   restarts = 0;
+  /** It was ready at least once. */
+  served = false;
   state: "starting" | "ready" | "down" | "stopped" = "down";
   #process: ChildProcess | undefined;
-  #log: WriteStream;
+  #log: number | undefined;
   #stopping = false;
   #backoffMs = firstBackoffMs;
   #timer: NodeJS.Timeout | undefined;
   #startedAt = 0;
+  /** Its pipes have been read to their end. */
+  #read: Promise<void> = Promise.resolve();
 
   constructor(
     readonly spec: ChildSpec,
     readonly logFile: string,
   ) {
     super();
-    this.#log = createWriteStream(logFile, { flags: "a", mode: 0o600 });
+    this.#log = openSync(logFile, "a", 0o600);
   }
 
   get pid(): number | undefined {
@@ -95,7 +100,17 @@ export class Child extends EventEmitter<Events> {
       for (const t of timers) clearTimeout(t);
     }
     this.state = "stopped";
-    await new Promise<void>((resolve) => this.#log.end(() => resolve()));
+    await this.#lastWords();
+    if (this.#log !== undefined) closeSync(this.#log);
+    this.#log = undefined;
+  }
+
+  /** What it wrote just before its end may still be in the pipes; a child of its own could hold them open for ever. */
+  async #lastWords(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const enough = new Promise<void>((resolve) => (timer = setTimeout(resolve, lastWordsMs)));
+    await Promise.race([this.#read, enough]);
+    clearTimeout(timer);
   }
 
   /** At once, its whole group. */
@@ -127,6 +142,7 @@ export class Child extends EventEmitter<Events> {
       rest = lines.pop() ?? "";
       for (const line of lines) this.#onLine(line);
     });
+    this.#read = new Promise((resolve) => p.once("close", () => resolve()));
     p.on("error", (e) => this.#onEnd(p, `could not be started: ${e.message}`));
     p.on("exit", (code, signal) => this.#onEnd(p, signal ? `was killed by ${signal}` : `ended with exit code ${code}`));
   }
@@ -137,6 +153,7 @@ export class Child extends EventEmitter<Events> {
         const ready = JSON.parse(line) as Ready;
         if (ready.ready === true) {
           this.state = "ready";
+          this.served = true;
           this.emit("ready", ready);
           return;
         }
@@ -150,7 +167,12 @@ export class Child extends EventEmitter<Events> {
 
   /** What it says after it ended (its pipes are read a little longer) finds the log closed. */
   #write(text: string | Buffer): void {
-    if (!this.#log.writableEnded) this.#log.write(text);
+    if (this.#log === undefined) return;
+    try {
+      appendFileSync(this.#log, text);
+    } catch {
+      // A full disk costs lines of the log, never the process that they are about.
+    }
   }
 
   #onEnd(p: ChildProcess, why: string): void {

@@ -20,8 +20,11 @@ export interface Dataplane {
   wrapDemo?(role: "servers" | "load", spec: ChildSpec): ChildSpec;
   /** Where the configuration's VIPs and servers are in its network; default: where the configuration says. */
   addressOf?(what: "vip" | "server", address: string): string;
-  /** After its processes have ended: removes what prepare made, and what a killed process left. */
-  cleanUp(): Promise<void>;
+  /**
+   * After its processes have ended: removes what prepare made, and what a killed process left. Without `served` they never were ready:
+   * what lies at the region's path is another's then, and stays.
+   */
+  cleanUp(served: boolean): Promise<void>;
 }
 
 export async function createDataplane(context: DataplaneContext): Promise<Dataplane> {

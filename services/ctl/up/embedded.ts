@@ -54,8 +54,9 @@ export function embedded({ config, instance }: DataplaneContext): Dataplane {
         stopMs: config.dataplane.drain_timeout_ms + 3000,
       },
     ],
-    async cleanUp() {
+    async cleanUp(served) {
       // A clean stop removed both already; kill -9 did not.
+      if (!served) return;
       for (const f of [config.region.path, `${config.region.path}.ctl`]) rmSync(f, { force: true });
     },
   };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The folder of a running instance: its effective configuration, its launcher's pid, its logs. `marllbctl --instance NAME` finds the
 // addresses here.
-import { existsSync, lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import type { Config } from "../../common/config/load.js";
@@ -24,7 +24,7 @@ export class Instance {
   static claim(name: string): Instance {
     const it = new Instance(name);
     const parent = path.dirname(it.folder);
-    mkdirSync(parent, { recursive: true, mode: 0o700 });
+    makeParent(parent);
     const s = lstatSync(parent);
     if (!s.isDirectory() || s.uid !== os.userInfo().uid) throw new LaunchError(`${parent} belongs to somebody else; set TMPDIR`);
     for (;;) {
@@ -34,16 +34,21 @@ export class Instance {
       } catch (e) {
         if ((e as NodeJS.ErrnoException).code !== "EEXIST") throw e;
       }
-      const pid = it.#launcherPid();
-      if (pid !== undefined && alive(pid)) {
+      const pid = it.#launcher();
+      if (pid !== undefined) {
         throw new LaunchError(`instance ${name} runs already (launcher pid ${pid}); choose another name with --instance NAME`);
       }
       const previous = `${it.folder}.previous`;
       rmSync(previous, { recursive: true, force: true });
       renameSync(it.folder, previous);
     }
-    mkdirSync(path.join(it.folder, "logs"));
-    writeFileSync(path.join(it.folder, "launcher.pid"), `${process.pid}\n`);
+    try {
+      mkdirSync(path.join(it.folder, "logs"));
+      writeFileSync(path.join(it.folder, "launcher.pid"), `${process.pid} ${startOf(process.pid)}\n`);
+    } catch (e) {
+      it.release(false);
+      throw e;
+    }
     return it;
   }
 
@@ -71,26 +76,35 @@ export class Instance {
     if (keepLogs) rmSync(path.join(this.folder, "launcher.pid"), { force: true });
     else rmSync(this.folder, { recursive: true, force: true });
     try {
-      if (!keepLogs) rmSync(path.dirname(this.folder), { recursive: false });
+      if (!keepLogs) rmdirSync(path.dirname(this.folder));
     } catch {
       // Not empty, or another instance made it anew: theirs.
     }
   }
 
-  #launcherPid(): number | undefined {
+  /** The pid of the launcher that holds the folder; undefined when it is gone. */
+  #launcher(): number | undefined {
     try {
-      return Number(readFileSync(path.join(this.folder, "launcher.pid"), "utf8"));
+      const [pid = "", start] = readFileSync(path.join(this.folder, "launcher.pid"), "utf8").trim().split(" ");
+      return startOf(Number(pid)) === start ? Number(pid) : undefined;
     } catch {
       return undefined;
     }
   }
 }
 
-function alive(pid: number): boolean {
+/** Not by a recursive mkdir: where the folder above takes none (TMPDIR=/proc), Node 20 never comes back from it. */
+function makeParent(folder: string): void {
   try {
-    process.kill(pid, 0);
-    return true;
+    mkdirSync(folder, { mode: 0o700 });
   } catch (e) {
-    return (e as NodeJS.ErrnoException).code === "EPERM";
+    if ((e as NodeJS.ErrnoException).code === "EEXIST") return;
+    throw new LaunchError(`no folder for logs can be made in ${path.dirname(folder)}: ${(e as Error).message}; set TMPDIR`);
   }
+}
+
+/** When a process was started, in the kernel's ticks: a pid alone comes again, in a container that is restarted always the same. */
+function startOf(pid: number): string {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] as string;
 }

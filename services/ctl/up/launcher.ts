@@ -81,6 +81,7 @@ export class Launcher {
     try {
       await child.start();
     } catch (e) {
+      await child.stop(); // its last words are in the log then
       throw new LaunchError(`${(e as Error).message}\n${this.instance.tail(spec.name)}`);
     }
     child.on("died", (why) => {
@@ -106,7 +107,7 @@ export class Launcher {
     await Promise.all(of(["demo-load"]).map((c) => c.stop()));
     for (const c of of(dataplane).reverse()) await c.stop();
     await Promise.all(this.children.filter((c) => c.state !== "stopped").map((c) => c.stop()));
-    await this.dataplane.cleanUp();
+    await this.dataplane.cleanUp(of(dataplane).some((c) => c.served));
     this.instance.release(keepLogs);
   }
 

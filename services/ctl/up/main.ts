@@ -20,9 +20,11 @@ export async function up(o: UpOptions): Promise<number> {
   };
   out.on("error", () => {}); // whoever read us is gone; that alone is no reason to stop serving
   let launcher: Launcher | undefined;
+  let forced = 0;
   const wish = stopWish(o, () => {
     launcher?.killAll();
-    process.exit(1);
+    // Its files still go, in the stop that is under way. While it starts there is none yet, and whoever presses on has waited enough.
+    if (!launcher || ++forced > 1) process.exit(1);
   });
   const view = new View();
   say("starting ...");
@@ -59,9 +61,9 @@ export async function up(o: UpOptions): Promise<number> {
   say(`stopping: no new requests, then at most ${o.drain} s for the connections in progress (again Ctrl-C: at once)`);
   await it.stop();
   if (it.deaths > 0) say(`something died meanwhile; the logs are kept in ${it.instance.logs}`);
-  else say("stopped; nothing is left behind");
+  else say(forced > 0 ? "stopped at once, open connections were cut; nothing is left behind" : "stopped; nothing is left behind");
   process.off("exit", killAtExit);
-  return 0;
+  return forced > 0 ? 1 : 0;
 }
 
 const sleep = (ms: number): Promise<void> => new Promise((r) => setTimeout(r, ms));

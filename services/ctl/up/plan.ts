@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From flags and configuration file to one effective configuration, with every port known. What is written to the instance's folder is
 // what every process of the instance reads, after a restart too.
+import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { formatHostPort, parseHostPort } from "../../common/config/address.js";
 import { type Config, ConfigError, loadConfig } from "../../common/config/load.js";
@@ -27,7 +28,8 @@ interface FlagSet {
 }
 
 /** Flags as overrides of the file, so that one checker sees the whole. */
-function flagSets(o: UpOptions, vips: number): FlagSet[] {
+function flagSets(o: UpOptions, file: Config): FlagSet[] {
+  const vips = file.vips.length;
   const sets: FlagSet[] = [];
   const add = (flag: string, key: string, value: unknown): void => {
     if (value !== undefined) sets.push({ flag, set: `${key}=${JSON.stringify(value)}` });
@@ -40,6 +42,10 @@ function flagSets(o: UpOptions, vips: number): FlagSet[] {
     add("--mode", `vips.${i}.mode`, o.mode);
   }
   add("--tick", "tick_ms", o.tick);
+  // A flag of its own must do: the lease, which has to be two ticks, goes with it unless it is given too.
+  const leased = (o.set ?? []).some((s) => s.startsWith("dataplane.lease_ms="));
+  if (o.tick !== undefined && !leased)
+    add("--tick", "dataplane.lease_ms", Math.max(file.dataplane.lease_ms, Math.ceil(2 * o.tick)));
   add("--threads", "dataplane.threads", o.threads);
   add("--dataplane", "dataplane.kind", o.dataplane);
   add("--otlp", "tracing.endpoint", o.otlp);
@@ -65,10 +71,13 @@ function loadWithFlags(file: string, flags: readonly FlagSet[]): Mutable<Config>
 /** The configuration as wanted; ports may still be 0. `environment` is the launcher's, for the OTLP variable. */
 export function effective(o: UpOptions, environment: Record<string, string | undefined>): Plan {
   const file = o.config ?? defaultConfig;
-  const vips = loadConfig(file, o.set ?? []).vips.length;
-  if (vips === 0) throw new LaunchError(`${file}: no VIP is configured; list one under vips: (see deploy/config/marllb.yaml)`);
-  const config = loadWithFlags(file, flagSets(o, vips));
+  // A tick of the overrides may want the flag's lease: what is wrong with the whole is said below.
+  const alone = loadConfig(file, o.set ?? []);
+  if (alone.vips.length === 0)
+    throw new LaunchError(`${file}: no VIP is configured; list one under vips: (see deploy/config/marllb.yaml)`);
+  const config = loadWithFlags(file, flagSets(o, alone));
   if (config.tracing.endpoint === "") config.tracing.endpoint = environment.OTEL_EXPORTER_OTLP_ENDPOINT ?? "";
+  requireModels(config);
   const own = config.instance !== "marllb";
   if (own && o.config === undefined) takeOwnNames(config, o);
   const first = config.vips[0] as Mutable<Config["vips"][number]>;
@@ -81,6 +90,18 @@ export function effective(o: UpOptions, environment: Record<string, string | und
   const capacityPerS = (1000 / Math.max(o.meanMs, 1)) * o.demoCores.reduce((a, b) => a + b, 0);
   first.servers = o.demoCores.map((_, i) => demoServer(own ? 0 : demoPorts + i));
   return { config, demo: { cores: o.demoCores, meanMs: o.meanMs, ratePerS: o.rate ?? Math.min(0.8 * capacityPerS, 2000) } };
+}
+
+/** Without its model a policy falls back to Kalman for good: a name that was chosen by hand is more likely misspelt. */
+function requireModels(config: Config): void {
+  const folder = path.resolve(projectRoot, config.inference.models);
+  for (const v of config.vips) {
+    const name = /^model:(.*)$/.exec(v.policy)?.[1];
+    if (name === undefined || existsSync(path.join(folder, `${name}.onnx`))) continue;
+    const there = existsSync(folder) ? readdirSync(folder).flatMap((f) => /^(.*)\.onnx$/.exec(f)?.[1] ?? []) : [];
+    const hint = there.length > 0 ? `there are ${there.map((m) => `model:${m}`).join(", ")}` : "there are no models";
+    throw new LaunchError(`policy ${v.policy} of VIP ${v.name}: no ${name}.onnx in ${folder}; ${hint}`, 2);
+  }
 }
 
 const demoServer = (port: number) => ({ address: `127.0.0.1:${port}`, weight: 1, max_connections: 0, drain: false });
@@ -104,12 +125,17 @@ function takeOwnNames(config: Mutable<Config>, o: UpOptions): void {
 /** Every address of the configuration that something of ours listens on, with the way to change it. */
 export function listeners(plan: Plan, o: UpOptions): Wanted[] {
   const file = o.config ?? "deploy/config/marllb.yaml";
-  const where = (key: string): string => `--set ${key}=HOST:PORT (or in ${file}), or --instance NAME for another set of ports`;
+  // A file of one's own means its ports, whatever the instance's name.
+  const another = o.config === undefined ? ", or --instance NAME for another set of ports" : "";
+  const where = (key: string): string => `--set ${key}=HOST:PORT (or in ${file})${another}`;
   const list: Wanted[] = plan.config.vips.map((v, i) => ({
     what: `VIP ${v.name}`,
     address: v.address,
     change: i === 0 ? "--vip IP:PORT" : where(`vips.${i}.address`),
   }));
+  for (const source of plan.config.dataplane.sources) {
+    list.push({ what: "source address", address: formatHostPort(source, 0), change: `dataplane.sources in ${file}` });
+  }
   for (const s of SERVICES) {
     const label = s.replace("_", "-");
     list.push({ what: `gRPC of ${label}`, address: plan.config.services[s].listen, change: where(`services.${s}.listen`) });

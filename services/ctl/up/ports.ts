@@ -57,7 +57,8 @@ export async function requireFree(wanted: readonly Wanted[]): Promise<void> {
     const hp = parseHostPort(w.address);
     if (!hp) continue;
     const why = await whyTaken(hp.host, hp.port);
-    if (why) problems.push(`${formatHostPort(hp.host, hp.port)} (${w.what}) ${why}; choose another with ${w.change}`);
+    const address = hp.port === 0 ? hp.host : formatHostPort(hp.host, hp.port);
+    if (why) problems.push(`${address} (${w.what}) ${why}; choose another with ${w.change}`);
   }
   if (problems.length > 0) throw new LaunchError(problems.join("\n"));
 }

@@ -21,8 +21,10 @@ export class Screen {
     this.#drawn = 0;
   }
 
+  /** The block stays where it is; what is said from now on comes below it. */
   close(): void {
     this.out.write("\x1b[?25h");
+    this.#drawn = 0;
   }
 
   #up(): string {

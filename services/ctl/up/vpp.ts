@@ -157,9 +157,9 @@ plugins { path ${pluginFolder(prefix)} add-path ${pluginDir} plugin default { di
       return { ...spec, args: spec.args.map((a, i) => (target > 0 && i === target ? vipAddress(n, a) : a)) };
     },
     addressOf: (what, address) => (what === "vip" ? vipAddress : serverAddress)(n, address),
-    async cleanUp() {
+    async cleanUp(served) {
       await removeNetwork(n);
-      rmSync(config.region.path, { force: true });
+      if (served) rmSync(config.region.path, { force: true });
     },
   };
 }

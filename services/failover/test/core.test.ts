@@ -46,6 +46,23 @@ test("a dead server is masked at every load balancer, under a newer term, and it
   t.is(orders.at(-1)?.servers, "");
 });
 
+test("a VIP's number is that of the load balancers that are here; where it may mean two pools, the name is asked for", (t) => {
+  const { core } = setup();
+  const stale: PoolState = { name: "old", vipId: 1, managed: false, revision: 0, term: 1, members: [], override: null, down: [] };
+  const codeOf = (vipId: number, name = "") => (t.throws(() => core.find(vipId, name)) as unknown as { code: string }).code;
+  core.restore(stale, 0);
+  t.is(core.find(1, "").pool.name, "old");
+  core.list(agent("a", [1]), 0);
+  t.is(core.find(1, "").pool.name, "web", "the store's pool had the number before");
+  t.is(core.find(1, "old").pool.name, "old");
+  core.list(agent("b", [1], { pool: "api" }), 0);
+  t.is(codeOf(1), "INVALID_ARGUMENT");
+  t.is(core.find(1, "api").pool.name, "api");
+  t.is(codeOf(0), "INVALID_ARGUMENT");
+  t.is(codeOf(9), "NOT_FOUND");
+  t.is(codeOf(1, "nope"), "NOT_FOUND");
+});
+
 test("orders are by the server ids of each data plane", (t) => {
   const { core, orders } = setup();
   core.list(agent("a", [1, 2, 3]), 0);

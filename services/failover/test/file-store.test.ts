@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
@@ -42,4 +42,57 @@ test("a damaged file is kept aside with a warning, an entry that is no pool is l
   writeFileSync(path, JSON.stringify({ version: 1, pools: [pool(1), { name: 5 }] }));
   t.deepEqual(await fileStore(path, (w) => warnings.push(w)).load(), [pool(1)]);
   t.is(warnings.length, 2);
+  const half = [null, { ...pool(1), members: [null] }, { ...pool(1), override: { entries: 5, mode: "", reason: "" } }];
+  writeFileSync(path, JSON.stringify({ version: 1, pools: [...half, pool(2)] }));
+  t.deepEqual(await fileStore(path, (w) => warnings.push(w)).load(), [pool(2)]);
+  t.is(warnings.length, 5);
+});
+
+test("what cannot be read or moved is warned of, and the service starts", async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), "marllb-store-"));
+  t.teardown(() => rmSync(dir, { recursive: true }));
+  const warnings: string[] = [];
+  const path = join(dir, "state.json");
+  mkdirSync(path);
+  mkdirSync(join(`${path}.bad`, "full"), { recursive: true }); // a folder that is not empty takes no other's place
+  t.deepEqual(await fileStore(path, (w) => warnings.push(w)).load(), []);
+  t.regex(warnings[0] ?? "", /EISDIR.*cannot be moved away.*starting empty/);
+});
+
+test("a write that failed is made up for once the disk takes it, without another change", async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), "marllb-store-"));
+  t.teardown(() => rmSync(dir, { recursive: true }));
+  const path = join(dir, "sub", "state.json");
+  writeFileSync(join(dir, "sub"), "in the way");
+  let again = () => {};
+  const written = new Promise<void>((resolve) => (again = resolve));
+  let failures = 0;
+  let failedTwice = () => {};
+  const twice = new Promise<void>((resolve) => (failedTwice = resolve));
+  const failed = () => ++failures === 2 && failedTwice();
+  const store = fileStore(path, () => again(), failed, 20);
+  await t.throwsAsync(store.save(pool(1)));
+  await t.throwsAsync(store.save(pool(2)));
+  await twice; // an alert on failures must not fall silent while the disk is full
+  rmSync(join(dir, "sub"));
+  await written;
+  t.deepEqual(await fileStore(path, () => t.fail()).load(), [pool(2)]);
+  await store.close();
+});
+
+test("a close writes what an earlier write could not", async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), "marllb-store-"));
+  t.teardown(() => rmSync(dir, { recursive: true }));
+  const path = join(dir, "sub", "state.json");
+  writeFileSync(join(dir, "sub"), "in the way");
+  const store = fileStore(
+    path,
+    () => t.fail(),
+    () => {},
+    1e6,
+  );
+  await t.throwsAsync(store.save(pool(3)));
+  rmSync(join(dir, "sub"));
+  await store.close();
+  t.deepEqual(await fileStore(path, () => t.fail()).load(), [pool(3)]);
 });

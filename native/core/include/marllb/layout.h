@@ -164,7 +164,7 @@ struct mlb_in_vip {
 	uint32_t first, count;
 	float kappa;
 	uint32_t load_balancers;
-	uint8_t mode;   /* enum mlb_mode; MLB_MODE_KEEP = leave */
+	uint8_t mode;   /* enum mlb_mode; MLB_MODE_KEEP = leave, under a newer term: the host's own again */
 	uint8_t ladder; /* enum mlb_ladder of this vector */
 	uint8_t state;  /* enum mlb_vip_state */
 	uint8_t pad;

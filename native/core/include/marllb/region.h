@@ -13,6 +13,7 @@ struct mlb_region {
 	} blk[MLB_BLK_COUNT];
 	uint64_t size;
 	int fd;
+	bool unnamed; /* still under its temporary name */
 	char path[256];
 };
 
@@ -23,12 +24,14 @@ struct mlb_region_conf {
 	const char *group;    /* NULL: mode 0600; else 0660 with this group */
 	uint64_t dp_epoch;
 	uint32_t frame_us, lease_us, workers;
-	bool takeover; /* replace the region of a live data plane (a new binary takes over) */
+	bool takeover; /* a new binary takes over: mlb_region_name will replace the region of a live data plane */
 };
 
 /* Data plane: makes path.tmp.PID (O_EXCL, O_NOFOLLOW), allocates, fills, locks, renames. err gets a sentence naming the path.
  * -EBUSY: a live data plane holds it and takeover is false. */
 int mlb_region_create(struct mlb_region *, const struct mlb_region_conf *, char err[256]);
+/* Renames, where takeover left that for when the new data plane can serve: until then the old one keeps its region. */
+int mlb_region_name(struct mlb_region *, char err[256]);
 /* Agent: opens, checks magic, version and every size and offset once, takes the agent's lock, agent_epoch += 1.
  * -EBUSY: another agent; -EPROTO: garbage, older or newer layout (err says which and what was expected); -ENOENT. */
 int mlb_region_attach(struct mlb_region *, const char *path, char err[256]);

@@ -103,7 +103,49 @@ const wrong: { what: string; text: string; expect: RegExp }[] = [
     expect: /^f\.yaml:3:15: health\.timeout_ms: expected at most interval_ms \(100\), found 200$/,
   },
   { what: "not YAML", text: "a: [1\nb: 2\n", expect: /^f\.yaml:\d+:\d+: / },
-  { what: "a list for a map", text: "[]\n", expect: /^f\.yaml:1:1: expected object, found \[\]$/ },
+  { what: "a list for a map", text: "[]\n", expect: /^f\.yaml:1:1: expected a map \(keys: instance, .*\), found \[\]$/ },
+  {
+    what: "a server that is only its address",
+    text: "vips:\n- {name: a, address: 127.0.0.1:1, servers: [127.0.0.1:2]}\n",
+    expect: /^f\.yaml:2:45: .*servers\[0\]: expected a map \(keys: address, weight, .*\), found "127\.0\.0\.1:2"$/,
+  },
+  { what: "tabs", text: "vips:\n\t- name: a\n", expect: /^f\.yaml:2:1: a tab: expected spaces as indentation$/ },
+  { what: "a key twice", text: "tick_ms: 100\ntick_ms: 200\n", expect: /^f\.yaml:2:1: the key tick_ms is there twice$/ },
+  { what: "two documents", text: "tick_ms: 100\n---\ntick_ms: 200\n", expect: /^f\.yaml:2:1: a second document begins/ },
+  {
+    what: "an unknown kind of store names those that there are",
+    text: "failover:\n  store: {kind: fle}\n",
+    expect: /^f\.yaml:2:17: failover\.store\.kind: expected one of memory, file, etcd, found "fle"; did you mean file\?$/,
+  },
+  {
+    what: "a source that is no IP address",
+    text: "dataplane: {sources: [here]}\n",
+    expect: /^f\.yaml:1:23: .*IP address without port/,
+  },
+  {
+    what: "a check's path with a space",
+    text: "health: {kind: http, path: /a b}\n",
+    expect: /^f\.yaml:1:28: health\.path: .*without spaces/,
+  },
+  { what: "an endpoint that is no URL", text: "tracing: {endpoint: not a URL}\n", expect: /^f\.yaml:1:21: .*expected a URL/ },
+  {
+    what: "a dialled address with a space",
+    text: "services: {health: {address: a b}}\n",
+    expect: /^f\.yaml:1:30: services\.health\.address: expected HOST:PORT/,
+  },
+  {
+    what: "a region whose control socket would have too long a name",
+    text: `region: {path: /dev/shm/${"x".repeat(90)}}\n`,
+    expect: /^f\.yaml:1:16: region\.path: expected at most 95 characters/,
+  },
+  { what: "infinity", text: "tick_ms: .inf\n", expect: /^f\.yaml:1:10: tick_ms: expected number, found Infinity$/ },
+  { what: "brackets without an end", text: `a: 1\nb: ${"[".repeat(20_000)}`, expect: /^f\.yaml:2: nested too deeply/ },
+  { what: "lists within lists", text: `a: 1\n${"- ".repeat(20_000)}`, expect: /^f\.yaml:2: nested too deeply/ },
+  {
+    what: "aliases that stand for gigabytes",
+    text: `a: &a [x,x,x]\n${[..."bcdefghij"].map((k, i) => `${k}: &${k} [${Array(9).fill(`*${"abcdefghij"[i]}`)}]\n`).join("")}`,
+    expect: /^f\.yaml: .*alias/,
+  },
 ];
 
 for (const w of wrong) {
@@ -132,6 +174,8 @@ test("--set on an empty file, and its errors name the flag", (t) => {
   t.is(parseConfig("", "f", ["log.level=debug"]).log.level, "debug");
   t.deepEqual(problems("", ["tick_ms=x"]), ['--set tick_ms=x: tick_ms: expected number, found "x"']);
   t.regex(problems("", ["tikc_ms=1"])[0] ?? "", /--set tikc_ms=1: tikc_ms: unknown key; did you mean tick_ms/);
+  t.deepEqual(problems("", ["tick_ms=[1"]), ["--set tick_ms=[1: Flow sequence must end with a ]"]);
+  t.regex(problems("", ["a.b.c=1"])[0] ?? "", /^--set a\.b\.c=1: a: unknown key/);
   t.regex(problems("", ["tick_ms"])[0] ?? "", /expected KEY=VALUE/);
 });
 
@@ -143,4 +187,11 @@ test("a model is named as its file is, and nothing else", (t) => {
       /expected one of uniform, .* or model:NAME for models\/NAME.onnx/,
     );
   }
+});
+
+test("a long list of problems is cut, a long value too", (t) => {
+  const all = problems(`${Array.from({ length: 50 }, (_, i) => `k${i}: 1\n`).join("")}`);
+  t.is(all.length, 21);
+  t.is(all.at(-1), "and 30 more");
+  t.true((problems(`instance: ${"x".repeat(5000)}\n`)[0] ?? "").length < 400);
 });

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the data planes themselves say of a pool's members, all together: beside our orders, this decides who gets flows.
+import { canonicalAddress } from "../common/config/address.js";
+import type { FrameView } from "../common/frame.js";
+
+export interface Seen {
+  flows: number;
+  /** By a data plane's own list: its configuration, command line or API. */
+  draining: boolean;
+  ejected: boolean;
+}
+
+const DRAINING = 1 << 1;
+const EJECTED = 1 << 2;
+
+export function seenIn(frames: Iterable<FrameView>): Map<string, Seen> {
+  const all = new Map<string, Seen>();
+  for (const view of frames) {
+    view.addresses().forEach((a, i) => {
+      const key = canonicalAddress(a);
+      const flags = view.flags[i] as number;
+      const before = all.get(key) ?? { flows: 0, draining: false, ejected: false };
+      all.set(key, {
+        flows: before.flows + (view.flows[i] as number),
+        draining: before.draining || (flags & DRAINING) !== 0,
+        ejected: before.ejected || (flags & EJECTED) !== 0,
+      });
+    });
+  }
+  return all;
+}
+
+/** A member's factor and its reason, as people see them: ours first, else the data planes'. */
+export function shownShare(
+  ours: { factor: number; reason: string } | undefined,
+  seen: Seen | undefined,
+): { factor: number; reason: string } {
+  const share = ours ?? { factor: 1, reason: "" };
+  if (share.reason !== "" && share.factor === 0) return share;
+  if (seen?.draining) return { factor: 0, reason: "draining by the data plane's own list" };
+  return seen?.ejected && share.reason === "" ? { ...share, reason: "ejected by the data plane" } : share;
+}
