@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Loads a VIP and prints one JSON object. For comparisons with bars and peers use `npm run bench`.
+# Loads a VIP of HTTP servers (GET /, any answer that states its length) and prints one JSON object. For comparisons with bars and peers use `npm run bench`.
 #   --mode throughput  as many requests as the connections allow (closed loop), keep-alive
 #   --mode latency     a fixed rate (open loop), a new connection a request; times in microseconds
 set -euo pipefail
@@ -30,11 +30,19 @@ if [ ! -x $load ]; then
 	echo "$load is missing: npm run build" >&2
 	exit 1
 fi
+run=("$load" run --connect "$target" --any --seconds "$duration" --warmup 1)
 case "$mode" in
-throughput) exec $load run --connect "$target" --mode keepalive --conns "$connections" --seconds "$duration" --warmup 1 ;;
-latency) exec $load run --connect "$target" --mode new --rate "$rate" --seconds "$duration" --warmup 1 ;;
+throughput) result=$("${run[@]}" --mode keepalive --conns "$connections") ;;
+latency) result=$("${run[@]}" --mode new --rate "$rate") ;;
 *)
 	echo "--mode $mode: expected throughput or latency" >&2
 	exit 2
+	;;
+esac
+echo "$result"
+case "$result" in
+*'"requests":0,'*)
+	echo "not one whole answer: is there an HTTP server behind $target that answers GET / with 200 and a Content-Length?" >&2
+	exit 1
 	;;
 esac

@@ -103,7 +103,7 @@ export async function setup() {
   if (missing.length > 0) {
     throw new SetupError(missing.map((m) => `missing: ${m.what}. Install it with: ${m.install}`).join("\n"));
   }
-  const release = await setupLock();
+  const release = await setupLock((pid) => say(`process ${pid} is setting up; waiting for it`));
   try {
     if (!packagesFresh()) await must("installing npm packages (npm ci)", "npm", ["ci", "--no-progress"]);
     await generate();
@@ -119,8 +119,13 @@ export async function setupOrExit() {
   try {
     await setup();
   } catch (e) {
-    if (!(e instanceof SetupError)) throw e;
+    const notOurs = e.code === "EACCES" || e.code === "EROFS";
+    if (!(e instanceof SetupError) && !notOurs) throw e;
     process.stderr.write(`${e.message}\n`);
+    if (notOurs) {
+      const own = "set-up writes into the checkout, which is another user's or read-only";
+      process.stderr.write(`${own}; where it is built already: node dist/services/ctl/main.js up\n`);
+    }
     process.exit(1);
   }
 }

@@ -23,7 +23,7 @@ struct conn {
 	int fd;
 	uint8_t st;
 	bool opening;
-	uint64_t due, body_left;
+	uint64_t due, body, body_left;
 	uint32_t head;
 	struct conn *next; /* free or ready list */
 	struct conn *all_prev, *all_next; /* in flight, oldest first: for the time-out */
@@ -164,7 +164,7 @@ static void response_done(struct client *k, struct conn *n, uint64_t now)
 	opened(k, n);
 	if (n->due >= k->measure_from && n->due < k->end) {
 		load_stats_add(k->s, now - n->due);
-		k->s->bytes += k->c->bytes;
+		k->s->bytes += n->body;
 	}
 	if (k->c->mode == LOAD_NEW) {
 		n->st = ST_WAIT_EOF;
@@ -204,9 +204,13 @@ static bool read_some(struct client *k, struct conn *n)
 			}
 			const char *cl = strcasestr(n->buf, "content-length:");
 			uint64_t want = cl ? strtoull(cl + 15, NULL, 10) : 0;
-			if (strncmp(n->buf, "HTTP/1.1 200", 12) != 0 || want != k->c->bytes)
+			if (strncmp(n->buf, "HTTP/1.1 200", 12) != 0 || (k->c->any ? !cl || cl > end : want != k->c->bytes))
 				return false;
-			n->body_left = want - (n->head - (uint64_t)(end + 4 - n->buf));
+			uint64_t got = n->head - (uint64_t)(end + 4 - n->buf);
+			if (got > want)
+				return false;
+			n->body = want;
+			n->body_left = want - got;
 			n->st = ST_BODY;
 		}
 		while (n->st == ST_BODY && n->body_left) {
@@ -299,7 +303,10 @@ int load_run(const struct load_conf *c, struct load_stats *s, double *elapsed_s)
 	k.backlog = calloc(k.back_cap, sizeof(*k.backlog));
 	if (k.ep < 0 || !k.backlog)
 		return -ENOMEM;
-	k.req_len = (uint32_t)snprintf(k.req, sizeof(k.req), "GET /%llu HTTP/1.1\r\nHost: bench\r\n%s\r\n", (unsigned long long)c->bytes,
+	char path[24] = "";
+	if (!c->any)
+		snprintf(path, sizeof(path), "%llu", (unsigned long long)c->bytes);
+	k.req_len = (uint32_t)snprintf(k.req, sizeof(k.req), "GET /%s HTTP/1.1\r\nHost: bench\r\n%s\r\n", path,
 				       c->mode == LOAD_NEW ? "Connection: close\r\n" : "");
 	uint64_t start = load_now_us();
 	k.measure_from = start + (uint64_t)(c->warmup * 1e6);

@@ -6,7 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* HTTP/1.1 just wide enough: "GET /<bytes>"; the answer has that many bytes of body. */
+/* HTTP/1.1 just wide enough: "GET /<bytes>"; the answer has that many bytes of body, which it states. */
 #define LOAD_REQ_MAX 512
 
 enum load_mode { LOAD_NEW, LOAD_KEEPALIVE, LOAD_BULK, LOAD_IDLE };
@@ -20,6 +20,7 @@ struct load_conf {
 	uint32_t sources; /* client addresses 127.0.0.1 .. 127.0.0.N to spread ephemeral ports over */
 	double seconds, warmup;
 	uint64_t bytes; /* body wanted */
+	bool any;       /* instead: GET /, and whatever length the answer states */
 	uint64_t seed;
 	int stop_fd;    /* readable or ended: stop (idle mode) */
 };

@@ -8,7 +8,8 @@ static const char usage[] =
 	"marllb-load serve --listen ADDR:PORT [--stop-with-stdin]\n"
 	"  answers GET /N with N bytes; prints {\"ready\":true,\"port\":P}\n"
 	"marllb-load run --connect ADDR:PORT --mode new|keepalive|bulk|idle [--rate R] [--conns C] [--seconds S] [--warmup S]\n"
-	"                [--bytes N] [--sources K] [--seed N]\n"
+	"                [--bytes N | --any] [--sources K] [--seed N]\n"
+	"  asks for /N and takes N bytes for an answer; --any asks any server for / and takes what length its answer states\n"
 	"  rate 0 = closed loop with C connections; idle holds C connections until stdin ends (prints {\"held\":C} when they are there)\n"
 	"  prints one JSON object; times in microseconds\n"
 	"marllb-load effects --region PATH [--seconds S]\n"
@@ -33,7 +34,7 @@ int main(int argc, char **argv)
 					      { "rate", 1, 0, 'r' },	{ "conns", 1, 0, 'n' },	  { "seconds", 1, 0, 's' },
 					      { "warmup", 1, 0, 'w' },	{ "bytes", 1, 0, 'b' },	  { "sources", 1, 0, 'S' },
 					      { "seed", 1, 0, 'e' },	{ "stop-with-stdin", 0, 0, 'x' },
-					      { "region", 1, 0, 'g' },
+					      { "region", 1, 0, 'g' },	{ "any", 0, 0, 'a' },
 					      { "help", 0, 0, 'h' },	{ 0, 0, 0, 0 } };
 	static const char *const modes[] = { "new", "keepalive", "bulk", "idle" };
 	struct load_conf c = { .mode = LOAD_NEW, .conns = 32, .seconds = 1, .warmup = 0.2, .sources = 4, .seed = 1, .stop_fd = 0 };
@@ -69,6 +70,7 @@ int main(int argc, char **argv)
 		case 'S': c.sources = (uint32_t)v; break;
 		case 'e': c.seed = (uint64_t)v; break;
 		case 'g': region = optarg; break;
+		case 'a': c.any = true; break;
 		case 'x': stop_with_stdin = true; break;
 		case 'h': fputs(usage, stdout); return 0;
 		default: return 2;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What makes the second `npm start` quick: a step is skipped while the names, sizes and times of its inputs are as they were.
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { root } from "./exec.mjs";
 
@@ -35,32 +35,47 @@ export async function whenStale(name, { inputs, extra = [], outputs }, step) {
   return true;
 }
 
-/** Held while setting up, so that `npm start` and `npm test` may begin at once. Returns the release. */
-export async function setupLock() {
-  mkdirSync(stampDir, { recursive: true });
-  const file = path.join(stampDir, "lock");
-  for (;;) {
-    try {
-      writeFileSync(file, String(process.pid), { flag: "wx" });
-      const release = () => rmSync(file, { force: true });
-      process.once("exit", release);
-      return () => (process.off("exit", release), release());
-    } catch (e) {
-      if (e.code !== "EEXIST") throw e;
+/** Held while setting up, so that `npm start` and `npm test` may begin at once. Returns the release. `waiting`: told once, for whom. */
+export async function setupLock(waiting = () => {}, dir = stampDir) {
+  mkdirSync(dir, { recursive: true });
+  const file = path.join(dir, "lock");
+  const mine = `${file}.${process.pid}`;
+  writeFileSync(mine, `${process.pid} ${startOf(process.pid)}`);
+  let told = false;
+  try {
+    for (;;) {
+      try {
+        linkSync(mine, file); // with its content at once, or not at all
+        const release = () => rmSync(file, { force: true });
+        process.once("exit", release);
+        return () => (process.off("exit", release), release());
+      } catch (e) {
+        if (e.code !== "EEXIST") throw e;
+      }
+      const holder = holderOf(file);
+      if (holder === undefined) rmSync(file, { force: true });
+      else {
+        if (!told) waiting(holder);
+        told = true;
+        await new Promise((r) => setTimeout(r, 100));
+      }
     }
-    const holder = Number(readFileSync(file, { encoding: "utf8", flag: "a+" }));
-    if (!alive(holder)) rmSync(file, { force: true });
-    else await new Promise((r) => setTimeout(r, 100));
+  } finally {
+    rmSync(mine, { force: true });
   }
 }
 
-function alive(pid) {
-  // A pid of 0: the holder has made the file and not yet written to it.
-  if (!pid) return true;
+/** The pid of the living process that holds the lock. A pid alone may be another's by now: its start belongs to it. */
+function holderOf(file) {
   try {
-    process.kill(pid, 0);
-    return true;
-  } catch (e) {
-    return e.code === "EPERM";
+    const [pid, start] = readFileSync(file, "utf8").split(" ");
+    return startOf(pid) === start ? Number(pid) : undefined;
+  } catch {
+    return undefined;
   }
+}
+
+function startOf(pid) {
+  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
+  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];
 }

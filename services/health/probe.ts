@@ -33,6 +33,8 @@ export function probe(p: Probe, now: () => number): Promise<CheckResult> {
 
 type Done = (ok: boolean, what: string) => CheckResult;
 
+const LOCAL = new Set(["EADDRNOTAVAIL", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]);
+
 const reasons: Record<string, string> = {
   ECONNREFUSED: "connection refused",
   ECONNRESET: "connection reset",
@@ -43,8 +45,9 @@ const reasons: Record<string, string> = {
   EMFILE: "no file descriptors left",
 };
 
-function reasonOf(e: NodeJS.ErrnoException): string {
-  return reasons[e.code ?? ""] ?? e.message;
+function failure(e: NodeJS.ErrnoException, done: Done): CheckResult {
+  const result = done(false, reasons[e.code ?? ""] ?? e.message);
+  return LOCAL.has(e.code ?? "") ? { ...result, local: true } : result;
 }
 
 function tcp(host: string, port: number, timeoutMs: number, done: Done): Promise<CheckResult> {
@@ -58,7 +61,7 @@ function tcp(host: string, port: number, timeoutMs: number, done: Done): Promise
     };
     const timer = setTimeout(() => end(done(false, `no answer in ${timeoutMs} ms`)), timeoutMs);
     socket.on("connect", () => end(done(true, "connected")));
-    socket.on("error", (e) => end(done(false, reasonOf(e))));
+    socket.on("error", (e) => end(failure(e, done)));
   });
 }
 
@@ -81,7 +84,7 @@ function http(host: string, port: number, path: string, timeoutMs: number, done:
       const code = response.statusCode ?? 0;
       end(done(code >= 200 && code < 400, `status ${code}`));
     });
-    request.on("error", (e) => end(done(false, reasonOf(e))));
+    request.on("error", (e) => end(failure(e, done)));
   });
 }
 
@@ -90,8 +93,11 @@ function ping(host: string, timeoutMs: number, done: Done): Promise<CheckResult>
   return new Promise((resolve) => {
     const seconds = String(Math.max(1, Math.ceil(timeoutMs / 1000)));
     execFile("ping", ["-n", "-q", "-c", "1", "-W", seconds, host], { timeout: timeoutMs + 100 }, (e) => {
-      const missing = (e as NodeJS.ErrnoException | null)?.code === "ENOENT";
-      resolve(e === null ? done(true, "answered") : done(false, missing ? "the program ping is not installed" : "no answer"));
+      const { code } = (e ?? {}) as NodeJS.ErrnoException;
+      if (e === null) resolve(done(true, "answered"));
+      // ping's own verdict is a number; a word is why it could not be started.
+      else if (typeof code !== "string") resolve(done(false, "no answer"));
+      else resolve({ ...done(false, code === "ENOENT" ? "the program ping is not installed" : e.message), local: true });
     });
   });
 }

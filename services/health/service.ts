@@ -77,6 +77,12 @@ export const create: CreateService = ({ config, log, registry: metrics, clock })
     }
   };
 
+  const unmade = new Counter({
+    name: "marllb_health_checks_unmade_total",
+    help: "Checks that could not be made here; they say nothing of the servers",
+    registers: [metrics],
+  });
+  let lastUnmade = "";
   const servers = new HealthRegistry(
     rules,
     (changes) => {
@@ -111,6 +117,11 @@ export const create: CreateService = ({ config, log, registry: metrics, clock })
         clock.now,
       ),
     onResult(address, result) {
+      if (result.local) {
+        unmade.inc();
+        if (result.reason !== lastUnmade) log.error({ server: address, reason: result.reason }, "check could not be made");
+        lastUnmade = result.reason;
+      }
       if (result.ok) seconds.observe(result.rttMs / 1000);
       servers.checked(address, result, clock.now());
     },
@@ -146,7 +157,8 @@ export const create: CreateService = ({ config, log, registry: metrics, clock })
         { kind, address: r.address, timeoutMs: r.timeout_ms || config.health.timeout_ms, path: r.path || config.health.path },
         clock.now,
       );
-      return { state: result.ok ? "HEALTH_STATE_UP" : "HEALTH_STATE_DOWN", reason: result.reason, rtt_ms: result.rttMs };
+      const state = result.ok ? "UP" : result.local ? "UNKNOWN" : "DOWN";
+      return { state: `HEALTH_STATE_${state}` as const, reason: result.reason, rtt_ms: result.rttMs };
     }),
 
     Watch(call) {

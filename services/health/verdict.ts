@@ -31,6 +31,8 @@ export interface CheckResult {
   ok: boolean;
   reason: string;
   rttMs: number;
+  /** The check itself could not be made: says nothing of the server. */
+  local?: true;
 }
 
 /** Growth of a server's counts between two frames. */
@@ -52,6 +54,12 @@ function turn(v: Verdict, state: HealthState, reason: string, now: number): Verd
 }
 
 export function judgeCheck(v: Verdict, r: CheckResult, rules: VerdictRules, now: number): Verdict {
+  // Out of descriptors or without its program, a checker that judged would take the whole pool out.
+  if (r.local) {
+    if (v.state === "UNKNOWN") return v.reason === r.reason ? v : { ...v, reason: r.reason };
+    // Nor can it lift what real flows said: that ends as without checks.
+    return v.bad < rules.fall ? judgeTime(v, { ...rules, active: false }, now) : v;
+  }
   if (r.ok) {
     const next = { ...v, ok: v.ok + 1, bad: 0, rttMs: r.rttMs };
     if (now < v.heldUntil) return next;

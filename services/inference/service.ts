@@ -132,6 +132,10 @@ export const create: CreateService = async ({ config, log, registry, clock }) =>
       next: null,
     });
     log.info({ instance: h.instance, vip: h.vip_id, policy: session.policyName }, "steering");
+    if (!catalog.get(session.policyName)) {
+      const reason = catalog.whyNot(session.policyName);
+      log.warn({ vip: h.vip_id, policy: session.policyName, reason }, "the policy is not there: kalman steers");
+    }
   };
 
   const findStream = (instance: string, vipId: number): Stream => {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { get } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -121,6 +121,26 @@ test.serial("Ctrl-C again, with a connection that does not end: at once, and sti
   await cut;
   t.regex(run.output, /stopped at once.*nothing is left behind/);
   t.deepEqual(run.leftovers(), []);
+});
+
+test.serial("a binary started by hand takes over, and the launcher's own takes it back: not one request fails", async (t) => {
+  const run = start(t, demo);
+  await run.sees(steered);
+  const first = run.pids("marllb-dp\0--").at(0);
+  const conf = path.join(instanceFolder(run.name), "marllb-dp.conf");
+  const hand = spawn(path.join(projectRoot, "build/native/bin/marllb-dp"), ["--config", conf, "--takeover"], { stdio: "ignore" });
+  t.teardown(() => hand.kill("SIGKILL"));
+  const ended = new Promise((resolve) => hand.once("exit", resolve));
+  await run.sees(/marllb-dp ended with exit code 0/);
+  await run.sees(/marllb-dp is back/);
+  t.is(await ended, 0);
+  const seen = [...run.output.matchAll(/ clients=/g)].length;
+  await run.sees(steered, seen + 2);
+  t.notRegex(run.output, /clients=\d+\/[1-9]/);
+  t.notRegex(run.output, /marllb-dp ended with exit code 1/);
+  t.not(run.pids("marllb-dp\0--").at(0), first);
+  run.process.kill("SIGINT");
+  t.is(await run.exited, 0, run.output);
 });
 
 test.serial("a launcher that is killed leaves no process", async (t) => {

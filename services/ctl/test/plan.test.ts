@@ -105,6 +105,13 @@ test("a tick that is longer than the file's lease takes the lease along, unless 
   t.regex(e?.message ?? "", /^--set dataplane\.lease_ms=1000: .*expected at least two ticks \(1800\), found 1000$/);
 });
 
+test("connections get as long to end as the file says, or the flag", (t) => {
+  const drain = (...flags: string[]) => effective(options(...flags), {}).config.dataplane.drain_timeout_ms;
+  t.is(drain(), 10_000);
+  t.is(drain("--set", "dataplane.drain_timeout_ms=1500"), 1500);
+  t.is(drain("--drain", "0.5", "--set", "tick_ms=100"), 500);
+});
+
 test("a model chosen by name must be there", (t) => {
   const e = t.throws(() => effective(options("--policy", "model:mral"), {}), { instanceOf: LaunchError });
   t.regex(e?.message ?? "", /^policy model:mral of VIP web: no mral\.onnx in .*models; there are .*model:marl/);

@@ -9,6 +9,8 @@ export interface ChildSpec {
   name: string;
   command: string;
   args: string[];
+  /** Beside args when it is started again. */
+  restartArgs?: string[];
   env?: Record<string, string>;
   /** How long it may take to say that it is ready, and to stop when asked. */
   readyMs?: number;
@@ -128,7 +130,8 @@ export class Child extends EventEmitter<Events> {
   #spawn(): void {
     this.state = "starting";
     this.#startedAt = performance.now();
-    const p = spawn(this.spec.command, this.spec.args, {
+    const args = this.restarts > 0 ? [...this.spec.args, ...(this.spec.restartArgs ?? [])] : this.spec.args;
+    const p = spawn(this.spec.command, args, {
       detached: true,
       stdio: ["pipe", "pipe", "pipe"],
       env: { ...process.env, ...this.spec.env },

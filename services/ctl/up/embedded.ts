@@ -51,6 +51,9 @@ export function embedded({ config, instance }: DataplaneContext): Dataplane {
         name: "marllb-dp",
         command: binary,
         args: ["--config", file, "--stop-with-stdin"],
+        // When a new binary was started by hand and took over, this one ended: the next takes it back. Not at first: whoever serves
+        // there then is another instance's.
+        restartArgs: ["--takeover"],
         stopMs: config.dataplane.drain_timeout_ms + 3000,
       },
     ],

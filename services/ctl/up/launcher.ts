@@ -44,7 +44,7 @@ export class Launcher {
       instance.writeConfig(plan.config);
       const dataplane = await createDataplane({ config: plan.config, instance });
       it = new Launcher(plan, instance, dataplane, events);
-      await it.#up(o);
+      await it.#up();
       return it;
     } catch (e) {
       if (it) await it.stop(it.children.length > 0);
@@ -59,11 +59,11 @@ export class Launcher {
     return this.dataplane.addressOf?.(what, address) ?? address;
   }
 
-  async #up(o: UpOptions): Promise<void> {
+  async #up(): Promise<void> {
     await this.dataplane.prepare();
     const wrap = this.dataplane.wrapDemo ?? ((_: string, spec: ChildSpec) => spec);
     const servers = demoServersSpec(this.plan);
-    const load = demoLoadSpec(this.plan, o.drain);
+    const load = demoLoadSpec(this.plan);
     // Nothing of this depends on the order (every part waits for its peers); together it is up soonest.
     const services = SERVICES.map((s) => serviceSpec(s, this.instance.configFile));
     const dataplane = async (): Promise<void> => {

@@ -58,7 +58,9 @@ export async function up(o: UpOptions): Promise<number> {
   unfollow();
   clients.close();
   screen?.close();
-  say(`stopping: no new requests, then at most ${o.drain} s for the connections in progress (again Ctrl-C: at once)`);
+  say(
+    `stopping: no new requests, then at most ${it.plan.config.dataplane.drain_timeout_ms / 1000} s for the connections in progress (again Ctrl-C: at once)`,
+  );
   await it.stop();
   if (it.deaths > 0) say(`something died meanwhile; the logs are kept in ${it.instance.logs}`);
   else say(forced > 0 ? "stopped at once, open connections were cut; nothing is left behind" : "stopped; nothing is left behind");

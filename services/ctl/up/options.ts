@@ -20,7 +20,7 @@ export interface UpOptions {
   demoCores: number[];
   otlp?: string;
   set?: string[];
-  drain: number;
+  drain?: number;
   plain: boolean;
   stopWithStdin: boolean;
 }
@@ -76,7 +76,11 @@ export function upFlags(command: Command): Command {
     .option("--demo-cores <list>", "virtual cores of the demo servers", cores, [1, 1, 2, 2, 4, 4, 8, 8])
     .option("--otlp <url>", "send traces there over OTLP gRPC (or OTEL_EXPORTER_OTLP_ENDPOINT), such as http://127.0.0.1:4317")
     .option("--set <key=value>", "override one value of the configuration; may be repeated", append)
-    .option("--drain <s>", "at a stop, wait at most so long for connections to end", number(0, 3600), 10)
+    .option(
+      "--drain <s>",
+      "at a stop, wait at most so long for connections to end (default: the configuration's, 10)",
+      number(0, 3600),
+    )
     .option("--plain", "plain lines instead of the live table", false)
     .option("--stop-with-stdin", "stop when standard input ends", false);
 }

@@ -49,7 +49,7 @@ function flagSets(o: UpOptions, file: Config): FlagSet[] {
   add("--threads", "dataplane.threads", o.threads);
   add("--dataplane", "dataplane.kind", o.dataplane);
   add("--otlp", "tracing.endpoint", o.otlp);
-  add("--drain", "dataplane.drain_timeout_ms", Math.round(o.drain * 1000));
+  add("--drain", "dataplane.drain_timeout_ms", o.drain === undefined ? undefined : Math.round(o.drain * 1000));
   return [...sets, ...(o.set ?? []).map((set) => ({ flag: `--set ${set}`, set }))];
 }
 

@@ -42,7 +42,7 @@ export function demoServersSpec(plan: Plan): ChildSpec | undefined {
   return { name: "demo-servers", command: process.execPath, args: [compiled("loadtest/demo/servers.js"), ...args] };
 }
 
-export function demoLoadSpec(plan: Plan, drainS: number): ChildSpec | undefined {
+export function demoLoadSpec(plan: Plan): ChildSpec | undefined {
   if (!plan.demo || plan.demo.ratePerS <= 0) return undefined;
   const target = plan.config.vips[0]?.address ?? "";
   const args = [
@@ -54,6 +54,6 @@ export function demoLoadSpec(plan: Plan, drainS: number): ChildSpec | undefined 
     String(plan.demo.meanMs),
     "--stop-with-stdin",
   ];
-  const stopMs = drainS * 1000 + 1000;
+  const stopMs = plan.config.dataplane.drain_timeout_ms + 1000;
   return { name: "demo-load", command: process.execPath, args: [compiled("loadtest/demo/load.js"), ...args], stopMs };
 }

@@ -37,3 +37,13 @@ test("http: the status decides, and a server that never answers times out", asyn
 test("an address that is none is a result, not an error", async (t) => {
   t.false((await probe({ kind: "tcp", address: "nonsense", timeoutMs: 100, path: "/" }, now)).ok);
 });
+
+test.serial("ping: without the program it is the check that failed, not the server", async (t) => {
+  const { PATH } = process.env;
+  process.env.PATH = "/nonexistent";
+  t.teardown(() => {
+    process.env.PATH = PATH;
+  });
+  const r = await probe({ kind: "ping", address: "127.0.0.1:1", timeoutMs: 1000, path: "/" }, now);
+  t.deepEqual(r, { ok: false, reason: "ping: the program ping is not installed", rttMs: 0, local: true });
+});

@@ -76,3 +76,19 @@ test("without checks a passive verdict ends by itself", (t) => {
 test("passive detection can be off", (t) => {
   t.is(judgeFlows(verdictStart(0), flows(100, 0, 0, 0), { ...rules, passiveFailures: 0 }, 0).state, "UNKNOWN");
 });
+
+test("a check that could not be made here says nothing of the server", (t) => {
+  const unmade = { ok: false, reason: "ping: the program ping is not installed", rttMs: 0, local: true } as const;
+  let v = verdictStart(0);
+  for (let i = 0; i < 10; i++) v = judgeCheck(v, unmade, rules, i);
+  t.deepEqual([v.state, v.reason], ["UNKNOWN", unmade.reason]);
+  const up = judgeCheck(v, ok, rules, 20);
+  t.is(judgeCheck(judgeCheck(up, unmade, rules, 21), unmade, rules, 22), up);
+  const seen = judgeFlows(up, flows(5, 0, 0, 0), rules, 100);
+  t.is(judgeCheck(seen, unmade, rules, 101).state, "DOWN");
+  t.is(judgeCheck(seen, unmade, rules, 100 + PASSIVE_HOLD_MS).state, "UNKNOWN");
+  let down = up;
+  for (let i = 0; i < rules.fall; i++) down = judgeCheck(down, bad, rules, 30 + i);
+  t.is(down.state, "DOWN");
+  t.is(judgeCheck(down, unmade, rules, 1e6).state, "DOWN");
+});
