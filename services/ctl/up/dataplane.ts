@@ -2,9 +2,7 @@
 // What the launcher needs of a data plane, whichever it is.
 import type { Config } from "../../common/config/load.js";
 import type { ChildSpec } from "./child.js";
-import { embedded } from "./embedded.js";
 import type { Instance } from "./instance.js";
-import { vpp } from "./vpp.js";
 
 export interface DataplaneContext {
   config: Config;
@@ -25,8 +23,4 @@ export interface Dataplane {
    * what lies at the region's path is another's then, and stays.
    */
   cleanUp(served: boolean): Promise<void>;
-}
-
-export async function createDataplane(context: DataplaneContext): Promise<Dataplane> {
-  return context.config.dataplane.kind === "vpp" ? vpp(context) : embedded(context);
 }

@@ -3,7 +3,8 @@
 // the services, then the demo's servers.
 import { SERVICES } from "../../common/config/schema.js";
 import { Child, type ChildSpec } from "./child.js";
-import { createDataplane, type Dataplane } from "./dataplane.js";
+import type { Dataplane } from "./dataplane.js";
+import { createDataplane } from "./dataplanes.js";
 import { LaunchError } from "./error.js";
 import { Instance } from "./instance.js";
 import type { UpOptions } from "./options.js";
