@@ -179,6 +179,24 @@ test("several source addresses are used in turn, and change while it runs", asyn
   await closeOrigin(server);
 });
 
+test("a source address that this machine lacks is said in the log, and not held against the server", async (t) => {
+  const server = await origin(named("a"));
+  const dp = await Dp.start({ servers: [server], lines: ["source 192.0.2.7"] });
+  for (let i = 0; i < 4; i++) {
+    const p = await dial(dp.port);
+    await p.closed;
+    t.is(p.error?.code, "ECONNRESET");
+  }
+  await until("a line in the log", () => /no address or port to connect to a server from/.test(dp.child.stderr));
+  const s = (await dp.statsWhen("counted", (v) => v.servers[0]?.aborts === 4)).servers[0];
+  t.is(s?.refusals, 0);
+  t.is(s?.ejections, 0);
+  await dp.control("source none");
+  t.is(await ask(dp.port), "a");
+  t.is(await dp.stop(), 0);
+  await closeOrigin(server);
+});
+
 test("a server that refuses three times in a row is put out, and taken back by a probe", async (t) => {
   const good = await origin(named("good"));
   const address = await refusing();

@@ -2,7 +2,7 @@
 // Configuration, control socket, and what they say when something is wrong.
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import type net from "node:net";
+import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import test from "ava";
@@ -188,6 +188,32 @@ test("garbage on the control socket: an error, no crash, others are served", asy
     /\{.*\}\nok\ninstance[\s\S]*\nok\nok\nerror: unknown word 'wrong'/,
   );
   t.regex(await dp.control("show config"), /^instance/);
+  t.is(await dp.stop(), 0);
+});
+
+test("a client that asks much and reads nothing gets no memory and holds nobody up", async (t) => {
+  const list = Array.from({ length: 1024 }, (_, i) => `127.1.${i >> 8}.${i & 255}:80`).join(" ");
+  const dp = await Dp.start({ lines: [`set-servers vip web ${list}`] });
+  await dp.stats();
+  const before = dp.residentKiB();
+  const questions = 1000; // each answer has some 200 KB
+  const s = net.connect(`${dp.folder}/control`);
+  s.pause();
+  await new Promise<void>((resolve) => s.write("show stats json\n".repeat(questions), () => resolve()));
+  for (let i = 0; i < 10; i++) t.true((await dp.control("show weights")).startsWith("vip web"));
+  t.true(dp.residentKiB() - before < 16384, `${before} -> ${dp.residentKiB()} KiB`);
+  let answers = 0;
+  let tail = "";
+  s.setEncoding("latin1");
+  s.on("data", (d: string) => {
+    const text = tail + d;
+    answers += text.split("\nok\n").length - 1;
+    tail = text.slice(-3);
+  });
+  s.resume();
+  s.end();
+  await new Promise((resolve) => s.once("close", resolve));
+  t.is(answers, questions);
   t.is(await dp.stop(), 0);
 });
 

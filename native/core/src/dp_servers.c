@@ -273,8 +273,9 @@ int dp_servers_set(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoin
 	}
 	/* All or nothing: slots of servers on their way out are not free yet. */
 	if (v->members + v->leaving + fresh > v->conf.capacity || dp->servers + fresh > MLB_MAX_SERVERS)
-		return dp_fail(err, -ENOSPC, "vip %s: no room for %u more servers: %u of %u slots are taken (a removed server keeps its slot "
-			       "until its last flow ends)", v->conf.name, fresh, v->members + v->leaving, v->conf.capacity);
+		return dp_fail(err, -ENOSPC, "vip %s: no room for %u more servers: %u of %u slots hold servers, %u of %u of all VIPs (a removed "
+			       "server keeps its slot until its last flow ends)", v->conf.name, fresh, v->members + v->leaving,
+			       v->conf.capacity, dp->servers, MLB_MAX_SERVERS);
 
 	uint32_t used = atomic_load_explicit(&v->used, memory_order_relaxed);
 	for (uint32_t i = 0; i < n && rc == 0; i++) {

@@ -13,7 +13,6 @@
 #include "fds.h"
 
 #define PAUSE_US 100000u
-#define COMPLAIN_US 5000000u
 
 static void unwatch(struct mlbd_worker *w, struct mlbd_listener *l)
 {
@@ -25,10 +24,7 @@ static void out_of_descriptors(struct mlbd_worker *w, int error)
 {
 	w->resume_us = w->now_us + PAUSE_US;
 	mlbd_pool_trim(&w->pool);
-	if (w->now_us - w->complained_us > COMPLAIN_US || !w->complained_us) {
-		w->complained_us = w->now_us;
-		mlbd_log("warn", "worker %u: %s: new connections wait until others end (ulimit -n)", w->index, strerror(error));
-	}
+	mlbd_worker_complain(w, error, "new connections wait until others end (ulimit -n)");
 }
 
 static void pause_one(struct mlbd_worker *w, struct mlbd_listener *l)

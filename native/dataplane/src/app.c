@@ -64,7 +64,7 @@ static int open_loop(struct mlbd_app *app, char err[512])
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread: all inherit it */
-	app->control.fd = -1;
+	app->control.fd = app->control.spare_fd = -1;
 	app->epfd = epoll_create1(EPOLL_CLOEXEC);
 	app->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	app->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -189,6 +189,7 @@ static void loop(struct mlbd_app *app)
 		if (now >= app->next_recount_us) {
 			app->next_recount_us = now + RECOUNT_US;
 			mlbd_recount_ask(app->host);
+			mlbd_control_poll(app);
 		}
 		n = wait_events(app, ev, 32, wait);
 		for (int i = 0; i < n; i++) {

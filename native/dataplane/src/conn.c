@@ -216,7 +216,8 @@ void mlbd_conn_timer(void *arg, struct mlbd_link *l)
 		return;
 	}
 	if (!connecting) {
-		mlbd_conn_end(w, c, MLB_END_IDLE, false);
+		/* With bytes on their way it is a cut, which must not look like an end. */
+		mlbd_conn_end(w, c, MLB_END_IDLE, c->side[MLBD_CLIENT].queue || c->side[MLBD_SERVER].queue);
 		return;
 	}
 	mlbd_wheel_add(&w->wheel, l, w->now_us + w->settings.connect_ms * 1000);

@@ -122,13 +122,16 @@ static bool local_error(int e)
 static void failed(struct mlbd_worker *w, struct mlbd_conn *c, int error)
 {
 	struct mlbd_side *side = &c->side[MLBD_SERVER];
-	bool ours = local_error(error);
+	bool ours = local_error(error); /* then no word against the server, but one in the log */
 
 	if (c->wait_us) /* the client goes on waiting, at the next server */
 		mlb_ev_unwait(w->core, c->wv, c->slot, w->now_us);
 	mlb_ev_close(w->core, c->wv, c->slot, c->start_us, w->now_us,
 		     ours ? MLB_END_ABORT : error == ETIMEDOUT ? MLB_END_UNANSWERED : MLB_END_REFUSED);
-	if (!ours)
+	if (ours)
+		mlbd_worker_complain(w, error, error == EADDRNOTAVAIL ? "no address or port to connect to a server from (more `source` addresses help)"
+							: "cannot connect to a server");
+	else
 		mlb_dp_connect_result(w->host->dp, c->vip->id, c->slot, false, w->now_us);
 	mlbd_connect_release(c);
 	c->server_id = 0;

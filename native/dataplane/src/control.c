@@ -2,6 +2,7 @@
 #include "control.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -15,6 +16,9 @@
 #define MAX_CLIENTS 64u
 #define MAX_LINE (256u << 10)
 #define MAX_OUTPUT (16u << 20)
+/* Of one client at a time; then the data plane's own work, and other clients, get their turn. */
+#define TURN_OUTPUT (64u << 10)
+#define TURN_LINES 64u
 
 struct mlbd_client {
 	struct mlbd_client *next;
@@ -22,6 +26,7 @@ struct mlbd_client {
 	struct mlbd_text in, out;
 	size_t sent;
 	bool closing; /* the peer sends no more: close when the answers are out */
+	bool deaf;    /* sent what cannot be read: told so, and the rest thrown away, for a close with bytes unread resets */
 };
 
 static bool alive(const struct sockaddr_un *sa)
@@ -73,6 +78,7 @@ int mlbd_control_open(struct mlbd_app *app, const char *path, bool replace, char
 		goto fail;
 	}
 	c->fd = fd;
+	mlbd_control_poll(app);
 	c->dev = st.st_dev;
 	c->ino = st.st_ino;
 	snprintf(c->path, sizeof(c->path), "%s", path);
@@ -82,6 +88,37 @@ fail:
 	if (fd >= 0)
 		close(fd);
 	return rc;
+}
+
+/* Workers may have taken every descriptor where they share this table: a listener that is ready all the time and cannot be accepted
+ * from would keep this thread busy. */
+static void listen_again(struct mlbd_app *app, bool yes)
+{
+	struct epoll_event ev = { .events = yes ? EPOLLIN : 0, .data.ptr = &mlbd_app_control };
+
+	app->control.paused = !yes;
+	epoll_ctl(app->epfd, EPOLL_CTL_MOD, app->control.fd, &ev);
+}
+
+void mlbd_control_poll(struct mlbd_app *app)
+{
+	struct mlbd_control *c = &app->control;
+
+	if (c->fd >= 0 && c->spare_fd < 0)
+		c->spare_fd = fcntl(app->epfd, F_DUPFD_CLOEXEC, 0);
+	if (c->paused && c->spare_fd >= 0)
+		listen_again(app, true);
+}
+
+static int accept_one(struct mlbd_control *c)
+{
+	int fd = accept4(c->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd >= 0 || (errno != EMFILE && errno != ENFILE) || c->spare_fd < 0)
+		return fd;
+	close(c->spare_fd);
+	c->spare_fd = -1;
+	return accept4(c->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 
 static void drop(struct mlbd_app *app, struct mlbd_client *cl)
@@ -95,20 +132,26 @@ static void drop(struct mlbd_app *app, struct mlbd_client *cl)
 	mlbd_text_free(&cl->in);
 	mlbd_text_free(&cl->out);
 	free(cl);
+	mlbd_control_poll(app);
 }
 
 static void accept_client(struct mlbd_app *app)
 {
+	static const char full[] = "error: expected fewer clients at once\n";
 	struct mlbd_client *cl;
 	uint32_t n = 0;
-	int fd = accept4(app->control.fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	int fd = accept_one(&app->control);
 
-	if (fd < 0)
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE)
+			listen_again(app, false);
 		return;
+	}
 	for (cl = app->control.clients; cl; cl = cl->next)
 		n++;
 	cl = n < MAX_CLIENTS ? calloc(1, sizeof(*cl)) : NULL;
 	if (!cl) {
+		(void)!send(fd, full, sizeof(full) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 		close(fd);
 		return;
 	}
@@ -136,10 +179,15 @@ static void one_line(struct mlbd_app *app, struct mlbd_client *cl, const char *l
 		mlbd_text_add(&cl->out, "ok\n");
 }
 
+static char *line_end(const struct mlbd_client *cl)
+{
+	return cl->in.len ? memchr(cl->in.s, '\n', cl->in.len) : NULL;
+}
+
 /* False: the client is gone. */
 static bool flush(struct mlbd_app *app, struct mlbd_client *cl)
 {
-	bool wait;
+	bool busy;
 
 	while (cl->sent < cl->out.len) {
 		ssize_t n = send(cl->fd, cl->out.s + cl->sent, cl->out.len - cl->sent, MSG_NOSIGNAL);
@@ -152,13 +200,16 @@ static bool flush(struct mlbd_app *app, struct mlbd_client *cl)
 			goto gone;
 		cl->sent += (size_t)n;
 	}
-	wait = cl->sent < cl->out.len;
-	if (!wait)
+	busy = cl->sent < cl->out.len;
+	if (!busy)
 		cl->out.len = cl->sent = 0;
-	if (cl->out.failed || cl->out.len > MAX_OUTPUT || (cl->closing && !wait))
+	busy |= line_end(cl) != NULL;
+	if (cl->deaf && !busy)
+		shutdown(cl->fd, SHUT_WR);
+	if (cl->out.failed || cl->out.len > MAX_OUTPUT || (cl->closing && !busy))
 		goto gone;
-	/* While answers wait nothing more is read: a client that does not read gets no memory. */
-	struct epoll_event ev = { .events = wait ? EPOLLOUT : EPOLLIN | EPOLLRDHUP, .data.ptr = cl };
+	/* While answers or questions wait nothing more is read: a client that does not read gets no memory. */
+	struct epoll_event ev = { .events = busy ? EPOLLOUT : EPOLLIN | EPOLLRDHUP, .data.ptr = cl };
 
 	epoll_ctl(app->epfd, EPOLL_CTL_MOD, cl->fd, &ev);
 	return true;
@@ -167,9 +218,25 @@ gone:
 	return false;
 }
 
+/* Lines that wait, as many as one turn allows. */
+static void answer(struct mlbd_app *app, struct mlbd_client *cl)
+{
+	char *nl;
+
+	for (uint32_t i = 0; i < TURN_LINES && cl->out.len < TURN_OUTPUT && (nl = line_end(cl)); i++) {
+		size_t rest = cl->in.len - (size_t)(nl + 1 - cl->in.s);
+
+		*nl = 0;
+		one_line(app, cl, cl->in.s);
+		memmove(cl->in.s, nl + 1, rest + 1);
+		cl->in.len = rest;
+	}
+	flush(app, cl);
+}
+
 static void read_client(struct mlbd_app *app, struct mlbd_client *cl)
 {
-	char buf[16384], *nl;
+	char buf[16384];
 	ssize_t n = recv(cl->fd, buf, sizeof(buf) - 1, 0);
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -179,23 +246,18 @@ static void read_client(struct mlbd_app *app, struct mlbd_client *cl)
 		flush(app, cl);
 		return;
 	}
+	if (cl->deaf)
+		return;
 	buf[n] = 0;
 	mlbd_text_add(&cl->in, "%s", buf);
 	if (strlen(buf) != (size_t)n || cl->in.failed || cl->in.len > MAX_LINE) {
 		mlbd_text_add(&cl->out, "error: expected lines of text of at most %u bytes\n", MAX_LINE);
-		cl->closing = true;
+		cl->in.len = 0;
+		cl->deaf = true;
 		flush(app, cl);
 		return;
 	}
-	while ((nl = memchr(cl->in.s, '\n', cl->in.len))) {
-		size_t rest = cl->in.len - (size_t)(nl + 1 - cl->in.s);
-
-		*nl = 0;
-		one_line(app, cl, cl->in.s);
-		memmove(cl->in.s, nl + 1, rest + 1);
-		cl->in.len = rest;
-	}
-	flush(app, cl);
+	answer(app, cl);
 }
 
 void mlbd_control_event(struct mlbd_app *app, struct mlbd_client *cl, uint32_t events)
@@ -210,9 +272,9 @@ void mlbd_control_event(struct mlbd_app *app, struct mlbd_client *cl, uint32_t e
 		c = c->next;
 	if (!c) /* dropped earlier in this batch */
 		return;
-	if ((events & EPOLLOUT) && !flush(app, cl))
-		return;
-	if (events & EPOLLIN)
+	if (events & EPOLLOUT)
+		answer(app, cl);
+	else if (events & EPOLLIN)
 		read_client(app, cl);
 	else if (events & (EPOLLERR | EPOLLHUP))
 		drop(app, cl);
@@ -233,6 +295,8 @@ void mlbd_control_close(struct mlbd_app *app)
 		return;
 	close(c->fd);
 	c->fd = -1;
+	if (c->spare_fd >= 0)
+		close(c->spare_fd);
 	/* A new binary may have put its own there. */
 	if (lstat(c->path, &st) == 0 && st.st_dev == c->dev && st.st_ino == c->ino)
 		unlink(c->path);

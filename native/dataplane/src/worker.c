@@ -17,6 +17,7 @@
 #define BATCH 256
 #define BUSY 8 /* events in a batch */
 #define ACCEPT_MOST 16u
+#define COMPLAIN_US 5000000u
 
 int mlbd_worker_init(struct mlbd_worker *w, struct mlbd_host *h, uint32_t index, char err[256])
 {
@@ -52,6 +53,14 @@ int mlbd_worker_watch(struct mlbd_worker *w, int op, int fd, uint32_t events, vo
 	struct epoll_event ev = { .events = events, .data.u64 = (uint64_t)(uintptr_t)ptr | tag };
 
 	return epoll_ctl(w->epfd, op, fd, &ev) < 0 ? -errno : 0;
+}
+
+void mlbd_worker_complain(struct mlbd_worker *w, int error, const char *what)
+{
+	if (w->complained_us && w->now_us - w->complained_us < COMPLAIN_US)
+		return;
+	w->complained_us = w->now_us;
+	mlbd_log("warn", "worker %u: %s: %s", w->index, strerror(error), what);
 }
 
 /* Mail. */

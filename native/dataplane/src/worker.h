@@ -54,7 +54,7 @@ struct mlbd_worker {
 	struct mlbd_listener **listener; /* after a takeover by fewer threads: several of a VIP */
 	uint32_t listeners, listener_cap;
 	uint64_t resume_us; /* when paused listeners are tried again; 0: none is paused */
-	uint64_t complained_us; /* last time it logged a lack of descriptors */
+	uint64_t complained_us; /* last time it logged a lack of descriptors or the like */
 	int spare_fd; /* a descriptor kept aside (mlbd_accept_lend); -1: lent */
 	bool accepting, quit;
 
@@ -91,6 +91,8 @@ int mlbd_worker_listen(struct mlbd_worker *, uint32_t vip, const int *fd, uint32
 /* Sends a copy and waits until the worker has acted on it. Main thread. */
 void mlbd_worker_ask(struct mlbd_worker *, const struct mlbd_mail *);
 void mlbd_worker_join(struct mlbd_worker *);
+/* Logs what this machine, and no server, is short of; once in five seconds. */
+void mlbd_worker_complain(struct mlbd_worker *, int error, const char *what);
 /* epoll_ctl ADD or MOD with a tagged pointer; 0 or -errno. */
 int mlbd_worker_watch(struct mlbd_worker *, int op, int fd, uint32_t events, void *ptr, uint64_t tag);
 #endif

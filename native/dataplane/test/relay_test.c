@@ -158,7 +158,27 @@ TEST(last_words_of_a_client_that_resets_arrive)
 	answer_early(true);
 }
 
+/* A client that stops reading for longer than idle-timeout does not take the half of an answer for all of it. */
+TEST(idle_timeout_with_bytes_on_their_way_is_a_reset)
+{
+	static char block[1 << 16];
+	struct bed b;
+	int how = 0;
+
+	begin(&b);
+	CHECK(dp_write(b.client, "?", 1));
+	for (int full = 0; full < 5; usleep(20000)) /* until all buffers on the way are full */
+		for (full++; send(b.server, block, sizeof(block), MSG_DONTWAIT | MSG_NOSIGNAL) > 0;)
+			full = 0;
+	CHECK_STR(dp_control(&b.dp, "idle-timeout 50ms"), "ok\n");
+	CHECK_EQ(dp_count(&b.dp, "flows", 0), 0);
+	while (dp_read(b.client, block, sizeof(block), &how) > 0 && how == 0)
+		;
+	CHECK_EQ(how, ECONNRESET);
+	end(&b);
+}
+
 MLB_TEST_MAIN(CASE(urgent_byte_from_the_client_stays_in_its_place), CASE(urgent_byte_from_the_server_stays_in_its_place),
 	      CASE(nothing_behind_an_urgent_byte_is_lost_at_the_end), CASE(urgent_byte_before_anything_else),
 	      CASE(urgent_bytes_in_a_spliced_stream), CASE(answer_before_the_end_of_the_request_arrives_although_a_reset_follows),
-	      CASE(last_words_of_a_client_that_resets_arrive))
+	      CASE(last_words_of_a_client_that_resets_arrive), CASE(idle_timeout_with_bytes_on_their_way_is_a_reset))
