@@ -97,7 +97,7 @@ static int parse_vip(char **w, int n, struct mlbd_cmd *c, char err[256])
 {
 	struct mlbd_vip_opts *o = &c->opts;
 	enum mlb_mode mode;
-	bool yes;
+	bool yes = false;
 	int rc;
 
 	if (n < 2)
