@@ -66,11 +66,12 @@ int mlb_dp_new(struct mlb_dp **out, const struct mlb_dp_conf *conf, uint32_t nwo
 		if (rc != 0)
 			goto fail;
 		dp->in_buf = malloc(max_buffer(&dp->region));
+		dp->live_buf = malloc(dp->region.blk[MLB_BLK_LIVE].buf_size);
 	}
 	dp->out_buf = calloc(1, sizeof(struct mlb_out_hdr) + MLB_MAX_VIPS * sizeof(struct mlb_frame_hdr)
 				+ MLB_MAX_SERVERS * sizeof(struct mlb_server_rec));
 	dp->worker = aligned_alloc(MLB_CACHE_LINE, nworkers * sizeof(struct dp_worker));
-	if (!dp->worker || !dp->out_buf || (!conf->no_region && !dp->in_buf)) {
+	if (!dp->worker || !dp->out_buf || (!conf->no_region && (!dp->in_buf || !dp->live_buf))) {
 		rc = dp_fail(err, -ENOMEM, "no memory for the data plane's buffers");
 		goto fail;
 	}
@@ -102,6 +103,7 @@ void mlb_dp_free(struct mlb_dp *dp)
 	free(dp->retired);
 	free(dp->worker);
 	free(dp->in_buf);
+	free(dp->live_buf);
 	free(dp->out_buf);
 	free(dp);
 }
@@ -135,6 +137,17 @@ static void first_poll(struct mlb_dp *dp)
 	}
 }
 
+/* How long nothing is missed but frames; who publishes weights or a pool wakes us. */
+static uint64_t next_look(const struct mlb_dp *dp, bool out)
+{
+	if (!dp->conf.live_by_worker)
+		return dp->next_live_us > dp->now_us ? dp->next_live_us - dp->now_us : DP_LIVE_US;
+	if (out || dp->peer_seq != 0) /* a server's time may be over; peers' counts come without a wake */
+		return DP_LIVE_US;
+	uint64_t lease = dp_lease_left_us(dp);
+	return lease < DP_LOOK_US ? lease : DP_LOOK_US;
+}
+
 uint64_t mlb_dp_poll(struct mlb_dp *dp, uint64_t now_us, uint64_t real_ns)
 {
 	dp->now_us = now_us > dp->now_us ? now_us : dp->now_us;
@@ -149,16 +162,16 @@ uint64_t mlb_dp_poll(struct mlb_dp *dp, uint64_t now_us, uint64_t real_ns)
 		dp_peer_poll(dp);
 		dp_lease_poll(dp);
 	}
-	dp_eject_poll(dp);
-	bool waiting = dp_reclaim_poll(dp);
+	bool out = dp_eject_poll(dp), waiting = dp_reclaim_poll(dp);
 	dp_effect_publish(dp);
-	dp_live_poll(dp);
+	if (!dp->conf.live_by_worker)
+		dp_live_poll(dp, dp->now_us);
 	dp_recount_poll(dp);
 	if (!dp_frame_poll(dp))
 		return 0; /* more to merge */
 	if (waiting)
 		return DP_POLL_WAITING_US;
 	uint64_t left = dp->next_frame_us > dp->now_us ? dp->next_frame_us - dp->now_us : 0;
-	uint64_t live = dp->next_live_us > dp->now_us ? dp->next_live_us - dp->now_us : DP_LIVE_US;
-	return left < live ? left : live;
+	uint64_t look = next_look(dp, out);
+	return left < look ? left : look;
 }

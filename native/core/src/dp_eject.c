@@ -141,11 +141,16 @@ static void poll_vip(struct mlb_dp *dp, struct dp_vip *v)
 	}
 }
 
-void dp_eject_poll(struct mlb_dp *dp)
+/* True while a server is out. */
+bool dp_eject_poll(struct mlb_dp *dp)
 {
+	bool out = false;
 	for (uint32_t id = 1; id <= MLB_MAX_VIPS; id++) {
 		struct dp_vip *v = dp_vip_of(dp, id);
-		if (v && atomic_load_explicit(&v->out, memory_order_acquire) != 0)
-			poll_vip(dp, v);
+		if (!v || atomic_load_explicit(&v->out, memory_order_acquire) == 0)
+			continue;
+		poll_vip(dp, v);
+		out = true;
 	}
+	return out;
 }

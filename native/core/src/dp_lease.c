@@ -8,6 +8,13 @@ void dp_agent_seen(struct mlb_dp *dp)
 	dp->beat_us = dp->now_us;
 }
 
+/* UINT64_MAX: nothing to wait for. */
+uint64_t dp_lease_left_us(const struct mlb_dp *dp)
+{
+	uint64_t over = dp->beat_us + dp->conf.region.lease_us + 1;
+	return !dp->region.hdr || !dp->agent_alive ? UINT64_MAX : over > dp->now_us ? over - dp->now_us : 0;
+}
+
 void dp_lease_poll(struct mlb_dp *dp)
 {
 	uint64_t beat = atomic_load_explicit(&dp->region.hdr->agent_heartbeat, memory_order_acquire);

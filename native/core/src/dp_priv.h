@@ -16,6 +16,7 @@
 #define DP_REFRESH_US 500u        /* a worker's refresh of the others' counts: half of the millisecond promised */
 #define DP_REFRESH_ALONE_US 100000u /* a single worker's, with nothing new to hear: ages its half-opens */
 #define DP_LIVE_US 10000u
+#define DP_LOOK_US 100000u        /* main looks around at least so often where a worker publishes the live counts */
 #define DP_RECOUNT_US 1000000u
 #define DP_POLL_WAITING_US 50u    /* while workers have not passed yet: the effect's time is as fine as this */
 
@@ -113,8 +114,8 @@ struct mlb_dp {
 	bool merging;           /* reservoirs of the closed frame are being merged, a slice a poll */
 	uint32_t merge_vip, merge_slot;
 	uint64_t merge_frame_us; /* length of the closed frame */
-	uint64_t next_live_us, next_recount_us;
-	uint8_t *in_buf, *out_buf; /* a whole msg_in, msg_pool or peer; a whole msg_out */
+	uint64_t next_live_us, next_recount_us; /* next_live_us: whoever publishes them */
+	uint8_t *in_buf, *out_buf, *live_buf; /* a whole msg_in, msg_pool or peer; a whole msg_out; the live counts */
 };
 
 static inline struct dp_vip *dp_vip_of(const struct mlb_dp *dp, uint32_t id)
@@ -158,8 +159,9 @@ void dp_in_poll(struct mlb_dp *);
 void dp_pool_poll(struct mlb_dp *);
 void dp_peer_poll(struct mlb_dp *);
 void dp_lease_poll(struct mlb_dp *);
+uint64_t dp_lease_left_us(const struct mlb_dp *);
 void dp_agent_seen(struct mlb_dp *);
-void dp_eject_poll(struct mlb_dp *);
+bool dp_eject_poll(struct mlb_dp *);
 void dp_eject_forget(struct mlb_dp *, struct dp_vip *, struct dp_server *);
 
 uint64_t dp_tag_next(struct mlb_dp *);
@@ -173,7 +175,7 @@ void dp_effect_publish(struct mlb_dp *);
 bool dp_merge_slice(struct mlb_dp *);
 void dp_sum_server(struct mlb_dp *, struct dp_vip *, uint32_t slot, struct mlb_server_rec *);
 bool dp_frame_poll(struct mlb_dp *);
-void dp_live_poll(struct mlb_dp *);
+void dp_live_poll(struct mlb_dp *, uint64_t now_us);
 void dp_recount_poll(struct mlb_dp *);
 
 void dp_vip_free(struct mlb_dp *, struct dp_vip *);

@@ -130,23 +130,32 @@ static struct mlb_live live_of(const struct mlb_dp *dp, const struct dp_vip *v, 
 	return l;
 }
 
-void dp_live_poll(struct mlb_dp *dp)
+/* Main, or the one worker that does this in its stead: it looks at what workers may look at only. */
+void dp_live_poll(struct mlb_dp *dp, uint64_t now_us)
 {
-	if (!dp->region.hdr || dp->now_us < dp->next_live_us)
+	if (!dp->region.hdr || now_us < dp->next_live_us)
 		return;
-	dp->next_live_us = dp->now_us + DP_LIVE_US;
-	struct mlb_live_hdr *h = (struct mlb_live_hdr *)dp->in_buf;
+	dp->next_live_us = now_us + DP_LIVE_US;
+	struct mlb_live_hdr *h = (struct mlb_live_hdr *)dp->live_buf;
 	struct mlb_live *l = (struct mlb_live *)(h + 1);
-	*h = (struct mlb_live_hdr){ .mono_ns = dp->now_us * 1000 };
+	*h = (struct mlb_live_hdr){ .mono_ns = now_us * 1000 };
 	for (uint32_t id = 1; id <= MLB_MAX_VIPS; id++) {
 		struct dp_vip *v = dp_vip_of(dp, id);
-		uint32_t used = v ? atomic_load_explicit(&v->used, memory_order_relaxed) : 0;
-		for (uint32_t s = 0; s < used; s++)
-			if (dp_is_member(&v->srv[s]))
+		uint32_t used = v ? atomic_load_explicit(&v->used, memory_order_acquire) : 0;
+		for (uint32_t s = 0; s < used && h->entries < MLB_MAX_SERVERS; s++)
+			if (atomic_load_explicit(&v->srv[s].live, memory_order_acquire) != DP_LIVE_NO)
 				l[h->entries++] = live_of(dp, v, s);
 	}
-	mlb_msg_write(dp->region.blk[MLB_BLK_LIVE].msg, dp->region.blk[MLB_BLK_LIVE].base, dp->region.blk[MLB_BLK_LIVE].buf_size, dp->in_buf,
+	mlb_msg_write(dp->region.blk[MLB_BLK_LIVE].msg, dp->region.blk[MLB_BLK_LIVE].base, dp->region.blk[MLB_BLK_LIVE].buf_size, dp->live_buf,
 		      sizeof(*h) + h->entries * sizeof(*l));
+}
+
+uint64_t mlb_dp_live(struct mlb_dp *dp, uint64_t now_us)
+{
+	if (!dp->region.hdr || !dp->conf.live_by_worker)
+		return UINT64_MAX;
+	dp_live_poll(dp, now_us);
+	return dp->next_live_us;
 }
 
 void dp_recount_poll(struct mlb_dp *dp)

@@ -49,6 +49,8 @@ static void *work(void *arg)
 			mlb_dp_worker_idle(w, false);
 		}
 		mlb_dp_worker_loop(world->dp, w, now);
+		if (t->index == 0)
+			mlb_dp_live(world->dp, now);
 		struct held *h = &held[i % HELD];
 		if (h->id)
 			end(t, w, v, h, now);
@@ -101,7 +103,7 @@ TEST(ownership_merge_and_reclaim)
 	struct mlb_frame_hdr h;
 	struct mlb_server_rec r[SLOTS];
 	mlb_rng_seed(&rng, 3);
-	world = world_new(WORKERS, STAYING, SLOTS, false);
+	world = world_make(WORKERS, STAYING, SLOTS, true, true);
 	atomic_store(&now_us, world->now);
 	atomic_store(&running, WORKERS);
 	for (uint32_t i = 0; i < WORKERS; i++) {

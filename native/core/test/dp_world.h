@@ -34,7 +34,7 @@ static inline struct mlb_vip_conf world_vip_conf(uint32_t capacity)
 }
 
 /* A VIP "web" with n servers of weight 1, ids 1..n, workers idle; with a region and an attached agent unless `region` is false. */
-static inline struct world *world_new(uint32_t workers, uint32_t n, uint32_t capacity, bool region)
+static inline struct world *world_make(uint32_t workers, uint32_t n, uint32_t capacity, bool region, bool live_by_worker)
 {
 	static int count;
 	struct world *w = calloc(1, sizeof(*w));
@@ -42,7 +42,7 @@ static inline struct world *world_new(uint32_t workers, uint32_t n, uint32_t cap
 	unlink(w->path);
 	struct mlb_dp_conf c = { .region = { .path = w->path, .instance = "test", .dataplane = "test", .dp_epoch = 1234, .frame_us = 100 * MS,
 					     .lease_us = 1000 * MS },
-				 .no_region = !region, .seed = 1 };
+				 .no_region = !region, .live_by_worker = live_by_worker, .seed = 1 };
 	w->workers = workers;
 	w->now = 5000 * MS;
 	CHECK_EQ(mlb_dp_new(&w->dp, &c, workers, w->err), 0);
@@ -60,6 +60,11 @@ static inline struct world *world_new(uint32_t workers, uint32_t n, uint32_t cap
 	}
 	mlb_dp_poll(w->dp, w->now, 0);
 	return w;
+}
+
+static inline struct world *world_new(uint32_t workers, uint32_t n, uint32_t capacity, bool region)
+{
+	return world_make(workers, n, capacity, region, false);
 }
 
 static inline void world_free(struct world *w)

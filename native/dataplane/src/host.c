@@ -83,6 +83,7 @@ int mlbd_host_new(struct mlbd_host **out, const struct mlbd_settings *s, bool ta
 		},
 		.no_region = strcmp(s->shm, "off") == 0,
 		.no_miss_ring = true,
+		.live_by_worker = true,
 		.seed = mlbd_real_ns() ^ ((uint64_t)getpid() << 32),
 		.clock_ns = dp_clock,
 	};

@@ -36,6 +36,7 @@ int mlbd_worker_init(struct mlbd_worker *w, struct mlbd_host *h, uint32_t index,
 	w->excluded = calloc(MLB_MAX_SERVERS_PER_VIP + MLBD_MAX_RETRIES + 1, sizeof(*w->excluded));
 	w->excluded_q = calloc(MLB_MAX_SERVERS_PER_VIP + MLBD_MAX_RETRIES + 1, sizeof(*w->excluded_q));
 	w->armed_us = UINT64_MAX;
+	w->live_us = index == 0 ? w->now_us : UINT64_MAX;
 	w->epfd = epoll_create1(EPOLL_CLOEXEC);
 	w->mail_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	w->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
@@ -216,7 +217,9 @@ static uint64_t due_us(const struct mlbd_worker *w)
 {
 	uint64_t us = mlbd_wheel_wait_us(&w->wheel, w->now_us), due = us == UINT64_MAX ? us : w->now_us + us;
 
-	return w->resume_us && w->resume_us < due ? w->resume_us : due;
+	if (w->resume_us && w->resume_us < due)
+		due = w->resume_us;
+	return w->live_us < due ? w->live_us : due;
 }
 
 /* The timer is a descriptor that is set when something is due earlier than it goes off. A time-out of epoll_wait would be set and
@@ -288,6 +291,8 @@ static void *run(void *arg)
 			mlb_dp_worker_idle(w->core, false);
 		w->now_us = mlbd_now_us();
 		mlb_dp_worker_loop(w->host->dp, w->core, w->now_us);
+		if (w->now_us >= w->live_us)
+			w->live_us = mlb_dp_live(w->host->dp, w->now_us);
 		if (atomic_load_explicit(&w->host->settings_version, memory_order_relaxed) != w->settings_version)
 			take_settings(w);
 		if (w->agains)

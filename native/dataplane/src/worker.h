@@ -46,6 +46,7 @@ struct mlbd_worker {
 	uint32_t index;
 	int epfd, mail_fd, timer_fd;
 	int pass[2]; /* listeners on their way: main's end, the worker's */
+	uint64_t live_us;  /* when mlb_dp_live wants to be called; UINT64_MAX: never, by this worker */
 	uint64_t armed_us; /* when timer_fd goes off; UINT64_MAX: not set */
 	uint64_t now_us;
 	struct mlbd_settings settings;

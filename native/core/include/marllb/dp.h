@@ -13,6 +13,7 @@ struct mlb_dp_conf {
 	struct mlb_region_conf region;
 	bool one_way;        /* sees the client's side only */
 	bool no_region;      /* simulator, tests: run without shared memory */
+	bool live_by_worker; /* one worker calls mlb_dp_live; mlb_dp_poll is then wanted less often */
 	bool no_miss_ring;   /* the host meets no packets of unknown flows: tables carry rings in mode hash only (building takes ms) */
 	uint64_t seed;
 	uint64_t (*clock_ns)(void *arg); /* CLOCK_MONOTONIC for the times of a swap; NULL: the time that mlb_dp_poll was given */
@@ -75,6 +76,10 @@ uint32_t mlb_dp_choose(struct mlb_dp *, struct mlb_worker *, uint32_t vip_id, ui
 
 /* Called by the worker at the top of each loop (or packet vector): marks it as passed, refreshes `others` at most every ms. */
 void mlb_dp_worker_loop(struct mlb_dp *, struct mlb_worker *, uint64_t now_us);
+/* Publishes the live counts where mlb_dp_conf.live_by_worker says so: for a host whose main thread shares cores with its workers, who
+ * are awake anyway. One worker, between two loops, first after mlb_dp_poll has been called once. Returns when it wants to be called
+ * again, UINT64_MAX = never. */
+uint64_t mlb_dp_live(struct mlb_dp *, uint64_t now_us);
 /* Around a blocking wait: a worker that is idle holds no pointer to a table or server and need not pass. So it is from the start until
  * its first mlb_dp_worker_loop. */
 void mlb_dp_worker_idle(struct mlb_worker *, bool idle);
@@ -91,7 +96,7 @@ struct mlb_dp_hooks {
 void mlb_dp_set_hooks(struct mlb_dp *, const struct mlb_dp_hooks *);
 
 /* The main thread's step; call at least every millisecond, or at once when in_futex changed and else when the time it returned is over:
- * microseconds until it wants to be called again at the latest (at most 10 ms). real_ns: CLOCK_REALTIME. */
+ * microseconds until it wants to be called again at the latest (at most 10 ms, with live_by_worker 100 ms). real_ns: CLOCK_REALTIME. */
 uint64_t mlb_dp_poll(struct mlb_dp *, uint64_t now_us, uint64_t real_ns);
 
 /* Copies VIP vip_id's newest frame: for `show` commands. Returns count of records, -ENOENT. */

@@ -38,7 +38,7 @@ struct mlb_region_hdr {
 	uint32_t lease_us;            /* agent heartbeat unchanged for this long: static weights */
 	uint32_t workers;
 	uint32_t dp_pid;
-	_Atomic uint64_t dp_heartbeat;    /* the data plane's, advances at least every 10 ms */
+	_Atomic uint64_t dp_heartbeat;    /* the data plane's main thread, advances at least every 100 ms */
 	_Atomic uint32_t out_futex;       /* bumped and woken after each publish of msg_out or effect */
 	_Atomic uint32_t pad0;
 	_Atomic uint64_t agent_epoch;     /* last agent's; the next takes it plus one, under the lock */

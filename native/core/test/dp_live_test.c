@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The live counts, and how long main may sleep, with main or a worker publishing them. */
+#include "dp_world.h"
+
+struct counts {
+	struct mlb_live_hdr h;
+	struct mlb_live e[8];
+};
+
+static struct counts live(struct world *w)
+{
+	struct counts c = { 0 };
+	const struct mlb_region *r = &w->agent;
+	mlb_msg_read(r->blk[MLB_BLK_LIVE].msg, r->blk[MLB_BLK_LIVE].base, r->blk[MLB_BLK_LIVE].buf_size, &c, sizeof(c), NULL, 8);
+	return c;
+}
+
+/* Steps main alone until it wants to sleep. */
+static uint64_t main_step(struct world *w, uint64_t us)
+{
+	uint64_t wait;
+	w->now += us;
+	while ((wait = mlb_dp_poll(w->dp, w->now, 0)) == 0)
+		;
+	return wait;
+}
+
+TEST(main_publishes_every_10_ms)
+{
+	struct world *w = world_new(1, 3, 8, true);
+	CHECK(main_step(w, 10 * MS) <= 10 * MS);
+	struct counts a = live(w);
+	CHECK_EQ(a.h.entries, 3);
+	CHECK_EQ(a.h.mono_ns, w->now * 1000);
+	CHECK_EQ(mlb_dp_live(w->dp, w->now + 10 * MS), UINT64_MAX); /* nobody asked for it */
+	main_step(w, 9 * MS);
+	CHECK_EQ(live(w).h.mono_ns, a.h.mono_ns);
+	main_step(w, 1 * MS);
+	CHECK_EQ(live(w).h.mono_ns, w->now * 1000);
+	world_free(w);
+}
+
+TEST(a_worker_publishes_and_main_sleeps_until_the_frame)
+{
+	struct world *w = world_make(2, 3, 8, true, true);
+	struct mlb_worker *worker = mlb_dp_worker(w->dp, 1);
+	CHECK_EQ(main_step(w, 10 * MS), 90 * MS);
+	CHECK_EQ(live(w).h.entries, 0);
+	CHECK_EQ(mlb_dp_live(w->dp, w->now), w->now + 10 * MS);
+	CHECK_EQ(live(w).h.entries, 3);
+	CHECK_EQ(live(w).e[1].flows, 0);
+	mlb_ev_open(worker, world_wvip(w, 1), 1, w->now);
+	mlb_ev_connected(worker, world_wvip(w, 1), 1, w->now, w->now);
+	CHECK_EQ(mlb_dp_live(w->dp, w->now + 9 * MS), w->now + 10 * MS);
+	CHECK_EQ(live(w).e[1].flows, 0);
+	CHECK_EQ(mlb_dp_live(w->dp, w->now + 12 * MS), w->now + 22 * MS);
+	CHECK_EQ(live(w).e[1].server_id, 2);
+	CHECK_EQ(live(w).e[1].flows, 1);
+	world_free(w);
+}
+
+TEST(main_wakes_for_the_end_of_the_lease)
+{
+	struct world *w = world_make(1, 2, 8, true, true);
+	struct vector x;
+	main_step(w, 100 * MS); /* the first frame: a vector answers one */
+	vector_make(w, &x, 2);
+	vector_send(w, &x);
+	main_step(w, 10 * MS);
+	CHECK_EQ(world_effect(w).seq, x.v.seq);
+	uint64_t end = w->now + 1000 * MS; /* the lease */
+	for (uint64_t wait = 0; w->now + wait <= end;)
+		wait = main_step(w, wait);
+	CHECK(w->now + 100 * MS > end);
+	uint64_t wait = main_step(w, 0);
+	CHECK(w->now + wait <= end + 1);
+	struct mlb_frame_hdr h;
+	struct mlb_server_rec r[2];
+	for (int i = 0; i < 2; i++)
+		main_step(w, main_step(w, 0)); /* the moment itself, and the frame that tells */
+	CHECK_EQ(world_frame(w, &h, r, 2), 2);
+	CHECK_EQ(h.ladder, MLB_LADDER_STATIC_DP);
+	world_free(w);
+}
+
+TEST(main_looks_every_10_ms_while_a_server_is_out)
+{
+	struct world *w = world_make(1, 4, 8, true, true);
+	CHECK_EQ(main_step(w, 10 * MS), 90 * MS);
+	for (int i = 0; i < 3; i++)
+		mlb_dp_connect_result(w->dp, w->vip, 0, false, w->now);
+	CHECK_EQ(main_step(w, 1 * MS), 10 * MS);
+	world_free(w);
+}
+
+MLB_TEST_MAIN(CASE(main_publishes_every_10_ms), CASE(a_worker_publishes_and_main_sleeps_until_the_frame),
+	      CASE(main_wakes_for_the_end_of_the_lease), CASE(main_looks_every_10_ms_while_a_server_is_out))
