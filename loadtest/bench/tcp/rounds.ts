@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Alternating rounds: every round measures all targets forth and back (A B C C B A), so that a drift of the machine's speed falls on all
-// of them alike; a round gives one ratio per pair.
+// Alternating rounds: every round measures all targets forth and back (A B C C B A, then B C A A C B, ...), so that a drift of the machine's
+// speed falls on all of them alike, and so does the place in the round; a round gives one ratio per pair.
 import { type Estimate, ratio } from "../row.js";
 
 export type Figures = Record<string, number>;
@@ -18,7 +18,9 @@ export async function alternate<T extends { name: string }>(
   const out: Map<string, Figures>[] = [];
   for (let r = 0; r < rounds; r++) {
     const sums = new Map<string, Figures>();
-    for (const [i, t] of [...targets, ...[...targets].reverse()].entries()) {
+    const first = r % targets.length;
+    const order = [...targets.slice(first), ...targets.slice(0, first)];
+    for (const [i, t] of [...order, ...[...order].reverse()].entries()) {
       const f = await visit(t, r * 2 + (i >= targets.length ? 2 : 1));
       const have = sums.get(t.name) ?? {};
       for (const [k, v] of Object.entries(f)) have[k] = (have[k] ?? 0) + v / 2;
