@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "conn.h"
+#include "sys.h"
 
 #define SPLICE_AFTER (64u << 10) /* bytes in a row before a direction is spliced */
 #define SPLICE_LEAST 4096u       /* a smaller piece ends the row */
@@ -81,7 +82,7 @@ static int flush(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s)
 	while (q->len) {
 		ssize_t n = q->pipe[0] >= 0 ?
 			splice(q->pipe[0], NULL, to, NULL, q->len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK) :
-			send(to, q->data + q->off, q->len, MSG_NOSIGNAL);
+			mlbd_send(to, q->data + q->off, q->len, MSG_NOSIGNAL);
 
 		if (n < 0) {
 			if (errno == EINTR)
@@ -119,7 +120,7 @@ static int copy_piece(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s, bo
 	if (!q)
 		return -ENOMEM;
 	do
-		n = recv(from->fd, q->data, MLBD_BUF_SIZE, 0);
+		n = mlbd_recv(from->fd, q->data, MLBD_BUF_SIZE);
 	while (n < 0 && errno == EINTR);
 	if (n <= 0) {
 		if (n < 0 && errno != EAGAIN)
@@ -138,7 +139,7 @@ static int copy_piece(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s, bo
 	before_write(c, s);
 	/* When the end is known, finish() comes right behind: MSG_MORE lets its FIN go in the same packet. */
 	do
-		sent = send(c->side[!s].fd, q->data, (size_t)n, MSG_NOSIGNAL | (from->eof ? MSG_MORE : 0));
+		sent = mlbd_send(c->side[!s].fd, q->data, (size_t)n, MSG_NOSIGNAL | (from->eof ? MSG_MORE : 0));
 	while (sent < 0 && errno == EINTR);
 	if (sent == n) {
 		took(w, c, s, (uint32_t)n);

@@ -13,6 +13,7 @@
 #include "conn.h"
 #include "fds.h"
 #include "recount.h"
+#include "sys.h"
 
 #define BATCH 256
 #define BUSY 8 /* events in a batch */
@@ -285,7 +286,7 @@ static void *run(void *arg)
 		arm(w);
 		if (block)
 			mlb_dp_worker_idle(w->core, true);
-		int n = epoll_wait(w->epfd, events, BATCH, block ? -1 : 0);
+		int n = mlbd_epoll_wait(w->epfd, events, BATCH, block ? -1 : 0);
 
 		if (block)
 			mlb_dp_worker_idle(w->core, false);
