@@ -10,16 +10,18 @@ export interface Measured {
   rounds: Map<string, Figures>[];
 }
 
+/** Rounds `first` and on: their numbers decide order and seeds. */
 export async function alternate<T extends { name: string }>(
   targets: readonly T[],
+  first: number,
   rounds: number,
   visit: (target: T, seed: number) => Promise<Figures>,
 ): Promise<Measured> {
   const out: Map<string, Figures>[] = [];
-  for (let r = 0; r < rounds; r++) {
+  for (let r = first; r < first + rounds; r++) {
     const sums = new Map<string, Figures>();
-    const first = r % targets.length;
-    const order = [...targets.slice(first), ...targets.slice(0, first)];
+    const lead = r % targets.length;
+    const order = [...targets.slice(lead), ...targets.slice(0, lead)];
     for (const [i, t] of [...order, ...[...order].reverse()].entries()) {
       const f = await visit(t, r * 2 + (i >= targets.length ? 2 : 1));
       const have = sums.get(t.name) ?? {};
