@@ -10,11 +10,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-union room { /* aligned for a control message */
-	struct cmsghdr hdr;
-	char buf[CMSG_SPACE(MLBD_FDS_MOST * sizeof(int))];
-};
-
 static void close_between(unsigned first, unsigned last)
 {
 	struct rlimit files;
@@ -63,27 +58,29 @@ int mlbd_fds_pair(int pair[2])
 	return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0 ? -errno : 0;
 }
 
-int mlbd_fds_send(int to, const int *fd, uint32_t n)
+int mlbd_fds_send(int to, const char *text, const int *fd, uint32_t n)
 {
-	union room room;
-	char byte = 0;
-	struct iovec iov = { &byte, 1 };
+	union mlbd_fds_room room;
+	struct iovec iov = { (char *)text, strlen(text) };
+
+	if (n > MLBD_FDS_MOST)
+		return -EINVAL;
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.buf, .msg_controllen = CMSG_SPACE(n * sizeof(int)) };
 	struct cmsghdr *cm = CMSG_FIRSTHDR(&m);
-
-	if (n < 1 || n > MLBD_FDS_MOST)
-		return -EINVAL;
 
 	cm->cmsg_level = SOL_SOCKET;
 	cm->cmsg_type = SCM_RIGHTS;
 	cm->cmsg_len = CMSG_LEN(n * sizeof(int));
-	memcpy(CMSG_DATA(cm), fd, n * sizeof(int));
-	return sendmsg(to, &m, MSG_NOSIGNAL) == 1 ? 0 : -errno;
+	if (n) /* a VIP that no longer listens has none */
+		memcpy(CMSG_DATA(cm), fd, n * sizeof(int));
+	ssize_t sent = sendmsg(to, &m, MSG_NOSIGNAL);
+
+	return sent < 0 ? -errno : (size_t)sent == iov.iov_len ? 0 : -EIO;
 }
 
 int mlbd_fds_receive(int from, int fd[MLBD_FDS_MOST])
 {
-	union room room;
+	union mlbd_fds_room room;
 	char byte;
 	struct iovec iov = { &byte, 1 };
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.buf, .msg_controllen = sizeof(room.buf) };

@@ -5,6 +5,7 @@
 #ifndef MLBD_FDS_H
 #define MLBD_FDS_H
 #include <stdint.h>
+#include <sys/socket.h>
 
 /* Gives the calling thread a table with stdio and the n of `keep` (same numbers), nothing else. -errno: it goes on sharing the
  * process's table (a container may forbid unshare). */
@@ -12,8 +13,13 @@ int mlbd_fds_own(const int *keep, uint32_t n);
 /* A pair of sockets that carry descriptors between tables. */
 int mlbd_fds_pair(int pair[2]);
 #define MLBD_FDS_MOST 64u
-/* One message. 0 or -errno; the n of `fd` stay the caller's. Never blocks: -EAGAIN if more than the socket holds is under way. */
-int mlbd_fds_send(int to, const int *fd, uint32_t n);
+union mlbd_fds_room { /* for a message's descriptors, aligned as a control message must be */
+	struct cmsghdr hdr;
+	char buf[CMSG_SPACE(sizeof(int) * MLBD_FDS_MOST)];
+};
+/* One message: `text`, not empty, with the descriptors beside it. 0 or -errno; the n of `fd` stay the caller's. To one of a pair it
+ * never blocks: -EAGAIN if more than the socket holds is under way. */
+int mlbd_fds_send(int to, const char *text, const int *fd, uint32_t n);
 /* The descriptors of the next message, close-on-exec: their number, which is less than was sent where this table had no room for
  * all, or -errno. */
 int mlbd_fds_receive(int from, int fd[MLBD_FDS_MOST]);

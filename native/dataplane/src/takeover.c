@@ -14,35 +14,25 @@
 
 #include "addr.h"
 #include "app.h"
+#include "fds.h"
 
 #define MOST_FDS (MLB_MAX_VIPS * MLBD_MAX_THREADS)
 
-union fd_room { /* aligned for a control message */
-	struct cmsghdr hdr;
-	char buf[CMSG_SPACE(sizeof(int) * MLBD_MAX_THREADS)];
-};
+_Static_assert(MLBD_MAX_THREADS <= MLBD_FDS_MOST, "a VIP's listeners go in one message");
 
 int mlbd_takeover_send(struct mlbd_host *h, int fd, char err[256])
 {
 	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++) {
 		struct mlbd_vip *v = &h->vip[i];
 		char line[160], ep[MLBD_EP_LEN];
-		union fd_room room;
 
 		if (!v->used)
 			continue;
 		snprintf(line, sizeof(line), "listener %s %s %u\n", v->conf.name, mlbd_endpoint_str(&v->conf.ep, ep), v->fds);
-		struct iovec iov = { line, strlen(line) };
-		struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.buf,
-				    .msg_controllen = CMSG_SPACE(sizeof(int) * v->fds) };
-		struct cmsghdr *cm = CMSG_FIRSTHDR(&m);
+		int rc = mlbd_fds_send(fd, line, v->fd, v->fds);
 
-		cm->cmsg_level = SOL_SOCKET;
-		cm->cmsg_type = SCM_RIGHTS;
-		cm->cmsg_len = CMSG_LEN(sizeof(int) * v->fds);
-		memcpy(CMSG_DATA(cm), v->fd, sizeof(int) * v->fds);
-		if (sendmsg(fd, &m, MSG_NOSIGNAL) != (ssize_t)iov.iov_len) {
-			snprintf(err, 256, "cannot pass the listeners of vip %s: %s", v->conf.name, strerror(errno));
+		if (rc) {
+			snprintf(err, 256, "cannot pass the listeners of vip %s: %s", v->conf.name, strerror(-rc));
 			return -EIO;
 		}
 	}
@@ -60,7 +50,7 @@ static int read_answer(int control, struct fetch *f, char err[256])
 {
 	for (;;) {
 		char buf[65536];
-		union fd_room room;
+		union mlbd_fds_room room;
 		struct iovec iov = { buf, sizeof(buf) - 1 };
 		struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.buf, .msg_controllen = sizeof(room.buf) };
 		ssize_t n = recvmsg(control, &m, MSG_CMSG_CLOEXEC);

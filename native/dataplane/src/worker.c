@@ -149,7 +149,7 @@ void mlbd_worker_post(struct mlbd_worker *w, struct mlbd_mail *m)
 int mlbd_worker_listen(struct mlbd_worker *w, uint32_t vip, const int *fd, uint32_t n)
 {
 	struct mlbd_mail *m = calloc(1, sizeof(*m));
-	int rc = m ? mlbd_fds_send(w->pass[0], fd, n) : -ENOMEM;
+	int rc = m ? mlbd_fds_send(w->pass[0], "\n", fd, n) : -ENOMEM;
 
 	if (rc < 0) {
 		free(m);

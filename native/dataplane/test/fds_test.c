@@ -63,7 +63,7 @@ TEST(a_table_of_its_own_holds_what_it_was_given)
 	/* Opened after the thread has its own table: it comes by message alone, and closing it here closes nothing there. */
 	CHECK_EQ(pipe(file), 0);
 	CHECK_EQ(write(file[1], "listener", 8), 8);
-	CHECK_EQ(mlbd_fds_send(w.pair[0], file, 1), 0);
+	CHECK_EQ(mlbd_fds_send(w.pair[0], "\n", file, 1), 0);
 	close(file[0]);
 	sem_post(&w.sent);
 	pthread_join(t, NULL);
@@ -85,7 +85,7 @@ TEST(nothing_passed_is_an_error_not_a_wait)
 
 	CHECK_EQ(mlbd_fds_pair(pair), 0);
 	CHECK_EQ(mlbd_fds_receive(pair[1], got), -EAGAIN);
-	CHECK_EQ(mlbd_fds_send(pair[0], &none, 1), -EBADF);
+	CHECK_EQ(mlbd_fds_send(pair[0], "\n", &none, 1), -EBADF);
 	close(pair[0]);
 	close(pair[1]);
 }
