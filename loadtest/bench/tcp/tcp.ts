@@ -10,6 +10,7 @@ import { absent, startTarget, type Target, type TargetKind } from "./targets.js"
 
 const cores = os.availableParallelism();
 const peers = ["haproxy", "nginx"] as const;
+const present = () => peers.filter((p) => absent(p) === null);
 
 interface Spec {
   /** Row name behind "tcp.<workload>.". */
@@ -80,26 +81,23 @@ async function visit(t: Target, w: Workload, seed: number): Promise<Figures> {
   };
 }
 
-function report(o: BenchOptions, w: Workload, s: Spec, m: Measured, peerTargets: readonly Target[], selves: boolean): void {
+function report(o: BenchOptions, w: Workload, s: Spec, m: Measured, here: readonly string[]): void {
   const id = `tcp.${w.name}.${s.suffix}`;
   const own = level(m, "marllb", s.figure);
-  if (peerTargets.length === 0) {
+  if (here.length === 0) {
     o.report(row(id, s.unit, s.bar, null, peers.map((p) => absent(p)).join("; ")));
   } else {
     const { peer, e } = worst(
-      peerTargets.map((t) => ({ peer: t.name, e: compare(m, "marllb", t.name, s.figure) })),
+      here.map((peer) => ({ peer, e: compare(m, "marllb", peer, s.figure) })),
       s.lowerIsBetter,
     );
-    const levels = ["marllb", ...peerTargets.map((t) => t.name)]
-      .map((n) => `${n} ${level(m, n, s.figure).toPrecision(4)}`)
-      .join(", ");
+    const levels = ["marllb", ...here].map((n) => `${n} ${level(m, n, s.figure).toPrecision(4)}`).join(", ");
     const missing = peers.map((p) => absent(p)).filter(Boolean);
     o.report(row(id, s.unit, s.bar, e, [`better peer: ${peer}; ${s.figure}: ${levels}`, ...missing].join("; "), s.against));
   }
-  if (selves)
-    o.report(
-      row(`${id}.self`, s.unit, "", compare(m, "marllb", "self", s.figure), `two of ours; ${s.figure} ${own.toPrecision(4)}`),
-    );
+  o.report(
+    row(`${id}.self`, s.unit, "", compare(m, "marllb", "self", s.figure), `two of ours; ${s.figure} ${own.toPrecision(4)}`),
+  );
 }
 
 async function rssPerConnection(kind: TargetKind, originPort: number, conns: number): Promise<number> {
@@ -120,7 +118,7 @@ async function rssPerConnection(kind: TargetKind, originPort: number, conns: num
 
 async function rss(o: BenchOptions, originPort: number): Promise<void> {
   const id = "tcp.rss_per_conn.vs_peer";
-  const here = peers.filter((p) => absent(p) === null);
+  const here = present();
   const conns = o.quick ? 2000 : 9000;
   const seen = new Map<TargetKind, number[]>();
   for (let i = 0; i < 3; i++) {
@@ -143,7 +141,7 @@ async function rss(o: BenchOptions, originPort: number): Promise<void> {
 
 async function startTargets(originPort: number): Promise<Target[]> {
   const targets: Target[] = [];
-  const kinds = ["marllb", ...peers.filter((p) => absent(p) === null), "marllb"] as const;
+  const kinds = ["marllb", ...present(), "marllb"] as const;
   try {
     for (const k of kinds) targets.push(await startTarget(k, originPort));
   } catch (e) {
@@ -163,7 +161,6 @@ async function measure(o: BenchOptions, w: Workload, originPort: number): Promis
   const all = o.quick ? 3 : w.rounds;
   const lives = o.quick ? 1 : LIVES;
   const m: Measured = { rounds: [] };
-  let names: Target[] = [];
   for (let life = 0; life < lives; life++) {
     const targets = await startTargets(originPort);
     if (life === 0) o.progress(`tcp ${w.name} ${JSON.stringify(w.load)}: ${targets.map((t) => t.version || t.name).join(" | ")}`);
@@ -174,9 +171,8 @@ async function measure(o: BenchOptions, w: Workload, originPort: number): Promis
     } finally {
       await stopTargets(targets);
     }
-    names = targets;
   }
-  for (const s of w.rows) report(o, w, s, m, names.slice(1, -1), true);
+  for (const s of w.rows) report(o, w, s, m, present());
 }
 
 export const tcp: Group = {
