@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The client: open loop (Poisson due times; latency counts from the due time, so a stalled server is not forgiven) or closed loop. */
+/* The client: open loop (Poisson due times; latency counts from the due time, so a stalled server is not forgiven) or closed
+ * loop. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,7 +26,7 @@ struct conn {
 	bool opening;
 	uint64_t due, body, body_left;
 	uint32_t head;
-	struct conn *next; /* free or ready list */
+	struct conn *next;                /* free or ready list */
 	struct conn *all_prev, *all_next; /* in flight, oldest first: for the time-out */
 	char buf[512];
 };
@@ -128,7 +129,8 @@ static struct conn *open_conn(struct client *k, uint64_t due)
 	k->opening++;
 	n->opening = true;
 	if (k->c->sources > 1 && k->c->addr.ss_family == AF_INET) {
-		struct sockaddr_in src = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK + k->source++ % k->c->sources) };
+		struct sockaddr_in src = { .sin_family = AF_INET,
+					   .sin_addr.s_addr = htonl(INADDR_LOOPBACK + k->source++ % k->c->sources) };
 		setsockopt(n->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &(int){ 1 }, sizeof(int));
 		if (bind(n->fd, (struct sockaddr *)&src, sizeof(src)) < 0)
 			k->s->errors++;
@@ -322,7 +324,8 @@ int load_run(const struct load_conf *c, struct load_stats *s, double *elapsed_s)
 		uint64_t now = load_now_us();
 		if (c->mode == LOAD_IDLE ? k.stopping : now >= k.end)
 			break;
-		/* Held connections are opened a few at a time, so that no listen queue overflows, however slow the other side is. */
+		/* Held connections are opened a few at a time, so that no listen queue overflows, however slow the other side is.
+		 */
 		for (uint32_t i = 0; i < 32 && to_open && k.open < c->conns && k.opening < MAX_OPENING; i++, to_open--)
 			if (!open_conn(&k, now))
 				break;
@@ -344,7 +347,10 @@ int load_run(const struct load_conf *c, struct load_stats *s, double *elapsed_s)
 		}
 		uint64_t until = due < k.end ? due : k.end;
 		now = load_now_us();
-		uint64_t wait = to_open && k.opening < MAX_OPENING ? 0 : c->mode == LOAD_IDLE ? 100000 : until > now ? until - now : 0;
+		uint64_t wait = to_open && k.opening < MAX_OPENING ? 0 :
+				c->mode == LOAD_IDLE               ? 100000 :
+				until > now                        ? until - now :
+								     0;
 		struct timespec ts = { (time_t)(wait / 1000000), (long)(wait % 1000000) * 1000 };
 		struct pollfd p = { .fd = k.ep, .events = POLLIN };
 		if (ppoll(&p, 1, &ts, NULL) <= 0)

@@ -32,7 +32,8 @@ static void on_frame(struct watch *w, const struct mlb_frame_hdr *f)
 		return;
 	if (!w->first_seq)
 		w->first_seq = f->seq;
-	/* A frame that was overwritten before it was read: its time is that of the next one seen, which can only count against us. */
+	/* A frame that was overwritten before it was read: its time is that of the next one seen, which can only count against
+	 * us. */
 	for (uint64_t s = w->last_seq ? w->last_seq + 1 : f->seq; s < f->seq && f->seq - s < RING; s++)
 		w->published[s % RING] = w->published[w->last_seq % RING];
 	w->published[f->seq % RING] = f->mono_ns;
@@ -42,8 +43,8 @@ static void on_frame(struct watch *w, const struct mlb_frame_hdr *f)
 
 static void on_effect(struct watch *w, const struct mlb_effect *e)
 {
-	if (!e->frame_seq || !e->all_ns || e->frame_seq == w->last_effect || e->frame_seq < w->first_seq || e->frame_seq > w->last_seq ||
-	    w->last_seq - e->frame_seq >= RING)
+	if (!e->frame_seq || !e->all_ns || e->frame_seq == w->last_effect || e->frame_seq < w->first_seq ||
+	    e->frame_seq > w->last_seq || w->last_seq - e->frame_seq >= RING)
 		return;
 	w->last_effect = e->frame_seq;
 	if (w->n < w->cap)
@@ -91,7 +92,8 @@ int load_effects(const char *region, double seconds)
 	}
 	qsort(w.effect_ms, w.n, sizeof(float), by_value);
 #define AT(p) (w.n ? (double)w.effect_ms[(uint32_t)((p) * (w.n - 1))] : -1.0)
-	printf("{\"frames\":%llu,\"effects\":%u,\"in_time\":%u,\"p50_ms\":%.4f,\"p90_ms\":%.4f,\"p99_ms\":%.4f,\"max_ms\":%.4f,\"effects_ms\":[",
+	printf("{\"frames\":%llu,\"effects\":%u,\"in_time\":%u,\"p50_ms\":%.4f,\"p90_ms\":%.4f,\"p99_ms\":%.4f,\"max_ms\":%.4f,"
+	       "\"effects_ms\":[",
 	       (unsigned long long)(w.last_seq - w.first_seq), w.n, w.in_time, AT(.5), AT(.9), AT(.99), AT(1.));
 	for (uint32_t i = 0; i < w.n; i++)
 		printf("%s%.3f", i ? "," : "", (double)w.effect_ms[i]);

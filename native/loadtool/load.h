@@ -15,14 +15,14 @@ struct load_conf {
 	struct sockaddr_storage addr;
 	socklen_t addr_len;
 	enum load_mode mode;
-	double rate;    /* requests a second, Poisson; 0 = closed loop */
-	uint32_t conns; /* closed loop: in flight; keepalive and idle: connections held */
+	double rate;      /* requests a second, Poisson; 0 = closed loop */
+	uint32_t conns;   /* closed loop: in flight; keepalive and idle: connections held */
 	uint32_t sources; /* client addresses 127.0.0.1 .. 127.0.0.N to spread ephemeral ports over */
 	double seconds, warmup;
 	uint64_t bytes; /* body wanted */
 	bool any;       /* instead: GET /, and whatever length the answer states */
 	uint64_t seed;
-	int stop_fd;    /* readable or ended: stop (idle mode) */
+	int stop_fd; /* readable or ended: stop (idle mode) */
 };
 
 /* Latencies in microseconds, exact up to LOAD_LAT_MAX, kept as counts of 1/32-octave buckets beyond 1024. */

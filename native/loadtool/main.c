@@ -10,7 +10,8 @@ static const char usage[] =
 	"marllb-load run --connect ADDR:PORT --mode new|keepalive|bulk|idle [--rate R] [--conns C] [--seconds S] [--warmup S]\n"
 	"                [--bytes N | --any] [--sources K] [--seed N]\n"
 	"  asks for /N and takes N bytes for an answer; --any asks any server for / and takes what length its answer states\n"
-	"  rate 0 = closed loop with C connections; idle holds C connections until stdin ends (prints {\"held\":C} when they are there)\n"
+	"  rate 0 = closed loop with C connections; idle holds C connections until stdin ends (prints {\"held\":C} when they are "
+	"there)\n"
 	"  prints one JSON object; times in microseconds\n"
 	"marllb-load effects --region PATH [--seconds S]\n"
 	"  how long after each frame its weights took effect, of the region's first VIP\n";
@@ -30,14 +31,25 @@ static bool number(const char *text, double least, double *out)
 
 int main(int argc, char **argv)
 {
-	static const struct option opts[] = { { "listen", 1, 0, 'l' },	{ "connect", 1, 0, 'c' }, { "mode", 1, 0, 'm' },
-					      { "rate", 1, 0, 'r' },	{ "conns", 1, 0, 'n' },	  { "seconds", 1, 0, 's' },
-					      { "warmup", 1, 0, 'w' },	{ "bytes", 1, 0, 'b' },	  { "sources", 1, 0, 'S' },
-					      { "seed", 1, 0, 'e' },	{ "stop-with-stdin", 0, 0, 'x' },
-					      { "region", 1, 0, 'g' },	{ "any", 0, 0, 'a' },
-					      { "help", 0, 0, 'h' },	{ 0, 0, 0, 0 } };
+	static const struct option opts[] = { { "listen", 1, 0, 'l' },
+					      { "connect", 1, 0, 'c' },
+					      { "mode", 1, 0, 'm' },
+					      { "rate", 1, 0, 'r' },
+					      { "conns", 1, 0, 'n' },
+					      { "seconds", 1, 0, 's' },
+					      { "warmup", 1, 0, 'w' },
+					      { "bytes", 1, 0, 'b' },
+					      { "sources", 1, 0, 'S' },
+					      { "seed", 1, 0, 'e' },
+					      { "stop-with-stdin", 0, 0, 'x' },
+					      { "region", 1, 0, 'g' },
+					      { "any", 0, 0, 'a' },
+					      { "help", 0, 0, 'h' },
+					      { 0, 0, 0, 0 } };
 	static const char *const modes[] = { "new", "keepalive", "bulk", "idle" };
-	struct load_conf c = { .mode = LOAD_NEW, .conns = 32, .seconds = 1, .warmup = 0.2, .sources = 4, .seed = 1, .stop_fd = 0 };
+	struct load_conf c = {
+		.mode = LOAD_NEW, .conns = 32, .seconds = 1, .warmup = 0.2, .sources = 4, .seed = 1, .stop_fd = 0
+	};
 	const char *addr = NULL, *region = NULL;
 	bool stop_with_stdin = false;
 	if (argc < 2 || (strcmp(argv[1], "serve") && strcmp(argv[1], "run") && strcmp(argv[1], "effects"))) {
@@ -52,7 +64,8 @@ int main(int argc, char **argv)
 		if (strchr("rnswbSe", o) && !number(optarg, 0, &v))
 			return fail(argv[optind - 2], optarg, "a number >= 0");
 		switch (o) {
-		case 'l': case 'c': addr = optarg; break;
+		case 'l':
+		case 'c': addr = optarg; break;
 		case 'm': {
 			int i = 0;
 			while (i < 4 && strcmp(modes[i], optarg))
@@ -93,10 +106,11 @@ int main(int argc, char **argv)
 		fprintf(stderr, "marllb-load: %s\n", strerror(-r));
 		return 1;
 	}
-	printf("{\"requests\":%llu,\"errors\":%llu,\"timeouts\":%llu,\"late\":%llu,\"seconds\":%.6f,\"bytes\":%llu,\"mean_us\":%.2f,"
+	printf("{\"requests\":%llu,\"errors\":%llu,\"timeouts\":%llu,\"late\":%llu,\"seconds\":%.6f,\"bytes\":%llu,\"mean_us\":%."
+	       "2f,"
 	       "\"p50_us\":%.2f,\"p90_us\":%.2f,\"p99_us\":%.2f,\"max_us\":%llu}\n",
-	       (unsigned long long)s.n, (unsigned long long)s.errors, (unsigned long long)s.timeouts, (unsigned long long)s.late, elapsed,
-	       (unsigned long long)s.bytes, s.n ? s.sum / (double)s.n : 0, s.n ? load_stats_quantile(&s, .5) : 0,
+	       (unsigned long long)s.n, (unsigned long long)s.errors, (unsigned long long)s.timeouts, (unsigned long long)s.late,
+	       elapsed, (unsigned long long)s.bytes, s.n ? s.sum / (double)s.n : 0, s.n ? load_stats_quantile(&s, .5) : 0,
 	       s.n ? load_stats_quantile(&s, .9) : 0, s.n ? load_stats_quantile(&s, .99) : 0, (unsigned long long)s.max);
 	return 0;
 }

@@ -119,7 +119,8 @@ int load_serve(const struct sockaddr_storage *addr, socklen_t len, bool stop_wit
 		close(l);
 		return -e;
 	}
-	uint16_t port = ntohs(got.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&got)->sin6_port : ((struct sockaddr_in *)&got)->sin_port);
+	uint16_t port = ntohs(got.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&got)->sin6_port :
+							  ((struct sockaddr_in *)&got)->sin_port);
 	printf("{\"ready\":true,\"port\":%u}\n", port);
 	fflush(stdout);
 	int ep = epoll_create1(EPOLL_CLOEXEC);

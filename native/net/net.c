@@ -142,11 +142,26 @@ void net_free(struct net *net)
 	free(net);
 }
 
-uint32_t net_inputs(const struct net *n) { return n->ins; }
-uint32_t net_outputs(const struct net *n) { return n->outs; }
-const char *net_input_name(const struct net *n, uint32_t i) { return n->name[n->in[i]]; }
-const char *net_output_name(const struct net *n, uint32_t i) { return n->name[n->out[i]]; }
-struct net_shape net_input_shape(const struct net *n, uint32_t i) { return n->in_shape[i]; }
+uint32_t net_inputs(const struct net *n)
+{
+	return n->ins;
+}
+uint32_t net_outputs(const struct net *n)
+{
+	return n->outs;
+}
+const char *net_input_name(const struct net *n, uint32_t i)
+{
+	return n->name[n->in[i]];
+}
+const char *net_output_name(const struct net *n, uint32_t i)
+{
+	return n->name[n->out[i]];
+}
+struct net_shape net_input_shape(const struct net *n, uint32_t i)
+{
+	return n->in_shape[i];
+}
 
 int net_input(const struct net *n, const char *name)
 {
@@ -250,7 +265,8 @@ void net_feed(struct net_run *r, uint32_t input, const float *data, struct net_s
 int net_eval(struct net_run *r, char err[256])
 {
 	for (uint32_t i = 0; i < r->net->ins; i++)
-		/* An empty tensor (a pool without servers) may have no address; one that was not fed has the shape of a scalar. */
+		/* An empty tensor (a pool without servers) may have no address; one that was not fed has the shape of a scalar.
+		 */
 		if (!r->value[r->net->in[i]].data && shape_count(&r->value[r->net->in[i]].shape)) {
 			snprintf(err, 256, "input \"%.100s\" was not fed", net_input_name(r->net, i));
 			return -EINVAL;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Evaluates the small ONNX graphs of models/ (FORMAT.md there), float32, without a library: for a service that decides within a fraction
- * of a millisecond, and for simulations of millions of steps whose figures must not depend on one. Checked against onnxruntime in
- * training/test and in inference's tests. Ops: net_ops.c's table; anything else is refused when the file is read, with its name. A
- * `struct net` is read-only once built (net_set_params aside) and may serve many threads; each has a `struct net_run` of its own. */
+/* Evaluates the small ONNX graphs of models/ (FORMAT.md there), float32, without a library: for a service that decides within a
+ * fraction of a millisecond, and for simulations of millions of steps whose figures must not depend on one. Checked against
+ * onnxruntime in training/test and in inference's tests. Ops: net_ops.c's table; anything else is refused when the file is read,
+ * with its name. A `struct net` is read-only once built (net_set_params aside) and may serve many threads; each has a `struct
+ * net_run` of its own. */
 #ifndef MARLLB_NET_H
 #define MARLLB_NET_H
 #include <stddef.h>
@@ -19,8 +20,8 @@ struct net_shape {
 	int64_t dim[NET_RANK];
 };
 
-/* From a file or from bytes. err: one sentence naming what is wrong. Negative errno: -ENOENT, -EPROTO (not ONNX), -ENOTSUP (an op,
- * type or rank that is not handled), -ENOMEM. */
+/* From a file or from bytes. err: one sentence naming what is wrong. Negative errno: -ENOENT, -EPROTO (not ONNX), -ENOTSUP (an
+ * op, type or rank that is not handled), -ENOMEM. */
 int net_load(struct net **, const char *path, char err[256]);
 int net_parse(struct net **, const void *bytes, size_t len, char err[256]);
 void net_free(struct net *);

@@ -76,7 +76,7 @@ static inline __attribute__((always_inline)) v8 exp8(v8 x)
 	x = pick(x > ALL(88.f), ALL(88.f), x);
 	x = pick(x > ALL(-87.f), x, ALL(-87.f));
 	v8 n = x * 1.44269504f + 12582912.f - 12582912.f; /* rounds to nearest: 1.5 * 2^23 leaves no fraction bits */
-	v8 f = x - n * 0.693145752f - n * 1.42860677e-6f;  /* ln 2 in two parts */
+	v8 f = x - n * 0.693145752f - n * 1.42860677e-6f; /* ln 2 in two parts */
 	v8 p = f * (1.f / 5040) + 1.f / 720;
 	p = p * f + 1.f / 120;
 	p = p * f + 1.f / 24;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Dense arithmetic of the network evaluator, compiled for AVX2 and for any CPU and picked at load. Rows are short (16..128), so the
- * kernels keep four rows' sums in registers. exp is within 2e-7 relative of the true one, tanh and sigmoid within 3e-7. */
+/* Dense arithmetic of the network evaluator, compiled for AVX2 and for any CPU and picked at load. Rows are short (16..128), so
+ * the kernels keep four rows' sums in registers. exp is within 2e-7 relative of the true one, tanh and sigmoid within 3e-7. */
 #ifndef MARLLB_NET_MATH_H
 #define MARLLB_NET_MATH_H
 #include <stddef.h>

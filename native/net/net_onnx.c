@@ -13,8 +13,8 @@ struct span {
 struct field {
 	uint32_t id;
 	int wire;
-	uint64_t num;     /* varint, fixed */
-	struct span sub;  /* length-delimited */
+	uint64_t num;    /* varint, fixed */
+	struct span sub; /* length-delimited */
 };
 
 static bool varint(struct span *s, uint64_t *out)
@@ -44,8 +44,7 @@ static int next(struct span *s, struct field *f)
 	f->num = 0;
 	f->sub = (struct span){ NULL, NULL };
 	switch (f->wire) {
-	case 0:
-		return varint(s, &f->num) ? 1 : -EPROTO;
+	case 0: return varint(s, &f->num) ? 1 : -EPROTO;
 	case 1:
 	case 5: {
 		size_t n = f->wire == 1 ? 8 : 4;
@@ -61,8 +60,7 @@ static int next(struct span *s, struct field *f)
 		f->sub = (struct span){ s->p, s->p + len };
 		s->p += len;
 		return 1;
-	default:
-		return -EPROTO;
+	default: return -EPROTO;
 	}
 }
 
@@ -151,7 +149,8 @@ static int tensor(struct net *net, struct span s, int into, char err[256])
 	net->constant[v] = true;
 	size_t n = shape_count(&shape), width = type == TYPE_INT64 ? 8 : 4, got = 0;
 	if (type != TYPE_FLOAT && type != TYPE_INT64 && type != TYPE_INT32) {
-		snprintf(err, 256, "initializer \"%.100s\" has element type %d; float32, int32 and int64 are handled", net->name[v], (int)type);
+		snprintf(err, 256, "initializer \"%.100s\" has element type %d; float32, int32 and int64 are handled",
+			 net->name[v], (int)type);
 		return -ENOTSUP;
 	}
 	if (raw.p) {
@@ -292,7 +291,8 @@ static int node(struct net *net, struct span s, char err[256])
 		if (is(type, net_ops[i].type))
 			n.op = i;
 	if (n.op < 0 || n.nin < net_ops[n.op].min_in || n.nin > net_ops[n.op].max_in) {
-		snprintf(err, 256, "op %.*s with %d inputs is not handled", (int)(type.end - type.p), (const char *)type.p, n.nin);
+		snprintf(err, 256, "op %.*s with %d inputs is not handled", (int)(type.end - type.p), (const char *)type.p,
+			 n.nin);
 		return -ENOTSUP;
 	}
 	for (int i = 0; i < net_ops[n.op].min_in; i++)
@@ -343,7 +343,8 @@ static int value_info(struct net *net, struct span s, bool input, char err[256])
 	if (input && net->constant[v])
 		return 0; /* old files list initializers as inputs */
 	if (type != TYPE_FLOAT) {
-		snprintf(err, 256, "%s \"%.100s\" has element type %d; float32 is handled", input ? "input" : "output", net->name[v], (int)type);
+		snprintf(err, 256, "%s \"%.100s\" has element type %d; float32 is handled", input ? "input" : "output",
+			 net->name[v], (int)type);
 		return -ENOTSUP;
 	}
 	uint32_t *n = input ? &net->ins : &net->outs;
@@ -403,7 +404,9 @@ static int graph(struct net *net, struct span g, char err[256])
 		while ((rc = next(&s, &f)) > 0) {
 			if (f.id != order[pass] || f.wire != 2)
 				continue;
-			rc = pass == 0 ? tensor(net, f.sub, -1, err) : pass < 3 ? value_info(net, f.sub, pass == 1, err) : node(net, f.sub, err);
+			rc = pass == 0 ? tensor(net, f.sub, -1, err) :
+			     pass < 3  ? value_info(net, f.sub, pass == 1, err) :
+					 node(net, f.sub, err);
 			if (rc)
 				return rc;
 		}

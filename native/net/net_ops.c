@@ -230,9 +230,18 @@ static int reduce(const struct net_node *n, struct tensor *const in[], struct te
 	return 0;
 }
 
-static int reduce_sum(const struct net_node *n, struct tensor *const in[], struct tensor *const out[]) { return reduce(n, in, out, '+'); }
-static int reduce_mean(const struct net_node *n, struct tensor *const in[], struct tensor *const out[]) { return reduce(n, in, out, 'm'); }
-static int reduce_max(const struct net_node *n, struct tensor *const in[], struct tensor *const out[]) { return reduce(n, in, out, '>'); }
+static int reduce_sum(const struct net_node *n, struct tensor *const in[], struct tensor *const out[])
+{
+	return reduce(n, in, out, '+');
+}
+static int reduce_mean(const struct net_node *n, struct tensor *const in[], struct tensor *const out[])
+{
+	return reduce(n, in, out, 'm');
+}
+static int reduce_max(const struct net_node *n, struct tensor *const in[], struct tensor *const out[])
+{
+	return reduce(n, in, out, '>');
+}
 
 static int concat(const struct net_node *n, struct tensor *const in[], struct tensor *const out[])
 {
@@ -393,13 +402,34 @@ static int gather(const struct net_node *n, struct tensor *const in[], struct te
 }
 
 const struct net_op net_ops[] = {
-	{ "MatMul", 2, 2, matmul }, { "Gemm", 3, 3, matmul }, { "Add", 2, 2, add }, { "Sub", 2, 2, sub }, { "Mul", 2, 2, mul },
-	{ "Div", 2, 2, divide }, { "Min", 2, 2, minimum }, { "Max", 2, 2, maximum }, { "Tanh", 1, 1, op_tanh },
-	{ "Sigmoid", 1, 1, op_sigmoid }, { "Exp", 1, 1, op_exp }, { "Relu", 1, 1, op_relu }, { "Log", 1, 1, op_log },
-	{ "Sqrt", 1, 1, op_sqrt }, { "Neg", 1, 1, op_neg }, { "Abs", 1, 1, op_abs }, { "Softplus", 1, 1, op_softplus },
-	{ "Identity", 1, 1, op_identity }, { "Clip", 1, 3, clip }, { "ReduceSum", 1, 2, reduce_sum },
-	{ "ReduceMean", 1, 2, reduce_mean }, { "ReduceMax", 1, 2, reduce_max }, { "Concat", 1, NODE_IN_MAX, concat },
-	{ "Slice", 4, 5, slice }, { "Split", 2, 2, split }, { "Unsqueeze", 2, 2, unsqueeze }, { "Squeeze", 2, 2, squeeze },
-	{ "ArgMax", 1, 1, argmax }, { "Gather", 2, 2, gather },
+	{ "MatMul", 2, 2, matmul },
+	{ "Gemm", 3, 3, matmul },
+	{ "Add", 2, 2, add },
+	{ "Sub", 2, 2, sub },
+	{ "Mul", 2, 2, mul },
+	{ "Div", 2, 2, divide },
+	{ "Min", 2, 2, minimum },
+	{ "Max", 2, 2, maximum },
+	{ "Tanh", 1, 1, op_tanh },
+	{ "Sigmoid", 1, 1, op_sigmoid },
+	{ "Exp", 1, 1, op_exp },
+	{ "Relu", 1, 1, op_relu },
+	{ "Log", 1, 1, op_log },
+	{ "Sqrt", 1, 1, op_sqrt },
+	{ "Neg", 1, 1, op_neg },
+	{ "Abs", 1, 1, op_abs },
+	{ "Softplus", 1, 1, op_softplus },
+	{ "Identity", 1, 1, op_identity },
+	{ "Clip", 1, 3, clip },
+	{ "ReduceSum", 1, 2, reduce_sum },
+	{ "ReduceMean", 1, 2, reduce_mean },
+	{ "ReduceMax", 1, 2, reduce_max },
+	{ "Concat", 1, NODE_IN_MAX, concat },
+	{ "Slice", 4, 5, slice },
+	{ "Split", 2, 2, split },
+	{ "Unsqueeze", 2, 2, unsqueeze },
+	{ "Squeeze", 2, 2, squeeze },
+	{ "ArgMax", 1, 1, argmax },
+	{ "Gather", 2, 2, gather },
 };
 const int net_op_count = sizeof(net_ops) / sizeof(net_ops[0]);

@@ -9,8 +9,8 @@
 
 struct tensor {
 	struct net_shape shape;
-	float *data;  /* integers, too: axes and slice bounds are small */
-	size_t cap;   /* floats allocated; 0: not ours */
+	float *data; /* integers, too: axes and slice bounds are small */
+	size_t cap;  /* floats allocated; 0: not ours */
 };
 
 struct net_attr { /* what the handled ops need, with ONNX's defaults */

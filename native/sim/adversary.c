@@ -44,14 +44,10 @@ static int create(void **state, const struct sim_lb_info *info, const char *arg,
 static bool much(struct adversary *a, const struct sim_lb_view *v, uint32_t j, double weight, double jobs)
 {
 	switch (a->kind) {
-	case REVERSE:
-		return v->weight_cfg[j] < weight;
-	case CHASE:
-		return v->truth->jobs[j] > jobs * v->truth->capacity[j];
-	case FLIP:
-		return mlb_rng_unit(&a->rng) < .5;
-	default:
-		return (j & 1) == (a->ticks / 2 & 1);
+	case REVERSE: return v->weight_cfg[j] < weight;
+	case CHASE: return v->truth->jobs[j] > jobs * v->truth->capacity[j];
+	case FLIP: return mlb_rng_unit(&a->rng) < .5;
+	default: return (j & 1) == (a->ticks / 2 & 1);
 	}
 }
 
@@ -71,5 +67,11 @@ static void tick(void *state, const struct sim_lb_view *v, struct sim_decision *
 }
 
 const struct sim_policy sim_policy_adversary = {
-	.name = "adversary", .wants = SIM_WANTS_TRUTH, .create = create, .destroy = free, .tick = tick, .kappa_one = true, .takes_arg = true,
+	.name = "adversary",
+	.wants = SIM_WANTS_TRUTH,
+	.create = create,
+	.destroy = free,
+	.tick = tick,
+	.kappa_one = true,
+	.takes_arg = true,
 };

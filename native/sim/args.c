@@ -66,7 +66,8 @@ static int find_references(struct sim_args *a, const char *asked, char err[256])
 			if (strcmp(a->strategy[k].name, s) == 0 && a->references < SIM_STRATEGIES_MAX)
 				a->against[a->references++] = k;
 		if (asked && a->references == before) {
-			snprintf(err, 256, "--reference %.60s: is not among the strategies, as they are written in --strategy", s);
+			snprintf(err, 256, "--reference %.60s: is not among the strategies, as they are written in --strategy",
+				 s);
 			return -EINVAL;
 		}
 	}

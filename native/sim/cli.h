@@ -7,7 +7,7 @@
 
 struct sim_args {
 	struct sim_strategy strategy[SIM_STRATEGIES_MAX];
-	uint32_t strategies, reference; /* index of the first reference; SIM_STRATEGIES_MAX: none */
+	uint32_t strategies, reference;                   /* index of the first reference; SIM_STRATEGIES_MAX: none */
 	uint32_t references, against[SIM_STRATEGIES_MAX]; /* all of them */
 	uint32_t n, threads;
 	uint64_t seed;

@@ -35,7 +35,8 @@ static struct sim_ratio pair(const struct sim_args *a, const struct sim_batch *b
 	uint32_t stride = a->strategies * (sizeof(struct sim_result) / sizeof(double));
 	const struct sim_result *x = &b->result[k], *y = &b->result[ref];
 
-	return p99 ? sim_ratio_of(&x->p99_s, &y->p99_s, a->n, stride, stride) : sim_ratio_of(&x->mean_s, &y->mean_s, a->n, stride, stride);
+	return p99 ? sim_ratio_of(&x->p99_s, &y->p99_s, a->n, stride, stride) :
+		     sim_ratio_of(&x->mean_s, &y->mean_s, a->n, stride, stride);
 }
 
 static void print_table(const struct sim_args *a, const struct sim_batch *b, uint64_t flows)
@@ -43,7 +44,8 @@ static void print_table(const struct sim_args *a, const struct sim_batch *b, uin
 	printf("%-36s %22s %22s\n", "strategy", "mean", "p99");
 	for (uint32_t k = 0; k < a->strategies; k++) {
 		struct sim_ratio mean = pair(a, b, k, a->reference, 0), p99 = pair(a, b, k, a->reference, 1);
-		printf("%-36s %10.4f +- %-8.4f %10.4f +- %-8.4f\n", a->strategy[k].name, mean.value, mean.half, p99.value, p99.half);
+		printf("%-36s %10.4f +- %-8.4f %10.4f +- %-8.4f\n", a->strategy[k].name, mean.value, mean.half, p99.value,
+		       p99.half);
 	}
 	printf("geometric means over %u scenarios of family v1, seed %llu, relative to %s; +-: 95 %%\n", a->n,
 	       (unsigned long long)a->seed, a->strategy[a->reference].name);
@@ -52,7 +54,10 @@ static void print_table(const struct sim_args *a, const struct sim_batch *b, uin
 
 static void print_ratio(const char *name, struct sim_ratio r)
 {
-	const struct { const char *key; double v; } part[4] = { { "value", r.value }, { "low", r.low }, { "high", r.high }, { "half", r.half } };
+	const struct {
+		const char *key;
+		double v;
+	} part[4] = { { "value", r.value }, { "low", r.low }, { "high", r.high }, { "half", r.half } };
 
 	printf("\"%s\":{", name);
 	for (int i = 0; i < 4; i++) {
@@ -105,10 +110,15 @@ int sim_cmd_family(int argc, char **argv, char err[256])
 		return -EINVAL;
 	}
 	if (a.reference == SIM_STRATEGIES_MAX) {
-		snprintf(err, 256, "the reference is not among the strategies: add it to --strategy, or name another by --reference");
+		snprintf(err, 256,
+			 "the reference is not among the strategies: add it to --strategy, or name another by --reference");
 		return -EINVAL;
 	}
-	struct sim_batch b = { .scenario = make, .arg = &d, .scenarios = a.n, .strategies = a.strategies, .threads = a.threads,
+	struct sim_batch b = { .scenario = make,
+			       .arg = &d,
+			       .scenarios = a.n,
+			       .strategies = a.strategies,
+			       .threads = a.threads,
 			       .strategy = a.strategy };
 	b.result = calloc((size_t)a.n * a.strategies, sizeof(*b.result));
 	if (!b.result)

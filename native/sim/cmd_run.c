@@ -20,8 +20,8 @@ struct source {
 
 static int load(const struct source *s, struct sim_scenario *sc, uint32_t *seeds, char err[256])
 {
-	int e = s->named ? sim_scenario_parse(sc, seeds, s->named->text, strlen(s->named->text), "", err)
-			 : sim_scenario_read(sc, seeds, s->path, err);
+	int e = s->named ? sim_scenario_parse(sc, seeds, s->named->text, strlen(s->named->text), "", err) :
+			   sim_scenario_read(sc, seeds, s->path, err);
 
 	if (!e && s->tick_s > 0)
 		sc->tick_s = s->tick_s;
@@ -45,8 +45,12 @@ static int run_one(const struct source *s, const struct sim_args *a, bool first,
 
 	if (e)
 		return e;
-	struct sim_batch b = { .scenario = make, .arg = (void *)s, .scenarios = a->n ? a->n : seeds, .strategies = a->strategies,
-			       .threads = a->threads, .strategy = a->strategy };
+	struct sim_batch b = { .scenario = make,
+			       .arg = (void *)s,
+			       .scenarios = a->n ? a->n : seeds,
+			       .strategies = a->strategies,
+			       .threads = a->threads,
+			       .strategy = a->strategy };
 	b.result = calloc((size_t)b.scenarios * b.strategies, sizeof(*b.result));
 	e = b.result ? sim_batch_run(&b, err) : -ENOMEM;
 	if (!e)

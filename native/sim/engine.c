@@ -189,14 +189,9 @@ static int arrive(struct sim_run *r, uint32_t flow)
 	uint32_t s;
 
 	switch (r->st->chooser) {
-	case SIM_CHOOSE_ORACLE:
-		s = mlb_choose(r->oracle, r->jobs_q, &r->rng, f->hash);
-		break;
-	case SIM_CHOOSE_PREQUAL:
-		s = sim_prequal_choose(r, f->lane);
-		break;
-	default:
-		s = mlb_choose(l->table, l->q, &l->rng, (uint64_t)f->hash * UINT64_C(0x9e3779b97f4a7c15));
+	case SIM_CHOOSE_ORACLE: s = mlb_choose(r->oracle, r->jobs_q, &r->rng, f->hash); break;
+	case SIM_CHOOSE_PREQUAL: s = sim_prequal_choose(r, f->lane); break;
+	default: s = mlb_choose(l->table, l->q, &l->rng, (uint64_t)f->hash * UINT64_C(0x9e3779b97f4a7c15));
 	}
 	struct sim_count *c = &l->count[s];
 	r->at[flow] = (uint16_t)s;
@@ -275,16 +270,10 @@ static int notice(struct sim_run *r)
 	struct sim_event e = sim_heap_pop(&r->notices);
 
 	switch (e.kind) {
-	case EV_SEEN:
-		return seen(r, e.what, false);
-	case EV_TIMED_OUT:
-		return seen(r, e.what, true);
-	case EV_REQUEST:
-		r->session[e.what].request_s = r->now;
-		return request(r, e.what, r->at[e.what]);
-	default:
-		sim_prequal_probe(r, e.what);
-		return 0;
+	case EV_SEEN: return seen(r, e.what, false);
+	case EV_TIMED_OUT: return seen(r, e.what, true);
+	case EV_REQUEST: r->session[e.what].request_s = r->now; return request(r, e.what, r->at[e.what]);
+	default: sim_prequal_probe(r, e.what); return 0;
 	}
 }
 
@@ -330,23 +319,15 @@ static int control(struct sim_run *r)
 	int err;
 
 	switch (e.kind) {
-	case EV_TICK:
-		err = sim_lane_tick(r, l);
-		return err ? err : again(r, r->sc->tick_s, EV_TICK, e.what);
-	case EV_CHANGE:
-		return change(r, e.what);
-	case EV_JOIN:
-		return join(r);
+	case EV_TICK: err = sim_lane_tick(r, l); return err ? err : again(r, r->sc->tick_s, EV_TICK, e.what);
+	case EV_CHANGE: return change(r, e.what);
+	case EV_JOIN: return join(r);
 	case EV_PUBLISH:
 		sim_lane_publish(r, l);
 		err = sim_heap_push(&r->control, r->now + r->sc->gossip_delay_s, EV_DELIVER, e.what);
 		return err ? err : again(r, r->gossip_s, EV_PUBLISH, e.what);
-	case EV_DELIVER:
-		sim_lane_deliver(r, l);
-		return 0;
-	default:
-		sim_measure_second(r);
-		return again(r, 1, EV_SECOND, 0);
+	case EV_DELIVER: sim_lane_deliver(r, l); return 0;
+	default: sim_measure_second(r); return again(r, 1, EV_SECOND, 0);
 	}
 }
 
@@ -389,7 +370,8 @@ int sim_run(const struct sim_world *w, const struct sim_strategy *st, struct sim
 	r.gossip_s = isnan(st->gossip_s) ? w->sc->gossip_s : st->gossip_s;
 	/* A count on its way would be overwritten by the next. */
 	if (r.gossip_s > 0 && r.gossip_s < w->sc->gossip_delay_s) {
-		snprintf(err_text, 256, "gossip every %g ms is quicker than its delay of %g ms", r.gossip_s * 1e3, w->sc->gossip_delay_s * 1e3);
+		snprintf(err_text, 256, "gossip every %g ms is quicker than its delay of %g ms", r.gossip_s * 1e3,
+			 w->sc->gossip_delay_s * 1e3);
 		return -EINVAL;
 	}
 	int err = run_init(&r);

@@ -72,7 +72,8 @@ int exec_child_send(struct exec_child *c, const char *text, size_t len, char err
 		ssize_t n = send(c->in, text, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
-		/* A child that has stopped reading must not stop us: lines of a large pool are longer than what the socket holds. */
+		/* A child that has stopped reading must not stop us: lines of a large pool are longer than what the socket holds.
+		 */
 		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
 			struct pollfd p = { .fd = c->in, .events = POLLOUT };
 			if (poll(&p, 1, c->wait_ms) != 0)

@@ -11,10 +11,10 @@ enum json_kind { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSO
 struct json {
 	enum json_kind kind;
 	uint32_t line;
-	const char *key;    /* in an object, else NULL */
+	const char *key; /* in an object, else NULL */
 	const char *string;
-	double number;      /* also 0 or 1 of a bool */
-	uint32_t count;     /* children */
+	double number;  /* also 0 or 1 of a bool */
+	uint32_t count; /* children */
 	struct json *child, *next;
 };
 

@@ -11,8 +11,12 @@ int sim_lane_init(struct sim_run *r, struct sim_lane *l, uint32_t index)
 	uint32_t n = sc->n;
 	int err;
 
-	l->info = (struct sim_lb_info){ .lb = index % sc->lbs, .lbs = sc->lbs, .servers_max = n, .tick_s = sc->tick_s,
-					.seed = sim_mix(r->w->seed, 1000 + index), .gossip = r->gossip_s > 0 };
+	l->info = (struct sim_lb_info){ .lb = index % sc->lbs,
+					.lbs = sc->lbs,
+					.servers_max = n,
+					.tick_s = sc->tick_s,
+					.seed = sim_mix(r->w->seed, 1000 + index),
+					.gossip = r->gossip_s > 0 };
 	mlb_rng_seed(&l->rng, sim_mix(r->w->seed, 2000 + index));
 	l->q = aligned_alloc(64, r->padded * sizeof(float));
 	l->count = calloc(n, sizeof(*l->count));
@@ -23,7 +27,8 @@ int sim_lane_init(struct sim_run *r, struct sim_lane *l, uint32_t index)
 	l->published = calloc(n, sizeof(uint32_t));
 	l->delivered = calloc(n, sizeof(uint32_t));
 	l->peer = calloc(n, sizeof(float));
-	if (!l->q || !l->count || !l->weight || !l->bias || !l->bare || !l->busy_mark || !l->published || !l->delivered || !l->peer)
+	if (!l->q || !l->count || !l->weight || !l->bias || !l->bare || !l->busy_mark || !l->published || !l->delivered ||
+	    !l->peer)
 		return -ENOMEM;
 	memset(l->q, 0, r->padded * sizeof(float));
 	if (r->st->policy->wants & SIM_WANTS_SAMPLES) {
@@ -85,9 +90,11 @@ static int renew_table(struct sim_run *r, struct sim_lane *l)
 		s->fbias[j] = (float)l->bias[j];
 		any_bias |= l->bias[j] != 0;
 	}
-	int err = mlb_table_new(&t, r->present, s->share, any_bias ? s->fbias : NULL, (float)kappa, r->st->mode, 1, l->ring, l->ring);
+	int err = mlb_table_new(&t, r->present, s->share, any_bias ? s->fbias : NULL, (float)kappa, r->st->mode, 1, l->ring,
+				l->ring);
 	if (err) {
-		snprintf(r->err, 256, "policy %s: weights, bias or kappa that no table takes at %.3f s", r->st->policy->name, r->now);
+		snprintf(r->err, 256, "policy %s: weights, bias or kappa that no table takes at %.3f s", r->st->policy->name,
+			 r->now);
 		return err;
 	}
 	mlb_table_free(l->table);
@@ -116,7 +123,9 @@ static int compose(struct sim_run *r, struct sim_lane *l, double dt_s)
 	if (isnan(r->st->trust))
 		return 0;
 
-	struct mlb_envelope_conf conf = { .trust = (float)r->st->trust, .step_ratio = 2, .dt_s = (float)dt_s, .ejected_cap = .05f };
+	struct mlb_envelope_conf conf = {
+		.trust = (float)r->st->trust, .step_ratio = 2, .dt_s = (float)dt_s, .ejected_cap = .05f
+	};
 	memcpy(s->raw, s->share, n * sizeof(float));
 	/* A server that joined starts from its configured share. */
 	if (l->has_bare && l->n < n) {

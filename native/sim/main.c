@@ -33,7 +33,8 @@ int main(int argc, char **argv)
 			return 0;
 		}
 	if (argc > 2 && argv[2][0] == '-') {
-		fprintf(stderr, "marllb-sim: %s %.60s: options come last; marllb-sim --help says what stands before them\n", argv[1], argv[2]);
+		fprintf(stderr, "marllb-sim: %s %.60s: options come last; marllb-sim --help says what stands before them\n",
+			argv[1], argv[2]);
 		return 1;
 	}
 	if (argc > 2 && strcmp(argv[1], "family") == 0)

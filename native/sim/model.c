@@ -24,12 +24,14 @@ static int want(const struct net *net, bool input, const char *name, int rank, i
 	struct net_shape s = net_input_shape(net, (uint32_t)i);
 	int64_t d = s.rank ? s.dim[s.rank - 1] : 0;
 	if (s.rank != rank || (last > 0 && d != last)) {
-		snprintf(err, 256, "input \"%s\" has rank %d and last dimension %d; expected %d and %d", name, s.rank, (int)d, rank, (int)last);
+		snprintf(err, 256, "input \"%s\" has rank %d and last dimension %d; expected %d and %d", name, s.rank, (int)d,
+			 rank, (int)last);
 		return -ENOTSUP;
 	}
 	for (int k = 0; k < s.rank && k < (last < 0 ? rank : rank - 1); k++)
 		if (s.dim[k] >= 0) {
-			snprintf(err, 256, "input \"%s\" is for %d %s; any number is expected", name, (int)s.dim[k], k ? "servers" : "load balancers");
+			snprintf(err, 256, "input \"%s\" is for %d %s; any number is expected", name, (int)s.dim[k],
+				 k ? "servers" : "load balancers");
 			return -ENOTSUP;
 		}
 	return i;
@@ -60,7 +62,8 @@ int sim_model_check(struct sim_model *m, struct net *net, char err[256])
 	const char *base = net_meta(net, "base");
 	memset(m, 0, sizeof(*m));
 	m->net = net;
-	if (want_number(net, "observation_schema", MLB_OBS_SCHEMA, err) || want_number(net, "native_step_ms", MLB_OBS_STEP_US / 1000, err))
+	if (want_number(net, "observation_schema", MLB_OBS_SCHEMA, err) ||
+	    want_number(net, "native_step_ms", MLB_OBS_STEP_US / 1000, err))
 		return -ENOTSUP;
 	if (!base || (strcmp(base, "kalman") && strcmp(base, "configured"))) {
 		snprintf(err, 256, "the model's base is %.20s; expected kalman or configured", base ? base : "missing");
@@ -69,7 +72,8 @@ int sim_model_check(struct sim_model *m, struct net *net, char err[256])
 	m->base = strcmp(base, "kalman") ? SIM_BASE_CONFIGURED : SIM_BASE_KALMAN;
 	if ((m->in_server = want(net, true, "server", 3, MLB_OBS_SERVER_FEATURES, err)) < 0 ||
 	    (m->in_pool = want(net, true, "pool", 2, MLB_OBS_POOL_FEATURES, err)) < 0 ||
-	    (m->in_mask = want(net, true, "mask", 2, PER_SERVER, err)) < 0 || (m->in_state = want(net, true, "state", 3, 0, err)) < 0 ||
+	    (m->in_mask = want(net, true, "mask", 2, PER_SERVER, err)) < 0 ||
+	    (m->in_state = want(net, true, "state", 3, 0, err)) < 0 ||
 	    (m->out_weight = want(net, false, "log_weight", 0, 0, err)) < 0 ||
 	    (m->out_bias = want(net, false, "bias", 0, 0, err)) < 0 ||
 	    (m->out_state = want(net, false, "state_out", 0, 0, err)) < 0)
@@ -111,7 +115,8 @@ int sim_model_lb_new(struct sim_model_lb **out, const struct sim_model *m, uint3
 	l->offset = calloc(max, sizeof(float));
 	l->bias = calloc(max, sizeof(float));
 	int rc = net_run_new(&l->run, m->net);
-	if (rc || !l->obs[0] || !l->obs[1] || !l->out.server || !l->out.pool || !l->out.kalman || !l->out.stratum || !l->h || !l->ones || !l->offset || !l->bias) {
+	if (rc || !l->obs[0] || !l->obs[1] || !l->out.server || !l->out.pool || !l->out.kalman || !l->out.stratum || !l->h ||
+	    !l->ones || !l->offset || !l->bias) {
 		sim_model_lb_free(l);
 		return -ENOMEM;
 	}
@@ -156,8 +161,11 @@ static int run_net(struct sim_model_lb *l, uint32_t n, char err[256])
 	int rc = net_eval(l->run, err);
 	if (rc)
 		return rc;
-	const struct { int out; float *to; int64_t count; } r[3] = {
-		{ m->out_weight, l->offset, N }, { m->out_bias, l->bias, N }, { m->out_state, l->h, N * S } };
+	const struct {
+		int out;
+		float *to;
+		int64_t count;
+	} r[3] = { { m->out_weight, l->offset, N }, { m->out_bias, l->bias, N }, { m->out_state, l->h, N * S } };
 	for (int i = 0; i < 3; i++) {
 		const float *p = net_result(l->run, (uint32_t)r[i].out, &s);
 		int64_t count = 1;
@@ -211,8 +219,8 @@ void sim_model_use(const struct sim_model *m, uint32_t mask)
 	used.mask = mask;
 }
 
-/* What only running it shows: inputs that nobody feeds, sizes that do not fit within the graph, numbers that are none. One step for an
- * idle pool of two, as `inference` makes one when it loads a model. */
+/* What only running it shows: inputs that nobody feeds, sizes that do not fit within the graph, numbers that are none. One step
+ * for an idle pool of two, as `inference` makes one when it loads a model. */
 static int try_out(const struct sim_model *m, char err[256])
 {
 	struct sim_model_lb *l;
@@ -234,7 +242,10 @@ static int try_out(const struct sim_model *m, char err[256])
 static int by_path(const struct sim_model **out, const char *path, char err[256])
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-	static struct { char path[256]; struct sim_model m; } cache[PATHS_MAX];
+	static struct {
+		char path[256];
+		struct sim_model m;
+	} cache[PATHS_MAX];
 	static int count;
 	int rc = 0;
 	pthread_mutex_lock(&lock);

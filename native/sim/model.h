@@ -26,9 +26,9 @@ struct sim_model_lb {
 	struct net_run *run;
 	struct mlb_obs_state *obs[2];
 	struct mlb_obs_out out;
-	uint32_t cur, max, known;  /* which obs; servers at most; servers with state */
+	uint32_t cur, max, known; /* which obs; servers at most; servers with state */
 	float *h, *ones, *offset, *bias;
-	uint32_t mask;             /* MLB_OBS_* blocks it may see */
+	uint32_t mask; /* MLB_OBS_* blocks it may see */
 };
 int sim_model_lb_new(struct sim_model_lb **, const struct sim_model *, uint32_t servers_max, uint32_t mask);
 void sim_model_lb_free(struct sim_model_lb *);

@@ -29,7 +29,12 @@ static void uniform_tick(void *state, const struct sim_lb_view *v, struct sim_de
 }
 
 const struct sim_policy sim_policy_uniform = {
-	.name = "uniform", .create = no_state, .destroy = no_free, .tick = uniform_tick, .join = uniform_tick, .kappa_one = true,
+	.name = "uniform",
+	.create = no_state,
+	.destroy = no_free,
+	.tick = uniform_tick,
+	.join = uniform_tick,
+	.kappa_one = true,
 };
 
 static void static_tick(void *state, const struct sim_lb_view *v, struct sim_decision *d)
@@ -40,7 +45,12 @@ static void static_tick(void *state, const struct sim_lb_view *v, struct sim_dec
 }
 
 const struct sim_policy sim_policy_static = {
-	.name = "static", .create = no_state, .destroy = no_free, .tick = static_tick, .join = NULL, .kappa_one = true,
+	.name = "static",
+	.create = no_state,
+	.destroy = no_free,
+	.tick = static_tick,
+	.join = NULL,
+	.kappa_one = true,
 };
 
 /* The true capacity of the moment of the tick. */
@@ -52,7 +62,12 @@ static void true_tick(void *state, const struct sim_lb_view *v, struct sim_decis
 }
 
 const struct sim_policy sim_policy_true = {
-	.name = "true", .wants = SIM_WANTS_TRUTH, .create = no_state, .destroy = no_free, .tick = true_tick, .kappa_one = true,
+	.name = "true",
+	.wants = SIM_WANTS_TRUTH,
+	.create = no_state,
+	.destroy = no_free,
+	.tick = true_tick,
+	.kappa_one = true,
 };
 
 /* Active WCMP, as the paper has it (after Spotlight, Aghdai et al. 2018): servers are polled each tick for the share of their
@@ -87,7 +102,12 @@ static void avail_tick(void *state, const struct sim_lb_view *v, struct sim_deci
 }
 
 const struct sim_policy sim_policy_avail = {
-	.name = "avail", .wants = SIM_WANTS_TRUTH, .create = avail_create, .destroy = free, .tick = avail_tick, .kappa_one = true,
+	.name = "avail",
+	.wants = SIM_WANTS_TRUTH,
+	.create = avail_create,
+	.destroy = free,
+	.tick = avail_tick,
+	.kappa_one = true,
 };
 
 /* The reference Kalman filter. A tick shorter than the native step is folded into the next, save the first of all, whose frame is
@@ -188,5 +208,9 @@ static void kalman_tick(void *state, const struct sim_lb_view *v, struct sim_dec
 }
 
 const struct sim_policy sim_policy_kalman = {
-	.name = "kalman", .create = kalman_create, .destroy = kalman_free, .tick = kalman_tick, .join = kalman_join,
+	.name = "kalman",
+	.create = kalman_create,
+	.destroy = kalman_free,
+	.tick = kalman_tick,
+	.join = kalman_join,
 };

@@ -15,11 +15,11 @@ enum {
 
 /* Fixed for a run. */
 struct sim_lb_info {
-	uint32_t lb, lbs;      /* this load balancer, 0..lbs-1 */
-	uint32_t servers_max;  /* with those that join later */
-	double tick_s;         /* period of ticks; the first is shorter (SCENARIOS: load balancer i at 200 (i + 1) / M ms) */
-	uint64_t seed;         /* for a policy that draws */
-	bool gossip;           /* q of the choice includes the other load balancers' published counts */
+	uint32_t lb, lbs;     /* this load balancer, 0..lbs-1 */
+	uint32_t servers_max; /* with those that join later */
+	double tick_s;        /* period of ticks; the first is shorter (SCENARIOS: load balancer i at 200 (i + 1) / M ms) */
+	uint64_t seed;        /* for a policy that draws */
+	bool gossip;          /* q of the choice includes the other load balancers' published counts */
 };
 
 /* What no load balancer can know. Present with SIM_WANTS_TRUTH. */
@@ -38,8 +38,8 @@ struct sim_lb_view {
 	const float *weight_cfg; /* [n] configured weights, as given */
 	const uint32_t *flows;   /* [n] own count of flows in progress */
 	const float *peer;       /* [n] the others' counts by gossip; NULL without */
-	const double *flow_s;    /* [n] cumulative integral of `flows` (of `waiting` where the VIP's load is that), flow-seconds */
-	const uint64_t *ended;   /* [n] cumulative flows seen to end, refused ones included (at their timeout) */
+	const double *flow_s;  /* [n] cumulative integral of `flows` (of `waiting` where the VIP's load is that), flow-seconds */
+	const uint64_t *ended; /* [n] cumulative flows seen to end, refused ones included (at their timeout) */
 	/* As a data plane publishes them and mlb_observe takes them. rec[j].id = j + 1; refused flows end as `unanswered`. */
 	const struct mlb_frame_hdr *hdr;
 	const struct mlb_server_rec *rec;

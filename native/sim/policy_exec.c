@@ -64,8 +64,8 @@ static int hello(struct exec_lb *x, const struct sim_lb_info *info, char err[256
 {
 	struct text *t = &x->text;
 
-	put(t, "{\"hello\":{\"schema\":%u,\"load_balancers\":%u,\"servers_max\":%u,\"tick_s\":%g,\"server_features\":[", MLB_OBS_SCHEMA,
-	    info->lbs, info->servers_max, info->tick_s);
+	put(t, "{\"hello\":{\"schema\":%u,\"load_balancers\":%u,\"servers_max\":%u,\"tick_s\":%g,\"server_features\":[",
+	    MLB_OBS_SCHEMA, info->lbs, info->servers_max, info->tick_s);
 	for (uint32_t i = 0; i < MLB_OBS_SERVER_FEATURES; i++)
 		put(t, "%s\"%s\"", i ? "," : "", mlb_obs_server_features[i].name);
 	put(t, "],\"pool_features\":[");
@@ -176,7 +176,8 @@ static int take(const struct exec_lb *x, const struct sim_lb_view *v, const stru
 {
 	const struct json *lb = json_get(o, "lb"), *t = json_get(o, "t"), *kappa = json_get(o, "kappa");
 
-	if (!lb || lb->kind != JSON_NUMBER || lb->number != x->lb || !t || t->kind != JSON_NUMBER || fabs(t->number - v->now_s) > 1e-5) {
+	if (!lb || lb->kind != JSON_NUMBER || lb->number != x->lb || !t || t->kind != JSON_NUMBER ||
+	    fabs(t->number - v->now_s) > 1e-5) {
 		snprintf(err, 256, "exec: an answer to another question: expected lb %u, t %.6f", x->lb, v->now_s);
 		return -EPROTO;
 	}
@@ -217,7 +218,11 @@ static void tick(void *state, const struct sim_lb_view *v, struct sim_decision *
 }
 
 const struct sim_policy sim_policy_exec = {
-	.name = "exec", .wants = SIM_WANTS_FRAME | SIM_WANTS_SAMPLES, .create = create, .destroy = destroy, .tick = tick,
+	.name = "exec",
+	.wants = SIM_WANTS_FRAME | SIM_WANTS_SAMPLES,
+	.create = create,
+	.destroy = destroy,
+	.tick = tick,
 	.takes_arg = true,
 	.join = tick, /* its scale is its own, so what a configured weight is beside its weights only it can say */
 };

@@ -4,8 +4,8 @@
 #include <string.h>
 
 static const struct sim_policy *const table[] = {
-	&sim_policy_uniform, &sim_policy_static, &sim_policy_true, &sim_policy_avail, &sim_policy_kalman, &sim_policy_model,
-	&sim_policy_exec, &sim_policy_adversary,
+	&sim_policy_uniform, &sim_policy_static, &sim_policy_true, &sim_policy_avail,
+	&sim_policy_kalman,  &sim_policy_model,  &sim_policy_exec, &sim_policy_adversary,
 };
 
 const struct sim_policy *sim_policy_find(const char *name)

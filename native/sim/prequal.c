@@ -4,9 +4,9 @@
  * without replacement; a probe reads, half an RTT later, requests in flight (RIF, of all load balancers) and the median latency
  * of recent requests that arrived at the nearest RIF; after the RTT it enters the load balancer's pool, in place of an older one
  * of its server. A probe is hot when its RIF exceeds the .84 quantile of the pool's RIFs. Choice: the cold probe of least
- * latency, else the hot one of least RIF; a pool under two gives a uniform choice. A used probe's RIF is raised by one, and it may
- * be used b_reuse times (delta = 1). Probes leave after 1 s, and one a flow is removed, the oldest and the worst in turn.
- * The pool holds 16, as in the paper, but no more than a quarter of the servers (at least 4): the paper's formula for b_reuse
+ * latency, else the hot one of least RIF; a pool under two gives a uniform choice. A used probe's RIF is raised by one, and it
+ * may be used b_reuse times (delta = 1). Probes leave after 1 s, and one a flow is removed, the oldest and the worst in turn. The
+ * pool holds 16, as in the paper, but no more than a quarter of the servers (at least 4): the paper's formula for b_reuse
  * supposes a pool much smaller than the number of servers, and with a larger one the choice herds on stale probes. */
 #include "run.h"
 #include <string.h>

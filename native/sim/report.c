@@ -71,7 +71,8 @@ static void as_json(const struct sim_args *a, const struct sim_batch *b, const c
 		struct sim_result m = average(b, k);
 		printf("%s\n{\"strategy\":\"", k ? "," : "");
 		sim_print_escaped(a->strategy[k].name);
-		printf("\",\"flows\":%llu,\"refused\":%llu,\"mean_ms\":%.6g,\"p50_ms\":%.6g,\"p90_ms\":%.6g,\"p99_ms\":%.6g,\"jain\":%.6g,\"jobs\":%.6g",
+		printf("\",\"flows\":%llu,\"refused\":%llu,\"mean_ms\":%.6g,\"p50_ms\":%.6g,\"p90_ms\":%.6g,\"p99_ms\":%.6g,"
+		       "\"jain\":%.6g,\"jobs\":%.6g",
 		       (unsigned long long)m.flows, (unsigned long long)m.refused, m.mean_s * 1e3, m.p50_s * 1e3, m.p90_s * 1e3,
 		       m.p99_s * 1e3, m.jain, m.jobs);
 		if (a->reference < a->strategies) {

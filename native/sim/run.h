@@ -11,11 +11,16 @@
 #include <marllb/rng.h>
 
 enum sim_kind {
-	EV_SEEN,     /* what: flow; its load balancer sees the end of a request */
+	EV_SEEN,      /* what: flow; its load balancer sees the end of a request */
 	EV_TIMED_OUT, /* what: flow; a refused request's load balancer sees its time-out */
-	EV_REQUEST,  /* what: flow; a connection's next request */
-	EV_PROBE,    /* what: probe number; it reaches its server */
-	EV_CHANGE, EV_TICK, EV_JOIN, EV_PUBLISH, EV_DELIVER, EV_SECOND
+	EV_REQUEST,   /* what: flow; a connection's next request */
+	EV_PROBE,     /* what: probe number; it reaches its server */
+	EV_CHANGE,
+	EV_TICK,
+	EV_JOIN,
+	EV_PUBLISH,
+	EV_DELIVER,
+	EV_SECOND
 };
 
 /* Frames carry a clock that is not 0 at the start: 0 means "never" in them. */
@@ -30,8 +35,8 @@ struct sim_count {
 	double last_done_s;
 };
 
-/* Of one server, only where a policy asks for them: what mlb_observe reads of the samples that a data plane takes. Its reservoirs' other
- * figures are for people; keeping them here cost a third of a run. */
+/* Of one server, only where a policy asks for them: what mlb_observe reads of the samples that a data plane takes. Its
+ * reservoirs' other figures are for people; keeping them here cost a third of a run. */
 struct sim_samples {
 	uint32_t duration_hist[MLB_HIST_BUCKETS], ttfb_hist[MLB_HIST_BUCKETS];
 	uint32_t connects; /* in the frame under way */
@@ -47,15 +52,15 @@ struct sim_lane { /* a load balancer's share of one VIP */
 	struct mlb_ring *ring;
 	struct mlb_rng rng;
 	double *weight, *bias, kappa;
-	float *bare;      /* envelope's memory */
+	float *bare; /* envelope's memory */
 	bool has_bare;
 	double last_tick_s;
 	uint64_t frame_seq;
-	uint32_t n;       /* servers that its table knows */
-	uint32_t *published; /* [n] counts under way to the others */
-	uint32_t *delivered; /* [n] counts the others have */
-	float *peer;      /* [n] sum of the others' delivered */
-	double *busy_mark; /* [n] servers' busy integrals at the last tick */
+	uint32_t n;                  /* servers that its table knows */
+	uint32_t *published;         /* [n] counts under way to the others */
+	uint32_t *delivered;         /* [n] counts the others have */
+	float *peer;                 /* [n] sum of the others' delivered */
+	double *busy_mark;           /* [n] servers' busy integrals at the last tick */
 	struct sim_samples *samples; /* [n] or NULL */
 };
 
@@ -81,10 +86,10 @@ struct sim_run {
 	void *memory; /* behind the servers' heaps, rings and tables */
 	struct sim_tree tree;
 	struct sim_heap notices, control;
-	uint16_t *at;         /* [flows] server */
+	uint16_t *at;                /* [flows] server */
 	struct sim_session *session; /* [flows] where a connection has several requests, else NULL */
 	struct mlb_table *oracle;
-	float *jobs_q;        /* [padded] true jobs, for the oracle */
+	float *jobs_q; /* [padded] true jobs, for the oracle */
 	struct mlb_rng rng;
 	struct sim_scratch scratch;
 	struct sim_prequal *prequal;
@@ -116,8 +121,7 @@ void sim_lane_deliver(struct sim_run *, struct sim_lane *);
 int sim_scratch_init(struct sim_run *);
 void sim_scratch_free(struct sim_scratch *);
 void sim_view_fill(struct sim_run *, struct sim_lane *, struct sim_lb_view *, struct sim_truth *);
-void sim_sample(struct sim_lane *, uint32_t server, double duration_s, double ttfb_s, double connect_s,
-		bool ended);
+void sim_sample(struct sim_lane *, uint32_t server, double duration_s, double ttfb_s, double connect_s, bool ended);
 /* prequal.c */
 int sim_prequal_new(struct sim_run *);
 void sim_prequal_free(struct sim_prequal *);

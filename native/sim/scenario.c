@@ -8,8 +8,19 @@
 void sim_scenario_init(struct sim_scenario *sc)
 {
 	*sc = (struct sim_scenario){
-		.lbs = 2, .vips = 1, .end_s = 75, .warm_s = 15, .tick_s = .2, .rtt_s = .001, .slots = 32, .backlog = 128,
-		.sine_phase = NAN, .hang_server = MLB_NONE, .hang_factor = .005, .requests = 1, .gossip_delay_s = .001,
+		.lbs = 2,
+		.vips = 1,
+		.end_s = 75,
+		.warm_s = 15,
+		.tick_s = .2,
+		.rtt_s = .001,
+		.slots = 32,
+		.backlog = 128,
+		.sine_phase = NAN,
+		.hang_server = MLB_NONE,
+		.hang_factor = .005,
+		.requests = 1,
+		.gossip_delay_s = .001,
 	};
 	sc->vip[0].share = 1;
 }

@@ -33,26 +33,26 @@ struct sim_scenario {
 	uint32_t lbs, n, vips;
 	struct sim_server_conf *server; /* [n], those that join later last */
 	struct sim_vip_conf vip[SIM_VIPS_MAX];
-	double end_s, warm_s, tick_s; /* arrivals on [0, end); measured from warm */
-	double rate;                  /* flows per second, before modulation */
+	double end_s, warm_s, tick_s;             /* arrivals on [0, end); measured from warm */
+	double rate;                              /* flows per second, before modulation */
 	double sine_a, sine_period_s, sine_phase; /* phase in periods; NAN = drawn */
-	double burst;                 /* b: rate x (1 + b) for E x 1 s, x (1 - .2 b) for E x 5 s */
-	double daily;                 /* Wikipedia-like day squeezed into [0, end): least over greatest rate; 0 = none */
-	double *trace_s;              /* [traced] arrival times read from a file instead of all this, or NULL */
+	double burst;                             /* b: rate x (1 + b) for E x 1 s, x (1 - .2 b) for E x 5 s */
+	double daily;    /* Wikipedia-like day squeezed into [0, end): least over greatest rate; 0 = none */
+	double *trace_s; /* [traced] arrival times read from a file instead of all this, or NULL */
 	double *trace_size_s;
 	uint32_t traced;
-	double rtt_s;                 /* scenario's mean; each flow x U(.7, 1.3) */
+	double rtt_s;                            /* scenario's mean; each flow x U(.7, 1.3) */
 	double rtt_spread_lo_s, rtt_spread_hi_s; /* > 0: each server draws its own, log-uniform */
-	uint32_t slots, backlog;      /* 32, 128 */
-	bool fcfs;                    /* as many slots as cores */
+	uint32_t slots, backlog;                 /* 32, 128 */
+	bool fcfs;                               /* as many slots as cores */
 	double timeout_s;
-	double noisy_phi, noisy_d_s;  /* share of time degraded, scale of durations; 0 = none */
+	double noisy_phi, noisy_d_s;                 /* share of time degraded, scale of durations; 0 = none */
 	double hang_from_s, hang_for_s, hang_factor; /* for_s 0 = none */
-	uint32_t hang_server;         /* MLB_NONE = drawn */
-	uint32_t requests;            /* a connection; 1 = a flow is one request */
-	double think_s;               /* mean pause between the requests of a connection */
-	double gossip_s, gossip_delay_s; /* period of published counts, 0 = none */
-	bool load_waiting;            /* the VIP's load counts flows waiting for an answer */
+	uint32_t hang_server;                        /* MLB_NONE = drawn */
+	uint32_t requests;                           /* a connection; 1 = a flow is one request */
+	double think_s;                              /* mean pause between the requests of a connection */
+	double gossip_s, gossip_delay_s;             /* period of published counts, 0 = none */
+	bool load_waiting;                           /* the VIP's load counts flows waiting for an answer */
 };
 
 void sim_scenario_init(struct sim_scenario *); /* the defaults of the named scenarios */

@@ -11,9 +11,10 @@
 #define ARRIVALS_MAX 3e8
 #define SLOTS_MAX 2e7 /* of all servers together */
 
-static const char *const top_keys[] = { "$schema", "name", "description", "seeds", "load_balancers", "duration_s", "warmup_s", "tick_ms",
-	"servers", "server", "load", "rate_per_s", "sizes", "vips", "arrivals", "rtt_ms", "noisy", "hang", "sessions", "gossip",
-	"timeout_s", NULL };
+static const char *const top_keys[] = { "$schema",  "name",    "description", "seeds",  "load_balancers", "duration_s",
+					"warmup_s", "tick_ms", "servers",     "server", "load",           "rate_per_s",
+					"sizes",    "vips",    "arrivals",    "rtt_ms", "noisy",          "hang",
+					"sessions", "gossip",  "timeout_s",   NULL };
 static const char *const servers_keys[] = { "count", "cores", "speed", "weight", "rtt_ms", "join_s", NULL };
 static const char *const server_keys[] = { "discipline", "slots", "backlog", NULL };
 static const char *const sizes_keys[] = { "kind", "mean_ms", "heavy_share", "alpha", "sigma", NULL };
@@ -27,9 +28,9 @@ static const char *const sessions_keys[] = { "requests", "think_s", "load", NULL
 static const char *const gossip_keys[] = { "period_ms", "delay_ms", NULL };
 
 const struct sim_scenario_keys sim_scenario_keys[] = {
-	{ "", top_keys },           { "servers", servers_keys }, { "server", server_keys }, { "sizes", sizes_keys },
-	{ "vips", vips_keys },      { "arrivals", arrivals_keys }, { "sine", sine_keys },   { "rtt_ms", rtt_keys },
-	{ "noisy", noisy_keys },    { "hang", hang_keys },       { "sessions", sessions_keys }, { "gossip", gossip_keys },
+	{ "", top_keys },        { "servers", servers_keys },   { "server", server_keys },     { "sizes", sizes_keys },
+	{ "vips", vips_keys },   { "arrivals", arrivals_keys }, { "sine", sine_keys },         { "rtt_ms", rtt_keys },
+	{ "noisy", noisy_keys }, { "hang", hang_keys },         { "sessions", sessions_keys }, { "gossip", gossip_keys },
 	{ NULL, NULL },
 };
 
@@ -274,11 +275,13 @@ static void read_rate(struct read_ctx *c, const struct json *o)
 	bool traced = sc->traced > 0;
 
 	if (!c->failed && (json_get(o, "load") != NULL) + (json_get(o, "rate_per_s") != NULL) != !traced)
-		read_fail(c, o, traced ? "arrivals of kind trace: load and rate_per_s are given by the trace"
-				  : "expected one of \"load\" and \"rate_per_s\"");
+		read_fail(c, o,
+			  traced ? "arrivals of kind trace: load and rate_per_s are given by the trace" :
+				   "expected one of \"load\" and \"rate_per_s\"");
 	read_number(c, o, "rate_per_s", 1e-6, 1e8, &sc->rate);
 	if (read_number(c, o, "load", .001, 5, &load) && !c->failed)
-		sc->rate = load * sim_scenario_capacity(sc, false) * (1 - .6 * sc->noisy_phi) / sim_scenario_mean_size(sc) / sc->requests;
+		sc->rate = load * sim_scenario_capacity(sc, false) * (1 - .6 * sc->noisy_phi) / sim_scenario_mean_size(sc) /
+			   sc->requests;
 	if (!c->failed && sc->rate * sc->end_s > ARRIVALS_MAX)
 		read_fail(c, o, "%.3g arrivals are more than a run can hold (%g)", sc->rate * sc->end_s, ARRIVALS_MAX);
 }
@@ -317,7 +320,8 @@ static void read_top(struct read_ctx *c, const struct json *o, uint32_t *seeds)
 		read_whole(c, j, "slots", 1, 1e6, &sc->slots);
 		read_whole(c, j, "backlog", 0, 1e6, &sc->backlog);
 		if (!c->failed && (double)sc->n * sc->slots > SLOTS_MAX)
-			read_fail(c, j, "slots: %u for each of %u servers are more than a run can hold (%g)", sc->slots, sc->n, SLOTS_MAX);
+			read_fail(c, j, "slots: %u for each of %u servers are more than a run can hold (%g)", sc->slots, sc->n,
+				  SLOTS_MAX);
 	}
 	if (!c->failed && !json_get(o, "sizes") == !json_get(o, "vips"))
 		read_fail(c, o, "expected one of \"sizes\" and \"vips\"");

@@ -11,7 +11,7 @@ int sim_scenario_read(struct sim_scenario *, uint32_t *seeds, const char *path, 
 
 /* Keys that the reader knows of each object; the test holds the schema against them. */
 struct sim_scenario_keys {
-	const char *object; /* "" is the file itself */
+	const char *object;      /* "" is the file itself */
 	const char *const *keys; /* NULL-terminated */
 };
 extern const struct sim_scenario_keys sim_scenario_keys[];

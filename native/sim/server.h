@@ -20,8 +20,8 @@ struct sim_server {
 	const double *slow; /* [slots + 1] seconds per core-second at speed 1: max(1, jobs / cores) */
 	uint32_t running, queued, head;
 	uint32_t slots, backlog;
-	struct sim_job *job; /* [slots] heap by end_v */
-	uint32_t *queue;     /* [backlog] ring of flows */
+	struct sim_job *job;               /* [slots] heap by end_v */
+	uint32_t *queue;                   /* [backlog] ring of flows */
 	double jobs_s, busy_s, capacity_s; /* integrals of jobs, of cores in use, of capacity */
 };
 

@@ -67,7 +67,8 @@ int simlib_world_new(struct simlib_world **out, const struct simlib_family *f, u
 		rc = sim_world_make(&s->w, &s->sc, sim_mix(seed, index ^ 0x776f726c64));
 	}
 	if (rc) {
-		snprintf(err, 256, "scenario %llu of seed %llu: %s", (unsigned long long)index, (unsigned long long)seed, strerror(-rc));
+		snprintf(err, 256, "scenario %llu of seed %llu: %s", (unsigned long long)index, (unsigned long long)seed,
+			 strerror(-rc));
 		simlib_world_free(s);
 		return rc;
 	}
@@ -118,9 +119,18 @@ void simlib_model_free(struct simlib_model *m)
 	free(m);
 }
 
-uint64_t simlib_model_params(const struct simlib_model *m) { return net_params(m->net); }
-void simlib_model_get(const struct simlib_model *m, float *p) { net_get_params(m->net, p); }
-void simlib_model_set(struct simlib_model *m, const float *p) { net_set_params(m->net, p); }
+uint64_t simlib_model_params(const struct simlib_model *m)
+{
+	return net_params(m->net);
+}
+void simlib_model_get(const struct simlib_model *m, float *p)
+{
+	net_get_params(m->net, p);
+}
+void simlib_model_set(struct simlib_model *m, const float *p)
+{
+	net_set_params(m->net, p);
+}
 
 static void result(const struct sim_result *r, double out[SIMLIB_RESULT_COUNT])
 {
@@ -133,7 +143,8 @@ static void result(const struct sim_result *r, double out[SIMLIB_RESULT_COUNT])
 	out[SIMLIB_JOBS] = r->jobs;
 }
 
-int simlib_run(const struct simlib_world *s, const char *strategy, const struct simlib_model *model, double out[SIMLIB_RESULT_COUNT], char *err)
+int simlib_run(const struct simlib_world *s, const char *strategy, const struct simlib_model *model,
+	       double out[SIMLIB_RESULT_COUNT], char *err)
 {
 	struct sim_strategy st;
 	struct sim_result r;
@@ -225,7 +236,8 @@ static void write_down(struct tracer *t, const struct sim_lb_view *v)
 	if (t->step++ >= o->steps)
 		return;
 	if (o->server)
-		memcpy(o->server + at * N * MLB_OBS_SERVER_FEATURES, obs->server, (size_t)v->n * MLB_OBS_SERVER_FEATURES * sizeof(float));
+		memcpy(o->server + at * N * MLB_OBS_SERVER_FEATURES, obs->server,
+		       (size_t)v->n * MLB_OBS_SERVER_FEATURES * sizeof(float));
 	if (o->pool)
 		memcpy(o->pool + at * MLB_OBS_POOL_FEATURES, obs->pool, MLB_OBS_POOL_FEATURES * sizeof(float));
 	if (o->present)
@@ -267,8 +279,12 @@ static void tracer_tick(void *state, const struct sim_lb_view *v, struct sim_dec
 }
 
 static const struct sim_policy tracer_policy = {
-	.name = "trace", .wants = SIM_WANTS_FRAME | SIM_WANTS_SAMPLES | SIM_WANTS_TRUTH,
-	.create = tracer_new, .destroy = tracer_free, .tick = tracer_tick, .join = tracer_tick,
+	.name = "trace",
+	.wants = SIM_WANTS_FRAME | SIM_WANTS_SAMPLES | SIM_WANTS_TRUTH,
+	.create = tracer_new,
+	.destroy = tracer_free,
+	.tick = tracer_tick,
+	.join = tracer_tick,
 };
 
 int simlib_trace(const struct simlib_world *s, const struct simlib_model *model, const struct simlib_trace *t,
@@ -327,9 +343,18 @@ out:
 	return rc;
 }
 
-uint32_t simlib_server_features(void) { return MLB_OBS_SERVER_FEATURES; }
-uint32_t simlib_pool_features(void) { return MLB_OBS_POOL_FEATURES; }
-uint32_t simlib_schema(void) { return MLB_OBS_SCHEMA; }
+uint32_t simlib_server_features(void)
+{
+	return MLB_OBS_SERVER_FEATURES;
+}
+uint32_t simlib_pool_features(void)
+{
+	return MLB_OBS_POOL_FEATURES;
+}
+uint32_t simlib_schema(void)
+{
+	return MLB_OBS_SCHEMA;
+}
 
 int simlib_feature(uint32_t kind, uint32_t index, char name[64], uint32_t *block, float *lo, float *hi)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The simulator as a shared library for training (ctypes): plain C types, handles, no callbacks. A handle is used by one thread at a
- * time; different handles are independent. Functions return 0 or negative errno and a sentence in err[256]. */
+/* The simulator as a shared library for training (ctypes): plain C types, handles, no callbacks. A handle is used by one thread
+ * at a time; different handles are independent. Functions return 0 or negative errno and a sentence in err[256]. */
 #ifndef MARLLB_SIM_SIMLIB_H
 #define MARLLB_SIM_SIMLIB_H
 #include <stdint.h>
@@ -10,14 +10,14 @@ struct simlib_model;
 
 /* Family v1 with what training varies on top; all probabilities 0 and the ranges of v1 give v1 itself. */
 struct simlib_family {
-	double n_lo, n_hi;     /* N = floor LU(lo, hi); v1: 2, 65 */
-	uint32_t m_lo, m_hi;   /* load balancers; v1: 1, 6 */
-	double p_rtt;          /* an RTT per server, LU(.2, 5) ms */
-	double p_sparse;       /* sizes so large that a load balancer, server and tick sees LU(.03, .5) flows */
-	double p_mask;         /* a block of features masked */
-	double p_tick;         /* ticks of 50, 500 or 1000 ms instead of 200 */
-	double p_right;        /* configured weights set to the true capacities, on top of v1's .40 */
-	double p_sessions;     /* connections of 4..12 requests with pauses of LU(.1, .5) s, load `waiting` */
+	double n_lo, n_hi;   /* N = floor LU(lo, hi); v1: 2, 65 */
+	uint32_t m_lo, m_hi; /* load balancers; v1: 1, 6 */
+	double p_rtt;        /* an RTT per server, LU(.2, 5) ms */
+	double p_sparse;     /* sizes so large that a load balancer, server and tick sees LU(.03, .5) flows */
+	double p_mask;       /* a block of features masked */
+	double p_tick;       /* ticks of 50, 500 or 1000 ms instead of 200 */
+	double p_right;      /* configured weights set to the true capacities, on top of v1's .40 */
+	double p_sessions;   /* connections of 4..12 requests with pauses of LU(.1, .5) s, load `waiting` */
 };
 
 int simlib_world_new(struct simlib_world **, const struct simlib_family *, uint64_t seed, uint64_t index, char *err);
@@ -33,12 +33,23 @@ void simlib_model_get(const struct simlib_model *, float *);
 void simlib_model_set(struct simlib_model *, const float *);
 
 /* One run of a strategy (strategy.h); "model+sed" runs `model`, which may be NULL otherwise. */
-enum { SIMLIB_MEAN, SIMLIB_P99, SIMLIB_CVAR95, SIMLIB_MEAN_LOG, SIMLIB_MEASURED, SIMLIB_REFUSED, SIMLIB_JOBS, SIMLIB_RESULT_COUNT };
-int simlib_run(const struct simlib_world *, const char *strategy, const struct simlib_model *model, double out[SIMLIB_RESULT_COUNT], char *err);
+enum {
+	SIMLIB_MEAN,
+	SIMLIB_P99,
+	SIMLIB_CVAR95,
+	SIMLIB_MEAN_LOG,
+	SIMLIB_MEASURED,
+	SIMLIB_REFUSED,
+	SIMLIB_JOBS,
+	SIMLIB_RESULT_COUNT
+};
+int simlib_run(const struct simlib_world *, const char *strategy, const struct simlib_model *model,
+	       double out[SIMLIB_RESULT_COUNT], char *err);
 
-/* A run with everything written down, for gradients: arrays of [M][steps][N]... in the caller's memory, zeroed by it; `steps` native
- * steps a load balancer at most. NULL arrays are skipped. noise_kind 1: input "noise" is standard normal; 2: it is 1000 at one random
- * place of its last axis with probability noise_level, else 0. oracle: choices are the oracle's, the model only watches. */
+/* A run with everything written down, for gradients: arrays of [M][steps][N]... in the caller's memory, zeroed by it; `steps`
+ * native steps a load balancer at most. NULL arrays are skipped. noise_kind 1: input "noise" is standard normal; 2: it is 1000 at
+ * one random place of its last axis with probability noise_level, else 0. oracle: choices are the oracle's, the model only
+ * watches. */
 struct simlib_trace {
 	uint32_t steps, noise_kind;
 	double noise_level;
@@ -54,10 +65,11 @@ struct simlib_trace {
 	float *jobs;     /* [M][steps][N] all jobs in the server */
 	float *action;   /* [M][steps][N] output "action", where the model has one */
 };
-int simlib_trace(const struct simlib_world *, const struct simlib_model *, const struct simlib_trace *, double out[SIMLIB_RESULT_COUNT], char *err);
+int simlib_trace(const struct simlib_world *, const struct simlib_model *, const struct simlib_trace *,
+		 double out[SIMLIB_RESULT_COUNT], char *err);
 
-/* Evaluates a graph alone, to check the evaluator: inputs in order, each with its shape; results are copied to `out` (room for cap
- * floats an output), their element counts to out_len. */
+/* Evaluates a graph alone, to check the evaluator: inputs in order, each with its shape; results are copied to `out` (room for
+ * cap floats an output), their element counts to out_len. */
 int simlib_eval(const void *onnx, uint64_t len, uint32_t inputs, const float *const *in, const int32_t *rank, const int64_t *dims,
 		uint32_t outputs, float *const *out, uint64_t cap, uint64_t *out_len, char *err);
 

@@ -22,9 +22,9 @@ static const struct known {
 	const char *name, *means;
 	enum sim_chooser chooser;
 } known[] = {
-	{ "ECMP", "uniform+hash", SIM_CHOOSE_CORE },     { "WCMP", "static+alias", SIM_CHOOSE_CORE },
-	{ "AWCMP", "avail+alias", SIM_CHOOSE_CORE },     { "LSQ", "uniform+sed", SIM_CHOOSE_CORE },
-	{ "SED", "static+sed", SIM_CHOOSE_CORE },        { "oracle", "uniform+sed", SIM_CHOOSE_ORACLE },
+	{ "ECMP", "uniform+hash", SIM_CHOOSE_CORE },      { "WCMP", "static+alias", SIM_CHOOSE_CORE },
+	{ "AWCMP", "avail+alias", SIM_CHOOSE_CORE },      { "LSQ", "uniform+sed", SIM_CHOOSE_CORE },
+	{ "SED", "static+sed", SIM_CHOOSE_CORE },         { "oracle", "uniform+sed", SIM_CHOOSE_ORACLE },
 	{ "Prequal", "uniform+sed", SIM_CHOOSE_PREQUAL },
 };
 
@@ -48,7 +48,10 @@ static int option(struct sim_strategy *st, const char *text, char err[256])
 		if (number(text + 6, 0, 1e6, &st->kappa) == 0)
 			return 0;
 	} else if (strncmp(text, "trust=", 6) == 0) {
-		st->trust = strcmp(text + 6, "exact") == 0 ? .1 : strcmp(text + 6, "hint") == 0 ? 1.5 : strcmp(text + 6, "none") == 0 ? 3 : NAN;
+		st->trust = strcmp(text + 6, "exact") == 0 ? .1 :
+			    strcmp(text + 6, "hint") == 0  ? 1.5 :
+			    strcmp(text + 6, "none") == 0  ? 3 :
+							     NAN;
 		if (!isnan(st->trust) || number(text + 6, 0, 20, &st->trust) == 0)
 			return 0;
 	} else if (strncmp(text, "gossip=", 7) == 0) {
@@ -57,7 +60,8 @@ static int option(struct sim_strategy *st, const char *text, char err[256])
 			return 0;
 		}
 	}
-	snprintf(err, 256, "strategy option \"%.60s\": expected kappa=NUMBER, kappa=1/M, trust=NUMBER|exact|hint|none or gossip=MS", text);
+	snprintf(err, 256,
+		 "strategy option \"%.60s\": expected kappa=NUMBER, kappa=1/M, trust=NUMBER|exact|hint|none or gossip=MS", text);
 	return -EINVAL;
 }
 
@@ -80,7 +84,10 @@ static int policy_and_mode(struct sim_strategy *st, char *text, char err[256])
 	char *plus = strrchr(text, '+'), *colon = strchr(text, ':');
 
 	if (!plus) {
-		snprintf(err, 256, "strategy \"%.60s\": expected POLICY+MODE or a known name (ECMP, WCMP, AWCMP, LSQ, SED, Prequal, oracle)", text);
+		snprintf(
+			err, 256,
+			"strategy \"%.60s\": expected POLICY+MODE or a known name (ECMP, WCMP, AWCMP, LSQ, SED, Prequal, oracle)",
+			text);
 		return -EINVAL;
 	}
 	*plus = 0;
@@ -98,7 +105,9 @@ static int policy_and_mode(struct sim_strategy *st, char *text, char err[256])
 	}
 	st->policy = sim_policy_find(text);
 	if (!st->policy) {
-		snprintf(err, 256, "policy \"%.60s\": expected uniform, static, kalman, true, avail, model:FILE, exec:COMMAND or adversary:KIND",
+		snprintf(err, 256,
+			 "policy \"%.60s\": expected uniform, static, kalman, true, avail, model:FILE, exec:COMMAND or "
+			 "adversary:KIND",
 			 text);
 		return -EINVAL;
 	}

@@ -13,10 +13,10 @@ struct sim_strategy {
 	char arg[256];
 	enum mlb_mode mode;
 	enum sim_chooser chooser;
-	double kappa;    /* NAN: the policy's own */
+	double kappa;      /* NAN: the policy's own */
 	bool kappa_per_lb; /* 1 / load balancers, whatever the policy says */
-	double trust;    /* envelope's c; NAN: envelope off */
-	double gossip_s; /* period of published counts; NAN: as the scenario says, 0: none */
+	double trust;      /* envelope's c; NAN: envelope off */
+	double gossip_s;   /* period of published counts; NAN: as the scenario says, 0: none */
 };
 
 int sim_strategy_parse(struct sim_strategy *, const char *text, char err[256]);

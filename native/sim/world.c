@@ -12,8 +12,7 @@ enum { STREAM_ARRIVAL = 1, STREAM_SIZE, STREAM_FLOW, STREAM_CHANGE, STREAM_RTT }
 double sim_draw_size(const struct sim_sizes *s, struct mlb_rng *r)
 {
 	switch (s->kind) {
-	case SIM_SIZE_EXP:
-		return s->mean_s * draw_e(r);
+	case SIM_SIZE_EXP: return s->mean_s * draw_e(r);
 	case SIM_SIZE_BIMODAL: {
 		double light = s->mean_s / (1 - s->heavy_share + 20 * s->heavy_share);
 		if (mlb_rng_unit(r) < s->heavy_share)
@@ -26,10 +25,8 @@ double sim_draw_size(const struct sim_sizes *s, struct mlb_rng *r)
 		double mean = a / (a - 1) * (1 - pow(h, 1 - a)) / (1 - ha);
 		return s->mean_s / mean * pow(1 - mlb_rng_unit(r) * (1 - ha), -1 / a);
 	}
-	case SIM_SIZE_LOGNORMAL:
-		return s->mean_s * exp(s->sigma * draw_normal(r) - .5 * s->sigma * s->sigma);
-	default:
-		return s->mean_s;
+	case SIM_SIZE_LOGNORMAL: return s->mean_s * exp(s->sigma * draw_normal(r) - .5 * s->sigma * s->sigma);
+	default: return s->mean_s;
 	}
 }
 
@@ -122,9 +119,13 @@ static int make_flows(struct sim_world *w, uint64_t seed)
 				vip++;
 		/* Draws in this order, one statement each. */
 		uint32_t lb = mlb_rng_below(&flow, sc->lbs);
-		double rtt = draw_u(&flow, .7, 1.3), size = sc->traced ? sc->trace_size_s[w->flows] : sim_draw_size(&sc->vip[vip].sizes, &sizes);
-		w->flow[w->flows] = (struct sim_flow){ .at_s = t, .size_s = (float)size, .rtt_factor = (float)rtt,
-						       .hash = (uint32_t)mlb_rng_next(&flow), .lane = (uint16_t)(vip * sc->lbs + lb) };
+		double rtt = draw_u(&flow, .7, 1.3),
+		       size = sc->traced ? sc->trace_size_s[w->flows] : sim_draw_size(&sc->vip[vip].sizes, &sizes);
+		w->flow[w->flows] = (struct sim_flow){ .at_s = t,
+						       .size_s = (float)size,
+						       .rtt_factor = (float)rtt,
+						       .hash = (uint32_t)mlb_rng_next(&flow),
+						       .lane = (uint16_t)(vip * sc->lbs + lb) };
 		w->flows++;
 	}
 	return 0;
@@ -197,8 +198,9 @@ int sim_world_make(struct sim_world *w, const struct sim_scenario *sc, uint64_t 
 	mlb_rng_seed(&r, sim_mix(seed, STREAM_RTT));
 	for (uint32_t j = 0; j < sc->n; j++) {
 		const struct sim_server_conf *s = &sc->server[j];
-		w->rtt_s[j] = s->rtt_s > 0 ? s->rtt_s
-			      : sc->rtt_spread_hi_s > 0 ? draw_lu(&r, sc->rtt_spread_lo_s, sc->rtt_spread_hi_s) : sc->rtt_s;
+		w->rtt_s[j] = s->rtt_s > 0            ? s->rtt_s :
+			      sc->rtt_spread_hi_s > 0 ? draw_lu(&r, sc->rtt_spread_lo_s, sc->rtt_spread_hi_s) :
+							sc->rtt_s;
 	}
 	err = make_flows(w, seed);
 	if (!err)

@@ -47,7 +47,7 @@ static void lbrl_age_one(void *arg, struct mlb_flow *f)
 	u32 idle = a->t->now_ms - f->last_ms;
 
 	/* last_ms of another thread's clock never stands here, but a walk may follow a packet of the same loop by a stale now. */
-	if ((i32) idle < 0)
+	if ((i32)idle < 0)
 		return;
 	if (v->used == 1 && idle <= lbrl_timeout_ms(f))
 		return;
@@ -58,8 +58,8 @@ static void lbrl_age_one(void *arg, struct mlb_flow *f)
 /* Entries to visit for a round in LBRL_ROUND_MS; the table has at most twice its capacity in entries. */
 static void lbrl_age_table(lbrl_thread_t *t, struct mlb_flow_table *table, u32 *cursor, u32 ms)
 {
-	lbrl_age_arg_t a = {t, table};
-	u32 n = (u64) mlb_flow_capacity(table) * ms / LBRL_ROUND_MS + 1;
+	lbrl_age_arg_t a = { t, table };
+	u32 n = (u64)mlb_flow_capacity(table) * ms / LBRL_ROUND_MS + 1;
 
 	mlb_flow_walk(table, cursor, n, lbrl_age_one, &a);
 }

@@ -22,7 +22,7 @@ static int lbrl_logged(int rv, const char err[256])
 
 static void lbrl_string(char *out, const u8 *in, u32 n)
 {
-	strncpy(out, (const char *) in, n - 1);
+	strncpy(out, (const char *)in, n - 1);
 	out[n - 1] = 0;
 }
 
@@ -41,7 +41,8 @@ static bool lbrl_api_endpoint(const vl_api_lb_rl_server_t *s, struct mlb_endpoin
 static void vl_api_lb_rl_enable_disable_t_handler(vl_api_lb_rl_enable_disable_t *mp)
 {
 	vl_api_lb_rl_enable_disable_reply_t *rmp;
-	lbrl_enable_args_t a = {mp->flows, mp->half_open, mp->established_timeout_s, mp->udp_timeout_s, mp->sticky_timeout_s, mp->lease_ms};
+	lbrl_enable_args_t a = { mp->flows,         mp->half_open,        mp->established_timeout_s,
+				 mp->udp_timeout_s, mp->sticky_timeout_s, mp->lease_ms };
 	char err[256];
 	int rv = lbrl_logged(mp->enable ? lbrl_enable(&a, err) : lbrl_disable(err), err);
 
@@ -71,8 +72,14 @@ static void vl_api_lb_rl_vip_add_t_handler(vl_api_lb_rl_vip_add_t *mp)
 {
 	vl_api_lb_rl_vip_add_reply_t *rmp;
 	lbrl_vip_args_t a = {
-		.n_ports = mp->n_ports, .fwd = mp->forwarding, .dscp = mp->dscp, .mode = mp->mode, .sticky = mp->sticky,
-		.load = mp->load_waiting ? MLB_LOAD_WAITING : MLB_LOAD_FLOWS, .eject_off = mp->no_eject, .capacity = mp->max_servers,
+		.n_ports = mp->n_ports,
+		.fwd = mp->forwarding,
+		.dscp = mp->dscp,
+		.mode = mp->mode,
+		.sticky = mp->sticky,
+		.load = mp->load_waiting ? MLB_LOAD_WAITING : MLB_LOAD_FLOWS,
+		.eject_off = mp->no_eject,
+		.capacity = mp->max_servers,
 	};
 	fib_prefix_t pfx;
 	char err[256];
@@ -84,7 +91,7 @@ static void vl_api_lb_rl_vip_add_t_handler(vl_api_lb_rl_vip_add_t *mp)
 	a.is_ip6 = pfx.fp_proto == FIB_PROTOCOL_IP6;
 	lbrl_string(a.name, mp->name, sizeof(a.name));
 	for (u32 i = 0; i < clib_min(a.n_ports, LBRL_MAX_PORTS); i++)
-		a.ports[i] = (lbrl_port_t){mp->ports[i].port, mp->ports[i].protocol};
+		a.ports[i] = (lbrl_port_t){ mp->ports[i].port, mp->ports[i].protocol };
 	if (mp->forwarding >= LBRL_FWD_COUNT || mp->mode > MLB_MODE_P2C)
 		rv = VNET_API_ERROR_INVALID_VALUE;
 	else {
@@ -203,24 +210,24 @@ static void vl_api_lb_rl_vip_dump_t_handler(vl_api_lb_rl_vip_dump_t *mp)
 		clib_memset(&h, 0, sizeof(h));
 		int n = mlb_dp_frame(lbrl_main.dp, id, &h, lbrl_main.recs, MLB_MAX_SERVERS_PER_VIP);
 		REPLY_MACRO_DETAILS4_END(VL_API_LB_RL_VIP_DETAILS, reg, context, ({
-			strncpy((char *) rmp->name, v->name, sizeof(rmp->name) - 1);
-			rmp->vip_id = id;
-			ip_prefix_encode(&lbrl_main.prefix[v->prefix].pfx, &rmp->prefix);
-			rmp->n_ports = v->n_ports;
-			for (u32 i = 0; i < v->n_ports; i++) {
-				rmp->ports[i].protocol = v->ports[i].proto;
-				rmp->ports[i].port = v->ports[i].port;
-			}
-			rmp->forwarding = v->fwd;
-			rmp->dscp = v->tos >> 2;
-			rmp->mode = h.mode;
-			rmp->sticky = v->sticky;
-			rmp->servers = n > 0 ? n : 0;
-			rmp->frame_seq = h.seq;
-			rmp->misses = h.misses;
-			rmp->untracked = h.untracked;
-			rmp->no_server = h.no_server;
-		}));
+						 strncpy((char *)rmp->name, v->name, sizeof(rmp->name) - 1);
+						 rmp->vip_id = id;
+						 ip_prefix_encode(&lbrl_main.prefix[v->prefix].pfx, &rmp->prefix);
+						 rmp->n_ports = v->n_ports;
+						 for (u32 i = 0; i < v->n_ports; i++) {
+							 rmp->ports[i].protocol = v->ports[i].proto;
+							 rmp->ports[i].port = v->ports[i].port;
+						 }
+						 rmp->forwarding = v->fwd;
+						 rmp->dscp = v->tos >> 2;
+						 rmp->mode = h.mode;
+						 rmp->sticky = v->sticky;
+						 rmp->servers = n > 0 ? n : 0;
+						 rmp->frame_seq = h.seq;
+						 rmp->misses = h.misses;
+						 rmp->untracked = h.untracked;
+						 rmp->no_server = h.no_server;
+					 }));
 	}
 }
 
@@ -234,25 +241,25 @@ static void lbrl_send_servers(vl_api_registration_t *reg, u32 context, lbrl_vip_
 		vl_api_lb_rl_server_details_t *rmp;
 		bool is4 = lbrl_addr_is_ip4(&r->addr);
 		ip46_address_t a = {};
-		clib_memcpy(is4 ? (void *) &a.ip4 : (void *) &a.ip6, r->addr.b + (is4 ? 12 : 0), is4 ? 4 : 16);
+		clib_memcpy(is4 ? (void *)&a.ip4 : (void *)&a.ip6, r->addr.b + (is4 ? 12 : 0), is4 ? 4 : 16);
 		REPLY_MACRO_DETAILS4_END(VL_API_LB_RL_SERVER_DETAILS, reg, context, ({
-			rmp->vip_id = v->id;
-			rmp->server_id = r->id;
-			rmp->slot = r->slot;
-			rmp->flags = r->flags;
-			ip_address_encode(&a, is4 ? IP46_TYPE_IP4 : IP46_TYPE_IP6, &rmp->address);
-			rmp->port = r->port;
-			rmp->weight_static = r->weight_static;
-			rmp->weight = r->weight;
-			rmp->flows = r->flows;
-			rmp->half_open = r->half_open;
-			rmp->new_flows = r->new_flows;
-			rmp->completions = r->completions;
-			rmp->packets_in = r->packets_in;
-			rmp->packets_out = r->packets_out;
-			rmp->bytes_in = r->bytes_in;
-			rmp->bytes_out = r->bytes_out;
-		}));
+						 rmp->vip_id = v->id;
+						 rmp->server_id = r->id;
+						 rmp->slot = r->slot;
+						 rmp->flags = r->flags;
+						 ip_address_encode(&a, is4 ? IP46_TYPE_IP4 : IP46_TYPE_IP6, &rmp->address);
+						 rmp->port = r->port;
+						 rmp->weight_static = r->weight_static;
+						 rmp->weight = r->weight;
+						 rmp->flows = r->flows;
+						 rmp->half_open = r->half_open;
+						 rmp->new_flows = r->new_flows;
+						 rmp->completions = r->completions;
+						 rmp->packets_in = r->packets_in;
+						 rmp->packets_out = r->packets_out;
+						 rmp->bytes_in = r->bytes_in;
+						 rmp->bytes_out = r->bytes_out;
+					 }));
 	}
 }
 

@@ -2,11 +2,11 @@
 /* Commands that change something. All are mp-safe: none takes the barrier itself. */
 #include <lb_rl/cli.h>
 
-#define LBRL_CLI(var, p, fn, help)                                                                                                 \
-	VLIB_CLI_COMMAND(var, static) = {.path = p, .short_help = help, .function = fn, .is_mp_safe = 1}
+#define LBRL_CLI(var, p, fn, help) \
+	VLIB_CLI_COMMAND(var, static) = { .path = p, .short_help = help, .function = fn, .is_mp_safe = 1 }
 
 static char enable_help[] = "lb rl enable [flows <n a worker>] [half-open <n a worker>] [established-timeout <s>] "
-				  "[udp-timeout <s>] [sticky-timeout <s>] [lease <ms>]";
+			    "[udp-timeout <s>] [sticky-timeout <s>] [lease <ms>]";
 
 static clib_error_t *lbrl_enable_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
@@ -18,8 +18,9 @@ static clib_error_t *lbrl_enable_fn(vlib_main_t *vm, unformat_input_t *in, vlib_
 	if (lbrl_cli_line(in, &line)) {
 		while (!e && unformat_check_input(&line) != UNFORMAT_END_OF_INPUT)
 			if (!unformat(&line, "flows %u", &a.flows) && !unformat(&line, "half-open %u", &a.half_open) &&
-			    !unformat(&line, "established-timeout %u", &a.established_s) && !unformat(&line, "udp-timeout %u", &a.udp_s) &&
-			    !unformat(&line, "sticky-timeout %u", &a.sticky_s) && !unformat(&line, "lease %u", &a.lease_ms))
+			    !unformat(&line, "established-timeout %u", &a.established_s) &&
+			    !unformat(&line, "udp-timeout %u", &a.udp_s) && !unformat(&line, "sticky-timeout %u", &a.sticky_s) &&
+			    !unformat(&line, "lease %u", &a.lease_ms))
 				e = lbrl_cli_unexpected(&line, enable_help);
 		unformat_free(&line);
 	}
@@ -74,7 +75,7 @@ static clib_error_t *lbrl_set_shm_fn(vlib_main_t *vm, unformat_input_t *in, vlib
 		e = lbrl_cli_unexpected(&line, shm_help);
 	else {
 		vec_add1(path, 0);
-		e = lbrl_cli_result(lbrl_set_shm((char *) path, err), err);
+		e = lbrl_cli_result(lbrl_set_shm((char *)path, err), err);
 	}
 	vec_free(path);
 	unformat_free(&line);
@@ -82,9 +83,10 @@ static clib_error_t *lbrl_set_shm_fn(vlib_main_t *vm, unformat_input_t *in, vlib
 }
 LBRL_CLI(lbrl_set_shm_cmd, "lb rl set-shm", lbrl_set_shm_fn, shm_help);
 
-static char vip_help[] = "lb rl set-vip <name> <address>[/<length>] [tcp <port>[,<port>]...] [udp <port>[,<port>]...] "
-			       "[l3dsr [dscp <0..63>]|nat|gre4|gre6|ipip4|ipip6|l2dsr] [src <outer address>] "
-			       "[mode hash|alias|sed|p2c] [load flows|waiting] [max-servers <n>] [sticky] [no-eject], or lb rl set-vip <name> del";
+static char vip_help[] =
+	"lb rl set-vip <name> <address>[/<length>] [tcp <port>[,<port>]...] [udp <port>[,<port>]...] "
+	"[l3dsr [dscp <0..63>]|nat|gre4|gre6|ipip4|ipip6|l2dsr] [src <outer address>] "
+	"[mode hash|alias|sed|p2c] [load flows|waiting] [max-servers <n>] [sticky] [no-eject], or lb rl set-vip <name> del";
 
 /* PORT[,PORT]... after tcp or udp. */
 static clib_error_t *lbrl_parse_ports(unformat_input_t *line, u8 proto, lbrl_vip_args_t *a)
@@ -95,10 +97,11 @@ static clib_error_t *lbrl_parse_ports(unformat_input_t *line, u8 proto, lbrl_vip
 		port = 0;
 	do {
 		if (port < 1 || port > 65535)
-			return clib_error_return(0, "a port 1..65535 expected after %s, several as 80,443", lbrl_proto_name(proto));
+			return clib_error_return(0, "a port 1..65535 expected after %s, several as 80,443",
+						 lbrl_proto_name(proto));
 		if (a->n_ports == LBRL_MAX_PORTS)
 			return clib_error_return(0, "at most %u ports of one VIP", LBRL_MAX_PORTS);
-		a->ports[a->n_ports++] = (lbrl_port_t){port, proto};
+		a->ports[a->n_ports++] = (lbrl_port_t){ port, proto };
 	} while (unformat(line, ",%u", &port));
 	return 0;
 }
@@ -159,7 +162,7 @@ static clib_error_t *lbrl_parse_vip(unformat_input_t *line, lbrl_vip_args_t *a)
 static clib_error_t *lbrl_set_vip_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
 	unformat_input_t line;
-	lbrl_vip_args_t a = {.fwd = LBRL_FWD_L3DSR};
+	lbrl_vip_args_t a = { .fwd = LBRL_FWD_L3DSR };
 	clib_error_t *e = 0;
 	char err[256] = "";
 

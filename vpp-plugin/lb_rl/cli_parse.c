@@ -87,7 +87,7 @@ uword unformat_lbrl_endpoint(unformat_input_t *in, va_list *args)
 	if (!unformat(in, "%v", &s))
 		return 0;
 	vec_add1(s, 0);
-	uword ok = lbrl_parse_endpoint((char *) s, ep, weight);
+	uword ok = lbrl_parse_endpoint((char *)s, ep, weight);
 	vec_free(s);
 	return ok;
 }

@@ -24,8 +24,8 @@ static clib_error_t *lbrl_show_args(unformat_input_t *in, const char *help, char
 	return e;
 }
 
-#define lbrl_foreach_vip(v, which)                                                                                                 \
-	for (lbrl_vip_t *v = lbrl_main.vip + 1; v <= lbrl_main.vip + MLB_MAX_VIPS; v++)                                            \
+#define lbrl_foreach_vip(v, which) \
+	for (lbrl_vip_t *v = lbrl_main.vip + 1; v <= lbrl_main.vip + MLB_MAX_VIPS; v++) \
 		if (v->used == 1 && (!(which)[0] || !strcmp((which), v->name)))
 
 static int lbrl_frame(lbrl_vip_t *v, struct mlb_frame_hdr *h)
@@ -44,7 +44,8 @@ static clib_error_t *lbrl_show_stats_fn(vlib_main_t *vm, unformat_input_t *in, v
 
 	if (e)
 		return e;
-	lbrl_foreach_vip(v, name) {
+	lbrl_foreach_vip(v, name)
+	{
 		int n = lbrl_frame(v, &h);
 		if (n < 0) {
 			vlib_cli_output(vm, "%U: no frame yet", format_lbrl_vip, v);
@@ -63,11 +64,13 @@ static clib_error_t *lbrl_show_stats_fn(vlib_main_t *vm, unformat_input_t *in, v
 		vlib_cli_output(vm, "%U", format_lbrl_vip, v);
 		vlib_cli_output(vm, "  frame %llu, mode %s, weights from %s, %d servers", h.seq, lbrl_mode_names[h.mode],
 				lbrl_ladder_names[h.ladder], n);
-		vlib_cli_output(vm, "  flows %llu, half-open %llu, new %llu, packets in %llu, bytes in %llu, bytes out %llu", flows, half, news,
-				packets, bytes, bytes_out);
-		vlib_cli_output(vm, "  misses %llu, untracked %llu, no server %llu, limited %llu", h.misses, h.untracked, h.no_server, h.limited);
-		vlib_cli_output(vm, "  %s", h.one_way ? "client's side only: connect time is SYN to ACK, a client's round trip included"
-						      : "both directions seen");
+		vlib_cli_output(vm, "  flows %llu, half-open %llu, new %llu, packets in %llu, bytes in %llu, bytes out %llu",
+				flows, half, news, packets, bytes, bytes_out);
+		vlib_cli_output(vm, "  misses %llu, untracked %llu, no server %llu, limited %llu", h.misses, h.untracked,
+				h.no_server, h.limited);
+		vlib_cli_output(vm, "  %s",
+				h.one_way ? "client's side only: connect time is SYN to ACK, a client's round trip included" :
+					    "both directions seen");
 		for (u32 i = 1; i < MLB_REFUSE_COUNT; i++)
 			if (h.refused[i])
 				vlib_cli_output(vm, "  weight vectors refused (%s) %llu", mlb_refuse_names[i], h.refused[i]);
@@ -76,13 +79,15 @@ static clib_error_t *lbrl_show_stats_fn(vlib_main_t *vm, unformat_input_t *in, v
 	vlib_cli_output(vm, "worker barriers since start %llu", vlib_worker_threads[0].barrier_sync_count);
 	for (u32 i = 0; i < vec_len(lbrl_main.thread); i++) {
 		lbrl_thread_t *t = &lbrl_main.thread[i];
-		vlib_cli_output(vm, "thread %u: %u of %u flows, %u of %u half-open, hand-offs dropped %llu", i, mlb_flow_count(t->flows),
-				mlb_flow_capacity(t->flows), mlb_flow_count(t->half), mlb_flow_capacity(t->half), t->handoff_drops);
+		vlib_cli_output(vm, "thread %u: %u of %u flows, %u of %u half-open, hand-offs dropped %llu", i,
+				mlb_flow_count(t->flows), mlb_flow_capacity(t->flows), mlb_flow_count(t->half),
+				mlb_flow_capacity(t->half), t->handoff_drops);
 	}
 	return 0;
 }
 VLIB_CLI_COMMAND(lbrl_show_stats_cmd, static) = {
-	.path = "lb rl show stats", .short_help = stats_help, .function = lbrl_show_stats_fn, .is_mp_safe = 1};
+	.path = "lb rl show stats", .short_help = stats_help, .function = lbrl_show_stats_fn, .is_mp_safe = 1
+};
 
 static char weights_help[] = "lb rl show weights [vip <name>]";
 
@@ -94,7 +99,8 @@ static clib_error_t *lbrl_show_weights_fn(vlib_main_t *vm, unformat_input_t *in,
 
 	if (e)
 		return e;
-	lbrl_foreach_vip(v, name) {
+	lbrl_foreach_vip(v, name)
+	{
 		int n = lbrl_frame(v, &h);
 		vlib_cli_output(vm, "%s: weights from %s, mode %s, kappa %.3f, sequence %llu, term %llu", v->name,
 				n < 0 ? "static-dp" : lbrl_ladder_names[h.ladder], n < 0 ? "sed" : lbrl_mode_names[h.mode],
@@ -105,14 +111,16 @@ static clib_error_t *lbrl_show_weights_fn(vlib_main_t *vm, unformat_input_t *in,
 			u8 *s = format(0, "%U", format_lbrl_addr, &r->addr);
 			if (r->port)
 				s = format(s, ":%u", r->port);
-			vlib_cli_output(vm, "  %-40v %9.3f %9.6f %7.3f %8.2f", s, r->weight_static, r->weight, r->factor, r->bias);
+			vlib_cli_output(vm, "  %-40v %9.3f %9.6f %7.3f %8.2f", s, r->weight_static, r->weight, r->factor,
+					r->bias);
 			vec_free(s);
 		}
 	}
 	return 0;
 }
 VLIB_CLI_COMMAND(lbrl_show_weights_cmd, static) = {
-	.path = "lb rl show weights", .short_help = weights_help, .function = lbrl_show_weights_fn, .is_mp_safe = 1};
+	.path = "lb rl show weights", .short_help = weights_help, .function = lbrl_show_weights_fn, .is_mp_safe = 1
+};
 
 static u8 *format_lbrl_flags(u8 *s, va_list *args)
 {
@@ -135,24 +143,32 @@ static clib_error_t *lbrl_show_servers_fn(vlib_main_t *vm, unformat_input_t *in,
 
 	if (e)
 		return e;
-	lbrl_foreach_vip(v, name) {
+	lbrl_foreach_vip(v, name)
+	{
 		int n = lbrl_frame(v, &h);
 		vlib_cli_output(vm, "%U", format_lbrl_vip, v);
 		for (int i = 0; i < n; i++) {
 			struct mlb_server_rec *r = &lbrl_main.recs[i];
-			vlib_cli_output(vm, "  [%u] id %u %U port %u %U: flows %u half-open %u waiting %u new %llu done %llu refused %llu reset %llu "
-					    "aborted %llu unanswered %llu",
-					r->slot, r->id, format_lbrl_addr, &r->addr, r->port, format_lbrl_flags, r->flags, r->flows, r->half_open,
-					r->waiting, r->new_flows, r->completions, r->refusals, r->resets, r->aborts, r->unanswered);
-			vlib_cli_output(vm, "      packets %llu/%llu bytes %llu/%llu connect p90 %.0f us, first byte p90 %.0f us, duration p90 %.0f us",
-					r->packets_in, r->packets_out, r->bytes_in, r->bytes_out, r->connect.dp90, r->ttfb.dp90, r->duration.dp90);
+			vlib_cli_output(vm,
+					"  [%u] id %u %U port %u %U: flows %u half-open %u waiting %u new %llu done %llu refused "
+					"%llu reset %llu "
+					"aborted %llu unanswered %llu",
+					r->slot, r->id, format_lbrl_addr, &r->addr, r->port, format_lbrl_flags, r->flags,
+					r->flows, r->half_open, r->waiting, r->new_flows, r->completions, r->refusals, r->resets,
+					r->aborts, r->unanswered);
+			vlib_cli_output(vm,
+					"      packets %llu/%llu bytes %llu/%llu connect p90 %.0f us, first byte p90 %.0f us, "
+					"duration p90 %.0f us",
+					r->packets_in, r->packets_out, r->bytes_in, r->bytes_out, r->connect.dp90, r->ttfb.dp90,
+					r->duration.dp90);
 			vlib_cli_output(vm, "      via %U", format_dpo_id, &v->server[r->slot].dpo, 8);
 		}
 	}
 	return 0;
 }
 VLIB_CLI_COMMAND(lbrl_show_servers_cmd, static) = {
-	.path = "lb rl show servers", .short_help = servers_help, .function = lbrl_show_servers_fn, .is_mp_safe = 1};
+	.path = "lb rl show servers", .short_help = servers_help, .function = lbrl_show_servers_fn, .is_mp_safe = 1
+};
 
 static clib_error_t *lbrl_show_config_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
@@ -164,23 +180,26 @@ static clib_error_t *lbrl_show_config_fn(vlib_main_t *vm, unformat_input_t *in, 
 		unformat_free(&line);
 		return e;
 	}
-	vlib_cli_output(vm, "lb rl " LBRL_VERSION ": %s, %s", m->enabled ? "enabled" : "disabled", m->started ? "started" : "stopped");
+	vlib_cli_output(vm, "lb rl " LBRL_VERSION ": %s, %s", m->enabled ? "enabled" : "disabled",
+			m->started ? "started" : "stopped");
 	vlib_cli_output(vm, "region %s, instance %s", m->shm_path, m->instance);
 	if (vec_len(m->staged))
 		vlib_cli_output(vm, "%u servers wait for set-vip", vec_len(m->staged));
 	if (!m->enabled)
 		return 0;
-	vlib_cli_output(vm, "workers %u, flows %u and half-open %u a worker, established %u s, udp %u s, sticky %u s, lease %u ms", m->n_workers,
-			m->flow_capacity, m->half_capacity, m->established_ms / 1000, m->udp_ms / 1000, m->sticky_ms / 1000, m->lease_ms);
+	vlib_cli_output(vm,
+			"workers %u, flows %u and half-open %u a worker, established %u s, udp %u s, sticky %u s, lease %u ms",
+			m->n_workers, m->flow_capacity, m->half_capacity, m->established_ms / 1000, m->udp_ms / 1000,
+			m->sticky_ms / 1000, m->lease_ms);
 	for (u32 i = 0; i < vec_len(m->nat_interfaces); i++)
 		vlib_cli_output(vm, "nat interface %U", format_vnet_sw_if_index_name, vnet_get_main(), m->nat_interfaces[i]);
 	char all[MLB_NAME_LEN] = "";
-	lbrl_foreach_vip(v, all)
-		vlib_cli_output(vm, "VIP [%u] %U max-servers %u", v->id, format_lbrl_vip, v, v->capacity);
+	lbrl_foreach_vip(v, all) vlib_cli_output(vm, "VIP [%u] %U max-servers %u", v->id, format_lbrl_vip, v, v->capacity);
 	return 0;
 }
 VLIB_CLI_COMMAND(lbrl_show_config_cmd, static) = {
-	.path = "lb rl show config", .short_help = "lb rl show config", .function = lbrl_show_config_fn, .is_mp_safe = 1};
+	.path = "lb rl show config", .short_help = "lb rl show config", .function = lbrl_show_config_fn, .is_mp_safe = 1
+};
 
 typedef struct {
 	vlib_main_t *vm;
@@ -189,8 +208,8 @@ typedef struct {
 	bool half;
 } lbrl_flows_arg_t;
 
-static const char *const lbrl_tcp_names[] = {"new",	   "syn",     "syn-ack", "established", "fin-client",
-					     "fin-server", "closing", "closed",  "reset"};
+static const char *const lbrl_tcp_names[] = { "new",        "syn",     "syn-ack", "established", "fin-client",
+					      "fin-server", "closing", "closed",  "reset" };
 
 static void lbrl_show_flow(void *arg, struct mlb_flow *f)
 {
@@ -204,10 +223,13 @@ static void lbrl_show_flow(void *arg, struct mlb_flow *f)
 	if (!v->is_ip6)
 		clib_memset(client.b, 0, 8); /* a prefix VIP's host bits stand there */
 	vlib_cli_output(a->vm, "[%u] %s %U port %u -> %s port %u: slot %u %U %s idle %u ms%s", a->thread,
-			f->key.proto == IP_PROTOCOL_TCP ? "tcp" : "udp", format_lbrl_addr, &client, f->key.cport, v->name, f->key.vport, f->slot,
-			format_lbrl_addr, &v->server[f->slot].addr,
+			f->key.proto == IP_PROTOCOL_TCP ? "tcp" : "udp", format_lbrl_addr, &client, f->key.cport, v->name,
+			f->key.vport, f->slot, format_lbrl_addr, &v->server[f->slot].addr,
 			f->key.proto == IP_PROTOCOL_TCP && f->tcp < ARRAY_LEN(lbrl_tcp_names) ? lbrl_tcp_names[f->tcp] : "-",
-			a->now_ms - f->last_ms, f->flags & MLB_FLOW_COUNTED ? "" : a->half ? " half-open" : " ended");
+			a->now_ms - f->last_ms,
+			f->flags & MLB_FLOW_COUNTED ? "" :
+			a->half                     ? " half-open" :
+						      " ended");
 }
 
 static char flows_help[] = "lb rl show flows [vip <name>] [max <n>]";
@@ -223,7 +245,7 @@ static clib_error_t *lbrl_show_flows_fn(vlib_main_t *vm, unformat_input_t *in, v
 		return e;
 	if (max > 10000)
 		return clib_error_return(0, "max 1..10000 expected, not %u", max);
-	lbrl_flows_arg_t a = {.vm = vm, .vip = name, .left = max, .now_ms = lbrl_now_us() / 1000};
+	lbrl_flows_arg_t a = { .vm = vm, .vip = name, .left = max, .now_ms = lbrl_now_us() / 1000 };
 	vlib_worker_thread_barrier_sync(vm);
 	for (u32 i = 0; i < vec_len(lbrl_main.thread); i++) {
 		lbrl_thread_t *t = &lbrl_main.thread[i];
@@ -243,4 +265,5 @@ static clib_error_t *lbrl_show_flows_fn(vlib_main_t *vm, unformat_input_t *in, v
 	return 0;
 }
 VLIB_CLI_COMMAND(lbrl_show_flows_cmd, static) = {
-	.path = "lb rl show flows", .short_help = flows_help, .function = lbrl_show_flows_fn, .is_mp_safe = 1};
+	.path = "lb rl show flows", .short_help = flows_help, .function = lbrl_show_flows_fn, .is_mp_safe = 1
+};

@@ -18,14 +18,15 @@ static u64 lbrl_ring_seed(const lbrl_vip_t *v)
 	/* The lowest port stands for all, in whatever order they were named. */
 	u64 low = v->n_ports ? ~0ULL : 0;
 	for (u32 i = 0; i < v->n_ports; i++)
-		low = clib_min(low, (u64) v->ports[i].proto << 16 | v->ports[i].port);
+		low = clib_min(low, (u64)v->ports[i].proto << 16 | v->ports[i].port);
 	x ^= low;
 	return mlb_splitmix64(&x);
 }
 
 /* Calls for each port of a VIP, or once with port 0 where it has all. */
-#define lbrl_foreach_port(q, vip)                                                                                                  \
-	for (const lbrl_port_t all_ = {}, *q = (vip)->n_ports ? (vip)->ports : &all_, *end_ = q + clib_max((vip)->n_ports, 1); q < end_; q++)
+#define lbrl_foreach_port(q, vip) \
+	for (const lbrl_port_t all_ = {}, *q = (vip)->n_ports ? (vip)->ports : &all_, *end_ = q + clib_max((vip)->n_ports, 1); \
+	     q < end_; q++)
 
 static lbrl_prefix_t *lbrl_prefix_find(const fib_prefix_t *pfx)
 {
@@ -117,7 +118,8 @@ static int lbrl_vip_check(const lbrl_vip_args_t *a, const fib_prefix_t *pfx, con
 	if (!a->name[0])
 		return LBRL_FAIL(VNET_API_ERROR_INVALID_VALUE, "a name of 1..31 characters expected");
 	if (lbrl_vip_by_name(a->name))
-		return LBRL_FAIL(VNET_API_ERROR_VALUE_EXIST, "VIP %s exists; `lb rl set-vip %s del` removes it", a->name, a->name);
+		return LBRL_FAIL(VNET_API_ERROR_VALUE_EXIST, "VIP %s exists; `lb rl set-vip %s del` removes it", a->name,
+				 a->name);
 	if (a->plen > full || (a->is_ip6 && a->plen < 64))
 		return LBRL_FAIL(VNET_API_ERROR_INVALID_VALUE, "prefix length %s expected", a->is_ip6 ? "64..128" : "0..32");
 	if (a->n_ports > LBRL_MAX_PORTS)
@@ -129,33 +131,38 @@ static int lbrl_vip_check(const lbrl_vip_args_t *a, const fib_prefix_t *pfx, con
 			return LBRL_FAIL(VNET_API_ERROR_INVALID_PROTOCOL, "protocol tcp or udp expected");
 		for (u32 j = 0; j < i; j++)
 			if (a->ports[j].port == a->ports[i].port && a->ports[j].proto == a->ports[i].proto)
-				return LBRL_FAIL(VNET_API_ERROR_VALUE_EXIST, "%s port %u is named twice", lbrl_proto_name(a->ports[i].proto),
-						 a->ports[i].port);
+				return LBRL_FAIL(VNET_API_ERROR_VALUE_EXIST, "%s port %u is named twice",
+						 lbrl_proto_name(a->ports[i].proto), a->ports[i].port);
 	}
 	if (a->dscp > 63)
 		return LBRL_FAIL(VNET_API_ERROR_INVALID_VALUE, "dscp 0..63 expected");
 	if (a->fwd == LBRL_FWD_NAT && a->plen != full)
-		return LBRL_FAIL(VNET_API_ERROR_INVALID_VALUE, "nat needs one address (/%u): a reply does not say which of a prefix it is from", full);
+		return LBRL_FAIL(VNET_API_ERROR_INVALID_VALUE,
+				 "nat needs one address (/%u): a reply does not say which of a prefix it is from", full);
 	u8 outer = a->fwd == LBRL_FWD_GRE6 || a->fwd == LBRL_FWD_IPIP6 ? 6 : 4;
 	if (lbrl_fwd_is_tunnel(a->fwd) && a->src_set != outer)
-		return LBRL_FAIL(VNET_API_ERROR_INVALID_VALUE, "%s needs `src <IPv%u address>`, the outer source", lbrl_fwd_names[a->fwd], outer);
+		return LBRL_FAIL(VNET_API_ERROR_INVALID_VALUE, "%s needs `src <IPv%u address>`, the outer source",
+				 lbrl_fwd_names[a->fwd], outer);
 	if (a->src_set && !lbrl_fwd_is_tunnel(a->fwd))
 		return LBRL_FAIL(VNET_API_ERROR_INVALID_VALUE, "%s has no outer header: leave src out", lbrl_fwd_names[a->fwd]);
 	if (a->load == MLB_LOAD_WAITING && a->fwd != LBRL_FWD_NAT)
-		return LBRL_FAIL(VNET_API_ERROR_INVALID_VALUE, "load waiting needs nat: %s sees the client's side only", lbrl_fwd_names[a->fwd]);
+		return LBRL_FAIL(VNET_API_ERROR_INVALID_VALUE, "load waiting needs nat: %s sees the client's side only",
+				 lbrl_fwd_names[a->fwd]);
 	if (a->capacity > MLB_MAX_SERVERS_PER_VIP)
 		return LBRL_FAIL(VNET_API_ERROR_INVALID_VALUE, "max-servers 1..%u expected", MLB_MAX_SERVERS_PER_VIP);
 	if (!p)
 		return LBRL_FAIL(VNET_API_ERROR_TABLE_TOO_BIG, "at most %u VIP prefixes", LBRL_MAX_PREFIXES);
 	if (p->vips && p->fwd_nat != (a->fwd == LBRL_FWD_NAT))
 		return LBRL_FAIL(VNET_API_ERROR_INVALID_VALUE, "VIPs of one address are all nat, or none is");
-	lbrl_foreach_port(q, a) {
+	lbrl_foreach_port(q, a)
+	{
 		u32 other = p->vips ? lbrl_prefix_taken(p, q->proto, q->port) : 0;
 		if (other && q->port)
-			return LBRL_FAIL(VNET_API_ERROR_VALUE_EXIST, "VIP %s has %s port %u of this address", lbrl_main.vip[other].name,
-					 lbrl_proto_name(q->proto), q->port);
+			return LBRL_FAIL(VNET_API_ERROR_VALUE_EXIST, "VIP %s has %s port %u of this address",
+					 lbrl_main.vip[other].name, lbrl_proto_name(q->proto), q->port);
 		if (other)
-			return LBRL_FAIL(VNET_API_ERROR_VALUE_EXIST, "VIP %s has all ports of this address", lbrl_main.vip[other].name);
+			return LBRL_FAIL(VNET_API_ERROR_VALUE_EXIST, "VIP %s has all ports of this address",
+					 lbrl_main.vip[other].name);
 	}
 	return 0;
 }
@@ -163,8 +170,8 @@ static int lbrl_vip_check(const lbrl_vip_args_t *a, const fib_prefix_t *pfx, con
 int lbrl_vip_add(const lbrl_vip_args_t *a, char err[256])
 {
 	lbrl_main_t *m = &lbrl_main;
-	fib_prefix_t pfx = {.fp_len = a->plen, .fp_proto = a->is_ip6 ? FIB_PROTOCOL_IP6 : FIB_PROTOCOL_IP4, .fp_addr = a->addr};
-	struct mlb_vip_conf conf = {.mode = a->mode ? a->mode : MLB_MODE_SED, .load = a->load, .eject = !a->eject_off};
+	fib_prefix_t pfx = { .fp_len = a->plen, .fp_proto = a->is_ip6 ? FIB_PROTOCOL_IP6 : FIB_PROTOCOL_IP4, .fp_addr = a->addr };
+	struct mlb_vip_conf conf = { .mode = a->mode ? a->mode : MLB_MODE_SED, .load = a->load, .eject = !a->eject_off };
 	u32 id;
 
 	fib_prefix_normalize(&pfx, &pfx);
@@ -214,8 +221,7 @@ int lbrl_vip_add(const lbrl_vip_args_t *a, char err[256])
 		p->host_mask4 = v->host_mask4;
 		p->fwd_nat = a->fwd == LBRL_FWD_NAT;
 	}
-	lbrl_foreach_port(q, v)
-		lbrl_prefix_set(p, q->proto, q->port, id);
+	lbrl_foreach_port(q, v) lbrl_prefix_set(p, q->proto, q->port, id);
 	if (m->started)
 		lbrl_prefix_install(p);
 	if (vec_len(m->staged)) {
@@ -232,8 +238,7 @@ int lbrl_vip_del(const char *name, char err[256])
 	if (!v)
 		return VNET_API_ERROR_NO_SUCH_ENTRY;
 	lbrl_prefix_t *p = &lbrl_main.prefix[v->prefix];
-	lbrl_foreach_port(q, v)
-		lbrl_prefix_set(p, q->proto, q->port, 0);
+	lbrl_foreach_port(q, v) lbrl_prefix_set(p, q->proto, q->port, 0);
 	if (!--p->vips)
 		lbrl_prefix_remove(p);
 	v->used = 2;
@@ -248,14 +253,15 @@ static int lbrl_endpoint_check(const lbrl_vip_t *v, const struct mlb_endpoint *e
 	bool want4 = v->fwd == LBRL_FWD_GRE4 || v->fwd == LBRL_FWD_IPIP4 || (!lbrl_fwd_is_tunnel(v->fwd) && !v->is_ip6);
 
 	if (lbrl_addr_is_ip4(&ep->addr) != want4)
-		return LBRL_FAIL(VNET_API_ERROR_INVALID_ADDRESS_FAMILY, "VIP %s (%s) has %s servers", v->name, lbrl_fwd_names[v->fwd],
-				 want4 ? "IPv4" : "IPv6");
+		return LBRL_FAIL(VNET_API_ERROR_INVALID_ADDRESS_FAMILY, "VIP %s (%s) has %s servers", v->name,
+				 lbrl_fwd_names[v->fwd], want4 ? "IPv4" : "IPv6");
 	if (ep->port && v->fwd != LBRL_FWD_NAT && ep->port != v->port)
 		return LBRL_FAIL(VNET_API_ERROR_INVALID_VALUE, "%s keeps the packet's port: leave the server's port out",
 				 lbrl_fwd_names[v->fwd]);
 	if (ep->port && !v->port)
-		return LBRL_FAIL(VNET_API_ERROR_INVALID_VALUE, "VIP %s has %s ports, servers take the packet's: leave the server's port out",
-				 v->name, v->n_ports ? "several" : "all");
+		return LBRL_FAIL(VNET_API_ERROR_INVALID_VALUE,
+				 "VIP %s has %s ports, servers take the packet's: leave the server's port out", v->name,
+				 v->n_ports ? "several" : "all");
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* VIPs and servers in the FIB. A VIP's prefix carries a DPO of ours, so only its own traffic meets our nodes; a server is a tracked
- * FIB entry whose load-balance the nodes walk themselves (one graph node less than ip4-load-balance, and it follows every change
- * of the FIB, because load-balances change in place). */
+/* VIPs and servers in the FIB. A VIP's prefix carries a DPO of ours, so only its own traffic meets our nodes; a server is a
+ * tracked FIB entry whose load-balance the nodes walk themselves (one graph node less than ip4-load-balance, and it follows every
+ * change of the FIB, because load-balances change in place). */
 #include <lb_rl/lb_rl.h>
 #include <vnet/fib/fib_entry_track.h>
 #include <vnet/fib/fib_table.h>
@@ -25,8 +25,8 @@ static const dpo_vft_t lbrl_dpo_vft = {
 	.dv_unlock = lbrl_dpo_lock,
 	.dv_format = format_lbrl_dpo,
 };
-static const char *const lbrl_nodes4[] = {"lb-rl-ip4", NULL};
-static const char *const lbrl_nodes6[] = {"lb-rl-ip6", NULL};
+static const char *const lbrl_nodes4[] = { "lb-rl-ip4", NULL };
+static const char *const lbrl_nodes6[] = { "lb-rl-ip6", NULL };
 static const char *const *const lbrl_dpo_nodes[DPO_PROTO_NUM] = {
 	[DPO_PROTO_IP4] = lbrl_nodes4,
 	[DPO_PROTO_IP6] = lbrl_nodes6,
@@ -83,7 +83,7 @@ void lbrl_server_track(lbrl_vip_t *v, u32 slot)
 		clib_memcpy(&pfx.fp_addr.ip6, srv->addr.b, 16);
 	}
 	fib_node_init(&srv->fib_node, lbrl_main.fib_node_type);
-	srv->dpo = (dpo_id_t) DPO_INVALID;
+	srv->dpo = (dpo_id_t)DPO_INVALID;
 	srv->fei = fib_entry_track(0, &pfx, lbrl_main.fib_node_type, v->id << 16 | slot, &srv->sibling);
 	lbrl_server_stack(srv);
 }
@@ -108,7 +108,7 @@ static void lbrl_fib_last_lock_gone(fib_node_t *node)
 
 static fib_node_back_walk_rc_t lbrl_fib_back_walk(fib_node_t *node, fib_node_back_walk_ctx_t *ctx)
 {
-	lbrl_server_stack((lbrl_server_t *) ((u8 *) node - STRUCT_OFFSET_OF(lbrl_server_t, fib_node)));
+	lbrl_server_stack((lbrl_server_t *)((u8 *)node - STRUCT_OFFSET_OF(lbrl_server_t, fib_node)));
 	return FIB_NODE_BACK_WALK_CONTINUE;
 }
 

@@ -35,7 +35,7 @@ static int lbrl_hook_up(void *arg, u32 vip_id, struct mlb_server *s)
 	srv->vip_id = vip_id;
 	u32 sum = 0;
 	for (u32 i = 0; i < 16; i += 2)
-		sum += (u16) ~(*(u16 *) (v->addr.b + i)) + *(u16 *) (srv->addr.b + i);
+		sum += (u16) ~(*(u16 *)(v->addr.b + i)) + *(u16 *)(srv->addr.b + i);
 	while (sum >> 16)
 		sum = (sum & 0xffff) + (sum >> 16);
 	srv->addr_delta = sum;
@@ -91,11 +91,14 @@ static int lbrl_threads_new(char err[256])
 		/* The main thread takes packets only where there are no workers: a small table serves what strays there. */
 		bool main_beside = i == 0 && n > 1;
 		t->w = mlb_dp_worker(lbrl_main.dp, i);
-		t->flows = mlb_flow_table_new(main_beside ? 1024 : lbrl_main.flow_capacity, 0x9e3779b97f4a7c15ULL * (i + 1) ^ clib_cpu_time_now());
-		t->half = mlb_flow_table_new(main_beside ? 1024 : lbrl_main.half_capacity, 0xbf58476d1ce4e5b9ULL * (i + 1) ^ clib_cpu_time_now());
+		t->flows = mlb_flow_table_new(main_beside ? 1024 : lbrl_main.flow_capacity,
+					      0x9e3779b97f4a7c15ULL * (i + 1) ^ clib_cpu_time_now());
+		t->half = mlb_flow_table_new(main_beside ? 1024 : lbrl_main.half_capacity,
+					     0xbf58476d1ce4e5b9ULL * (i + 1) ^ clib_cpu_time_now());
 		if (!t->flows || !t->half) {
 			lbrl_threads_free();
-			return lbrl_fail(err, VNET_API_ERROR_TABLE_TOO_BIG, "no memory for the flow tables: lower `flows` or `half-open`");
+			return lbrl_fail(err, VNET_API_ERROR_TABLE_TOO_BIG,
+					 "no memory for the flow tables: lower `flows` or `half-open`");
 		}
 		t->now_us = lbrl_now_us();
 		t->now_ms = t->now_us / 1000;
@@ -130,7 +133,7 @@ int lbrl_enable(const lbrl_enable_args_t *a, char err[256])
 	};
 	if (mlb_dp_new(&m->dp, &conf, n, err) < 0)
 		return VNET_API_ERROR_SYSCALL_ERROR_1;
-	struct mlb_dp_hooks hooks = {.server_up = lbrl_hook_up, .server_gone = lbrl_hook_gone};
+	struct mlb_dp_hooks hooks = { .server_up = lbrl_hook_up, .server_gone = lbrl_hook_gone };
 	mlb_dp_set_hooks(m->dp, &hooks);
 	int rv = lbrl_threads_new(err);
 	if (rv) {
@@ -216,9 +219,11 @@ int lbrl_stop(char err[256])
 int lbrl_set_shm(const char *path, char err[256])
 {
 	if (lbrl_main.enabled)
-		return lbrl_fail(err, VNET_API_ERROR_INSTANCE_IN_USE, "the region is in use: `lb rl disable` first, then set-shm");
+		return lbrl_fail(err, VNET_API_ERROR_INSTANCE_IN_USE,
+				 "the region is in use: `lb rl disable` first, then set-shm");
 	if (path[0] != '/' || strlen(path) >= sizeof(lbrl_main.shm_path) - 32)
-		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "an absolute path of less than 224 characters expected, as /dev/shm/lb_rl_shm");
+		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE,
+				 "an absolute path of less than 224 characters expected, as /dev/shm/lb_rl_shm");
 	snprintf(lbrl_main.shm_path, sizeof(lbrl_main.shm_path), "%s", path);
 	return 0;
 }

@@ -76,7 +76,7 @@ typedef enum {
 #define X(n, s, t) LBRL_ERROR_##n,
 	LBRL_ERRORS(X)
 #undef X
-	LBRL_N_ERROR
+		LBRL_N_ERROR
 } lbrl_error_t;
 extern vlib_error_desc_t lbrl_error_counters[];
 
@@ -84,15 +84,15 @@ extern vlib_error_desc_t lbrl_error_counters[];
 typedef struct {
 	CLIB_CACHE_LINE_ALIGN_MARK(cacheline0);
 	u32 id;
-	u32 lbi;         /* load-balance of the server's FIB entry: next hops follow the FIB */
+	u32 lbi; /* load-balance of the server's FIB entry: next hops follow the FIB */
 	struct mlb_addr addr;
-	u16 port;        /* network order; 0 = the packet's */
-	u16 addr_delta;  /* IPv6: folded sum(server) - sum(VIP address), for checksums */
-	u32 vip_id;      /* with the slot: what the FIB's back-walk finds the server by */
+	u16 port;       /* network order; 0 = the packet's */
+	u16 addr_delta; /* IPv6: folded sum(server) - sum(VIP address), for checksums */
+	u32 vip_id;     /* with the slot: what the FIB's back-walk finds the server by */
 	fib_node_t fib_node;
 	fib_node_index_t fei;
 	u32 sibling;
-	dpo_id_t dpo;    /* holds the load-balance's lock */
+	dpo_id_t dpo; /* holds the load-balance's lock */
 } lbrl_server_t;
 
 typedef struct {
@@ -102,17 +102,17 @@ typedef struct {
 	u8 tos;                /* dscp << 2 */
 	u8 sticky;             /* flows of one client address stay together */
 	u8 is_ip6;
-	u8 used;               /* 0: free; 1: takes flows; 2: deleted, its flows are being ended */
-	u16 port;              /* host order; 0 = all or several, then servers take the packet's */
+	u8 used;  /* 0: free; 1: takes flows; 2: deleted, its flows are being ended */
+	u16 port; /* host order; 0 = all or several, then servers take the packet's */
 	u16 id;
-	u16 prefix;            /* index of its lbrl_prefix_t */
-	u32 host_mask4;        /* its prefix's */
-	struct mlb_addr addr;  /* of the VIP; the prefix's first */
-	struct mlb_addr src;   /* tunnels: outer source */
-	u64 ring_seed;         /* equal on every load balancer: from address, protocol and port */
+	u16 prefix;           /* index of its lbrl_prefix_t */
+	u32 host_mask4;       /* its prefix's */
+	struct mlb_addr addr; /* of the VIP; the prefix's first */
+	struct mlb_addr src;  /* tunnels: outer source */
+	u64 ring_seed;        /* equal on every load balancer: from address, protocol and port */
 	u32 capacity;
-	u32 plen;              /* as the user wrote it: 0..32 or 0..128 */
-	u8 n_ports;            /* 0 = all of TCP and UDP */
+	u32 plen;   /* as the user wrote it: 0..32 or 0..128 */
+	u8 n_ports; /* 0 = all of TCP and UDP */
 	lbrl_port_t ports[LBRL_MAX_PORTS];
 	char name[MLB_NAME_LEN];
 } lbrl_vip_t;
@@ -120,7 +120,7 @@ typedef struct {
 /* A FIB prefix that VIPs hang on; its index is the DPO's. */
 typedef struct {
 	fib_prefix_t pfx;
-	u32 vips;       /* VIPs on it; 0 = free */
+	u32 vips; /* VIPs on it; 0 = free */
 	u8 installed;
 	u8 fwd_nat;     /* NAT and other ways do not share a prefix */
 	u8 any[2];      /* VIP id for all TCP, UDP ports, 0 = none */
@@ -136,8 +136,8 @@ typedef struct {
 	u64 now_us;
 	u32 now_ms;
 	u32 flow_cursor, half_cursor;
-	u32 inserts;     /* raised by each insert: what a batch looked up before is old */
-	u64 aged_us;     /* when the walk went on last */
+	u32 inserts; /* raised by each insert: what a batch looked up before is old */
+	u64 aged_us; /* when the walk went on last */
 	u64 handoff_drops;
 	volatile u32 busy; /* set while a vector of ours may hold pointers (debug) */
 } lbrl_thread_t;
@@ -145,13 +145,13 @@ typedef struct {
 typedef struct {
 	/* hot, read only while packets flow */
 	lbrl_prefix_t prefix[LBRL_MAX_PREFIXES];
-	lbrl_vip_t vip[MLB_MAX_VIPS + 1]; /* by id, 1.. */
-	lbrl_thread_t *thread;            /* by VLIB thread index */
-	u32 n_workers, first_worker;      /* threads that take packets */
+	lbrl_vip_t vip[MLB_MAX_VIPS + 1];         /* by id, 1.. */
+	lbrl_thread_t *thread;                    /* by VLIB thread index */
+	u32 n_workers, first_worker;              /* threads that take packets */
 	u32 fq_vip[2], fq_return[2], fq_reass[2]; /* frame queues, by is_ip6 */
-	u16 edge_lookup[2][2]; /* [from6][to6] edges of the lookup nodes, which all their siblings (ours too) share */
-	u8 frag_arc[2];        /* by is_ip6: index of the arc that fragments take */
-	clib_bihash_16_8_t by_server;     /* server address -> bitmap of NAT VIPs (id - 1) that have it */
+	u16 edge_lookup[2][2];        /* [from6][to6] edges of the lookup nodes, which all their siblings (ours too) share */
+	u8 frag_arc[2];               /* by is_ip6: index of the arc that fragments take */
+	clib_bihash_16_8_t by_server; /* server address -> bitmap of NAT VIPs (id - 1) that have it */
 	u32 established_ms, udp_ms, sticky_ms;
 
 	/* main thread */
@@ -162,12 +162,12 @@ typedef struct {
 	dpo_type_t dpo_type;
 	fib_source_t fib_src;
 	fib_node_type_t fib_node_type;
-	u32 *nat_interfaces;              /* sw_if_index */
-	struct mlb_endpoint *staged;      /* set-servers before set-vip */
+	u32 *nat_interfaces;         /* sw_if_index */
+	struct mlb_endpoint *staged; /* set-servers before set-vip */
 	f32 *staged_weight;
 	u16 msg_id_base;
 	u32 stat_vip[8], stat_server[16];
-	struct mlb_server_rec *recs;      /* scratch for show and counters */
+	struct mlb_server_rec *recs; /* scratch for show and counters */
 } lbrl_main_t;
 /* Hidden: the nodes reach it without a detour through the GOT. */
 extern lbrl_main_t lbrl_main __attribute__((visibility("hidden")));

@@ -9,7 +9,7 @@ static u64 lbrl_ring_hash(const lbrl_vip_t *v, const struct mlb_flow_key *k)
 	x = a ^ v->ring_seed;
 	x = mlb_splitmix64(&x) ^ b;
 	/* With sticky the client's address alone decides, as it does for tracked flows. */
-	x = mlb_splitmix64(&x) ^ (v->sticky ? 0 : (u64) k->cport << 32 | (u64) k->vport << 16 | k->proto);
+	x = mlb_splitmix64(&x) ^ (v->sticky ? 0 : (u64)k->cport << 32 | (u64)k->vport << 16 | k->proto);
 	return mlb_splitmix64(&x);
 }
 
@@ -86,7 +86,8 @@ static u32 lbrl_choose(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, con
 		return MLB_NONE;
 	if (PREDICT_FALSE(v->sticky)) {
 		s = lbrl_sticky_find(t, v, k, &sk);
-		if (s && lbrl_flow_valid(v, s) && s->slot < tab->nslots && tab->weight[s->slot] > 0 && wv->q[s->slot] < MLB_Q_OUT) {
+		if (s && lbrl_flow_valid(v, s) && s->slot < tab->nslots && tab->weight[s->slot] > 0 &&
+		    wv->q[s->slot] < MLB_Q_OUT) {
 			s->last_ms = t->now_ms;
 			return s->slot;
 		}
@@ -94,9 +95,10 @@ static u32 lbrl_choose(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, con
 	slot = mlb_choose(tab, wv->q, &t->w->rng, tab->mode == MLB_MODE_HASH ? lbrl_ring_hash(v, k) : 0);
 	if (slot == MLB_NONE)
 		return MLB_NONE;
-	/* With many servers their lines are not at hand: what opening the flow writes comes while the server's own is waited for. */
+	/* With many servers their lines are not at hand: what opening the flow writes comes while the server's own is waited for.
+	 */
 	clib_prefetch_store(&wv->slot[slot]);
-	clib_prefetch_store((u8 *) &wv->slot[slot] + CLIB_CACHE_LINE_BYTES);
+	clib_prefetch_store((u8 *)&wv->slot[slot] + CLIB_CACHE_LINE_BYTES);
 	clib_prefetch_load(&wv->others[slot]);
 	if (!v->server[slot].id)
 		return MLB_NONE;
@@ -131,13 +133,13 @@ static lbrl_verdict_t lbrl_by_ring(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_w
 	u32 slot = lbrl_life_ring(t, v, k);
 	if (slot == MLB_NONE) {
 		MLB_ADD(wv->no_server, 1);
-		return (lbrl_verdict_t){MLB_NONE, LBRL_ERROR_NO_SERVER, 0};
+		return (lbrl_verdict_t){ MLB_NONE, LBRL_ERROR_NO_SERVER, 0 };
 	}
 	if (why == LBRL_ERROR_UNTRACKED)
 		MLB_ADD(wv->untracked, 1);
 	else
 		MLB_ADD(wv->misses, 1);
-	return (lbrl_verdict_t){slot, why, 0};
+	return (lbrl_verdict_t){ slot, why, 0 };
 }
 
 /* A flow that ended counts no more; its entry stays for the last packets. */
@@ -177,7 +179,8 @@ static struct mlb_flow *lbrl_establish(lbrl_thread_t *t, lbrl_vip_t *v, struct m
 		n = mlb_flow_insert(t->flows, &f->key, hash);
 		t->inserts++;
 		if (!n) {
-			/* Full: it stays where it is for as long as packets come, not counted as established; the next packet tries again. */
+			/* Full: it stays where it is for as long as packets come, not counted as established; the next packet
+			 * tries again. */
 			MLB_ADD(wv->untracked, 1);
 			f->tcp = MLB_TCP_SYN_ACK;
 			return f;
@@ -259,11 +262,11 @@ static lbrl_verdict_t lbrl_new_tcp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_w
 
 	if (slot == MLB_NONE) {
 		MLB_ADD(wv->no_server, 1);
-		return (lbrl_verdict_t){MLB_NONE, LBRL_ERROR_NO_SERVER, 0};
+		return (lbrl_verdict_t){ MLB_NONE, LBRL_ERROR_NO_SERVER, 0 };
 	}
 	if (PREDICT_FALSE(lbrl_nat_collides(t, v, k, slot))) {
 		MLB_ADD(wv->limited, 1);
-		return (lbrl_verdict_t){MLB_NONE, LBRL_ERROR_NAT_COLLISION, 0};
+		return (lbrl_verdict_t){ MLB_NONE, LBRL_ERROR_NAT_COLLISION, 0 };
 	}
 	if (!f) {
 		f = mlb_flow_insert(t->half, k, mlb_flow_hash(t->half, k));
@@ -276,7 +279,7 @@ static lbrl_verdict_t lbrl_new_tcp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_w
 	f->tcp = MLB_TCP_SYN;
 	f->flags |= MLB_FLOW_HALF;
 	mlb_ev_half_open(t->w, wv, slot, t->now_us);
-	return (lbrl_verdict_t){slot, LBRL_ERROR_NEW_FLOW, f};
+	return (lbrl_verdict_t){ slot, LBRL_ERROR_NEW_FLOW, f };
 }
 
 static lbrl_verdict_t lbrl_new_udp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k, u64 hash)
@@ -286,11 +289,11 @@ static lbrl_verdict_t lbrl_new_udp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_w
 
 	if (slot == MLB_NONE) {
 		MLB_ADD(wv->no_server, 1);
-		return (lbrl_verdict_t){MLB_NONE, LBRL_ERROR_NO_SERVER, 0};
+		return (lbrl_verdict_t){ MLB_NONE, LBRL_ERROR_NO_SERVER, 0 };
 	}
 	if (PREDICT_FALSE(lbrl_nat_collides(t, v, k, slot))) {
 		MLB_ADD(wv->limited, 1);
-		return (lbrl_verdict_t){MLB_NONE, LBRL_ERROR_NAT_COLLISION, 0};
+		return (lbrl_verdict_t){ MLB_NONE, LBRL_ERROR_NAT_COLLISION, 0 };
 	}
 	f = mlb_flow_insert(t->flows, k, hash);
 	t->inserts++;
@@ -299,7 +302,7 @@ static lbrl_verdict_t lbrl_new_udp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_w
 	lbrl_flow_fill(t, v, f, slot);
 	f->flags |= MLB_FLOW_COUNTED;
 	mlb_ev_open(t->w, wv, slot, t->now_us);
-	return (lbrl_verdict_t){slot, LBRL_ERROR_NEW_FLOW, f};
+	return (lbrl_verdict_t){ slot, LBRL_ERROR_NEW_FLOW, f };
 }
 
 /* Under NAT a packet without a flow needs an entry, or the reply could not be given the VIP's address back. It lives in the
@@ -329,7 +332,7 @@ lbrl_verdict_t lbrl_life_miss(lbrl_thread_t *t, lbrl_vip_t *v, const struct mlb_
 	struct mlb_flow *f;
 
 	if (PREDICT_FALSE(!wv || v->used != 1))
-		return (lbrl_verdict_t){MLB_NONE, LBRL_ERROR_NO_SERVER, 0};
+		return (lbrl_verdict_t){ MLB_NONE, LBRL_ERROR_NO_SERVER, 0 };
 	/* An earlier packet of this vector may have made the flow; half-open ones the batch does not look for at all. */
 	f = mlb_flow_find(t->flows, k, hash);
 	if (!f && k->proto == IP_PROTOCOL_TCP)
@@ -341,7 +344,7 @@ lbrl_verdict_t lbrl_life_miss(lbrl_thread_t *t, lbrl_vip_t *v, const struct mlb_
 		if (k->proto == IP_PROTOCOL_TCP)
 			f = lbrl_life_tcp(t, v, f, flags, true);
 		f->last_ms = t->now_ms;
-		return (lbrl_verdict_t){f->slot, LBRL_ERROR_FORWARDED, f};
+		return (lbrl_verdict_t){ f->slot, LBRL_ERROR_FORWARDED, f };
 	}
 	if (k->proto != IP_PROTOCOL_TCP) {
 		if (!f)
@@ -353,7 +356,7 @@ lbrl_verdict_t lbrl_life_miss(lbrl_thread_t *t, lbrl_vip_t *v, const struct mlb_
 		lbrl_flow_fill(t, v, f, slot);
 		f->flags |= MLB_FLOW_COUNTED;
 		mlb_ev_open(t->w, wv, slot, t->now_us);
-		return (lbrl_verdict_t){slot, LBRL_ERROR_NEW_FLOW, f};
+		return (lbrl_verdict_t){ slot, LBRL_ERROR_NEW_FLOW, f };
 	}
 	if (syn)
 		return lbrl_new_tcp(t, v, wv, k, f);

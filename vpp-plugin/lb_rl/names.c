@@ -6,18 +6,18 @@ const char *const lbrl_fwd_names[LBRL_FWD_COUNT] = {
 	[LBRL_FWD_L3DSR] = "l3dsr", [LBRL_FWD_NAT] = "nat",     [LBRL_FWD_GRE4] = "gre4",   [LBRL_FWD_GRE6] = "gre6",
 	[LBRL_FWD_IPIP4] = "ipip4", [LBRL_FWD_IPIP6] = "ipip6", [LBRL_FWD_L2DSR] = "l2dsr",
 };
-const char *const lbrl_mode_names[5] = {"keep", "hash", "alias", "sed", "p2c"};
-const char *const lbrl_ladder_names[5] = {"model", "kalman", "last-good", "static", "static-dp"};
+const char *const lbrl_mode_names[5] = { "keep", "hash", "alias", "sed", "p2c" };
+const char *const lbrl_ladder_names[5] = { "model", "kalman", "last-good", "static", "static-dp" };
 
 vlib_error_desc_t lbrl_error_counters[] = {
-#define X(n, s, t) {#n, t, VL_COUNTER_SEVERITY_##s},
+#define X(n, s, t) { #n, t, VL_COUNTER_SEVERITY_##s },
 	LBRL_ERRORS(X)
 #undef X
 };
 
 bool lbrl_addr_is_ip4(const struct mlb_addr *a)
 {
-	static const u8 mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+	static const u8 mapped[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
 	return memcmp(a->b, mapped, sizeof(mapped)) == 0;
 }
 
@@ -61,9 +61,9 @@ u8 *format_lbrl_vip(u8 *s, va_list *args)
 	s = format(s, "%s %U/%u ", v->name, format_lbrl_addr, &v->addr, v->plen);
 	/* As set-vip takes it: "tcp 80,443 udp 53". */
 	for (u32 i = 0; i < v->n_ports; i++)
-		s = i && v->ports[i].proto == v->ports[i - 1].proto
-			    ? format(s, ",%u", v->ports[i].port)
-			    : format(s, "%s%s %u", i ? " " : "", lbrl_proto_name(v->ports[i].proto), v->ports[i].port);
+		s = i && v->ports[i].proto == v->ports[i - 1].proto ?
+			    format(s, ",%u", v->ports[i].port) :
+			    format(s, "%s%s %u", i ? " " : "", lbrl_proto_name(v->ports[i].proto), v->ports[i].port);
 	s = format(s, v->n_ports ? " " : "all ports ");
 	s = format(s, "%s", lbrl_fwd_names[v->fwd]);
 	if (v->fwd == LBRL_FWD_L3DSR)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lb-rl-return4, lb-rl-return6: servers' replies under NAT, a feature of server-facing interfaces. What belongs to no flow of ours
- * goes on untouched. The candidates for a reply's VIP come from the server's address; the flow itself decides. */
+/* lb-rl-return4, lb-rl-return6: servers' replies under NAT, a feature of server-facing interfaces. What belongs to no flow of
+ * ours goes on untouched. The candidates for a reply's VIP come from the server's address; the flow itself decides. */
 #include <lb_rl/slow.h>
 #include <lb_rl/path.h>
 #include <vnet/feature/feature.h>
@@ -22,7 +22,8 @@ static_always_inline u64 lbrl_candidates(const struct mlb_addr *server)
 }
 
 /* Key that a flow through VIP `id` would have, were this packet its reply. */
-static_always_inline void lbrl_reply_key(struct mlb_flow_key *k, u32 id, const void *client, u16 cport, u16 sport, u8 proto, bool is6)
+static_always_inline void lbrl_reply_key(struct mlb_flow_key *k, u32 id, const void *client, u16 cport, u16 sport, u8 proto,
+					 bool is6)
 {
 	const lbrl_vip_t *v = &lbrl_main.vip[id];
 	u16 vport = v->port ? v->port : sport;
@@ -30,7 +31,7 @@ static_always_inline void lbrl_reply_key(struct mlb_flow_key *k, u32 id, const v
 	if (is6)
 		lbrl_key6(k, client, cport, vport, id, proto);
 	else
-		lbrl_key4(k, *(u32u *) client, 0, cport, vport, id, proto);
+		lbrl_key4(k, *(u32u *)client, 0, cport, vport, id, proto);
 }
 
 static_always_inline bool lbrl_is_reply(const struct mlb_flow *f, const struct mlb_addr *server, u16 sport)
@@ -43,8 +44,8 @@ static_always_inline bool lbrl_is_reply(const struct mlb_flow *f, const struct m
 }
 
 /* The rest of the search: half-open flows, and further VIPs that share the server. */
-static struct mlb_flow *lbrl_reply_search(lbrl_thread_t *t, u64 vips, const struct mlb_addr *server, const void *client, u16 cport,
-					  u16 sport, u8 proto, bool is6)
+static struct mlb_flow *lbrl_reply_search(lbrl_thread_t *t, u64 vips, const struct mlb_addr *server, const void *client,
+					  u16 cport, u16 sport, u8 proto, bool is6)
 {
 	while (vips) {
 		struct mlb_flow_key k;
@@ -154,7 +155,7 @@ static_always_inline uword lbrl_return_inline(vlib_main_t *vm, vlib_node_runtime
 		u8 *ip = vlib_buffer_get_current(b);
 		const u32 hl = is6 ? 40 : 20;
 		u8 proto = ip[is6 ? 6 : 9];
-		udp_header_t *udp = (udp_header_t *) (ip + hl);
+		udp_header_t *udp = (udp_header_t *)(ip + hl);
 		struct mlb_addr server;
 
 		if (i + 4 < n) {
@@ -166,9 +167,11 @@ static_always_inline uword lbrl_return_inline(vlib_main_t *vm, vlib_node_runtime
 		vnet_feature_next_u16(&nexts[i], b);
 		if (!enabled)
 			continue;
-		bool plain = (proto == IP_PROTOCOL_TCP || proto == IP_PROTOCOL_UDP) && b->current_length >= hl + (proto == IP_PROTOCOL_TCP ? 20 : 8);
+		bool plain = (proto == IP_PROTOCOL_TCP || proto == IP_PROTOCOL_UDP) &&
+			     b->current_length >= hl + (proto == IP_PROTOCOL_TCP ? 20 : 8);
 		if (!is6)
-			plain = plain && ip[0] == 0x45 && !(((ip4_header_t *) ip)->flags_and_fragment_offset & clib_host_to_net_u16(0x3fff));
+			plain = plain && ip[0] == 0x45 &&
+				!(((ip4_header_t *)ip)->flags_and_fragment_offset & clib_host_to_net_u16(0x3fff));
 		if (PREDICT_FALSE(!plain)) {
 			u32 owner, vip = 0, slot = MLB_NONE;
 			if (lbrl_slow_reply(t, b, is6, &owner, &vip, &slot)) {
@@ -178,16 +181,16 @@ static_always_inline uword lbrl_return_inline(vlib_main_t *vm, vlib_node_runtime
 			continue;
 		}
 		if (is6)
-			clib_memcpy_fast(server.b, ((ip6_header_t *) ip)->src_address.as_u8, 16);
+			clib_memcpy_fast(server.b, ((ip6_header_t *)ip)->src_address.as_u8, 16);
 		else {
-			ip46_address_t a = {.ip4 = ((ip4_header_t *) ip)->src_address};
+			ip46_address_t a = { .ip4 = ((ip4_header_t *)ip)->src_address };
 			lbrl_addr_from_ip46(&server, &a, false);
 		}
 		u64 vips = lbrl_candidates(&server);
 		if (PREDICT_FALSE(!vips))
 			continue;
 		lbrl_reply_key(&s.key[s.n], __builtin_ctzll(vips) + 1,
-			       is6 ? (void *) &((ip6_header_t *) ip)->dst_address : (void *) &((ip4_header_t *) ip)->dst_address,
+			       is6 ? (void *)&((ip6_header_t *)ip)->dst_address : (void *)&((ip4_header_t *)ip)->dst_address,
 			       clib_net_to_host_u16(udp->dst_port), clib_net_to_host_u16(udp->src_port), proto, is6);
 		if (PREDICT_FALSE(handoff)) {
 			u32 owner = lbrl_owner(&s.key[s.n]);
@@ -206,10 +209,10 @@ static_always_inline uword lbrl_return_inline(vlib_main_t *vm, vlib_node_runtime
 	for (u32 j = 0; j < s.n; j++) {
 		vlib_buffer_t *b = bufs[s.at[j]];
 		u8 *ip = vlib_buffer_get_current(b);
-		ip4_header_t *ip4 = (ip4_header_t *) ip;
-		ip6_header_t *ip6 = (ip6_header_t *) ip;
+		ip4_header_t *ip4 = (ip4_header_t *)ip;
+		ip6_header_t *ip6 = (ip6_header_t *)ip;
 		const struct mlb_flow_key *k = &s.key[j];
-		udp_header_t *udp = (udp_header_t *) (ip + (is6 ? 40 : 20));
+		udp_header_t *udp = (udp_header_t *)(ip + (is6 ? 40 : 20));
 		bool tcp = k->proto == IP_PROTOCOL_TCP;
 		struct mlb_flow *f = s.flow[j];
 		struct mlb_addr server;
@@ -218,11 +221,11 @@ static_always_inline uword lbrl_return_inline(vlib_main_t *vm, vlib_node_runtime
 		if (is6)
 			clib_memcpy_fast(server.b, ip6->src_address.as_u8, 16);
 		else {
-			ip46_address_t a = {.ip4 = ip4->src_address};
+			ip46_address_t a = { .ip4 = ip4->src_address };
 			lbrl_addr_from_ip46(&server, &a, false);
 		}
 		if (PREDICT_FALSE(!f || !lbrl_is_reply(f, &server, sport))) {
-			f = lbrl_reply_search(t, s.vips[j], &server, is6 ? (void *) &ip6->dst_address : (void *) &ip4->dst_address,
+			f = lbrl_reply_search(t, s.vips[j], &server, is6 ? (void *)&ip6->dst_address : (void *)&ip4->dst_address,
 					      k->cport, sport, k->proto, is6);
 			if (!f)
 				continue;
@@ -230,27 +233,27 @@ static_always_inline uword lbrl_return_inline(vlib_main_t *vm, vlib_node_runtime
 		lbrl_vip_t *v = &lbrl_main.vip[f->key.vip];
 		u32 slot = f->slot, len, off, d;
 		u16 vport = clib_host_to_net_u16(f->key.vport);
-		u8 flags = tcp ? ((tcp_header_t *) udp)->flags & 0x1f : 0;
+		u8 flags = tcp ? ((tcp_header_t *)udp)->flags & 0x1f : 0;
 
 		len = is6 ? clib_net_to_host_u16(ip6->payload_length) + 40 : clib_net_to_host_u16(ip4->length);
-		off = (is6 ? 40 : 20) + (tcp ? 4 * (((tcp_header_t *) udp)->data_offset_and_reserved >> 4) : 8);
+		off = (is6 ? 40 : 20) + (tcp ? 4 * (((tcp_header_t *)udp)->data_offset_and_reserved >> 4) : 8);
 		lbrl_account(t, f, tcp, flags, len, len > off);
 		if (is6) {
 			d = lbrl_delta128(ip6->src_address.as_u8, v->addr.b);
 			clib_memcpy_fast(ip6->src_address.as_u8, v->addr.b, 16);
 		} else {
-			u32 to = *(u32 *) (v->addr.b + 12);
+			u32 to = *(u32 *)(v->addr.b + 12);
 			d = lbrl_delta32(ip4->src_address.as_u32, to);
 			ip4->src_address.as_u32 = to;
 			ip4->checksum = lbrl_csum_add(ip4->checksum, d);
 		}
-		d += (u16) ~udp->src_port + vport;
+		d += (u16)~udp->src_port + vport;
 		udp->src_port = vport;
 		lbrl_l4_fix(udp, tcp, d);
 		ours++;
 		if (PREDICT_FALSE((node->flags & VLIB_NODE_FLAG_TRACE) && (b->flags & VLIB_BUFFER_IS_TRACED))) {
 			lbrl_trace_t *tr = vlib_add_trace(vm, node, b, sizeof(*tr));
-			*tr = (lbrl_trace_t){v->id, slot, LBRL_ERROR_RETURNED, nexts[s.at[j]], 1};
+			*tr = (lbrl_trace_t){ v->id, slot, LBRL_ERROR_RETURNED, nexts[s.at[j]], 1 };
 		}
 	}
 	vlib_node_increment_counter(vm, node->node_index, LBRL_ERROR_RETURNED, ours);

@@ -5,12 +5,12 @@
 #include <lb_rl/plain.h>
 #include <vnet/feature/feature.h>
 
-static_always_inline void lbrl_add_trace(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_buffer_t *b, u32 vip, u32 slot, u32 error,
-					 u16 next)
+static_always_inline void lbrl_add_trace(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_buffer_t *b, u32 vip, u32 slot,
+					 u32 error, u16 next)
 {
 	if (PREDICT_FALSE((node->flags & VLIB_NODE_FLAG_TRACE) && (b->flags & VLIB_BUFFER_IS_TRACED))) {
 		lbrl_trace_t *tr = vlib_add_trace(vm, node, b, sizeof(*tr));
-		*tr = (lbrl_trace_t){.vip_id = vip, .slot = slot, .error = error, .next = next};
+		*tr = (lbrl_trace_t){ .vip_id = vip, .slot = slot, .error = error, .next = next };
 	}
 }
 
@@ -30,8 +30,8 @@ static_always_inline void lbrl_count(vlib_main_t *vm, vlib_node_runtime_t *node,
 }
 
 /* One unusual packet. False: it leaves this vector, to another thread. */
-static_always_inline bool lbrl_one_slow(vlib_main_t *vm, vlib_node_runtime_t *node, lbrl_thread_t *t, vlib_buffer_t *b, u32 bi, bool is6,
-					const u16 *ports, u16 *next, lbrl_away_t *away)
+static_always_inline bool lbrl_one_slow(vlib_main_t *vm, vlib_node_runtime_t *node, lbrl_thread_t *t, vlib_buffer_t *b, u32 bi,
+					bool is6, const u16 *ports, u16 *next, lbrl_away_t *away)
 {
 	lbrl_slow_t r = lbrl_slow_vip(t, b, is6, ports);
 
@@ -66,11 +66,13 @@ typedef struct {
 	bool trace, handoff;
 } lbrl_vector_t;
 
-#define LBRL_AHEAD 8               /* packets from asking for a buffer's header to reading it */
-#define LBRL_GONE ((u16) ~0)       /* next of a packet that left the vector */
+#define LBRL_AHEAD 8        /* packets from asking for a buffer's header to reading it */
+#define LBRL_GONE ((u16)~0) /* next of a packet that left the vector */
 
-/* First pass: keys and hashes of plain packets, their buckets on the way; all else is done at once. bufs goes on for LBRL_AHEAD. */
-static_always_inline void lbrl_keys(lbrl_vector_t *c, lbrl_batch_t *s, vlib_buffer_t **bufs, const u32 *from, u16 *nexts, u32 n, bool is6)
+/* First pass: keys and hashes of plain packets, their buckets on the way; all else is done at once. bufs goes on for LBRL_AHEAD.
+ */
+static_always_inline void lbrl_keys(lbrl_vector_t *c, lbrl_batch_t *s, vlib_buffer_t **bufs, const u32 *from, u16 *nexts, u32 n,
+				    bool is6)
 {
 	struct mlb_flow_table *flows = c->t->flows;
 	u64 vip = 0, differ = 0;
@@ -87,11 +89,11 @@ static_always_inline void lbrl_keys(lbrl_vector_t *c, lbrl_batch_t *s, vlib_buff
 				nexts[i] = LBRL_GONE;
 			continue;
 		}
-		u64u *key = (u64u *) &s->key[k];
+		u64u *key = (u64u *)&s->key[k];
 		key[0] = w.w[0];
 		key[1] = w.w[1];
 		key[2] = w.w[2];
-		if (PREDICT_FALSE(c->handoff) && lbrl_main.vip[(u16) (w.w[2] >> 32)].fwd == LBRL_FWD_NAT) {
+		if (PREDICT_FALSE(c->handoff) && lbrl_main.vip[(u16)(w.w[2] >> 32)].fwd == LBRL_FWD_NAT) {
 			u32 owner = lbrl_owner(&s->key[k]);
 			if (owner != c->vm->thread_index) {
 				c->away.bi[c->away.n] = from[i];
@@ -109,7 +111,7 @@ static_always_inline void lbrl_keys(lbrl_vector_t *c, lbrl_batch_t *s, vlib_buff
 		k++;
 	}
 	s->n = k;
-	s->one_vip = k && (u16) (differ >> 32) == 0;
+	s->one_vip = k && (u16)(differ >> 32) == 0;
 }
 
 /* A packet without a counted flow of its own: new, half-open, ended, missed. False: no server, it was answered. */
@@ -138,7 +140,8 @@ static_always_inline bool lbrl_uncounted(lbrl_vector_t *c, lbrl_vip_t *v, const 
 typedef struct {
 	lbrl_vip_t *v;
 	lbrl_server_t *server;
-	struct mlb_wslot *slot; /* NULL once the VIP is removed: then it has no counted flow either, and no packet comes to count */
+	struct mlb_wslot
+		*slot; /* NULL once the VIP is removed: then it has no counted flow either, and no packet comes to count */
 	lbrl_fwd_t fwd;
 } lbrl_at_vip_t;
 
@@ -146,7 +149,7 @@ static_always_inline lbrl_at_vip_t lbrl_at_vip(lbrl_thread_t *t, u16 id)
 {
 	lbrl_vip_t *v = &lbrl_main.vip[id];
 	struct mlb_wvip *wv = lbrl_wvip(t, id);
-	return (lbrl_at_vip_t){v, v->server, PREDICT_TRUE(wv != 0) ? wv->slot : 0, v->fwd};
+	return (lbrl_at_vip_t){ v, v->server, PREDICT_TRUE(wv != 0) ? wv->slot : 0, v->fwd };
 }
 
 /* Whole plain packet to its server; the next node. */
@@ -165,8 +168,8 @@ static_always_inline u16 lbrl_send(lbrl_vector_t *c, vlib_buffer_t *b, void *ip,
 		struct mlb_pkt pkt;
 		lbrl_slow_t r;
 		pkt.version = is6 ? 6 : 4;
-		pkt.total_len = is6 ? clib_net_to_host_u16(((ip6_header_t *) ip)->payload_length) + 40
-				    : clib_net_to_host_u16(((ip4_header_t *) ip)->length);
+		pkt.total_len = is6 ? clib_net_to_host_u16(((ip6_header_t *)ip)->payload_length) + 40 :
+				      clib_net_to_host_u16(((ip4_header_t *)ip)->length);
 		if (!lbrl_slow_forward(b, &pkt, at->v, srv, &r)) {
 			c->forwarded--;
 			*error = LBRL_ERROR_NO_ROOM;
@@ -179,17 +182,17 @@ static_always_inline u16 lbrl_send(lbrl_vector_t *c, vlib_buffer_t *b, void *ip,
 }
 
 /* Last pass: state, counters, rewrite, next hop. */
-static_always_inline void lbrl_packet(lbrl_vector_t *c, const lbrl_at_vip_t *at, const lbrl_batch_t *s, u32 j, vlib_buffer_t *b, u16 *next,
-				      bool is6)
+static_always_inline void lbrl_packet(lbrl_vector_t *c, const lbrl_at_vip_t *at, const lbrl_batch_t *s, u32 j, vlib_buffer_t *b,
+				      u16 *next, bool is6)
 {
 	const struct mlb_flow_key *k = &s->key[j];
 	u8 *ip = s->ip[j];
 	bool tcp = k->proto == IP_PROTOCOL_TCP;
-	tcp_header_t *th = (tcp_header_t *) (ip + (is6 ? 40 : 20));
+	tcp_header_t *th = (tcp_header_t *)(ip + (is6 ? 40 : 20));
 	u8 flags = tcp ? th->flags & 0x1f : 0;
 	u32 slot, error = LBRL_ERROR_FORWARDED;
-	u32 len = is6 ? clib_net_to_host_u16(((ip6_header_t *) ip)->payload_length) + 40
-		      : clib_net_to_host_u16(((ip4_header_t *) ip)->length);
+	u32 len = is6 ? clib_net_to_host_u16(((ip6_header_t *)ip)->payload_length) + 40 :
+			clib_net_to_host_u16(((ip4_header_t *)ip)->length);
 	struct mlb_flow *f = mlb_flow_confirm(c->t->flows, k, s->hash[j], s->guess[j]);
 
 	if (PREDICT_FALSE(!f || !(f->flags & MLB_FLOW_COUNTED) || at->server[f->slot].id != f->server_id)) {
@@ -213,7 +216,8 @@ static_always_inline void lbrl_packet(lbrl_vector_t *c, const lbrl_at_vip_t *at,
 		lbrl_add_trace(c->vm, c->node, b, k->vip, slot, error, *next);
 }
 
-/* Most chunks hold packets of one VIP: what is the VIP's is looked up once then, and L3 DSR, the quickest way, has a loop of its own. */
+/* Most chunks hold packets of one VIP: what is the VIP's is looked up once then, and L3 DSR, the quickest way, has a loop of its
+ * own. */
 static_always_inline void lbrl_chunk(lbrl_vector_t *c, lbrl_batch_t *s, vlib_buffer_t **bufs, u16 *nexts, bool is6)
 {
 	lbrl_at_vip_t at = {};
@@ -306,8 +310,8 @@ static_always_inline uword lbrl_reass_inline(vlib_main_t *vm, vlib_node_runtime_
 	away.n = 0;
 	for (u32 i = 0; i < n; i++) {
 		vlib_buffer_t *b = vlib_get_buffer(vm, from[i]);
-		u16 ports[2] = {clib_net_to_host_u16(vnet_buffer(b)->ip.reass.l4_src_port),
-				clib_net_to_host_u16(vnet_buffer(b)->ip.reass.l4_dst_port)};
+		u16 ports[2] = { clib_net_to_host_u16(vnet_buffer(b)->ip.reass.l4_src_port),
+				 clib_net_to_host_u16(vnet_buffer(b)->ip.reass.l4_dst_port) };
 		if (lbrl_one_slow(vm, node, t, b, from[i], is6, ports, &nexts[n_stay], &away))
 			stay[n_stay++] = from[i];
 	}
@@ -329,14 +333,14 @@ VLIB_NODE_FN(lbrl_reass6_node)(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_
 	return lbrl_reass_inline(vm, node, frame, true);
 }
 
-#define LBRL_NODE(var, nm, sibling)                                                                                                \
-	VLIB_REGISTER_NODE(var) = {                                                                                                \
-		.name = nm,                                                                                                        \
-		.sibling_of = sibling,                                                                                             \
-		.vector_size = sizeof(u32),                                                                                        \
-		.format_trace = format_lbrl_trace,                                                                                 \
-		.n_errors = LBRL_N_ERROR,                                                                                          \
-		.error_counters = lbrl_error_counters,                                                                             \
+#define LBRL_NODE(var, nm, sibling) \
+	VLIB_REGISTER_NODE(var) = { \
+		.name = nm, \
+		.sibling_of = sibling, \
+		.vector_size = sizeof(u32), \
+		.format_trace = format_lbrl_trace, \
+		.n_errors = LBRL_N_ERROR, \
+		.error_counters = lbrl_error_counters, \
 	}
 LBRL_NODE(lbrl_ip4_node, "lb-rl-ip4", "ip4-lookup");
 LBRL_NODE(lbrl_ip6_node, "lb-rl-ip6", "ip6-lookup");
@@ -344,23 +348,23 @@ LBRL_NODE(lbrl_reass4_node, "lb-rl-reass4", "ip4-lookup");
 LBRL_NODE(lbrl_reass6_node, "lb-rl-reass6", "ip6-lookup");
 
 #ifndef CLIB_MARCH_VARIANT
-/* Fragments take a feature arc of our own through shallow reassembly, enabled on one interface number that stands for all. The nodes
- * that serve plugins (26.06) lose what one worker hands another of IPv4, and crash on IPv6. */
-#define LBRL_FRAG_ARC(v, six)                                                                                                      \
-	VNET_FEATURE_ARC_INIT(lbrl_frag##v, static) = {                                                                            \
-		.arc_name = "lb-rl-frag" #v,                                                                                       \
-		.start_nodes = VNET_FEATURES("lb-rl-ip" #v),                                                                       \
-		.last_in_arc = "lb-rl-reass" #v,                                                                                   \
-		.arc_index_ptr = &lbrl_main.frag_arc[six],                                                                         \
-	};                                                                                                                         \
-	VNET_FEATURE_INIT(lbrl_frag##v##_reass, static) = {                                                                        \
-		.arc_name = "lb-rl-frag" #v,                                                                                       \
-		.node_name = "ip" #v "-sv-reassembly-feature",                                                                     \
-		.runs_before = VNET_FEATURES("lb-rl-reass" #v),                                                                    \
-	};                                                                                                                         \
-	VNET_FEATURE_INIT(lbrl_frag##v##_back, static) = {                                                                         \
-		.arc_name = "lb-rl-frag" #v,                                                                                       \
-		.node_name = "lb-rl-reass" #v,                                                                                     \
+/* Fragments take a feature arc of our own through shallow reassembly, enabled on one interface number that stands for all. The
+ * nodes that serve plugins (26.06) lose what one worker hands another of IPv4, and crash on IPv6. */
+#define LBRL_FRAG_ARC(v, six) \
+	VNET_FEATURE_ARC_INIT(lbrl_frag##v, static) = { \
+		.arc_name = "lb-rl-frag" #v, \
+		.start_nodes = VNET_FEATURES("lb-rl-ip" #v), \
+		.last_in_arc = "lb-rl-reass" #v, \
+		.arc_index_ptr = &lbrl_main.frag_arc[six], \
+	}; \
+	VNET_FEATURE_INIT(lbrl_frag##v##_reass, static) = { \
+		.arc_name = "lb-rl-frag" #v, \
+		.node_name = "ip" #v "-sv-reassembly-feature", \
+		.runs_before = VNET_FEATURES("lb-rl-reass" #v), \
+	}; \
+	VNET_FEATURE_INIT(lbrl_frag##v##_back, static) = { \
+		.arc_name = "lb-rl-frag" #v, \
+		.node_name = "lb-rl-reass" #v, \
 	}
 LBRL_FRAG_ARC(4, 0);
 LBRL_FRAG_ARC(6, 1);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* First look at a packet: is it a whole, option-free TCP or UDP packet of a VIP's port, and of which flow? Everything else goes the
- * slow way (slow.c). Compiled into each march variant of the nodes. */
+/* First look at a packet: is it a whole, option-free TCP or UDP packet of a VIP's port, and of which flow? Everything else goes
+ * the slow way (slow.c). Compiled into each march variant of the nodes. */
 #ifndef LB_RL_PLAIN_H
 #define LB_RL_PLAIN_H
 #include <lb_rl/path.h>
 
-/* Packets that go through the passes together: their buffers, headers, buckets and flows fit the first-level cache side by side. */
+/* Packets that go through the passes together: their buffers, headers, buckets and flows fit the first-level cache side by side.
+ */
 #define LBRL_CHUNK 16
 
 typedef struct {
@@ -27,10 +28,10 @@ typedef struct {
 static_always_inline bool lbrl_plain_l4(const void *l4, u8 proto, u32 left, i32 have)
 {
 	if (proto == IP_PROTOCOL_TCP) {
-		u32 off = ((const tcp_header_t *) l4)->data_offset_and_reserved >> 4 << 2;
+		u32 off = ((const tcp_header_t *)l4)->data_offset_and_reserved >> 4 << 2;
 		return off >= 20 && left >= off && have >= 20;
 	}
-	u32 len = clib_net_to_host_u16(((const udp_header_t *) l4)->length);
+	u32 len = clib_net_to_host_u16(((const udp_header_t *)l4)->length);
 	return proto == IP_PROTOCOL_UDP && have >= 8 && len >= 8 && len <= left;
 }
 
@@ -38,25 +39,25 @@ static_always_inline bool lbrl_plain_l4(const void *l4, u8 proto, u32 left, i32 
 static_always_inline u64 lbrl_plain_vip(const lbrl_prefix_t *p, const void *l4, u8 proto)
 {
 	/* Ports as they stand are big-endian, source first; a key has them in host order, client's first. */
-	u32 ports = clib_net_to_host_u32(*(const u32u *) l4);
+	u32 ports = clib_net_to_host_u32(*(const u32u *)l4);
 	u64 id = lbrl_vip_of_port(p, proto == IP_PROTOCOL_UDP, ports);
 
-	return id ? (ports << 16 | ports >> 16) | id << 32 | (u64) proto << 48 : 0;
+	return id ? (ports << 16 | ports >> 16) | id << 32 | (u64)proto << 48 : 0;
 }
 
 static_always_inline bool lbrl_plain4(const vlib_buffer_t *b, const ip4_header_t *ip, lbrl_words_t *k)
 {
 	const lbrl_prefix_t *p = &lbrl_main.prefix[vnet_buffer(b)->ip.adj_index[VLIB_TX]];
-	u64 first = *(const u64u *) ip;
+	u64 first = *(const u64u *)ip;
 	u32 len = clib_net_to_host_u16(first >> 16);
 
 	/* Version 4, 20 bytes of header; no fragment (DF may be set). */
-	if (PREDICT_FALSE((first & (0xffULL | (u64) clib_host_to_net_u16(0x3fff) << 48)) != 0x45))
+	if (PREDICT_FALSE((first & (0xffULL | (u64)clib_host_to_net_u16(0x3fff) << 48)) != 0x45))
 		return false;
 	if (PREDICT_FALSE(len < 20 || !lbrl_plain_l4(ip + 1, ip->protocol, len - 20, b->current_length - 20)))
 		return false;
 	k->w[0] = ip->dst_address.as_u32 & p->host_mask4;
-	k->w[1] = (u64) ip->src_address.as_u32 << 32 | 0xffff0000u;
+	k->w[1] = (u64)ip->src_address.as_u32 << 32 | 0xffff0000u;
 	k->w[2] = lbrl_plain_vip(p, ip + 1, ip->protocol);
 	return k->w[2] != 0;
 }
@@ -69,7 +70,7 @@ static_always_inline bool lbrl_plain6(const vlib_buffer_t *b, const ip6_header_t
 	if (PREDICT_FALSE(!lbrl_plain_l4(ip + 1, ip->protocol, left, b->current_length - 40)))
 		return false;
 	/* UDP without checksum is not IPv6's. */
-	if (PREDICT_FALSE(ip->protocol == IP_PROTOCOL_UDP && !((const udp_header_t *) (ip + 1))->checksum))
+	if (PREDICT_FALSE(ip->protocol == IP_PROTOCOL_UDP && !((const udp_header_t *)(ip + 1))->checksum))
 		return false;
 	k->w[0] = ip->src_address.as_u64[0];
 	k->w[1] = ip->src_address.as_u64[1];

@@ -29,7 +29,7 @@ VLIB_REGISTER_NODE(lbrl_worker_node) = {
 
 static u32 lbrl_edge(vlib_main_t *vm, const char *from, const char *to)
 {
-	return vlib_node_add_next(vm, vlib_get_node_by_name(vm, (u8 *) from)->index, vlib_get_node_by_name(vm, (u8 *) to)->index);
+	return vlib_node_add_next(vm, vlib_get_node_by_name(vm, (u8 *)from)->index, vlib_get_node_by_name(vm, (u8 *)to)->index);
 }
 
 static clib_error_t *lbrl_init(vlib_main_t *vm)

@@ -12,14 +12,14 @@ u64 lbrl_now_us(void)
 {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (u64) t.tv_sec * 1000000 + t.tv_nsec / 1000;
+	return (u64)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
 static u64 lbrl_real_ns(void)
 {
 	struct timespec t;
 	clock_gettime(CLOCK_REALTIME, &t);
-	return (u64) t.tv_sec * 1000000000 + t.tv_nsec;
+	return (u64)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 static uword lbrl_process(vlib_main_t *vm, vlib_node_runtime_t *rt, vlib_frame_t *f)

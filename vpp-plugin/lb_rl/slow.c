@@ -39,7 +39,7 @@ bool lbrl_encap(vlib_buffer_t *b, const struct mlb_pkt *pkt, const lbrl_vip_t *v
 		return false;
 	lbrl_settle_offload(b, v->is_ip6);
 	u32 n = mlb_pkt_encap(vlib_buffer_get_current(b), pkt, kind, &v->src, &srv->addr);
-	vlib_buffer_advance(b, -(word) n);
+	vlib_buffer_advance(b, -(word)n);
 	return true;
 }
 
@@ -49,14 +49,9 @@ bool lbrl_slow_forward(vlib_buffer_t *b, struct mlb_pkt *pkt, const lbrl_vip_t *
 	bool is6 = v->is_ip6;
 
 	switch (v->fwd) {
-	case LBRL_FWD_L3DSR:
-		mlb_pkt_l3dsr(ip, pkt, &srv->addr, v->tos >> 2);
-		break;
-	case LBRL_FWD_NAT:
-		mlb_pkt_nat(ip, pkt, true, &srv->addr, clib_net_to_host_u16(srv->port));
-		break;
-	case LBRL_FWD_L2DSR:
-		break;
+	case LBRL_FWD_L3DSR: mlb_pkt_l3dsr(ip, pkt, &srv->addr, v->tos >> 2); break;
+	case LBRL_FWD_NAT: mlb_pkt_nat(ip, pkt, true, &srv->addr, clib_net_to_host_u16(srv->port)); break;
+	case LBRL_FWD_L2DSR: break;
 	default: {
 		bool out6 = v->fwd == LBRL_FWD_GRE6 || v->fwd == LBRL_FWD_IPIP6;
 		if (!lbrl_encap(b, pkt, v, srv))
@@ -94,7 +89,7 @@ void lbrl_slow_refuse(vlib_buffer_t *b, bool is6, u32 error, lbrl_slow_t *r)
 	if (pkt.proto == IP_PROTOCOL_TCP)
 		n = mlb_pkt_make_rst(ip, &pkt, out);
 	else if (pkt.proto == IP_PROTOCOL_UDP)
-		n = mlb_pkt_make_unreachable(ip, &pkt, out, clib_min(sizeof(out), (u32) b->current_length + 48));
+		n = mlb_pkt_make_unreachable(ip, &pkt, out, clib_min(sizeof(out), (u32)b->current_length + 48));
 	if (!n)
 		return;
 	if (b->flags & VLIB_BUFFER_NEXT_PRESENT) {
@@ -117,9 +112,9 @@ static void lbrl_pkt_key(const struct mlb_pkt *p, const lbrl_vip_t *v, struct ml
 	u8 proto = icmp ? p->inner_proto : p->proto;
 
 	if (v->is_ip6)
-		lbrl_key6(k, (const ip6_address_t *) client->b, cport, vport, v->id, proto);
+		lbrl_key6(k, (const ip6_address_t *)client->b, cport, vport, v->id, proto);
 	else
-		lbrl_key4(k, *(u32u *) (client->b + 12), *(u32u *) (vip->b + 12) & v->host_mask4, cport, vport, v->id, proto);
+		lbrl_key4(k, *(u32u *)(client->b + 12), *(u32u *)(vip->b + 12) & v->host_mask4, cport, vport, v->id, proto);
 }
 
 /* Hand-off: NAT flows live with their owner. True: the packet goes there. */
@@ -158,7 +153,8 @@ static void lbrl_slow_icmp(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, struct 
 		return;
 	struct mlb_flow *f = lbrl_life_find(t, &k, mlb_flow_hash(t->flows, &k));
 	if (!f || !lbrl_flow_valid(v, f)) {
-		/* Without NAT the flow may be another worker's: RSS does not see what an ICMP error quotes. Each is asked in turn. */
+		/* Without NAT the flow may be another worker's: RSS does not see what an ICMP error quotes. Each is asked in
+		 * turn. */
 		u32 self = t - lbrl_main.thread, hops = vnet_buffer2(b)->unused[0];
 		if (v->fwd != LBRL_FWD_NAT && lbrl_main.n_workers > 1 && hops < lbrl_main.n_workers) {
 			u32 next = self + 1 < lbrl_main.first_worker + lbrl_main.n_workers ? self + 1 : lbrl_main.first_worker;
@@ -179,7 +175,7 @@ static void lbrl_slow_icmp(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, struct 
 
 lbrl_slow_t lbrl_slow_vip(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, const u16 *ports)
 {
-	lbrl_slow_t r = {.slot = MLB_NONE, .next = IP_LOOKUP_NEXT_DROP, .thread = ~0};
+	lbrl_slow_t r = { .slot = MLB_NONE, .next = IP_LOOKUP_NEXT_DROP, .thread = ~0 };
 	lbrl_prefix_t *p = &lbrl_main.prefix[vnet_buffer(b)->ip.adj_index[VLIB_TX]];
 	u8 *ip = vlib_buffer_get_current(b);
 	struct mlb_pkt pkt;
@@ -224,7 +220,9 @@ lbrl_slow_t lbrl_slow_vip(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, const u1
 	if (lbrl_elsewhere(t, v, &k, &r))
 		return r;
 	/* A fragment's flags (its first has them) stand in reassembly's word on it. */
-	u8 flags = pkt.proto != IP_PROTOCOL_TCP ? 0 : ports ? vnet_buffer(b)->ip.reass.icmp_type_or_tcp_flags & 0x1f : pkt.tcp_flags;
+	u8 flags = pkt.proto != IP_PROTOCOL_TCP ? 0 :
+		   ports                        ? vnet_buffer(b)->ip.reass.icmp_type_or_tcp_flags & 0x1f :
+						  pkt.tcp_flags;
 	u64 hash = mlb_flow_hash(t->flows, &k);
 	struct mlb_flow *f = mlb_flow_find(t->flows, &k, hash);
 	bool ended = f && !(f->flags & (MLB_FLOW_COUNTED | MLB_FLOW_HALF));
@@ -258,8 +256,8 @@ lbrl_slow_t lbrl_slow_vip(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, const u1
 
 u8 *format_lbrl_trace(u8 *s, va_list *args)
 {
-	CLIB_UNUSED(vlib_main_t *vm) = va_arg(*args, vlib_main_t *);
-	CLIB_UNUSED(vlib_node_t *node) = va_arg(*args, vlib_node_t *);
+	CLIB_UNUSED(vlib_main_t * vm) = va_arg(*args, vlib_main_t *);
+	CLIB_UNUSED(vlib_node_t * node) = va_arg(*args, vlib_node_t *);
 	lbrl_trace_t *t = va_arg(*args, lbrl_trace_t *);
 	lbrl_vip_t *v = &lbrl_main.vip[t->vip_id <= MLB_MAX_VIPS ? t->vip_id : 0];
 

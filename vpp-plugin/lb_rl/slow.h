@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Packets that are not a plain TCP or UDP packet of a VIP's known port: options, extension headers, fragments, ICMP, malformed. */
+/* Packets that are not a plain TCP or UDP packet of a VIP's known port: options, extension headers, fragments, ICMP, malformed.
+ */
 #ifndef LB_RL_SLOW_H
 #define LB_RL_SLOW_H
 #include <lb_rl/life.h>

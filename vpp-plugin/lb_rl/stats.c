@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* /lb-rl/... in the stat segment: per VIP by VIP id, per server by slot under the VIP's name. Copied from the frames ten times a
- * second by the main thread, so the packet path pays nothing; sized to the VIP's maximum when it is made, never grown under readers. */
+ * second by the main thread, so the packet path pays nothing; sized to the VIP's maximum when it is made, never grown under
+ * readers. */
 #include <lb_rl/lb_rl.h>
 #include <vlib/stats/stats.h>
 
-#define LBRL_VIP_STATS(X) X(flows) X(new_flows) X(packets_in) X(packets_out) X(bytes_in) X(bytes_out) X(misses) X(untracked) X(no_server)
-#define LBRL_SERVER_STATS(X) X(flows) X(half_open) X(new_flows) X(completions) X(packets_in) X(packets_out) X(bytes_in) X(bytes_out)
+#define LBRL_VIP_STATS(X) \
+	X(flows) X(new_flows) X(packets_in) X(packets_out) X(bytes_in) X(bytes_out) X(misses) X(untracked) X(no_server)
+#define LBRL_SERVER_STATS(X) \
+	X(flows) X(half_open) X(new_flows) X(completions) X(packets_in) X(packets_out) X(bytes_in) X(bytes_out)
 
 enum {
 #define X(n) V_##n,
 	LBRL_VIP_STATS(X)
 #undef X
-	V_COUNT
+		V_COUNT
 };
 enum {
 #define X(n) S_##n,
 	LBRL_SERVER_STATS(X)
 #undef X
-	S_COUNT
+		S_COUNT
 };
 static const char *const vip_names[V_COUNT] = {
 #define X(n) #n,

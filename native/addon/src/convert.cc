@@ -36,7 +36,7 @@ Bytes bytes_of(const Napi::Value &value, const char *what)
 	if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array)
 		fail(value.Env(), -EINVAL, std::string(what) + ": a Buffer or Uint8Array is expected");
 	auto array = value.As<Napi::Uint8Array>();
-	return {array.Data(), array.ByteLength()};
+	return { array.Data(), array.ByteLength() };
 }
 
 const uint64_t *aligned_copy(Bytes bytes, std::vector<uint64_t> &buffer)
@@ -94,7 +94,8 @@ template <typename T> const T *array_of(const Napi::Object &object, const char *
 	auto array = value.As<Napi::TypedArrayOf<T>>();
 	if (array.ElementLength() != n)
 		fail(object.Env(), -EINVAL,
-		     std::string(name) + ": " + std::to_string(n) + " elements are expected, not " + std::to_string(array.ElementLength()));
+		     std::string(name) + ": " + std::to_string(n) + " elements are expected, not " +
+			     std::to_string(array.ElementLength()));
 	return array.Data();
 }
 template const float *array_of<float>(const Napi::Object &, const char *, size_t, bool);

@@ -40,8 +40,10 @@ static uint64_t header_field(const uint8_t *hdr, const char *name)
 {
 	for (uint32_t i = 0; i < mlb_frame_field_count; i++)
 		if (!strcmp(mlb_frame_fields[i].name, name))
-			return mlb_frame_fields[i].kind == MLB_FIELD_U64 ? load<uint64_t>(hdr + mlb_frame_fields[i].offset) :
-									 static_cast<uint64_t>(as_double(hdr + mlb_frame_fields[i].offset, mlb_frame_fields[i].kind));
+			return mlb_frame_fields[i].kind == MLB_FIELD_U64 ?
+				       load<uint64_t>(hdr + mlb_frame_fields[i].offset) :
+				       static_cast<uint64_t>(
+					       as_double(hdr + mlb_frame_fields[i].offset, mlb_frame_fields[i].kind));
 	return 0;
 }
 
@@ -50,10 +52,14 @@ static Bytes header_of(const Napi::Value &value)
 	Napi::Env env = value.Env();
 	Bytes hdr = bytes_of(value, "hdr");
 	if (hdr.size != mlb_frame_hdr_size)
-		fail(env, -EPROTO, "frame header: " + std::to_string(mlb_frame_hdr_size) + " bytes are expected, not " + std::to_string(hdr.size));
+		fail(env, -EPROTO,
+		     "frame header: " + std::to_string(mlb_frame_hdr_size) + " bytes are expected, not " +
+			     std::to_string(hdr.size));
 	if (header_field(hdr.data, "schema") != mlb_frame_schema || header_field(hdr.data, "record_size") != mlb_server_rec_size)
-		fail(env, -EPROTO, "frame: schema " + std::to_string(mlb_frame_schema) + " with records of " + std::to_string(mlb_server_rec_size) +
-		     " bytes is expected; data plane and services must be of one release");
+		fail(env, -EPROTO,
+		     "frame: schema " + std::to_string(mlb_frame_schema) + " with records of " +
+			     std::to_string(mlb_server_rec_size) +
+			     " bytes is expected; data plane and services must be of one release");
 	return hdr;
 }
 
@@ -64,7 +70,8 @@ static Napi::Value decode_identity(const Napi::CallbackInfo &info)
 	const uint8_t *hdr = header_of(info[0]).data, *name = hdr + mlb_frame_name_offset;
 	Napi::Object out = Napi::Object::New(env);
 	out.Set("vipId", static_cast<double>(header_field(hdr, "vip_id")));
-	out.Set("name", Napi::String::New(env, reinterpret_cast<const char *>(name), strnlen(reinterpret_cast<const char *>(name), mlb_frame_name_len)));
+	out.Set("name", Napi::String::New(env, reinterpret_cast<const char *>(name),
+					  strnlen(reinterpret_cast<const char *>(name), mlb_frame_name_len)));
 	out.Set("address", address_text(env, hdr + mlb_frame_vip_offset, hdr + mlb_frame_vip_port_offset));
 	out.Set("dpEpoch", bigint(env, header_field(hdr, "dp_epoch")));
 	out.Set("generation", static_cast<double>(header_field(hdr, "generation")));
@@ -89,8 +96,8 @@ static Napi::Value decode_header(const Napi::CallbackInfo &info)
 			for (uint32_t k = 1; k < f.count; k++) /* [0] is "none" */
 				refused.Set(mlb_agent_refusal(k), as_double(p + 8 * k, f.kind));
 			out.Set(f.name, refused);
-		} else if (!strcmp(f.name, "dp_epoch") || !strcmp(f.name, "mono_ns") || !strcmp(f.name, "real_ns") || !strcmp(f.name, "term")
-			   || !strcmp(f.name, "applied_agent_epoch")) {
+		} else if (!strcmp(f.name, "dp_epoch") || !strcmp(f.name, "mono_ns") || !strcmp(f.name, "real_ns") ||
+			   !strcmp(f.name, "term") || !strcmp(f.name, "applied_agent_epoch")) {
 			out.Set(f.name, bigint(env, load<uint64_t>(p)));
 		} else {
 			out.Set(f.name, as_double(p, f.kind));
@@ -112,11 +119,13 @@ template <typename Array, typename T> static Napi::Value gather(Napi::Env env, c
 {
 	Array out = Array::New(env, static_cast<size_t>(n) * count);
 	for (uint32_t i = 0; i < n; i++)
-		memcpy(out.Data() + static_cast<size_t>(i) * count, p + static_cast<size_t>(i) * mlb_server_rec_size, count * sizeof(T));
+		memcpy(out.Data() + static_cast<size_t>(i) * count, p + static_cast<size_t>(i) * mlb_server_rec_size,
+		       count * sizeof(T));
 	return out;
 }
 
-/* decodeColumn(records: Buffer, field: string): one element a server, of an array field all its elements one server after the other. */
+/* decodeColumn(records: Buffer, field: string): one element a server, of an array field all its elements one server after the
+ * other. */
 static Napi::Value decode_column(const Napi::CallbackInfo &info)
 {
 	Napi::Env env = info.Env();
@@ -153,10 +162,11 @@ static Napi::Value decode_addresses(const Napi::CallbackInfo &info)
 
 static Napi::Value hist_quantile(const Napi::CallbackInfo &info)
 {
-	if (!info[0].IsTypedArray() || info[0].As<Napi::TypedArray>().TypedArrayType() != napi_uint32_array
-	    || info[0].As<Napi::Uint32Array>().ElementLength() != 32)
+	if (!info[0].IsTypedArray() || info[0].As<Napi::TypedArray>().TypedArrayType() != napi_uint32_array ||
+	    info[0].As<Napi::Uint32Array>().ElementLength() != 32)
 		fail(info.Env(), -EINVAL, "counts: a Uint32Array of 32 buckets is expected");
-	return Napi::Number::New(info.Env(), observation_quantile(info[0].As<Napi::Uint32Array>().Data(), info[1].As<Napi::Number>()));
+	return Napi::Number::New(info.Env(),
+				 observation_quantile(info[0].As<Napi::Uint32Array>().Data(), info[1].As<Napi::Number>()));
 }
 
 static Napi::Value layout(const Napi::CallbackInfo &info)

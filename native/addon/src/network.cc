@@ -9,17 +9,20 @@ extern "C" {
 #include "net.h"
 }
 
-namespace {
+namespace
+{
 
-class Network : public Napi::ObjectWrap<Network> {
+class Network : public Napi::ObjectWrap<Network>
+{
 public:
 	static Napi::Function define(Napi::Env env)
 	{
-		return DefineClass(env, "Network", {
-			InstanceMethod("inputs", &Network::inputs),
-			InstanceMethod("outputs", &Network::outputs),
-			InstanceMethod("run", &Network::run),
-		});
+		return DefineClass(env, "Network",
+				   {
+					   InstanceMethod("inputs", &Network::inputs),
+					   InstanceMethod("outputs", &Network::outputs),
+					   InstanceMethod("run", &Network::run),
+				   });
 	}
 
 	explicit Network(const Napi::CallbackInfo &call) : Napi::ObjectWrap<Network>(call)
@@ -91,8 +94,9 @@ private:
 				n *= static_cast<size_t>(s.dim[d]);
 			auto to = out.Get(i).As<Napi::Float32Array>();
 			if (to.ElementLength() != n)
-				fail(env, -EINVAL, std::string("output ") + net_output_name(net_, i) + " has " + std::to_string(n) + " values, expected " +
-				     std::to_string(to.ElementLength()));
+				fail(env, -EINVAL,
+				     std::string("output ") + net_output_name(net_, i) + " has " + std::to_string(n) +
+					     " values, expected " + std::to_string(to.ElementLength()));
 			std::copy(result, result + n, to.Data());
 		}
 	}
@@ -102,7 +106,9 @@ private:
 		Napi::Array dims = property(input, "shape").As<Napi::Array>();
 		struct net_shape s = {};
 		if (dims.Length() > NET_RANK)
-			fail(env, -EINVAL, std::string("input ") + net_input_name(net_, i) + " has more than " + std::to_string(NET_RANK) + " dimensions");
+			fail(env, -EINVAL,
+			     std::string("input ") + net_input_name(net_, i) + " has more than " + std::to_string(NET_RANK) +
+				     " dimensions");
 		size_t n = 1;
 		s.rank = static_cast<int>(dims.Length());
 		for (uint32_t d = 0; d < dims.Length(); d++) {

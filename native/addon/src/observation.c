@@ -30,13 +30,13 @@ size_t observation_state_size(uint32_t n)
 	return MLB_OBS_STATE_SIZE(n);
 }
 
-int observation_make(const void *hdr, size_t hdr_size, const void *records, size_t records_size, const void *prev, size_t prev_size,
-		     void *next, struct observation *out)
+int observation_make(const void *hdr, size_t hdr_size, const void *records, size_t records_size, const void *prev,
+		     size_t prev_size, void *next, struct observation *out)
 {
 	const struct mlb_frame_hdr *h = hdr;
 	const struct mlb_obs_state *p = prev;
-	if (hdr_size != sizeof(*h) || h->schema != MLB_FRAME_SCHEMA || h->record_size != sizeof(struct mlb_server_rec)
-	    || records_size != (uint64_t)h->count * sizeof(struct mlb_server_rec))
+	if (hdr_size != sizeof(*h) || h->schema != MLB_FRAME_SCHEMA || h->record_size != sizeof(struct mlb_server_rec) ||
+	    records_size != (uint64_t)h->count * sizeof(struct mlb_server_rec))
 		return -EINVAL;
 	/* A checkpoint comes back from an agent: its length must be that of what it says it holds. */
 	if (p && (prev_size < sizeof(*p) || p->n > MLB_MAX_SERVERS_PER_VIP || prev_size != MLB_OBS_STATE_SIZE(p->n)))

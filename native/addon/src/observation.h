@@ -27,10 +27,10 @@ struct observation {
 
 /* Bytes of a state of n servers. */
 size_t observation_state_size(uint32_t n);
-/* hdr, records and prev are aligned copies; n is the frame's count of records there really are. prev may be NULL; -EPROTO where its
- * bytes cannot be a state. Else as mlb_observe. */
-int observation_make(const void *hdr, size_t hdr_size, const void *records, size_t records_size, const void *prev, size_t prev_size,
-		     void *next, struct observation *out);
+/* hdr, records and prev are aligned copies; n is the frame's count of records there really are. prev may be NULL; -EPROTO where
+ * its bytes cannot be a state. Else as mlb_observe. */
+int observation_make(const void *hdr, size_t hdr_size, const void *records, size_t records_size, const void *prev,
+		     size_t prev_size, void *next, struct observation *out);
 /* Of n aligned records: what a decision names its servers by. */
 void observation_names(const void *records, uint32_t n, uint32_t *ids, float *weight_static);
 double observation_quantile(const uint32_t *counts, double p);

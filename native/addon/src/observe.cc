@@ -9,7 +9,7 @@
 static Napi::Value observe(const Napi::CallbackInfo &info)
 {
 	Napi::Env env = info.Env();
-	Bytes h = bytes_of(info[0], "hdr"), r = bytes_of(info[1], "records"), p = {nullptr, 0};
+	Bytes h = bytes_of(info[0], "hdr"), r = bytes_of(info[1], "records"), p = { nullptr, 0 };
 	if (!info[2].IsNull())
 		p = bytes_of(info[2], "state");
 	uint32_t n = static_cast<uint32_t>(r.size / mlb_server_rec_size);
@@ -17,7 +17,8 @@ static Napi::Value observe(const Napi::CallbackInfo &info)
 		fail(env, -E2BIG, "frame: more than " + std::to_string(observation_max_servers) + " servers");
 	/* Kept from call to call: fresh ones of this size are fresh pages each time. */
 	static thread_local std::vector<uint64_t> buffers[4];
-	const uint64_t *hdr = aligned_copy(h, buffers[0]), *records = aligned_copy(r, buffers[1]), *prev = aligned_copy(p, buffers[2]);
+	const uint64_t *hdr = aligned_copy(h, buffers[0]), *records = aligned_copy(r, buffers[1]),
+		       *prev = aligned_copy(p, buffers[2]);
 	std::vector<uint64_t> &next = buffers[3];
 	auto server = Napi::Float32Array::New(env, static_cast<size_t>(n) * observation_server_features);
 	auto pool = Napi::Float32Array::New(env, observation_pool_features);
@@ -25,19 +26,22 @@ static Napi::Value observe(const Napi::CallbackInfo &info)
 	auto stratum = Napi::Float32Array::New(env, n);
 	if (next.size() < (observation_state_size(n) + 7) / 8)
 		next.resize((observation_state_size(n) + 7) / 8);
-	observation out = {0, 0, 0, server.Data(), pool.Data(), kalman.Data(), stratum.Data(), 0};
+	observation out = { 0, 0, 0, server.Data(), pool.Data(), kalman.Data(), stratum.Data(), 0 };
 	int rc = observation_make(hdr, h.size, records, r.size, p.data ? prev : nullptr, p.size, next.data(), &out);
 	if (rc == -EPROTO)
 		fail(env, rc, "state: these bytes are no state of an observation");
 	if (rc != 0)
-		fail(env, rc, "frame: its schema, record size or length is not what this release reads, or the state is of another schema");
+		fail(env, rc,
+		     "frame: its schema, record size or length is not what this release reads, or the state is of another "
+		     "schema");
 	auto ids = Napi::Uint32Array::New(env, n);
 	auto weight_static = Napi::Float32Array::New(env, n);
 	observation_names(records, n, ids.Data(), weight_static.Data());
 	Napi::Object result = Napi::Object::New(env);
 	result.Set("ids", ids);
 	result.Set("weightStatic", weight_static);
-	result.Set("state", Napi::Buffer<uint8_t>::Copy(env, reinterpret_cast<uint8_t *>(next.data()), observation_state_size(n)));
+	result.Set("state",
+		   Napi::Buffer<uint8_t>::Copy(env, reinterpret_cast<uint8_t *>(next.data()), observation_state_size(n)));
 	result.Set("stepped", out.stepped != 0);
 	result.Set("present", out.present);
 	result.Set("server", server);

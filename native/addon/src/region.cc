@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* class Region(path, wake): the agent's attachment. One native thread waits on the region's futex and calls `wake`; calls that have not
- * been delivered yet are not repeated. */
+/* class Region(path, wake): the agent's attachment. One native thread waits on the region's futex and calls `wake`; calls that
+ * have not been delivered yet are not repeated. */
 #include <atomic>
 #include <cerrno>
 #include <memory>
@@ -10,20 +10,27 @@
 #include "marllb/agent.h"
 #include "vector.h"
 
-namespace {
+namespace
+{
 
 constexpr uint64_t kWaitUs = 50000; /* longest that a closing waits for the thread, if its wake-up is missed */
 
-class Region : public Napi::ObjectWrap<Region> {
+class Region : public Napi::ObjectWrap<Region>
+{
 public:
 	static Napi::Function define(Napi::Env env)
 	{
-		return DefineClass(env, "Region", {
-			InstanceMethod<&Region::info>("info"), InstanceMethod<&Region::frames>("frames"),
-			InstanceMethod<&Region::effects>("effects"), InstanceMethod<&Region::publish>("publish"),
-			InstanceMethod<&Region::publish_pools>("publishPools"), InstanceMethod<&Region::beat>("beat"),
-			InstanceMethod<&Region::replaced>("replaced"), InstanceMethod<&Region::close>("close"),
-		});
+		return DefineClass(env, "Region",
+				   {
+					   InstanceMethod<&Region::info>("info"),
+					   InstanceMethod<&Region::frames>("frames"),
+					   InstanceMethod<&Region::effects>("effects"),
+					   InstanceMethod<&Region::publish>("publish"),
+					   InstanceMethod<&Region::publish_pools>("publishPools"),
+					   InstanceMethod<&Region::beat>("beat"),
+					   InstanceMethod<&Region::replaced>("replaced"),
+					   InstanceMethod<&Region::close>("close"),
+				   });
 	}
 
 	explicit Region(const Napi::CallbackInfo &call) : Napi::ObjectWrap<Region>(call)
@@ -41,7 +48,10 @@ public:
 		waiter_ = std::thread([this] { wait(); });
 	}
 
-	void Finalize(Napi::Env) override { shut(); }
+	void Finalize(Napi::Env) override
+	{
+		shut();
+	}
 
 private:
 	mlb_agent *agent_ = nullptr;
@@ -49,7 +59,7 @@ private:
 	std::thread waiter_;
 	/* Outlives the object: a delivery may come late. */
 	struct Flags {
-		std::atomic<bool> stop{false}, called{false};
+		std::atomic<bool> stop{ false }, called{ false };
 	};
 	std::shared_ptr<Flags> flags_ = std::make_shared<Flags>();
 
@@ -73,7 +83,10 @@ private:
 		}
 	}
 
-	static void at_exit(void *self) { static_cast<Region *>(self)->shut(); }
+	static void at_exit(void *self)
+	{
+		static_cast<Region *>(self)->shut();
+	}
 
 	void shut()
 	{
@@ -125,7 +138,8 @@ private:
 			o.Set("schema", f[i].schema);
 			o.Set("recordSize", f[i].record_size);
 			o.Set("hdr", Napi::Buffer<uint8_t>::Copy(env, static_cast<const uint8_t *>(f[i].hdr), f[i].hdr_size));
-			o.Set("records", Napi::Buffer<uint8_t>::Copy(env, static_cast<const uint8_t *>(f[i].records), f[i].records_size));
+			o.Set("records",
+			      Napi::Buffer<uint8_t>::Copy(env, static_cast<const uint8_t *>(f[i].records), f[i].records_size));
 			o.Set("dpEpoch", bigint(env, f[i].dp_epoch));
 			o.Set("generation", f[i].generation);
 			o.Set("seq", static_cast<double>(f[i].seq));
@@ -190,7 +204,8 @@ private:
 		if (rc != 0 && why == MLB_REFUSE_NONE)
 			fail(env, rc, "publish: the vector does not fit the region");
 		Napi::Object out = Napi::Object::New(env);
-		out.Set("refused", why == MLB_REFUSE_NONE ? env.Null() : Napi::Value(Napi::String::New(env, mlb_agent_refusal(why))));
+		out.Set("refused",
+			why == MLB_REFUSE_NONE ? env.Null() : Napi::Value(Napi::String::New(env, mlb_agent_refusal(why))));
 		out.Set("seq", static_cast<double>(seq));
 		out.Set("bare", bare);
 		out.Set("share", share);
@@ -209,8 +224,8 @@ private:
 			Napi::Array servers = property(p, "servers").As<Napi::Array>();
 			for (uint32_t k = 0; k < servers.Length(); k++)
 				members[i].push_back(member(servers.Get(k).As<Napi::Object>()));
-			list[i] = {static_cast<uint32_t>(number_of(p, "vipId")), servers.Length(), property(p, "managed").ToBoolean(),
-				   bigint_of(p, "revision"), members[i].data()};
+			list[i] = { static_cast<uint32_t>(number_of(p, "vipId")), servers.Length(),
+				    property(p, "managed").ToBoolean(), bigint_of(p, "revision"), members[i].data() };
 		}
 		int rc = mlb_agent_pools(agent(env), list.data(), pools.Length());
 		if (rc != 0)
@@ -228,12 +243,18 @@ private:
 		return m;
 	}
 
-	void beat(const Napi::CallbackInfo &call) { mlb_agent_beat(agent(call.Env())); }
+	void beat(const Napi::CallbackInfo &call)
+	{
+		mlb_agent_beat(agent(call.Env()));
+	}
 	Napi::Value replaced(const Napi::CallbackInfo &call)
 	{
 		return Napi::Boolean::New(call.Env(), mlb_agent_replaced(agent(call.Env())));
 	}
-	void close(const Napi::CallbackInfo &) { shut(); }
+	void close(const Napi::CallbackInfo &)
+	{
+		shut();
+	}
 };
 
 } // namespace

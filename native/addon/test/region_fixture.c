@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A data plane without sockets for the addon's tests: region_fixture PATH VIPS SERVERS FRAME_US. VIPs "vip1", ..., servers
- * 10.0.<vip>.<n>:80 (n < 256), one idle worker. Lines on stdin: "open VIP SLOT", "close VIP SLOT", "add VIP N", "del VIP N"; it ends when stdin
- * does. Prints "ready" and one line for each command done. */
+ * 10.0.<vip>.<n>:80 (n < 256), one idle worker. Lines on stdin: "open VIP SLOT", "close VIP SLOT", "add VIP N", "del VIP N"; it
+ * ends when stdin does. Prints "ready" and one line for each command done. */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,12 +59,19 @@ static void command(struct mlb_dp *dp, const char *line)
 
 static int setup(struct mlb_dp **dp, char **argv, char *err)
 {
-	struct mlb_dp_conf c = { .region = { .path = argv[1], .instance = "fixture", .dataplane = "fixture 1", .frame_us = (uint32_t)atoi(argv[4]),
-					     .dp_epoch = clock_ns(CLOCK_REALTIME), .lease_us = 1000000 },
-				 .seed = 1, .clock_ns = mono_ns };
+	struct mlb_dp_conf c = { .region = { .path = argv[1],
+					     .instance = "fixture",
+					     .dataplane = "fixture 1",
+					     .frame_us = (uint32_t)atoi(argv[4]),
+					     .dp_epoch = clock_ns(CLOCK_REALTIME),
+					     .lease_us = 1000000 },
+				 .seed = 1,
+				 .clock_ns = mono_ns };
 	int rc = mlb_dp_new(dp, &c, 1, err);
 	for (unsigned v = 1; rc == 0 && v <= (unsigned)atoi(argv[2]); v++) {
-		struct mlb_vip_conf vc = { .ep = endpoint(100, v), .prefix_len = 128, .capacity = MLB_MAX_SERVERS_PER_VIP, .eject = true };
+		struct mlb_vip_conf vc = {
+			.ep = endpoint(100, v), .prefix_len = 128, .capacity = MLB_MAX_SERVERS_PER_VIP, .eject = true
+		};
 		uint32_t id;
 		snprintf(vc.name, sizeof(vc.name), "vip%u", v);
 		rc = mlb_dp_vip_add(*dp, &vc, &id, err);

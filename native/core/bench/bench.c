@@ -45,8 +45,8 @@ static void print(const char *id, const char *unit, const char *note, const doub
 	qsort(s, n, sizeof(*s), by_value);
 	double lo = n / 2.0 - half, hi = n / 2.0 + half;
 	uint32_t low = lo > 0 ? (uint32_t)lo : 0, high = hi < n - 1 ? (uint32_t)ceil(hi) : n - 1;
-	printf("{\"id\":\"%s\",\"value\":%.4g,\"unit\":\"%s\",\"n\":%u,\"low\":%.4g,\"high\":%.4g,\"note\":\"%s\"}\n", id, s[n / 2] * scale, unit,
-	       n, s[low] * scale, s[high] * scale, note);
+	printf("{\"id\":\"%s\",\"value\":%.4g,\"unit\":\"%s\",\"n\":%u,\"low\":%.4g,\"high\":%.4g,\"note\":\"%s\"}\n", id,
+	       s[n / 2] * scale, unit, n, s[low] * scale, s[high] * scale, note);
 	fflush(stdout);
 	free(s);
 }
@@ -67,5 +67,6 @@ void bench_print_ratio(const struct bench_ratio *r, uint32_t rounds)
 
 void bench_print_absent(const char *id, const char *unit, const char *note)
 {
-	printf("{\"id\":\"%s\",\"value\":null,\"unit\":\"%s\",\"n\":0,\"low\":null,\"high\":null,\"note\":\"%s\"}\n", id, unit, note);
+	printf("{\"id\":\"%s\",\"value\":null,\"unit\":\"%s\",\"n\":0,\"low\":null,\"high\":null,\"note\":\"%s\"}\n", id, unit,
+	       note);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A small harness: every item runs in many short rounds, all items alternately (forwards, then backwards: ABBA), and its figure is the
- * median round with the 95 % interval of a median by order statistics. A round is short against a scheduler's time slice, so that on a
- * busy machine the disturbed rounds are few and in the tail. */
+/* A small harness: every item runs in many short rounds, all items alternately (forwards, then backwards: ABBA), and its figure
+ * is the median round with the 95 % interval of a median by order statistics. A round is short against a scheduler's time slice,
+ * so that on a busy machine the disturbed rounds are few and in the tail. */
 #ifndef MARLLB_CORE_BENCH_H
 #define MARLLB_CORE_BENCH_H
 #include <stdint.h>
@@ -14,8 +14,8 @@ struct bench_item {
 	const char *unit; /* "ns" or "us" for one operation */
 	const char *note;
 	bench_fn *fn;
-	uint32_t ops;     /* a round */
-	double *ns;       /* one figure a round, filled by bench_run */
+	uint32_t ops; /* a round */
+	double *ns;   /* one figure a round, filled by bench_run */
 };
 
 /* A ratio of two items, round by round. */

@@ -117,7 +117,11 @@ static uint64_t ring_build_1024(uint32_t ops)
 
 static struct mlb_flow_key flow_key(uint32_t i)
 {
-	struct mlb_flow_key k = { .client = { { [10] = 0xff, [11] = 0xff } }, .cport = (uint16_t)(1024 + i % 60000), .vport = 80, .vip = 1, .proto = 6 };
+	struct mlb_flow_key k = { .client = { { [10] = 0xff, [11] = 0xff } },
+				  .cport = (uint16_t)(1024 + i % 60000),
+				  .vport = 80,
+				  .vip = 1,
+				  .proto = 6 };
 	memcpy(k.client.b + 12, &i, 4);
 	return k;
 }
@@ -132,7 +136,8 @@ static struct mlb_flow_table *flow_table(uint32_t n)
 	return t;
 }
 
-/* Keys of known flows at random, all made before the clock starts; a lookup hashes its key, and touches the flow as a packet does. */
+/* Keys of known flows at random, all made before the clock starts; a lookup hashes its key, and touches the flow as a packet
+ * does. */
 enum { KEYS = 1 << 16 };
 static struct mlb_flow_key *key_of[3];
 static uint32_t next_key;
@@ -278,8 +283,8 @@ static void setup(void)
 	wvip.q = calloc(16, sizeof(float));
 	wvip.others = calloc(16, sizeof(float));
 	wvip.capacity = 16;
-	static const uint8_t head[40] = { 0x45, 0, 0, 64, 0, 1, 0x40, 0, 64, 6, 0, 0, 192, 0, 2, 1, 198, 51, 100, 7,
-					  0x9c, 0x40, 0, 80, [32] = 0x50, 0x10 };
+	static const uint8_t head[40] = { 0x45, 0, 0, 64,  0,  1,   0x40, 0,    64,   6, 0,  0,           192,
+					  0,    2, 1, 198, 51, 100, 7,    0x9c, 0x40, 0, 80, [32] = 0x50, 0x10 };
 	for (int i = 0; i < PACKETS; i++)
 		memcpy(packet[i], head, sizeof(head));
 	mlb_pkt_parse(packet[0], 64, &parsed);
@@ -303,7 +308,8 @@ int main(int argc, char **argv)
 	static struct bench_item items[] = {
 		{ "core.alias_draw_ns", "ns", "64 servers", alias_draw, 10000, NULL },
 		{ "core.alias_draw_1024_ns", "ns", "1024 servers", alias_draw_1024, 10000, NULL },
-		{ "core.alias_build_1024_us", "us", "mlb_table_new and mlb_table_free: shares, score factors and alias table", alias_build, 8, NULL },
+		{ "core.alias_build_1024_us", "us", "mlb_table_new and mlb_table_free: shares, score factors and alias table",
+		  alias_build, 8, NULL },
 		{ "core.sed64_ns", "ns", "AVX2, loads wandering, ties at random", sed64, 2000, NULL },
 		{ "core.sed64_portable_ns", "ns", "the same without AVX2", sed64_portable, 2000, NULL },
 		{ "core.sed1024_ns", "ns", "best variant of this CPU", sed1024, 200, NULL },
@@ -326,8 +332,10 @@ int main(int argc, char **argv)
 		{ NULL, "ns", "the first again, for the self row", lookup_1m, 2048, NULL },
 	};
 	enum { N = sizeof(items) / sizeof(items[0]) };
-	static struct bench_item slow = { "core.ring_build_1024_us", "us", "consistent ring, on the main thread", ring_build_1024, 1, NULL };
-	const struct bench_ratio ratio = { "core.flow_lookup_1m_vs_unbatched", "full keys, 80 % load, huge pages advised", &lookups[0], &lookups[1] };
+	static struct bench_item slow = { "core.ring_build_1024_us", "us", "consistent ring, on the main thread",
+					  ring_build_1024,           1,    NULL };
+	const struct bench_ratio ratio = { "core.flow_lookup_1m_vs_unbatched", "full keys, 80 % load, huge pages advised",
+					   &lookups[0], &lookups[1] };
 	const struct bench_ratio self = { "core.flow_lookup_1m.self", "two runs of the same", &lookups[0], &lookups[2] };
 
 	bench_run(items, N, rounds);

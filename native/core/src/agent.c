@@ -25,8 +25,9 @@ int mlb_agent_attach(struct mlb_agent **out, const char *path, char err[256])
 	a->lease_us = h->lease_us;
 	a->workers = h->workers;
 	a->out_size = a->region.blk[MLB_BLK_OUT].buf_size;
-	a->in_size = a->region.blk[MLB_BLK_IN].buf_size > a->region.blk[MLB_BLK_POOL].buf_size ? a->region.blk[MLB_BLK_IN].buf_size
-												: a->region.blk[MLB_BLK_POOL].buf_size;
+	a->in_size = a->region.blk[MLB_BLK_IN].buf_size > a->region.blk[MLB_BLK_POOL].buf_size ?
+			     a->region.blk[MLB_BLK_IN].buf_size :
+			     a->region.blk[MLB_BLK_POOL].buf_size;
 	a->out = malloc(a->out_size);
 	a->in = malloc(a->in_size);
 	if (!a->out || !a->in) {
@@ -52,8 +53,13 @@ void mlb_agent_close(struct mlb_agent *a)
 
 void mlb_agent_info_of(const struct mlb_agent *a, struct mlb_agent_info *out)
 {
-	*out = (struct mlb_agent_info){ .instance = a->instance, .dataplane = a->dataplane, .dp_epoch = a->dp_epoch,
-					.agent_epoch = a->agent_epoch, .frame_us = a->frame_us, .lease_us = a->lease_us, .workers = a->workers };
+	*out = (struct mlb_agent_info){ .instance = a->instance,
+					.dataplane = a->dataplane,
+					.dp_epoch = a->dp_epoch,
+					.agent_epoch = a->agent_epoch,
+					.frame_us = a->frame_us,
+					.lease_us = a->lease_us,
+					.workers = a->workers };
 }
 
 bool mlb_agent_replaced(const struct mlb_agent *a)

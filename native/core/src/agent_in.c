@@ -4,7 +4,9 @@
 
 enum mlb_refuse mlb_agent_compose(const struct mlb_agent_vector *x, float *bare, float *share)
 {
-	struct mlb_envelope_conf c = { .trust = x->trust, .step_ratio = x->step_ratio, .dt_s = x->dt_s, .ejected_cap = x->ejected_cap };
+	struct mlb_envelope_conf c = {
+		.trust = x->trust, .step_ratio = x->step_ratio, .dt_s = x->dt_s, .ejected_cap = x->ejected_cap
+	};
 	return mlb_envelope(&c, x->n, x->raw, x->stat, x->factor, x->prev, x->ejected, bare, share);
 }
 
@@ -23,8 +25,8 @@ static int write_vectors(struct mlb_agent *a)
 		memcpy(entry + h->entries, a->vip[vip[k].vip_id - 1].entry, vip[k].count * sizeof(*entry));
 		h->entries += vip[k].count;
 	}
-	int rc = mlb_msg_write(a->region.blk[MLB_BLK_IN].msg, a->region.blk[MLB_BLK_IN].base, a->region.blk[MLB_BLK_IN].buf_size, a->in,
-			       sizeof(*h) + h->vips * sizeof(*vip) + h->entries * sizeof(*entry));
+	int rc = mlb_msg_write(a->region.blk[MLB_BLK_IN].msg, a->region.blk[MLB_BLK_IN].base, a->region.blk[MLB_BLK_IN].buf_size,
+			       a->in, sizeof(*h) + h->vips * sizeof(*vip) + h->entries * sizeof(*entry));
 	mlb_futex_wake(&a->region.hdr->in_futex);
 	return rc;
 }
@@ -44,7 +46,8 @@ static bool fits(const struct mlb_agent *a, uint32_t vip, uint32_t n)
 	return n <= MLB_MAX_SERVERS;
 }
 
-int mlb_agent_publish(struct mlb_agent *a, const struct mlb_agent_vector *x, float *bare, float *share, uint64_t *seq, enum mlb_refuse *why)
+int mlb_agent_publish(struct mlb_agent *a, const struct mlb_agent_vector *x, float *bare, float *share, uint64_t *seq,
+		      enum mlb_refuse *why)
 {
 	*why = x->vip_id < 1 || x->vip_id > MLB_MAX_VIPS ? MLB_REFUSE_VIP : mlb_agent_compose(x, bare, share);
 	if (*why != MLB_REFUSE_NONE)
@@ -64,13 +67,25 @@ int mlb_agent_publish(struct mlb_agent *a, const struct mlb_agent_vector *x, flo
 		float bias = x->bias ? x->bias[i] : 0;
 		if (x->load)
 			mlb_envelope_bias(x->trust, 1, &x->load[i], x->kappa, &bias);
-		e[i] = (struct mlb_in_entry){ .server_id = x->ids[i], .weight = share[i], .factor = x->factor ? x->factor[i] : 1,
-					      .bias = bias };
+		e[i] = (struct mlb_in_entry){
+			.server_id = x->ids[i], .weight = share[i], .factor = x->factor ? x->factor[i] : 1, .bias = bias
+		};
 	}
-	v->in = (struct mlb_in_vip){ .dp_epoch = x->dp_epoch, .agent_epoch = a->agent_epoch, .seq = ++a->seq, .frame_seq = x->frame_seq,
-				     .term = x->term, .mono_ns = x->mono_ns, .vip_id = x->vip_id, .generation = x->generation, .count = x->n,
-				     .kappa = x->kappa, .load_balancers = x->load_balancers, .load_balancer = x->load_balancer, .mode = (uint8_t)x->mode,
-				     .ladder = (uint8_t)x->ladder, .state = (uint8_t)x->state };
+	v->in = (struct mlb_in_vip){ .dp_epoch = x->dp_epoch,
+				     .agent_epoch = a->agent_epoch,
+				     .seq = ++a->seq,
+				     .frame_seq = x->frame_seq,
+				     .term = x->term,
+				     .mono_ns = x->mono_ns,
+				     .vip_id = x->vip_id,
+				     .generation = x->generation,
+				     .count = x->n,
+				     .kappa = x->kappa,
+				     .load_balancers = x->load_balancers,
+				     .load_balancer = x->load_balancer,
+				     .mode = (uint8_t)x->mode,
+				     .ladder = (uint8_t)x->ladder,
+				     .state = (uint8_t)x->state };
 	*seq = a->seq;
 	return write_vectors(a);
 }
@@ -86,15 +101,20 @@ int mlb_agent_pools(struct mlb_agent *a, const struct mlb_agent_pool *pool, uint
 	for (uint32_t i = 0; i < n; i++) {
 		if (pool[i].count > MLB_MAX_SERVERS_PER_VIP || h->entries + pool[i].count > MLB_MAX_SERVERS)
 			return -E2BIG;
-		vip[i] = (struct mlb_pool_vip){ .vip_id = pool[i].vip_id, .owner = pool[i].managed ? MLB_POOL_MANAGED : MLB_POOL_LOCAL,
-						.revision = pool[i].revision, .first = h->entries, .count = pool[i].count };
+		vip[i] = (struct mlb_pool_vip){ .vip_id = pool[i].vip_id,
+						.owner = pool[i].managed ? MLB_POOL_MANAGED : MLB_POOL_LOCAL,
+						.revision = pool[i].revision,
+						.first = h->entries,
+						.count = pool[i].count };
 		for (uint32_t k = 0; k < pool[i].count; k++) {
 			const struct mlb_agent_member *m = &pool[i].members[k];
-			entry[h->entries++] = (struct mlb_pool_entry){ .addr = m->addr, .port = m->port, .weight = m->weight,
-								       .flags = m->drain ? MLB_SRV_DRAINING : 0 };
+			entry[h->entries++] = (struct mlb_pool_entry){
+				.addr = m->addr, .port = m->port, .weight = m->weight, .flags = m->drain ? MLB_SRV_DRAINING : 0
+			};
 		}
 	}
-	int rc = mlb_msg_write(a->region.blk[MLB_BLK_POOL].msg, a->region.blk[MLB_BLK_POOL].base, a->region.blk[MLB_BLK_POOL].buf_size, a->in,
+	int rc = mlb_msg_write(a->region.blk[MLB_BLK_POOL].msg, a->region.blk[MLB_BLK_POOL].base,
+			       a->region.blk[MLB_BLK_POOL].buf_size, a->in,
 			       sizeof(*h) + n * sizeof(*vip) + h->entries * sizeof(*entry));
 	mlb_futex_wake(&a->region.hdr->in_futex);
 	return rc;

@@ -5,11 +5,13 @@
 /* A frame that does not fit its message, or is of another layout, is passed over. */
 static bool good_frame(const struct mlb_frame_hdr *f, uint32_t records)
 {
-	return f->vip_id >= 1 && f->vip_id <= MLB_MAX_VIPS && f->schema == MLB_FRAME_SCHEMA && f->record_size == sizeof(struct mlb_server_rec)
-	       && f->count <= MLB_MAX_SERVERS_PER_VIP && f->first <= records && f->count <= records - f->first;
+	return f->vip_id >= 1 && f->vip_id <= MLB_MAX_VIPS && f->schema == MLB_FRAME_SCHEMA &&
+	       f->record_size == sizeof(struct mlb_server_rec) && f->count <= MLB_MAX_SERVERS_PER_VIP && f->first <= records &&
+	       f->count <= records - f->first;
 }
 
-static void see(struct mlb_agent *a, struct mlb_frame_hdr *f, const struct mlb_server_rec *rec, struct mlb_agent_frame *out, int *n)
+static void see(struct mlb_agent *a, struct mlb_frame_hdr *f, const struct mlb_server_rec *rec, struct mlb_agent_frame *out,
+		int *n)
 {
 	struct agent_vip *v = &a->vip[f->vip_id - 1];
 	v->present = true;
@@ -20,9 +22,19 @@ static void see(struct mlb_agent *a, struct mlb_frame_hdr *f, const struct mlb_s
 		return;
 	v->frame_seq = f->seq;
 	out[(*n)++] = (struct mlb_agent_frame){
-		.hdr = f, .records = rec + f->first, .hdr_size = sizeof(*f), .records_size = f->count * (uint32_t)sizeof(*rec), .vip_id = f->vip_id,
-		.schema = f->schema, .record_size = f->record_size, .generation = f->generation, .count = f->count, .dp_epoch = f->dp_epoch,
-		.seq = f->seq, .mono_ns = f->mono_ns, .real_ns = f->real_ns,
+		.hdr = f,
+		.records = rec + f->first,
+		.hdr_size = sizeof(*f),
+		.records_size = f->count * (uint32_t)sizeof(*rec),
+		.vip_id = f->vip_id,
+		.schema = f->schema,
+		.record_size = f->record_size,
+		.generation = f->generation,
+		.count = f->count,
+		.dp_epoch = f->dp_epoch,
+		.seq = f->seq,
+		.mono_ns = f->mono_ns,
+		.real_ns = f->real_ns,
 	};
 }
 
@@ -37,8 +49,8 @@ int mlb_agent_frames(struct mlb_agent *a, struct mlb_agent_frame out[MLB_MAX_VIP
 		return (int)len;
 	a->out_seq = seq;
 	const struct mlb_out_hdr *h = (const struct mlb_out_hdr *)a->out;
-	if (len < (int64_t)sizeof(*h) || h->frames > MLB_MAX_VIPS || h->records > MLB_MAX_SERVERS
-	    || sizeof(*h) + h->frames * sizeof(struct mlb_frame_hdr) + h->records * sizeof(struct mlb_server_rec) > (uint64_t)len)
+	if (len < (int64_t)sizeof(*h) || h->frames > MLB_MAX_VIPS || h->records > MLB_MAX_SERVERS ||
+	    sizeof(*h) + h->frames * sizeof(struct mlb_frame_hdr) + h->records * sizeof(struct mlb_server_rec) > (uint64_t)len)
 		return -EPROTO;
 	struct mlb_frame_hdr *f = (struct mlb_frame_hdr *)(h + 1);
 	const struct mlb_server_rec *rec = (const struct mlb_server_rec *)(f + h->frames);
@@ -61,7 +73,8 @@ int mlb_agent_effects(struct mlb_agent *a, struct mlb_agent_effect out[MLB_MAX_V
 	uint64_t seq = mlb_msg_seq(m);
 	if (seq == a->effect_seq)
 		return 0;
-	int64_t len = mlb_msg_read(m, a->region.blk[MLB_BLK_EFFECT].base, a->region.blk[MLB_BLK_EFFECT].buf_size, &in, sizeof(in), &seq, 8);
+	int64_t len = mlb_msg_read(m, a->region.blk[MLB_BLK_EFFECT].base, a->region.blk[MLB_BLK_EFFECT].buf_size, &in, sizeof(in),
+				   &seq, 8);
 	if (len == 0 || len == -EAGAIN)
 		return (int)len;
 	a->effect_seq = seq;
@@ -69,10 +82,18 @@ int mlb_agent_effects(struct mlb_agent *a, struct mlb_agent_effect out[MLB_MAX_V
 		return -EPROTO;
 	for (uint32_t i = 0; i < in.h.vips; i++) {
 		const struct mlb_effect *e = &in.e[i];
-		out[i] = (struct mlb_agent_effect){ .vip_id = e->vip_id, .generation = e->generation, .last_refusal = e->last_refusal,
-						    .agent_epoch = e->agent_epoch, .seq = e->seq, .frame_seq = e->frame_seq, .swap_ns = e->swap_ns,
-						    .all_ns = e->all_ns, .applied = e->applied, .refused = e->refused,
-						    .pool_revision = e->pool_revision, .pool_refused = e->pool_refused };
+		out[i] = (struct mlb_agent_effect){ .vip_id = e->vip_id,
+						    .generation = e->generation,
+						    .last_refusal = e->last_refusal,
+						    .agent_epoch = e->agent_epoch,
+						    .seq = e->seq,
+						    .frame_seq = e->frame_seq,
+						    .swap_ns = e->swap_ns,
+						    .all_ns = e->all_ns,
+						    .applied = e->applied,
+						    .refused = e->refused,
+						    .pool_revision = e->pool_revision,
+						    .pool_refused = e->pool_refused };
 	}
 	return (int)in.h.vips;
 }

@@ -9,9 +9,9 @@
 #include "marllb/region.h"
 
 struct agent_vip {
-	uint64_t frame_seq;       /* of the newest frame handed out */
-	bool present;             /* in the newest msg_out */
-	struct mlb_in_vip in;     /* last vector published; count 0 = none */
+	uint64_t frame_seq;   /* of the newest frame handed out */
+	bool present;         /* in the newest msg_out */
+	struct mlb_in_vip in; /* last vector published; count 0 = none */
 	struct mlb_in_entry *entry;
 };
 

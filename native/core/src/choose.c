@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Choice by score: argmin with random ties, two choices, weighted draws around slots that are out. Tables are built in table.c. */
+/* Choice by score: argmin with random ties, two choices, weighted draws around slots that are out. Tables are built in table.c.
+ */
 #include "marllb/choose.h"
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -8,8 +9,8 @@
 #define MAX_SLOTS MLB_MAX_SERVERS_PER_VIP
 #define OUT_SCORE (MLB_Q_OUT / 2) /* shares are <= 1, so the score of a slot that is out is at least MLB_Q_OUT */
 
-/* Two plain loops that any compiler vectorises: the minimum, then how often it occurs and the sum of the slots where it does, which is
- * the slot itself when there is one. */
+/* Two plain loops that any compiler vectorises: the minimum, then how often it occurs and the sum of the slots where it does,
+ * which is the slot itself when there is one. */
 uint32_t mlb_sed_portable(const struct mlb_table *t, const float *q, struct mlb_rng *r)
 {
 	float score[MAX_SLOTS], min = MLB_Q_OUT;

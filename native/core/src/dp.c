@@ -68,8 +68,8 @@ int mlb_dp_new(struct mlb_dp **out, const struct mlb_dp_conf *conf, uint32_t nwo
 		dp->in_buf = malloc(max_buffer(&dp->region));
 		dp->live_buf = malloc(dp->region.blk[MLB_BLK_LIVE].buf_size);
 	}
-	dp->out_buf = calloc(1, sizeof(struct mlb_out_hdr) + MLB_MAX_VIPS * sizeof(struct mlb_frame_hdr)
-				+ MLB_MAX_SERVERS * sizeof(struct mlb_server_rec));
+	dp->out_buf = calloc(1, sizeof(struct mlb_out_hdr) + MLB_MAX_VIPS * sizeof(struct mlb_frame_hdr) +
+					MLB_MAX_SERVERS * sizeof(struct mlb_server_rec));
 	dp->worker = aligned_alloc(MLB_CACHE_LINE, nworkers * sizeof(struct dp_worker));
 	if (!dp->worker || !dp->out_buf || (!conf->no_region && (!dp->in_buf || !dp->live_buf))) {
 		rc = dp_fail(err, -ENOMEM, "no memory for the data plane's buffers");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Local ejection, for what no loop can be quick enough for. A slot is
  *   IN -(3 failed connects in a row, pool allows)-> OUT -(its time is over)-> READY -(one flow takes it)-> PROBING
- * and a connect's result brings READY or PROBING back to IN, or OUT again for twice the time. Results reach any worker; whoever wins
- * the compare-and-swap of `state` does what belongs to the step. A slot is one of `out` while it is not IN. */
+ * and a connect's result brings READY or PROBING back to IN, or OUT again for twice the time. Results reach any worker; whoever
+ * wins the compare-and-swap of `state` does what belongs to the step. A slot is one of `out` while it is not IN. */
 #include "dp_priv.h"
 
 #define FAILURES 3u
@@ -67,8 +67,8 @@ static void bring_in(struct mlb_dp *dp, struct dp_vip *v, struct dp_eject *e)
 void mlb_dp_connect_result(struct mlb_dp *dp, uint32_t vip_id, uint32_t slot, bool ok, uint64_t now_us)
 {
 	struct dp_vip *v = dp_vip_of(dp, vip_id);
-	if (!v || !v->conf.eject || slot >= v->conf.capacity
-	    || atomic_load_explicit(&v->srv[slot].live, memory_order_relaxed) != DP_LIVE_OPEN)
+	if (!v || !v->conf.eject || slot >= v->conf.capacity ||
+	    atomic_load_explicit(&v->srv[slot].live, memory_order_relaxed) != DP_LIVE_OPEN)
 		return;
 	struct dp_eject *e = &v->srv[slot].eject;
 	uint32_t state = atomic_load_explicit(&e->state, memory_order_acquire);
@@ -88,8 +88,8 @@ void mlb_dp_connect_result(struct mlb_dp *dp, uint32_t vip_id, uint32_t slot, bo
 		put_out(dp, v, e, now_us);
 }
 
-/* The flow that finds a READY slot as its choice takes the probe. A worker whose refresh is older than the ejection, or the probe, of
- * its choice marks it and chooses again; a few times at most, for if all are out, one of them it must be. */
+/* The flow that finds a READY slot as its choice takes the probe. A worker whose refresh is older than the ejection, or the
+ * probe, of its choice marks it and chooses again; a few times at most, for if all are out, one of them it must be. */
 uint32_t mlb_dp_choose(struct mlb_dp *dp, struct mlb_worker *w, uint32_t vip_id, uint64_t flow_hash, uint64_t now_us)
 {
 	struct mlb_wvip *wv = vip_id - 1 < MLB_MAX_VIPS ? atomic_load_explicit(&w->vip[vip_id - 1], memory_order_acquire) : NULL;

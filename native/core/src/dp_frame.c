@@ -2,7 +2,8 @@
 /* Summing the workers into one record a server. Cumulative figures only; only the reservoirs belong to one frame. */
 #include "dp_priv.h"
 
-#define SLICE_LEAST 16u /* slots merged a poll at least; more where the region is fuller, so that a frame takes at most 32 polls */
+#define SLICE_LEAST \
+	16u /* slots merged a poll at least; more where the region is fuller, so that a frame takes at most 32 polls */
 
 static void merge_slot(struct mlb_dp *dp, struct dp_vip *v, uint32_t slot)
 {
@@ -14,7 +15,8 @@ static void merge_slot(struct mlb_dp *dp, struct dp_vip *v, uint32_t slot)
 		r[2][i] = &w->connect;
 	}
 	for (int k = 0; k < 3; k++)
-		mlb_res_merge(r[k], dp->nworkers, dp->epoch - 1, (double)dp->merge_frame_us, &v->srv[slot].decay[k], &v->srv[slot].sum[k]);
+		mlb_res_merge(r[k], dp->nworkers, dp->epoch - 1, (double)dp->merge_frame_us, &v->srv[slot].decay[k],
+			      &v->srv[slot].sum[k]);
 }
 
 /* Merges the closed frame's reservoirs, a slice a call, so that a weight vector never waits long. True when all are merged. */

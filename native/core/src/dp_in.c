@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Weight vectors: the agent is not trusted. What is wrong is refused with its reason and counted, and the last good state stays. */
+/* Weight vectors: the agent is not trusted. What is wrong is refused with its reason and counted, and the last good state stays.
+ */
 #include "dp_priv.h"
 
 #include <math.h>
@@ -38,7 +39,8 @@ static enum mlb_refuse check_entry(const struct mlb_in_entry *e)
 }
 
 /* Every member once; a server on its way out may be named, or one that has left since the frame (ids are never reused). */
-static enum mlb_refuse read_entries(const struct mlb_dp *dp, struct dp_vip *v, const struct mlb_in_entry *e, uint32_t n, struct vector *out)
+static enum mlb_refuse read_entries(const struct mlb_dp *dp, struct dp_vip *v, const struct mlb_in_entry *e, uint32_t n,
+				    struct vector *out)
 {
 	uint32_t hint = 0, members = 0;
 	float sum = 0;
@@ -147,7 +149,8 @@ enum mlb_refuse mlb_dp_apply(struct mlb_dp *dp, const struct mlb_in_vip *in, con
 
 	uint32_t old_mode = v->mode;
 	take(v, in, &x);
-	if (dp_table_swap(dp, v) != 0) { /* no memory: the table in use stays, what it was built from is known again with the next vector */
+	if (dp_table_swap(dp, v) !=
+	    0) { /* no memory: the table in use stays, what it was built from is known again with the next vector */
 		v->mode = old_mode;
 		return MLB_REFUSE_NONE;
 	}
@@ -173,7 +176,8 @@ static void read_message(struct mlb_dp *dp, const uint8_t *buf, uint64_t len)
 		return;
 	}
 	memcpy(&h, buf, sizeof(h));
-	uint64_t need = sizeof(h) + (uint64_t)h.vips * sizeof(struct mlb_in_vip) + (uint64_t)h.entries * sizeof(struct mlb_in_entry);
+	uint64_t need =
+		sizeof(h) + (uint64_t)h.vips * sizeof(struct mlb_in_vip) + (uint64_t)h.entries * sizeof(struct mlb_in_entry);
 	if (h.vips > MLB_MAX_VIPS || h.entries > MLB_MAX_SERVERS || need > len) {
 		dp->refused_vip++;
 		return;

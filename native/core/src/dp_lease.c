@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ladder's last step: the agent's heartbeat stood still for the lease, so weights are static until it sends a vector again. */
+/* The ladder's last step: the agent's heartbeat stood still for the lease, so weights are static until it sends a vector again.
+ */
 #include "dp_priv.h"
 
 void dp_agent_seen(struct mlb_dp *dp)

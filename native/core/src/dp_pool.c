@@ -64,9 +64,10 @@ void dp_pool_poll(struct mlb_dp *dp)
 		return;
 	}
 	memcpy(&h, dp->in_buf, sizeof(h));
-	uint64_t need = sizeof(h) + (uint64_t)h.vips * sizeof(struct mlb_pool_vip) + (uint64_t)h.entries * sizeof(struct mlb_pool_entry);
-	if (h.vips > MLB_MAX_VIPS || h.entries > MLB_MAX_SERVERS || need > (uint64_t)len
-	    || h.agent_epoch != atomic_load_explicit(&dp->region.hdr->agent_epoch, memory_order_acquire)) {
+	uint64_t need =
+		sizeof(h) + (uint64_t)h.vips * sizeof(struct mlb_pool_vip) + (uint64_t)h.entries * sizeof(struct mlb_pool_entry);
+	if (h.vips > MLB_MAX_VIPS || h.entries > MLB_MAX_SERVERS || need > (uint64_t)len ||
+	    h.agent_epoch != atomic_load_explicit(&dp->region.hdr->agent_epoch, memory_order_acquire)) {
 		dp->refused_vip++;
 		return;
 	}

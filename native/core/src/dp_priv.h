@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Inside of the data plane's main side. One file a concern:
- *   dp.c life and the poll · dp_vip.c VIPs · dp_servers.c server lists · dp_table.c tables and the swap · dp_in.c weight vectors ·
- *   dp_pool.c managed pools · dp_lease.c the ladder's last step · dp_peer.c other load balancers' counts · dp_eject.c local ejection ·
- *   dp_reclaim.c memory, slots, effect · dp_frame.c summing · dp_publish.c frames and live counts out · dp_worker.c what workers call
- * All of it is the main thread's, except what is atomic and said to be touched by workers. */
+ *   dp.c life and the poll · dp_vip.c VIPs · dp_servers.c server lists · dp_table.c tables and the swap · dp_in.c weight vectors
+ * · dp_pool.c managed pools · dp_lease.c the ladder's last step · dp_peer.c other load balancers' counts · dp_eject.c local
+ * ejection · dp_reclaim.c memory, slots, effect · dp_frame.c summing · dp_publish.c frames and live counts out · dp_worker.c what
+ * workers call All of it is the main thread's, except what is atomic and said to be touched by workers. */
 #ifndef MARLLB_DP_PRIV_H
 #define MARLLB_DP_PRIV_H
 #include <errno.h>
@@ -13,16 +13,16 @@
 #include "marllb/dp.h"
 #include "marllb/envelope.h"
 
-#define DP_REFRESH_US 500u        /* a worker's refresh of the others' counts: half of the millisecond promised */
+#define DP_REFRESH_US 500u          /* a worker's refresh of the others' counts: half of the millisecond promised */
 #define DP_REFRESH_ALONE_US 100000u /* a single worker's, with nothing new to hear: ages its half-opens */
 #define DP_LIVE_US 10000u
-#define DP_LOOK_US 100000u        /* main looks around at least so often where a worker publishes the live counts */
+#define DP_LOOK_US 100000u /* main looks around at least so often where a worker publishes the live counts */
 #define DP_RECOUNT_US 1000000u
-#define DP_POLL_WAITING_US 50u    /* while workers have not passed yet: the effect's time is as fine as this */
+#define DP_POLL_WAITING_US 50u /* while workers have not passed yet: the effect's time is as fine as this */
 
 enum dp_eject_state { DP_IN, DP_OUT, DP_READY /* may be probed */, DP_PROBING };
 
-struct dp_eject { /* any worker, and main */
+struct dp_eject {                /* any worker, and main */
 	_Atomic uint32_t state;  /* enum dp_eject_state */
 	_Atomic uint32_t streak; /* failed connects in a row */
 	_Atomic uint32_t backoff_us;
@@ -41,7 +41,7 @@ struct dp_server {
 	uint64_t gone_tag;         /* no worker chooses it once all have passed this */
 	uint64_t flow_us, wait_us; /* as last reported: never reported smaller */
 	struct dp_eject eject;
-	_Atomic float peer;        /* other load balancers' load, flows */
+	_Atomic float peer; /* other load balancers' load, flows */
 	_Atomic float peer_flows;
 	struct mlb_res_decay decay[3];
 	struct mlb_res_sum sum[3]; /* duration, ttfb, connect of the last frame */
@@ -52,19 +52,19 @@ struct dp_vip {
 	uint32_t id, generation;
 	bool deleting;
 	uint64_t gone_tag;
-	struct dp_server *srv;     /* [capacity] */
-	_Atomic uint32_t used;     /* slots below it may hold a server */
+	struct dp_server *srv; /* [capacity] */
+	_Atomic uint32_t used; /* slots below it may hold a server */
 	uint32_t members, leaving;
-	_Atomic uint32_t pool;     /* members that are not draining: ejection takes at most half of them */
-	_Atomic uint32_t out;      /* of them put out now */
-	struct mlb_wvip **w;       /* [workers] */
+	_Atomic uint32_t pool; /* members that are not draining: ejection takes at most half of them */
+	_Atomic uint32_t out;  /* of them put out now */
+	struct mlb_wvip **w;   /* [workers] */
 	const struct mlb_table *table;
 	struct mlb_ring *ring, *miss_ring; /* of ring_generation; NULL where nobody needs them */
 	uint32_t ring_generation;
 	uint32_t mode, ladder, load_balancers, load_balancer;
-	uint32_t own_mode;         /* the host's; an override's is in `mode` alone */
-	uint64_t mode_term;        /* under which a vector set the mode; a newer one without a mode ends that */
-	float kappa;               /* of the last vector; 0 = default */
+	uint32_t own_mode;  /* the host's; an override's is in `mode` alone */
+	uint64_t mode_term; /* under which a vector set the mode; a newer one without a mode ends that */
+	float kappa;        /* of the last vector; 0 = default */
 	uint64_t term, frame_seq;
 	uint64_t agent_epoch, seq, answered_seq; /* vector in effect */
 	uint64_t seen_epoch, seen_seq;           /* newest looked at, applied or refused */
@@ -72,7 +72,7 @@ struct dp_vip {
 	uint64_t local_edits_refused, recount_diff;
 	uint64_t pool_revision, pool_seen, pool_refused;
 	struct mlb_effect effect;
-	uint64_t effect_tag;       /* all_ns is known once all have passed this; 0 = nothing to wait for */
+	uint64_t effect_tag; /* all_ns is known once all have passed this; 0 = nothing to wait for */
 };
 
 struct dp_worker {
@@ -103,19 +103,19 @@ struct mlb_dp {
 	uint32_t retired_n, retired_cap;
 
 	uint64_t in_seq, pool_seq, peer_seq; /* of the messages last looked at */
-	bool pool_again;        /* a list found no room; tried again when a slot is free */
-	uint64_t beat, beat_us; /* agent's heartbeat, and when it last changed */
+	bool pool_again;                     /* a list found no room; tried again when a slot is free */
+	uint64_t beat, beat_us;              /* agent's heartbeat, and when it last changed */
 	bool agent_alive;
-	uint64_t refused_vip;   /* vectors for VIPs that do not exist */
+	uint64_t refused_vip; /* vectors for VIPs that do not exist */
 	bool effect_dirty;
 
-	uint32_t epoch;         /* of the reservoirs: one a frame */
+	uint32_t epoch;                                /* of the reservoirs: one a frame */
 	uint64_t frame_us, frame_at_us, next_frame_us; /* frame_at_us: start of the one being counted */
-	bool merging;           /* reservoirs of the closed frame are being merged, a slice a poll */
+	bool merging;                                  /* reservoirs of the closed frame are being merged, a slice a poll */
 	uint32_t merge_vip, merge_slot;
-	uint64_t merge_frame_us; /* length of the closed frame */
+	uint64_t merge_frame_us;                /* length of the closed frame */
 	uint64_t next_live_us, next_recount_us; /* next_live_us: whoever publishes them */
-	uint8_t *in_buf, *out_buf, *live_buf; /* a whole msg_in, msg_pool or peer; a whole msg_out; the live counts */
+	uint8_t *in_buf, *out_buf, *live_buf;   /* a whole msg_in, msg_pool or peer; a whole msg_out; the live counts */
 };
 
 static inline struct dp_vip *dp_vip_of(const struct mlb_dp *dp, uint32_t id)
@@ -150,8 +150,8 @@ float dp_kappa(const struct dp_vip *);
 void dp_use_static(struct dp_vip *);
 
 /* Wanted list of a VIP: weight > 0 finite, addresses distinct. draining may be NULL. */
-int dp_servers_set(struct mlb_dp *, struct dp_vip *, const struct mlb_endpoint *, const float *weight, const bool *draining, uint32_t n,
-		   char *err);
+int dp_servers_set(struct mlb_dp *, struct dp_vip *, const struct mlb_endpoint *, const float *weight, const bool *draining,
+		   uint32_t n, char *err);
 void dp_server_leave(struct mlb_dp *, struct dp_vip *, struct dp_server *);
 int dp_list_changed(struct mlb_dp *, struct dp_vip *);
 

@@ -72,11 +72,13 @@ static void publish(struct mlb_dp *dp)
 	uint64_t len = build(dp);
 	if (!dp->region.hdr)
 		return;
-	mlb_msg_write(dp->region.blk[MLB_BLK_OUT].msg, dp->region.blk[MLB_BLK_OUT].base, dp->region.blk[MLB_BLK_OUT].buf_size, dp->out_buf, len);
+	mlb_msg_write(dp->region.blk[MLB_BLK_OUT].msg, dp->region.blk[MLB_BLK_OUT].base, dp->region.blk[MLB_BLK_OUT].buf_size,
+		      dp->out_buf, len);
 	mlb_futex_wake(&dp->region.hdr->out_futex);
 }
 
-/* True unless reservoirs are still to be merged. A frame is closed by turning the workers to the other buffer of their reservoirs. */
+/* True unless reservoirs are still to be merged. A frame is closed by turning the workers to the other buffer of their
+ * reservoirs. */
 bool dp_frame_poll(struct mlb_dp *dp)
 {
 	if (!dp->merging) {
@@ -146,8 +148,8 @@ void dp_live_poll(struct mlb_dp *dp, uint64_t now_us)
 			if (atomic_load_explicit(&v->srv[s].live, memory_order_acquire) != DP_LIVE_NO)
 				l[h->entries++] = live_of(dp, v, s);
 	}
-	mlb_msg_write(dp->region.blk[MLB_BLK_LIVE].msg, dp->region.blk[MLB_BLK_LIVE].base, dp->region.blk[MLB_BLK_LIVE].buf_size, dp->live_buf,
-		      sizeof(*h) + h->entries * sizeof(*l));
+	mlb_msg_write(dp->region.blk[MLB_BLK_LIVE].msg, dp->region.blk[MLB_BLK_LIVE].base, dp->region.blk[MLB_BLK_LIVE].buf_size,
+		      dp->live_buf, sizeof(*h) + h->entries * sizeof(*l));
 }
 
 uint64_t mlb_dp_live(struct mlb_dp *dp, uint64_t now_us)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a worker may still look at is freed, and a slot given away again, only when every worker has passed the top of its loop since
- * (or blocks in a wait, where it looks at nothing). */
+/* What a worker may still look at is freed, and a slot given away again, only when every worker has passed the top of its loop
+ * since (or blocks in a wait, where it looks at nothing). */
 #include "dp_priv.h"
 
 uint64_t dp_tag_next(struct mlb_dp *dp)
@@ -83,7 +83,8 @@ static void free_slots(struct mlb_dp *dp, struct dp_vip *v)
 	uint32_t used = atomic_load_explicit(&v->used, memory_order_relaxed);
 	for (uint32_t i = 0; i < used; i++) {
 		struct dp_server *s = &v->srv[i];
-		if (!(s->pub.flags & MLB_SRV_LEAVING) || s->gone_tag == 0 || has_flows(dp, v, i) || !dp_all_passed(dp, s->gone_tag))
+		if (!(s->pub.flags & MLB_SRV_LEAVING) || s->gone_tag == 0 || has_flows(dp, v, i) ||
+		    !dp_all_passed(dp, s->gone_tag))
 			continue;
 		if (dp->hooks.server_gone)
 			dp->hooks.server_gone(dp->hooks.arg, v->id, &s->pub);
@@ -135,7 +136,7 @@ void dp_effect_publish(struct mlb_dp *dp)
 		v->effect.pool_refused = v->pool_refused;
 		out.e[out.h.vips++] = v->effect;
 	}
-	mlb_msg_write(dp->region.blk[MLB_BLK_EFFECT].msg, dp->region.blk[MLB_BLK_EFFECT].base, dp->region.blk[MLB_BLK_EFFECT].buf_size, &out,
-		      sizeof(out.h) + out.h.vips * sizeof(out.e[0]));
+	mlb_msg_write(dp->region.blk[MLB_BLK_EFFECT].msg, dp->region.blk[MLB_BLK_EFFECT].base,
+		      dp->region.blk[MLB_BLK_EFFECT].buf_size, &out, sizeof(out.h) + out.h.vips * sizeof(out.e[0]));
 	mlb_futex_wake(&dp->region.hdr->out_futex);
 }

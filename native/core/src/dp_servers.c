@@ -48,21 +48,25 @@ static float first_share(const struct dp_vip *v, float weight)
 	return v->ladder != MLB_LADDER_STATIC_DP && stat > 0 ? weight * share / stat : weight;
 }
 
-static int join(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoint *ep, float weight, bool draining, uint32_t *slot, char *err)
+static int join(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoint *ep, float weight, bool draining, uint32_t *slot,
+		char *err)
 {
 	char text[64];
 	uint32_t i = 0, flags = MLB_SRV_MEMBER | (draining ? MLB_SRV_DRAINING : 0);
 	while (i < v->conf.capacity && v->srv[i].pub.flags)
 		i++;
 	if (i == v->conf.capacity || dp->servers == MLB_MAX_SERVERS)
-		return dp_fail(err, -ENOSPC, "vip %s: no room for server %s: %u of %u slots hold servers, %u of %u of all VIPs (a removed "
-			       "server keeps its slot until its last flow ends)", v->conf.name, dp_endpoint_text(ep, text),
-			       v->members + v->leaving, v->conf.capacity, dp->servers, MLB_MAX_SERVERS);
+		return dp_fail(err, -ENOSPC,
+			       "vip %s: no room for server %s: %u of %u slots hold servers, %u of %u of all VIPs (a removed "
+			       "server keeps its slot until its last flow ends)",
+			       v->conf.name, dp_endpoint_text(ep, text), v->members + v->leaving, v->conf.capacity, dp->servers,
+			       MLB_MAX_SERVERS);
 	struct dp_server *s = &v->srv[i];
 	s->pub = (struct mlb_server){ .id = dp->next_id, .slot = i, .flags = flags, .ep = *ep, .weight_static = weight };
 	if (dp->hooks.server_up && dp->hooks.server_up(dp->hooks.arg, v->id, &s->pub) != 0) {
 		s->pub.flags = 0;
-		return dp_fail(err, -EINVAL, "vip %s: the data plane cannot use server %s", v->conf.name, dp_endpoint_text(ep, text));
+		return dp_fail(err, -EINVAL, "vip %s: the data plane cannot use server %s", v->conf.name,
+			       dp_endpoint_text(ep, text));
 	}
 	s->share = 0; /* not among those asked */
 	s->share = first_share(v, weight);
@@ -92,14 +96,18 @@ void dp_server_leave(struct mlb_dp *dp, struct dp_vip *v, struct dp_server *s)
 	v->leaving++;
 }
 
-/* After any change: count, generation, rings, table. On -ENOMEM the workers keep the old table and the next change tries again. */
+/* After any change: count, generation, rings, table. On -ENOMEM the workers keep the old table and the next change tries again.
+ */
 int dp_list_changed(struct mlb_dp *dp, struct dp_vip *v)
 {
 	uint32_t pool = 0, used = atomic_load_explicit(&v->used, memory_order_relaxed);
 	for (uint32_t i = 0; i < used; i++) {
 		struct dp_server *s = &v->srv[i];
 		pool += dp_takes_flows(s);
-		atomic_store_explicit(&s->live, !dp_is_member(s) ? DP_LIVE_NO : dp_takes_flows(s) ? DP_LIVE_OPEN : DP_LIVE_KEPT,
+		atomic_store_explicit(&s->live,
+				      !dp_is_member(s)  ? DP_LIVE_NO :
+				      dp_takes_flows(s) ? DP_LIVE_OPEN :
+							  DP_LIVE_KEPT,
 				      memory_order_release);
 	}
 	atomic_store_explicit(&v->pool, pool, memory_order_relaxed);
@@ -138,7 +146,8 @@ static int open_for_edit(struct mlb_dp *dp, uint32_t vip_id, struct dp_vip **out
 	return 0;
 }
 
-static int open_server(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_endpoint *ep, struct dp_vip **v, struct dp_server **s, char *err)
+static int open_server(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_endpoint *ep, struct dp_vip **v, struct dp_server **s,
+		       char *err)
 {
 	char text[64];
 	uint32_t hint = 0;
@@ -149,7 +158,8 @@ static int open_server(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_endp
 	return *s ? 0 : dp_fail(err, -ENOENT, "vip %s has no server %s", (*v)->conf.name, dp_endpoint_text(ep, text));
 }
 
-int mlb_dp_server_add(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_endpoint *ep, float weight, uint32_t *id, char err[256])
+int mlb_dp_server_add(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_endpoint *ep, float weight, uint32_t *id,
+		      char err[256])
 {
 	struct dp_vip *v = NULL;
 	char text[64];
@@ -250,12 +260,13 @@ static int check_wanted(struct dp_vip *v, const struct mlb_endpoint *ep, const f
 	qsort(w, n, sizeof(w[0]), by_address);
 	for (uint32_t i = 1; i < n; i++)
 		if (by_address(&w[i - 1], &w[i]) == 0)
-			return dp_fail(err, -EEXIST, "vip %s: server %s is named twice", v->conf.name, dp_endpoint_text(w[i].ep, text));
+			return dp_fail(err, -EEXIST, "vip %s: server %s is named twice", v->conf.name,
+				       dp_endpoint_text(w[i].ep, text));
 	return 0;
 }
 
-int dp_servers_set(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoint *ep, const float *weight, const bool *draining, uint32_t n,
-		   char *err)
+int dp_servers_set(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoint *ep, const float *weight, const bool *draining,
+		   uint32_t n, char *err)
 {
 	bool keep[MLB_MAX_SERVERS_PER_VIP] = { false };
 	struct dp_server *have[MLB_MAX_SERVERS_PER_VIP];
@@ -273,9 +284,11 @@ int dp_servers_set(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoin
 	}
 	/* All or nothing: slots of servers on their way out are not free yet. */
 	if (v->members + v->leaving + fresh > v->conf.capacity || dp->servers + fresh > MLB_MAX_SERVERS)
-		return dp_fail(err, -ENOSPC, "vip %s: no room for %u more servers: %u of %u slots hold servers, %u of %u of all VIPs (a removed "
-			       "server keeps its slot until its last flow ends)", v->conf.name, fresh, v->members + v->leaving,
-			       v->conf.capacity, dp->servers, MLB_MAX_SERVERS);
+		return dp_fail(
+			err, -ENOSPC,
+			"vip %s: no room for %u more servers: %u of %u slots hold servers, %u of %u of all VIPs (a removed "
+			"server keeps its slot until its last flow ends)",
+			v->conf.name, fresh, v->members + v->leaving, v->conf.capacity, dp->servers, MLB_MAX_SERVERS);
 
 	uint32_t used = atomic_load_explicit(&v->used, memory_order_relaxed);
 	for (uint32_t i = 0; i < n && rc == 0; i++) {
@@ -304,10 +317,12 @@ int dp_servers_set(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoin
 	return rc;
 }
 
-int mlb_dp_server_set(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_endpoint *ep, const float *weight, uint32_t n, char err[256])
+int mlb_dp_server_set(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_endpoint *ep, const float *weight, uint32_t n,
+		      char err[256])
 {
 	struct dp_vip *v = dp_vip_of(dp, vip_id);
-	/* A managed pool begins with the host's list: failover may be away when the data plane starts. Its first list replaces it. */
+	/* A managed pool begins with the host's list: failover may be away when the data plane starts. Its first list replaces
+	 * it. */
 	bool start = v && !v->deleting && v->conf.owner == MLB_POOL_MANAGED && v->pool_seen == 0 && v->generation == 0;
 	int rc = start ? 0 : open_for_edit(dp, vip_id, &v, err);
 	return rc == 0 ? dp_servers_set(dp, v, ep, weight, NULL, n, err) : rc;

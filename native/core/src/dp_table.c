@@ -22,7 +22,8 @@ void dp_use_static(struct dp_vip *v)
 	v->ladder = MLB_LADDER_STATIC_DP;
 }
 
-/* weight[n] by slot. Never nobody: if masks and drains leave no server, static weights of those not draining; if all drain, of all. */
+/* weight[n] by slot. Never nobody: if masks and drains leave no server, static weights of those not draining; if all drain, of
+ * all. */
 static void fill_weights(const struct dp_vip *v, uint32_t n, float *weight)
 {
 	float sum = 0, open = 0;
@@ -75,8 +76,8 @@ static int ring_build(struct dp_vip *v, bool with_draining, struct mlb_ring **ou
 	return n && !*out ? -ENOMEM : 0;
 }
 
-/* Membership and static weights only; built when the list has changed and somebody looks rings up. Without a draining server both are
- * one; a pool that drains whole keeps taking flows, so there too. */
+/* Membership and static weights only; built when the list has changed and somebody looks rings up. Without a draining server both
+ * are one; a pool that drains whole keeps taking flows, so there too. */
 static int rings_refresh(const struct mlb_dp *dp, struct dp_vip *v)
 {
 	struct mlb_ring *ring = NULL, *miss = NULL;

@@ -61,13 +61,16 @@ static int check_conf(const struct mlb_dp *dp, const struct mlb_vip_conf *c, cha
 	if (!memchr(c->name, 0, sizeof(c->name)) || !c->name[0])
 		return dp_fail(err, -EINVAL, "a VIP's name has 1 to %u characters", MLB_NAME_LEN - 1);
 	if (c->capacity < 1 || c->capacity > MLB_MAX_SERVERS_PER_VIP)
-		return dp_fail(err, -EINVAL, "vip %s: capacity must be 1 to %u servers, not %u", c->name, MLB_MAX_SERVERS_PER_VIP, c->capacity);
+		return dp_fail(err, -EINVAL, "vip %s: capacity must be 1 to %u servers, not %u", c->name, MLB_MAX_SERVERS_PER_VIP,
+			       c->capacity);
 	if (c->mode > MLB_MODE_P2C || c->load > MLB_LOAD_WAITING || c->owner > MLB_POOL_MANAGED)
 		return dp_fail(err, -EINVAL, "vip %s: unknown mode, load or owner", c->name);
 	if (!isfinite(c->kappa) || c->kappa < 0)
 		return dp_fail(err, -EINVAL, "vip %s: kappa must be a number of flows, 0 or more", c->name);
 	if (c->load == MLB_LOAD_WAITING && (c->one_way || dp->conf.one_way))
-		return dp_fail(err, -EINVAL, "vip %s: load `waiting` needs both directions, and this VIP's answers pass the data plane by", c->name);
+		return dp_fail(err, -EINVAL,
+			       "vip %s: load `waiting` needs both directions, and this VIP's answers pass the data plane by",
+			       c->name);
 	for (uint32_t id = 1; id <= MLB_MAX_VIPS; id++) {
 		const struct dp_vip *v = dp_vip_of(dp, id);
 		if (v && !v->deleting && strcmp(v->conf.name, c->name) == 0)
@@ -85,7 +88,8 @@ int mlb_dp_vip_add(struct mlb_dp *dp, const struct mlb_vip_conf *c, uint32_t *vi
 	while (id <= MLB_MAX_VIPS && dp_vip_of(dp, id))
 		id++;
 	if (id > MLB_MAX_VIPS)
-		return dp_fail(err, -ENOSPC, "vip %s: there are %u VIPs already, as many as a region holds", c->name, MLB_MAX_VIPS);
+		return dp_fail(err, -ENOSPC, "vip %s: there are %u VIPs already, as many as a region holds", c->name,
+			       MLB_MAX_VIPS);
 
 	struct dp_vip *v = calloc(1, sizeof(*v));
 	if (!v)
@@ -103,7 +107,8 @@ int mlb_dp_vip_add(struct mlb_dp *dp, const struct mlb_vip_conf *c, uint32_t *vi
 			break;
 	if (!v->srv || !v->w || !v->w[dp->nworkers - 1] || dp_table_swap(dp, v) != 0) {
 		dp_vip_free(dp, v);
-		return dp_fail(err, -ENOMEM, "vip %s: no memory for %u servers and %u workers", c->name, c->capacity, dp->nworkers);
+		return dp_fail(err, -ENOMEM, "vip %s: no memory for %u servers and %u workers", c->name, c->capacity,
+			       dp->nworkers);
 	}
 	atomic_store_explicit(&dp->vip[id - 1], v, memory_order_release);
 	for (uint32_t i = 0; i < dp->nworkers; i++)

@@ -3,7 +3,8 @@
 #include "dp_priv.h"
 
 /* Others' counts of one slot: two cache lines a worker, asked for before they are needed. */
-static void refresh_slot(struct mlb_dp *dp, struct dp_vip *v, struct mlb_worker *w, struct mlb_wvip *wv, uint32_t slot, uint64_t now)
+static void refresh_slot(struct mlb_dp *dp, struct dp_vip *v, struct mlb_worker *w, struct mlb_wvip *wv, uint32_t slot,
+			 uint64_t now)
 {
 	struct dp_server *s = &v->srv[slot];
 	if (atomic_load_explicit(&s->live, memory_order_acquire) == DP_LIVE_NO)

@@ -18,12 +18,13 @@ static enum mlb_refuse check_numbers(uint32_t n, const float *v, float max)
 	return MLB_REFUSE_NONE;
 }
 
-static enum mlb_refuse check(const struct mlb_envelope_conf *c, uint32_t n, const float *raw, const float *stat, const float *factor)
+static enum mlb_refuse check(const struct mlb_envelope_conf *c, uint32_t n, const float *raw, const float *stat,
+			     const float *factor)
 {
 	if (n == 0 || n > MLB_MAX_SERVERS_PER_VIP)
 		return MLB_REFUSE_LENGTH;
-	if (!isfinite(c->trust) || c->trust < 0 || !isfinite(c->step_ratio) || c->step_ratio < 0 || !isfinite(c->dt_s)
-	    || !isfinite(c->ejected_cap) || c->ejected_cap < 0)
+	if (!isfinite(c->trust) || c->trust < 0 || !isfinite(c->step_ratio) || c->step_ratio < 0 || !isfinite(c->dt_s) ||
+	    !isfinite(c->ejected_cap) || c->ejected_cap < 0)
 		return MLB_REFUSE_OUT_OF_RANGE;
 	enum mlb_refuse r = check_numbers(n, raw, INFINITY);
 	if (r == MLB_REFUSE_NONE)
@@ -41,8 +42,8 @@ static double clamp(double x, double lo, double hi)
 	return x < lo ? lo : x > hi ? hi : x;
 }
 
-/* The scale at which the clamped shares sum to 1: clamping and normalising one after the other would break the bounds again. The sum
- * grows with the scale, in straight pieces: Newton's step, kept inside a bracket. */
+/* The scale at which the clamped shares sum to 1: clamping and normalising one after the other would break the bounds again. The
+ * sum grows with the scale, in straight pieces: Newton's step, kept inside a bracket. */
 static double scale_to_one(uint32_t n, const double *share, const double *lo, const double *hi, const bool *in)
 {
 	double low = 0, high = INFINITY, scale = 1;
@@ -72,10 +73,10 @@ static double scale_to_one(uint32_t n, const double *share, const double *lo, co
 	return scale;
 }
 
-/* Bounds of each eligible share: the trust's range around the static share, within it what the rate allows from the last one. A last
- * share outside the trust's range (the trust was changed, or the server is back) moves into it at once. */
-static void bounds(const struct mlb_envelope_conf *c, uint32_t n, const double *stat, const float *prev, const bool *in, double *lo,
-		   double *hi)
+/* Bounds of each eligible share: the trust's range around the static share, within it what the rate allows from the last one. A
+ * last share outside the trust's range (the trust was changed, or the server is back) moves into it at once. */
+static void bounds(const struct mlb_envelope_conf *c, uint32_t n, const double *stat, const float *prev, const bool *in,
+		   double *lo, double *hi)
 {
 	double range = exp(c->trust);
 	double step = c->step_ratio > 0 ? pow(fmax(c->step_ratio, 1), fmax(c->dt_s, 0) / RATE_PERIOD_S) : INFINITY;
@@ -112,8 +113,8 @@ static void cap_ejected(uint32_t n, const uint8_t *ejected, double cap, double *
 		x[i] *= ejected[i] ? cap * all / out : (1 - cap) * all / (all - out);
 }
 
-enum mlb_refuse mlb_envelope(const struct mlb_envelope_conf *c, uint32_t n, const float *raw, const float *stat, const float *factor,
-			     const float *prev, const uint8_t *ejected, float *bare, float *share)
+enum mlb_refuse mlb_envelope(const struct mlb_envelope_conf *c, uint32_t n, const float *raw, const float *stat,
+			     const float *factor, const float *prev, const uint8_t *ejected, float *bare, float *share)
 {
 	enum mlb_refuse why = check(c, n, raw, stat, factor);
 	if (why != MLB_REFUSE_NONE)

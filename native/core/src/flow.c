@@ -6,7 +6,9 @@
 #include <sys/mman.h>
 
 #define HUGE_PAGE ((size_t)2 << 20)
-#define FLOWS_PER_BUCKET 6u /* of ten ways, with the table full: one bucket in twenty-five overflows then, one in fifty at 80 % */
+#define FLOWS_PER_BUCKET \
+	6u /* of ten ways, with the table full: one bucket in twenty-five overflows then, one in fifty at 80 % \
+	    */
 
 /* Few flows in a table made for many would lie one to a bucket, so that each packet of theirs drags a line through the cache that
  * it shares with nobody. Up to this many flows live in as many buckets as they fill well; one flow more, and all are placed anew
@@ -45,7 +47,8 @@ struct mlb_flow_table *mlb_flow_table_new(uint32_t capacity, uint64_t seed)
 		return NULL;
 	}
 	char *p = (char *)round_up((size_t)t->base, HUGE_PAGE);
-	/* Buckets first: they are touched evenly from the start, entries only as far as flows were ever held. Advice may be refused. */
+	/* Buckets first: they are touched evenly from the start, entries only as far as flows were ever held. Advice may be
+	 * refused. */
 	if (t->mapped > 2 * HUGE_PAGE)
 		(void)madvise(p, t->mapped - HUGE_PAGE, MADV_HUGEPAGE);
 	t->bucket = (struct mlb_flow_bucket *)p;

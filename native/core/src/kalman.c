@@ -4,16 +4,16 @@
 #include <math.h>
 
 #define INIT_P .3
-#define PROCESS .0028    /* variance gained a native step */
-#define EVENT .474       /* half an event, keeps the log of zero finite */
-#define PULL .29         /* weight of the queue's own evidence */
-#define NOISE 3.56       /* observation variance of one event */
+#define PROCESS .0028 /* variance gained a native step */
+#define EVENT .474    /* half an event, keeps the log of zero finite */
+#define PULL .29      /* weight of the queue's own evidence */
+#define NOISE 3.56    /* observation variance of one event */
 #define NOISE_FLOOR .05
-#define JUMP_Z2 4.       /* beyond this the server has changed, not the noise */
+#define JUMP_Z2 4. /* beyond this the server has changed, not the noise */
 #define JUMP_GAIN .005
 #define CLIP_SIGMA 19.6
-#define REVERT .00029    /* towards the configured weight, a native step */
-#define RANGE 3.56       /* of log weight around the configured one */
+#define REVERT .00029 /* towards the configured weight, a native step */
+#define RANGE 3.56    /* of log weight around the configured one */
 #define DECAY_S 1.
 #define STEP_S (MLB_KALMAN_STEP_US * 1e-6)
 

@@ -11,26 +11,36 @@
 #define SIZE_U64 8
 #define SIZE_F32 4
 #define MEMBER(type, path) (((struct type *)0)->path)
-#define FIELD(type, path, kind) { #path, MLB_FIELD_##kind, offsetof(struct type, path), sizeof(MEMBER(type, path)) / SIZE_##kind },
+#define FIELD(type, path, kind) \
+	{ #path, MLB_FIELD_##kind, offsetof(struct type, path), sizeof(MEMBER(type, path)) / SIZE_##kind },
 
 /* X(name in layout.h, its kind) */
 #define FRAME_FIELDS(X) \
-	X(schema, U32) X(record_size, U32) X(dp_epoch, U64) X(seq, U64) X(mono_ns, U64) X(real_ns, U64) X(vip_id, U32) X(generation, U32) \
-	X(count, U32) X(mode, U8) X(load, U8) X(owner, U8) X(ladder, U8) X(one_way, U32) X(applied_agent_epoch, U64) X(applied_seq, U64) \
-	X(applied_frame_seq, U64) X(term, U64) X(kappa, F32) X(load_balancers, U32) X(load_balancer, U32) X(no_server, U64) X(untracked, U64) X(limited, U64) \
-	X(retries, U64) X(misses, U64) X(recount_diff, U64) X(local_edits_refused, U64) X(refused, U64)
-#define SUMMARY(X, p) X(p.samples, U32) X(p.seen, U32) X(p.mean, F32) X(p.std, F32) X(p.p90, F32) X(p.dmean, F32) X(p.dp90, F32) X(p.min, F32)
+	X(schema, U32) \
+	X(record_size, U32) \
+	X(dp_epoch, U64) X(seq, U64) X(mono_ns, U64) X(real_ns, U64) X(vip_id, U32) X(generation, U32) X(count, U32) X(mode, U8) \
+		X(load, U8) X(owner, U8) X(ladder, U8) X(one_way, U32) X(applied_agent_epoch, U64) X(applied_seq, U64) \
+			X(applied_frame_seq, U64) X(term, U64) X(kappa, F32) X(load_balancers, U32) X(load_balancer, U32) \
+				X(no_server, U64) X(untracked, U64) X(limited, U64) X(retries, U64) X(misses, U64) \
+					X(recount_diff, U64) X(local_edits_refused, U64) X(refused, U64)
+#define SUMMARY(X, p) \
+	X(p.samples, U32) X(p.seen, U32) X(p.mean, F32) X(p.std, F32) X(p.p90, F32) X(p.dmean, F32) X(p.dp90, F32) X(p.min, F32)
 #define SERVER_FIELDS(X) \
-	X(id, U32) X(slot, U16) X(flags, U16) X(port, U16) X(eject_streak, U16) X(flows, U32) X(half_open, U32) X(waiting, U32) \
-	X(weight_static, F32) X(weight, F32) X(factor, F32) X(bias, F32) X(peer, F32) X(new_flows, U64) X(completions, U64) X(refusals, U64) \
-	X(resets, U64) X(aborts, U64) X(unanswered, U64) X(answers, U64) X(packets_in, U64) X(packets_out, U64) X(bytes_in, U64) \
-	X(bytes_out, U64) X(flow_us, U64) X(wait_us, U64) X(start_sum_us, U64) X(last_completion_us, U64) X(joined_us, U64) \
-	X(ejections, U64) X(eject_until_us, U64) SUMMARY(X, duration) SUMMARY(X, ttfb) SUMMARY(X, connect) X(ttfb_hist, U32) \
-	X(duration_hist, U32)
+	X(id, U32) \
+	X(slot, U16) \
+	X(flags, U16) X(port, U16) X(eject_streak, U16) X(flows, U32) X(half_open, U32) X(waiting, U32) X(weight_static, F32) \
+		X(weight, F32) X(factor, F32) X(bias, F32) X(peer, F32) X(new_flows, U64) X(completions, U64) X(refusals, U64) \
+			X(resets, U64) X(aborts, U64) X(unanswered, U64) X(answers, U64) X(packets_in, U64) X(packets_out, U64) \
+				X(bytes_in, U64) X(bytes_out, U64) X(flow_us, U64) X(wait_us, U64) X(start_sum_us, U64) \
+					X(last_completion_us, U64) X(joined_us, U64) X(ejections, U64) X(eject_until_us, U64) \
+						SUMMARY(X, duration) SUMMARY(X, ttfb) SUMMARY(X, connect) X(ttfb_hist, U32) \
+							X(duration_hist, U32)
 
 #define CHECK_FIELD(type, path, kind) \
-	_Static_assert(sizeof(MEMBER(type, path)) % SIZE_##kind == 0 && __builtin_types_compatible_p(float, __typeof__(MEMBER(type, path))) \
-			       == (MLB_FIELD_##kind == MLB_FIELD_F32), "kind of " #path);
+	_Static_assert(sizeof(MEMBER(type, path)) % SIZE_##kind == 0 && \
+			       __builtin_types_compatible_p(float, __typeof__(MEMBER(type, path))) == \
+				       (MLB_FIELD_##kind == MLB_FIELD_F32), \
+		       "kind of " #path);
 #define X(path, kind) CHECK_FIELD(mlb_frame_hdr, path, kind)
 FRAME_FIELDS(X)
 #undef X

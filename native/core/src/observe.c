@@ -12,8 +12,8 @@
 #define CONNECT_WINDOW_US 5000000u
 #define SILENT_MAX_S 10.0
 #define GOLDEN .6180339887498949 /* its multiples stay spread however many of them are taken, and from wherever */
-#define ONE_LESS .99999994f /* greatest float below 1 */
-#define KAPPA_LEAST .02 /* flows; a bias may leave nothing or less */
+#define ONE_LESS .99999994f      /* greatest float below 1 */
+#define KAPPA_LEAST .02          /* flows; a bias may leave nothing or less */
 
 /* A server's cumulative figures, whichever load the VIP counts. A refused or reset flow is no completion (a quick refusal would
  * look like a fast server); one that was never answered is, since its whole wait is in the load. */
@@ -194,8 +194,8 @@ static double rtt_of(const struct mlb_obs_srv *s)
 }
 
 /* One native step over all servers: figures, Kalman, decays, features. */
-static void make_step(const struct mlb_frame_hdr *h, const struct mlb_server_rec *rec, struct mlb_obs_state *st,
-		      uint64_t now_us, struct mlb_obs_out *out)
+static void make_step(const struct mlb_frame_hdr *h, const struct mlb_server_rec *rec, struct mlb_obs_state *st, uint64_t now_us,
+		      struct mlb_obs_out *out)
 {
 	static _Thread_local struct obs_step u[MLB_MAX_SERVERS_PER_VIP];
 	static _Thread_local struct mlb_kalman_srv k[MLB_MAX_SERVERS_PER_VIP];
@@ -220,7 +220,9 @@ static void make_step(const struct mlb_frame_hdr *h, const struct mlb_server_rec
 			.flows = waiting ? r->waiting : r->flows,
 			.peer = isfinite(r->peer) && r->peer > 0 ? (double)r->peer : 0,
 			.age = waiting ? -1 : fmax(0, ((double)r->flows * (double)now_us - (double)r->start_sum_us) * 1e-6),
-			.silent = waiting ? -1 : fmin(SILENT_MAX_S, ago(now_us, r->last_completion_us ? r->last_completion_us : r->joined_us)),
+			.silent = waiting ? -1 :
+					    fmin(SILENT_MAX_S,
+						 ago(now_us, r->last_completion_us ? r->last_completion_us : r->joined_us)),
 			.rtt = rtt_of(s),
 			.since = s->steps,
 			.counts = !(r->flags & (MLB_SRV_DRAINING | MLB_SRV_LEAVING)),

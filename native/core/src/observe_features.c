@@ -5,41 +5,61 @@
 #include <string.h>
 #include "observe_priv.h"
 
-enum { SF_OFFSET, SF_CONFIGURED, SF_VARIANCE, SF_RATE, SF_SURPRISE, SF_RATE_1S, SF_RATE_5S, SF_BALANCE, SF_BALANCE_NOW, SF_EXPECTED,
-       SF_DURATION_1S, SF_DURATION_5S, SF_SAMPLES, SF_AGE, SF_SILENCE, SF_ARRIVALS, SF_TREND, SF_FAILURES, SF_RTT, SF_NEW };
+enum {
+	SF_OFFSET,
+	SF_CONFIGURED,
+	SF_VARIANCE,
+	SF_RATE,
+	SF_SURPRISE,
+	SF_RATE_1S,
+	SF_RATE_5S,
+	SF_BALANCE,
+	SF_BALANCE_NOW,
+	SF_EXPECTED,
+	SF_DURATION_1S,
+	SF_DURATION_5S,
+	SF_SAMPLES,
+	SF_AGE,
+	SF_SILENCE,
+	SF_ARRIVALS,
+	SF_TREND,
+	SF_FAILURES,
+	SF_RTT,
+	SF_NEW
+};
 const struct mlb_obs_feature mlb_obs_server_features[MLB_OBS_SERVER_FEATURES] = {
-	[SF_OFFSET] = { "kalman_offset", MLB_OBS_COUNTS, -4, 4 },         /* log Kalman over configured weight */
-	[SF_CONFIGURED] = { "configured", MLB_OBS_COUNTS, -4, 4 },        /* log configured weight */
+	[SF_OFFSET] = { "kalman_offset", MLB_OBS_COUNTS, -4, 4 },  /* log Kalman over configured weight */
+	[SF_CONFIGURED] = { "configured", MLB_OBS_COUNTS, -4, 4 }, /* log configured weight */
 	[SF_VARIANCE] = { "kalman_variance", MLB_OBS_COUNTS, -3, 3 },
-	[SF_RATE] = { "rate", MLB_OBS_COUNTS, -3, 3 },                    /* log completions over expected, this step */
-	[SF_SURPRISE] = { "surprise", MLB_OBS_COUNTS, -3, 3 },            /* their difference in standard deviations */
+	[SF_RATE] = { "rate", MLB_OBS_COUNTS, -3, 3 },         /* log completions over expected, this step */
+	[SF_SURPRISE] = { "surprise", MLB_OBS_COUNTS, -3, 3 }, /* their difference in standard deviations */
 	[SF_RATE_1S] = { "rate_1s", MLB_OBS_COUNTS, -3, 3 },
 	[SF_RATE_5S] = { "rate_5s", MLB_OBS_COUNTS, -3, 3 },
-	[SF_BALANCE] = { "balance", MLB_OBS_COUNTS, -4, 4 },              /* log mean load over Kalman weight, this step */
-	[SF_BALANCE_NOW] = { "balance_now", MLB_OBS_COUNTS, -4, 4 },      /* the same at this moment */
-	[SF_EXPECTED] = { "expected", MLB_OBS_COUNTS, -2.5f, 3 },         /* log expected completions: confidence */
-	[SF_DURATION_1S] = { "duration_1s", MLB_OBS_LATENCY, -3, 3 },     /* mean log duration */
+	[SF_BALANCE] = { "balance", MLB_OBS_COUNTS, -4, 4 },          /* log mean load over Kalman weight, this step */
+	[SF_BALANCE_NOW] = { "balance_now", MLB_OBS_COUNTS, -4, 4 },  /* the same at this moment */
+	[SF_EXPECTED] = { "expected", MLB_OBS_COUNTS, -2.5f, 3 },     /* log expected completions: confidence */
+	[SF_DURATION_1S] = { "duration_1s", MLB_OBS_LATENCY, -3, 3 }, /* mean log duration */
 	[SF_DURATION_5S] = { "duration_5s", MLB_OBS_LATENCY, -3, 3 },
-	[SF_SAMPLES] = { "samples", MLB_OBS_LATENCY, -2, 3 },             /* log durations seen in 1 s */
-	[SF_AGE] = { "age", MLB_OBS_COUNTS, -3, 3 },                      /* log mean age of the flows in progress */
-	[SF_SILENCE] = { "silence", MLB_OBS_COUNTS, 0, 4 },               /* log completions missed since the last one */
-	[SF_ARRIVALS] = { "arrivals", MLB_OBS_COUNTS, -3, 3 },            /* log new flows in 1 s over the weight's share */
-	[SF_TREND] = { "trend", MLB_OBS_COUNTS, -3, 3 },                  /* log flows now over their mean in 1 s */
+	[SF_SAMPLES] = { "samples", MLB_OBS_LATENCY, -2, 3 },  /* log durations seen in 1 s */
+	[SF_AGE] = { "age", MLB_OBS_COUNTS, -3, 3 },           /* log mean age of the flows in progress */
+	[SF_SILENCE] = { "silence", MLB_OBS_COUNTS, 0, 4 },    /* log completions missed since the last one */
+	[SF_ARRIVALS] = { "arrivals", MLB_OBS_COUNTS, -3, 3 }, /* log new flows in 1 s over the weight's share */
+	[SF_TREND] = { "trend", MLB_OBS_COUNTS, -3, 3 },       /* log flows now over their mean in 1 s */
 	[SF_FAILURES] = { "failures", MLB_OBS_COUNTS, 0, 4 },
-	[SF_RTT] = { "rtt", MLB_OBS_CONNECT, -3, 3 },                     /* over the mean duration */
-	[SF_NEW] = { "new", MLB_OBS_COUNTS, 0, 1 },                       /* 1 at joining, fading over some 25 steps */
+	[SF_RTT] = { "rtt", MLB_OBS_CONNECT, -3, 3 }, /* over the mean duration */
+	[SF_NEW] = { "new", MLB_OBS_COUNTS, 0, 1 },   /* 1 at joining, fading over some 25 steps */
 };
 
 enum { PF_N, PF_M, PF_LOAD, PF_COMPLETIONS, PF_SPREAD, PF_BURST, PF_IMBALANCE, PF_DT, PF_LATENCY, PF_CONNECT };
 const struct mlb_obs_feature mlb_obs_pool_features[MLB_OBS_POOL_FEATURES] = {
-	[PF_N] = { "servers", MLB_OBS_COUNTS, -1.81f, 1.66f },             /* log N, 2..64 */
-	[PF_M] = { "load_balancers", MLB_OBS_COUNTS, -1, 1.7726f },        /* log M, 1..16 */
-	[PF_LOAD] = { "load", MLB_OBS_COUNTS, -3, 4 },                    /* log own flows per server */
-	[PF_COMPLETIONS] = { "completions", MLB_OBS_COUNTS, -3, 4 },      /* log own completions per server and step */
-	[PF_SPREAD] = { "spread", MLB_OBS_LATENCY, -2, 2.5f },            /* standard deviation of log duration */
-	[PF_BURST] = { "burst", MLB_OBS_COUNTS, -3, 3 },                  /* log arrival rate of the step over that of 5 s */
-	[PF_IMBALANCE] = { "imbalance", MLB_OBS_COUNTS, -1, 4 },          /* standard deviation of `balance` before scaling */
-	[PF_DT] = { "step", MLB_OBS_COUNTS, -2, 1.7f },                   /* log length of the step over 200 ms */
+	[PF_N] = { "servers", MLB_OBS_COUNTS, -1.81f, 1.66f },       /* log N, 2..64 */
+	[PF_M] = { "load_balancers", MLB_OBS_COUNTS, -1, 1.7726f },  /* log M, 1..16 */
+	[PF_LOAD] = { "load", MLB_OBS_COUNTS, -3, 4 },               /* log own flows per server */
+	[PF_COMPLETIONS] = { "completions", MLB_OBS_COUNTS, -3, 4 }, /* log own completions per server and step */
+	[PF_SPREAD] = { "spread", MLB_OBS_LATENCY, -2, 2.5f },       /* standard deviation of log duration */
+	[PF_BURST] = { "burst", MLB_OBS_COUNTS, -3, 3 },             /* log arrival rate of the step over that of 5 s */
+	[PF_IMBALANCE] = { "imbalance", MLB_OBS_COUNTS, -1, 4 },     /* standard deviation of `balance` before scaling */
+	[PF_DT] = { "step", MLB_OBS_COUNTS, -2, 1.7f },              /* log length of the step over 200 ms */
 	[PF_LATENCY] = { "latency_seen", MLB_OBS_COUNTS, 0, 1 },
 	[PF_CONNECT] = { "connect_seen", MLB_OBS_COUNTS, 0, 1 },
 };
@@ -142,7 +162,8 @@ static void server_features(const struct mlb_obs_srv *v, const struct obs_step *
 	f[SF_NEW] = 1 / (1 + .2 * u->since);
 }
 
-void obs_features(const struct mlb_obs_state *st, const struct obs_step *u, const struct obs_pool_step *p, struct mlb_obs_out *out)
+void obs_features(const struct mlb_obs_state *st, const struct obs_step *u, const struct obs_pool_step *p,
+		  struct mlb_obs_out *out)
 {
 	struct pool s = sum_up(st, u, p);
 	uint32_t clipped = 0;

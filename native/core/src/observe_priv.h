@@ -12,24 +12,24 @@ enum { OBS_PA, OBS_PT, OBS_PLN, OBS_PLS, OBS_PLSS };
 
 /* What happened to one server during the step. */
 struct obs_step {
-	double q;       /* flow-seconds */
-	double d;       /* flows ended by the server, or never answered */
-	double failed;  /* refusals, resets, connects without an answer */
-	double opened;  /* new flows */
-	double flows;   /* in progress now */
-	double peer;    /* other load balancers' load, as last told; 0 = nobody tells */
-	double age;     /* sum of the ages of those, seconds; negative = not known */
-	double silent;  /* seconds since the last completion, at most 10; negative = not known */
-	double kappa;   /* what the choice adds to this server's load: kappa and its bias, flows */
-	double rtt;     /* seconds, 0 = not known */
-	double since;   /* native steps since it joined */
-	bool counts;    /* takes part in the pool's means: neither draining nor leaving */
+	double q;      /* flow-seconds */
+	double d;      /* flows ended by the server, or never answered */
+	double failed; /* refusals, resets, connects without an answer */
+	double opened; /* new flows */
+	double flows;  /* in progress now */
+	double peer;   /* other load balancers' load, as last told; 0 = nobody tells */
+	double age;    /* sum of the ages of those, seconds; negative = not known */
+	double silent; /* seconds since the last completion, at most 10; negative = not known */
+	double kappa;  /* what the choice adds to this server's load: kappa and its bias, flows */
+	double rtt;    /* seconds, 0 = not known */
+	double since;  /* native steps since it joined */
+	bool counts;   /* takes part in the pool's means: neither draining nor leaving */
 };
 
 struct obs_pool_step {
-	double dt;      /* seconds */
-	double kappa;   /* flows */
-	double opened;  /* new flows of the pool in the step */
+	double dt;     /* seconds */
+	double kappa;  /* flows */
+	double opened; /* new flows of the pool in the step */
 	uint32_t load_balancers;
 	uint32_t present;
 };

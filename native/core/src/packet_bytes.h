@@ -7,8 +7,21 @@
 #include <string.h>
 
 enum { IP4_HDR = 20, IP6_HDR = 40, TCP_HDR = 20, UDP_HDR = 8, ICMP_HDR = 8, GRE_HDR = 4 };
-enum { P_HOPOPT = 0, P_ICMP = 1, P_IPIP = 4, P_TCP = 6, P_UDP = 17, P_IPV6 = 41, P_ROUTING = 43, P_FRAGMENT = 44, P_GRE = 47, P_AH = 51,
-       P_ICMPV6 = 58, P_DSTOPT = 60, P_MOBILITY = 135 };
+enum {
+	P_HOPOPT = 0,
+	P_ICMP = 1,
+	P_IPIP = 4,
+	P_TCP = 6,
+	P_UDP = 17,
+	P_IPV6 = 41,
+	P_ROUTING = 43,
+	P_FRAGMENT = 44,
+	P_GRE = 47,
+	P_AH = 51,
+	P_ICMPV6 = 58,
+	P_DSTOPT = 60,
+	P_MOBILITY = 135
+};
 
 static inline uint16_t get16(const uint8_t *p) /* network to host */
 {

@@ -5,10 +5,9 @@
 
 #define MAX_EXT 8 /* extension headers; more are an attack on the parser */
 
-const char *const mlb_pkt_error_names[MLB_PKT_ERROR_COUNT] = {
-	[MLB_PKT_OK] = "ok",
+const char *const mlb_pkt_error_names[MLB_PKT_ERROR_COUNT] = { [MLB_PKT_OK] = "ok",
 #define X(n, s) [MLB_PKT_##n] = s,
-	MLB_PKT_ERRORS(X)
+							       MLB_PKT_ERRORS(X)
 #undef X
 };
 
@@ -64,7 +63,8 @@ static enum mlb_pkt_error extensions(const uint8_t *ip, uint32_t head, uint32_t 
 	uint32_t off = IP6_HDR;
 	for (int i = 0;; i++) {
 		uint32_t size;
-		if (next != P_HOPOPT && next != P_ROUTING && next != P_FRAGMENT && next != P_AH && next != P_DSTOPT && next != P_MOBILITY)
+		if (next != P_HOPOPT && next != P_ROUTING && next != P_FRAGMENT && next != P_AH && next != P_DSTOPT &&
+		    next != P_MOBILITY)
 			break;
 		if (i == MAX_EXT || off + 8 > end || (next == P_HOPOPT && i > 0))
 			return MLB_PKT_BAD_EXT;
@@ -213,18 +213,13 @@ enum mlb_pkt_error mlb_pkt_parse_head(const uint8_t *ip, uint32_t head, uint32_t
 	if (left >= need && there < need)
 		return MLB_PKT_TRUNCATED;
 	switch (h.proto) {
-	case P_TCP:
-		err = parse_tcp(ip + h.l4_off, left, pkt);
-		break;
-	case P_UDP:
-		err = parse_udp(ip + h.l4_off, left, pkt);
-		break;
+	case P_TCP: err = parse_tcp(ip + h.l4_off, left, pkt); break;
+	case P_UDP: err = parse_udp(ip + h.l4_off, left, pkt); break;
 	case P_ICMP:
 	case P_ICMPV6:
 		err = (h.proto == P_ICMP) == (h.version == 4) ? parse_icmp(ip, pkt->readable, left, pkt) : MLB_PKT_PROTO;
 		break;
-	default:
-		err = MLB_PKT_PROTO;
+	default: err = MLB_PKT_PROTO;
 	}
 	return err == MLB_PKT_OK && h.fragment ? MLB_PKT_FRAGMENT : err;
 }

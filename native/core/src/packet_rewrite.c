@@ -9,23 +9,16 @@ uint16_t mlb_csum_update16(uint16_t sum, uint16_t from, uint16_t to)
 	return sum_apply(sum, (uint32_t)(uint16_t)~from + to);
 }
 
-/* Where a header's L4 checksum stands and whether the pseudo header is in it; NULL where there is none to update: a quote too short, a
- * UDP sender that sent none. */
+/* Where a header's L4 checksum stands and whether the pseudo header is in it; NULL where there is none to update: a quote too
+ * short, a UDP sender that sent none. */
 static uint8_t *l4_sum(uint8_t *l4, uint8_t proto, uint32_t there)
 {
 	uint32_t off;
 	switch (proto) {
-	case P_TCP:
-		off = 16;
-		break;
-	case P_UDP:
-		off = 6;
-		break;
-	case P_ICMPV6:
-		off = 2;
-		break;
-	default:
-		return NULL; /* ICMPv4 does not cover addresses */
+	case P_TCP: off = 16; break;
+	case P_UDP: off = 6; break;
+	case P_ICMPV6: off = 2; break;
+	default: return NULL; /* ICMPv4 does not cover addresses */
 	}
 	if (there < off + 2 || (proto == P_UDP && raw16(l4 + off) == 0))
 		return NULL;
@@ -64,7 +57,8 @@ static uint64_t put_port(uint8_t *at, uint16_t port)
 }
 
 /* The quoted packet's end `dst`, and the ICMP sum over all that changes in the quote. */
-static void nat_quoted(uint8_t *ip, const struct mlb_pkt *pkt, bool dst, const struct mlb_addr *addr, uint16_t port, uint64_t outer)
+static void nat_quoted(uint8_t *ip, const struct mlb_pkt *pkt, bool dst, const struct mlb_addr *addr, uint16_t port,
+		       uint64_t outer)
 {
 	uint8_t *inner = ip + pkt->inner_off, *ports = ip + pkt->inner_l4_off, *icmp = ip + pkt->l4_off + 2;
 	uint8_t *sum = l4_sum(ports, pkt->inner_proto, pkt->readable - pkt->inner_l4_off);
@@ -134,7 +128,8 @@ static uint32_t flow_label(const struct mlb_pkt *pkt)
 	return (uint32_t)(h >> 44) | 1u;
 }
 
-uint32_t mlb_pkt_encap(uint8_t *ip, const struct mlb_pkt *pkt, enum mlb_tunnel tunnel, const struct mlb_addr *src, const struct mlb_addr *dst)
+uint32_t mlb_pkt_encap(uint8_t *ip, const struct mlb_pkt *pkt, enum mlb_tunnel tunnel, const struct mlb_addr *src,
+		       const struct mlb_addr *dst)
 {
 	bool v4 = is_v4(dst), inner4 = pkt->version == 4;
 	uint32_t gre = tunnel == MLB_TUNNEL_GRE ? GRE_HDR : 0, hdr = v4 ? IP4_HDR : IP6_HDR, size = hdr + gre;

@@ -17,11 +17,12 @@
 enum { LOCK_DP = 0, LOCK_AGENT = 1 };
 
 static const uint64_t buf_sizes[MLB_BLK_COUNT] = {
-	[MLB_BLK_OUT] = sizeof(struct mlb_out_hdr) + MLB_MAX_VIPS * sizeof(struct mlb_frame_hdr)
-			+ MLB_MAX_SERVERS * sizeof(struct mlb_server_rec),
-	[MLB_BLK_IN] = sizeof(struct mlb_in_hdr) + MLB_MAX_VIPS * sizeof(struct mlb_in_vip) + MLB_MAX_SERVERS * sizeof(struct mlb_in_entry),
-	[MLB_BLK_POOL] = sizeof(struct mlb_pool_hdr) + MLB_MAX_VIPS * sizeof(struct mlb_pool_vip)
-			 + MLB_MAX_SERVERS * sizeof(struct mlb_pool_entry),
+	[MLB_BLK_OUT] = sizeof(struct mlb_out_hdr) + MLB_MAX_VIPS * sizeof(struct mlb_frame_hdr) +
+			MLB_MAX_SERVERS * sizeof(struct mlb_server_rec),
+	[MLB_BLK_IN] = sizeof(struct mlb_in_hdr) + MLB_MAX_VIPS * sizeof(struct mlb_in_vip) +
+		       MLB_MAX_SERVERS * sizeof(struct mlb_in_entry),
+	[MLB_BLK_POOL] = sizeof(struct mlb_pool_hdr) + MLB_MAX_VIPS * sizeof(struct mlb_pool_vip) +
+			 MLB_MAX_SERVERS * sizeof(struct mlb_pool_entry),
 	[MLB_BLK_EFFECT] = sizeof(struct mlb_effect_hdr) + MLB_MAX_VIPS * sizeof(struct mlb_effect),
 	[MLB_BLK_LIVE] = sizeof(struct mlb_live_hdr) + MLB_MAX_SERVERS * sizeof(struct mlb_live),
 	[MLB_BLK_PEER] = sizeof(struct mlb_live_hdr) + MLB_MAX_SERVERS * sizeof(struct mlb_live),
@@ -41,7 +42,8 @@ static uint64_t block_table(struct mlb_block_ref ref[MLB_BLK_COUNT])
 
 static int fail(char err[256], int code, const char *what, const char *path, int errnum)
 {
-	int len = snprintf(err, 256, "shared memory %.160s: %s%s%s", path, what, errnum ? ": " : "", errnum ? strerror(errnum) : "");
+	int len = snprintf(err, 256, "shared memory %.160s: %s%s%s", path, what, errnum ? ": " : "",
+			   errnum ? strerror(errnum) : "");
 	return len < 0 ? -EIO : code; /* a sentence cut short is still good */
 }
 
@@ -149,7 +151,8 @@ static int take_name(const char *tmp, const char *path, bool takeover, char err[
 		struct stat st;
 		int rc = 0;
 		if (fstat(old, &st) != 0 || !S_ISREG(st.st_mode) || !looks_like_ours(old, &st))
-			rc = fail(err, -EEXIST, "holds something that is no region of marllb; remove it or choose another path", path, 0);
+			rc = fail(err, -EEXIST, "holds something that is no region of marllb; remove it or choose another path",
+				  path, 0);
 		else if (lock_byte(old, LOCK_DP) != 0 && !takeover)
 			rc = fail(err, -EBUSY, "a live data plane holds it", path, 0);
 		else if (!same_file(old, path))
@@ -234,7 +237,8 @@ static int check_header(struct mlb_region_hdr *h, uint64_t size, const char *pat
 	if (atomic_load_explicit(&h->magic, memory_order_acquire) != MLB_MAGIC)
 		return fail(err, -EPROTO, "is no region of marllb (wrong magic)", path, 0);
 	if (h->layout_version != MLB_LAYOUT_VERSION) {
-		snprintf(what, sizeof(what), "has layout version %u, %s than the %u expected: data plane and agent must be of one release",
+		snprintf(what, sizeof(what),
+			 "has layout version %u, %s than the %u expected: data plane and agent must be of one release",
 			 h->layout_version, h->layout_version < MLB_LAYOUT_VERSION ? "older" : "newer", MLB_LAYOUT_VERSION);
 		return fail(err, -EPROTO, what, path, 0);
 	}
@@ -243,8 +247,8 @@ static int check_header(struct mlb_region_hdr *h, uint64_t size, const char *pat
 			 (unsigned long long)h->region_size, (unsigned long long)want);
 		return fail(err, -EPROTO, what, path, 0);
 	}
-	if (h->header_size != sizeof(*h) || h->frame_hdr_size != sizeof(struct mlb_frame_hdr)
-	    || h->server_rec_size != sizeof(struct mlb_server_rec) || memcmp(h->block, ref, sizeof(ref)) != 0)
+	if (h->header_size != sizeof(*h) || h->frame_hdr_size != sizeof(struct mlb_frame_hdr) ||
+	    h->server_rec_size != sizeof(struct mlb_server_rec) || memcmp(h->block, ref, sizeof(ref)) != 0)
 		return fail(err, -EPROTO, "has sizes or offsets that do not belong to its layout version", path, 0);
 	return 0;
 }

@@ -20,8 +20,8 @@ static uint32_t key(const struct sample *s)
 	return bits;
 }
 
-/* By value, a byte of the key a pass (thousands of small arrays a second: qsort's calls cost five times as much). Returns s or other,
- * whichever holds the result. */
+/* By value, a byte of the key a pass (thousands of small arrays a second: qsort's calls cost five times as much). Returns s or
+ * other, whichever holds the result. */
 static struct sample *sort_by_value(struct sample *s, struct sample *other, uint32_t n)
 {
 	for (uint32_t shift = 0; shift < 32; shift += 8) {

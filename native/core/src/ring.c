@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Weighted consistent hash as a table of buckets, each won by weighted rendezvous: its winner is the server whose clock of rate
  * `weight` rings first there (rendezvous: Thaler, Ravishankar 1998; a table of its winners: GitHub's GLB director; weights by
- * exponential clocks: Schindelhauer, Schomaker 2005). Instead of one clock a bucket and server, each server throws darts at the whole
- * table: DARTS of them, at random buckets and random moments, in every DARTS / weight units of time. For one bucket that is a clock of
- * rate weight / buckets (exponential up to 1 / buckets), and the whole costs buckets x ln(buckets) darts however many servers there
- * are. A server's darts depend on its key and weight alone, so a server that comes, goes or changes its weight moves only the buckets
- * that it wins or loses. Nothing but multiplications of exactly known order: load balancers that share a pool agree. */
+ * exponential clocks: Schindelhauer, Schomaker 2005). Instead of one clock a bucket and server, each server throws darts at the
+ * whole table: DARTS of them, at random buckets and random moments, in every DARTS / weight units of time. For one bucket that is
+ * a clock of rate weight / buckets (exponential up to 1 / buckets), and the whole costs buckets x ln(buckets) darts however many
+ * servers there are. A server's darts depend on its key and weight alone, so a server that comes, goes or changes its weight
+ * moves only the buckets that it wins or loses. Nothing but multiplications of exactly known order: load balancers that share a
+ * pool agree. */
 #include "marllb/choose.h"
 #include <errno.h>
 #include <math.h>
@@ -13,8 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Buckets, for pools of any size: were there more for a larger pool, the server that brings the next step would move every flow. A
- * server's share is off by about 1 / sqrt(its buckets): 4 % of 64 servers, 18 % of 1024. */
+/* Buckets, for pools of any size: were there more for a larger pool, the server that brings the next step would move every flow.
+ * A server's share is off by about 1 / sqrt(its buckets): 4 % of 64 servers, 18 % of 1024. */
 #define BITS 15u
 #define SIZE (1u << BITS)
 #define PROBES 32u
@@ -40,8 +41,8 @@ struct thrower {
 	double begin;  /* of the darts to be thrown next, in units of the period */
 };
 
-/* A dart in a bucket: its time's bits above the thrower's index, so that the least word is the earliest dart, and of two at once that
- * of the lower key (servers stand in order of keys). Positive floats order as their bits do. */
+/* A dart in a bucket: its time's bits above the thrower's index, so that the least word is the earliest dart, and of two at once
+ * that of the lower key (servers stand in order of keys). Positive floats order as their bits do. */
 static uint64_t dart(float t, uint32_t thrower)
 {
 	uint32_t bits;
@@ -84,11 +85,13 @@ static int fill(struct mlb_ring *ring, const struct server *server)
 	memset(best, 0xff, SIZE * sizeof(*best));
 	for (uint32_t i = 0; i < n; i++)
 		total += (double)server[i].weight;
-	unit = exp2(ilogb(total)); /* a power of two: times stay within float whatever the weights' scale, and their order exact */
+	unit = exp2(
+		ilogb(total)); /* a power of two: times stay within float whatever the weights' scale, and their order exact */
 	for (uint32_t i = 0; i < n; i++)
 		thrower[i] = (struct thrower){ .rng = server[i].key, .period = unit / (double)server[i].weight };
 	/* after SIZE * (ln SIZE + 2) darts e^-2 buckets are open on average; go on until none is */
-	for (double until = SIZE * (log(SIZE) + 2) * unit / total; throw_darts(ring, thrower, best, until); until += SIZE * unit / total)
+	for (double until = SIZE * (log(SIZE) + 2) * unit / total; throw_darts(ring, thrower, best, until);
+	     until += SIZE * unit / total)
 		;
 	for (uint32_t b = 0; b < SIZE; b++)
 		ring->bucket[b] = (uint16_t)best[b];

@@ -37,7 +37,8 @@ int mlb_msg_write(struct mlb_msg *m, void *base, uint64_t buf_size, const void *
 	return 0;
 }
 
-int64_t mlb_msg_read(const struct mlb_msg *cm, const void *base, uint64_t buf_size, void *dst, uint64_t cap, uint64_t *seq, int tries)
+int64_t mlb_msg_read(const struct mlb_msg *cm, const void *base, uint64_t buf_size, void *dst, uint64_t cap, uint64_t *seq,
+		     int tries)
 {
 	struct mlb_msg *m = (struct mlb_msg *)cm; /* C11's atomic_load takes no const pointer */
 	for (int t = 0; t < tries; t++) {

@@ -10,7 +10,8 @@
 #define MIN_SHARE 1e-8 /* keeps 1/w finite in float; a share this small gets no flow anyway */
 
 /* p[i]: share times nslots, sums to nslots. Splits the columns into those below and above 1 and tops every one below up from one
- * above. What rounding leaves over is within an ulp of 1 and stands alone, unless its weight is 0: such a slot must never be drawn. */
+ * above. What rounding leaves over is within an ulp of 1 and stands alone, unless its weight is 0: such a slot must never be
+ * drawn. */
 static void build_alias(uint32_t n, double *p, uint32_t heaviest, uint32_t *alias, uint32_t *threshold)
 {
 	uint16_t stack[MLB_MAX_SERVERS_PER_VIP]; /* small ones grow from the left, large ones from the right */
@@ -69,7 +70,8 @@ int mlb_table_new(struct mlb_table **out, uint32_t n, const float *weight, const
 	struct mlb_table *t = aligned_alloc(64, head + 5 * column);
 	if (!t)
 		return -ENOMEM;
-	float *inv_w = (float *)((char *)t + head), *add = (float *)((char *)inv_w + column), *share = (float *)((char *)add + column);
+	float *inv_w = (float *)((char *)t + head), *add = (float *)((char *)inv_w + column),
+	      *share = (float *)((char *)add + column);
 	uint32_t *alias = (uint32_t *)((char *)share + column), *threshold = (uint32_t *)((char *)alias + column);
 
 	for (uint32_t i = 0; i < n; i++) {
@@ -92,9 +94,18 @@ int mlb_table_new(struct mlb_table **out, uint32_t n, const float *weight, const
 		memset(alias, 0, column);
 		memset(threshold, 0, column);
 	}
-	*t = (struct mlb_table){ .nslots = nslots, .eligible = eligible, .generation = generation, .mode = mode, .kappa = kappa,
-				 .inv_w = inv_w, .add = add, .weight = share, .alias = alias, .threshold = threshold,
-				 .ring = ring ? mlb_ring_ref(ring) : NULL, .miss_ring = miss_ring ? mlb_ring_ref(miss_ring) : NULL };
+	*t = (struct mlb_table){ .nslots = nslots,
+				 .eligible = eligible,
+				 .generation = generation,
+				 .mode = mode,
+				 .kappa = kappa,
+				 .inv_w = inv_w,
+				 .add = add,
+				 .weight = share,
+				 .alias = alias,
+				 .threshold = threshold,
+				 .ring = ring ? mlb_ring_ref(ring) : NULL,
+				 .miss_ring = miss_ring ? mlb_ring_ref(miss_ring) : NULL };
 	*out = t;
 	return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* RFC 9293's states as a middle box can know them. Sequence numbers are not tracked: the two ends judge what is in their window. */
+/* RFC 9293's states as a middle box can know them. Sequence numbers are not tracked: the two ends judge what is in their window.
+ */
 #include "marllb/tcp.h"
 
 #define HALF_OPEN_MS 3000u
@@ -11,10 +12,8 @@ static enum mlb_tcp_state on_syn(enum mlb_tcp_state s)
 	case MLB_TCP_NEW:
 	case MLB_TCP_CLOSING: /* TIME-WAIT at one end: the port is used again */
 	case MLB_TCP_CLOSED:
-	case MLB_TCP_RESET:
-		return MLB_TCP_SYN;
-	default:
-		return s; /* sent again, or a stray one that the server answers with a challenge ACK */
+	case MLB_TCP_RESET: return MLB_TCP_SYN;
+	default: return s; /* sent again, or a stray one that the server answers with a challenge ACK */
 	}
 }
 
@@ -28,28 +27,20 @@ static enum mlb_tcp_state on_fin(enum mlb_tcp_state s, bool from_client, bool on
 		if (one_way)
 			return MLB_TCP_CLOSING;
 		return from_client ? MLB_TCP_FIN_CLIENT : MLB_TCP_FIN_SERVER;
-	case MLB_TCP_FIN_CLIENT:
-		return from_client ? s : MLB_TCP_CLOSING;
-	case MLB_TCP_FIN_SERVER:
-		return from_client ? MLB_TCP_CLOSING : s;
-	default:
-		return s;
+	case MLB_TCP_FIN_CLIENT: return from_client ? s : MLB_TCP_CLOSING;
+	case MLB_TCP_FIN_SERVER: return from_client ? MLB_TCP_CLOSING : s;
+	default: return s;
 	}
 }
 
 static enum mlb_tcp_state on_ack(enum mlb_tcp_state s, bool from_client, bool one_way)
 {
 	switch (s) {
-	case MLB_TCP_NEW: /* picked up in mid-flow */
-		return MLB_TCP_ESTABLISHED;
-	case MLB_TCP_SYN:
-		return from_client && one_way ? MLB_TCP_ESTABLISHED : s;
-	case MLB_TCP_SYN_ACK:
-		return from_client ? MLB_TCP_ESTABLISHED : s;
-	case MLB_TCP_CLOSING:
-		return MLB_TCP_CLOSED;
-	default:
-		return s;
+	case MLB_TCP_NEW: /* picked up in mid-flow */ return MLB_TCP_ESTABLISHED;
+	case MLB_TCP_SYN: return from_client && one_way ? MLB_TCP_ESTABLISHED : s;
+	case MLB_TCP_SYN_ACK: return from_client ? MLB_TCP_ESTABLISHED : s;
+	case MLB_TCP_CLOSING: return MLB_TCP_CLOSED;
+	default: return s;
 	}
 }
 
@@ -77,13 +68,10 @@ uint32_t mlb_tcp_timeout_ms(enum mlb_tcp_state s, uint32_t established_ms)
 	switch (s) {
 	case MLB_TCP_NEW:
 	case MLB_TCP_SYN:
-	case MLB_TCP_SYN_ACK:
-		return HALF_OPEN_MS;
+	case MLB_TCP_SYN_ACK: return HALF_OPEN_MS;
 	case MLB_TCP_ESTABLISHED:
 	case MLB_TCP_FIN_CLIENT: /* a half-closed flow may still carry a long answer */
-	case MLB_TCP_FIN_SERVER:
-		return established_ms;
-	default:
-		return CLOSING_MS;
+	case MLB_TCP_FIN_SERVER: return established_ms;
+	default: return CLOSING_MS;
 	}
 }

@@ -3,7 +3,8 @@
 #include "mlbtest.h"
 #include <errno.h>
 
-/* Upper tail of the chi-square distribution with k degrees of freedom (Wilson, Hilferty 1931: good to about 1e-3 from k = 3 on). */
+/* Upper tail of the chi-square distribution with k degrees of freedom (Wilson, Hilferty 1931: good to about 1e-3 from k = 3 on).
+ */
 static double chi2_p(double x, double k)
 {
 	double z = (cbrt(x / k) - (1 - 2 / (9 * k))) / sqrt(2 / (9 * k));

@@ -186,7 +186,8 @@ TEST(peers_counts_weigh_on_choice)
 		struct mlb_live_hdr h;
 		struct mlb_live e[3];
 	} m = { .h = { .entries = 3 },
-		.e = { { .vip_id = w->vip, .server_id = 2, .flows = 7, .waiting = 1 }, { .vip_id = w->vip, .server_id = 77, .flows = 9 },
+		.e = { { .vip_id = w->vip, .server_id = 2, .flows = 7, .waiting = 1 },
+		       { .vip_id = w->vip, .server_id = 77, .flows = 9 },
 		       { .vip_id = 60, .server_id = 1, .flows = 9 } } };
 	struct mlb_region *r = mlb_dp_region(w->dp);
 	mlb_msg_write(r->blk[MLB_BLK_PEER].msg, r->blk[MLB_BLK_PEER].base, r->blk[MLB_BLK_PEER].buf_size, &m, sizeof(m));

@@ -126,8 +126,10 @@ static void spoil(struct vector *x, enum mlb_refuse why, int variant)
 {
 	switch (why) {
 	case MLB_REFUSE_NOT_FINITE:
-		*(variant == 0 ? &x->e[1].weight : variant == 1 ? &x->e[1].factor : variant == 2 ? &x->e[1].bias : &x->v.kappa) =
-			variant & 1 ? INFINITY : NAN;
+		*(variant == 0 ? &x->e[1].weight :
+		  variant == 1 ? &x->e[1].factor :
+		  variant == 2 ? &x->e[1].bias :
+				 &x->v.kappa) = variant & 1 ? INFINITY : NAN;
 		break;
 	case MLB_REFUSE_NEGATIVE:
 		*(variant == 0 ? &x->e[1].weight : variant == 1 ? &x->e[1].factor : &x->v.kappa) = -1e-6f;
@@ -156,20 +158,13 @@ static void spoil(struct vector *x, enum mlb_refuse why, int variant)
 		else
 			x->v.count = 0;
 		break;
-	case MLB_REFUSE_EPOCH:
-		*(variant == 0 ? &x->v.dp_epoch : &x->v.agent_epoch) += 1;
-		break;
-	case MLB_REFUSE_GENERATION:
-		x->v.generation += variant ? 1u : (uint32_t)-1;
-		break;
+	case MLB_REFUSE_EPOCH: *(variant == 0 ? &x->v.dp_epoch : &x->v.agent_epoch) += 1; break;
+	case MLB_REFUSE_GENERATION: x->v.generation += variant ? 1u : (uint32_t)-1; break;
 	case MLB_REFUSE_STALE:
 		x->v.seq = 11; /* that of the vector in effect */
 		break;
-	case MLB_REFUSE_SERVER:
-		x->e[3].server_id = variant == 0 ? 0 : variant == 1 ? 1 : 99;
-		break;
-	default:
-		x->v.mode = 77;
+	case MLB_REFUSE_SERVER: x->e[3].server_id = variant == 0 ? 0 : variant == 1 ? 1 : 99; break;
+	default: x->v.mode = 77;
 	}
 }
 
@@ -178,9 +173,10 @@ TEST(bad_vectors_are_refused_counted_and_change_nothing)
 	static const struct {
 		enum mlb_refuse why;
 		int variants;
-	} t[] = { { MLB_REFUSE_NOT_FINITE, 4 }, { MLB_REFUSE_NEGATIVE, 3 }, { MLB_REFUSE_ALL_ZERO, 1 }, { MLB_REFUSE_OUT_OF_RANGE, 4 },
-		  { MLB_REFUSE_LENGTH, 4 }, { MLB_REFUSE_EPOCH, 2 }, { MLB_REFUSE_GENERATION, 2 }, { MLB_REFUSE_STALE, 1 },
-		  { MLB_REFUSE_SERVER, 3 }, { MLB_REFUSE_MODE, 1 } };
+	} t[] = { { MLB_REFUSE_NOT_FINITE, 4 },   { MLB_REFUSE_NEGATIVE, 3 }, { MLB_REFUSE_ALL_ZERO, 1 },
+		  { MLB_REFUSE_OUT_OF_RANGE, 4 }, { MLB_REFUSE_LENGTH, 4 },   { MLB_REFUSE_EPOCH, 2 },
+		  { MLB_REFUSE_GENERATION, 2 },   { MLB_REFUSE_STALE, 1 },    { MLB_REFUSE_SERVER, 3 },
+		  { MLB_REFUSE_MODE, 1 } };
 	struct world *w = world_new(1, 4, 8, true);
 	struct vector x;
 	world_run(w, 100 * MS, false);
@@ -328,6 +324,7 @@ TEST(next_agent_goes_on_above_the_last)
 }
 
 MLB_TEST_MAIN(CASE(starts_with_static_weights), CASE(vector_takes_effect_and_says_so), CASE(an_overrides_mode_ends_with_it),
-	      CASE(all_passed_only_when_every_worker_has), CASE(bad_vectors_are_refused_counted_and_change_nothing), CASE(other_vips_vectors_in_a_message_count_once),
-	      CASE(messages_that_contradict_themselves), CASE(lease_runs_out_to_static_with_the_masks_kept), CASE(all_masked_means_all_eligible),
+	      CASE(all_passed_only_when_every_worker_has), CASE(bad_vectors_are_refused_counted_and_change_nothing),
+	      CASE(other_vips_vectors_in_a_message_count_once), CASE(messages_that_contradict_themselves),
+	      CASE(lease_runs_out_to_static_with_the_masks_kept), CASE(all_masked_means_all_eligible),
 	      CASE(next_agent_goes_on_above_the_last))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* 10 000 random mutations of the region, and of messages that are whole but garbled inside: neither side crashes, hangs, or lets a
- * weight through that is not finite or is on no server. */
+/* 10 000 random mutations of the region, and of messages that are whole but garbled inside: neither side crashes, hangs, or lets
+ * a weight through that is not finite or is on no server. */
 #include "marllb/agent.h"
 #include "marllb/rng.h"
 #include "dp_world.h"
@@ -39,7 +39,8 @@ static void garble(void *p, size_t len)
 {
 	uint32_t n = 1 + below(4);
 	for (uint32_t i = 0; i < n; i++) {
-		static const uint64_t telling[] = { 0, 1, 2, 63, 64, 65, 1024, 1025, 4096, 4097, UINT32_MAX, UINT64_MAX, 0x7f800000, 0x7fc00000 };
+		static const uint64_t telling[] = { 0,    1,    2,    63,         64,         65,         1024,
+						    1025, 4096, 4097, UINT32_MAX, UINT64_MAX, 0x7f800000, 0x7fc00000 };
 		size_t at = below((uint32_t)(len / 4)) * 4;
 		uint32_t v = below(2) ? (uint32_t)mlb_rng_next(&rng) : (uint32_t)telling[below(14)];
 		memcpy((uint8_t *)p + at, &v, 4);

@@ -246,8 +246,8 @@ TEST(weights_never_reach_a_wrong_server_under_churn)
 }
 
 /* One list in msg_pool. */
-static void send_pool(struct world *w, uint64_t revision, enum mlb_owner owner, const uint32_t *host, const float *weight, uint32_t n,
-		      uint32_t draining)
+static void send_pool(struct world *w, uint64_t revision, enum mlb_owner owner, const uint32_t *host, const float *weight,
+		      uint32_t n, uint32_t draining)
 {
 	struct {
 		struct mlb_pool_hdr h;
@@ -257,10 +257,13 @@ static void send_pool(struct world *w, uint64_t revision, enum mlb_owner owner, 
 		.v = { .vip_id = w->vip, .owner = owner, .revision = revision, .count = n } };
 	for (uint32_t i = 0; i < n; i++) {
 		struct mlb_endpoint e = world_ep(host[i]);
-		m.e[i] = (struct mlb_pool_entry){ .addr = e.addr, .port = e.port, .weight = weight ? weight[i] : 1,
+		m.e[i] = (struct mlb_pool_entry){ .addr = e.addr,
+						  .port = e.port,
+						  .weight = weight ? weight[i] : 1,
 						  .flags = host[i] == draining ? MLB_SRV_DRAINING : 0 };
 	}
-	mlb_msg_write(w->agent.blk[MLB_BLK_POOL].msg, w->agent.blk[MLB_BLK_POOL].base, w->agent.blk[MLB_BLK_POOL].buf_size, &m, sizeof(m));
+	mlb_msg_write(w->agent.blk[MLB_BLK_POOL].msg, w->agent.blk[MLB_BLK_POOL].base, w->agent.blk[MLB_BLK_POOL].buf_size, &m,
+		      sizeof(m));
 	world_run(w, MS, true);
 }
 
@@ -314,6 +317,6 @@ TEST(managed_pool_waits_for_slots)
 }
 
 MLB_TEST_MAIN(CASE(edits_and_their_errors), CASE(vips_and_their_errors), CASE(all_draining_means_all_eligible),
-	      CASE(set_keeps_adds_and_removes), CASE(rings_follow_the_list), CASE(slot_is_reused_only_after_last_flow_and_all_workers),
-	      CASE(counts_start_from_zero_in_a_reused_slot), CASE(weights_never_reach_a_wrong_server_under_churn), CASE(managed_pool),
-	      CASE(managed_pool_waits_for_slots))
+	      CASE(set_keeps_adds_and_removes), CASE(rings_follow_the_list),
+	      CASE(slot_is_reused_only_after_last_flow_and_all_workers), CASE(counts_start_from_zero_in_a_reused_slot),
+	      CASE(weights_never_reach_a_wrong_server_under_churn), CASE(managed_pool), CASE(managed_pool_waits_for_slots))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Four workers on real threads, beside a main thread that changes servers, weights and modes all the time. Made for TSan; the checks
- * are those of ownership: a slot keeps its server while a flow holds it, and no count is lost. Time is virtual. */
+/* Four workers on real threads, beside a main thread that changes servers, weights and modes all the time. Made for TSan; the
+ * checks are those of ownership: a slot keeps its server while a flow holds it, and no count is lost. Time is virtual. */
 #include <pthread.h>
 #include <sched.h>
 #include "dp_world.h"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A data plane in virtual time with an agent beside it, for the dp tests. Its workers are the test itself unless a test says else. */
+/* A data plane in virtual time with an agent beside it, for the dp tests. Its workers are the test itself unless a test says
+ * else. */
 #ifndef DP_WORLD_H
 #define DP_WORLD_H
 #include <unistd.h>
@@ -28,21 +29,33 @@ static inline struct mlb_endpoint world_ep(uint32_t i)
 
 static inline struct mlb_vip_conf world_vip_conf(uint32_t capacity)
 {
-	struct mlb_vip_conf c = { .name = "web", .ep = world_ep(60000), .prefix_len = 128, .mode = MLB_MODE_SED, .capacity = capacity,
-				  .eject = true, .load_balancers = 1 };
+	struct mlb_vip_conf c = { .name = "web",
+				  .ep = world_ep(60000),
+				  .prefix_len = 128,
+				  .mode = MLB_MODE_SED,
+				  .capacity = capacity,
+				  .eject = true,
+				  .load_balancers = 1 };
 	return c;
 }
 
-/* A VIP "web" with n servers of weight 1, ids 1..n, workers idle; with a region and an attached agent unless `region` is false. */
+/* A VIP "web" with n servers of weight 1, ids 1..n, workers idle; with a region and an attached agent unless `region` is false.
+ */
 static inline struct world *world_make(uint32_t workers, uint32_t n, uint32_t capacity, bool region, bool live_by_worker)
 {
 	static int count;
 	struct world *w = calloc(1, sizeof(*w));
 	snprintf(w->path, sizeof(w->path), "/tmp/marllb_dp_test.%d.%d", (int)getpid(), count++);
 	unlink(w->path);
-	struct mlb_dp_conf c = { .region = { .path = w->path, .instance = "test", .dataplane = "test", .dp_epoch = 1234, .frame_us = 100 * MS,
+	struct mlb_dp_conf c = { .region = { .path = w->path,
+					     .instance = "test",
+					     .dataplane = "test",
+					     .dp_epoch = 1234,
+					     .frame_us = 100 * MS,
 					     .lease_us = 1000 * MS },
-				 .no_region = !region, .live_by_worker = live_by_worker, .seed = 1 };
+				 .no_region = !region,
+				 .live_by_worker = live_by_worker,
+				 .seed = 1 };
 	w->workers = workers;
 	w->now = 5000 * MS;
 	CHECK_EQ(mlb_dp_new(&w->dp, &c, workers, w->err), 0);
@@ -118,8 +131,13 @@ static inline void vector_make(struct world *w, struct vector *x, uint32_t n)
 	mlb_dp_frame(w->dp, w->vip, &h, r, 0);
 	memset(x, 0, sizeof(*x));
 	x->h = (struct mlb_in_hdr){ .vips = 1, .entries = n, .agent_epoch = w->agent_epoch };
-	x->v = (struct mlb_in_vip){ .dp_epoch = 1234, .agent_epoch = w->agent_epoch ? w->agent_epoch : 1, .seq = ++w->seq, .vip_id = w->vip,
-				    .generation = h.generation, .count = n, .ladder = MLB_LADDER_MODEL };
+	x->v = (struct mlb_in_vip){ .dp_epoch = 1234,
+				    .agent_epoch = w->agent_epoch ? w->agent_epoch : 1,
+				    .seq = ++w->seq,
+				    .vip_id = w->vip,
+				    .generation = h.generation,
+				    .count = n,
+				    .ladder = MLB_LADDER_MODEL };
 	for (uint32_t i = 0; i < n; i++)
 		x->e[i] = (struct mlb_in_entry){ .server_id = i + 1, .weight = 1.0f / (float)n, .factor = 1 };
 }
@@ -137,8 +155,8 @@ static inline struct mlb_effect world_effect(struct world *w)
 		struct mlb_effect_hdr h;
 		struct mlb_effect e[MLB_MAX_VIPS];
 	} out = { 0 };
-	mlb_msg_read(w->agent.blk[MLB_BLK_EFFECT].msg, w->agent.blk[MLB_BLK_EFFECT].base, w->agent.blk[MLB_BLK_EFFECT].buf_size, &out,
-		     sizeof(out), NULL, 8);
+	mlb_msg_read(w->agent.blk[MLB_BLK_EFFECT].msg, w->agent.blk[MLB_BLK_EFFECT].base, w->agent.blk[MLB_BLK_EFFECT].buf_size,
+		     &out, sizeof(out), NULL, 8);
 	for (uint32_t i = 0; i < out.h.vips && i < MLB_MAX_VIPS; i++)
 		if (out.e[i].vip_id == w->vip)
 			return out.e[i];

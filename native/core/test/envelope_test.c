@@ -80,7 +80,8 @@ TEST(factors_are_not_rate_limited_and_bare_is_before_them)
 {
 	struct mlb_envelope_conf c = open_conf;
 	c.step_ratio = 2;
-	float raw[3] = { 1, 1, 2 }, stat[3] = { 1, 1, 1 }, prev[3] = { .25f, .25f, .5f }, factor[3] = { 1, 0, .5f }, share[3], bare[3];
+	float raw[3] = { 1, 1, 2 }, stat[3] = { 1, 1, 1 }, prev[3] = { .25f, .25f, .5f }, factor[3] = { 1, 0, .5f }, share[3],
+	      bare[3];
 	CHECK_EQ(mlb_envelope(&c, 3, raw, stat, factor, prev, NULL, bare, share), MLB_REFUSE_NONE);
 	CHECK_EQ(share[1], 0);
 	CHECK_NEAR(share[0] / share[2], 1, 1e-5);
@@ -117,8 +118,8 @@ TEST(ejected_servers_hold_at_most_the_cap)
 	CHECK_NEAR(share[0], .25, 1e-6);
 }
 
-/* Whatever a policy sends: shares sum to 1, the shares before the factors stay within trust of the static ones, and within the rate
- * of the last ones, whose place in the pool is the same as long as the eligible set is. */
+/* Whatever a policy sends: shares sum to 1, the shares before the factors stay within trust of the static ones, and within the
+ * rate of the last ones, whose place in the pool is the same as long as the eligible set is. */
 TEST(bounds_hold_for_random_vectors)
 {
 	struct mlb_rng r;
@@ -126,7 +127,9 @@ TEST(bounds_hold_for_random_vectors)
 	for (int round = 0; round < 3000; round++) {
 		uint32_t n = 1 + mlb_rng_below(&r, 64);
 		float raw[64], stat[64], bare[64], prev[64], share[64];
-		struct mlb_envelope_conf c = { .trust = (float)(3 * mlb_rng_unit(&r)), .step_ratio = 2, .dt_s = .2f, .ejected_cap = .05f };
+		struct mlb_envelope_conf c = {
+			.trust = (float)(3 * mlb_rng_unit(&r)), .step_ratio = 2, .dt_s = .2f, .ejected_cap = .05f
+		};
 		double total = 0;
 		for (uint32_t i = 0; i < n; i++) {
 			raw[i] = (float)exp(40 * (mlb_rng_unit(&r) - .5));
@@ -157,7 +160,8 @@ TEST(fairness)
 	CHECK_NEAR(mlb_product_fairness(one, 4), 0, 0);
 }
 
-/* At any c: (load + kappa + bias) / (load + kappa) within e^-c .. e^c, so that a bias alone cannot draw all flows to one server. */
+/* At any c: (load + kappa + bias) / (load + kappa) within e^-c .. e^c, so that a bias alone cannot draw all flows to one server.
+ */
 TEST(bias_is_bounded_by_the_load_it_is_added_to)
 {
 	float load[4] = { 0, 10, 10, 3 }, bias[4] = { -1, -30, 5, NAN };
@@ -171,7 +175,8 @@ TEST(bias_is_bounded_by_the_load_it_is_added_to)
 	CHECK_NEAR(up[0], 5 * (expf(.1f) - 1), 1e-5);
 }
 
-MLB_TEST_MAIN(CASE(bias_is_bounded_by_the_load_it_is_added_to), CASE(normalises), CASE(refuses_bad_vectors), CASE(trust_bounds_the_share_around_the_static_one),
-	      CASE(rate_is_scaled_to_the_tick), CASE(factors_are_not_rate_limited_and_bare_is_before_them),
-	      CASE(all_masked_means_all_eligible), CASE(a_server_that_is_back_is_not_rate_limited),
-	      CASE(ejected_servers_hold_at_most_the_cap), CASE(bounds_hold_for_random_vectors), CASE(fairness))
+MLB_TEST_MAIN(CASE(bias_is_bounded_by_the_load_it_is_added_to), CASE(normalises), CASE(refuses_bad_vectors),
+	      CASE(trust_bounds_the_share_around_the_static_one), CASE(rate_is_scaled_to_the_tick),
+	      CASE(factors_are_not_rate_limited_and_bare_is_before_them), CASE(all_masked_means_all_eligible),
+	      CASE(a_server_that_is_back_is_not_rate_limited), CASE(ejected_servers_hold_at_most_the_cap),
+	      CASE(bounds_hold_for_random_vectors), CASE(fairness))

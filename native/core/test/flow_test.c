@@ -5,7 +5,9 @@
 
 static struct mlb_flow_key key(uint32_t i)
 {
-	struct mlb_flow_key k = { .client = { { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10 } }, .vport = 80, .vip = 3, .proto = 6 };
+	struct mlb_flow_key k = {
+		.client = { { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10 } }, .vport = 80, .vip = 3, .proto = 6
+	};
 	k.client.b[13] = (uint8_t)(i >> 24);
 	k.client.b[14] = (uint8_t)(i >> 16);
 	k.client.b[15] = (uint8_t)(i >> 8);
@@ -229,4 +231,5 @@ TEST(bad_capacities)
 }
 
 MLB_TEST_MAIN(CASE(a_million_flows_and_more_without_a_refusal), CASE(keys_are_compared_whole), CASE(equal_hashes_chain),
-	      CASE(churn_equals_a_plain_array), CASE(batches_equal_single_lookups), CASE(walks_see_each_flow_once), CASE(bad_capacities))
+	      CASE(churn_equals_a_plain_array), CASE(batches_equal_single_lookups), CASE(walks_see_each_flow_once),
+	      CASE(bad_capacities))

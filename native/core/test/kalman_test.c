@@ -133,4 +133,5 @@ TEST(stays_finite_whatever_it_is_fed)
 }
 
 MLB_TEST_MAIN(CASE(one_server_one_step), CASE(queue_evidence_and_jump), CASE(a_joining_server_takes_the_pools_mean_offset),
-	      CASE(finds_a_speed_it_was_not_told), CASE(others_counts_join_the_queues_evidence), CASE(stays_finite_whatever_it_is_fed))
+	      CASE(finds_a_speed_it_was_not_told), CASE(others_counts_join_the_queues_evidence),
+	      CASE(stays_finite_whatever_it_is_fed))

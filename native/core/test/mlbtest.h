@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The C tests' one header. A file holds TEST(name) { ... CHECK(...) ... } blocks and ends with MLB_TEST_MAIN(name, name, ...).
- * Output is TAP: "ok N - name", "not ok N - name" with the failed checks as "# file:line: ..." lines, "ok N - name # SKIP why". */
+ * Output is TAP: "ok N - name", "not ok N - name" with the failed checks as "# file:line: ..." lines, "ok N - name # SKIP why".
+ */
 #ifndef MLBTEST_H
 #define MLBTEST_H
 #include <math.h>
@@ -31,7 +32,8 @@ static const char *mlbtest_skip;
 	do { \
 		double va_ = (a), vb_ = (b); \
 		if (!(fabs(va_ - vb_) <= (tol))) { \
-			printf("# %s:%d: %s near %s: %.12g, expected %.12g +- %g\n", __FILE__, __LINE__, #a, #b, va_, vb_, (double)(tol)); \
+			printf("# %s:%d: %s near %s: %.12g, expected %.12g +- %g\n", __FILE__, __LINE__, #a, #b, va_, vb_, \
+			       (double)(tol)); \
 			mlbtest_failed++; \
 		} \
 	} while (0)
@@ -70,7 +72,10 @@ static inline int mlbtest_run(const struct mlbtest_case *c, int n)
 	return bad != 0;
 }
 
-#define CASE(name) { #name, test_##name }
+#define CASE(name) \
+	{ \
+#name, test_##name \
+	}
 #define MLB_TEST_MAIN(...) \
 	int main(void) \
 	{ \

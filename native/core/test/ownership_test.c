@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Four workers count into slots of their own while a reader sums them: every copy the reader takes must be a state that the worker
- * was in, and nothing may be lost. Run under TSan too (-DMARLLB_SANITIZE=thread). */
+/* Four workers count into slots of their own while a reader sums them: every copy the reader takes must be a state that the
+ * worker was in, and nothing may be lost. Run under TSan too (-DMARLLB_SANITIZE=thread). */
 #include "marllb/worker.h"
 #include "mlbtest.h"
 #include <pthread.h>
 
 enum { WORKERS = 4, PERIODS = 60000, SLOT = 1 };
 
-/* A worker's script, eight events a microsecond apart, over and over: open, open, request, open, answer, close, close, close. After
- * event p of period k, begun at t0 = 8 k + 1: */
+/* A worker's script, eight events a microsecond apart, over and over: open, open, request, open, answer, close, close, close.
+ * After event p of period k, begun at t0 = 8 k + 1: */
 static const uint32_t flows_at[8] = { 1, 2, 2, 3, 3, 2, 1, 0 };
 static const uint32_t waiting_at[8] = { 0, 0, 1, 1, 0, 0, 0, 0 };
 static const uint32_t starts_t0[8] = { 1, 2, 2, 3, 3, 2, 1, 0 }, starts_more[8] = { 0, 1, 1, 4, 4, 4, 3, 0 };
@@ -118,8 +118,8 @@ TEST(reader_sees_whole_states_only)
 		CHECK_NEAR(th[i].q[SLOT], 0, 0);
 		free(th[i].slot);
 	}
-	printf("# %llu copies taken, %llu of them older ones, %llu samples merged\n", (unsigned long long)reads, (unsigned long long)missed,
-	       (unsigned long long)merged);
+	printf("# %llu copies taken, %llu of them older ones, %llu samples merged\n", (unsigned long long)reads,
+	       (unsigned long long)missed, (unsigned long long)merged);
 	CHECK(reads > 0);
 	CHECK_EQ(torn, 0);
 	CHECK_EQ(backwards, 0);

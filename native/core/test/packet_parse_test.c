@@ -77,7 +77,9 @@ TEST(described_packets_are_read)
 /* Later fragments carry addresses and no ports, whatever their bytes look like. */
 TEST(later_fragments_have_no_ports)
 {
-	const struct desc d[] = { { V4, 7, 8, 17, .payload = 64, .frag = 0x2001 }, { V4, 7, 8, 6, .frag = 0x00b9 }, { V6, 7, 8, 6, .frag = 0x5c8 } };
+	const struct desc d[] = { { V4, 7, 8, 17, .payload = 64, .frag = 0x2001 },
+				  { V4, 7, 8, 6, .frag = 0x00b9 },
+				  { V6, 7, 8, 6, .frag = 0x5c8 } };
 	for (int i = 0; i < 3; i++) {
 		struct bytes p = build(&d[i]);
 		struct mlb_pkt pkt;
@@ -89,10 +91,22 @@ TEST(later_fragments_have_no_ports)
 	}
 }
 
-#define T4 { V4, 40000, 80, 6, .flags = 2, .payload = 4 }
-#define U4 { V4, 40000, 80, 17, .payload = 4 }
-#define T6 { V6, 40000, 80, 6, .flags = 2, .payload = 4 }
-#define O6 { V6, 40000, 80, 6, .flags = 2, .options = 8 }
+#define T4 \
+	{ \
+		V4, 40000, 80, 6, .flags = 2, .payload = 4 \
+	}
+#define U4 \
+	{ \
+		V4, 40000, 80, 17, .payload = 4 \
+	}
+#define T6 \
+	{ \
+		V6, 40000, 80, 6, .flags = 2, .payload = 4 \
+	}
+#define O6 \
+	{ \
+		V6, 40000, 80, 6, .flags = 2, .options = 8 \
+	}
 static const struct {
 	const char *what;
 	struct desc d;
@@ -163,8 +177,42 @@ TEST(chains_of_extension_headers)
 	struct desc d = { V6, 40000, 80, 6, .flags = 2 };
 	struct bytes p = build(&d), q = p;
 	/* hop-by-hop, routing without segments left, AH (its length in words of 4), destination options, TCP */
-	const uint8_t ext[] = { 43, 0, 1, 4, 0, 0, 0, 0, 51, 0, 4, 0, 0, 0, 0, 0, 60, 1, 0, 0, 1, 2, 3, 4, 0, 0, 0, 1,
-				/* options */ 6, 0, 1, 4, 0, 0, 0, 0 };
+	const uint8_t ext[] = { 43,
+				0,
+				1,
+				4,
+				0,
+				0,
+				0,
+				0,
+				51,
+				0,
+				4,
+				0,
+				0,
+				0,
+				0,
+				0,
+				60,
+				1,
+				0,
+				0,
+				1,
+				2,
+				3,
+				4,
+				0,
+				0,
+				0,
+				1,
+				/* options */ 6,
+				0,
+				1,
+				4,
+				0,
+				0,
+				0,
+				0 };
 	struct mlb_pkt pkt;
 	q.b[6] = 0;
 	memcpy(q.b + 40, ext, sizeof(ext));

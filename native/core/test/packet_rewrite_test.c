@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Packet in, packet out: what comes out must be, byte by byte and checksum by checksum, the packet that would have been built with the
- * new addresses and ports in the first place. */
+/* Packet in, packet out: what comes out must be, byte by byte and checksum by checksum, the packet that would have been built
+ * with the new addresses and ports in the first place. */
 #include "marllb/packet.h"
 #include "marllb/rng.h"
 #include "mlbtest.h"
@@ -30,18 +30,30 @@ static const struct {
 	const char *to;
 	uint16_t port;
 } nat[] = {
-	{ "request to a server, address and port", { CLIENT4, VIP4, 40000, 80, 6, .flags = 0x18, .payload = 13 }, true, SERVER4, 8080 },
+	{ "request to a server, address and port",
+	  { CLIENT4, VIP4, 40000, 80, 6, .flags = 0x18, .payload = 13 },
+	  true,
+	  SERVER4,
+	  8080 },
 	{ "request to a server, port kept", { CLIENT4, VIP4, 40000, 80, 6, .flags = 2 }, true, SERVER4, 0 },
 	{ "answer to the client", { SERVER4, CLIENT4, 8080, 40000, 6, .flags = 0x18, .payload = 700 }, false, VIP4, 80 },
 	{ "options stay", { CLIENT4, VIP4, 40000, 80, 6, .flags = 2, .options = 12 }, true, SERVER4, 8080 },
 	{ "UDP", { CLIENT4, VIP4, 40000, 53, 17, .payload = 31 }, true, SERVER4, 5353 },
-	{ "UDP without checksum stays without", { CLIENT4, VIP4, 40000, 53, 17, .payload = 31, .no_udp_sum = true }, true, SERVER4, 5353 },
+	{ "UDP without checksum stays without",
+	  { CLIENT4, VIP4, 40000, 53, 17, .payload = 31, .no_udp_sum = true },
+	  true,
+	  SERVER4,
+	  5353 },
 	{ "TCP over IPv6", { CLIENT6, VIP6, 40000, 80, 6, .flags = 0x18, .payload = 13 }, true, SERVER6, 8080 },
 	{ "answer over IPv6", { SERVER6, CLIENT6, 8080, 40000, 6, .flags = 0x18, .payload = 14 }, false, VIP6, 80 },
 	{ "UDP over IPv6 behind options", { CLIENT6, VIP6, 40000, 53, 17, .options = 16, .payload = 3 }, true, SERVER6, 5353 },
 	{ "ping of a server behind NAT", { CLIENT4, VIP4, .proto = 1, .payload = 20 }, true, SERVER4, 0 },
 	{ "ping over IPv6, whose checksum covers addresses", { CLIENT6, VIP6, .proto = 58, .payload = 20 }, true, SERVER6, 0 },
-	{ "first fragment of a TCP segment", { CLIENT4, VIP4, 40000, 80, 6, .payload = 64, .frag = 0x2000 }, true, SERVER4, 8080 },
+	{ "first fragment of a TCP segment",
+	  { CLIENT4, VIP4, 40000, 80, 6, .payload = 64, .frag = 0x2000 },
+	  true,
+	  SERVER4,
+	  8080 },
 };
 
 TEST(nat_gives_the_packet_built_anew)
@@ -81,7 +93,8 @@ TEST(nat_of_later_fragments_changes_addresses_only)
 	same("later fragment", p.b, &want);
 }
 
-/* A router complains to the VIP about a packet that we sent in its name: the server must see the complaint about its own packet. */
+/* A router complains to the VIP about a packet that we sent in its name: the server must see the complaint about its own packet.
+ */
 TEST(nat_of_icmp_errors_rewrites_the_quote)
 {
 	static const struct {
@@ -92,20 +105,69 @@ TEST(nat_of_icmp_errors_rewrites_the_quote)
 		uint32_t keep;
 		bool dst;
 	} cases[] = {
-		{ "fragmentation needed, 8 bytes of TCP quoted", { VIP4, CLIENT4, 80, 40000, 6, .payload = 90 },
-		  { SERVER4, CLIENT4, 8080, 40000, 6, .payload = 90 }, "203.0.113.9", VIP4, SERVER4, 3, 28, true },
-		{ "unreachable, all of a TCP packet quoted", { VIP4, CLIENT4, 80, 40000, 6, .payload = 91 },
-		  { SERVER4, CLIENT4, 8080, 40000, 6, .payload = 91 }, "203.0.113.9", VIP4, SERVER4, 3, 999, true },
-		{ "time exceeded about UDP", { VIP4, CLIENT4, 53, 40000, 17, .payload = 7, .options = 4 },
-		  { SERVER4, CLIENT4, 8080, 40000, 17, .payload = 7, .options = 4 }, "203.0.113.9", VIP4, SERVER4, 11, 999, true },
-		{ "UDP without checksum", { VIP4, CLIENT4, 53, 40000, 17, .payload = 7, .no_udp_sum = true },
-		  { SERVER4, CLIENT4, 8080, 40000, 17, .payload = 7, .no_udp_sum = true }, "203.0.113.9", VIP4, SERVER4, 3, 999, true },
-		{ "packet too big over IPv6", { VIP6, CLIENT6, 80, 40000, 6, .payload = 500 }, { SERVER6, CLIENT6, 8080, 40000, 6, .payload = 500 },
-		  "2001:db8:ff::9", VIP6, SERVER6, 2, 999, true },
-		{ "packet too big over IPv6, short quote behind options", { VIP6, CLIENT6, 80, 40000, 6, .options = 8 },
-		  { SERVER6, CLIENT6, 8080, 40000, 6, .options = 8 }, "2001:db8:ff::9", VIP6, SERVER6, 2, 56, true },
-		{ "the server itself refuses a client's UDP", { CLIENT4, SERVER4, 40000, 8080, 17, .payload = 7 },
-		  { CLIENT4, VIP4, 40000, 53, 17, .payload = 7 }, SERVER4, CLIENT4, VIP4, 3, 999, false },
+		{ "fragmentation needed, 8 bytes of TCP quoted",
+		  { VIP4, CLIENT4, 80, 40000, 6, .payload = 90 },
+		  { SERVER4, CLIENT4, 8080, 40000, 6, .payload = 90 },
+		  "203.0.113.9",
+		  VIP4,
+		  SERVER4,
+		  3,
+		  28,
+		  true },
+		{ "unreachable, all of a TCP packet quoted",
+		  { VIP4, CLIENT4, 80, 40000, 6, .payload = 91 },
+		  { SERVER4, CLIENT4, 8080, 40000, 6, .payload = 91 },
+		  "203.0.113.9",
+		  VIP4,
+		  SERVER4,
+		  3,
+		  999,
+		  true },
+		{ "time exceeded about UDP",
+		  { VIP4, CLIENT4, 53, 40000, 17, .payload = 7, .options = 4 },
+		  { SERVER4, CLIENT4, 8080, 40000, 17, .payload = 7, .options = 4 },
+		  "203.0.113.9",
+		  VIP4,
+		  SERVER4,
+		  11,
+		  999,
+		  true },
+		{ "UDP without checksum",
+		  { VIP4, CLIENT4, 53, 40000, 17, .payload = 7, .no_udp_sum = true },
+		  { SERVER4, CLIENT4, 8080, 40000, 17, .payload = 7, .no_udp_sum = true },
+		  "203.0.113.9",
+		  VIP4,
+		  SERVER4,
+		  3,
+		  999,
+		  true },
+		{ "packet too big over IPv6",
+		  { VIP6, CLIENT6, 80, 40000, 6, .payload = 500 },
+		  { SERVER6, CLIENT6, 8080, 40000, 6, .payload = 500 },
+		  "2001:db8:ff::9",
+		  VIP6,
+		  SERVER6,
+		  2,
+		  999,
+		  true },
+		{ "packet too big over IPv6, short quote behind options",
+		  { VIP6, CLIENT6, 80, 40000, 6, .options = 8 },
+		  { SERVER6, CLIENT6, 8080, 40000, 6, .options = 8 },
+		  "2001:db8:ff::9",
+		  VIP6,
+		  SERVER6,
+		  2,
+		  56,
+		  true },
+		{ "the server itself refuses a client's UDP",
+		  { CLIENT4, SERVER4, 40000, 8080, 17, .payload = 7 },
+		  { CLIENT4, VIP4, 40000, 53, 17, .payload = 7 },
+		  SERVER4,
+		  CLIENT4,
+		  VIP4,
+		  3,
+		  999,
+		  false },
 	};
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		struct bytes sent = build(&cases[i].sent), own = build(&cases[i].own), p, want;
@@ -134,13 +196,22 @@ TEST(random_nat_equals_full_checksums)
 		bool v6 = round & 1;
 		uint64_t x = mlb_rng_next(&r), y = mlb_rng_next(&r);
 		if (v6) {
-			snprintf(src, sizeof(src), "2001:%x:%x::%x", (unsigned)(x & 0xffff), (unsigned)(x >> 16 & 0xffff), (unsigned)(x >> 32 & 0xffff));
+			snprintf(src, sizeof(src), "2001:%x:%x::%x", (unsigned)(x & 0xffff), (unsigned)(x >> 16 & 0xffff),
+				 (unsigned)(x >> 32 & 0xffff));
 			snprintf(dst, sizeof(dst), "fd00:%x::%x", (unsigned)(y & 0xffff), (unsigned)(y >> 16 & 0xffff));
 		} else {
-			snprintf(src, sizeof(src), "10.%u.%u.%u", (unsigned)(x & 255), (unsigned)(x >> 8 & 255), (unsigned)(x >> 16 & 255));
-			snprintf(dst, sizeof(dst), "172.%u.%u.%u", (unsigned)(y & 255), (unsigned)(y >> 8 & 255), (unsigned)(y >> 16 & 255));
+			snprintf(src, sizeof(src), "10.%u.%u.%u", (unsigned)(x & 255), (unsigned)(x >> 8 & 255),
+				 (unsigned)(x >> 16 & 255));
+			snprintf(dst, sizeof(dst), "172.%u.%u.%u", (unsigned)(y & 255), (unsigned)(y >> 8 & 255),
+				 (unsigned)(y >> 16 & 255));
 		}
-		struct desc d = { src, dst, (uint16_t)x, (uint16_t)y, round & 2 ? 6 : 17, .payload = (uint32_t)(x >> 48) % 100, .options = round & 4 ? 8 : 0 };
+		struct desc d = { src,
+				  dst,
+				  (uint16_t)x,
+				  (uint16_t)y,
+				  round & 2 ? 6 : 17,
+				  .payload = (uint32_t)(x >> 48) % 100,
+				  .options = round & 4 ? 8 : 0 };
 		struct bytes p = build(&d);
 		struct mlb_pkt pkt;
 		struct mlb_addr to = v6 ? addr("2001:db8::99") : addr("203.0.113.99");
@@ -179,8 +250,10 @@ TEST(update16_equals_full)
 
 TEST(l3dsr_marks_and_keeps_ecn)
 {
-	const struct desc d[] = { { CLIENT4, VIP4, 40000, 80, 6, .flags = 2, .tos = 0x03 }, { CLIENT4, VIP4, 40000, 80, 17, .payload = 5, .tos = 0xb9 },
-				  { CLIENT6, VIP6, 40000, 80, 6, .flags = 2, .tos = 0x02 }, { CLIENT6, VIP6, .proto = 58, .tos = 0xff } };
+	const struct desc d[] = { { CLIENT4, VIP4, 40000, 80, 6, .flags = 2, .tos = 0x03 },
+				  { CLIENT4, VIP4, 40000, 80, 17, .payload = 5, .tos = 0xb9 },
+				  { CLIENT6, VIP6, 40000, 80, 6, .flags = 2, .tos = 0x02 },
+				  { CLIENT6, VIP6, .proto = 58, .tos = 0xff } };
 	for (int i = 0; i < 4; i++) {
 		struct desc out = d[i];
 		struct bytes p = build(&d[i]), want;
@@ -261,14 +334,26 @@ TEST(resets_answer_segments)
 	} cases[] = {
 		{ "a SYN", { CLIENT4, VIP4, 40000, 81, 6, .flags = 2, .seq = 1000 }, 0x14, 0, 1001 },
 		{ "an ACK", { CLIENT4, VIP4, 40000, 81, 6, .flags = 0x10, .seq = 1000, .ack = 0xfffffff0 }, 4, 0xfffffff0, 0 },
-		{ "a FIN with data and no ACK", { CLIENT6, VIP6, 40000, 81, 6, .flags = 1, .seq = 0xffffffff, .payload = 10 }, 0x14, 0, 10 },
+		{ "a FIN with data and no ACK",
+		  { CLIENT6, VIP6, 40000, 81, 6, .flags = 1, .seq = 0xffffffff, .payload = 10 },
+		  0x14,
+		  0,
+		  10 },
 	};
 	uint8_t out[128];
 	struct mlb_pkt pkt;
 	for (unsigned i = 0; i < 3; i++) {
 		const struct desc *d = &cases[i].in;
 		struct bytes p = build(d);
-		struct desc w = { d->dst, d->src, d->dport, d->sport, 6, .flags = cases[i].flags, .seq = cases[i].seq, .ack = cases[i].ack, .frag = 0 };
+		struct desc w = { d->dst,
+				  d->src,
+				  d->dport,
+				  d->sport,
+				  6,
+				  .flags = cases[i].flags,
+				  .seq = cases[i].seq,
+				  .ack = cases[i].ack,
+				  .frag = 0 };
 		struct bytes want = build(&w);
 		if (strchr(d->src, ':')) {
 			want.b[1] = want.b[2] = want.b[3] = 0; /* no flow label */
@@ -282,9 +367,9 @@ TEST(resets_answer_segments)
 		CHECK_EQ(mlb_pkt_make_rst(p.b, &pkt, out), want.n);
 		same(cases[i].what, out, &want);
 	}
-	const struct desc none[] = { { CLIENT4, VIP4, 40000, 81, 6, .flags = 4 },          /* never answer a reset */
-				     { CLIENT4, VIP4, 40000, 81, 17, .flags = 0 },             /* not TCP */
-				     { "224.0.0.5", VIP4, 40000, 81, 6, .flags = 2 },      /* from a group */
+	const struct desc none[] = { { CLIENT4, VIP4, 40000, 81, 6, .flags = 4 },         /* never answer a reset */
+				     { CLIENT4, VIP4, 40000, 81, 17, .flags = 0 },        /* not TCP */
+				     { "224.0.0.5", VIP4, 40000, 81, 6, .flags = 2 },     /* from a group */
 				     { CLIENT4, "255.255.255.255", 1, 2, 6, .flags = 2 }, /* to a broadcast */
 				     { CLIENT6, "ff02::1", 1, 2, 6, .flags = 2 },
 				     { "::", VIP6, 1, 2, 6, .flags = 2 },
@@ -298,7 +383,8 @@ TEST(resets_answer_segments)
 
 TEST(unreachables_quote_the_packet)
 {
-	const struct desc d[] = { { CLIENT4, VIP4, 40000, 9, 17, .payload = 700 }, { CLIENT6, VIP6, 40000, 9, 17, .payload = 1500 },
+	const struct desc d[] = { { CLIENT4, VIP4, 40000, 9, 17, .payload = 700 },
+				  { CLIENT6, VIP6, 40000, 9, 17, .payload = 1500 },
 				  { CLIENT4, VIP4, 40000, 9, 17, .payload = 3, .options = 8 } };
 	const uint32_t most[] = { 576, 1280, 20 + 8 + 39 };
 	for (int i = 0; i < 3; i++) {
@@ -330,7 +416,8 @@ TEST(unreachables_quote_the_packet)
 
 TEST(pings_are_answered_in_place)
 {
-	const struct desc d[] = { { CLIENT4, VIP4, .proto = 1, .payload = 57, .ttl = 3 }, { CLIENT6, VIP6, .proto = 58, .payload = 56, .ttl = 3 } };
+	const struct desc d[] = { { CLIENT4, VIP4, .proto = 1, .payload = 57, .ttl = 3 },
+				  { CLIENT6, VIP6, .proto = 58, .payload = 56, .ttl = 3 } };
 	for (int i = 0; i < 2; i++) {
 		struct bytes p = build(&d[i]);
 		struct desc w = { d[i].dst, d[i].src, .proto = d[i].proto, .payload = d[i].payload };

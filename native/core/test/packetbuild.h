@@ -12,11 +12,11 @@
 struct desc {
 	const char *src, *dst; /* text; both of one family */
 	uint16_t sport, dport;
-	uint8_t proto;         /* 6, 17, or 1 / 58: echo request */
+	uint8_t proto; /* 6, 17, or 1 / 58: echo request */
 	uint8_t flags, tos, ttl;
-	uint32_t options;      /* bytes of IPv4 options (a multiple of 4), or of an IPv6 destination-options header (of 8) */
-	uint32_t payload;      /* bytes 0, 1, 2, ... */
-	uint16_t frag;         /* IPv4 flags and offset field; IPv6: fragment header's, when not 0 */
+	uint32_t options; /* bytes of IPv4 options (a multiple of 4), or of an IPv6 destination-options header (of 8) */
+	uint32_t payload; /* bytes 0, 1, 2, ... */
+	uint16_t frag;    /* IPv4 flags and offset field; IPv6: fragment header's, when not 0 */
 	bool no_udp_sum;
 	uint32_t seq, ack;
 };
@@ -157,7 +157,8 @@ static inline struct bytes build(const struct desc *d)
 }
 
 /* An ICMP error from router to host that quotes `keep` bytes of a packet. type: 3 or 11 (IPv4), 2 (too big) or 1 (IPv6). */
-static inline struct bytes build_error(const char *router, const char *to, uint8_t type, const struct bytes *quoted, uint32_t keep)
+static inline struct bytes build_error(const char *router, const char *to, uint8_t type, const struct bytes *quoted,
+				       uint32_t keep)
 {
 	static struct bytes zero;
 	struct bytes p = zero;

@@ -21,8 +21,13 @@ static const char *fresh_path(void)
 
 static struct mlb_region_conf conf(void)
 {
-	return (struct mlb_region_conf){ .path = path, .instance = "test", .dataplane = "test 1", .dp_epoch = 77, .frame_us = 100000,
-					 .lease_us = 1000000, .workers = 2 };
+	return (struct mlb_region_conf){ .path = path,
+					 .instance = "test",
+					 .dataplane = "test 1",
+					 .dp_epoch = 77,
+					 .frame_us = 100000,
+					 .lease_us = 1000000,
+					 .workers = 2 };
 }
 
 static int create(struct mlb_region *r)
@@ -46,7 +51,8 @@ TEST(create_attach_close)
 	CHECK(!mlb_region_replaced(&ag));
 	uint64_t v = 5, got = 0;
 	CHECK_EQ(mlb_msg_write(dp.blk[MLB_BLK_OUT].msg, dp.blk[MLB_BLK_OUT].base, dp.blk[MLB_BLK_OUT].buf_size, &v, 8), 0);
-	CHECK_EQ(mlb_msg_read(ag.blk[MLB_BLK_OUT].msg, ag.blk[MLB_BLK_OUT].base, ag.blk[MLB_BLK_OUT].buf_size, &got, 8, NULL, 3), 8);
+	CHECK_EQ(mlb_msg_read(ag.blk[MLB_BLK_OUT].msg, ag.blk[MLB_BLK_OUT].base, ag.blk[MLB_BLK_OUT].buf_size, &got, 8, NULL, 3),
+		 8);
 	CHECK_EQ(got, 5);
 	mlb_region_close(&ag, false);
 	CHECK_EQ(mlb_region_attach(&ag, path, err), 0);
@@ -216,6 +222,7 @@ TEST(futex_wakes_another_process)
 }
 
 MLB_TEST_MAIN(CASE(create_attach_close), CASE(second_agent_is_refused_with_the_reason),
-	      CASE(second_data_plane_is_refused_unless_it_takes_over), CASE(failed_takeover_leaves_the_region_alone), CASE(dead_data_planes_region_is_replaced),
-	      CASE(foreign_files_and_links_are_left_alone), CASE(garbage_older_and_newer_are_refused), CASE(short_and_empty_files_are_refused),
+	      CASE(second_data_plane_is_refused_unless_it_takes_over), CASE(failed_takeover_leaves_the_region_alone),
+	      CASE(dead_data_planes_region_is_replaced), CASE(foreign_files_and_links_are_left_alone),
+	      CASE(garbage_older_and_newer_are_refused), CASE(short_and_empty_files_are_refused),
 	      CASE(futex_wakes_another_process))

@@ -83,7 +83,8 @@ TEST(only_the_flows_concerned_move)
 	struct mlb_ring *a = ring(&all), *b = ring(&less), *c = ring(&heavier);
 	uint32_t moved = 0, stray = 0, stray_weight = 0, gained = 0;
 	for (uint32_t i = 0; i < FLOWS; i++) {
-		uint32_t sa = mlb_ring_lookup(a, flow(i), NULL), sb = mlb_ring_lookup(b, flow(i), NULL), sc = mlb_ring_lookup(c, flow(i), NULL);
+		uint32_t sa = mlb_ring_lookup(a, flow(i), NULL), sb = mlb_ring_lookup(b, flow(i), NULL),
+			 sc = mlb_ring_lookup(c, flow(i), NULL);
 		moved += sa != sb;
 		stray += sa != sb && sa != 4;
 		gained += sa != sc;
@@ -97,7 +98,8 @@ TEST(only_the_flows_concerned_move)
 	mlb_ring_unref(c);
 }
 
-/* One server after the other joins: each takes about its share, from everybody, and nothing else moves, whatever the pool's size. */
+/* One server after the other joins: each takes about its share, from everybody, and nothing else moves, whatever the pool's size.
+ */
 TEST(a_pool_grows_server_by_server)
 {
 	struct pool p = pool(64);
@@ -180,5 +182,5 @@ TEST(one_server_and_bad_input)
 	mlb_ring_unref(r);
 }
 
-MLB_TEST_MAIN(CASE(order_of_input_does_not_matter), CASE(shares_follow_weights), CASE(only_the_flows_concerned_move), CASE(a_pool_grows_server_by_server),
-	      CASE(out_slots_are_walked_past), CASE(one_server_and_bad_input))
+MLB_TEST_MAIN(CASE(order_of_input_does_not_matter), CASE(shares_follow_weights), CASE(only_the_flows_concerned_move),
+	      CASE(a_pool_grows_server_by_server), CASE(out_slots_are_walked_past), CASE(one_server_and_bad_input))

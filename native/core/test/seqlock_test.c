@@ -187,5 +187,6 @@ TEST(two_threads_no_torn_message)
 	munmap(s, sizeof(*s));
 }
 
-MLB_TEST_MAIN(CASE(write_then_read), CASE(lengths), CASE(writer_stopped_in_mid_write), CASE(sequence_wraps_and_survives_any_value),
-	      CASE(two_processes_no_torn_message), CASE(killed_writers_leave_a_whole_message), CASE(two_threads_no_torn_message))
+MLB_TEST_MAIN(CASE(write_then_read), CASE(lengths), CASE(writer_stopped_in_mid_write),
+	      CASE(sequence_wraps_and_survives_any_value), CASE(two_processes_no_torn_message),
+	      CASE(killed_writers_leave_a_whole_message), CASE(two_threads_no_torn_message))

@@ -141,4 +141,5 @@ TEST(slots_spread_over_cache_sets)
 }
 
 MLB_TEST_MAIN(CASE(life_of_a_flow), CASE(load_may_be_waiting), CASE(half_opens_weigh_little_and_not_for_long),
-	      CASE(others_half_opens_share_the_cap), CASE(ejected_slots_stay_out_whatever_happens), CASE(slots_spread_over_cache_sets))
+	      CASE(others_half_opens_share_the_cap), CASE(ejected_slots_stay_out_whatever_happens),
+	      CASE(slots_spread_over_cache_sets))

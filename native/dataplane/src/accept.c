@@ -150,7 +150,8 @@ void mlbd_accept_drop(struct mlbd_worker *w, uint32_t vip)
 			w->listener[kept++] = l;
 			continue;
 		}
-		/* Who waits to be accepted would be reset when the listener is closed. (Handed over, the new binary takes them.) */
+		/* Who waits to be accepted would be reset when the listener is closed. (Handed over, the new binary takes them.)
+		 */
 		if (!w->host->handed_over)
 			mlbd_accept_some(w, l, 65536);
 		unwatch(w, l); /* main has the socket too: closing this descriptor would not take it out of epoll */

@@ -233,7 +233,8 @@ static int start(struct mlbd_app *app, struct mlbd_plan *plan, struct mlbd_inher
 	mlb_dp_poll(app->host->dp, mlbd_now_us(), mlbd_real_ns());
 	if ((rc = mlbd_host_start(app->host, err)))
 		return rc;
-	/* In a takeover the old one's socket and region are replaced only now that nothing else can fail: it serves on with them. */
+	/* In a takeover the old one's socket and region are replaced only now that nothing else can fail: it serves on with them.
+	 */
 	if (control && (rc = mlbd_control_open(app, control, old->control >= 0, err)))
 		return rc;
 	if (mlb_dp_region(app->host->dp) && (rc = mlb_region_name(mlb_dp_region(app->host->dp), err)))
@@ -241,7 +242,7 @@ static int start(struct mlbd_app *app, struct mlbd_plan *plan, struct mlbd_inher
 	mlbd_host_serve(app->host);
 	if ((rc = mlbd_takeover_release(old, err)))
 		mlbd_log("warn", "%s", err); /* it died meanwhile, or will be told again: this one serves */
-	mlb_sched_prompt(); /* this thread and the waker; the workers have started, and rather run long */
+	mlb_sched_prompt();                  /* this thread and the waker; the workers have started, and rather run long */
 	if (mlb_dp_region(app->host->dp)) {
 		if ((rc = pthread_create(&app->waker, NULL, wait_for_agent, app))) {
 			snprintf(err, 512, "cannot start a thread: %s", strerror(rc));

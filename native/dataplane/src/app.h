@@ -32,7 +32,7 @@ int mlbd_exec(struct mlbd_app *, int fd, const struct mlbd_cmd *, struct mlbd_te
 int mlbd_takeover_send(struct mlbd_host *, int fd, char err[256]);
 /* The new side. */
 struct mlbd_inherit {
-	int control; /* connection to the old one; -1: there is none */
+	int control;           /* connection to the old one; -1: there is none */
 	struct mlbd_plan plan; /* what it runs */
 	struct {
 		char vip[MLB_NAME_LEN];

@@ -14,21 +14,20 @@
 		return -EINVAL; \
 	} while (0)
 
-const char mlbd_cmd_help[] =
-	"  vip NAME ADDRESS:PORT [mode sed|p2c|alias|hash] [load flows|waiting] [pool local|managed]\n"
-	"      [max-conns N] [capacity N] [kappa X] [eject on|off] [load-balancers N]\n"
-	"                               a virtual service; naming it again changes mode and max-conns\n"
-	"  no vip NAME                  stop listening; its connections run on\n"
-	"  server [vip NAME] ADDRESS:PORT [weight W] [max-conns N] [drain]\n"
-	"                               add a server, or change one that is there\n"
-	"  no server [vip NAME] ADDRESS:PORT\n"
-	"                               remove a server; its connections run on\n"
-	"  drain [vip NAME] ADDRESS:PORT, undrain ...\n"
-	"                               no new connections to this server, or again\n"
-	"  set-servers [vip NAME] ADDRESS:PORT[=WEIGHT]...\n"
-	"                               the whole list at once\n"
-	"  add-server, del-server       other names for server and no server\n"
-	"  set-mode [vip NAME] MODE     sed, p2c, alias or hash\n";
+const char mlbd_cmd_help[] = "  vip NAME ADDRESS:PORT [mode sed|p2c|alias|hash] [load flows|waiting] [pool local|managed]\n"
+			     "      [max-conns N] [capacity N] [kappa X] [eject on|off] [load-balancers N]\n"
+			     "                               a virtual service; naming it again changes mode and max-conns\n"
+			     "  no vip NAME                  stop listening; its connections run on\n"
+			     "  server [vip NAME] ADDRESS:PORT [weight W] [max-conns N] [drain]\n"
+			     "                               add a server, or change one that is there\n"
+			     "  no server [vip NAME] ADDRESS:PORT\n"
+			     "                               remove a server; its connections run on\n"
+			     "  drain [vip NAME] ADDRESS:PORT, undrain ...\n"
+			     "                               no new connections to this server, or again\n"
+			     "  set-servers [vip NAME] ADDRESS:PORT[=WEIGHT]...\n"
+			     "                               the whole list at once\n"
+			     "  add-server, del-server       other names for server and no server\n"
+			     "  set-mode [vip NAME] MODE     sed, p2c, alias or hash\n";
 
 static const char *const mode_names[] = { "keep", "hash", "alias", "sed", "p2c" };
 static const char *const show_names[] = { "stats", "weights", "servers", "config", "flows" };
@@ -142,7 +141,8 @@ static int parse_vip(char **w, int n, struct mlbd_cmd *c, char err[256])
 		} else if (strcmp(k, "kappa") == 0) {
 			rc = parse_real(k, v, 0, 1e6f, &o->conf.kappa, err);
 		} else {
-			FAIL("vip option '%.80s': expected mode, load, pool, max-conns, capacity, kappa, eject or load-balancers", k);
+			FAIL("vip option '%.80s': expected mode, load, pool, max-conns, capacity, kappa, eject or load-balancers",
+			     k);
 		}
 		if (rc)
 			return rc;
@@ -319,7 +319,9 @@ static int unknown(const char *word, char err[256])
 		}
 	if (best)
 		FAIL("unknown word '%.80s': expected perhaps '%s'", word, best);
-	FAIL("unknown word '%.80s': expected vip, server, no, a setting (see --help) or, on the control socket, show, drain, stop, quit", word);
+	FAIL("unknown word '%.80s': expected vip, server, no, a setting (see --help) or, on the control socket, show, drain, "
+	     "stop, quit",
+	     word);
 }
 
 static int parse_words(char **w, int n, struct mlbd_cmd *c, char err[256])
@@ -350,31 +352,25 @@ static int parse_words(char **w, int n, struct mlbd_cmd *c, char err[256])
 	w++;
 	n--;
 	switch (c->op) {
-	case MLBD_OP_NONE:
-		return unknown(w[-1], err);
-	case MLBD_OP_VIP:
-		return parse_vip(w, n, c, err);
-	case MLBD_OP_SERVER:
-		return parse_server(w, n, c, false, err);
+	case MLBD_OP_NONE: return unknown(w[-1], err);
+	case MLBD_OP_VIP: return parse_vip(w, n, c, err);
+	case MLBD_OP_SERVER: return parse_server(w, n, c, false, err);
 	case MLBD_OP_NO_SERVER:
-	case MLBD_OP_UNDRAIN:
-		return parse_server(w, n, c, true, err);
+	case MLBD_OP_UNDRAIN: return parse_server(w, n, c, true, err);
 	case MLBD_OP_DRAIN:
 		if (n == 0) { /* of the whole data plane */
 			c->op = MLBD_OP_STOP;
 			return 0;
 		}
 		return parse_server(w, n, c, true, err);
-	case MLBD_OP_SET_SERVERS:
-		return parse_set_servers(w, n, c, err);
+	case MLBD_OP_SET_SERVERS: return parse_set_servers(w, n, c, err);
 	case MLBD_OP_MODE:
 		if ((rc = parse_of_vip(&w, &n, c, err)))
 			return rc;
 		if (n != 1)
 			FAIL("set-mode: expected [vip NAME] and sed, p2c, alias or hash");
 		return parse_mode(w[0], &c->mode, err);
-	case MLBD_OP_SHOW:
-		return parse_show(w, n, c, err);
+	case MLBD_OP_SHOW: return parse_show(w, n, c, err);
 	default:
 		if (n)
 			FAIL("%s: expected nothing after it", w[-1]);

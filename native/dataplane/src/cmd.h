@@ -33,9 +33,21 @@ struct mlbd_vip_opts { /* options beyond mlb_vip_conf; has_* where the line name
 enum mlbd_op {
 	MLBD_OP_NONE, /* empty line or comment */
 	MLBD_OP_SET,
-	MLBD_OP_VIP, MLBD_OP_NO_VIP, MLBD_OP_MODE,
-	MLBD_OP_SERVER, MLBD_OP_NO_SERVER, MLBD_OP_DRAIN, MLBD_OP_UNDRAIN, MLBD_OP_SET_SERVERS,
-	MLBD_OP_SHOW, MLBD_OP_STOP, MLBD_OP_QUIT, MLBD_OP_RELOAD, MLBD_OP_TAKEOVER, MLBD_OP_RELEASE, MLBD_OP_HELP
+	MLBD_OP_VIP,
+	MLBD_OP_NO_VIP,
+	MLBD_OP_MODE,
+	MLBD_OP_SERVER,
+	MLBD_OP_NO_SERVER,
+	MLBD_OP_DRAIN,
+	MLBD_OP_UNDRAIN,
+	MLBD_OP_SET_SERVERS,
+	MLBD_OP_SHOW,
+	MLBD_OP_STOP,
+	MLBD_OP_QUIT,
+	MLBD_OP_RELOAD,
+	MLBD_OP_TAKEOVER,
+	MLBD_OP_RELEASE,
+	MLBD_OP_HELP
 };
 enum mlbd_show { MLBD_SHOW_STATS, MLBD_SHOW_WEIGHTS, MLBD_SHOW_SERVERS, MLBD_SHOW_CONFIG, MLBD_SHOW_FLOWS };
 
@@ -47,7 +59,7 @@ struct mlbd_cmd {
 	struct mlbd_vip_opts opts;
 	struct mlbd_server_conf server;
 	bool has_weight, has_max_conns; /* of server */
-	struct mlbd_server_conf *list; /* MLBD_OP_SET_SERVERS; mlbd_cmd_free frees it */
+	struct mlbd_server_conf *list;  /* MLBD_OP_SET_SERVERS; mlbd_cmd_free frees it */
 	uint32_t count;
 	enum mlb_mode mode;
 	enum mlbd_show show;

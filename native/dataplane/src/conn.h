@@ -28,20 +28,20 @@ struct mlbd_conn {
 	struct mlbd_side side[2];
 	struct mlbd_vip *vip;
 	struct mlb_wvip *wv;
-	uint64_t start_us;    /* of the flow on this server, as told to the core */
-	uint64_t connect_us;  /* when this connect began */
-	uint64_t wait_us;     /* when the client spoke and was not answered yet; 0: not waiting */
-	uint64_t last_us;     /* when bytes moved last */
-	uint64_t hash;        /* of the client's address and port */
+	uint64_t start_us;   /* of the flow on this server, as told to the core */
+	uint64_t connect_us; /* when this connect began */
+	uint64_t wait_us;    /* when the client spoke and was not answered yet; 0: not waiting */
+	uint64_t last_us;    /* when bytes moved last */
+	uint64_t hash;       /* of the client's address and port */
 	struct mlb_addr client;
 	uint16_t client_port;
 	uint16_t slot;
 	uint32_t server_id;
-	uint8_t state;        /* enum mlbd_conn_state */
-	uint8_t tries;        /* servers tried, the current one included */
-	bool again;           /* in the worker's list of those with more to do */
-	bool nodelay;         /* set on the server's socket */
-	bool moved;           /* a byte went to the server: no retry any more */
+	uint8_t state; /* enum mlbd_conn_state */
+	uint8_t tries; /* servers tried, the current one included */
+	bool again;    /* in the worker's list of those with more to do */
+	bool nodelay;  /* set on the server's socket */
+	bool moved;    /* a byte went to the server: no retry any more */
 	uint16_t tried[MLBD_MAX_RETRIES + 1];
 };
 

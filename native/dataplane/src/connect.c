@@ -127,10 +127,14 @@ static void failed(struct mlbd_worker *w, struct mlbd_conn *c, int error)
 	if (c->wait_us) /* the client goes on waiting, at the next server */
 		mlb_ev_unwait(w->core, c->wv, c->slot, w->now_us);
 	mlb_ev_close(w->core, c->wv, c->slot, c->start_us, w->now_us,
-		     ours ? MLB_END_ABORT : error == ETIMEDOUT ? MLB_END_UNANSWERED : MLB_END_REFUSED);
+		     ours               ? MLB_END_ABORT :
+		     error == ETIMEDOUT ? MLB_END_UNANSWERED :
+					  MLB_END_REFUSED);
 	if (ours)
-		mlbd_worker_complain(w, error, error == EADDRNOTAVAIL ? "no address or port to connect to a server from (more `source` addresses help)"
-							: "cannot connect to a server");
+		mlbd_worker_complain(w, error,
+				     error == EADDRNOTAVAIL ?
+					     "no address or port to connect to a server from (more `source` addresses help)" :
+					     "cannot connect to a server");
 	else
 		mlb_dp_connect_result(w->host->dp, c->vip->id, c->slot, false, w->now_us);
 	mlbd_connect_release(c);
@@ -171,7 +175,8 @@ bool mlbd_connect_start(struct mlbd_worker *w, struct mlbd_conn *c)
 		if (c->wait_us)
 			mlb_ev_request(w->core, c->wv, slot, w->now_us);
 		rc = attempt(w, c, server);
-		/* On a local network the connect is done by now, and a client that speaks first has spoken: this saves two events. */
+		/* On a local network the connect is done by now, and a client that speaks first has spoken: this saves two
+		 * events. */
 		if (rc == 0)
 			rc = mlbd_relay(w, c, MLBD_CLIENT);
 		if (c->state == MLBD_CONN_DEAD)

@@ -90,8 +90,8 @@ fail:
 	return rc;
 }
 
-/* Workers may have taken every descriptor where they share this table: a listener that is ready all the time and cannot be accepted
- * from would keep this thread busy. */
+/* Workers may have taken every descriptor where they share this table: a listener that is ready all the time and cannot be
+ * accepted from would keep this thread busy. */
 static void listen_again(struct mlbd_app *app, bool yes)
 {
 	struct epoll_event ev = { .events = yes ? EPOLLIN : 0, .data.ptr = &mlbd_app_control };

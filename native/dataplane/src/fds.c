@@ -65,7 +65,9 @@ int mlbd_fds_send(int to, const char *text, const int *fd, uint32_t n)
 
 	if (n > MLBD_FDS_MOST)
 		return -EINVAL;
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.buf, .msg_controllen = CMSG_SPACE(n * sizeof(int)) };
+	struct msghdr m = {
+		.msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.buf, .msg_controllen = CMSG_SPACE(n * sizeof(int))
+	};
 	struct cmsghdr *cm = CMSG_FIRSTHDR(&m);
 
 	cm->cmsg_level = SOL_SOCKET;

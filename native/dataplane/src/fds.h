@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A worker's descriptor table is its own: the kernel then need not count references to a file at each system call on it (some 60 ns
- * each), workers do not meet at one lock when they open and close, and RLIMIT_NOFILE holds for each worker by itself. Descriptors
- * come to it by message; what main closes stays open here until the worker closes its own. */
+/* A worker's descriptor table is its own: the kernel then need not count references to a file at each system call on it (some 60
+ * ns each), workers do not meet at one lock when they open and close, and RLIMIT_NOFILE holds for each worker by itself.
+ * Descriptors come to it by message; what main closes stays open here until the worker closes its own. */
 #ifndef MLBD_FDS_H
 #define MLBD_FDS_H
 #include <stdint.h>
@@ -17,8 +17,8 @@ union mlbd_fds_room { /* for a message's descriptors, aligned as a control messa
 	struct cmsghdr hdr;
 	char buf[CMSG_SPACE(sizeof(int) * MLBD_FDS_MOST)];
 };
-/* One message: `text`, not empty, with the descriptors beside it. 0 or -errno; the n of `fd` stay the caller's. To one of a pair it
- * never blocks: -EAGAIN if more than the socket holds is under way. */
+/* One message: `text`, not empty, with the descriptors beside it. 0 or -errno; the n of `fd` stay the caller's. To one of a pair
+ * it never blocks: -EAGAIN if more than the socket holds is under way. */
 int mlbd_fds_send(int to, const char *text, const int *fd, uint32_t n);
 /* The descriptors of the next message, close-on-exec: their number, which is less than was sent where this table had no room for
  * all, or -errno. */

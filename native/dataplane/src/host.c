@@ -101,8 +101,9 @@ int mlbd_host_new(struct mlbd_host **out, const struct mlbd_settings *s, bool ta
 	rc = mlb_dp_new(&h->dp, &conf, h->threads, err);
 	if (rc)
 		goto fail;
-	mlb_dp_set_hooks(h->dp, &(struct mlb_dp_hooks){
-		.arg = h, .server_up = server_up, .server_gone = server_gone, .recount = mlbd_recount_hook });
+	mlb_dp_set_hooks(h->dp,
+			 &(struct mlb_dp_hooks){
+				 .arg = h, .server_up = server_up, .server_gone = server_gone, .recount = mlbd_recount_hook });
 	for (uint32_t i = 0; i < h->threads; i++)
 		if ((rc = mlbd_worker_init(&h->worker[i], h, i, err)))
 			goto fail;

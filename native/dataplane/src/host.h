@@ -26,10 +26,10 @@ struct mlbd_vip {
 	uint32_t id;
 	struct mlb_vip_conf conf; /* conf.ep: the address bound, never port 0 */
 	_Atomic uint32_t conns, max_conns;
-	struct mlbd_slot *slot;        /* [MLB_MAX_SERVERS_PER_VIP], made at first use, kept */
+	struct mlbd_slot *slot; /* [MLB_MAX_SERVERS_PER_VIP], made at first use, kept */
 	struct mlbd_limit *limit;
 	uint32_t limits;
-	int *fd;                       /* [fds] listeners, worker i % threads serves fd i */
+	int *fd; /* [fds] listeners, worker i % threads serves fd i */
 	uint32_t fds;
 };
 
@@ -82,7 +82,8 @@ int mlbd_server_set(struct mlbd_host *, struct mlbd_vip *, const struct mlbd_ser
 /* The server with this address that is a member; NULL: none. */
 const struct mlb_server *mlbd_server_find(struct mlbd_host *, struct mlbd_vip *, const struct mlb_endpoint *);
 uint32_t mlbd_server_limit(const struct mlbd_vip *, const struct mlb_endpoint *);
-/* Makes the running data plane what the plan says, as far as it can without a restart; the first thing that cannot be is in err. */
+/* Makes the running data plane what the plan says, as far as it can without a restart; the first thing that cannot be is in err.
+ */
 int mlbd_host_reconcile(struct mlbd_host *, struct mlbd_plan *, char err[256]);
 
 /* listen.c. One socket a thread; port 0: the kernel chooses and ep gets it. */

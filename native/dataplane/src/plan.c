@@ -42,7 +42,8 @@ static int add_vip(struct mlbd_plan *p, const struct mlbd_cmd *c, char err[256])
 		FAIL("vip %s is there already", c->vip);
 	for (uint32_t i = 0; i < p->vips; i++)
 		if (c->opts.conf.ep.port && mlbd_endpoint_eq(&p->vip[i].opts.conf.ep, &c->opts.conf.ep))
-			FAIL("vip %s: %s is vip %s already", c->vip, mlbd_endpoint_str(&c->opts.conf.ep, ep), p->vip[i].opts.conf.name);
+			FAIL("vip %s: %s is vip %s already", c->vip, mlbd_endpoint_str(&c->opts.conf.ep, ep),
+			     p->vip[i].opts.conf.name);
 	if (p->vips == MLB_MAX_VIPS)
 		FAIL("vip %s: expected at most %u vips", c->vip, MLB_MAX_VIPS);
 	p->vip[p->vips++].opts = c->opts;
@@ -91,17 +92,14 @@ static int apply(struct mlbd_plan *p, const struct mlbd_cmd *c, char err[256])
 	if (!v)
 		FAIL("expected vip NAME: %s", p->vips ? "there are several" : "there is no vip yet");
 	switch (c->op) {
-	case MLBD_OP_SERVER:
-		return add_server(v, &c->server, err);
+	case MLBD_OP_SERVER: return add_server(v, &c->server, err);
 	case MLBD_OP_SET_SERVERS:
 		v->servers = 0;
 		for (uint32_t i = 0; i < c->count; i++)
 			if ((rc = add_server(v, &c->list[i], err)))
 				return rc;
 		return 0;
-	case MLBD_OP_MODE:
-		v->opts.conf.mode = (uint8_t)c->mode;
-		return 0;
+	case MLBD_OP_MODE: v->opts.conf.mode = (uint8_t)c->mode; return 0;
 	default: /* MLBD_OP_DRAIN */
 		for (uint32_t i = 0; i < v->servers; i++)
 			if (mlbd_endpoint_eq(&v->server[i].ep, &c->server.ep)) {

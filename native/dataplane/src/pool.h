@@ -13,8 +13,8 @@
 struct mlbd_queue {
 	struct mlbd_queue *next; /* while free */
 	uint32_t off, len;
-	int pipe[2];             /* -1: a buffer */
-	uint8_t data[];          /* [MLBD_BUF_SIZE] of a buffer */
+	int pipe[2];    /* -1: a buffer */
+	uint8_t data[]; /* [MLBD_BUF_SIZE] of a buffer */
 };
 
 struct mlbd_pool {

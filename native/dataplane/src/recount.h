@@ -5,7 +5,7 @@
 #define MLBD_RECOUNT_H
 #include "worker.h"
 
-struct mlbd_recount { /* of one worker and VIP */
+struct mlbd_recount {                                   /* of one worker and VIP */
 	uint32_t found[MLB_MAX_SERVERS_PER_VIP];        /* the worker's */
 	_Atomic uint32_t diff[MLB_MAX_SERVERS_PER_VIP]; /* last result, read by main */
 };

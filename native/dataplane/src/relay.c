@@ -44,8 +44,7 @@ static void wait_writable(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s
 	if (side->want_out)
 		return;
 	side->want_out = true; /* stays: an edge comes only after a write has found the socket full */
-	if (side->watched &&
-	    mlbd_worker_watch(w, EPOLL_CTL_MOD, side->fd, MLBD_EVENTS | EPOLLOUT, c, mlbd_conn_tag(c, s)) < 0)
+	if (side->watched && mlbd_worker_watch(w, EPOLL_CTL_MOD, side->fd, MLBD_EVENTS | EPOLLOUT, c, mlbd_conn_tag(c, s)) < 0)
 		mlbd_conn_end(w, c, MLB_END_ABORT, true);
 }
 
@@ -80,9 +79,8 @@ static int flush(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s)
 
 	before_write(c, s);
 	while (q->len) {
-		ssize_t n = q->pipe[0] >= 0 ?
-			splice(q->pipe[0], NULL, to, NULL, q->len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK) :
-			mlbd_send(to, q->data + q->off, q->len, MSG_NOSIGNAL);
+		ssize_t n = q->pipe[0] >= 0 ? splice(q->pipe[0], NULL, to, NULL, q->len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK) :
+					      mlbd_send(to, q->data + q->off, q->len, MSG_NOSIGNAL);
 
 		if (n < 0) {
 			if (errno == EINTR)

@@ -13,17 +13,26 @@
 const struct mlbd_setting mlbd_setting_list[] = {
 	{ "instance", "NAME", "name of this data plane in the region (default: default)", MLBD_TEXT, F(instance), 1, 0, false },
 	{ "shm", "PATH|off", "shared-memory region (default: /dev/shm/lb_rl_shm)", MLBD_PATH, F(shm), 1, 0, false },
-	{ "shm-group", "GROUP", "group that may open the region (default: none, mode 0600)", MLBD_TEXT, F(shm_group), 0, 0, false },
+	{ "shm-group", "GROUP", "group that may open the region (default: none, mode 0600)", MLBD_TEXT, F(shm_group), 0, 0,
+	  false },
 	{ "control", "PATH|off", "control socket (default: the region's path + .ctl)", MLBD_PATH, F(control), 1, 0, false },
-	{ "threads", "N", "worker threads (default: processors, at most 16)", MLBD_COUNT, F(threads), 1, MLBD_MAX_THREADS, false },
+	{ "threads", "N", "worker threads (default: processors, at most 16)", MLBD_COUNT, F(threads), 1, MLBD_MAX_THREADS,
+	  false },
 	{ "frame", "TIME", "period of the frames in the region (default: 100ms)", MLBD_TIME, F(frame_ms), 5, 10000, false },
-	{ "lease", "TIME", "agent silent for this long: static weights (default: 1s)", MLBD_TIME, F(lease_ms), 10, 600000, false },
-	{ "backlog", "N", "connections that may wait to be accepted, per listener (default: 4096)", MLBD_COUNT, F(backlog), 1, 65535, false },
-	{ "source", "ADDRESS... | none", "connect to servers from these addresses in turn (default: none)", MLBD_SOURCES, F(source), 0, 0, true },
-	{ "connect-timeout", "TIME", "a server that has not answered a connect by then failed (default: 2s)", MLBD_TIME, F(connect_ms), 1, 600000, true },
-	{ "retries", "N", "other servers tried after a failed connect (default: 3)", MLBD_COUNT, F(retries), 0, MLBD_MAX_RETRIES, true },
-	{ "idle-timeout", "TIME", "close a connection on which nothing moved for this long (default: 10m)", MLBD_TIME, F(idle_ms), 10, 604800000, true },
-	{ "drain-timeout", "TIME", "at a stop, wait this long for connections to end (default: 30s)", MLBD_TIME, F(drain_ms), 0, 604800000, true },
+	{ "lease", "TIME", "agent silent for this long: static weights (default: 1s)", MLBD_TIME, F(lease_ms), 10, 600000,
+	  false },
+	{ "backlog", "N", "connections that may wait to be accepted, per listener (default: 4096)", MLBD_COUNT, F(backlog), 1,
+	  65535, false },
+	{ "source", "ADDRESS... | none", "connect to servers from these addresses in turn (default: none)", MLBD_SOURCES,
+	  F(source), 0, 0, true },
+	{ "connect-timeout", "TIME", "a server that has not answered a connect by then failed (default: 2s)", MLBD_TIME,
+	  F(connect_ms), 1, 600000, true },
+	{ "retries", "N", "other servers tried after a failed connect (default: 3)", MLBD_COUNT, F(retries), 0, MLBD_MAX_RETRIES,
+	  true },
+	{ "idle-timeout", "TIME", "close a connection on which nothing moved for this long (default: 10m)", MLBD_TIME, F(idle_ms),
+	  10, 604800000, true },
+	{ "drain-timeout", "TIME", "at a stop, wait this long for connections to end (default: 30s)", MLBD_TIME, F(drain_ms), 0,
+	  604800000, true },
 };
 const uint32_t mlbd_setting_count = sizeof(mlbd_setting_list) / sizeof(mlbd_setting_list[0]);
 
@@ -104,8 +113,7 @@ int mlbd_setting_parse(const struct mlbd_setting *k, char *const *words, int n, 
 		return -EINVAL;
 	}
 	switch (k->kind) {
-	case MLBD_SOURCES:
-		return parse_sources(words, n, s, err);
+	case MLBD_SOURCES: return parse_sources(words, n, s, err);
 	case MLBD_PATH:
 		if (words[0][0] != '/' && strcmp(words[0], "off") != 0) {
 			snprintf(err, 256, "%s '%.80s': expected an absolute path or off", k->name, words[0]);
@@ -122,7 +130,8 @@ int mlbd_setting_parse(const struct mlbd_setting *k, char *const *words, int n, 
 		return 0;
 	case MLBD_TIME:
 		if (parse_time(words[0], &v) || v < k->min || v > k->max) {
-			snprintf(err, 256, "%s '%.80s': expected a time from %" PRIu64 "ms to %" PRIu64 "ms, such as 500ms, 2s, 10m",
+			snprintf(err, 256,
+				 "%s '%.80s': expected a time from %" PRIu64 "ms to %" PRIu64 "ms, such as 500ms, 2s, 10m",
 				 k->name, words[0], k->min, k->max);
 			return -EINVAL;
 		}
@@ -131,7 +140,8 @@ int mlbd_setting_parse(const struct mlbd_setting *k, char *const *words, int n, 
 		errno = 0;
 		v = strtoull(words[0], &rest, 10);
 		if (words[0][0] < '0' || words[0][0] > '9' || *rest || errno || v < k->min || v > k->max) {
-			snprintf(err, 256, "%s '%.80s': expected a number from %" PRIu64 " to %" PRIu64, k->name, words[0], k->min, k->max);
+			snprintf(err, 256, "%s '%.80s': expected a number from %" PRIu64 " to %" PRIu64, k->name, words[0],
+				 k->min, k->max);
 			return -EINVAL;
 		}
 	}

@@ -11,13 +11,13 @@
 
 struct mlbd_settings {
 	char instance[MLB_NAME_LEN];
-	char shm[200];       /* absolute path, or "off" */
-	char shm_group[64];  /* empty: mode 0600 */
-	char control[104];   /* Unix socket; empty: shm + ".ctl"; "off": none */
+	char shm[200];      /* absolute path, or "off" */
+	char shm_group[64]; /* empty: mode 0600 */
+	char control[104];  /* Unix socket; empty: shm + ".ctl"; "off": none */
 	uint64_t threads;
 	uint64_t frame_ms, lease_ms;
 	uint64_t connect_ms, idle_ms, drain_ms;
-	uint64_t retries;    /* other servers tried after a failed connect */
+	uint64_t retries; /* other servers tried after a failed connect */
 	uint64_t backlog;
 	struct mlb_addr source[MLBD_MAX_SOURCES]; /* connects to servers come from these in turn; none: the kernel's choice */
 	uint32_t sources;

@@ -77,7 +77,10 @@ static void flag_names(uint32_t flags, bool json, struct mlbd_text *t)
 	static const struct {
 		uint32_t bit;
 		const char *name;
-	} names[] = { { MLB_SRV_DRAINING, "draining" }, { MLB_SRV_EJECTED, "ejected" }, { MLB_SRV_PROBING, "probing" }, { MLB_SRV_LEAVING, "leaving" } };
+	} names[] = { { MLB_SRV_DRAINING, "draining" },
+		      { MLB_SRV_EJECTED, "ejected" },
+		      { MLB_SRV_PROBING, "probing" },
+		      { MLB_SRV_LEAVING, "leaving" } };
 	const char *comma = "";
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -119,9 +122,11 @@ static void show_servers(struct mlbd_host *h, bool json, struct mlbd_text *t)
 			if (!s || !(s->flags & (MLB_SRV_MEMBER | MLB_SRV_LEAVING)))
 				continue;
 			mlbd_endpoint_str(&s->ep, ep);
-			mlbd_text_add(t, json ? "%s{\"vip\":\"%s\",\"address\":\"%s\",\"id\":%u,\"slot\":%u,\"weight\":%.9g,\"factor\":%.9g,\"connections\":%u,"
-						"\"maxConnections\":%u,\"flags\":["
-					      : "%.0svip %s server %s id %u slot %u weight %g factor %g connections %u max-conns %u",
+			mlbd_text_add(t,
+				      json ? "%s{\"vip\":\"%s\",\"address\":\"%s\",\"id\":%u,\"slot\":%u,\"weight\":%.9g,"
+					     "\"factor\":%.9g,\"connections\":%u,"
+					     "\"maxConnections\":%u,\"flags\":[" :
+					     "%.0svip %s server %s id %u slot %u weight %g factor %g connections %u max-conns %u",
 				      comma, v->conf.name, ep, s->id, i, (double)s->weight_static, (double)r->factor,
 				      MLB_LD(v->slot[i].conns), MLB_LD(v->slot[i].max_conns));
 			flag_names(s->flags | (r->flags & (MLB_SRV_EJECTED | MLB_SRV_PROBING)), json, t);
@@ -142,18 +147,23 @@ static void stats_server(const struct mlb_server_rec *r, bool json, const char *
 
 	mlbd_endpoint_str(&e, ep);
 	if (!json) {
-		mlbd_text_add(t, "  server %s flows %u waiting %u new %" PRIu64 " completed %" PRIu64 " refused %" PRIu64, ep, r->flows,
-			      r->waiting, r->new_flows, r->completions, r->refusals);
-		mlbd_text_add(t, " reset %" PRIu64 " aborted %" PRIu64 " unanswered %" PRIu64 " answers %" PRIu64 " in %" PRIu64 " out %" PRIu64 "\n",
+		mlbd_text_add(t, "  server %s flows %u waiting %u new %" PRIu64 " completed %" PRIu64 " refused %" PRIu64, ep,
+			      r->flows, r->waiting, r->new_flows, r->completions, r->refusals);
+		mlbd_text_add(t,
+			      " reset %" PRIu64 " aborted %" PRIu64 " unanswered %" PRIu64 " answers %" PRIu64 " in %" PRIu64
+			      " out %" PRIu64 "\n",
 			      r->resets, r->aborts, r->unanswered, r->answers, r->bytes_in, r->bytes_out);
 		return;
 	}
-	mlbd_text_add(t, "%s{\"id\":%u,\"slot\":%u,\"address\":\"%s\",\"flags\":%u,\"flows\":%u,\"waiting\":%u,\"weight\":%.9g,", comma, r->id,
-		      r->slot, ep, r->flags, r->flows, r->waiting, (double)r->weight);
-	mlbd_text_add(t, "\"newFlows\":%" PRIu64 ",\"completions\":%" PRIu64 ",\"refusals\":%" PRIu64 ",\"resets\":%" PRIu64
-		      ",\"aborts\":%" PRIu64 ",\"unanswered\":%" PRIu64 ",\"answers\":%" PRIu64, r->new_flows, r->completions, r->refusals,
-		      r->resets, r->aborts, r->unanswered, r->answers);
-	mlbd_text_add(t, ",\"bytesIn\":%" PRIu64 ",\"bytesOut\":%" PRIu64 ",\"ejections\":%" PRIu64 ",\"ttfbMeanUs\":%.9g,\"connectMeanUs\":%.9g}",
+	mlbd_text_add(t, "%s{\"id\":%u,\"slot\":%u,\"address\":\"%s\",\"flags\":%u,\"flows\":%u,\"waiting\":%u,\"weight\":%.9g,",
+		      comma, r->id, r->slot, ep, r->flags, r->flows, r->waiting, (double)r->weight);
+	mlbd_text_add(t,
+		      "\"newFlows\":%" PRIu64 ",\"completions\":%" PRIu64 ",\"refusals\":%" PRIu64 ",\"resets\":%" PRIu64
+		      ",\"aborts\":%" PRIu64 ",\"unanswered\":%" PRIu64 ",\"answers\":%" PRIu64,
+		      r->new_flows, r->completions, r->refusals, r->resets, r->aborts, r->unanswered, r->answers);
+	mlbd_text_add(t,
+		      ",\"bytesIn\":%" PRIu64 ",\"bytesOut\":%" PRIu64 ",\"ejections\":%" PRIu64
+		      ",\"ttfbMeanUs\":%.9g,\"connectMeanUs\":%.9g}",
 		      r->bytes_in, r->bytes_out, r->ejections, (double)r->ttfb.mean, (double)r->connect.mean);
 }
 
@@ -164,35 +174,42 @@ static void stats_vip(const struct mlbd_vip *v, const struct mlb_frame_hdr *f, c
 
 	mlbd_endpoint_str(&v->conf.ep, ep);
 	if (json)
-		mlbd_text_add(t, "{\"name\":\"%s\",\"id\":%u,\"address\":\"%s\",\"connections\":%u,\"mode\":\"%s\",\"ladder\":\"%s\",", v->conf.name,
-			      v->id, ep, MLB_LD(v->conns), mlbd_mode_name(f->mode), ladder_names[f->ladder < 5 ? f->ladder : 4]);
+		mlbd_text_add(
+			t, "{\"name\":\"%s\",\"id\":%u,\"address\":\"%s\",\"connections\":%u,\"mode\":\"%s\",\"ladder\":\"%s\",",
+			v->conf.name, v->id, ep, MLB_LD(v->conns), mlbd_mode_name(f->mode),
+			ladder_names[f->ladder < 5 ? f->ladder : 4]);
 	else
 		mlbd_text_add(t, "vip %s %s connections %u mode %s weights from %s", v->conf.name, ep, MLB_LD(v->conns),
 			      mlbd_mode_name(f->mode), ladder_names[f->ladder < 5 ? f->ladder : 4]);
-	mlbd_text_add(t, json ? "\"frame\":%" PRIu64 ",\"generation\":%u,\"noServer\":%" PRIu64 ",\"limited\":%" PRIu64 ",\"retries\":%" PRIu64
-				",\"recountDiff\":%" PRIu64 ",\"localEditsRefused\":%" PRIu64 ",\"servers\":["
-			      : " frame %" PRIu64 " generation %u no-server %" PRIu64 " limited %" PRIu64 " retries %" PRIu64
-				" recount-diff %" PRIu64 " local-edits-refused %" PRIu64 "\n",
+	mlbd_text_add(t,
+		      json ? "\"frame\":%" PRIu64 ",\"generation\":%u,\"noServer\":%" PRIu64 ",\"limited\":%" PRIu64
+			     ",\"retries\":%" PRIu64 ",\"recountDiff\":%" PRIu64 ",\"localEditsRefused\":%" PRIu64
+			     ",\"servers\":[" :
+			     " frame %" PRIu64 " generation %u no-server %" PRIu64 " limited %" PRIu64 " retries %" PRIu64
+			     " recount-diff %" PRIu64 " local-edits-refused %" PRIu64 "\n",
 		      f->seq, f->generation, f->no_server, f->limited, f->retries, f->recount_diff, f->local_edits_refused);
 	for (int i = 0; i < n; i++)
 		stats_server(&rec[i], json, i ? "," : "", t);
 	mlbd_text_add(t, json ? "]}" : "");
 }
 
-static void weights_vip(const struct mlbd_vip *v, const struct mlb_frame_hdr *f, const struct mlb_server_rec *rec, int n, bool json,
-			struct mlbd_text *t)
+static void weights_vip(const struct mlbd_vip *v, const struct mlb_frame_hdr *f, const struct mlb_server_rec *rec, int n,
+			bool json, struct mlbd_text *t)
 {
 	char ep[MLBD_EP_LEN];
 
-	mlbd_text_add(t, json ? "{\"name\":\"%s\",\"mode\":\"%s\",\"ladder\":\"%s\",\"servers\":[" : "vip %s mode %s weights from %s\n", v->conf.name,
-		      mlbd_mode_name(f->mode), ladder_names[f->ladder < 5 ? f->ladder : 4]);
+	mlbd_text_add(
+		t, json ? "{\"name\":\"%s\",\"mode\":\"%s\",\"ladder\":\"%s\",\"servers\":[" : "vip %s mode %s weights from %s\n",
+		v->conf.name, mlbd_mode_name(f->mode), ladder_names[f->ladder < 5 ? f->ladder : 4]);
 	for (int i = 0; i < n; i++) {
 		struct mlb_endpoint e = { .addr = rec[i].addr, .port = rec[i].port };
 
-		mlbd_text_add(t, json ? "%s{\"address\":\"%s\",\"id\":%u,\"static\":%.9g,\"weight\":%.9g,\"factor\":%.9g,\"bias\":%.9g}"
-				      : "%s  server %s id %u static %g weight %.5f factor %g bias %g\n",
-			      json && i ? "," : "", mlbd_endpoint_str(&e, ep), rec[i].id, (double)rec[i].weight_static,
-			      (double)rec[i].weight, (double)rec[i].factor, (double)rec[i].bias);
+		mlbd_text_add(
+			t,
+			json ? "%s{\"address\":\"%s\",\"id\":%u,\"static\":%.9g,\"weight\":%.9g,\"factor\":%.9g,\"bias\":%.9g}" :
+			       "%s  server %s id %u static %g weight %.5f factor %g bias %g\n",
+			json && i ? "," : "", mlbd_endpoint_str(&e, ep), rec[i].id, (double)rec[i].weight_static,
+			(double)rec[i].weight, (double)rec[i].factor, (double)rec[i].bias);
 	}
 	mlbd_text_add(t, json ? "]}" : "");
 }
@@ -207,7 +224,8 @@ static void show_frames(struct mlbd_host *h, bool weights, bool json, struct mlb
 		return;
 	}
 	if (json)
-		mlbd_text_add(t, "{\"connections\":%" PRIu64 ",\"handedOver\":%s,\"vips\":[", mlbd_host_conns(h), h->handed_over ? "true" : "false");
+		mlbd_text_add(t, "{\"connections\":%" PRIu64 ",\"handedOver\":%s,\"vips\":[", mlbd_host_conns(h),
+			      h->handed_over ? "true" : "false");
 	for (struct mlbd_vip *v = next_vip(h, NULL); v; v = next_vip(h, v)) {
 		struct mlb_frame_hdr f;
 		int n = mlb_dp_frame(h->dp, v->id, &f, rec, MLB_MAX_SERVERS_PER_VIP);
@@ -257,11 +275,13 @@ static void show_flows(struct mlbd_host *h, bool json, struct mlbd_text *t)
 				mlbd_endpoint_str(&s->ep, b);
 			else
 				strcpy(b, "-");
-			mlbd_text_add(t, json ? "%s{\"vip\":\"%s\",\"client\":\"%s\",\"server\":\"%s\",\"serverId\":%u,\"state\":\"%s\",\"ageMs\":%" PRIu64
-					",\"idleMs\":%" PRIu64 ",\"worker\":%u}"
-					: "%svip %s client %s server %s id %u %s age %" PRIu64 "ms idle %" PRIu64 "ms worker %u\n",
-				      json ? comma : "", h->vip[r->vip - 1].conf.name, a, b, r->server_id, state, r->age_us / 1000,
-				      r->idle_us / 1000, i);
+			mlbd_text_add(t,
+				      json ? "%s{\"vip\":\"%s\",\"client\":\"%s\",\"server\":\"%s\",\"serverId\":%u,\"state\":\"%"
+					     "s\",\"ageMs\":%" PRIu64 ",\"idleMs\":%" PRIu64 ",\"worker\":%u}" :
+					     "%svip %s client %s server %s id %u %s age %" PRIu64 "ms idle %" PRIu64
+					     "ms worker %u\n",
+				      json ? comma : "", h->vip[r->vip - 1].conf.name, a, b, r->server_id, state,
+				      r->age_us / 1000, r->idle_us / 1000, i);
 			comma = ",";
 		}
 		shown += list.count;
@@ -277,17 +297,10 @@ static void show_flows(struct mlbd_host *h, bool json, struct mlbd_text *t)
 void mlbd_show(struct mlbd_host *h, enum mlbd_show what, bool json, struct mlbd_text *t)
 {
 	switch (what) {
-	case MLBD_SHOW_CONFIG:
-		show_config(h, json, t);
-		break;
-	case MLBD_SHOW_SERVERS:
-		show_servers(h, json, t);
-		break;
-	case MLBD_SHOW_FLOWS:
-		show_flows(h, json, t);
-		break;
-	default:
-		show_frames(h, what == MLBD_SHOW_WEIGHTS, json, t);
+	case MLBD_SHOW_CONFIG: show_config(h, json, t); break;
+	case MLBD_SHOW_SERVERS: show_servers(h, json, t); break;
+	case MLBD_SHOW_FLOWS: show_flows(h, json, t); break;
+	default: show_frames(h, what == MLBD_SHOW_WEIGHTS, json, t);
 	}
 }
 

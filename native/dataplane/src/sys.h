@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The system calls of the relay path without libc's wrappers: in a process of several threads those are points of cancellation, which
- * take two locked instructions a call. Nobody here cancels a thread. */
+/* The system calls of the relay path without libc's wrappers: in a process of several threads those are points of cancellation,
+ * which take two locked instructions a call. Nobody here cancels a thread. */
 #ifndef MLBD_SYS_H
 #define MLBD_SYS_H
 #include <sys/epoll.h>

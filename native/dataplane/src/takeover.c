@@ -52,13 +52,16 @@ static int read_answer(int control, struct fetch *f, char err[256])
 		char buf[65536];
 		union mlbd_fds_room room;
 		struct iovec iov = { buf, sizeof(buf) - 1 };
-		struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.buf, .msg_controllen = sizeof(room.buf) };
+		struct msghdr m = {
+			.msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.buf, .msg_controllen = sizeof(room.buf)
+		};
 		ssize_t n = recvmsg(control, &m, MSG_CMSG_CLOEXEC);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
-			snprintf(err, 256, "takeover: the old data plane %s", n == 0 ? "closed its control socket" : "does not answer");
+			snprintf(err, 256, "takeover: the old data plane %s",
+				 n == 0 ? "closed its control socket" : "does not answer");
 			return -EPIPE;
 		}
 		for (struct cmsghdr *cm = CMSG_FIRSTHDR(&m); cm; cm = CMSG_NXTHDR(&m, cm)) {
@@ -122,8 +125,8 @@ static int understand(struct mlbd_inherit *in, struct fetch *f, char err[256])
 			mlbd_text_add(&config, "%s\n", line);
 			continue;
 		}
-		if (sscanf(line, "listener %31s %55s %u", name, ep, &n) != 3 || n > f->fds - next || in->listeners == MLB_MAX_VIPS ||
-		    mlbd_endpoint_parse(ep, true, &in->listener[in->listeners].ep, err)) {
+		if (sscanf(line, "listener %31s %55s %u", name, ep, &n) != 3 || n > f->fds - next ||
+		    in->listeners == MLB_MAX_VIPS || mlbd_endpoint_parse(ep, true, &in->listener[in->listeners].ep, err)) {
 			snprintf(err, 256, "takeover: cannot read the line '%.100s'", line);
 			rc = -EPROTO;
 			break;

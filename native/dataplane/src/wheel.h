@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define MLBD_WHEEL_SLOTS 1024u   /* a power of two */
+#define MLBD_WHEEL_SLOTS 1024u    /* a power of two */
 #define MLBD_WHEEL_TICK_US 16384u /* so about 16 s ahead; longer deadlines are looked at that often */
 
 struct mlbd_link {

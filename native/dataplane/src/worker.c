@@ -90,25 +90,15 @@ static void list_flow(void *arg, struct mlbd_conn *c)
 static void open_mail(struct mlbd_worker *w, struct mlbd_mail *m)
 {
 	switch (m->kind) {
-	case MLBD_MAIL_LISTEN:
-		mlbd_accept_add(w, m->vip, m->fds);
-		break;
-	case MLBD_MAIL_UNLISTEN:
-		mlbd_accept_drop(w, m->vip);
-		break;
+	case MLBD_MAIL_LISTEN: mlbd_accept_add(w, m->vip, m->fds); break;
+	case MLBD_MAIL_UNLISTEN: mlbd_accept_drop(w, m->vip); break;
 	case MLBD_MAIL_STOP_ACCEPT:
 		mlbd_accept_drop(w, 0);
 		w->accepting = false;
 		break;
-	case MLBD_MAIL_FLOWS:
-		mlbd_conn_each(w, list_flow, (void *[]){ m->flows, w });
-		break;
-	case MLBD_MAIL_RECOUNT:
-		mlbd_recount_worker(w);
-		break;
-	case MLBD_MAIL_QUIT:
-		w->quit = true;
-		break;
+	case MLBD_MAIL_FLOWS: mlbd_conn_each(w, list_flow, (void *[]){ m->flows, w }); break;
+	case MLBD_MAIL_RECOUNT: mlbd_recount_worker(w); break;
+	case MLBD_MAIL_QUIT: w->quit = true; break;
 	}
 	if (m->done)
 		sem_post(m->done);

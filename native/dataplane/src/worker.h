@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One worker thread: an epoll loop over its listeners and connections. Everything here belongs to that thread, its descriptor table
- * (fds.h) included, except the mailbox. */
+/* One worker thread: an epoll loop over its listeners and connections. Everything here belongs to that thread, its descriptor
+ * table (fds.h) included, except the mailbox. */
 #ifndef MLBD_WORKER_H
 #define MLBD_WORKER_H
 #include <semaphore.h>
@@ -28,7 +28,14 @@ struct mlbd_flow_list {
 	uint64_t total; /* also those beyond cap */
 };
 
-enum mlbd_mail_kind { MLBD_MAIL_LISTEN, MLBD_MAIL_UNLISTEN, MLBD_MAIL_STOP_ACCEPT, MLBD_MAIL_FLOWS, MLBD_MAIL_RECOUNT, MLBD_MAIL_QUIT };
+enum mlbd_mail_kind {
+	MLBD_MAIL_LISTEN,
+	MLBD_MAIL_UNLISTEN,
+	MLBD_MAIL_STOP_ACCEPT,
+	MLBD_MAIL_FLOWS,
+	MLBD_MAIL_RECOUNT,
+	MLBD_MAIL_QUIT
+};
 
 /* A message from main. `done` (may be NULL) is posted when the worker has acted. */
 struct mlbd_mail {
@@ -45,7 +52,7 @@ struct mlbd_worker {
 	struct mlb_worker *core;
 	uint32_t index;
 	int epfd, mail_fd, timer_fd;
-	int pass[2]; /* listeners on their way: main's end, the worker's */
+	int pass[2];       /* listeners on their way: main's end, the worker's */
 	uint64_t live_us;  /* when mlb_dp_live wants to be called; UINT64_MAX: never, by this worker */
 	uint64_t armed_us; /* when timer_fd goes off; UINT64_MAX: not set */
 	uint64_t now_us;
@@ -54,9 +61,9 @@ struct mlbd_worker {
 
 	struct mlbd_listener **listener; /* after a takeover by fewer threads: several of a VIP */
 	uint32_t listeners, listener_cap;
-	uint64_t resume_us; /* when paused listeners are tried again; 0: none is paused */
+	uint64_t resume_us;     /* when paused listeners are tried again; 0: none is paused */
 	uint64_t complained_us; /* last time it logged a lack of descriptors or the like */
-	int spare_fd; /* a descriptor kept aside (mlbd_accept_lend); -1: lent */
+	int spare_fd;           /* a descriptor kept aside (mlbd_accept_lend); -1: lent */
 	bool accepting, quit;
 
 	struct mlbd_wheel wheel;
@@ -78,9 +85,15 @@ struct mlbd_worker {
 	struct mlbd_mail *mail, **mail_end;
 };
 
-/* Tags in the low bits of epoll's data pointer. The highest four count the connects of a connection: a batch may still hold an event
- * of the socket of a connect that has failed since, and it must not be taken for one of the next. */
-enum { MLBD_TAG_CLIENT = 0, MLBD_TAG_SERVER = 1, MLBD_TAG_LISTENER = 2, MLBD_TAG_OWN = 3 /* mailbox, timer */, MLBD_TAG_MASK = 3 };
+/* Tags in the low bits of epoll's data pointer. The highest four count the connects of a connection: a batch may still hold an
+ * event of the socket of a connect that has failed since, and it must not be taken for one of the next. */
+enum {
+	MLBD_TAG_CLIENT = 0,
+	MLBD_TAG_SERVER = 1,
+	MLBD_TAG_LISTENER = 2,
+	MLBD_TAG_OWN = 3 /* mailbox, timer */,
+	MLBD_TAG_MASK = 3
+};
 #define MLBD_TAG_TRY_SHIFT 60
 
 int mlbd_worker_init(struct mlbd_worker *, struct mlbd_host *, uint32_t index, char err[256]);

@@ -54,7 +54,9 @@ TEST(empty_lines_and_comments)
 
 TEST(vip_with_everything)
 {
-	CHECK_EQ(parse("vip web-1 127.0.0.1:8080 mode p2c load waiting pool managed max-conns 7 capacity 12 kappa 0.5 eject off load-balancers 3"), 0);
+	CHECK_EQ(parse("vip web-1 127.0.0.1:8080 mode p2c load waiting pool managed max-conns 7 capacity 12 kappa 0.5 eject off "
+		       "load-balancers 3"),
+		 0);
 	CHECK_EQ(cmd.op, MLBD_OP_VIP);
 	CHECK_STR(cmd.vip, "web-1");
 	CHECK_STR(cmd.opts.conf.name, "web-1");
@@ -187,8 +189,9 @@ TEST(errors_say_what_was_expected)
 /* Whatever bytes come over the control socket: an answer, no crash. Words that exist are mixed in so that it goes deep. */
 TEST(random_lines)
 {
-	static const char *const word[] = { "vip", "server", "no", "set-servers", "127.0.0.1:80", "=", "[", "weight", "mode", "sed", "\"",
-					    "1e9", "-", "max-conns", "source", "show", "json", "idle-timeout", "web", "#", "[::1]:1=2" };
+	static const char *const word[] = { "vip",    "server", "no",   "set-servers",  "127.0.0.1:80", "=", "[",
+					    "weight", "mode",   "sed",  "\"",           "1e9",          "-", "max-conns",
+					    "source", "show",   "json", "idle-timeout", "web",          "#", "[::1]:1=2" };
 	struct mlb_rng r;
 	int accepted = 0, refusals = 0;
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The whole of marllb-dp in a process of its own, for what Node's sockets cannot do: urgent data, stopped processes, few descriptors. */
+/* The whole of marllb-dp in a process of its own, for what Node's sockets cannot do: urgent data, stopped processes, few
+ * descriptors. */
 #ifndef DP_PROCESS_H
 #define DP_PROCESS_H
 #include <arpa/inet.h>
@@ -20,7 +21,7 @@
 
 struct dp {
 	pid_t pid;
-	int hold; /* its standard input: it stops when this is closed */
+	int hold;      /* its standard input: it stops when this is closed */
 	uint16_t port; /* of the VIP `web` */
 	char folder[64];
 };
@@ -97,8 +98,9 @@ static inline void dp_start(struct dp *d, uint16_t server, const char *threads, 
 	d->pid = fork();
 	if (d->pid == 0) {
 		char shm[96], control[96], to[64], log[96];
-		char *argv[] = { "marllb-dp", "--shm", shm, "--control", control, "--threads", (char *)threads, "--frame", "20ms",
-				 "--vip", "web 127.0.0.1:0", "--server", to, "--stop-with-stdin", NULL };
+		char *argv[] = { "marllb-dp", "--shm", shm,     "--control",       control,    "--threads", (char *)threads,
+				 "--frame",   "20ms",  "--vip", "web 127.0.0.1:0", "--server", to,          "--stop-with-stdin",
+				 NULL };
 
 		snprintf(shm, sizeof(shm), "%s/region", d->folder);
 		snprintf(control, sizeof(control), "%s/control", d->folder);

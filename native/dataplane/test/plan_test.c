@@ -59,7 +59,8 @@ static const struct {
 	{ "vip a 127.0.0.1:1\nvip b 127.0.0.1:2\nserver 127.0.0.1:3\n", "dp.conf:3: ", "there are several" },
 	{ "\n\nvip a 127.0.0.1:1\nvip a 127.0.0.1:2\n", "dp.conf:4: ", "there already" },
 	{ "vip a 127.0.0.1:1\nvip b 127.0.0.1:1\n", "dp.conf:2: ", "127.0.0.1:1 is vip a already" },
-	{ "vip a 127.0.0.1:1\nserver 127.0.0.1:9\nserver 127.0.0.1:9 weight 2\n", "dp.conf:3: ", "127.0.0.1:9 is in vip a already" },
+	{ "vip a 127.0.0.1:1\nserver 127.0.0.1:9\nserver 127.0.0.1:9 weight 2\n",
+	  "dp.conf:3: ", "127.0.0.1:9 is in vip a already" },
 	{ "vip a 127.0.0.1:1 capacity 1\nserver 127.0.0.1:8\nserver 127.0.0.1:9\n", "dp.conf:3: ", "at most 1 servers" },
 	{ "server vip z 127.0.0.1:9\n", "dp.conf:1: ", "vip z: expected a vip of an earlier line" },
 	{ "vip a 127.0.0.1:1\nshow stats\n", "dp.conf:2: ", "control socket" },
@@ -91,8 +92,9 @@ TEST(two_vips_may_leave_the_port_to_the_kernel)
 
 TEST(flags_override_the_file)
 {
-	char path[] = "/tmp/mlbd_plan_XXXXXX", *argv[] = { "marllb-dp", "--config", path, "--threads", "3", "--server=127.0.0.1:9001 weight 2",
-							   "--stop-with-stdin", NULL };
+	char path[] = "/tmp/mlbd_plan_XXXXXX",
+	     *argv[] = { "marllb-dp",         "--config", path, "--threads", "3", "--server=127.0.0.1:9001 weight 2",
+			 "--stop-with-stdin", NULL };
 	struct mlbd_options o;
 	int fd = mkstemp(path);
 

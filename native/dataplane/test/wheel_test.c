@@ -117,5 +117,5 @@ TEST(a_past_deadline_fires_at_the_next_tick)
 	CHECK_EQ(e.times, 1);
 }
 
-MLB_TEST_MAIN(CASE(fires_within_one_tick_after_the_deadline), CASE(a_deadline_beyond_the_horizon_comes_back), CASE(one_taken_out_does_not_fire),
-	      CASE(a_long_sleep_fires_each_once), CASE(a_past_deadline_fires_at_the_next_tick))
+MLB_TEST_MAIN(CASE(fires_within_one_tick_after_the_deadline), CASE(a_deadline_beyond_the_horizon_comes_back),
+	      CASE(one_taken_out_does_not_fire), CASE(a_long_sleep_fires_each_once), CASE(a_past_deadline_fires_at_the_next_tick))

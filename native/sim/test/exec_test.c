@@ -31,10 +31,11 @@ static int run(const char *strategy, struct sim_result *r)
 TEST(a_script_that_answers_equal_weights_is_lsq)
 {
 	struct sim_result lsq, script;
-	/* Two servers before 1.5 s, three after: the script counts what it was asked about. Its scale is its own, at a join as well. */
-	static const char text[] =
-		"exec:while IFS= read -r l; do case $l in *hello*) continue;; *'servers\":[1,2,3]'*) w=900,900,900;; *) w=900,900;; esac; "
-		"echo \"${l%%,\\\"obs*},\\\"weights\\\":[$w],\\\"kappa\\\":1}\"; done+sed";
+	/* Two servers before 1.5 s, three after: the script counts what it was asked about. Its scale is its own, at a join as
+	 * well. */
+	static const char text[] = "exec:while IFS= read -r l; do case $l in *hello*) continue;; *'servers\":[1,2,3]'*) "
+				   "w=900,900,900;; *) w=900,900;; esac; "
+				   "echo \"${l%%,\\\"obs*},\\\"weights\\\":[$w],\\\"kappa\\\":1}\"; done+sed";
 
 	CHECK_EQ(run("LSQ", &lsq), 0);
 	int e = run(text, &script);
@@ -58,7 +59,8 @@ TEST(wrong_answers_end_the_run_with_the_reason)
 		{ "exec:read h; read l; echo '{\"lb\":0,\"t\":0,\"weights\":[1]}'+sed", "expected an array of 2 numbers" },
 		{ "exec:read h; read l; echo '{\"lb\":0,\"t\":0,\"weights\":[1,0]}'+sed", "weights[1]" },
 		{ "exec:read h; read l; echo '{\"lb\":0,\"t\":0,\"weights\":[1,1],\"kappa\":-1}'+sed", "kappa" },
-		{ "exec:read h; read l; echo '{\"lb\":0,\"t\":0,\"weights\":[1,1],\"kappa\":1e999}'+sed", "kappa: expected a number from 0 to" },
+		{ "exec:read h; read l; echo '{\"lb\":0,\"t\":0,\"weights\":[1,1],\"kappa\":1e999}'+sed",
+		  "kappa: expected a number from 0 to" },
 		{ "exec:read h; read l; echo '{\"lb\":0,\"t\":0,\"weights\":[1e999,1]}'+sed", "weights[0]" },
 		{ "exec:read h; read l; echo '{\"lb\":0,\"t\":0,\"weights\":[NaN,1]}'+sed", "expected a value, found \"NaN,1]" },
 		{ "exec:read h; read l; echo '{\"lb\":null,\"t\":0,\"weights\":[1,1]}'+sed", "another question" },

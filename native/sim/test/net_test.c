@@ -252,8 +252,13 @@ TEST(what_it_would_compute_otherwise_is_refused)
 		float f;
 		uint64_t i;
 		int rc;
-	} attributes[] = { { "alpha", 2, 1, 0, 0 }, { "alpha", 2, .5f, 0, -ENOTSUP }, { "beta", 2, 2, 0, -ENOTSUP }, { "transA", 3, 0, 0, 0 },
-			   { "transA", 3, 0, 1, -ENOTSUP }, { "select_last_index", 3, 0, 1, -ENOTSUP }, { "noop_with_empty_axes", 3, 0, 1, -ENOTSUP } };
+	} attributes[] = { { "alpha", 2, 1, 0, 0 },
+			   { "alpha", 2, .5f, 0, -ENOTSUP },
+			   { "beta", 2, 2, 0, -ENOTSUP },
+			   { "transA", 3, 0, 0, 0 },
+			   { "transA", 3, 0, 1, -ENOTSUP },
+			   { "select_last_index", 3, 0, 1, -ENOTSUP },
+			   { "noop_with_empty_axes", 3, 0, 1, -ENOTSUP } };
 	struct buf b;
 	struct net *net;
 	char err[256];
@@ -352,9 +357,17 @@ TEST(a_model_that_does_not_fit_is_refused_with_the_file_and_the_reason)
 	if (!strstr(err, why)) \
 		printf("# %s\n", err); \
 	CHECK(strstr(err, why) != NULL)
-	REFUSED(META("\x0enative_step_ms", "\x03""200"), META("\x0enative_step_ms", "\x03""250"), "native_step_ms is 250; this is 200");
+	REFUSED(META("\x0enative_step_ms", "\x03"
+					   "200"),
+		META("\x0enative_step_ms", "\x03"
+					   "250"),
+		"native_step_ms is 250; this is 200");
 	REFUSED("native_step_ms", "native_step_xx", "native_step_ms is missing");
-	REFUSED(META("\x12observation_schema", "\x01""2"), META("\x12observation_schema", "\x01""3"), "observation_schema is 3; this is 2");
+	REFUSED(META("\x12observation_schema", "\x01"
+					       "2"),
+		META("\x12observation_schema", "\x01"
+					       "3"),
+		"observation_schema is 3; this is 2");
 	REFUSED("state_size", "state_sizf", "state_size is missing");
 #undef REFUSED
 }
@@ -405,6 +418,8 @@ TEST(broken_files_do_no_harm)
 	CHECK(parsed > 100);
 }
 
-MLB_TEST_MAIN(CASE(computes), CASE(parameters_are_replaced), CASE(vector_kernels_are_accurate), CASE(what_it_cannot_do_is_refused),
-	      CASE(what_it_would_compute_otherwise_is_refused), CASE(an_input_that_was_not_fed_is_an_error),
-	      CASE(a_model_that_does_not_fit_is_refused_with_the_file_and_the_reason), CASE(a_model_of_another_schema_is_refused), CASE(broken_files_do_no_harm))
+MLB_TEST_MAIN(CASE(computes), CASE(parameters_are_replaced), CASE(vector_kernels_are_accurate),
+	      CASE(what_it_cannot_do_is_refused), CASE(what_it_would_compute_otherwise_is_refused),
+	      CASE(an_input_that_was_not_fed_is_an_error),
+	      CASE(a_model_that_does_not_fit_is_refused_with_the_file_and_the_reason), CASE(a_model_of_another_schema_is_refused),
+	      CASE(broken_files_do_no_harm))

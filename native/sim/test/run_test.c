@@ -40,7 +40,9 @@ static int family(void *arg, uint32_t i, struct sim_scenario *sc, uint64_t *seed
 static struct sim_result *run_family(uint64_t seed, uint32_t n, uint32_t threads, const char *const *names, uint32_t count)
 {
 	struct sim_strategy *st = calloc(count, sizeof(*st));
-	struct sim_batch b = { .scenario = family, .arg = &seed, .scenarios = n, .strategies = count, .threads = threads, .strategy = st };
+	struct sim_batch b = {
+		.scenario = family, .arg = &seed, .scenarios = n, .strategies = count, .threads = threads, .strategy = st
+	};
 
 	b.result = calloc((size_t)n * count, sizeof(*b.result));
 	for (uint32_t k = 0; k < count; k++)
@@ -52,8 +54,11 @@ static struct sim_result *run_family(uint64_t seed, uint32_t n, uint32_t threads
 
 TEST(same_seed_same_result)
 {
-	static const char *const names[] = { "oracle", "kalman+sed", "ECMP", "AWCMP", "Prequal", "static+p2c", "kalman+sed@gossip=20@trust=.2" };
-	struct sim_result *a = run_family(5, 12, 1, names, 7), *b = run_family(5, 12, 3, names, 7), *c = run_family(6, 12, 1, names, 7);
+	static const char *const names[] = {
+		"oracle", "kalman+sed", "ECMP", "AWCMP", "Prequal", "static+p2c", "kalman+sed@gossip=20@trust=.2"
+	};
+	struct sim_result *a = run_family(5, 12, 1, names, 7), *b = run_family(5, 12, 3, names, 7),
+			  *c = run_family(6, 12, 1, names, 7);
 
 	CHECK(memcmp(a, b, 12 * 7 * sizeof(*a)) == 0);
 	CHECK(memcmp(a, c, 12 * 7 * sizeof(*a)) != 0);
@@ -89,12 +94,21 @@ TEST(same_arrivals_for_every_policy)
 	}
 }
 
-/* A twentieth of the table's n, so its tolerance times the root of 20; the full table is policy.calibration.rows_off of the benchmark. */
+/* A twentieth of the table's n, so its tolerance times the root of 20; the full table is policy.calibration.rows_off of the
+ * benchmark. */
 TEST(calibration)
 {
-	static const char *const names[] = { "oracle", "LSQ", "SED", "true+alias", "true+p2c@kappa=1/M", "true+sed", "true+sed@kappa=1/M", "kalman+sed" };
-	static const double want[][4] = { { 1, 1, 0, 0 }, { 1.301, 1.535, .015, .030 }, { 1.368, 1.537, .025, .036 }, { 1.714, 2.116, .026, .043 },
-		{ 1.194, 1.222, .009, .011 }, { 1.158, 1.160, .011, .011 }, { 1.103, 1.118, .007, .008 }, { 1.131, 1.182, .006, .010 } };
+	static const char *const names[] = {
+		"oracle", "LSQ", "SED", "true+alias", "true+p2c@kappa=1/M", "true+sed", "true+sed@kappa=1/M", "kalman+sed"
+	};
+	static const double want[][4] = { { 1, 1, 0, 0 },
+					  { 1.301, 1.535, .015, .030 },
+					  { 1.368, 1.537, .025, .036 },
+					  { 1.714, 2.116, .026, .043 },
+					  { 1.194, 1.222, .009, .011 },
+					  { 1.158, 1.160, .011, .011 },
+					  { 1.103, 1.118, .007, .008 },
+					  { 1.131, 1.182, .006, .010 } };
 	struct sim_result *r = run_family(77, 100, 2, names, 8);
 
 	for (uint32_t k = 1; k < 8; k++) {
@@ -138,13 +152,16 @@ static struct sim_result run_text(const char *text, const char *strategy)
 	return sum;
 }
 
-/* DESIGN.md: a server has one load for the whole data plane, refreshed every millisecond; 4 workers then stay within 1.03 of one. */
+/* DESIGN.md: a server has one load for the whole data plane, refreshed every millisecond; 4 workers then stay within 1.03 of one.
+ */
 TEST(four_workers_that_share_counts_each_millisecond_are_as_one)
 {
-#define POOL "\"servers\":[{\"count\":8,\"cores\":2},{\"count\":8,\"cores\":4}],\"load\":0.85,\"sizes\":{\"kind\":\"exponential\",\"mean_ms\":50}}"
+#define POOL \
+	"\"servers\":[{\"count\":8,\"cores\":2},{\"count\":8,\"cores\":4}],\"load\":0.85,\"sizes\":{\"kind\":\"exponential\"," \
+	"\"mean_ms\":50}}"
 	struct sim_result one = run_text("{\"name\":\"one\",\"load_balancers\":1," POOL, "SED");
-	struct sim_result four = run_text(
-		"{\"name\":\"four\",\"load_balancers\":4,\"gossip\":{\"period_ms\":1,\"delay_ms\":0}," POOL, "SED");
+	struct sim_result four =
+		run_text("{\"name\":\"four\",\"load_balancers\":4,\"gossip\":{\"period_ms\":1,\"delay_ms\":0}," POOL, "SED");
 	struct sim_result alone = run_text("{\"name\":\"alone\",\"load_balancers\":4," POOL, "SED");
 #undef POOL
 	CHECK(four.mean_s < 1.03 * one.mean_s);
@@ -220,7 +237,7 @@ TEST(gossip_quicker_than_its_delay_is_refused)
 }
 
 MLB_TEST_MAIN(CASE(same_seed_same_result), CASE(same_arrivals_for_every_policy), CASE(calibration),
-	      CASE(sharing_counts_removes_most_of_what_many_load_balancers_cost), 
+	      CASE(sharing_counts_removes_most_of_what_many_load_balancers_cost),
 	      CASE(four_workers_that_share_counts_each_millisecond_are_as_one), CASE(sessions_count_every_request),
 	      CASE(a_joined_server_is_used_and_two_vips_share_a_pool), CASE(bad_strategies_are_named),
 	      CASE(paths_and_commands_may_hold_at_and_plus), CASE(gossip_quicker_than_its_delay_is_refused))

@@ -47,16 +47,21 @@ static const struct {
 	{ GOOD(",\"arrivals\":{\"file\":7}"), "file: expected a string" },
 	{ GOOD(",\"server\":{\"slots\":1000000,\"backlog\":1},\"seeds\":NaN"), "expected a value, found \"NaN" },
 	{ "{\"name\":\"x\",\"servers\":[{\"count\":1000,\"cores\":1}],\"load\":1,\"sizes\":{\"kind\":\"constant\",\"mean_ms\":1},"
-	  "\"server\":{\"slots\":1000000}}", "slots: 1000000 for each of 1000 servers" },
-	{ "{\"name\":\"x\",\"servers\":[{\"cores\":1}],\"load\":1,\"vips\":[{\"share\":0.5,\"sizes\":{\"kind\":\"constant\",\"mean_ms\":1}}]}",
+	  "\"server\":{\"slots\":1000000}}",
+	  "slots: 1000000 for each of 1000 servers" },
+	{ "{\"name\":\"x\",\"servers\":[{\"cores\":1}],\"load\":1,\"vips\":[{\"share\":0.5,\"sizes\":{\"kind\":\"constant\","
+	  "\"mean_ms\":1}}]}",
 	  "the shares sum to 0.5, expected 1" },
 	{ GOOD(",\"vips\":[]"), "expected one of \"sizes\" and \"vips\"" },
 	{ GOOD(",\"gossip\":{\"period_ms\":1,\"delay_ms\":1}"), "delay_ms must be less" },
-	{ "{\"name\":\"x\",\"servers\":[{\"cores\":1,\"join_s\":3},{\"cores\":1}],\"load\":1,\"sizes\":{\"kind\":\"constant\",\"mean_ms\":1}}",
+	{ "{\"name\":\"x\",\"servers\":[{\"cores\":1,\"join_s\":3},{\"cores\":1}],\"load\":1,\"sizes\":{\"kind\":\"constant\","
+	  "\"mean_ms\":1}}",
 	  "must come last" },
 	{ "{\"name\":\"x\",\"servers\":[{\"cores\":1,\"rtt_ms\":0}],\"load\":1}", "rtt_ms: 0 is out of range" },
-	{ "{\"name\":\"x\",\"servers\":[{\"cores\":1,\"speeed\":3}],\"load\":1}", "unknown key \"speeed\"; nearest is \"speed\"" },
-	{ "{\"name\":\"x\",\"servers\":[{\"cores\":1}],\"load\":1,\"sizes\":{\"kind\":\"bimodal\",\"mean_ms\":1}}", "\"heavy_share\" is missing" },
+	{ "{\"name\":\"x\",\"servers\":[{\"cores\":1,\"speeed\":3}],\"load\":1}",
+	  "unknown key \"speeed\"; nearest is \"speed\"" },
+	{ "{\"name\":\"x\",\"servers\":[{\"cores\":1}],\"load\":1,\"sizes\":{\"kind\":\"bimodal\",\"mean_ms\":1}}",
+	  "\"heavy_share\" is missing" },
 	{ "{\"name\":\"x\",\"servers\":[{\"count\":1024,\"cores\":1},{\"cores\":1}],\"load\":1}", "more than 1024" },
 };
 
@@ -172,8 +177,10 @@ static int parse_trace(struct sim_scenario *sc, const char *lines)
 	fputs(lines, f);
 	fclose(f);
 	snprintf(text, sizeof(text),
-		 "{\"name\":\"t\",\"duration_s\":3,\"warmup_s\":0,\"servers\":[{\"cores\":1}],\"sizes\":{\"kind\":\"constant\",\"mean_ms\":1},"
-		 "\"arrivals\":{\"kind\":\"trace\",\"file\":\"%s\"}}", path);
+		 "{\"name\":\"t\",\"duration_s\":3,\"warmup_s\":0,\"servers\":[{\"cores\":1}],\"sizes\":{\"kind\":\"constant\","
+		 "\"mean_ms\":1},"
+		 "\"arrivals\":{\"kind\":\"trace\",\"file\":\"%s\"}}",
+		 path);
 	int e = parse(sc, text);
 	remove(path);
 	return e;
@@ -181,8 +188,9 @@ static int parse_trace(struct sim_scenario *sc, const char *lines)
 
 TEST(a_trace_that_is_none_is_refused_with_its_line)
 {
-	static const char *const bad[] = { "0.5 10\ninf 3\n", "0.5 10\n1 inf\n", "0.5 10\n1 nan\n", "0.5 10\n0.4 1\n", "0.5 10\n1 0\n", "0.5 10\n-1 2\n",
-					   "0.5 10\n1 2 3\n", "0.5 10\n1 2x\n", "0.5 10\nhello\n" };
+	static const char *const bad[] = { "0.5 10\ninf 3\n", "0.5 10\n1 inf\n", "0.5 10\n1 nan\n",
+					   "0.5 10\n0.4 1\n", "0.5 10\n1 0\n",   "0.5 10\n-1 2\n",
+					   "0.5 10\n1 2 3\n", "0.5 10\n1 2x\n",  "0.5 10\nhello\n" };
 	struct sim_scenario sc;
 
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -229,6 +237,7 @@ TEST(a_trace_replays_its_arrivals)
 	sim_scenario_free(&sc);
 }
 
-MLB_TEST_MAIN(CASE(refusals_say_where_and_why), CASE(a_file_is_read_as_written), CASE(every_named_scenario_is_readable_and_has_its_own_name),
-	      CASE(the_schema_knows_the_same_keys), CASE(a_trace_replays_its_arrivals), CASE(a_trace_that_is_none_is_refused_with_its_line),
+MLB_TEST_MAIN(CASE(refusals_say_where_and_why), CASE(a_file_is_read_as_written),
+	      CASE(every_named_scenario_is_readable_and_has_its_own_name), CASE(the_schema_knows_the_same_keys),
+	      CASE(a_trace_replays_its_arrivals), CASE(a_trace_that_is_none_is_refused_with_its_line),
 	      CASE(a_trace_may_be_long_blank_and_verbose), CASE(a_folder_is_no_scenario))

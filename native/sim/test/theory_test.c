@@ -6,7 +6,7 @@
 #define RUNS 40u
 
 struct figures {
-	double mean, se;       /* completion time, RTT 0 */
+	double mean, se;            /* completion time, RTT 0 */
 	double refused, refused_se; /* share */
 };
 
@@ -61,7 +61,8 @@ static struct sim_scenario base(double load, double cores, enum sim_size_kind ki
 /* Mean sojourn S / (1 - rho), whatever the sizes' law. */
 TEST(mg1_processor_sharing)
 {
-	static const enum sim_size_kind kinds[] = { SIM_SIZE_EXP, SIM_SIZE_BIMODAL, SIM_SIZE_PARETO, SIM_SIZE_LOGNORMAL, SIM_SIZE_CONSTANT };
+	static const enum sim_size_kind kinds[] = { SIM_SIZE_EXP, SIM_SIZE_BIMODAL, SIM_SIZE_PARETO, SIM_SIZE_LOGNORMAL,
+						    SIM_SIZE_CONSTANT };
 
 	for (int k = 0; k < 5; k++) {
 		struct sim_server_conf one = { .cores = 1, .speed = 1, .weight = 1 };
@@ -151,4 +152,5 @@ TEST(backlog_loss)
 	CHECK_THEORY(f.refused, f.refused_se, (1 - .9) * pow(.9, 5) / (1 - pow(.9, 6)));
 }
 
-MLB_TEST_MAIN(CASE(mg1_processor_sharing), CASE(random_split_of_mg1), CASE(mmk), CASE(mg1_fcfs), CASE(erlang_loss), CASE(backlog_loss))
+MLB_TEST_MAIN(CASE(mg1_processor_sharing), CASE(random_split_of_mg1), CASE(mmk), CASE(mg1_fcfs), CASE(erlang_loss),
+	      CASE(backlog_loss))

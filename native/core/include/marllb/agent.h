@@ -35,8 +35,8 @@ struct mlb_agent_frame {
 	uint32_t vip_id, schema, record_size, generation, count;
 	uint64_t dp_epoch, seq, mono_ns, real_ns;
 };
-/* Frames newer than those of the call before; at most MLB_MAX_VIPS. Returns their number, -EAGAIN while the data plane overtakes the
- * reader, -EPROTO for a message that contradicts itself. */
+/* Frames newer than those of the call before; at most MLB_MAX_VIPS. Returns their number, -EAGAIN while the data plane overtakes
+ * the reader, -EPROTO for a message that contradicts itself. */
 int mlb_agent_frames(struct mlb_agent *, struct mlb_agent_frame out[MLB_MAX_VIPS]);
 
 struct mlb_agent_effect {
@@ -60,7 +60,8 @@ struct mlb_agent_vector {
 /* Runs the envelope into bare[n] and share[n]. */
 enum mlb_refuse mlb_agent_compose(const struct mlb_agent_vector *, float *bare, float *share);
 /* The same, then publishes the vector beside the other VIPs' last ones. 0 and *seq, or -EINVAL and *why. */
-int mlb_agent_publish(struct mlb_agent *, const struct mlb_agent_vector *, float *bare, float *share, uint64_t *seq, enum mlb_refuse *why);
+int mlb_agent_publish(struct mlb_agent *, const struct mlb_agent_vector *, float *bare, float *share, uint64_t *seq,
+		      enum mlb_refuse *why);
 const char *mlb_agent_refusal(uint32_t why);
 
 struct mlb_agent_member {

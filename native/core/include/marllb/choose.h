@@ -26,11 +26,11 @@ struct mlb_table {
 	uint32_t mode;       /* enum mlb_mode */
 	float kappa;
 	uint32_t pad;
-	const float *inv_w;   /* [nslots], 1/weight, at most 1e8; 1 where not eligible (then add is MLB_Q_OUT) */
-	const float *add;     /* [nslots], bias + kappa; MLB_Q_OUT where not eligible */
-	const float *weight;  /* [nslots], share, sums to 1; 0 where not eligible */
-	const uint32_t *alias;     /* [nslots] Vose: other slot */
-	const uint32_t *threshold; /* [nslots] Vose: keep when a 32-bit draw is below it */
+	const float *inv_w;         /* [nslots], 1/weight, at most 1e8; 1 where not eligible (then add is MLB_Q_OUT) */
+	const float *add;           /* [nslots], bias + kappa; MLB_Q_OUT where not eligible */
+	const float *weight;        /* [nslots], share, sums to 1; 0 where not eligible */
+	const uint32_t *alias;      /* [nslots] Vose: other slot */
+	const uint32_t *threshold;  /* [nslots] Vose: keep when a 32-bit draw is below it */
 	struct mlb_ring *ring;      /* new flows in mode hash: draining servers left */
 	struct mlb_ring *miss_ring; /* packets of unknown flows: draining servers stay */
 };
@@ -73,16 +73,13 @@ static inline uint32_t mlb_choose(const struct mlb_table *t, const float *q, str
 	if (__builtin_expect(t->eligible == 0, 0))
 		return MLB_NONE;
 	switch (t->mode) {
-	case MLB_MODE_SED:
-		return mlb_sed(t, q, r);
-	case MLB_MODE_P2C:
-		return mlb_p2c(t, q, r);
+	case MLB_MODE_SED: return mlb_sed(t, q, r);
+	case MLB_MODE_P2C: return mlb_p2c(t, q, r);
 	case MLB_MODE_HASH: {
 		uint32_t s = mlb_ring_lookup(t->ring, flow_hash, q);
 		return s != MLB_NONE ? s : mlb_ring_lookup(t->ring, flow_hash, NULL);
 	}
-	default:
-		return mlb_alias_choose(t, q, r);
+	default: return mlb_alias_choose(t, q, r);
 	}
 }
 #endif

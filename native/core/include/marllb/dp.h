@@ -14,7 +14,8 @@ struct mlb_dp_conf {
 	bool one_way;        /* sees the client's side only */
 	bool no_region;      /* simulator, tests: run without shared memory */
 	bool live_by_worker; /* one worker calls mlb_dp_live; mlb_dp_poll is then wanted less often */
-	bool no_miss_ring;   /* the host meets no packets of unknown flows: tables carry rings in mode hash only (building takes ms) */
+	bool no_miss_ring; /* the host meets no packets of unknown flows: tables carry rings in mode hash only (building takes ms)
+			    */
 	uint64_t seed;
 	uint64_t (*clock_ns)(void *arg); /* CLOCK_MONOTONIC for the times of a swap; NULL: the time that mlb_dp_poll was given */
 	void *clock_arg;
@@ -27,10 +28,10 @@ struct mlb_vip_conf {
 	uint8_t mode;       /* enum mlb_mode, default SED */
 	uint8_t load;
 	uint8_t owner;
-	float kappa;        /* 0: 1 / load balancers */
-	uint32_t capacity;  /* slots, 1..MLB_MAX_SERVERS_PER_VIP */
-	bool eject;         /* local ejection, default on */
-	bool one_way;       /* this VIP's answers pass the data plane by (DSR); or-ed with mlb_dp_conf.one_way */
+	float kappa;             /* 0: 1 / load balancers */
+	uint32_t capacity;       /* slots, 1..MLB_MAX_SERVERS_PER_VIP */
+	bool eject;              /* local ejection, default on */
+	bool one_way;            /* this VIP's answers pass the data plane by (DSR); or-ed with mlb_dp_conf.one_way */
 	uint32_t load_balancers; /* start value, default 1 */
 };
 
@@ -58,8 +59,10 @@ int mlb_dp_server_add(struct mlb_dp *, uint32_t vip_id, const struct mlb_endpoin
 int mlb_dp_server_del(struct mlb_dp *, uint32_t vip_id, const struct mlb_endpoint *, char err[256]); /* flows run on */
 int mlb_dp_server_drain(struct mlb_dp *, uint32_t vip_id, const struct mlb_endpoint *, bool drain, char err[256]);
 int mlb_dp_server_weight(struct mlb_dp *, uint32_t vip_id, const struct mlb_endpoint *, float weight, char err[256]);
-/* The whole wanted list at once: adds what is new, keeps what stays, removes what is absent. A managed VIP takes one, as its first. */
-int mlb_dp_server_set(struct mlb_dp *, uint32_t vip_id, const struct mlb_endpoint *, const float *weight, uint32_t n, char err[256]);
+/* The whole wanted list at once: adds what is new, keeps what stays, removes what is absent. A managed VIP takes one, as its
+ * first. */
+int mlb_dp_server_set(struct mlb_dp *, uint32_t vip_id, const struct mlb_endpoint *, const float *weight, uint32_t n,
+		      char err[256]);
 int mlb_dp_set_mode(struct mlb_dp *, uint32_t vip_id, enum mlb_mode, char err[256]);
 
 /* Applies one vector as if it had come by msg_in (simulator, tests): MLB_REFUSE_NONE also where it was seen before. */
@@ -67,36 +70,38 @@ enum mlb_refuse mlb_dp_apply(struct mlb_dp *, const struct mlb_in_vip *, const s
 
 /* Worker-safe: the endpoint behind a slot while a flow of this worker holds it. A worker reads id, ep and host, nothing else. */
 const struct mlb_server *mlb_dp_server_at(const struct mlb_dp *, uint32_t vip_id, uint32_t slot);
-/* Worker-safe: outcome of a connect, for local ejection (3 failures in a row: out 1 s, doubling to 30 s, one probe, half the pool). */
+/* Worker-safe: outcome of a connect, for local ejection (3 failures in a row: out 1 s, doubling to 30 s, one probe, half the
+ * pool). */
 void mlb_dp_connect_result(struct mlb_dp *, uint32_t vip_id, uint32_t slot, bool ok, uint64_t now_us);
 
-/* Worker-safe: the server for a new flow, as mlb_choose over the VIP's table, MLB_NONE if there is none. An ejected server whose time
- * is over is given to one flow only, the probe, until its mlb_dp_connect_result comes (or 5 s passed). */
+/* Worker-safe: the server for a new flow, as mlb_choose over the VIP's table, MLB_NONE if there is none. An ejected server whose
+ * time is over is given to one flow only, the probe, until its mlb_dp_connect_result comes (or 5 s passed). */
 uint32_t mlb_dp_choose(struct mlb_dp *, struct mlb_worker *, uint32_t vip_id, uint64_t flow_hash, uint64_t now_us);
 
 /* Called by the worker at the top of each loop (or packet vector): marks it as passed, refreshes `others` at most every ms. */
 void mlb_dp_worker_loop(struct mlb_dp *, struct mlb_worker *, uint64_t now_us);
-/* Publishes the live counts where mlb_dp_conf.live_by_worker says so: for a host whose main thread shares cores with its workers, who
- * are awake anyway. One worker, between two loops, first after mlb_dp_poll has been called once. Returns when it wants to be called
- * again, UINT64_MAX = never. */
+/* Publishes the live counts where mlb_dp_conf.live_by_worker says so: for a host whose main thread shares cores with its workers,
+ * who are awake anyway. One worker, between two loops, first after mlb_dp_poll has been called once. Returns when it wants to be
+ * called again, UINT64_MAX = never. */
 uint64_t mlb_dp_live(struct mlb_dp *, uint64_t now_us);
-/* Around a blocking wait: a worker that is idle holds no pointer to a table or server and need not pass. So it is from the start until
- * its first mlb_dp_worker_loop. */
+/* Around a blocking wait: a worker that is idle holds no pointer to a table or server and need not pass. So it is from the start
+ * until its first mlb_dp_worker_loop. */
 void mlb_dp_worker_idle(struct mlb_worker *, bool idle);
 
 /* Host hooks, main thread. */
 struct mlb_dp_hooks {
 	void *arg;
-	int (*server_up)(void *arg, uint32_t vip_id, struct mlb_server *);   /* before the first flow; nonzero refuses it */
+	int (*server_up)(void *arg, uint32_t vip_id, struct mlb_server *);    /* before the first flow; nonzero refuses it */
 	void (*server_gone)(void *arg, uint32_t vip_id, struct mlb_server *); /* after the last flow, all workers passed */
-	/* Once a second; NULL: no recount. Adds to diff[slot] what each worker found when it last walked its own flow table beside its
-	 * own counters: |counted - found|. Only the worker can compare the two at one moment. */
+	/* Once a second; NULL: no recount. Adds to diff[slot] what each worker found when it last walked its own flow table
+	 * beside its own counters: |counted - found|. Only the worker can compare the two at one moment. */
 	void (*recount)(void *arg, uint32_t vip_id, uint32_t *diff, uint32_t n);
 };
 void mlb_dp_set_hooks(struct mlb_dp *, const struct mlb_dp_hooks *);
 
-/* The main thread's step; call at least every millisecond, or at once when in_futex changed and else when the time it returned is over:
- * microseconds until it wants to be called again at the latest (at most 10 ms, with live_by_worker 100 ms). real_ns: CLOCK_REALTIME. */
+/* The main thread's step; call at least every millisecond, or at once when in_futex changed and else when the time it returned is
+ * over: microseconds until it wants to be called again at the latest (at most 10 ms, with live_by_worker 100 ms). real_ns:
+ * CLOCK_REALTIME. */
 uint64_t mlb_dp_poll(struct mlb_dp *, uint64_t now_us, uint64_t real_ns);
 
 /* Copies VIP vip_id's newest frame: for `show` commands. Returns count of records, -ENOENT. */

@@ -6,10 +6,10 @@
 #include "types.h"
 
 struct mlb_envelope_conf {
-	float trust;        /* c: share stays within e^-c .. e^c of the static share; exact .1, hint 1.5, none 3 */
-	float step_ratio;   /* most a share may change in 200 ms, 2; scaled to dt; 0 = no rate limit */
-	float dt_s;         /* seconds since the previous composed vector */
-	float ejected_cap;  /* most that ejected servers may hold together, share 0..1, default .05 */
+	float trust;       /* c: share stays within e^-c .. e^c of the static share; exact .1, hint 1.5, none 3 */
+	float step_ratio;  /* most a share may change in 200 ms, 2; scaled to dt; 0 = no rate limit */
+	float dt_s;        /* seconds since the previous composed vector */
+	float ejected_cap; /* most that ejected servers may hold together, share 0..1, default .05 */
 };
 
 /* Arrays of n servers. raw: policy's weights, any scale. stat: configured weights > 0. factor: directive's, 0..1 (NULL = all 1).
@@ -20,9 +20,10 @@ struct mlb_envelope_conf {
 enum mlb_refuse mlb_envelope(const struct mlb_envelope_conf *, uint32_t n, const float *raw, const float *stat,
 			     const float *factor, const float *prev, const uint8_t *ejected, float *bare, float *share);
 
-/* The bias's part of the envelope: a score (load + kappa + bias) / w stays within e^-c .. e^c of what it is without the bias, at the
- * loads of the moment; together with the clamp of the shares a chosen server scores at most e^2c times the best. Clips bias[n] (flows) in
- * place, what is not finite becomes 0. load[n]: flows (or waiting ones) as the VIP's load counts; kappa <= 0 is taken as 1. */
+/* The bias's part of the envelope: a score (load + kappa + bias) / w stays within e^-c .. e^c of what it is without the bias, at
+ * the loads of the moment; together with the clamp of the shares a chosen server scores at most e^2c times the best. Clips
+ * bias[n] (flows) in place, what is not finite becomes 0. load[n]: flows (or waiting ones) as the VIP's load counts; kappa <= 0
+ * is taken as 1. */
 void mlb_envelope_bias(float trust, uint32_t n, const float *load, float kappa, float *bias);
 
 extern const char *const mlb_refuse_names[MLB_REFUSE_COUNT];

@@ -17,20 +17,20 @@ struct mlb_flow_key { /* 24 bytes, compared as three words: zero what is not use
 	uint16_t cport, vport; /* host order */
 	uint16_t vip;          /* VIP id */
 	uint8_t proto;
-	uint8_t dir;           /* 0; hosts may use it to separate namespaces of keys */
+	uint8_t dir; /* 0; hosts may use it to separate namespaces of keys */
 };
 
 /* One cache line: the packet of a known flow writes in no other line of the table. */
 struct mlb_flow {
 	struct mlb_flow_key key;
-	uint16_t slot;        /* server slot */
-	uint8_t tcp;          /* enum mlb_tcp_state */
-	uint8_t flags;        /* MLB_FLOW_* */
+	uint16_t slot; /* server slot */
+	uint8_t tcp;   /* enum mlb_tcp_state */
+	uint8_t flags; /* MLB_FLOW_* */
 	uint32_t server_id;
 	uint64_t start_us;
-	uint64_t wait_us;     /* when the client spoke last; 0 = not waiting */
-	uint32_t last_ms;     /* last packet, milliseconds modulo 2^32 */
-	uint32_t host;        /* the host's own (NAT port, adjacency) */
+	uint64_t wait_us; /* when the client spoke last; 0 = not waiting */
+	uint32_t last_ms; /* last packet, milliseconds modulo 2^32 */
+	uint32_t host;    /* the host's own (NAT port, adjacency) */
 	uint64_t host2;
 } __attribute__((aligned(MLB_CACHE_LINE)));
 _Static_assert(sizeof(struct mlb_flow) == 64, "one cache line");
@@ -41,8 +41,8 @@ enum { MLB_FLOW_HALF = 1, MLB_FLOW_WAITING = 2, MLB_FLOW_COUNTED = 4, MLB_FLOW_O
 
 struct mlb_flow_bucket {
 	uint16_t tag[MLB_FLOW_WAYS]; /* 0 = free */
-	uint16_t in_second; /* flows whose first bucket is this one that live in their second */
-	uint16_t in_chain;  /* the same, in a chain */
+	uint16_t in_second;          /* flows whose first bucket is this one that live in their second */
+	uint16_t in_chain;           /* the same, in a chain */
 	uint32_t entry[MLB_FLOW_WAYS];
 } __attribute__((aligned(MLB_CACHE_LINE)));
 _Static_assert(sizeof(struct mlb_flow_bucket) == 64, "one cache line");
@@ -52,21 +52,21 @@ struct mlb_flow_table {
 	struct mlb_flow_bucket *bucket;
 	struct mlb_flow *entry;
 	uint64_t seed[3];
-	uint32_t buckets, entries; /* buckets: in use now */
+	uint32_t buckets, entries;     /* buckets: in use now */
 	uint32_t all_buckets, grow_at; /* flows at which all come into use; see flow.c */
-	uint32_t *chain;     /* [chains], entry number + 1 of the first */
-	uint32_t *next;      /* [entries], entry number + 1; of a chain, or of the free list */
-	uint64_t *used;      /* bitmap of entries */
-	uint32_t chains;     /* a power of two */
+	uint32_t *chain;               /* [chains], entry number + 1 of the first */
+	uint32_t *next;                /* [entries], entry number + 1; of a chain, or of the free list */
+	uint64_t *used;                /* bitmap of entries */
+	uint32_t chains;               /* a power of two */
 	uint32_t count, capacity;
-	uint32_t fresh;      /* entries from here on were never used */
-	uint32_t free_head;  /* entry number + 1 */
+	uint32_t fresh;     /* entries from here on were never used */
+	uint32_t free_head; /* entry number + 1 */
 	size_t mapped;
 	void *base;
 };
 
-/* capacity: flows it must hold (rounded up so that this is at most 80 % load; 1 .. 2^30). Huge pages are advised, memory is touched as
- * flows come. NULL: no memory or bad capacity. */
+/* capacity: flows it must hold (rounded up so that this is at most 80 % load; 1 .. 2^30). Huge pages are advised, memory is
+ * touched as flows come. NULL: no memory or bad capacity. */
 struct mlb_flow_table *mlb_flow_table_new(uint32_t capacity, uint64_t seed);
 void mlb_flow_table_free(struct mlb_flow_table *);
 static inline uint32_t mlb_flow_count(const struct mlb_flow_table *t)
@@ -187,8 +187,8 @@ static inline struct mlb_flow *mlb_flow_guess(struct mlb_flow_table *t, uint64_t
 	return NULL;
 }
 
-/* n <= MLB_FLOW_BATCH keys at once; out[i] NULL where unknown. The misses of neighbouring keys overlap: while key i's entry is asked
- * for, the bucket of a key MLB_FLOW_AHEAD later is on its way and the entry of one that much earlier has come. */
+/* n <= MLB_FLOW_BATCH keys at once; out[i] NULL where unknown. The misses of neighbouring keys overlap: while key i's entry is
+ * asked for, the bucket of a key MLB_FLOW_AHEAD later is on its way and the entry of one that much earlier has come. */
 #define MLB_FLOW_AHEAD 16u
 static inline void mlb_flow_find_batch(struct mlb_flow_table *t, const struct mlb_flow_key *k, const uint64_t *hash, uint32_t n,
 				       struct mlb_flow **out)
@@ -209,9 +209,10 @@ static inline void mlb_flow_find_batch(struct mlb_flow_table *t, const struct ml
 	}
 }
 
-/* The flow of a key whose mlb_flow_guess is g, for hosts that go through their packets in small chunks (a first-level cache's worth):
- * they ask for the buckets of a chunk (mlb_flow_prefetch), then guess all of it, then come by here with each. */
-static inline struct mlb_flow *mlb_flow_confirm(struct mlb_flow_table *t, const struct mlb_flow_key *k, uint64_t hash, struct mlb_flow *g)
+/* The flow of a key whose mlb_flow_guess is g, for hosts that go through their packets in small chunks (a first-level cache's
+ * worth): they ask for the buckets of a chunk (mlb_flow_prefetch), then guess all of it, then come by here with each. */
+static inline struct mlb_flow *mlb_flow_confirm(struct mlb_flow_table *t, const struct mlb_flow_key *k, uint64_t hash,
+						struct mlb_flow *g)
 {
 	if (__builtin_expect(g != NULL, 1) && __builtin_expect(mlb_flow_key_equal(&g->key, k), 1))
 		return g;

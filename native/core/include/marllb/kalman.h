@@ -24,9 +24,9 @@ void mlb_kalman_join(struct mlb_kalman_srv *joined, double weight_cfg, const str
  * dt: seconds; kappa: flows. */
 void mlb_kalman_step(struct mlb_kalman_srv *s, struct mlb_kalman_pool *pool, uint32_t n, const double *q, const double *d,
 		     double dt, double kappa);
-/* The same where the choice also counts the other load balancers' flows (gossip): others[n] as it stands at the step, flows, or NULL. The
- * reference knows own counts only; without the others' part the queue's evidence would pull against a balance that is kept over all
- * counts (family v1, counts every 20 ms, over the oracle: 1.14/1.20 without, 1.09/1.10 with). */
+/* The same where the choice also counts the other load balancers' flows (gossip): others[n] as it stands at the step, flows, or
+ * NULL. The reference knows own counts only; without the others' part the queue's evidence would pull against a balance that is
+ * kept over all counts (family v1, counts every 20 ms, over the oracle: 1.14/1.20 without, 1.09/1.10 with). */
 void mlb_kalman_step_shared(struct mlb_kalman_srv *s, struct mlb_kalman_pool *pool, uint32_t n, const double *q, const double *d,
 			    const double *others, double dt, double kappa);
 /* weight[n] = exp(x - max x), > 0. */

@@ -38,8 +38,8 @@ struct mlb_region_hdr {
 	uint32_t lease_us;            /* agent heartbeat unchanged for this long: static weights */
 	uint32_t workers;
 	uint32_t dp_pid;
-	_Atomic uint64_t dp_heartbeat;    /* the data plane's main thread, advances at least every 100 ms */
-	_Atomic uint32_t out_futex;       /* bumped and woken after each publish of msg_out or effect */
+	_Atomic uint64_t dp_heartbeat; /* the data plane's main thread, advances at least every 100 ms */
+	_Atomic uint32_t out_futex;    /* bumped and woken after each publish of msg_out or effect */
 	_Atomic uint32_t pad0;
 	_Atomic uint64_t agent_epoch;     /* last agent's; the next takes it plus one, under the lock */
 	_Atomic uint64_t agent_heartbeat; /* advances only after the agent composed a tick */
@@ -72,36 +72,36 @@ struct mlb_server_rec {
 	uint16_t flags; /* MLB_SRV_* */
 	struct mlb_addr addr;
 	uint16_t port;
-	uint16_t eject_streak;   /* failed connects in a row */
-	uint32_t flows;          /* in progress */
+	uint16_t eject_streak; /* failed connects in a row */
+	uint32_t flows;        /* in progress */
 	uint32_t half_open;
-	uint32_t waiting;        /* flows whose client spoke last */
-	float weight_static;     /* configured */
-	float weight;            /* share in effect, 0..1 */
-	float factor;            /* directive's factor in effect, 0..1 */
-	float bias;              /* in effect, flows */
-	float peer;              /* other load balancers' load as last told, flows; the choice adds it; 0 = nobody tells */
+	uint32_t waiting;    /* flows whose client spoke last */
+	float weight_static; /* configured */
+	float weight;        /* share in effect, 0..1 */
+	float factor;        /* directive's factor in effect, 0..1 */
+	float bias;          /* in effect, flows */
+	float peer;          /* other load balancers' load as last told, flows; the choice adds it; 0 = nobody tells */
 	uint32_t pad0;
 	uint64_t new_flows;
-	uint64_t completions;    /* flows ended well (COMPLETED, IDLE) */
+	uint64_t completions; /* flows ended well (COMPLETED, IDLE) */
 	uint64_t refusals;
 	uint64_t resets;
 	uint64_t aborts;
-	uint64_t unanswered;     /* connects timed out */
+	uint64_t unanswered; /* connects timed out */
 	uint64_t answers;
-	uint64_t packets_in;     /* client to server; 0 where the data plane sees no packets */
+	uint64_t packets_in; /* client to server; 0 where the data plane sees no packets */
 	uint64_t packets_out;
 	uint64_t bytes_in;
 	uint64_t bytes_out;
-	uint64_t flow_us;        /* integral of flows in progress over time, flow-microseconds */
-	uint64_t wait_us;        /* integral of waiting over time */
-	uint64_t start_sum_us;   /* sum of start times of the flows in progress */
+	uint64_t flow_us;            /* integral of flows in progress over time, flow-microseconds */
+	uint64_t wait_us;            /* integral of waiting over time */
+	uint64_t start_sum_us;       /* sum of start times of the flows in progress */
 	uint64_t last_completion_us; /* 0 = none yet */
 	uint64_t joined_us;
 	uint64_t ejections;
 	uint64_t eject_until_us; /* 0 = not ejected */
 	struct mlb_res_sum duration, ttfb, connect;
-	uint32_t ttfb_hist[MLB_HIST_BUCKETS];     /* cumulative modulo 2^32, see hist.h */
+	uint32_t ttfb_hist[MLB_HIST_BUCKETS]; /* cumulative modulo 2^32, see hist.h */
 	uint32_t duration_hist[MLB_HIST_BUCKETS];
 };
 
@@ -118,23 +118,23 @@ struct mlb_frame_hdr {
 	uint32_t first, count;
 	char name[MLB_NAME_LEN];
 	struct mlb_endpoint vip;
-	uint8_t mode;     /* enum mlb_mode in effect */
-	uint8_t load;     /* enum mlb_load */
-	uint8_t owner;    /* enum mlb_owner */
-	uint8_t ladder;   /* enum mlb_ladder in effect */
-	uint32_t one_way; /* 1: the data plane sees the client's side only (DSR): no ttfb, no waiting */
-	uint32_t load_balancer; /* this one's number among those that share the pool, from 1; 0 = not told */
+	uint8_t mode;                              /* enum mlb_mode in effect */
+	uint8_t load;                              /* enum mlb_load */
+	uint8_t owner;                             /* enum mlb_owner */
+	uint8_t ladder;                            /* enum mlb_ladder in effect */
+	uint32_t one_way;                          /* 1: the data plane sees the client's side only (DSR): no ttfb, no waiting */
+	uint32_t load_balancer;                    /* this one's number among those that share the pool, from 1; 0 = not told */
 	uint64_t applied_agent_epoch, applied_seq; /* msg_in in effect; 0,0 = none yet */
 	uint64_t applied_frame_seq;                /* frame it answered */
 	uint64_t term;                             /* of the directive in effect */
 	float kappa;                               /* in effect */
 	uint32_t load_balancers;                   /* sharing the pool, as last told; 1 = alone */
-	uint64_t no_server;   /* new flows without an eligible server */
-	uint64_t untracked;   /* new flows that found no room in the flow table */
-	uint64_t limited;     /* new flows over a connection limit */
-	uint64_t retries;     /* connects tried again on another server */
-	uint64_t misses;      /* packets of unknown flows, placed by the ring */
-	uint64_t recount_diff; /* sum over servers of |counted - recounted|; stays 0 */
+	uint64_t no_server;                        /* new flows without an eligible server */
+	uint64_t untracked;                        /* new flows that found no room in the flow table */
+	uint64_t limited;                          /* new flows over a connection limit */
+	uint64_t retries;                          /* connects tried again on another server */
+	uint64_t misses;                           /* packets of unknown flows, placed by the ring */
+	uint64_t recount_diff;                     /* sum over servers of |counted - recounted|; stays 0 */
 	uint64_t local_edits_refused;
 	uint64_t refused[MLB_REFUSE_COUNT]; /* weight vectors, by reason; [0] unused */
 };
@@ -155,10 +155,10 @@ struct mlb_in_hdr {
 struct mlb_in_vip {
 	uint64_t dp_epoch;
 	uint64_t agent_epoch;
-	uint64_t seq;        /* of this VIP; (agent_epoch, seq) greater than the applied one, or it is ignored */
-	uint64_t frame_seq;  /* frame that this answers; 0 = none */
-	uint64_t term;       /* of the directive composed in */
-	uint64_t mono_ns;    /* when composed */
+	uint64_t seq;       /* of this VIP; (agent_epoch, seq) greater than the applied one, or it is ignored */
+	uint64_t frame_seq; /* frame that this answers; 0 = none */
+	uint64_t term;      /* of the directive composed in */
+	uint64_t mono_ns;   /* when composed */
 	uint32_t vip_id;
 	uint32_t generation; /* must equal the VIP's, or it is refused */
 	uint32_t first, count;
@@ -185,7 +185,7 @@ struct mlb_pool_hdr {
 };
 struct mlb_pool_vip {
 	uint32_t vip_id;
-	uint32_t owner; /* enum mlb_owner: LOCAL hands the list back */
+	uint32_t owner;    /* enum mlb_owner: LOCAL hands the list back */
 	uint64_t revision; /* of failover's pool; an older one is ignored */
 	uint32_t first, count;
 };
@@ -206,10 +206,10 @@ struct mlb_effect {
 	uint32_t vip_id;
 	uint32_t generation;
 	uint64_t agent_epoch, seq, frame_seq;
-	uint64_t swap_ns;     /* CLOCK_MONOTONIC at the pointer swap */
-	uint64_t all_ns;      /* when the last worker had passed; 0 = not yet */
-	uint64_t applied;     /* vectors taken since the data plane's start */
-	uint64_t refused;     /* refused since then, all reasons */
+	uint64_t swap_ns;      /* CLOCK_MONOTONIC at the pointer swap */
+	uint64_t all_ns;       /* when the last worker had passed; 0 = not yet */
+	uint64_t applied;      /* vectors taken since the data plane's start */
+	uint64_t refused;      /* refused since then, all reasons */
 	uint32_t last_refusal; /* enum mlb_refuse of the newest refusal */
 	uint32_t pad;
 	uint64_t pool_revision; /* of msg_pool in effect */

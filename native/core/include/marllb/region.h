@@ -21,7 +21,7 @@ struct mlb_region_conf {
 	const char *path;     /* absolute; default /dev/shm/lb_rl_shm */
 	const char *instance; /* < MLB_NAME_LEN */
 	const char *dataplane;
-	const char *group;    /* NULL: mode 0600; else 0660 with this group */
+	const char *group; /* NULL: mode 0600; else 0660 with this group */
 	uint64_t dp_epoch;
 	uint32_t frame_us, lease_us, workers;
 	bool takeover; /* a new binary takes over: mlb_region_name will replace the region of a live data plane */
@@ -42,7 +42,8 @@ bool mlb_region_replaced(const struct mlb_region *);
 /* unlink: the data plane at a clean stop removes the file if it is still its own. */
 void mlb_region_close(struct mlb_region *, bool unlink);
 
-/* Bumps a futex word in the region and wakes its waiters; waits until it differs from `seen` or timeout_us passed. Not PRIVATE. */
+/* Bumps a futex word in the region and wakes its waiters; waits until it differs from `seen` or timeout_us passed. Not PRIVATE.
+ */
 void mlb_futex_wake(_Atomic uint32_t *);
 int mlb_futex_wait(_Atomic uint32_t *, uint32_t seen, uint64_t timeout_us);
 #endif

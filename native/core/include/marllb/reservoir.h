@@ -37,17 +37,17 @@ static inline void mlb_res_add(struct mlb_reservoir *r, uint32_t epoch, float va
 	atomic_store_explicit(&b->age[i], at_us, memory_order_relaxed);
 }
 
-/* Decayed figures that outlive a frame: every sample weighs exp(-age / 1 s). dp90 is the mean, by those weights, of the frames' 90th
- * percentiles (each of samples weighted by age). Zeroed = nothing seen yet. */
+/* Decayed figures that outlive a frame: every sample weighs exp(-age / 1 s). dp90 is the mean, by those weights, of the frames'
+ * 90th percentiles (each of samples weighted by age). Zeroed = nothing seen yet. */
 struct mlb_res_decay {
 	double weight, sum; /* decayed count and sum */
 	double dp90;
 	bool known;
 };
 
-/* Merges the buffers of frame `epoch` of `n` workers, each sample weighted by seen/kept of its buffer, and folds them into the decayed
- * state. frame_us: length of the frame. A frame without samples leaves mean, std, p90 and min 0 (unknown); dmean and dp90 keep what
- * earlier frames left, 0 while nothing was ever seen. */
+/* Merges the buffers of frame `epoch` of `n` workers, each sample weighted by seen/kept of its buffer, and folds them into the
+ * decayed state. frame_us: length of the frame. A frame without samples leaves mean, std, p90 and min 0 (unknown); dmean and dp90
+ * keep what earlier frames left, 0 while nothing was ever seen. */
 void mlb_res_merge(const struct mlb_reservoir *const *workers, uint32_t n, uint32_t epoch, double frame_us,
 		   struct mlb_res_decay *decay, struct mlb_res_sum *out);
 #endif

@@ -6,9 +6,9 @@
 extern "C" {
 #endif
 
-/* Asks the scheduler to run the calling thread (and those it starts later) soon after it wakes, rather than for long: a time slice of
- * 0.1 ms instead of some 3 ms, so that on a busy CPU it does not wait for another's slice to end (Linux 6.12 on; older ones take no
- * notice). Its share of the CPU stays what it was, and no privilege is needed. Negative errno. */
+/* Asks the scheduler to run the calling thread (and those it starts later) soon after it wakes, rather than for long: a time
+ * slice of 0.1 ms instead of some 3 ms, so that on a busy CPU it does not wait for another's slice to end (Linux 6.12 on; older
+ * ones take no notice). Its share of the CPU stays what it was, and no privilege is needed. Negative errno. */
 int mlb_sched_prompt(void);
 
 #ifdef __cplusplus

@@ -12,10 +12,11 @@
  * region. len is rounded up to 8 (src must be readable to there). -EMSGSIZE if it does not fit. */
 int mlb_msg_write(struct mlb_msg *m, void *base, uint64_t buf_size, const void *src, uint64_t len);
 
-/* Copies the newest whole message to dst (room for cap bytes). Returns its length, 0 if none was ever written, -EAGAIN when it was
- * overwritten `tries` times while reading, -EPROTO when its length is impossible. *seq (may be NULL): a value that differs
+/* Copies the newest whole message to dst (room for cap bytes). Returns its length, 0 if none was ever written, -EAGAIN when it
+ * was overwritten `tries` times while reading, -EPROTO when its length is impossible. *seq (may be NULL): a value that differs
  * between two messages, for "is it new". */
-int64_t mlb_msg_read(const struct mlb_msg *m, const void *base, uint64_t buf_size, void *dst, uint64_t cap, uint64_t *seq, int tries);
+int64_t mlb_msg_read(const struct mlb_msg *m, const void *base, uint64_t buf_size, void *dst, uint64_t cap, uint64_t *seq,
+		     int tries);
 
 /* Sequence of the newest message without copying it; 0 = none. */
 uint64_t mlb_msg_seq(const struct mlb_msg *m);

@@ -4,8 +4,17 @@
 #define MARLLB_TCP_H
 #include "types.h"
 
-enum mlb_tcp_state { MLB_TCP_NEW, MLB_TCP_SYN, MLB_TCP_SYN_ACK, MLB_TCP_ESTABLISHED, MLB_TCP_FIN_CLIENT, MLB_TCP_FIN_SERVER,
-		     MLB_TCP_CLOSING, MLB_TCP_CLOSED, MLB_TCP_RESET };
+enum mlb_tcp_state {
+	MLB_TCP_NEW,
+	MLB_TCP_SYN,
+	MLB_TCP_SYN_ACK,
+	MLB_TCP_ESTABLISHED,
+	MLB_TCP_FIN_CLIENT,
+	MLB_TCP_FIN_SERVER,
+	MLB_TCP_CLOSING,
+	MLB_TCP_CLOSED,
+	MLB_TCP_RESET
+};
 enum { MLB_TCP_F_FIN = 1, MLB_TCP_F_SYN = 2, MLB_TCP_F_RST = 4, MLB_TCP_F_PSH = 8, MLB_TCP_F_ACK = 16 };
 
 /* State after a packet. from_client: its direction; one_way: server's packets are never seen (SYN then ACK establishes, a FIN of

@@ -69,14 +69,15 @@ enum mlb_end {
 
 /* Why the data plane refused a weight vector. Names in `mlb_refuse_names`. */
 #define MLB_REFUSALS(X) \
-	X(NOT_FINITE, "not_finite") X(NEGATIVE, "negative") X(ALL_ZERO, "all_zero") X(OUT_OF_RANGE, "out_of_range") \
-	X(LENGTH, "length") X(EPOCH, "epoch") X(VIP, "vip") X(GENERATION, "generation") X(STALE, "stale") X(TORN, "torn") \
-	X(SERVER, "server") X(MODE, "mode")
+	X(NOT_FINITE, "not_finite") \
+	X(NEGATIVE, "negative") \
+	X(ALL_ZERO, "all_zero") X(OUT_OF_RANGE, "out_of_range") X(LENGTH, "length") X(EPOCH, "epoch") X(VIP, "vip") \
+		X(GENERATION, "generation") X(STALE, "stale") X(TORN, "torn") X(SERVER, "server") X(MODE, "mode")
 enum mlb_refuse {
 	MLB_REFUSE_NONE = 0,
 #define X(n, s) MLB_REFUSE_##n,
 	MLB_REFUSALS(X)
 #undef X
-	MLB_REFUSE_COUNT
+		MLB_REFUSE_COUNT
 };
 #endif

@@ -15,8 +15,8 @@
 #define MLB_HALF_FLOOR 8.0f
 #define MLB_HALF_FRACTION 0.25f
 
-/* Summing thread: a consistent copy. The writer's bracket is a few nanoseconds long; where the worker was descheduled within it, the last
- * copy is given again and false returned: an older state, but one that was. */
+/* Summing thread: a consistent copy. The writer's bracket is a few nanoseconds long; where the worker was descheduled within it,
+ * the last copy is given again and false returned: an older state, but one that was. */
 static inline bool mlb_wslot_read(struct mlb_wslot *s, struct mlb_wslot_gauges *g)
 {
 	for (int i = 0; i < 100; i++) {
@@ -89,7 +89,8 @@ static inline void mlb_wslot_age_half(struct mlb_wslot *s, uint64_t now)
 /* The worker's own refresh of what the rest of the data plane and other load balancers hold of a server, at least every
  * millisecond. load: their flows or waiting flows, by the VIP's kind of load; flows: their flows; half_young: their young
  * half-opens; out: the slot is ejected. */
-static inline void mlb_wvip_refresh(struct mlb_wvip *v, uint32_t i, float load, float flows, float half_young, bool out, uint64_t now)
+static inline void mlb_wvip_refresh(struct mlb_wvip *v, uint32_t i, float load, float flows, float half_young, bool out,
+				    uint64_t now)
 {
 	struct mlb_wslot *s = &v->slot[i];
 	if (__builtin_expect(MLB_LD(s->half_young) != 0, 0))
@@ -182,8 +183,10 @@ static inline void mlb_ev_answer(struct mlb_worker *w, struct mlb_wvip *v, uint3
 	mlb_ev_sample(w, &s->ttfb, us, now);
 }
 
-/* Durations are those of completed flows only: an aged-out one would show the time-out, a reset one nothing of the server's work. */
-static inline void mlb_ev_close(struct mlb_worker *w, struct mlb_wvip *v, uint32_t i, uint64_t start, uint64_t now, enum mlb_end how)
+/* Durations are those of completed flows only: an aged-out one would show the time-out, a reset one nothing of the server's work.
+ */
+static inline void mlb_ev_close(struct mlb_worker *w, struct mlb_wvip *v, uint32_t i, uint64_t start, uint64_t now,
+				enum mlb_end how)
 {
 	struct mlb_wslot *s = &v->slot[i];
 	mlb_wslot_begin(s, now);
