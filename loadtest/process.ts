@@ -8,7 +8,8 @@ import { projectRoot } from "../services/common/root.js";
 
 export { freePort } from "../services/common/test/spawn.js";
 
-export const nativeBin = (name: string): string => path.join(projectRoot, "build/native/bin", name);
+/** A native program of this checkout, or of another built one. */
+export const nativeBin = (name: string, checkout = projectRoot): string => path.join(checkout, "build/native/bin", name);
 
 /** Full path of a program on PATH (or in the places Debian keeps servers), null where there is none. */
 export function which(name: string): string | null {

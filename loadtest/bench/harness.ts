@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the three benchmark programs share: flags, the machine's name, running the groups, the file.
 import { execFileSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import os from "node:os";
 import { parseArgs } from "node:util";
 import { projectRoot } from "../../services/common/root.js";
+import { nativeBin } from "../process.js";
 import { line, type Row, writeRows } from "./row.js";
 
 export interface BenchOptions {
   quick: boolean;
+  /** Another built checkout of marllb: rows `ID.vs_before` compare this one with it, in the same rounds. */
+  before?: string;
   /** True where a row with this id (or a group with this prefix) is asked for. */
   wants(id: string): boolean;
   /** Prints a row at once and keeps it for the file. */
@@ -21,13 +25,19 @@ export interface Group {
   run(options: BenchOptions): Promise<void>;
 }
 
-const usage = (name: string) => `usage: npm run ${name} [-- --only ID-PREFIX] [--quick] [--json FILE]\n`;
+const usage = (name: string) => `usage: npm run ${name} [-- --only ID-PREFIX] [--quick] [--json FILE] [--before CHECKOUT]\n`;
 
 export async function benchMain(name: string, groups: readonly Group[]): Promise<void> {
-  let flags: { only?: string; quick?: boolean; json?: string; help?: boolean };
+  let flags: { only?: string; quick?: boolean; json?: string; before?: string; help?: boolean };
   try {
     flags = parseArgs({
-      options: { only: { type: "string" }, quick: { type: "boolean" }, json: { type: "string" }, help: { type: "boolean" } },
+      options: {
+        only: { type: "string" },
+        quick: { type: "boolean" },
+        json: { type: "string" },
+        before: { type: "string" },
+        help: { type: "boolean" },
+      },
     }).values;
   } catch (e) {
     process.stderr.write(`${(e as Error).message}\n${usage(name)}`);
@@ -37,11 +47,16 @@ export async function benchMain(name: string, groups: readonly Group[]): Promise
     process.stdout.write(`${usage(name)}rows: ${groups.flatMap((g) => g.ids).join(", ")}\n`);
     return;
   }
+  if (flags.before && !existsSync(nativeBin("marllb-dp", flags.before))) {
+    process.stderr.write(`--before ${flags.before}: no built checkout of marllb there (npm run build makes one)\n`);
+    process.exit(2);
+  }
   const rows: Row[] = [];
   const only = flags.only ?? "";
   const wants = (id: string) => id.startsWith(only) || only.startsWith(id);
   const options: BenchOptions = {
     quick: flags.quick ?? false,
+    ...(flags.before ? { before: flags.before } : {}),
     wants,
     report(r) {
       if (!r.id.startsWith(only)) return;

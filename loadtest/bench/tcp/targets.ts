@@ -26,10 +26,11 @@ export function absent(kind: "haproxy" | "nginx"): string | null {
   return which(kind) ? null : `${kind} is not installed (${installs[kind]})`;
 }
 
-export async function startTarget(kind: TargetKind, originPort: number): Promise<Target> {
+/** checkout: whose marllb-dp, this one's unless said. */
+export async function startTarget(kind: TargetKind, originPort: number, checkout?: string): Promise<Target> {
   const folder = mkdtempSync(path.join(os.tmpdir(), `marllb-bench-${kind}-`));
   const port = await freePort();
-  const command = kind === "marllb" ? ours(folder, port, originPort) : peer(kind, folder, port, originPort);
+  const command = kind === "marllb" ? ours(folder, port, originPort, checkout) : peer(kind, folder, port, originPort);
   const child = new Child(pinned(lbCpu, command));
   try {
     await answers(port, child);
@@ -52,7 +53,7 @@ export async function startTarget(kind: TargetKind, originPort: number): Promise
   };
 }
 
-function ours(folder: string, port: number, originPort: number): string[] {
+function ours(folder: string, port: number, originPort: number, checkout?: string): string[] {
   const file = path.join(folder, "dp.conf");
   writeFileSync(
     file,
@@ -66,7 +67,7 @@ function ours(folder: string, port: number, originPort: number): string[] {
       "",
     ].join("\n"),
   );
-  return [nativeBin("marllb-dp"), "--config", file];
+  return [nativeBin("marllb-dp", checkout), "--config", file];
 }
 
 /** Peers run from loadtest/bench/peers: the options that were fastest here, in files one can read and run by hand. */

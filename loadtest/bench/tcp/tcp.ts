@@ -37,7 +37,14 @@ const cpu: Spec = {
   against: "value",
   lowerIsBetter: true,
 };
-const p99: Spec = { suffix: "p99.vs_peer", figure: "p99_us", unit: "ratio", bar: "<= 1.0", against: "low", lowerIsBetter: true };
+const p99: Spec = {
+  suffix: "p99.vs_peer",
+  figure: "p99_us",
+  unit: "ratio",
+  bar: "<= 1.0",
+  against: "value",
+  lowerIsBetter: true,
+};
 const rate: Spec = {
   suffix: "rate.vs_peer",
   figure: "rate",
@@ -98,6 +105,10 @@ function report(o: BenchOptions, w: Workload, s: Spec, m: Measured, here: readon
   o.report(
     row(`${id}.self`, s.unit, "", compare(m, "marllb", "self", s.figure), `two of ours; ${s.figure} ${own.toPrecision(4)}`),
   );
+  if (o.before) {
+    const note = `${s.figure}: ${own.toPrecision(4)}, before ${level(m, "before", s.figure).toPrecision(4)}`;
+    o.report(row(id.replace("vs_peer", "vs_before"), s.unit, "", compare(m, "marllb", "before", s.figure), note));
+  }
 }
 
 async function rssPerConnection(kind: TargetKind, originPort: number, conns: number): Promise<number> {
@@ -139,10 +150,14 @@ async function rss(o: BenchOptions, originPort: number): Promise<void> {
   o.report(row(id, "ratio", "<= 1.0", e, `${conns} idle connections; better peer: ${peer}; ${levels}`));
 }
 
-async function startTargets(originPort: number): Promise<Target[]> {
+async function startTargets(originPort: number, before?: string): Promise<Target[]> {
   const targets: Target[] = [];
   const kinds = ["marllb", ...present(), "marllb"] as const;
   try {
+    if (before) {
+      targets.push(await startTarget("marllb", originPort, before));
+      (targets[0] as Target).name = "before";
+    }
     for (const k of kinds) targets.push(await startTarget(k, originPort));
   } catch (e) {
     await stopTargets(targets);
@@ -162,7 +177,7 @@ async function measure(o: BenchOptions, w: Workload, originPort: number): Promis
   const lives = o.quick ? 1 : LIVES;
   const m: Measured = { rounds: [] };
   for (let life = 0; life < lives; life++) {
-    const targets = await startTargets(originPort);
+    const targets = await startTargets(originPort, o.before);
     if (life === 0) o.progress(`tcp ${w.name} ${JSON.stringify(w.load)}: ${targets.map((t) => t.version || t.name).join(" | ")}`);
     try {
       const first = m.rounds.length;
