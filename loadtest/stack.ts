@@ -37,6 +37,7 @@ export class Stack {
   readonly grpc = new Map<Part, string>();
   readonly metrics = new Map<Part, string>();
   vip = "";
+  #draining: Child[] = [];
 
   private constructor(readonly options: StackOptions) {}
 
@@ -74,10 +75,7 @@ export class Stack {
       servers,
     };
     const config = {
-      instance: path
-        .basename(this.folder)
-        .slice(-20)
-        .replace(/^[^A-Za-z0-9]/, "s"),
+      instance: this.instance,
       region: { path: this.region },
       tick_ms: tick,
       vips: [vip],
@@ -107,9 +105,30 @@ export class Stack {
     return path.join(this.folder, "dp.ctl");
   }
 
+  /** The instance's name, as in frames. */
+  get instance(): string {
+    return path
+      .basename(this.folder)
+      .slice(-20)
+      .replace(/^[^A-Za-z0-9]/, "s");
+  }
+
+  #dataPlane(...flags: string[]): Child {
+    return new Child([nativeBin("marllb-dp"), "--config", path.join(this.folder, "dp.conf"), "--stop-with-stdin", ...flags]);
+  }
+
+  /** A second data plane takes the listeners over; the first one drains and ends by itself. */
+  async takeOver(): Promise<Child> {
+    const old = this.parts.get("dataplane");
+    const child = this.#dataPlane("--takeover");
+    await child.line(20_000);
+    this.parts.set("dataplane", child);
+    if (old) this.#draining.push(old);
+    return child;
+  }
+
   async start(part: Part): Promise<Child> {
-    const dp = [nativeBin("marllb-dp"), "--config", path.join(this.folder, "dp.conf"), "--stop-with-stdin"];
-    const child = part === "dataplane" ? new Child(dp) : this.spawnService(part);
+    const child = part === "dataplane" ? this.#dataPlane() : this.spawnService(part);
     this.parts.set(part, child);
     await child.line(20_000);
     return child;
@@ -132,6 +151,7 @@ export class Stack {
   }
 
   async stop(): Promise<void> {
+    for (const old of this.#draining) await old.stop();
     // Clients before servers, the data plane last.
     for (const part of ["shm-agent", "inference", "failover", "health", "dataplane"] as const) await this.parts.get(part)?.stop();
     rmSync(this.folder, { recursive: true, force: true });

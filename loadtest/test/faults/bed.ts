@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the fault tests share: demo servers, a stack, steady traffic that counts every failure, and questions to the parts.
-import { connect } from "node:net";
 import * as grpc from "@grpc/grpc-js";
 import { v1 } from "../../../services/common/grpc/protos.js";
+import { controlLine } from "../../control.js";
 import { OpenLoop } from "../../demo/open-loop.js";
 import { random } from "../../demo/random.js";
 import { DemoServer } from "../../demo/server.js";
@@ -94,18 +94,4 @@ export async function until(what: string, ms: number, ok: () => Promise<boolean>
     await sleep(20);
   }
   throw new Error(`${what}: not within ${ms} ms${last instanceof Error ? ` (${last.message})` : ""}`);
-}
-
-/** One line to marllb-dp's control socket; the whole answer. */
-export function controlLine(path: string, line: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let answer = "";
-    const s = connect(path, () => s.end(`${line}\n`));
-    s.setEncoding("utf8");
-    s.on("data", (d) => {
-      answer += d;
-    });
-    s.on("error", reject);
-    s.on("close", () => resolve(answer));
-  });
 }
