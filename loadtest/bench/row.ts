@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A benchmark's row, its table and its file (form in DESIGN.md, Benchmarks).
+// A benchmark's row, its table and its file (form in docs/design.md, Benchmarks).
 import { writeFileSync } from "node:fs";
 
 export interface Row {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The distributions SCENARIOS.md names. */
+/* The distributions docs/scenarios.md names. */
 #ifndef MARLLB_SIM_DRAW_H
 #define MARLLB_SIM_DRAW_H
 #include <marllb/rng.h>

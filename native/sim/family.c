@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Family v1 as SCENARIOS.md words it; the order of draws is free, their laws are not. */
+/* Family v1 as docs/scenarios.md words it; the order of draws is free, their laws are not. */
 #include "draw.h"
 #include "scenario.h"
 #include <errno.h>

@@ -17,7 +17,7 @@ enum {
 struct sim_lb_info {
 	uint32_t lb, lbs;     /* this load balancer, 0..lbs-1 */
 	uint32_t servers_max; /* with those that join later */
-	double tick_s;        /* period of ticks; the first is shorter (SCENARIOS: load balancer i at 200 (i + 1) / M ms) */
+	double tick_s;        /* period of ticks; the first is shorter (scenarios.md: load balancer i at 200 (i + 1) / M ms) */
 	uint64_t seed;        /* for a policy that draws */
 	bool gossip;          /* q of the choice includes the other load balancers' published counts */
 };

@@ -16,7 +16,7 @@ struct sim_scenario_keys {
 };
 extern const struct sim_scenario_keys sim_scenario_keys[];
 
-/* The scenarios that SCENARIOS.md names: the files of scenarios/, built in. */
+/* The scenarios that docs/scenarios.md names: the files of scenarios/, built in. */
 struct sim_named {
 	const char *name, *text;
 };

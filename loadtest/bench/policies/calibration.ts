@@ -4,7 +4,7 @@ import type { BenchOptions, Group } from "../harness.js";
 import { mean, row } from "../row.js";
 import { family, of } from "./sim.js";
 
-/** SCENARIOS.md's table: strategy, mean, p99, their half-widths at n = 2000. */
+/** The table of docs/scenarios.md, Calibration: strategy, mean, p99, their half-widths at n = 2000. */
 const table: readonly [string, number, number, number, number][] = [
   ["LSQ", 1.301, 1.535, 0.015, 0.03],
   ["SED", 1.368, 1.537, 0.025, 0.036],

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The reference Kalman filter; every constant is SCENARIOS.md's and was fitted there, not here. */
+/* The reference Kalman filter; every constant is that of docs/scenarios.md. */
 #include <marllb/kalman.h>
 #include <math.h>
 

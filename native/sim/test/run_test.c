@@ -128,7 +128,7 @@ TEST(sharing_counts_removes_most_of_what_many_load_balancers_cost)
 
 	CHECK(shared.mean_s < oracle.mean_s * 1.03);
 	CHECK(shared.mean_s < own.mean_s);
-	CHECK(stale.mean_s > own.mean_s); /* LEARNING.md: at 200 ms it harms */
+	CHECK(stale.mean_s > own.mean_s); /* docs/scenarios.md, Known results: at 200 ms shared counts harm */
 }
 
 static struct sim_result run_text(const char *text, const char *strategy)
@@ -152,8 +152,8 @@ static struct sim_result run_text(const char *text, const char *strategy)
 	return sum;
 }
 
-/* DESIGN.md: a server has one load for the whole data plane, refreshed every millisecond; 4 workers then stay within 1.03 of one.
- */
+/* docs/design.md, Ownership: a server has one load for the whole data plane, refreshed every millisecond; four workers then
+ * stay within 1.03 of one. */
 TEST(four_workers_that_share_counts_each_millisecond_are_as_one)
 {
 #define POOL \

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The envelope: from a policy's raw weights to what may be published. One pure function, run by the agent at publish and
- * by the simulator; the order of the steps is DESIGN.md's, Invariants. */
+ * by the simulator; docs/design.md, The envelope, defines the order of the steps. */
 #ifndef MARLLB_ENVELOPE_H
 #define MARLLB_ENVELOPE_H
 #include "types.h"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reference Kalman filter over log server speed, one state a server, one native step of 200 ms. See SCENARIOS "Reference
- * Kalman": its constants are normative. Pure: state in, state out. */
+/* Reference Kalman filter over log server speed, one state a server, one native step of 200 ms. Its constants are
+ * those of docs/scenarios.md, Reference Kalman filter. Pure: state in, state out. */
 #ifndef MARLLB_KALMAN_H
 #define MARLLB_KALMAN_H
 #include "types.h"

@@ -26,7 +26,7 @@ struct mlb_endpoint {
 	uint8_t pad;
 };
 
-/* How the data plane uses the weights (DESIGN.md, Names). */
+/* How the data plane uses the weights (docs/design.md). */
 enum mlb_mode { MLB_MODE_KEEP = 0, MLB_MODE_HASH = 1, MLB_MODE_ALIAS = 2, MLB_MODE_SED = 3, MLB_MODE_P2C = 4 };
 
 /* What a VIP's load counts. */
