@@ -37,6 +37,13 @@ export function sourceRules(file, text) {
   return problems;
 }
 
+/** A data plane counts by the events of marllb/worker.h: what lies behind them belongs to the core alone. */
+export function hostContract(file, text) {
+  if (!/^(native\/(?!core\/)|vpp-plugin\/).*\.(c|h|cc)$/.test(file)) return [];
+  const line = text.split("\n").findIndex((l) => /\bmlb_wslot(_\w+)?\b|worker_slot\.h/.test(l));
+  return line < 0 ? [] : [`${file}:${line + 1}: uses a worker's counters: count by the mlb_ev_* calls of marllb/worker.h`];
+}
+
 async function sourceFiles() {
   const { code, out } = await exec("git", ["ls-files", "--cached", "--others", "--exclude-standard"]);
   if (code !== 0) return undefined;
@@ -62,6 +69,8 @@ export async function lint() {
   const imports = sources.flatMap(([f, text]) => serviceImports(f, text));
   const rules = sources.flatMap(([f, text]) => sourceRules(f, text));
   results.push({ name: "services do not import each other", ok: imports.length === 0, output: imports.join("\n") });
+  const contract = sources.flatMap(([f, text]) => hostContract(f, text));
+  results.push({ name: "hosts count by events only", ok: contract.length === 0, output: contract.join("\n") });
   results.push({ name: "source rules", ok: rules.length === 0, output: rules.join("\n") });
   const shell = files.filter((f) => f.endsWith(".sh") || f === ".ci/run");
   if (!which("shellcheck"))

@@ -42,6 +42,5 @@ int load_serve(const struct sockaddr_storage *, socklen_t, bool stop_with_stdin)
 int load_run(const struct load_conf *, struct load_stats *, double *elapsed_s);
 
 uint64_t load_now_us(void);
-int load_parse_addr(const char *text, struct sockaddr_storage *, socklen_t *);
 int load_nonblocking_tcp(int family);
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <getopt.h>
+#include <marllb/endpoint.h>
 #include <stdlib.h>
 #include <string.h>
 #include "load.h"
@@ -91,8 +92,10 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "effects"))
 		return region ? load_effects(region, c.seconds) < 0 : fail("--region", region, "the path of a region");
-	if (!addr || load_parse_addr(addr, &c.addr, &c.addr_len) < 0)
+	struct mlb_endpoint ep;
+	if (!addr || mlb_endpoint_parse(addr, true, &ep, NULL) < 0)
 		return fail(serve ? "--listen" : "--connect", addr, "ADDR:PORT, for example 127.0.0.1:8080 or [::1]:8080");
+	c.addr_len = mlb_addr_to_sockaddr(&ep.addr, ep.port, &c.addr);
 	if (serve) {
 		int r = load_serve(&c.addr, c.addr_len, stop_with_stdin);
 		if (r < 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "json_read.h"
 #include <math.h>
+#include <marllb/nearest.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,29 +20,6 @@ void read_fail(struct read_ctx *c, const struct json *at, const char *format, ..
 	snprintf(c->err, 256, "line %u: %s", at->line, why);
 }
 
-/* Edit distance, for naming the key that was meant. */
-static uint32_t distance(const char *a, const char *b)
-{
-	uint32_t row[64], nb = (uint32_t)strlen(b);
-
-	if (nb >= 63)
-		return UINT32_MAX;
-	for (uint32_t j = 0; j <= nb; j++)
-		row[j] = j;
-	for (uint32_t i = 1; a[i - 1]; i++) {
-		uint32_t diagonal = row[0];
-		row[0] = i;
-		for (uint32_t j = 1; j <= nb; j++) {
-			uint32_t best = diagonal + (a[i - 1] != b[j - 1]);
-			best = row[j] + 1 < best ? row[j] + 1 : best;
-			best = row[j - 1] + 1 < best ? row[j - 1] + 1 : best;
-			diagonal = row[j];
-			row[j] = best;
-		}
-	}
-	return row[nb];
-}
-
 bool read_object(struct read_ctx *c, const struct json *j, const char *what, const char *const *keys)
 {
 	if (c->failed)
@@ -51,17 +29,9 @@ bool read_object(struct read_ctx *c, const struct json *j, const char *what, con
 		return false;
 	}
 	for (const struct json *k = j->child; k; k = k->next) {
-		uint32_t best = UINT32_MAX;
-		const char *near = "";
-		for (uint32_t i = 0; keys[i] && best; i++) {
-			uint32_t d = distance(k->key, keys[i]);
-			if (d < best) {
-				best = d;
-				near = keys[i];
-			}
-		}
-		if (best)
-			read_fail(c, k, "%s: unknown key \"%.40s\"; nearest is \"%s\"", what, k->key, near);
+		const char *near = mlb_nearest(k->key, keys);
+		if (!near || strcmp(near, k->key) != 0)
+			read_fail(c, k, "%s: unknown key \"%.40s\"; nearest is \"%s\"", what, k->key, near ? near : "");
 	}
 	return !c->failed;
 }

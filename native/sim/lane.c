@@ -140,7 +140,7 @@ static int compose(struct sim_run *r, struct sim_lane *l, double dt_s)
 	enum mlb_refuse why = mlb_envelope(&conf, n, s->raw, s->cfg, NULL, l->has_bare ? l->bare : NULL, NULL, s->bare, s->share);
 	if (why != MLB_REFUSE_NONE) {
 		snprintf(r->err, 256, "policy %s: the envelope refuses its weights at %.3f s: %s", r->st->policy->name, r->now,
-			 mlb_refuse_names[why]);
+			 mlb_refuse_name(why));
 		return -EINVAL;
 	}
 	for (uint32_t j = 0; j < n; j++) {

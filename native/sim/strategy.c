@@ -48,11 +48,10 @@ static int option(struct sim_strategy *st, const char *text, char err[256])
 		if (number(text + 6, 0, 1e6, &st->kappa) == 0)
 			return 0;
 	} else if (strncmp(text, "trust=", 6) == 0) {
-		st->trust = strcmp(text + 6, "exact") == 0 ? .1 :
-			    strcmp(text + 6, "hint") == 0  ? 1.5 :
-			    strcmp(text + 6, "none") == 0  ? 3 :
-							     NAN;
-		if (!isnan(st->trust) || number(text + 6, 0, 20, &st->trust) == 0)
+		const struct mlb_word *word = mlb_word_find(mlb_trust_words, text + 6);
+		if (word)
+			st->trust = word->value;
+		if (word || number(text + 6, 0, 20, &st->trust) == 0)
 			return 0;
 	} else if (strncmp(text, "gossip=", 7) == 0) {
 		if (number(text + 7, 0, 1e5, &v) == 0) {
@@ -65,15 +64,13 @@ static int option(struct sim_strategy *st, const char *text, char err[256])
 	return -EINVAL;
 }
 
-static const char *const modes[] = { "hash", "alias", "sed", "p2c" };
-
 /* Where the options begin, NULL without any: at the first @ behind the mode, for paths and commands may hold one. */
 static const char *options_of(const char *text)
 {
 	for (const char *p = text + strlen(text); p-- > text;)
-		for (uint32_t i = 0; *p == '+' && i < 4; i++) {
-			size_t len = strlen(modes[i]);
-			if (strncmp(p + 1, modes[i], len) == 0 && (!p[1 + len] || p[1 + len] == '@'))
+		for (const struct mlb_word *w = mlb_mode_words + 1; *p == '+' && w->word; w++) {
+			size_t len = strlen(w->word);
+			if (strncmp(p + 1, w->word, len) == 0 && (!p[1 + len] || p[1 + len] == '@'))
 				return p[1 + len] ? p + 1 + len : NULL;
 		}
 	return strchr(text, '@'); /* a known name, or an error that is told later */
@@ -91,14 +88,14 @@ static int policy_and_mode(struct sim_strategy *st, char *text, char err[256])
 		return -EINVAL;
 	}
 	*plus = 0;
-	st->mode = MLB_MODE_KEEP;
-	for (uint32_t i = 0; i < 4; i++)
-		if (strcmp(plus + 1, modes[i]) == 0)
-			st->mode = (enum mlb_mode)(MLB_MODE_HASH + i);
-	if (st->mode == MLB_MODE_KEEP) {
-		snprintf(err, 256, "mode \"%.60s\": expected hash, alias, sed or p2c", plus + 1);
+	int mode = mlb_mode_parse(plus + 1);
+	if (mode <= MLB_MODE_KEEP) {
+		char list[80];
+		snprintf(err, 256, "mode \"%.60s\": expected %s", plus + 1,
+			 mlb_words_list(mlb_mode_words + 1, list, sizeof(list)));
 		return -EINVAL;
 	}
+	st->mode = (enum mlb_mode)mode;
 	if (colon && colon < plus) {
 		*colon = 0;
 		snprintf(st->arg, sizeof(st->arg), "%s", colon + 1);

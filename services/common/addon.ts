@@ -74,7 +74,7 @@ export interface Vector extends EnvelopeInput {
 }
 
 export interface Composed {
-  /** Why the envelope refused ("not_finite", "all_zero", ...); null = composed. */
+  /** Why the envelope refused ("not-finite", "all-zero", ...); null = composed. */
   refused: string | null;
   /** Shares before the factors: the next call's `prev`. */
   bare: Float32Array;

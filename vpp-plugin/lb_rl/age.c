@@ -28,12 +28,11 @@ static void lbrl_expire(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow *f)
 	if (!wv || f->key.dir == LBRL_DIR_STICKY)
 		return;
 	if (f->flags & MLB_FLOW_WAITING)
-		mlb_ev_unwait(t->w, wv, f->slot, t->now_us);
+		mlb_ev_unwait(wv, f->slot, t->now_us);
 	if (f->flags & MLB_FLOW_COUNTED)
 		mlb_ev_close(t->w, wv, f->slot, f->start_us, t->now_us, MLB_END_IDLE);
 	else if (f->flags & MLB_FLOW_HALF) {
-		mlb_ev_half_close(t->w, wv, f->slot, f->start_us, t->now_us);
-		MLB_ADD(wv->slot[f->slot].ended[MLB_END_UNANSWERED], 1);
+		mlb_ev_half_close(wv, f->slot, f->start_us, t->now_us, MLB_END_UNANSWERED);
 		/* Seen both ways, silence is the server's. One-way it may be a flood's: no verdict on the server. */
 		if (!(f->flags & MLB_FLOW_ONE_WAY) && f->tcp == MLB_TCP_SYN)
 			mlb_dp_connect_result(lbrl_main.dp, v->id, f->slot, false, t->now_us);

@@ -97,9 +97,7 @@ static u32 lbrl_choose(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, con
 		return MLB_NONE;
 	/* With many servers their lines are not at hand: what opening the flow writes comes while the server's own is waited for.
 	 */
-	clib_prefetch_store(&wv->slot[slot]);
-	clib_prefetch_store((u8 *)&wv->slot[slot] + CLIB_CACHE_LINE_BYTES);
-	clib_prefetch_load(&wv->others[slot]);
+	mlb_wvip_prefetch(wv, slot);
 	if (!v->server[slot].id)
 		return MLB_NONE;
 	if (PREDICT_FALSE(v->sticky)) {
@@ -132,13 +130,13 @@ static lbrl_verdict_t lbrl_by_ring(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_w
 {
 	u32 slot = lbrl_life_ring(t, v, k);
 	if (slot == MLB_NONE) {
-		MLB_ADD(wv->no_server, 1);
+		mlb_ev_no_server(wv);
 		return (lbrl_verdict_t){ MLB_NONE, LBRL_ERROR_NO_SERVER, 0 };
 	}
 	if (why == LBRL_ERROR_UNTRACKED)
-		MLB_ADD(wv->untracked, 1);
+		mlb_ev_untracked(wv);
 	else
-		MLB_ADD(wv->misses, 1);
+		mlb_ev_miss(wv);
 	return (lbrl_verdict_t){ slot, why, 0 };
 }
 
@@ -150,15 +148,14 @@ static void lbrl_end(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow *f, enum m
 	if (!wv)
 		return;
 	if (f->flags & MLB_FLOW_WAITING) {
-		mlb_ev_unwait(t->w, wv, f->slot, t->now_us);
+		mlb_ev_unwait(wv, f->slot, t->now_us);
 		f->flags &= ~MLB_FLOW_WAITING;
 	}
 	if (f->flags & MLB_FLOW_COUNTED) {
 		mlb_ev_close(t->w, wv, f->slot, f->start_us, t->now_us, how);
 		f->flags &= ~MLB_FLOW_COUNTED;
 	} else if (f->flags & MLB_FLOW_HALF) {
-		mlb_ev_half_close(t->w, wv, f->slot, f->start_us, t->now_us);
-		MLB_ADD(wv->slot[f->slot].ended[how], 1);
+		mlb_ev_half_close(wv, f->slot, f->start_us, t->now_us, how);
 		f->flags &= ~MLB_FLOW_HALF;
 	}
 }
@@ -181,7 +178,7 @@ static struct mlb_flow *lbrl_establish(lbrl_thread_t *t, lbrl_vip_t *v, struct m
 		if (!n) {
 			/* Full: it stays where it is for as long as packets come, not counted as established; the next packet
 			 * tries again. */
-			MLB_ADD(wv->untracked, 1);
+			mlb_ev_untracked(wv);
 			f->tcp = MLB_TCP_SYN_ACK;
 			return f;
 		}
@@ -189,13 +186,13 @@ static struct mlb_flow *lbrl_establish(lbrl_thread_t *t, lbrl_vip_t *v, struct m
 	}
 	lbrl_flow_fill(t, v, n, slot);
 	n->server_id = id;
-	mlb_ev_half_close(t->w, wv, slot, opened, t->now_us);
+	mlb_ev_half_established(wv, slot, opened, t->now_us);
 	/* One-way: SYN to the client's ACK is all there is to see; it holds the client's round trip besides the server's. */
 	if (n->flags & MLB_FLOW_ONE_WAY)
 		mlb_ev_connected(t->w, wv, slot, opened, t->now_us);
 	n->tcp = MLB_TCP_ESTABLISHED;
 	n->flags |= MLB_FLOW_COUNTED;
-	mlb_ev_open(t->w, wv, n->slot, t->now_us);
+	mlb_ev_open(wv, n->slot, t->now_us);
 	return n;
 }
 
@@ -247,7 +244,7 @@ void lbrl_life_payload(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow *f, bool
 	if (from_client && !(f->flags & MLB_FLOW_WAITING)) {
 		f->wait_us = t->now_us;
 		f->flags |= MLB_FLOW_WAITING;
-		mlb_ev_request(t->w, wv, f->slot, t->now_us);
+		mlb_ev_request(wv, f->slot, t->now_us);
 	} else if (!from_client && (f->flags & MLB_FLOW_WAITING)) {
 		f->flags &= ~MLB_FLOW_WAITING;
 		mlb_ev_answer(t->w, wv, f->slot, f->wait_us, t->now_us);
@@ -261,11 +258,11 @@ static lbrl_verdict_t lbrl_new_tcp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_w
 	u32 slot = lbrl_choose(t, v, wv, k);
 
 	if (slot == MLB_NONE) {
-		MLB_ADD(wv->no_server, 1);
+		mlb_ev_no_server(wv);
 		return (lbrl_verdict_t){ MLB_NONE, LBRL_ERROR_NO_SERVER, 0 };
 	}
 	if (PREDICT_FALSE(lbrl_nat_collides(t, v, k, slot))) {
-		MLB_ADD(wv->limited, 1);
+		mlb_ev_limited(wv);
 		return (lbrl_verdict_t){ MLB_NONE, LBRL_ERROR_NAT_COLLISION, 0 };
 	}
 	if (!f) {
@@ -278,7 +275,7 @@ static lbrl_verdict_t lbrl_new_tcp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_w
 	lbrl_flow_fill(t, v, f, slot);
 	f->tcp = MLB_TCP_SYN;
 	f->flags |= MLB_FLOW_HALF;
-	mlb_ev_half_open(t->w, wv, slot, t->now_us);
+	mlb_ev_half_open(wv, slot, t->now_us);
 	return (lbrl_verdict_t){ slot, LBRL_ERROR_NEW_FLOW, f };
 }
 
@@ -288,11 +285,11 @@ static lbrl_verdict_t lbrl_new_udp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_w
 	struct mlb_flow *f;
 
 	if (slot == MLB_NONE) {
-		MLB_ADD(wv->no_server, 1);
+		mlb_ev_no_server(wv);
 		return (lbrl_verdict_t){ MLB_NONE, LBRL_ERROR_NO_SERVER, 0 };
 	}
 	if (PREDICT_FALSE(lbrl_nat_collides(t, v, k, slot))) {
-		MLB_ADD(wv->limited, 1);
+		mlb_ev_limited(wv);
 		return (lbrl_verdict_t){ MLB_NONE, LBRL_ERROR_NAT_COLLISION, 0 };
 	}
 	f = mlb_flow_insert(t->flows, k, hash);
@@ -301,7 +298,7 @@ static lbrl_verdict_t lbrl_new_udp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_w
 		return lbrl_by_ring(t, v, wv, k, LBRL_ERROR_UNTRACKED);
 	lbrl_flow_fill(t, v, f, slot);
 	f->flags |= MLB_FLOW_COUNTED;
-	mlb_ev_open(t->w, wv, slot, t->now_us);
+	mlb_ev_open(wv, slot, t->now_us);
 	return (lbrl_verdict_t){ slot, LBRL_ERROR_NEW_FLOW, f };
 }
 
@@ -321,7 +318,7 @@ static lbrl_verdict_t lbrl_nat_adopt(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb
 	r.f->tcp = MLB_TCP_SYN_ACK;
 	r.f->host = LBRL_ADOPTED;
 	r.f->flags |= MLB_FLOW_HALF;
-	mlb_ev_half_open(t->w, wv, r.slot, t->now_us);
+	mlb_ev_half_open(wv, r.slot, t->now_us);
 	return r;
 }
 
@@ -355,7 +352,7 @@ lbrl_verdict_t lbrl_life_miss(lbrl_thread_t *t, lbrl_vip_t *v, const struct mlb_
 			return lbrl_by_ring(t, v, wv, k, LBRL_ERROR_MISS);
 		lbrl_flow_fill(t, v, f, slot);
 		f->flags |= MLB_FLOW_COUNTED;
-		mlb_ev_open(t->w, wv, slot, t->now_us);
+		mlb_ev_open(wv, slot, t->now_us);
 		return (lbrl_verdict_t){ slot, LBRL_ERROR_NEW_FLOW, f };
 	}
 	if (syn)

@@ -140,8 +140,8 @@ static_always_inline bool lbrl_uncounted(lbrl_vector_t *c, lbrl_vip_t *v, const 
 typedef struct {
 	lbrl_vip_t *v;
 	lbrl_server_t *server;
-	struct mlb_wslot
-		*slot; /* NULL once the VIP is removed: then it has no counted flow either, and no packet comes to count */
+	/* NULL once the VIP is removed: then it has no counted flow either, and no packet comes to count */
+	struct mlb_wslots *slots;
 	lbrl_fwd_t fwd;
 } lbrl_at_vip_t;
 
@@ -149,7 +149,7 @@ static_always_inline lbrl_at_vip_t lbrl_at_vip(lbrl_thread_t *t, u16 id)
 {
 	lbrl_vip_t *v = &lbrl_main.vip[id];
 	struct mlb_wvip *wv = lbrl_wvip(t, id);
-	return (lbrl_at_vip_t){ v, v->server, PREDICT_TRUE(wv != 0) ? wv->slot : 0, v->fwd };
+	return (lbrl_at_vip_t){ v, v->server, PREDICT_TRUE(wv != 0) ? wv->slots : 0, v->fwd };
 }
 
 /* Whole plain packet to its server; the next node. */
@@ -209,8 +209,7 @@ static_always_inline void lbrl_packet(lbrl_vector_t *c, const lbrl_at_vip_t *at,
 		if (len > off)
 			lbrl_life_payload(c->t, at->v, f, true);
 	}
-	MLB_ADD(at->slot[slot].packets_in, 1);
-	MLB_ADD(at->slot[slot].bytes_in, len);
+	mlb_ev_bytes_at(at->slots, slot, true, 1, len);
 	*next = lbrl_send(c, b, ip, at, slot, tcp, is6, &error);
 	if (PREDICT_FALSE(c->trace))
 		lbrl_add_trace(c->vm, c->node, b, k->vip, slot, error, *next);

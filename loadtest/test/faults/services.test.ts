@@ -42,7 +42,7 @@ test.serial("kill -9 of all services at once: the data plane goes on with static
   await bed.ladder("LADDER_MODEL");
   await Promise.all(services.map((s: Part) => bed.stack.kill(s)));
   await sleep(2500);
-  t.regex(await bed.control("show stats json"), /static_dp/);
+  t.regex(await bed.control("show stats json"), /static-dp/);
   for (const part of services) await bed.stack.start(part);
   await bed.ladder("LADDER_MODEL");
   const report = await bed.stop();

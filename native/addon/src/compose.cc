@@ -30,7 +30,7 @@ static Napi::Value compose(const Napi::CallbackInfo &info)
 	auto bare = Napi::Float32Array::New(env, x.n), share = Napi::Float32Array::New(env, x.n);
 	mlb_refuse why = mlb_agent_compose(&x, bare.Data(), share.Data());
 	Napi::Object out = Napi::Object::New(env);
-	out.Set("refused", why == MLB_REFUSE_NONE ? env.Null() : Napi::Value(Napi::String::New(env, mlb_agent_refusal(why))));
+	out.Set("refused", why == MLB_REFUSE_NONE ? env.Null() : Napi::Value(Napi::String::New(env, mlb_refuse_name(why))));
 	out.Set("bare", bare);
 	out.Set("share", share);
 	return out;

@@ -6,6 +6,7 @@
 
 #include "convert.h"
 #include "marllb/agent.h"
+#include "marllb/endpoint.h"
 #include "marllb/layout_fields.h"
 #include "observation.h"
 
@@ -29,11 +30,11 @@ static double as_double(const uint8_t *p, uint32_t kind)
 
 static Napi::String address_text(Napi::Env env, const uint8_t *addr, const uint8_t *port)
 {
-	char text[64];
-	mlb_addr a;
-	memcpy(a.b, addr, sizeof(a.b));
-	mlb_agent_format(&a, load<uint16_t>(port), text);
-	return Napi::String::New(env, text);
+	char text[MLB_ENDPOINT_LEN];
+	mlb_endpoint e = {};
+	memcpy(e.addr.b, addr, sizeof(e.addr.b));
+	e.port = load<uint16_t>(port);
+	return Napi::String::New(env, mlb_endpoint_text(&e, text));
 }
 
 static uint64_t header_field(const uint8_t *hdr, const char *name)
@@ -94,7 +95,7 @@ static Napi::Value decode_header(const Napi::CallbackInfo &info)
 		if (f.count > 1) {
 			Napi::Object refused = Napi::Object::New(env);
 			for (uint32_t k = 1; k < f.count; k++) /* [0] is "none" */
-				refused.Set(mlb_agent_refusal(k), as_double(p + 8 * k, f.kind));
+				refused.Set(mlb_refuse_name(k), as_double(p + 8 * k, f.kind));
 			out.Set(f.name, refused);
 		} else if (!strcmp(f.name, "dp_epoch") || !strcmp(f.name, "mono_ns") || !strcmp(f.name, "real_ns") ||
 			   !strcmp(f.name, "term") || !strcmp(f.name, "applied_agent_epoch")) {

@@ -8,6 +8,7 @@
 
 #include "convert.h"
 #include "marllb/agent.h"
+#include "marllb/endpoint.h"
 #include "vector.h"
 
 namespace
@@ -169,7 +170,7 @@ private:
 			o.Set("allNs", bigint(env, e[i].all_ns));
 			o.Set("applied", static_cast<double>(e[i].applied));
 			o.Set("refused", static_cast<double>(e[i].refused));
-			o.Set("lastRefusal", mlb_agent_refusal(e[i].last_refusal));
+			o.Set("lastRefusal", mlb_refuse_name(e[i].last_refusal));
 			o.Set("poolRevision", bigint(env, e[i].pool_revision));
 			o.Set("poolRefused", static_cast<double>(e[i].pool_refused));
 			out.Set(static_cast<uint32_t>(i), o);
@@ -205,7 +206,7 @@ private:
 			fail(env, rc, "publish: the vector does not fit the region");
 		Napi::Object out = Napi::Object::New(env);
 		out.Set("refused",
-			why == MLB_REFUSE_NONE ? env.Null() : Napi::Value(Napi::String::New(env, mlb_agent_refusal(why))));
+			why == MLB_REFUSE_NONE ? env.Null() : Napi::Value(Napi::String::New(env, mlb_refuse_name(why))));
 		out.Set("seq", static_cast<double>(seq));
 		out.Set("bare", bare);
 		out.Set("share", share);
@@ -236,8 +237,11 @@ private:
 	{
 		mlb_agent_member m = {};
 		std::string address = property(o, "address").ToString().Utf8Value();
-		if (mlb_agent_parse(address.c_str(), &m.addr, &m.port) != 0)
+		mlb_endpoint e;
+		if (mlb_endpoint_parse(address.c_str(), true, &e, nullptr) != 0)
 			fail(o.Env(), -EINVAL, "pool: \"" + address + "\" is no address like 10.0.0.1:80 or [2001:db8::1]:80");
+		m.addr = e.addr;
+		m.port = e.port;
 		m.weight = static_cast<float>(number_of(o, "weight"));
 		m.drain = property(o, "drain").ToBoolean();
 		return m;

@@ -45,7 +45,7 @@ static void command(struct mlb_dp *dp, const char *line)
 	struct mlb_endpoint e = endpoint(vip, n);
 	mlb_dp_worker_loop(dp, w, now);
 	if (strcmp(word, "open") == 0)
-		mlb_ev_open(w, atomic_load(&w->vip[vip - 1]), n, now);
+		mlb_ev_open(atomic_load(&w->vip[vip - 1]), n, now);
 	else if (strcmp(word, "close") == 0)
 		mlb_ev_close(w, atomic_load(&w->vip[vip - 1]), n, now - 1000, now, MLB_END_COMPLETED);
 	else if (strcmp(word, "add") == 0)

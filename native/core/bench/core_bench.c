@@ -210,18 +210,18 @@ static uint64_t ev_flow(uint32_t ops)
 	static uint64_t now;
 	for (uint32_t i = 0; i < ops; i++, now += 3) {
 		uint32_t s = i & 15;
-		mlb_ev_open(&worker, &wvip, s, now);
-		mlb_ev_request(&worker, &wvip, s, now);
+		mlb_ev_open(&wvip, s, now);
+		mlb_ev_request(&wvip, s, now);
 		mlb_ev_answer(&worker, &wvip, s, now, now + 1);
 		mlb_ev_close(&worker, &wvip, s, now, now + 2, MLB_END_COMPLETED);
 	}
-	return wvip.slot[3].new_flows;
+	return MLB_LD(mlb_wslot_at(wvip.slots, 3)->new_flows);
 }
 static uint64_t ev_bytes(uint32_t ops)
 {
 	for (uint32_t i = 0; i < ops; i++)
 		mlb_ev_bytes(&wvip, (i * 7) & 15, i & 1, 1, 64);
-	return wvip.slot[3].packets_in;
+	return MLB_LD(mlb_wslot_at(wvip.slots, 3)->packets_in);
 }
 
 static uint64_t pkt_parse(uint32_t ops)
@@ -278,8 +278,8 @@ static void setup(void)
 	key_of[1] = keys_for(262144);
 	key_of[2] = keys_for(4096);
 	mlb_rng_seed(&worker.rng, 2);
-	wvip.slot = aligned_alloc(64, 16 * sizeof(struct mlb_wslot));
-	memset(wvip.slot, 0, 16 * sizeof(struct mlb_wslot));
+	wvip.slots = aligned_alloc(64, 16 * sizeof(struct mlb_wslot));
+	memset(wvip.slots, 0, 16 * sizeof(struct mlb_wslot));
 	wvip.q = calloc(16, sizeof(float));
 	wvip.others = calloc(16, sizeof(float));
 	wvip.capacity = 16;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent_priv.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 
 int mlb_agent_attach(struct mlb_agent **out, const char *path, char err[256])
@@ -81,43 +80,4 @@ uint32_t mlb_agent_wait(struct mlb_agent *a, uint32_t seen, uint64_t timeout_us)
 void mlb_agent_poke(struct mlb_agent *a)
 {
 	mlb_futex_wake(&a->region.hdr->out_futex);
-}
-
-const char *mlb_agent_refusal(uint32_t why)
-{
-	return why < MLB_REFUSE_COUNT ? mlb_refuse_names[why] : "unknown";
-}
-
-static const uint8_t v4_prefix[12] = { [10] = 0xff, [11] = 0xff };
-
-void mlb_agent_format(const struct mlb_addr *addr, uint16_t port, char text[64])
-{
-	char host[INET6_ADDRSTRLEN];
-	bool v4 = memcmp(addr->b, v4_prefix, sizeof(v4_prefix)) == 0;
-	if (!inet_ntop(v4 ? AF_INET : AF_INET6, addr->b + (v4 ? 12 : 0), host, sizeof(host)))
-		host[0] = 0;
-	snprintf(text, 64, v4 ? "%s:%u" : "[%s]:%u", host, port);
-}
-
-int mlb_agent_parse(const char *text, struct mlb_addr *addr, uint16_t *port)
-{
-	char host[64], *end;
-	bool v6 = text[0] == '[';
-	const char *colon = v6 ? strstr(text, "]:") : strrchr(text, ':');
-	if (!colon || (size_t)(colon - text) >= sizeof(host))
-		return -EINVAL;
-	const char *number = colon + (v6 ? 2 : 1);
-	memcpy(host, text + v6, (size_t)(colon - text) - v6);
-	host[(size_t)(colon - text) - v6] = 0;
-	if (*number < '0' || *number > '9')
-		return -EINVAL;
-	unsigned long p = strtoul(number, &end, 10);
-	if (*end || p > UINT16_MAX)
-		return -EINVAL;
-	if (!v6)
-		memcpy(addr->b, v4_prefix, sizeof(v4_prefix));
-	if (inet_pton(v6 ? AF_INET6 : AF_INET, host, addr->b + (v6 ? 0 : 12)) != 1)
-		return -EINVAL;
-	*port = (uint16_t)p;
-	return 0;
 }

@@ -102,7 +102,7 @@ int mlb_agent_pools(struct mlb_agent *a, const struct mlb_agent_pool *pool, uint
 		if (pool[i].count > MLB_MAX_SERVERS_PER_VIP || h->entries + pool[i].count > MLB_MAX_SERVERS)
 			return -E2BIG;
 		vip[i] = (struct mlb_pool_vip){ .vip_id = pool[i].vip_id,
-						.owner = pool[i].managed ? MLB_POOL_MANAGED : MLB_POOL_LOCAL,
+						.owner = pool[i].managed ? MLB_OWNER_MANAGED : MLB_OWNER_LOCAL,
 						.revision = pool[i].revision,
 						.first = h->entries,
 						.count = pool[i].count };

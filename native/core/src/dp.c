@@ -14,21 +14,6 @@ int dp_fail(char *err, int code, const char *fmt, ...)
 	return code;
 }
 
-const char *dp_endpoint_text(const struct mlb_endpoint *e, char text[64])
-{
-	static const uint8_t v4[12] = { [10] = 0xff, [11] = 0xff };
-	const uint8_t *b = e->addr.b;
-	if (memcmp(b, v4, 12) == 0) {
-		snprintf(text, 64, "%u.%u.%u.%u:%u", b[12], b[13], b[14], b[15], e->port);
-	} else {
-		int len = snprintf(text, 64, "[");
-		for (int i = 0; i < 16; i += 2)
-			len += snprintf(text + len, 64 - (size_t)len, "%s%x", i ? ":" : "", b[i] << 8 | b[i + 1]);
-		snprintf(text + len, 64 - (size_t)len, "]:%u", e->port);
-	}
-	return text;
-}
-
 static uint64_t max_buffer(const struct mlb_region *r)
 {
 	uint64_t a = r->blk[MLB_BLK_IN].buf_size, b = r->blk[MLB_BLK_POOL].buf_size, c = r->blk[MLB_BLK_PEER].buf_size;

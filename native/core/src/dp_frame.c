@@ -9,7 +9,7 @@ static void merge_slot(struct mlb_dp *dp, struct dp_vip *v, uint32_t slot)
 {
 	const struct mlb_reservoir *r[3][dp->nworkers];
 	for (uint32_t i = 0; i < dp->nworkers; i++) {
-		const struct mlb_wslot *w = &v->w[i]->slot[slot];
+		const struct mlb_wslot *w = mlb_wslot_at(v->w[i]->slots, slot);
 		r[0][i] = &w->duration;
 		r[1][i] = &w->ttfb;
 		r[2][i] = &w->connect;
@@ -103,8 +103,8 @@ void dp_sum_server(struct mlb_dp *dp, struct dp_vip *v, uint32_t slot, struct ml
 	r->peer = atomic_load_explicit(&s->peer, memory_order_relaxed);
 	r->joined_us = s->joined_us;
 	for (uint32_t i = 0; i < dp->nworkers; i++) {
-		add_gauges(&v->w[i]->slot[slot], dp->now_us, r, &r->start_sum_us);
-		add_counts(&v->w[i]->slot[slot], r);
+		add_gauges(mlb_wslot_at(v->w[i]->slots, slot), dp->now_us, r, &r->start_sum_us);
+		add_counts(mlb_wslot_at(v->w[i]->slots, slot), r);
 	}
 	/* A worker's clock may be behind ours: what ran on too far is made good, never taken back. */
 	r->flow_us = s->flow_us = r->flow_us > s->flow_us ? r->flow_us : s->flow_us;

@@ -30,9 +30,9 @@ static void take(struct mlb_dp *dp, const struct mlb_pool_vip *p, const struct m
 	if (!dp_after(p->revision, v->pool_seen))
 		return;
 	int rc = 0;
-	if (p->owner > MLB_POOL_MANAGED || p->first > entries || p->count > entries - p->first)
+	if (p->owner > MLB_OWNER_MANAGED || p->first > entries || p->count > entries - p->first)
 		rc = -EINVAL;
-	else if (p->owner == MLB_POOL_MANAGED)
+	else if (p->owner == MLB_OWNER_MANAGED)
 		rc = read_list(dp, v, entry + p->first, p->count);
 	dp->effect_dirty = true;
 	if (rc == -ENOSPC) { /* slots of servers on their way out: the list is good, only too early */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "marllb/dp.h"
+#include "marllb/endpoint.h"
 #include "marllb/envelope.h"
 
 #define DP_REFRESH_US 500u          /* a worker's refresh of the others' counts: half of the millisecond promised */
@@ -143,7 +144,6 @@ static inline bool dp_takes_flows(const struct dp_server *s)
 
 /* One sentence into err (256 bytes, may be NULL) and the code back. */
 int dp_fail(char *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-const char *dp_endpoint_text(const struct mlb_endpoint *, char text[64]);
 
 int dp_table_swap(struct mlb_dp *, struct dp_vip *);
 float dp_kappa(const struct dp_vip *);

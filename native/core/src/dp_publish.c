@@ -126,8 +126,8 @@ static struct mlb_live live_of(const struct mlb_dp *dp, const struct dp_vip *v, 
 {
 	struct mlb_live l = { .vip_id = v->id, .server_id = v->srv[slot].pub.id };
 	for (uint32_t i = 0; i < dp->nworkers; i++) {
-		l.flows += MLB_LD(v->w[i]->slot[slot].flows);
-		l.waiting += MLB_LD(v->w[i]->slot[slot].waiting);
+		l.flows += MLB_LD(mlb_wslot_at(v->w[i]->slots, slot)->flows);
+		l.waiting += MLB_LD(mlb_wslot_at(v->w[i]->slots, slot)->waiting);
 	}
 	return l;
 }

@@ -55,7 +55,7 @@ static void free_retired(struct mlb_dp *dp)
 static bool has_flows(const struct mlb_dp *dp, const struct dp_vip *v, uint32_t slot)
 {
 	for (uint32_t i = 0; i < dp->nworkers; i++) {
-		struct mlb_wslot *w = &v->w[i]->slot[slot];
+		struct mlb_wslot *w = mlb_wslot_at(v->w[i]->slots, slot);
 		if (MLB_LD(w->flows) || MLB_LD(w->half_open))
 			return true;
 	}
@@ -66,7 +66,7 @@ static bool has_flows(const struct mlb_dp *dp, const struct dp_vip *v, uint32_t 
 static void empty_slot(struct mlb_dp *dp, struct dp_vip *v, uint32_t slot)
 {
 	for (uint32_t i = 0; i < dp->nworkers; i++) {
-		struct mlb_wslot *w = &v->w[i]->slot[slot];
+		struct mlb_wslot *w = mlb_wslot_at(v->w[i]->slots, slot);
 		memset(w, 0, sizeof(*w));
 	}
 	struct dp_server *s = &v->srv[slot];

@@ -29,7 +29,7 @@ static int check_weight(float w, const struct mlb_endpoint *ep, char *err)
 	char text[64];
 	if (isfinite(w) && w >= LEAST_WEIGHT && w <= MOST_WEIGHT)
 		return 0;
-	return dp_fail(err, -EINVAL, "server %s: a weight is a number above 0 (%g to %g), not %g", dp_endpoint_text(ep, text),
+	return dp_fail(err, -EINVAL, "server %s: a weight is a number above 0 (%g to %g), not %g", mlb_endpoint_text(ep, text),
 		       (double)LEAST_WEIGHT, (double)MOST_WEIGHT, (double)w);
 }
 
@@ -59,14 +59,14 @@ static int join(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoint *
 		return dp_fail(err, -ENOSPC,
 			       "vip %s: no room for server %s: %u of %u slots hold servers, %u of %u of all VIPs (a removed "
 			       "server keeps its slot until its last flow ends)",
-			       v->conf.name, dp_endpoint_text(ep, text), v->members + v->leaving, v->conf.capacity, dp->servers,
+			       v->conf.name, mlb_endpoint_text(ep, text), v->members + v->leaving, v->conf.capacity, dp->servers,
 			       MLB_MAX_SERVERS);
 	struct dp_server *s = &v->srv[i];
 	s->pub = (struct mlb_server){ .id = dp->next_id, .slot = i, .flags = flags, .ep = *ep, .weight_static = weight };
 	if (dp->hooks.server_up && dp->hooks.server_up(dp->hooks.arg, v->id, &s->pub) != 0) {
 		s->pub.flags = 0;
 		return dp_fail(err, -EINVAL, "vip %s: the data plane cannot use server %s", v->conf.name,
-			       dp_endpoint_text(ep, text));
+			       mlb_endpoint_text(ep, text));
 	}
 	s->share = 0; /* not among those asked */
 	s->share = first_share(v, weight);
@@ -138,7 +138,7 @@ static int open_for_edit(struct mlb_dp *dp, uint32_t vip_id, struct dp_vip **out
 	struct dp_vip *v = dp_vip_of(dp, vip_id);
 	if (!v || v->deleting)
 		return dp_fail(err, -ENOENT, "there is no vip %u", vip_id);
-	if (v->conf.owner == MLB_POOL_MANAGED) {
+	if (v->conf.owner == MLB_OWNER_MANAGED) {
 		v->local_edits_refused++;
 		return dp_fail(err, -EPERM, "vip %s: its pool is managed by failover; change it there", v->conf.name);
 	}
@@ -155,7 +155,7 @@ static int open_server(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_endp
 	if (rc != 0)
 		return rc;
 	*s = find(*v, ep, &hint);
-	return *s ? 0 : dp_fail(err, -ENOENT, "vip %s has no server %s", (*v)->conf.name, dp_endpoint_text(ep, text));
+	return *s ? 0 : dp_fail(err, -ENOENT, "vip %s has no server %s", (*v)->conf.name, mlb_endpoint_text(ep, text));
 }
 
 int mlb_dp_server_add(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_endpoint *ep, float weight, uint32_t *id,
@@ -170,7 +170,7 @@ int mlb_dp_server_add(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_endpo
 	if (rc != 0)
 		return rc;
 	if (find(v, ep, &hint))
-		return dp_fail(err, -EEXIST, "vip %s has server %s already", v->conf.name, dp_endpoint_text(ep, text));
+		return dp_fail(err, -EEXIST, "vip %s has server %s already", v->conf.name, mlb_endpoint_text(ep, text));
 	uint32_t slot;
 	rc = join(dp, v, ep, weight, false, &slot, err);
 	if (rc != 0)
@@ -261,7 +261,7 @@ static int check_wanted(struct dp_vip *v, const struct mlb_endpoint *ep, const f
 	for (uint32_t i = 1; i < n; i++)
 		if (by_address(&w[i - 1], &w[i]) == 0)
 			return dp_fail(err, -EEXIST, "vip %s: server %s is named twice", v->conf.name,
-				       dp_endpoint_text(w[i].ep, text));
+				       mlb_endpoint_text(w[i].ep, text));
 	return 0;
 }
 
@@ -323,7 +323,7 @@ int mlb_dp_server_set(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_endpo
 	struct dp_vip *v = dp_vip_of(dp, vip_id);
 	/* A managed pool begins with the host's list: failover may be away when the data plane starts. Its first list replaces
 	 * it. */
-	bool start = v && !v->deleting && v->conf.owner == MLB_POOL_MANAGED && v->pool_seen == 0 && v->generation == 0;
+	bool start = v && !v->deleting && v->conf.owner == MLB_OWNER_MANAGED && v->pool_seen == 0 && v->generation == 0;
 	int rc = start ? 0 : open_for_edit(dp, vip_id, &v, err);
 	return rc == 0 ? dp_servers_set(dp, v, ep, weight, NULL, n, err) : rc;
 }

@@ -44,20 +44,6 @@ static void table_release(void *p)
 	mlb_table_free(p);
 }
 
-/* What names a server to every load balancer: its address and port, hashed. */
-static uint64_t server_key(const struct mlb_endpoint *e)
-{
-	uint64_t a, b;
-	memcpy(&a, e->addr.b, 8);
-	memcpy(&b, e->addr.b + 8, 8);
-	uint64_t x = a;
-	uint64_t k = mlb_splitmix64(&x);
-	x = k ^ b;
-	k = mlb_splitmix64(&x);
-	x = k ^ e->port;
-	return mlb_splitmix64(&x);
-}
-
 static int ring_build(struct dp_vip *v, bool with_draining, struct mlb_ring **out)
 {
 	uint64_t key[MLB_MAX_SERVERS_PER_VIP];
@@ -68,7 +54,7 @@ static int ring_build(struct dp_vip *v, bool with_draining, struct mlb_ring **ou
 		const struct dp_server *s = &v->srv[i];
 		if (!(with_draining ? dp_is_member(s) : dp_takes_flows(s)))
 			continue;
-		key[n] = server_key(&s->pub.ep);
+		key[n] = mlb_endpoint_key(&s->pub.ep);
 		slot[n] = i;
 		weight[n++] = s->pub.weight_static;
 	}

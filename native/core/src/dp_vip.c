@@ -24,8 +24,8 @@ static void wvip_free(struct mlb_wvip *w)
 {
 	if (!w)
 		return;
-	if (w->slot)
-		munmap(w->slot, wslots_size(w->capacity));
+	if (w->slots)
+		munmap(w->slots, wslots_size(w->capacity));
 	free(w->q);
 	free(w->others);
 	free(w);
@@ -40,14 +40,14 @@ static struct mlb_wvip *wvip_new(const struct mlb_vip_conf *c)
 	memset(w, 0, sizeof(*w));
 	w->capacity = c->capacity;
 	w->load = c->load;
-	w->slot = mmap(NULL, wslots_size(c->capacity), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (w->slot == MAP_FAILED)
-		w->slot = NULL;
+	w->slots = mmap(NULL, wslots_size(c->capacity), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (w->slots == MAP_FAILED)
+		w->slots = NULL;
 	else if (wslots_size(c->capacity) > HUGE_WSLOTS)
-		(void)madvise(w->slot, wslots_size(c->capacity), MADV_HUGEPAGE); /* advice may be refused */
+		(void)madvise(w->slots, wslots_size(c->capacity), MADV_HUGEPAGE); /* advice may be refused */
 	w->q = aligned_alloc(64, column);
 	w->others = aligned_alloc(64, column);
-	if (!w->slot || !w->q || !w->others) {
+	if (!w->slots || !w->q || !w->others) {
 		wvip_free(w);
 		return NULL;
 	}
@@ -63,7 +63,7 @@ static int check_conf(const struct mlb_dp *dp, const struct mlb_vip_conf *c, cha
 	if (c->capacity < 1 || c->capacity > MLB_MAX_SERVERS_PER_VIP)
 		return dp_fail(err, -EINVAL, "vip %s: capacity must be 1 to %u servers, not %u", c->name, MLB_MAX_SERVERS_PER_VIP,
 			       c->capacity);
-	if (c->mode > MLB_MODE_P2C || c->load > MLB_LOAD_WAITING || c->owner > MLB_POOL_MANAGED)
+	if (c->mode > MLB_MODE_P2C || c->load > MLB_LOAD_WAITING || c->owner > MLB_OWNER_MANAGED)
 		return dp_fail(err, -EINVAL, "vip %s: unknown mode, load or owner", c->name);
 	if (!isfinite(c->kappa) || c->kappa < 0)
 		return dp_fail(err, -EINVAL, "vip %s: kappa must be a number of flows, 0 or more", c->name);

@@ -14,7 +14,7 @@ static void refresh_slot(struct mlb_dp *dp, struct dp_vip *v, struct mlb_worker 
 	for (uint32_t i = 0; i < dp->nworkers; i++) {
 		if (i == w->index)
 			continue;
-		struct mlb_wslot *o = &v->w[i]->slot[slot];
+		struct mlb_wslot *o = mlb_wslot_at(v->w[i]->slots, slot);
 		uint32_t f = MLB_LD(o->flows);
 		flows += (float)f;
 		load += (float)(wv->load == MLB_LOAD_WAITING ? MLB_LD(o->waiting) : f);
@@ -27,7 +27,7 @@ static void refresh_slot(struct mlb_dp *dp, struct dp_vip *v, struct mlb_worker 
 static void prefetch_slot(const struct mlb_dp *dp, const struct dp_vip *v, uint32_t slot)
 {
 	for (uint32_t i = 0; i < dp->nworkers; i++) {
-		const char *p = (const char *)&v->w[i]->slot[slot];
+		const char *p = (const char *)mlb_wslot_at(v->w[i]->slots, slot);
 		__builtin_prefetch(p);
 		__builtin_prefetch(p + MLB_CACHE_LINE);
 	}

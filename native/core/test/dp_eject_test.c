@@ -169,8 +169,8 @@ TEST(workers_hear_of_each_others_flows_within_a_millisecond)
 	struct world *w = world_new(3, 2, 4, false);
 	loop(w);
 	for (int i = 0; i < 5; i++)
-		mlb_ev_open(mlb_dp_worker(w->dp, 0), world_wvip(w, 0), 0, w->now);
-	mlb_ev_open(mlb_dp_worker(w->dp, 1), world_wvip(w, 1), 0, w->now);
+		mlb_ev_open(world_wvip(w, 0), 0, w->now);
+	mlb_ev_open(world_wvip(w, 1), 0, w->now);
 	w->now += MS;
 	loop(w);
 	for (uint32_t k = 0; k < 3; k++)
@@ -216,10 +216,10 @@ TEST(load_waiting_counts_flows_that_wait)
 	CHECK_EQ(mlb_dp_server_add(w->dp, w->vip, &e, 1, NULL, w->err), 0);
 	loop(w);
 	struct mlb_wvip *v = world_wvip(w, 0);
-	mlb_ev_open(a, v, 0, w->now);
-	mlb_ev_open(a, v, 0, w->now);
+	mlb_ev_open(v, 0, w->now);
+	mlb_ev_open(v, 0, w->now);
 	CHECK_NEAR(v->q[0], 0, 0);
-	mlb_ev_request(a, v, 0, w->now);
+	mlb_ev_request(v, 0, w->now);
 	CHECK_NEAR(v->q[0], 1, 0);
 	mlb_ev_answer(a, v, 0, w->now, w->now + 10);
 	CHECK_NEAR(v->q[0], 0, 0);

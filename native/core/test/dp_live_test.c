@@ -49,7 +49,7 @@ TEST(a_worker_publishes_and_main_sleeps_until_the_frame)
 	CHECK_EQ(mlb_dp_live(w->dp, w->now), w->now + 10 * MS);
 	CHECK_EQ(live(w).h.entries, 3);
 	CHECK_EQ(live(w).e[1].flows, 0);
-	mlb_ev_open(worker, world_wvip(w, 1), 1, w->now);
+	mlb_ev_open(world_wvip(w, 1), 1, w->now);
 	mlb_ev_connected(worker, world_wvip(w, 1), 1, w->now, w->now);
 	CHECK_EQ(mlb_dp_live(w->dp, w->now + 9 * MS), w->now + 10 * MS);
 	CHECK_EQ(live(w).e[1].flows, 0);

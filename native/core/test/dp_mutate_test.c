@@ -56,7 +56,7 @@ static void send_garbled(struct world *w, struct mlb_region *r)
 		struct mlb_pool_vip v;
 		struct mlb_pool_entry e[4];
 	} pool = { .h = { .vips = 1, .entries = 4, .agent_epoch = w->agent_epoch },
-		   .v = { .vip_id = w->vip, .owner = MLB_POOL_MANAGED, .revision = w->seq, .count = 4 } };
+		   .v = { .vip_id = w->vip, .owner = MLB_OWNER_MANAGED, .revision = w->seq, .count = 4 } };
 	if (below(4)) {
 		struct mlb_frame_hdr h = { 0 };
 		struct mlb_server_rec rec[SERVERS + 8];
@@ -127,7 +127,7 @@ static void one_round(struct world *w, struct mlb_region *r, struct mlb_agent *a
 	}
 	n = mlb_agent_effects(a, e);
 	for (int i = 0; i < n; i++)
-		CHECK(mlb_agent_refusal(e[i].last_refusal) != NULL);
+		CHECK(strcmp(mlb_refuse_name(e[i].last_refusal), "unknown") != 0);
 }
 
 TEST(mutations_of_the_region)

@@ -140,7 +140,7 @@ TEST(slot_is_reused_only_after_last_flow_and_all_workers)
 	mlb_dp_worker_idle(b, false);
 	mlb_dp_worker_loop(w->dp, a, w->now);
 	mlb_dp_worker_loop(w->dp, b, w->now);
-	mlb_ev_open(a, world_wvip(w, 0), 0, w->now);
+	mlb_ev_open(world_wvip(w, 0), 0, w->now);
 	CHECK_EQ(mlb_dp_server_del(w->dp, w->vip, &first, w->err), 0);
 	mlb_dp_worker_loop(w->dp, a, w->now);
 	mlb_dp_worker_loop(w->dp, b, w->now);
@@ -172,7 +172,7 @@ TEST(counts_start_from_zero_in_a_reused_slot)
 	struct mlb_frame_hdr h;
 	struct mlb_server_rec r[2];
 	uint32_t id;
-	mlb_ev_open(a, world_wvip(w, 0), 0, w->now);
+	mlb_ev_open(world_wvip(w, 0), 0, w->now);
 	world_run(w, 200 * MS, false);
 	CHECK_EQ(world_frame(w, &h, r, 2), 1);
 	CHECK_EQ(r[0].flows, 1);
@@ -273,7 +273,7 @@ TEST(managed_pool)
 	struct mlb_endpoint e = world_ep(9);
 	struct mlb_frame_hdr h;
 	struct mlb_server_rec r[4];
-	send_pool(w, 5, MLB_POOL_MANAGED, (uint32_t[]){ 2, 3 }, NULL, 2, 3);
+	send_pool(w, 5, MLB_OWNER_MANAGED, (uint32_t[]){ 2, 3 }, NULL, 2, 3);
 	CHECK_EQ(world_effect(w).pool_revision, 5);
 	CHECK_EQ(server(w, 0)->flags, 0); /* its worker is idle, it had no flows */
 	CHECK_EQ(server(w, 1)->flags, MLB_SRV_MEMBER);
@@ -281,20 +281,20 @@ TEST(managed_pool)
 	CHECK_EQ(mlb_dp_server_add(w->dp, w->vip, &e, 1, NULL, w->err), -EPERM);
 	CHECK(strstr(w->err, "managed by failover") != NULL);
 	/* an older revision is passed over, a bad list refused, the last good one stays */
-	send_pool(w, 4, MLB_POOL_MANAGED, (uint32_t[]){ 7 }, NULL, 1, 0);
+	send_pool(w, 4, MLB_OWNER_MANAGED, (uint32_t[]){ 7 }, NULL, 1, 0);
 	CHECK_EQ(world_effect(w).pool_revision, 5);
 	CHECK_EQ(world_effect(w).pool_refused, 0);
-	send_pool(w, 6, MLB_POOL_MANAGED, (uint32_t[]){ 7, 7 }, NULL, 2, 0);
+	send_pool(w, 6, MLB_OWNER_MANAGED, (uint32_t[]){ 7, 7 }, NULL, 2, 0);
 	CHECK_EQ(world_effect(w).pool_refused, 1);
-	send_pool(w, 7, MLB_POOL_MANAGED, (uint32_t[]){ 7 }, (float[]){ NAN }, 1, 0);
+	send_pool(w, 7, MLB_OWNER_MANAGED, (uint32_t[]){ 7 }, (float[]){ NAN }, 1, 0);
 	CHECK_EQ(world_effect(w).pool_refused, 2);
 	CHECK_EQ(world_effect(w).pool_revision, 5);
 	CHECK_EQ(server(w, 1)->flags, MLB_SRV_MEMBER);
 	world_run(w, 100 * MS, true);
 	world_frame(w, &h, r, 4);
-	CHECK_EQ(h.owner, MLB_POOL_MANAGED);
+	CHECK_EQ(h.owner, MLB_OWNER_MANAGED);
 	CHECK_EQ(h.local_edits_refused, 1);
-	send_pool(w, 8, MLB_POOL_LOCAL, NULL, NULL, 0, 0);
+	send_pool(w, 8, MLB_OWNER_LOCAL, NULL, NULL, 0, 0);
 	CHECK_EQ(mlb_dp_server_add(w->dp, w->vip, &e, 1, NULL, w->err), 0);
 	world_free(w);
 }
@@ -304,9 +304,9 @@ TEST(managed_pool_waits_for_slots)
 {
 	struct world *w = world_new(1, 2, 2, true);
 	struct mlb_worker *a = mlb_dp_worker(w->dp, 0);
-	mlb_ev_open(a, world_wvip(w, 0), 0, w->now);
-	send_pool(w, 1, MLB_POOL_MANAGED, (uint32_t[]){ 2 }, NULL, 1, 0);
-	send_pool(w, 2, MLB_POOL_MANAGED, (uint32_t[]){ 2, 3 }, NULL, 2, 0);
+	mlb_ev_open(world_wvip(w, 0), 0, w->now);
+	send_pool(w, 1, MLB_OWNER_MANAGED, (uint32_t[]){ 2 }, NULL, 1, 0);
+	send_pool(w, 2, MLB_OWNER_MANAGED, (uint32_t[]){ 2, 3 }, NULL, 2, 0);
 	CHECK_EQ(world_effect(w).pool_revision, 1);
 	mlb_ev_close(a, world_wvip(w, 0), 0, w->now, w->now, MLB_END_COMPLETED);
 	world_run(w, 3 * MS, true);

@@ -61,8 +61,8 @@ static void *work(void *arg)
 			continue;
 		}
 		*h = (struct held){ slot, mlb_dp_server_at(world->dp, world->vip, slot)->id, now };
-		mlb_ev_open(w, v, slot, now);
-		mlb_ev_request(w, v, slot, now);
+		mlb_ev_open(v, slot, now);
+		mlb_ev_request(v, slot, now);
 		mlb_ev_bytes(v, slot, true, 1, 100);
 		mlb_dp_connect_result(world->dp, world->vip, slot, i % 5 != 0 || mlb_rng_below(&w->rng, 2), now);
 		if (h->id <= STAYING)

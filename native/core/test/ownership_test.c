@@ -32,15 +32,15 @@ static void *work(void *arg)
 	struct mlb_wvip *v = &t->v;
 	for (uint64_t k = 0; k < PERIODS; k++) {
 		uint64_t t0 = 8 * k + 1;
-		mlb_ev_open(w, v, SLOT, t0);
-		mlb_ev_half_open(w, v, SLOT, t0);
-		mlb_ev_open(w, v, SLOT, t0 + 1);
-		mlb_ev_request(w, v, SLOT, t0 + 2);
+		mlb_ev_open(v, SLOT, t0);
+		mlb_ev_half_open(v, SLOT, t0);
+		mlb_ev_open(v, SLOT, t0 + 1);
+		mlb_ev_request(v, SLOT, t0 + 2);
 		mlb_ev_bytes(v, SLOT, true, 1, 100);
-		mlb_ev_open(w, v, SLOT, t0 + 3);
+		mlb_ev_open(v, SLOT, t0 + 3);
 		mlb_ev_answer(w, v, SLOT, t0 + 2, t0 + 4);
 		mlb_ev_bytes(v, SLOT, false, 1, 1000);
-		mlb_ev_half_close(w, v, SLOT, t0, t0 + 4);
+		mlb_ev_half_established(v, SLOT, t0, t0 + 4);
 		mlb_ev_close(w, v, SLOT, t0, t0 + 5, MLB_END_COMPLETED);
 		mlb_ev_close(w, v, SLOT, t0 + 1, t0 + 6, MLB_END_COMPLETED);
 		mlb_ev_close(w, v, SLOT, t0 + 3, t0 + 7, MLB_END_COMPLETED);
@@ -75,7 +75,9 @@ TEST(reader_sees_whole_states_only)
 	for (int i = 0; i < WORKERS; i++) {
 		th[i].slot = aligned_alloc(MLB_CACHE_LINE, 8 * sizeof(struct mlb_wslot));
 		memset(th[i].slot, 0, 8 * sizeof(struct mlb_wslot));
-		th[i].v = (struct mlb_wvip){ .slot = th[i].slot, .q = th[i].q, .others = th[i].others, .capacity = 8 };
+		th[i].v = (struct mlb_wvip){
+			.slots = (struct mlb_wslots *)th[i].slot, .q = th[i].q, .others = th[i].others, .capacity = 8
+		};
 		mlb_rng_seed(&th[i].w.rng, (uint64_t)i);
 		CHECK_EQ(pthread_create(&th[i].id, NULL, work, &th[i]), 0);
 	}

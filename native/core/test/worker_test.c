@@ -17,7 +17,7 @@ static void setup(uint8_t load)
 	memset(&w, 0, sizeof(w));
 	memset(&v, 0, sizeof(v));
 	mlb_rng_seed(&w.rng, 1);
-	v.slot = slots;
+	v.slots = (struct mlb_wslots *)slots;
 	v.q = q;
 	v.others = others;
 	v.capacity = 8;
@@ -29,15 +29,15 @@ TEST(life_of_a_flow)
 {
 	struct mlb_wslot_gauges g = { 0 };
 	setup(MLB_LOAD_FLOWS);
-	mlb_ev_open(&w, &v, 3, 1000);
+	mlb_ev_open(&v, 3, 1000);
 	CHECK_NEAR(q[3], 1, 0);
 	mlb_ev_connected(&w, &v, 3, 1000, 1200);
-	mlb_ev_request(&w, &v, 3, 1500);
+	mlb_ev_request(&v, 3, 1500);
 	CHECK_NEAR(q[3], 1, 0);
 	mlb_ev_answer(&w, &v, 3, 1500, 2500);
 	mlb_ev_bytes(&v, 3, true, 2, 100);
 	mlb_ev_bytes(&v, 3, false, 3, 4000);
-	mlb_ev_open(&w, &v, 3, 3000);
+	mlb_ev_open(&v, 3, 3000);
 	CHECK(mlb_wslot_read(&slots[3], &g));
 	CHECK_EQ(g.flows, 2);
 	CHECK_EQ(g.start_sum_us, 4000);
@@ -70,11 +70,11 @@ TEST(life_of_a_flow)
 TEST(load_may_be_waiting)
 {
 	setup(MLB_LOAD_WAITING);
-	mlb_ev_open(&w, &v, 0, 10);
+	mlb_ev_open(&v, 0, 10);
 	CHECK_NEAR(q[0], 0, 0);
-	mlb_ev_request(&w, &v, 0, 20);
+	mlb_ev_request(&v, 0, 20);
 	CHECK_NEAR(q[0], 1, 0);
-	mlb_ev_unwait(&w, &v, 0, 30);
+	mlb_ev_unwait(&v, 0, 30);
 	CHECK_NEAR(q[0], 0, 0);
 	CHECK_EQ(slots[0].answers, 0);
 	CHECK_EQ(slots[0].wait_us, 10);
@@ -86,22 +86,23 @@ TEST(half_opens_weigh_little_and_not_for_long)
 	const uint64_t t0 = 10000000;
 	setup(MLB_LOAD_FLOWS);
 	for (int i = 0; i < 5; i++)
-		mlb_ev_half_open(&w, &v, 1, t0);
+		mlb_ev_half_open(&v, 1, t0);
 	CHECK_NEAR(q[1], 5, 0);
 	for (int i = 0; i < 1000; i++)
-		mlb_ev_half_open(&w, &v, 1, t0 + 500000);
+		mlb_ev_half_open(&v, 1, t0 + 500000);
 	CHECK_NEAR(q[1], 8, 0);
 	for (int i = 0; i < 100; i++)
-		mlb_ev_open(&w, &v, 1, t0 + 500000);
+		mlb_ev_open(&v, 1, t0 + 500000);
 	CHECK_NEAR(q[1], 125, 0);
-	mlb_ev_half_close(&w, &v, 1, t0, t0 + 600000);
+	mlb_ev_half_established(&v, 1, t0, t0 + 600000);
 	CHECK_EQ(slots[1].half_young, 1004);
 	CHECK_EQ(slots[1].half_open, 1004);
 	mlb_wvip_refresh(&v, 1, 0, 0, 0, false, t0 + 1200000); /* the first five are more than a second old */
 	CHECK_EQ(slots[1].half_young, 1000);
-	mlb_ev_half_close(&w, &v, 1, t0, t0 + 1200000); /* an old one ends: no longer counted, so not taken back */
+	mlb_ev_half_close(&v, 1, t0, t0 + 1200000, MLB_END_REFUSED); /* an old one ends: no longer counted, so not taken back */
 	CHECK_EQ(slots[1].half_young, 1000);
 	CHECK_EQ(slots[1].half_open, 1003);
+	CHECK_EQ(slots[1].ended[MLB_END_REFUSED], 1);
 	mlb_wvip_refresh(&v, 1, 0, 0, 0, false, t0 + 1600000);
 	CHECK_EQ(slots[1].half_young, 0);
 	CHECK_NEAR(q[1], 100, 0);
@@ -115,7 +116,7 @@ TEST(others_half_opens_share_the_cap)
 	mlb_wvip_refresh(&v, 2, 40, 40, 6, false, 1000);
 	CHECK_NEAR(q[2], 46, 0);
 	for (int i = 0; i < 10; i++)
-		mlb_ev_half_open(&w, &v, 2, 1000);
+		mlb_ev_half_open(&v, 2, 1000);
 	CHECK_NEAR(q[2], 50, 0); /* a quarter of 40 */
 	mlb_wvip_refresh(&v, 2, 40, 40, 600, false, 1000);
 	CHECK_NEAR(q[2], 50, 0);
@@ -124,7 +125,7 @@ TEST(others_half_opens_share_the_cap)
 TEST(ejected_slots_stay_out_whatever_happens)
 {
 	setup(MLB_LOAD_FLOWS);
-	mlb_ev_open(&w, &v, 4, 1);
+	mlb_ev_open(&v, 4, 1);
 	mlb_wvip_refresh(&v, 4, 2, 2, 0, true, 2);
 	CHECK(q[4] >= MLB_Q_OUT);
 	mlb_ev_close(&w, &v, 4, 1, 3, MLB_END_ABORT);

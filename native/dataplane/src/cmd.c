@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "addr.h"
+#include <marllb/endpoint.h>
+#include <marllb/nearest.h>
 
 #define FAIL(...) \
 	do { \
@@ -29,13 +30,7 @@ const char mlbd_cmd_help[] = "  vip NAME ADDRESS:PORT [mode sed|p2c|alias|hash] 
 			     "  add-server, del-server       other names for server and no server\n"
 			     "  set-mode [vip NAME] MODE     sed, p2c, alias or hash\n";
 
-static const char *const mode_names[] = { "keep", "hash", "alias", "sed", "p2c" };
 static const char *const show_names[] = { "stats", "weights", "servers", "config", "flows" };
-
-const char *mlbd_mode_name(uint32_t mode)
-{
-	return mode < 5 ? mode_names[mode] : "unknown";
-}
 
 const char *mlbd_show_name(enum mlbd_show s)
 {
@@ -44,12 +39,13 @@ const char *mlbd_show_name(enum mlbd_show s)
 
 static int parse_mode(const char *text, enum mlb_mode *mode, char err[256])
 {
-	for (int i = 1; i < 5; i++)
-		if (strcmp(text, mode_names[i]) == 0) {
-			*mode = (enum mlb_mode)i;
-			return 0;
-		}
-	FAIL("mode '%.80s': expected sed, p2c, alias or hash", text);
+	char list[80];
+	int value = mlb_mode_parse(text);
+
+	if (value <= MLB_MODE_KEEP)
+		FAIL("mode '%.80s': expected %s", text, mlb_words_list(mlb_mode_words + 1, list, sizeof(list)));
+	*mode = (enum mlb_mode)value;
+	return 0;
 }
 
 static int parse_count(const char *what, const char *text, uint32_t min, uint32_t max, uint32_t *out, char err[256])
@@ -92,16 +88,26 @@ static int parse_choice(const char *what, const char *text, const char *zero, co
 	return 0;
 }
 
+static int parse_word(const char *what, const char *text, const struct mlb_word *words, uint8_t *out, char err[256])
+{
+	const struct mlb_word *found = mlb_word_find(words, text);
+	char list[80];
+
+	if (!found)
+		FAIL("%s '%.80s': expected %s", what, text, mlb_words_list(words, list, sizeof(list)));
+	*out = (uint8_t)found->value;
+	return 0;
+}
+
 static int parse_vip(char **w, int n, struct mlbd_cmd *c, char err[256])
 {
 	struct mlbd_vip_opts *o = &c->opts;
 	enum mlb_mode mode;
-	bool yes = false;
 	int rc;
 
 	if (n < 2)
 		FAIL("vip: expected NAME ADDRESS:PORT");
-	if ((rc = parse_name(w[0], c->vip, err)) || (rc = mlbd_endpoint_parse(w[1], true, &o->conf.ep, err)))
+	if ((rc = parse_name(w[0], c->vip, err)) || (rc = mlb_endpoint_parse(w[1], true, &o->conf.ep, err)))
 		return rc;
 	strcpy(o->conf.name, c->vip);
 	o->conf.mode = MLB_MODE_SED;
@@ -127,11 +133,9 @@ static int parse_vip(char **w, int n, struct mlbd_cmd *c, char err[256])
 		}
 		o->has_other = true;
 		if (strcmp(k, "load") == 0) {
-			rc = parse_choice(k, v, "flows", "waiting", &yes, err);
-			o->conf.load = yes ? MLB_LOAD_WAITING : MLB_LOAD_FLOWS;
+			rc = parse_word(k, v, mlb_load_words, &o->conf.load, err);
 		} else if (strcmp(k, "pool") == 0) {
-			rc = parse_choice(k, v, "local", "managed", &yes, err);
-			o->conf.owner = yes ? MLB_POOL_MANAGED : MLB_POOL_LOCAL;
+			rc = parse_word(k, v, mlb_owner_words, &o->conf.owner, err);
 		} else if (strcmp(k, "eject") == 0) {
 			rc = parse_choice(k, v, "off", "on", &o->conf.eject, err);
 		} else if (strcmp(k, "capacity") == 0) {
@@ -173,7 +177,7 @@ static int parse_server(char **w, int n, struct mlbd_cmd *c, bool bare, char err
 	if (n < 1)
 		FAIL("expected [vip NAME] ADDRESS:PORT");
 	c->server.weight = 1;
-	if ((rc = mlbd_endpoint_parse(w[0], false, &c->server.ep, err)))
+	if ((rc = mlb_endpoint_parse(w[0], false, &c->server.ep, err)))
 		return rc;
 	if (bare && n > 1)
 		FAIL("'%.80s': expected nothing after ADDRESS:PORT", w[1]);
@@ -221,10 +225,10 @@ static int parse_set_servers(char **w, int n, struct mlbd_cmd *c, char err[256])
 			if ((rc = parse_real("weight", eq + 1, 1e-6f, 1e6f, &s->weight, err)))
 				return rc;
 		}
-		if ((rc = mlbd_endpoint_parse(w[i], false, &s->ep, err)))
+		if ((rc = mlb_endpoint_parse(w[i], false, &s->ep, err)))
 			return rc;
 		for (int k = 0; k < i; k++)
-			if (mlbd_endpoint_eq(&c->list[k].ep, &s->ep))
+			if (mlb_endpoint_eq(&c->list[k].ep, &s->ep))
 				FAIL("server %.60s is listed twice", w[i]);
 	}
 	c->count = (uint32_t)n;
@@ -276,49 +280,16 @@ bool mlbd_cmd_is_config(enum mlbd_op op)
 	return op == MLBD_OP_NONE || op == MLBD_OP_SET;
 }
 
-static uint32_t distance(const char *a, const char *b) /* Levenshtein, words of at most 31 letters */
-{
-	uint32_t row[32], la = (uint32_t)strlen(a), lb = (uint32_t)strlen(b);
-
-	if (la > 31 || lb > 31)
-		return 99;
-	for (uint32_t j = 0; j <= lb; j++)
-		row[j] = j;
-	for (uint32_t i = 1; i <= la; i++) {
-		uint32_t corner = row[0];
-
-		row[0] = i;
-		for (uint32_t j = 1; j <= lb; j++) {
-			uint32_t best = corner + (a[i - 1] != b[j - 1]);
-
-			corner = row[j];
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			row[j] = best;
-		}
-	}
-	return row[lb];
-}
-
 static int unknown(const char *word, char err[256])
 {
-	const char *best = NULL;
-	uint32_t least = 4;
+	struct mlb_nearest near = { 0 };
 
 	for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
-		if (distance(word, verbs[i].word) < least) {
-			best = verbs[i].word;
-			least = distance(word, best);
-		}
+		mlb_nearest_offer(&near, word, verbs[i].word);
 	for (uint32_t i = 0; i < mlbd_setting_count; i++)
-		if (distance(word, mlbd_setting_list[i].name) < least) {
-			best = mlbd_setting_list[i].name;
-			least = distance(word, best);
-		}
-	if (best)
-		FAIL("unknown word '%.80s': expected perhaps '%s'", word, best);
+		mlb_nearest_offer(&near, word, mlbd_setting_list[i].name);
+	if (near.distance < 4)
+		FAIL("unknown word '%.80s': expected perhaps '%s'", word, near.word);
 	FAIL("unknown word '%.80s': expected vip, server, no, a setting (see --help) or, on the control socket, show, drain, "
 	     "stop, quit",
 	     word);

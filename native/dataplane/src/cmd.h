@@ -71,7 +71,6 @@ int mlbd_cmd_parse(const char *line, struct mlbd_cmd *, char err[256]);
 void mlbd_cmd_free(struct mlbd_cmd *);
 /* True for what a configuration file may hold. */
 bool mlbd_cmd_is_config(enum mlbd_op);
-const char *mlbd_mode_name(uint32_t mode);
 const char *mlbd_show_name(enum mlbd_show);
 /* The words understood, for --help and `help`. */
 extern const char mlbd_cmd_help[];

@@ -9,7 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "addr.h"
+#include <marllb/endpoint.h>
 
 static void close_reset(int fd)
 {
@@ -73,7 +73,7 @@ void mlbd_conn_accepted(struct mlbd_worker *w, struct mlbd_listener *l, int fd, 
 		close_reset(fd);
 		return;
 	}
-	mlbd_from_sockaddr(peer, &client);
+	mlb_endpoint_from_sockaddr(peer, &client);
 	w->now_us = mlbd_now_us();
 	c->vip = vip;
 	c->wv = wv;
@@ -103,7 +103,7 @@ void mlbd_conn_end(struct mlbd_worker *w, struct mlbd_conn *c, enum mlb_end how,
 		return;
 	if (c->server_id) {
 		if (c->wait_us)
-			mlb_ev_unwait(w->core, c->wv, c->slot, w->now_us);
+			mlb_ev_unwait(c->wv, c->slot, w->now_us);
 		mlb_ev_close(w->core, c->wv, c->slot, c->start_us, w->now_us, how);
 		mlbd_connect_release(c);
 		c->server_id = 0;

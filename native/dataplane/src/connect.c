@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "accept.h"
-#include "addr.h"
+#include <marllb/endpoint.h>
 #include "conn.h"
 
 #ifndef IP_BIND_ADDRESS_NO_PORT
@@ -81,11 +81,11 @@ static int bind_source(struct mlbd_worker *w, int fd, int family)
 		struct sockaddr_storage ss;
 		int one = 1;
 
-		if (mlbd_addr_is_v4(a) != (family == AF_INET))
+		if (mlb_addr_is_v4(a) != (family == AF_INET))
 			continue;
 		/* The port is chosen at connect, so that one address reaches each server from every port. */
 		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
-		socklen_t len = mlbd_to_sockaddr(a, 0, &ss);
+		socklen_t len = mlb_addr_to_sockaddr(a, 0, &ss);
 
 		return bind(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
 	}
@@ -96,7 +96,7 @@ static int bind_source(struct mlbd_worker *w, int fd, int family)
 static int attempt(struct mlbd_worker *w, struct mlbd_conn *c, const struct mlb_server *server)
 {
 	struct sockaddr_storage ss;
-	socklen_t len = mlbd_to_sockaddr(&server->ep.addr, server->ep.port ? server->ep.port : c->vip->conf.ep.port, &ss);
+	socklen_t len = mlb_addr_to_sockaddr(&server->ep.addr, server->ep.port ? server->ep.port : c->vip->conf.ep.port, &ss);
 	struct mlbd_side *side = &c->side[MLBD_SERVER];
 	int rc;
 
@@ -125,7 +125,7 @@ static void failed(struct mlbd_worker *w, struct mlbd_conn *c, int error)
 	bool ours = local_error(error); /* then no word against the server, but one in the log */
 
 	if (c->wait_us) /* the client goes on waiting, at the next server */
-		mlb_ev_unwait(w->core, c->wv, c->slot, w->now_us);
+		mlb_ev_unwait(c->wv, c->slot, w->now_us);
 	mlb_ev_close(w->core, c->wv, c->slot, c->start_us, w->now_us,
 		     ours               ? MLB_END_ABORT :
 		     error == ETIMEDOUT ? MLB_END_UNANSWERED :
@@ -156,14 +156,14 @@ bool mlbd_connect_start(struct mlbd_worker *w, struct mlbd_conn *c)
 
 		if (slot == MLB_NONE) {
 			if (c->tries == 0 && full)
-				MLB_ADD(c->wv->limited, 1);
+				mlb_ev_limited(c->wv);
 			else if (c->tries == 0)
-				MLB_ADD(c->wv->no_server, 1);
+				mlb_ev_no_server(c->wv);
 			mlbd_conn_end(w, c, MLB_END_REFUSED, true);
 			return false;
 		}
 		if (c->tries)
-			MLB_ADD(c->wv->retries, 1);
+			mlb_ev_retry(c->wv);
 		const struct mlb_server *server = mlb_dp_server_at(w->host->dp, c->vip->id, slot);
 
 		c->tried[c->tries++] = (uint16_t)slot;
@@ -171,9 +171,9 @@ bool mlbd_connect_start(struct mlbd_worker *w, struct mlbd_conn *c)
 		c->server_id = server->id;
 		c->state = MLBD_CONN_CONNECTING;
 		c->start_us = c->connect_us = w->now_us;
-		mlb_ev_open(w->core, c->wv, slot, w->now_us);
+		mlb_ev_open(c->wv, slot, w->now_us);
 		if (c->wait_us)
-			mlb_ev_request(w->core, c->wv, slot, w->now_us);
+			mlb_ev_request(c->wv, slot, w->now_us);
 		rc = attempt(w, c, server);
 		/* On a local network the connect is done by now, and a client that speaks first has spoken: this saves two
 		 * events. */

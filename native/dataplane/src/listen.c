@@ -6,14 +6,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "addr.h"
+#include <marllb/endpoint.h>
 #include "host.h"
 
 static int fail(const struct mlb_endpoint *ep, int error, char err[256])
 {
-	char text[MLBD_EP_LEN];
+	char text[MLB_ENDPOINT_LEN];
 
-	mlbd_endpoint_str(ep, text);
+	mlb_endpoint_text(ep, text);
 	if (error == EADDRINUSE)
 		snprintf(err, 256, "%s: the port is in use by another process; stop it or give the vip another port", text);
 	else if (error == EADDRNOTAVAIL)
@@ -28,7 +28,7 @@ static int fail(const struct mlb_endpoint *ep, int error, char err[256])
 static int open_one(const struct mlb_endpoint *ep, bool share)
 {
 	struct sockaddr_storage ss;
-	socklen_t len = mlbd_to_sockaddr(&ep->addr, ep->port, &ss);
+	socklen_t len = mlb_addr_to_sockaddr(&ep->addr, ep->port, &ss);
 	int one = 1, fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
@@ -72,7 +72,7 @@ int mlbd_listen(struct mlb_endpoint *ep, uint32_t n, int backlog, int *fd, char 
 			socklen_t len = sizeof(ss);
 
 			getsockname(rc, (struct sockaddr *)&ss, &len);
-			mlbd_from_sockaddr(&ss, &bound);
+			mlb_endpoint_from_sockaddr(&ss, &bound);
 			ep->port = bound.port;
 		}
 	}

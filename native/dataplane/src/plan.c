@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "addr.h"
+#include <marllb/endpoint.h>
 
 #define FAIL(...) \
 	do { \
@@ -36,13 +36,13 @@ struct mlbd_plan_vip *mlbd_plan_find(struct mlbd_plan *p, const char *name)
 
 static int add_vip(struct mlbd_plan *p, const struct mlbd_cmd *c, char err[256])
 {
-	char ep[MLBD_EP_LEN];
+	char ep[MLB_ENDPOINT_LEN];
 
 	if (mlbd_plan_find(p, c->vip))
 		FAIL("vip %s is there already", c->vip);
 	for (uint32_t i = 0; i < p->vips; i++)
-		if (c->opts.conf.ep.port && mlbd_endpoint_eq(&p->vip[i].opts.conf.ep, &c->opts.conf.ep))
-			FAIL("vip %s: %s is vip %s already", c->vip, mlbd_endpoint_str(&c->opts.conf.ep, ep),
+		if (c->opts.conf.ep.port && mlb_endpoint_eq(&p->vip[i].opts.conf.ep, &c->opts.conf.ep))
+			FAIL("vip %s: %s is vip %s already", c->vip, mlb_endpoint_text(&c->opts.conf.ep, ep),
 			     p->vip[i].opts.conf.name);
 	if (p->vips == MLB_MAX_VIPS)
 		FAIL("vip %s: expected at most %u vips", c->vip, MLB_MAX_VIPS);
@@ -52,11 +52,11 @@ static int add_vip(struct mlbd_plan *p, const struct mlbd_cmd *c, char err[256])
 
 static int add_server(struct mlbd_plan_vip *v, const struct mlbd_server_conf *s, char err[256])
 {
-	char ep[MLBD_EP_LEN];
+	char ep[MLB_ENDPOINT_LEN];
 
 	for (uint32_t i = 0; i < v->servers; i++)
-		if (mlbd_endpoint_eq(&v->server[i].ep, &s->ep))
-			FAIL("server %s is in vip %s already", mlbd_endpoint_str(&s->ep, ep), v->opts.conf.name);
+		if (mlb_endpoint_eq(&v->server[i].ep, &s->ep))
+			FAIL("server %s is in vip %s already", mlb_endpoint_text(&s->ep, ep), v->opts.conf.name);
 	if (v->servers == v->opts.conf.capacity)
 		FAIL("vip %s: expected at most %u servers", v->opts.conf.name, v->opts.conf.capacity);
 	struct mlbd_server_conf *more = realloc(v->server, (v->servers + 1) * sizeof(*more));
@@ -71,7 +71,7 @@ static int add_server(struct mlbd_plan_vip *v, const struct mlbd_server_conf *s,
 static int apply(struct mlbd_plan *p, const struct mlbd_cmd *c, char err[256])
 {
 	struct mlbd_plan_vip *v;
-	char ep[MLBD_EP_LEN];
+	char ep[MLB_ENDPOINT_LEN];
 	int rc;
 
 	if (c->op == MLBD_OP_NONE)
@@ -102,11 +102,11 @@ static int apply(struct mlbd_plan *p, const struct mlbd_cmd *c, char err[256])
 	case MLBD_OP_MODE: v->opts.conf.mode = (uint8_t)c->mode; return 0;
 	default: /* MLBD_OP_DRAIN */
 		for (uint32_t i = 0; i < v->servers; i++)
-			if (mlbd_endpoint_eq(&v->server[i].ep, &c->server.ep)) {
+			if (mlb_endpoint_eq(&v->server[i].ep, &c->server.ep)) {
 				v->server[i].drain = true;
 				return 0;
 			}
-		FAIL("drain: vip %s has no server %s", v->opts.conf.name, mlbd_endpoint_str(&c->server.ep, ep));
+		FAIL("drain: vip %s has no server %s", v->opts.conf.name, mlb_endpoint_text(&c->server.ep, ep));
 	}
 }
 

@@ -39,7 +39,7 @@ void mlbd_recount_worker(struct mlbd_worker *w)
 		if (!wv || !r)
 			continue;
 		for (uint32_t s = 0; s < wv->capacity; s++) {
-			uint32_t counted = MLB_LD(wv->slot[s].flows), found = r->found[s];
+			uint32_t counted = mlb_wvip_flows(wv, s), found = r->found[s];
 
 			if (counted || found || MLB_LD(r->diff[s]))
 				MLB_ST(r->diff[s], counted > found ? counted - found : found - counted);

@@ -99,7 +99,7 @@ static void spoke(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s)
 	if (s == MLBD_CLIENT) {
 		if (!c->wait_us) {
 			c->wait_us = w->now_us;
-			mlb_ev_request(w->core, c->wv, c->slot, w->now_us);
+			mlb_ev_request(c->wv, c->slot, w->now_us);
 		}
 	} else if (c->wait_us) {
 		mlb_ev_answer(w->core, c->wv, c->slot, c->wait_us, w->now_us);

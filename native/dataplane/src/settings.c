@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "addr.h"
+#include <marllb/endpoint.h>
 
 #define F(field) offsetof(struct mlbd_settings, field), sizeof(((struct mlbd_settings *)0)->field)
 
@@ -93,7 +93,7 @@ static int parse_sources(char *const *words, int n, struct mlbd_settings *s, cha
 			snprintf(err, 256, "source: expected at most %d addresses", MLBD_MAX_SOURCES);
 			return -EINVAL;
 		}
-		if (mlbd_addr_parse(words[i], &s->source[s->sources])) {
+		if (mlb_addr_parse(words[i], &s->source[s->sources])) {
 			snprintf(err, 256, "source '%.80s': expected an IPv4 or IPv6 address without port", words[i]);
 			return -EINVAL;
 		}
@@ -157,11 +157,11 @@ void mlbd_setting_print(const struct mlbd_setting *k, const struct mlbd_settings
 	if (k->kind == MLBD_TEXT || k->kind == MLBD_PATH) {
 		snprintf(buf, size, "%s", (const char *)at);
 	} else if (k->kind == MLBD_SOURCES) {
-		char a[MLBD_EP_LEN];
+		char a[MLB_ENDPOINT_LEN];
 
 		for (uint32_t i = 0; i < s->sources; i++) {
 			size_t used = strlen(buf);
-			snprintf(buf + used, size - used, "%s%s", i ? " " : "", mlbd_addr_str(&s->source[i], a));
+			snprintf(buf + used, size - used, "%s%s", i ? " " : "", mlb_addr_text(&s->source[i], a));
 		}
 	} else {
 		snprintf(buf, size, "%" PRIu64 "%s", *(const uint64_t *)at, k->kind == MLBD_TIME ? "ms" : "");

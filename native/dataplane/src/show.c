@@ -6,12 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "addr.h"
+#include <marllb/endpoint.h>
 #include "worker.h"
 
 #define FLOWS_SHOWN 1000u
-
-static const char *const ladder_names[] = { "model", "kalman", "last_good", "static", "static_dp" };
 
 static struct mlbd_vip *next_vip(struct mlbd_host *h, struct mlbd_vip *v)
 {
@@ -26,18 +24,18 @@ static struct mlbd_vip *next_vip(struct mlbd_host *h, struct mlbd_vip *v)
 static void config_vip(struct mlbd_host *h, struct mlbd_vip *v, struct mlbd_text *t)
 {
 	const struct mlb_vip_conf *c = &v->conf;
-	char ep[MLBD_EP_LEN];
+	char ep[MLB_ENDPOINT_LEN];
 
-	mlbd_text_add(t, "vip %s %s mode %s load %s pool %s max-conns %u capacity %u", c->name, mlbd_endpoint_str(&c->ep, ep),
-		      mlbd_mode_name(c->mode), c->load == MLB_LOAD_WAITING ? "waiting" : "flows",
-		      mlbd_vip_owner(h, v) == MLB_POOL_MANAGED ? "managed" : "local", MLB_LD(v->max_conns), c->capacity);
+	mlbd_text_add(t, "vip %s %s mode %s load %s pool %s max-conns %u capacity %u", c->name, mlb_endpoint_text(&c->ep, ep),
+		      mlb_mode_name(c->mode), mlb_load_name(c->load), mlb_owner_name(mlbd_vip_owner(h, v)), MLB_LD(v->max_conns),
+		      c->capacity);
 	mlbd_text_add(t, " kappa %g eject %s load-balancers %u\n", (double)c->kappa, c->eject ? "on" : "off", c->load_balancers);
 	for (uint32_t s = 0; s < c->capacity; s++) {
 		const struct mlb_server *server = mlb_dp_server_at(h->dp, v->id, s);
 
 		if (!server || !(server->flags & MLB_SRV_MEMBER))
 			continue;
-		mlbd_text_add(t, "server vip %s %s weight %.9g max-conns %u%s\n", c->name, mlbd_endpoint_str(&server->ep, ep),
+		mlbd_text_add(t, "server vip %s %s weight %.9g max-conns %u%s\n", c->name, mlb_endpoint_text(&server->ep, ep),
 			      (double)server->weight_static, mlbd_server_limit(v, &server->ep),
 			      server->flags & MLB_SRV_DRAINING ? " drain" : "");
 	}
@@ -105,7 +103,7 @@ static void show_servers(struct mlbd_host *h, bool json, struct mlbd_text *t)
 	struct mlb_server_rec *rec = malloc(MLB_MAX_SERVERS_PER_VIP * sizeof(*rec));
 	struct mlb_frame_hdr f;
 	const char *comma = "";
-	char ep[MLBD_EP_LEN];
+	char ep[MLB_ENDPOINT_LEN];
 
 	if (!rec) {
 		t->failed = true;
@@ -121,7 +119,7 @@ static void show_servers(struct mlbd_host *h, bool json, struct mlbd_text *t)
 
 			if (!s || !(s->flags & (MLB_SRV_MEMBER | MLB_SRV_LEAVING)))
 				continue;
-			mlbd_endpoint_str(&s->ep, ep);
+			mlb_endpoint_text(&s->ep, ep);
 			mlbd_text_add(t,
 				      json ? "%s{\"vip\":\"%s\",\"address\":\"%s\",\"id\":%u,\"slot\":%u,\"weight\":%.9g,"
 					     "\"factor\":%.9g,\"connections\":%u,"
@@ -143,9 +141,9 @@ static void show_servers(struct mlbd_host *h, bool json, struct mlbd_text *t)
 static void stats_server(const struct mlb_server_rec *r, bool json, const char *comma, struct mlbd_text *t)
 {
 	struct mlb_endpoint e = { .addr = r->addr, .port = r->port };
-	char ep[MLBD_EP_LEN];
+	char ep[MLB_ENDPOINT_LEN];
 
-	mlbd_endpoint_str(&e, ep);
+	mlb_endpoint_text(&e, ep);
 	if (!json) {
 		mlbd_text_add(t, "  server %s flows %u waiting %u new %" PRIu64 " completed %" PRIu64 " refused %" PRIu64, ep,
 			      r->flows, r->waiting, r->new_flows, r->completions, r->refusals);
@@ -170,17 +168,16 @@ static void stats_server(const struct mlb_server_rec *r, bool json, const char *
 static void stats_vip(const struct mlbd_vip *v, const struct mlb_frame_hdr *f, const struct mlb_server_rec *rec, int n, bool json,
 		      struct mlbd_text *t)
 {
-	char ep[MLBD_EP_LEN];
+	char ep[MLB_ENDPOINT_LEN];
 
-	mlbd_endpoint_str(&v->conf.ep, ep);
+	mlb_endpoint_text(&v->conf.ep, ep);
 	if (json)
 		mlbd_text_add(
 			t, "{\"name\":\"%s\",\"id\":%u,\"address\":\"%s\",\"connections\":%u,\"mode\":\"%s\",\"ladder\":\"%s\",",
-			v->conf.name, v->id, ep, MLB_LD(v->conns), mlbd_mode_name(f->mode),
-			ladder_names[f->ladder < 5 ? f->ladder : 4]);
+			v->conf.name, v->id, ep, MLB_LD(v->conns), mlb_mode_name(f->mode), mlb_ladder_name(f->ladder));
 	else
 		mlbd_text_add(t, "vip %s %s connections %u mode %s weights from %s", v->conf.name, ep, MLB_LD(v->conns),
-			      mlbd_mode_name(f->mode), ladder_names[f->ladder < 5 ? f->ladder : 4]);
+			      mlb_mode_name(f->mode), mlb_ladder_name(f->ladder));
 	mlbd_text_add(t,
 		      json ? "\"frame\":%" PRIu64 ",\"generation\":%u,\"noServer\":%" PRIu64 ",\"limited\":%" PRIu64
 			     ",\"retries\":%" PRIu64 ",\"recountDiff\":%" PRIu64 ",\"localEditsRefused\":%" PRIu64
@@ -196,11 +193,11 @@ static void stats_vip(const struct mlbd_vip *v, const struct mlb_frame_hdr *f, c
 static void weights_vip(const struct mlbd_vip *v, const struct mlb_frame_hdr *f, const struct mlb_server_rec *rec, int n,
 			bool json, struct mlbd_text *t)
 {
-	char ep[MLBD_EP_LEN];
+	char ep[MLB_ENDPOINT_LEN];
 
 	mlbd_text_add(
 		t, json ? "{\"name\":\"%s\",\"mode\":\"%s\",\"ladder\":\"%s\",\"servers\":[" : "vip %s mode %s weights from %s\n",
-		v->conf.name, mlbd_mode_name(f->mode), ladder_names[f->ladder < 5 ? f->ladder : 4]);
+		v->conf.name, mlb_mode_name(f->mode), mlb_ladder_name(f->ladder));
 	for (int i = 0; i < n; i++) {
 		struct mlb_endpoint e = { .addr = rec[i].addr, .port = rec[i].port };
 
@@ -208,7 +205,7 @@ static void weights_vip(const struct mlbd_vip *v, const struct mlb_frame_hdr *f,
 			t,
 			json ? "%s{\"address\":\"%s\",\"id\":%u,\"static\":%.9g,\"weight\":%.9g,\"factor\":%.9g,\"bias\":%.9g}" :
 			       "%s  server %s id %u static %g weight %.5f factor %g bias %g\n",
-			json && i ? "," : "", mlbd_endpoint_str(&e, ep), rec[i].id, (double)rec[i].weight_static,
+			json && i ? "," : "", mlb_endpoint_text(&e, ep), rec[i].id, (double)rec[i].weight_static,
 			(double)rec[i].weight, (double)rec[i].factor, (double)rec[i].bias);
 	}
 	mlbd_text_add(t, json ? "]}" : "");
@@ -251,7 +248,7 @@ static void show_flows(struct mlbd_host *h, bool json, struct mlbd_text *t)
 	struct mlbd_flow_list list = { .cap = FLOWS_SHOWN };
 	const char *comma = "";
 	uint64_t shown = 0, total = 0;
-	char a[MLBD_EP_LEN], b[MLBD_EP_LEN];
+	char a[MLB_ENDPOINT_LEN], b[MLB_ENDPOINT_LEN];
 
 	list.row = malloc(FLOWS_SHOWN * sizeof(*list.row));
 	if (!list.row) {
@@ -269,10 +266,10 @@ static void show_flows(struct mlbd_host *h, bool json, struct mlbd_text *t)
 			const struct mlb_server *s = mlb_dp_server_at(h->dp, r->vip, r->slot);
 			const char *state = r->connecting ? "connecting" : r->waiting ? "waiting" : "open";
 
-			mlbd_endpoint_str(&r->client, a);
+			mlb_endpoint_text(&r->client, a);
 			/* The flow may have ended since and its slot have a new server. */
 			if (s && s->id == r->server_id)
-				mlbd_endpoint_str(&s->ep, b);
+				mlb_endpoint_text(&s->ep, b);
 			else
 				strcpy(b, "-");
 			mlbd_text_add(t,
@@ -307,7 +304,7 @@ void mlbd_show(struct mlbd_host *h, enum mlbd_show what, bool json, struct mlbd_
 void mlbd_show_ready(struct mlbd_host *h, struct mlbd_text *t)
 {
 	const char *control, *comma = "";
-	char addr[MLBD_EP_LEN], path[216];
+	char addr[MLB_ENDPOINT_LEN], path[216];
 
 	mlbd_text_add(t, "{\"ready\":true,\"pid\":%d,\"instance\":", (int)getpid());
 	mlbd_text_json(t, h->settings.instance);
@@ -325,7 +322,7 @@ void mlbd_show_ready(struct mlbd_host *h, struct mlbd_text *t)
 	mlbd_text_add(t, ",\"vips\":[");
 	for (struct mlbd_vip *v = next_vip(h, NULL); v; v = next_vip(h, v)) {
 		mlbd_text_add(t, "%s{\"name\":\"%s\",\"id\":%u,\"address\":\"%s\",\"port\":%u}", comma, v->conf.name, v->id,
-			      mlbd_addr_str(&v->conf.ep.addr, addr), v->conf.ep.port);
+			      mlb_addr_text(&v->conf.ep.addr, addr), v->conf.ep.port);
 		comma = ",";
 	}
 	mlbd_text_add(t, "]}\n");

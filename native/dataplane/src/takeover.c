@@ -12,7 +12,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "addr.h"
+#include <marllb/endpoint.h>
 #include "app.h"
 #include "fds.h"
 
@@ -24,11 +24,11 @@ int mlbd_takeover_send(struct mlbd_host *h, int fd, char err[256])
 {
 	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++) {
 		struct mlbd_vip *v = &h->vip[i];
-		char line[160], ep[MLBD_EP_LEN];
+		char line[160], ep[MLB_ENDPOINT_LEN];
 
 		if (!v->used)
 			continue;
-		snprintf(line, sizeof(line), "listener %s %s %u\n", v->conf.name, mlbd_endpoint_str(&v->conf.ep, ep), v->fds);
+		snprintf(line, sizeof(line), "listener %s %s %u\n", v->conf.name, mlb_endpoint_text(&v->conf.ep, ep), v->fds);
 		int rc = mlbd_fds_send(fd, line, v->fd, v->fds);
 
 		if (rc) {
@@ -118,7 +118,7 @@ static int understand(struct mlbd_inherit *in, struct fetch *f, char err[256])
 	int rc = 0;
 
 	for (char *line = strtok_r(f->text.s, "\n", &save); line && rc == 0; line = strtok_r(NULL, "\n", &save)) {
-		char name[MLB_NAME_LEN], ep[MLBD_EP_LEN];
+		char name[MLB_NAME_LEN], ep[MLB_ENDPOINT_LEN];
 		uint32_t n;
 
 		if (strncmp(line, "listener ", 9) != 0) {
@@ -126,7 +126,7 @@ static int understand(struct mlbd_inherit *in, struct fetch *f, char err[256])
 			continue;
 		}
 		if (sscanf(line, "listener %31s %55s %u", name, ep, &n) != 3 || n > f->fds - next ||
-		    in->listeners == MLB_MAX_VIPS || mlbd_endpoint_parse(ep, true, &in->listener[in->listeners].ep, err)) {
+		    in->listeners == MLB_MAX_VIPS || mlb_endpoint_parse(ep, true, &in->listener[in->listeners].ep, err)) {
 			snprintf(err, 256, "takeover: cannot read the line '%.100s'", line);
 			rc = -EPROTO;
 			break;

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "addr.h"
+#include <marllb/endpoint.h>
 #include "host.h"
 #include "worker.h"
 
@@ -99,13 +99,13 @@ int mlbd_vip_add(struct mlbd_host *h, const struct mlbd_vip_opts *o, const int *
 	struct mlbd_vip_opts opts = *o;
 	struct mlbd_vip staged = { .conf = opts.conf };
 	struct mlbd_vip *v;
-	char text[MLBD_EP_LEN];
+	char text[MLB_ENDPOINT_LEN];
 	uint32_t id;
 	int rc;
 
 	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++)
-		if (h->vip[i].used && opts.conf.ep.port && mlbd_endpoint_eq(&h->vip[i].conf.ep, &opts.conf.ep)) {
-			snprintf(err, 256, "%s is vip %s already", mlbd_endpoint_str(&opts.conf.ep, text), h->vip[i].conf.name);
+		if (h->vip[i].used && opts.conf.ep.port && mlb_endpoint_eq(&h->vip[i].conf.ep, &opts.conf.ep)) {
+			snprintf(err, 256, "%s is vip %s already", mlb_endpoint_text(&opts.conf.ep, text), h->vip[i].conf.name);
 			return -EEXIST;
 		}
 	/* The sockets first: what the core is told must be the address that was bound. */
@@ -181,7 +181,7 @@ int mlbd_vip_change(struct mlbd_host *h, struct mlbd_vip *v, const struct mlbd_v
 uint32_t mlbd_server_limit(const struct mlbd_vip *v, const struct mlb_endpoint *ep)
 {
 	for (uint32_t i = 0; i < v->limits; i++)
-		if (mlbd_endpoint_eq(&v->limit[i].ep, ep))
+		if (mlb_endpoint_eq(&v->limit[i].ep, ep))
 			return v->limit[i].max_conns;
 	return 0;
 }
@@ -191,7 +191,7 @@ const struct mlb_server *mlbd_server_find(struct mlbd_host *h, struct mlbd_vip *
 	for (uint32_t s = 0; s < v->conf.capacity; s++) {
 		const struct mlb_server *server = mlb_dp_server_at(h->dp, v->id, s);
 
-		if (server && (server->flags & MLB_SRV_MEMBER) && mlbd_endpoint_eq(&server->ep, ep))
+		if (server && (server->flags & MLB_SRV_MEMBER) && mlb_endpoint_eq(&server->ep, ep))
 			return server;
 	}
 	return NULL;
@@ -205,7 +205,7 @@ static int set_limit(struct mlbd_host *h, struct mlbd_vip *v, const struct mlb_e
 
 	if (server)
 		atomic_store_explicit(&v->slot[server->slot].max_conns, max, memory_order_relaxed);
-	while (i < v->limits && !mlbd_endpoint_eq(&v->limit[i].ep, ep))
+	while (i < v->limits && !mlb_endpoint_eq(&v->limit[i].ep, ep))
 		i++;
 	if (i < v->limits && max == 0) {
 		v->limit[i] = v->limit[--v->limits];
@@ -314,7 +314,7 @@ int mlbd_host_reconcile(struct mlbd_host *h, struct mlbd_plan *p, char err[256])
 		rc = v ? mlbd_vip_change(h, v, &opts, why) : mlbd_vip_add(h, &opts, NULL, 0, why);
 		KEEP_FIRST();
 		v = mlbd_vip_find(h, want->opts.conf.name, NULL);
-		if (!v || mlbd_vip_owner(h, v) == MLB_POOL_MANAGED)
+		if (!v || mlbd_vip_owner(h, v) == MLB_OWNER_MANAGED)
 			continue;
 		rc = mlbd_server_set(h, v, want->server, want->servers, why);
 		KEEP_FIRST();

@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "addr.h"
+#include <marllb/endpoint.h>
 #include "cmd.h"
 
 static struct mlbd_cmd cmd;
@@ -63,7 +63,7 @@ TEST(vip_with_everything)
 	CHECK_EQ(cmd.opts.conf.ep.port, 8080);
 	CHECK_EQ(cmd.opts.conf.mode, MLB_MODE_P2C);
 	CHECK_EQ(cmd.opts.conf.load, MLB_LOAD_WAITING);
-	CHECK_EQ(cmd.opts.conf.owner, MLB_POOL_MANAGED);
+	CHECK_EQ(cmd.opts.conf.owner, MLB_OWNER_MANAGED);
 	CHECK_EQ(cmd.opts.max_conns, 7);
 	CHECK_EQ(cmd.opts.conf.capacity, 12);
 	CHECK_NEAR(cmd.opts.conf.kappa, 0.5, 0);
@@ -77,7 +77,7 @@ TEST(vip_defaults)
 	CHECK_EQ(parse("vip a [::1]:0"), 0);
 	CHECK_EQ(cmd.opts.conf.mode, MLB_MODE_SED);
 	CHECK_EQ(cmd.opts.conf.load, MLB_LOAD_FLOWS);
-	CHECK_EQ(cmd.opts.conf.owner, MLB_POOL_LOCAL);
+	CHECK_EQ(cmd.opts.conf.owner, MLB_OWNER_LOCAL);
 	CHECK_EQ(cmd.opts.conf.capacity, MLB_MAX_SERVERS_PER_VIP);
 	CHECK(cmd.opts.conf.eject);
 	CHECK(!cmd.opts.has_mode && !cmd.opts.has_max_conns && !cmd.opts.has_other);
@@ -162,8 +162,8 @@ TEST(errors_say_what_was_expected)
 	CHECK(refused("vip we/b 127.0.0.1:1", "letters, digits"));
 	CHECK(refused("vip abcdefghijklmnopqrstuvwxyzabcdef 127.0.0.1:1", "1 to 31"));
 	CHECK(refused("vip web ::1:80", "brackets"));
-	CHECK(refused("vip web 127.0.0.1:1 mode rr", "expected sed, p2c, alias or hash"));
-	CHECK(refused("vip web 127.0.0.1:1 mode", "expected sed"));
+	CHECK(refused("vip web 127.0.0.1:1 mode rr", "expected hash, alias, sed or p2c"));
+	CHECK(refused("vip web 127.0.0.1:1 mode", "expected hash, alias, sed or p2c"));
 	CHECK(refused("vip web 127.0.0.1:1 colour red", "expected mode, load, pool"));
 	CHECK(refused("vip web 127.0.0.1:1 capacity 1025", "from 1 to 1024"));
 	CHECK(refused("vip web 127.0.0.1:1 load cpu", "flows or waiting"));
@@ -182,7 +182,7 @@ TEST(errors_say_what_was_expected)
 	CHECK(refused("shm relative/path", "absolute path or off"));
 	CHECK(refused("source 127.0.0.1:80", "without port"));
 	CHECK(refused("quit now", "expected nothing after it"));
-	CHECK(refused("set-mode fast", "expected sed, p2c, alias or hash"));
+	CHECK(refused("set-mode fast", "expected hash, alias, sed or p2c"));
 	CHECK(refused("vip web \"127.0.0.1:1", "closing quote"));
 }
 

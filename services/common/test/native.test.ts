@@ -222,9 +222,9 @@ test("refusals name their reason on either side", async (t) => {
   const region = attachRegion(fixture.file, () => {});
   t.teardown(() => region.close());
   const frame = await nextFrame(region);
-  t.is(region.publish(vector(frame, [Number.NaN, 1])).refused, "not_finite");
+  t.is(region.publish(vector(frame, [Number.NaN, 1])).refused, "not-finite");
   t.is(region.publish(vector(frame, [-1, 1])).refused, "negative");
-  t.is(region.publish(vector(frame, [0, 0])).refused, "all_zero");
+  t.is(region.publish(vector(frame, [0, 0])).refused, "all-zero");
   t.throws(() => region.publish(vector(frame, [1, 1, 1])), { instanceOf: NativeError, message: /stat: 3 elements/ });
   t.is(await fixture.do("add 1 9"), "done");
   t.is(region.publish(vector(frame, [1, 1])).refused, null);

@@ -32,9 +32,9 @@ export class FakeRegion implements RegionPort {
   publish(v: Vector): Published {
     const n = v.raw.length;
     const none = new Float32Array(n);
-    if (!v.raw.every(Number.isFinite)) return { refused: "not_finite", seq: 0, bare: none, share: none };
+    if (!v.raw.every(Number.isFinite)) return { refused: "not-finite", seq: 0, bare: none, share: none };
     const sum = v.raw.reduce((a, b) => a + b, 0);
-    if (sum <= 0) return { refused: "all_zero", seq: 0, bare: none, share: none };
+    if (sum <= 0) return { refused: "all-zero", seq: 0, bare: none, share: none };
     this.published.push(v);
     const bare = v.raw.map((w) => w / sum);
     const masked = bare.map((w, i) => w * (v.factor?.[i] ?? 1));

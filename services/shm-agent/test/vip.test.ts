@@ -44,8 +44,8 @@ test("a refused answer is counted, the last good one is published again and the 
   vip.answered(decision([1, 3]), LADDER.MODEL, region, 0);
   t.false(vip.answered(decision([Number.NaN, 1]), LADDER.MODEL, region, 200));
   t.is(shares(vip), "10=0.25 11=0.75");
-  t.is(vip.counters.refused.get("not_finite"), 1);
-  t.is(vip.lastRefusal, "not_finite");
+  t.is(vip.counters.refused.get("not-finite"), 1);
+  t.is(vip.lastRefusal, "not-finite");
   t.is(vip.counters.unanswered, 1);
   for (const now of [400, 600]) vip.answered(decision([0, 0]), LADDER.MODEL, region, now);
   t.is(vip.step, LADDER.LAST_GOOD);

@@ -62,7 +62,6 @@ enum mlb_refuse mlb_agent_compose(const struct mlb_agent_vector *, float *bare, 
 /* The same, then publishes the vector beside the other VIPs' last ones. 0 and *seq, or -EINVAL and *why. */
 int mlb_agent_publish(struct mlb_agent *, const struct mlb_agent_vector *, float *bare, float *share, uint64_t *seq,
 		      enum mlb_refuse *why);
-const char *mlb_agent_refusal(uint32_t why);
 
 struct mlb_agent_member {
 	struct mlb_addr addr;
@@ -78,10 +77,6 @@ struct mlb_agent_pool {
 };
 /* The wanted lists of all VIPs that have one; replaces the message before. -E2BIG. */
 int mlb_agent_pools(struct mlb_agent *, const struct mlb_agent_pool *, uint32_t n);
-
-/* "10.0.0.1:80" or "[2001:db8::1]:80" to an address; -EINVAL. And back; text has room for 64. */
-int mlb_agent_parse(const char *text, struct mlb_addr *, uint16_t *port);
-void mlb_agent_format(const struct mlb_addr *, uint16_t port, char text[64]);
 
 #ifdef __cplusplus
 }

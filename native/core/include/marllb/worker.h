@@ -6,43 +6,12 @@
 #define MARLLB_WORKER_H
 #include <stdatomic.h>
 #include "choose.h"
-#include "hist.h"
-#include "layout.h"
-#include "reservoir.h"
-
-/* Gauges and integrals of one slot as of last_us, read in one piece. */
-struct mlb_wslot_gauges {
-	uint32_t flows, half_open, waiting, pad;
-	uint64_t last_us, flow_us, wait_us, start_sum_us;
-};
-
-/* Counters of one (worker, VIP, slot). `ver` is odd while the worker changes the triple (gauges, integrals, last_us); the summing
- * thread reads it as a seqlock. Fields are relaxed atomics for the reader; the writer is alone. */
-struct mlb_wslot {
-	_Atomic uint32_t ver;
-	_Atomic uint32_t flows, half_open, waiting;
-	_Atomic uint64_t last_us; /* of the last change of flows or waiting */
-	_Atomic uint64_t flow_us, wait_us, start_sum_us;
-	_Atomic uint64_t new_flows, answers;
-	/* second line: all that a packet of a known flow counts */
-	_Atomic uint64_t packets_in, packets_out, bytes_in, bytes_out, last_completion_us;
-	_Atomic uint32_t half_young;     /* half-opens of the last second: they weigh on choice */
-	float others_flows, others_half; /* the worker's own: as of the last mlb_wvip_refresh */
-	uint32_t pad;
-	uint64_t half_step; /* the worker's own: eighth of a second that half_bin stands at */
-	uint32_t half_bin[8];
-	_Atomic uint64_t ended[MLB_END_COUNT];
-	_Atomic uint32_t ttfb_hist[MLB_HIST_BUCKETS], duration_hist[MLB_HIST_BUCKETS];
-	struct mlb_reservoir duration, ttfb, connect;
-	/* The summing thread's own: its last whole copy. With it the size is an odd number of lines, or slots would share few
-	 * cache sets. */
-	struct mlb_wslot_gauges copied __attribute__((aligned(MLB_CACHE_LINE)));
-} __attribute__((aligned(MLB_CACHE_LINE)));
+#include "worker_slot.h"
 
 /* One VIP as a worker sees it. */
 struct mlb_wvip {
 	const struct mlb_table *_Atomic table; /* swapped by main; load once per packet vector or loop */
-	struct mlb_wslot *slot;                /* [capacity] */
+	struct mlb_wslots *slots;              /* [capacity], the core's own: see worker_slot.h */
 	float *q;          /* [capacity padded to 8], own + others, MLB_Q_OUT added where ejected; for mlb_choose */
 	float *others;     /* [capacity], last refresh of the other workers' and load balancers' counts and of ejections */
 	uint32_t capacity; /* slots allocated */
@@ -61,23 +30,36 @@ struct mlb_worker {
 	uint32_t index;
 };
 
-#define MLB_LD(x) atomic_load_explicit(&(x), memory_order_relaxed)
-#define MLB_ST(x, v) atomic_store_explicit(&(x), (v), memory_order_relaxed)
-#define MLB_ADD(x, v) MLB_ST(x, MLB_LD(x) + (v)) /* single writer: no locked instruction */
-
-/* Events; implemented in worker_events.h, included at the end. `s` is the slot, `start` what the host stored at open. */
-static inline void mlb_ev_open(struct mlb_worker *, struct mlb_wvip *, uint32_t s, uint64_t now);
-/* A SYN made a half-open entry; it ended (established, then mlb_ev_open follows; refused; expired). opened: now of half_open. */
-static inline void mlb_ev_half_open(struct mlb_worker *, struct mlb_wvip *, uint32_t s, uint64_t now);
-static inline void mlb_ev_half_close(struct mlb_worker *, struct mlb_wvip *, uint32_t s, uint64_t opened, uint64_t now);
+/* Events; implemented in worker_events.h, included at the end. `s` is the slot, `start` what the host stored at open. Those that
+ * take the worker draw from its random numbers, to keep a sample of times. */
+static inline void mlb_ev_open(struct mlb_wvip *, uint32_t s, uint64_t now);
+/* A SYN made a half-open entry. opened: `now` of that call. */
+static inline void mlb_ev_half_open(struct mlb_wvip *, uint32_t s, uint64_t now);
+/* The handshake is complete: mlb_ev_open follows. */
+static inline void mlb_ev_half_established(struct mlb_wvip *, uint32_t s, uint64_t opened, uint64_t now);
+/* The half-open entry ended in another way: refused, aborted, unanswered. */
+static inline void mlb_ev_half_close(struct mlb_wvip *, uint32_t s, uint64_t opened, uint64_t now, enum mlb_end how);
 static inline void mlb_ev_connected(struct mlb_worker *, struct mlb_wvip *, uint32_t s, uint64_t connect_start, uint64_t now);
-static inline void mlb_ev_request(struct mlb_worker *, struct mlb_wvip *, uint32_t s, uint64_t now);
+static inline void mlb_ev_request(struct mlb_wvip *, uint32_t s, uint64_t now);
 static inline void mlb_ev_answer(struct mlb_worker *, struct mlb_wvip *, uint32_t s, uint64_t request_at, uint64_t now);
 /* The client spoke last but the flow ends or the client speaks no more: takes waiting back without an answer. */
-static inline void mlb_ev_unwait(struct mlb_worker *, struct mlb_wvip *, uint32_t s, uint64_t now);
+static inline void mlb_ev_unwait(struct mlb_wvip *, uint32_t s, uint64_t now);
 static inline void mlb_ev_close(struct mlb_worker *, struct mlb_wvip *, uint32_t s, uint64_t start, uint64_t now,
 				enum mlb_end how);
 static inline void mlb_ev_bytes(struct mlb_wvip *, uint32_t s, bool from_client, uint64_t packets, uint64_t bytes);
+/* The same for a host that keeps wvip->slots in a register over a vector of packets. */
+static inline void mlb_ev_bytes_at(struct mlb_wslots *, uint32_t s, bool from_client, uint64_t packets, uint64_t bytes);
+
+/* Events of a VIP, of flows and packets that no slot counts. */
+static inline void mlb_ev_no_server(struct mlb_wvip *); /* a new flow found no eligible server */
+static inline void mlb_ev_untracked(struct mlb_wvip *); /* a new flow found no room in the flow table */
+static inline void mlb_ev_limited(struct mlb_wvip *);   /* a new flow was over a limit */
+static inline void mlb_ev_retry(struct mlb_wvip *);     /* a connect is tried again on another server */
+static inline void mlb_ev_miss(struct mlb_wvip *);      /* a packet of an unknown flow was placed by the lookup table */
+
+/* Not events: what a host may ask of a slot. */
+static inline uint32_t mlb_wvip_flows(const struct mlb_wvip *, uint32_t s); /* this worker's flows in progress */
+static inline void mlb_wvip_prefetch(const struct mlb_wvip *, uint32_t s);  /* for an mlb_ev_open or _half_open soon */
 
 #include "worker_events.h"
 #endif

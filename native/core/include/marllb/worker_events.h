@@ -15,8 +15,8 @@
 #define MLB_HALF_FLOOR 8.0f
 #define MLB_HALF_FRACTION 0.25f
 
-/* Summing thread: a consistent copy. The writer's bracket is a few nanoseconds long; where the worker was descheduled within it,
- * the last copy is given again and false returned: an older state, but one that was. */
+/* Summing thread: a consistent copy. The writer holds the bracket for a few nanoseconds; where its thread was descheduled within
+ * it, this gives the last consistent copy again and returns false. */
 static inline bool mlb_wslot_read(struct mlb_wslot *s, struct mlb_wslot_gauges *g)
 {
 	for (int i = 0; i < 100; i++) {
@@ -58,7 +58,7 @@ static inline void mlb_wslot_end(struct mlb_wslot *s)
  * MLB_Q_OUT + 1 - MLB_Q_OUT is 0. */
 static inline void mlb_wvip_update_q(struct mlb_wvip *v, uint32_t i)
 {
-	struct mlb_wslot *s = &v->slot[i];
+	struct mlb_wslot *s = mlb_wslot_at(v->slots, i);
 	float q = (float)(v->load == MLB_LOAD_WAITING ? MLB_LD(s->waiting) : MLB_LD(s->flows)) + v->others[i];
 	uint32_t half = MLB_LD(s->half_young);
 	if (__builtin_expect(half != 0, 0)) {
@@ -92,7 +92,7 @@ static inline void mlb_wslot_age_half(struct mlb_wslot *s, uint64_t now)
 static inline void mlb_wvip_refresh(struct mlb_wvip *v, uint32_t i, float load, float flows, float half_young, bool out,
 				    uint64_t now)
 {
-	struct mlb_wslot *s = &v->slot[i];
+	struct mlb_wslot *s = mlb_wslot_at(v->slots, i);
 	if (__builtin_expect(MLB_LD(s->half_young) != 0, 0))
 		mlb_wslot_age_half(s, now);
 	float cap = MLB_HALF_FRACTION * ((float)MLB_LD(s->flows) + flows);
@@ -109,10 +109,9 @@ static inline void mlb_ev_sample(struct mlb_worker *w, struct mlb_reservoir *r, 
 	mlb_res_add(r, MLB_LD(w->frame_epoch), (float)us, (float)at, &w->rng);
 }
 
-static inline void mlb_ev_open(struct mlb_worker *w, struct mlb_wvip *v, uint32_t i, uint64_t now)
+static inline void mlb_ev_open(struct mlb_wvip *v, uint32_t i, uint64_t now)
 {
-	struct mlb_wslot *s = &v->slot[i];
-	(void)w;
+	struct mlb_wslot *s = mlb_wslot_at(v->slots, i);
 	mlb_wslot_begin(s, now);
 	MLB_ST_REL(s->flows, MLB_LD(s->flows) + 1);
 	MLB_ST_REL(s->start_sum_us, MLB_LD(s->start_sum_us) + now);
@@ -121,10 +120,9 @@ static inline void mlb_ev_open(struct mlb_worker *w, struct mlb_wvip *v, uint32_
 	mlb_wvip_update_q(v, i);
 }
 
-static inline void mlb_ev_half_open(struct mlb_worker *w, struct mlb_wvip *v, uint32_t i, uint64_t now)
+static inline void mlb_ev_half_open(struct mlb_wvip *v, uint32_t i, uint64_t now)
 {
-	struct mlb_wslot *s = &v->slot[i];
-	(void)w;
+	struct mlb_wslot *s = mlb_wslot_at(v->slots, i);
 	mlb_wslot_age_half(s, now);
 	s->half_bin[s->half_step & 7]++;
 	MLB_ADD(s->half_young, 1);
@@ -132,11 +130,10 @@ static inline void mlb_ev_half_open(struct mlb_worker *w, struct mlb_wvip *v, ui
 	mlb_wvip_update_q(v, i);
 }
 
-static inline void mlb_ev_half_close(struct mlb_worker *w, struct mlb_wvip *v, uint32_t i, uint64_t opened, uint64_t now)
+static inline void mlb_ev_half_established(struct mlb_wvip *v, uint32_t i, uint64_t opened, uint64_t now)
 {
-	struct mlb_wslot *s = &v->slot[i];
+	struct mlb_wslot *s = mlb_wslot_at(v->slots, i);
 	uint64_t step = opened / MLB_HALF_STEP_US;
-	(void)w;
 	mlb_wslot_age_half(s, now);
 	MLB_ST(s->half_open, MLB_LD(s->half_open) - 1);
 	if (step + 8 > s->half_step && s->half_bin[step & 7]) {
@@ -146,14 +143,20 @@ static inline void mlb_ev_half_close(struct mlb_worker *w, struct mlb_wvip *v, u
 	mlb_wvip_update_q(v, i);
 }
 
+static inline void mlb_ev_half_close(struct mlb_wvip *v, uint32_t i, uint64_t opened, uint64_t now, enum mlb_end how)
+{
+	mlb_ev_half_established(v, i, opened, now);
+	MLB_ADD(mlb_wslot_at(v->slots, i)->ended[how], 1);
+}
+
 static inline void mlb_ev_connected(struct mlb_worker *w, struct mlb_wvip *v, uint32_t i, uint64_t connect_start, uint64_t now)
 {
-	mlb_ev_sample(w, &v->slot[i].connect, now - connect_start, now);
+	mlb_ev_sample(w, &mlb_wslot_at(v->slots, i)->connect, now - connect_start, now);
 }
 
 static inline void mlb_ev_waiting(struct mlb_wvip *v, uint32_t i, uint32_t delta, uint64_t now)
 {
-	struct mlb_wslot *s = &v->slot[i];
+	struct mlb_wslot *s = mlb_wslot_at(v->slots, i);
 	mlb_wslot_begin(s, now);
 	MLB_ST_REL(s->waiting, MLB_LD(s->waiting) + delta);
 	mlb_wslot_end(s);
@@ -161,21 +164,19 @@ static inline void mlb_ev_waiting(struct mlb_wvip *v, uint32_t i, uint32_t delta
 		mlb_wvip_update_q(v, i);
 }
 
-static inline void mlb_ev_request(struct mlb_worker *w, struct mlb_wvip *v, uint32_t i, uint64_t now)
+static inline void mlb_ev_request(struct mlb_wvip *v, uint32_t i, uint64_t now)
 {
-	(void)w;
 	mlb_ev_waiting(v, i, 1, now);
 }
 
-static inline void mlb_ev_unwait(struct mlb_worker *w, struct mlb_wvip *v, uint32_t i, uint64_t now)
+static inline void mlb_ev_unwait(struct mlb_wvip *v, uint32_t i, uint64_t now)
 {
-	(void)w;
 	mlb_ev_waiting(v, i, (uint32_t)-1, now);
 }
 
 static inline void mlb_ev_answer(struct mlb_worker *w, struct mlb_wvip *v, uint32_t i, uint64_t request_at, uint64_t now)
 {
-	struct mlb_wslot *s = &v->slot[i];
+	struct mlb_wslot *s = mlb_wslot_at(v->slots, i);
 	uint64_t us = now - request_at;
 	mlb_ev_waiting(v, i, (uint32_t)-1, now);
 	MLB_ADD(s->answers, 1);
@@ -188,7 +189,7 @@ static inline void mlb_ev_answer(struct mlb_worker *w, struct mlb_wvip *v, uint3
 static inline void mlb_ev_close(struct mlb_worker *w, struct mlb_wvip *v, uint32_t i, uint64_t start, uint64_t now,
 				enum mlb_end how)
 {
-	struct mlb_wslot *s = &v->slot[i];
+	struct mlb_wslot *s = mlb_wslot_at(v->slots, i);
 	mlb_wslot_begin(s, now);
 	MLB_ST_REL(s->flows, MLB_LD(s->flows) - 1);
 	MLB_ST_REL(s->start_sum_us, MLB_LD(s->start_sum_us) - start);
@@ -204,9 +205,9 @@ static inline void mlb_ev_close(struct mlb_worker *w, struct mlb_wvip *v, uint32
 	mlb_wvip_update_q(v, i);
 }
 
-static inline void mlb_ev_bytes(struct mlb_wvip *v, uint32_t i, bool from_client, uint64_t packets, uint64_t bytes)
+static inline void mlb_ev_bytes_at(struct mlb_wslots *slots, uint32_t i, bool from_client, uint64_t packets, uint64_t bytes)
 {
-	struct mlb_wslot *s = &v->slot[i];
+	struct mlb_wslot *s = mlb_wslot_at(slots, i);
 	if (from_client) {
 		MLB_ADD(s->packets_in, packets);
 		MLB_ADD(s->bytes_in, bytes);
@@ -214,5 +215,48 @@ static inline void mlb_ev_bytes(struct mlb_wvip *v, uint32_t i, bool from_client
 		MLB_ADD(s->packets_out, packets);
 		MLB_ADD(s->bytes_out, bytes);
 	}
+}
+
+static inline void mlb_ev_bytes(struct mlb_wvip *v, uint32_t i, bool from_client, uint64_t packets, uint64_t bytes)
+{
+	mlb_ev_bytes_at(v->slots, i, from_client, packets, bytes);
+}
+
+static inline void mlb_ev_no_server(struct mlb_wvip *v)
+{
+	MLB_ADD(v->no_server, 1);
+}
+
+static inline void mlb_ev_untracked(struct mlb_wvip *v)
+{
+	MLB_ADD(v->untracked, 1);
+}
+
+static inline void mlb_ev_limited(struct mlb_wvip *v)
+{
+	MLB_ADD(v->limited, 1);
+}
+
+static inline void mlb_ev_retry(struct mlb_wvip *v)
+{
+	MLB_ADD(v->retries, 1);
+}
+
+static inline void mlb_ev_miss(struct mlb_wvip *v)
+{
+	MLB_ADD(v->misses, 1);
+}
+
+static inline uint32_t mlb_wvip_flows(const struct mlb_wvip *v, uint32_t i)
+{
+	return MLB_LD(mlb_wslot_at(v->slots, i)->flows);
+}
+
+static inline void mlb_wvip_prefetch(const struct mlb_wvip *v, uint32_t i)
+{
+	const char *line = (const char *)mlb_wslot_at(v->slots, i);
+	__builtin_prefetch(line, 1);
+	__builtin_prefetch(line + MLB_CACHE_LINE, 1);
+	__builtin_prefetch(&v->others[i]);
 }
 #endif
