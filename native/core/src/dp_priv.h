@@ -39,7 +39,9 @@ struct dp_server {
 	_Atomic uint32_t live;     /* enum dp_live */
 	float share, factor, bias; /* composed share of the last vector, directive's factor, flows */
 	uint64_t joined_us;
-	uint64_t gone_tag;         /* no worker chooses it once all have passed this */
+	/* Of a server that left: 0 = its table is not swapped yet; once all workers have passed it, see `flows_gone`. */
+	uint64_t gone_tag;
+	bool flows_gone;           /* no flow was left at gone_tag: once all have passed, no worker is still ending one */
 	uint64_t flow_us, wait_us; /* as last reported: never reported smaller */
 	struct dp_eject eject;
 	_Atomic float peer; /* other load balancers' load, flows */
@@ -60,8 +62,10 @@ struct dp_vip {
 	_Atomic uint32_t out;  /* of them put out now */
 	struct mlb_wvip **w;   /* [workers] */
 	const struct mlb_table *table;
-	struct mlb_ring *ring, *miss_ring; /* of ring_generation; NULL where nobody needs them */
-	uint32_t ring_generation;
+	/* Lookup tables; NULL where nobody needs them. ring: new flows, of the slots in ring_slots; miss_ring: all members. */
+	struct mlb_ring *ring, *miss_ring;
+	uint32_t ring_generation, miss_generation; /* of the list they were built from; 0 = none */
+	uint64_t ring_slots[MLB_MAX_SERVERS_PER_VIP / 64];
 	uint32_t mode, ladder, load_balancers, load_balancer;
 	uint32_t own_mode;  /* the host's; an override's is in `mode` alone */
 	uint64_t mode_term; /* under which a vector set the mode; a newer one without a mode ends that */
@@ -96,7 +100,8 @@ struct mlb_dp {
 	uint32_t nworkers;
 	struct dp_worker *worker;
 	_Atomic(struct dp_vip *) vip[MLB_MAX_VIPS];
-	uint32_t next_id, servers; /* servers: slots in use, all VIPs */
+	uint64_t vip_gone_tag[MLB_MAX_VIPS]; /* a removed VIP's id is given away again once all workers have passed this */
+	uint32_t next_id, servers;           /* servers: slots in use, all VIPs */
 
 	_Atomic uint64_t tag;   /* reclaim number: raised at each swap */
 	_Atomic uint64_t marks; /* raised when ejections or peers' counts changed: workers refresh at once */

@@ -62,7 +62,7 @@ static bool has_flows(const struct mlb_dp *dp, const struct dp_vip *v, uint32_t 
 	return false;
 }
 
-/* Nobody writes to the slot now: the next server starts from zero. `ver` stays, readers may be in the middle. */
+/* No worker reads or writes the slot now: the next server starts from zero. */
 static void empty_slot(struct mlb_dp *dp, struct dp_vip *v, uint32_t slot)
 {
 	for (uint32_t i = 0; i < dp->nworkers; i++) {
@@ -83,9 +83,24 @@ static void free_slots(struct mlb_dp *dp, struct dp_vip *v)
 	uint32_t used = atomic_load_explicit(&v->used, memory_order_relaxed);
 	for (uint32_t i = 0; i < used; i++) {
 		struct dp_server *s = &v->srv[i];
-		if (!(s->pub.flags & MLB_SRV_LEAVING) || s->gone_tag == 0 || has_flows(dp, v, i) ||
-		    !dp_all_passed(dp, s->gone_tag))
+		if (!(s->pub.flags & MLB_SRV_LEAVING) || s->gone_tag == 0 || !dp_all_passed(dp, s->gone_tag))
 			continue;
+		if (has_flows(dp, v, i)) {
+			s->flows_gone = false;
+			continue;
+		}
+		/* The worker that ended the last flow may still write the slot's counters and read its server; a flow that
+		 * turns from half-open to open is in neither count for a moment. Both are over one grace period later. */
+		if (!s->flows_gone) {
+			s->flows_gone = true;
+			s->gone_tag = dp_tag_next(dp);
+			if (!dp_all_passed(dp, s->gone_tag))
+				continue;
+			if (has_flows(dp, v, i)) {
+				s->flows_gone = false;
+				continue;
+			}
+		}
 		if (dp->hooks.server_gone)
 			dp->hooks.server_gone(dp->hooks.arg, v->id, &s->pub);
 		empty_slot(dp, v, i);

@@ -92,6 +92,7 @@ void dp_server_leave(struct mlb_dp *dp, struct dp_vip *v, struct dp_server *s)
 	s->pub.flags = MLB_SRV_LEAVING;
 	atomic_store_explicit(&s->live, DP_LIVE_NO, memory_order_relaxed);
 	s->gone_tag = 0; /* known after the swap */
+	s->flows_gone = false;
 	v->members--;
 	v->leaving++;
 }

@@ -44,47 +44,64 @@ static void table_release(void *p)
 	mlb_table_free(p);
 }
 
-static int ring_build(struct dp_vip *v, bool with_draining, struct mlb_ring **out)
+/* weight: NULL = all members; else those of weight > 0. */
+static int ring_build(const struct dp_vip *v, const float *weight, struct mlb_ring **out)
 {
 	uint64_t key[MLB_MAX_SERVERS_PER_VIP];
 	uint32_t slot[MLB_MAX_SERVERS_PER_VIP], n = 0;
-	float weight[MLB_MAX_SERVERS_PER_VIP];
+	float stat[MLB_MAX_SERVERS_PER_VIP];
 	uint32_t used = atomic_load_explicit(&v->used, memory_order_relaxed);
 	for (uint32_t i = 0; i < used; i++) {
 		const struct dp_server *s = &v->srv[i];
-		if (!(with_draining ? dp_is_member(s) : dp_takes_flows(s)))
+		if (weight ? weight[i] <= 0 : !dp_is_member(s))
 			continue;
 		key[n] = mlb_endpoint_key(&s->pub.ep);
 		slot[n] = i;
-		weight[n++] = s->pub.weight_static;
+		stat[n++] = s->pub.weight_static;
 	}
-	*out = n ? mlb_ring_new(n, key, slot, weight) : NULL;
+	*out = n ? mlb_ring_new(n, key, slot, stat) : NULL;
 	return n && !*out ? -ENOMEM : 0;
 }
 
-/* Membership and static weights only; built when the list has changed and somebody looks rings up. Without a draining server both
- * are one; a pool that drains whole keeps taking flows, so there too. */
-static int rings_refresh(const struct mlb_dp *dp, struct dp_vip *v)
+/* For packets of unknown flows: all members, whether they take new flows or not. */
+static int miss_ring_refresh(struct dp_vip *v, bool wanted)
 {
-	struct mlb_ring *ring = NULL, *miss = NULL;
-	bool wanted = v->mode == MLB_MODE_HASH || !dp->conf.no_miss_ring;
-	if (wanted && v->ring_generation == v->generation)
+	struct mlb_ring *ring = NULL;
+	if (wanted && v->miss_generation == v->generation)
 		return 0;
-	uint32_t pool = atomic_load_explicit(&v->pool, memory_order_relaxed);
-	int rc = wanted ? ring_build(v, true, &miss) : 0;
-	if (rc == 0 && miss && pool != v->members && pool != 0)
-		rc = ring_build(v, false, &ring);
-	else if (miss)
-		ring = mlb_ring_ref(miss);
-	if (rc != 0) {
-		mlb_ring_unref(miss);
+	int rc = wanted ? ring_build(v, NULL, &ring) : 0;
+	if (rc != 0)
 		return rc;
-	}
-	v->ring_generation = wanted ? v->generation : 0;
-	mlb_ring_unref(v->ring);
 	mlb_ring_unref(v->miss_ring);
+	v->miss_ring = ring;
+	v->miss_generation = wanted ? v->generation : 0;
+	return 0;
+}
+
+/* For new flows in mode hash: the servers that the other modes would give flows to, by static weight. Built (about a
+ * millisecond) when that set or the list changed, not when weights or factors between 0 and 1 move. */
+static int flow_ring_refresh(struct dp_vip *v, const float *weight, bool wanted)
+{
+	uint64_t open[MLB_MAX_SERVERS_PER_VIP / 64] = { 0 };
+	uint32_t used = atomic_load_explicit(&v->used, memory_order_relaxed), n = 0;
+	struct mlb_ring *ring = NULL;
+	for (uint32_t i = 0; i < used; i++) {
+		open[i / 64] |= (uint64_t)(weight[i] > 0) << i % 64;
+		n += weight[i] > 0;
+	}
+	if (wanted && v->ring_generation == v->generation && memcmp(open, v->ring_slots, sizeof(open)) == 0)
+		return 0;
+	int rc = 0;
+	if (wanted && n == v->members && v->miss_ring && v->miss_generation == v->generation)
+		ring = mlb_ring_ref(v->miss_ring);
+	else if (wanted)
+		rc = ring_build(v, weight, &ring);
+	if (rc != 0)
+		return rc;
+	mlb_ring_unref(v->ring);
 	v->ring = ring;
-	v->miss_ring = miss;
+	v->ring_generation = wanted ? v->generation : 0;
+	memcpy(v->ring_slots, open, sizeof(open));
 	return 0;
 }
 
@@ -95,11 +112,13 @@ int dp_table_swap(struct mlb_dp *dp, struct dp_vip *v)
 	struct mlb_table *t;
 	uint32_t n = atomic_load_explicit(&v->used, memory_order_relaxed);
 	int rc = dp_retire_reserve(dp, 1);
+	fill_weights(v, n, weight);
 	if (rc == 0)
-		rc = rings_refresh(dp, v);
+		rc = miss_ring_refresh(v, !dp->conf.no_miss_ring);
+	if (rc == 0)
+		rc = flow_ring_refresh(v, weight, v->mode == MLB_MODE_HASH);
 	if (rc != 0)
 		return rc;
-	fill_weights(v, n, weight);
 	for (uint32_t i = 0; i < n; i++)
 		bias[i] = v->srv[i].bias;
 	/* Without servers there is no ring, and any mode chooses nobody. */

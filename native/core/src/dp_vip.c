@@ -85,7 +85,8 @@ int mlb_dp_vip_add(struct mlb_dp *dp, const struct mlb_vip_conf *c, uint32_t *vi
 	int rc = check_conf(dp, c, err);
 	if (rc != 0)
 		return rc;
-	while (id <= MLB_MAX_VIPS && dp_vip_of(dp, id))
+	/* A worker that looked up a removed VIP before it vanished must not find the next one under its id in the same loop. */
+	while (id <= MLB_MAX_VIPS && (dp_vip_of(dp, id) || !dp_all_passed(dp, dp->vip_gone_tag[id - 1])))
 		id++;
 	if (id > MLB_MAX_VIPS)
 		return dp_fail(err, -ENOSPC, "vip %s: there are %u VIPs already, as many as a region holds", c->name,
@@ -154,7 +155,7 @@ static void table_release(void *p)
 /* The last flow has ended and no worker can start one: out of the workers' sight, then freed when they have passed once more. */
 void dp_vip_gone(struct mlb_dp *dp, struct dp_vip *v)
 {
-	if (dp_retire_reserve(dp, dp->nworkers + 2) != 0)
+	if (dp_retire_reserve(dp, dp->nworkers + 3) != 0)
 		return; /* no memory: the next poll tries again */
 	for (uint32_t i = 0; i < dp->nworkers; i++)
 		atomic_store_explicit(&dp->worker[i].w.vip[v->id - 1], NULL, memory_order_release);
@@ -164,9 +165,9 @@ void dp_vip_gone(struct mlb_dp *dp, struct dp_vip *v)
 	dp_retire(dp, table_release, (void *)v->table);
 	mlb_ring_unref(v->ring);
 	mlb_ring_unref(v->miss_ring);
-	free(v->w);
+	dp_retire(dp, free, v->w);
 	dp_retire(dp, vip_release, v);
-	dp_tag_next(dp);
+	dp->vip_gone_tag[v->id - 1] = dp_tag_next(dp);
 }
 
 /* At the end, when no worker runs any more. */

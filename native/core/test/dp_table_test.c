@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Mode hash: who takes new flows there is decided by masks and drains as in every mode; how many, by static weights alone. */
+#include "dp_world.h"
+
+#define FLOWS 2000u
+
+/* New flows, or packets of unknown flows, by slot. */
+static void spread(const struct mlb_ring *ring, uint32_t *count, uint32_t slots)
+{
+	memset(count, 0, slots * sizeof(*count));
+	for (uint64_t i = 0; i < FLOWS; i++) {
+		uint32_t s = mlb_ring_lookup(ring, i * UINT64_C(0x9e3779b97f4a7c15), NULL);
+		CHECK(s < slots);
+		count[s]++;
+	}
+}
+
+/* A vector that gives slot 0 the factor and slot i > 0 a share that only the other modes heed. */
+static void order(struct world *w, float factor)
+{
+	struct vector x;
+	world_run(w, 100 * MS, true);
+	vector_make(w, &x, 4);
+	x.e[0].factor = factor;
+	x.e[0].weight = factor * .1f;
+	x.e[1].weight = .9f - x.e[0].weight;
+	x.e[2].weight = x.e[3].weight = .05f;
+	CHECK_EQ(mlb_dp_apply(w->dp, &x.v, x.e), MLB_REFUSE_NONE);
+}
+
+TEST(a_masked_server_takes_no_new_flow_in_mode_hash)
+{
+	struct world *w = world_new(1, 4, 8, true);
+	uint32_t before[4], n[4];
+	CHECK_EQ(mlb_dp_set_mode(w->dp, w->vip, MLB_MODE_HASH, w->err), 0);
+	order(w, 1);
+	spread(world_table(w)->ring, before, 4);
+	for (uint32_t i = 0; i < 4; i++)
+		CHECK_NEAR(before[i], FLOWS / 4, FLOWS / 10); /* by static weights, whatever the shares */
+	order(w, 0);
+	spread(world_table(w)->ring, n, 4);
+	CHECK_EQ(n[0], 0);
+	spread(world_table(w)->miss_ring, n, 4);
+	CHECK_EQ(n[0], before[0]); /* packets of its old flows still find it */
+	order(w, .01f);
+	spread(world_table(w)->ring, n, 4);
+	CHECK_EQ(n[0], before[0]); /* a factor between 0 and 1 does not act here */
+	world_free(w);
+}
+
+TEST(the_lookup_table_is_built_again_only_for_other_servers)
+{
+	struct world *w = world_new(1, 4, 8, true);
+	CHECK(world_table(w)->ring == NULL); /* nobody looks new flows up by hash */
+	CHECK_EQ(mlb_dp_set_mode(w->dp, w->vip, MLB_MODE_HASH, w->err), 0);
+	order(w, .5f);
+	const struct mlb_ring *ring = world_table(w)->ring, *miss = world_table(w)->miss_ring;
+	CHECK(ring == miss); /* all members are open: one table serves both */
+	order(w, 1);
+	CHECK(world_table(w)->ring == ring);
+	order(w, 0);
+	CHECK(world_table(w)->ring != ring);
+	CHECK(world_table(w)->miss_ring == miss);
+	ring = world_table(w)->ring;
+	order(w, 0);
+	CHECK(world_table(w)->ring == ring);
+	world_free(w);
+}
+
+/* The masks stand on the ladder's last step, and a pool that is masked or drained whole is open whole. */
+TEST(masks_in_mode_hash_without_the_agent_and_without_servers)
+{
+	struct world *w = world_new(1, 4, 8, true);
+	uint32_t n[4];
+	CHECK_EQ(mlb_dp_set_mode(w->dp, w->vip, MLB_MODE_HASH, w->err), 0);
+	order(w, 0);
+	world_run(w, 1200 * MS, false);
+	spread(world_table(w)->ring, n, 4);
+	CHECK_EQ(n[0], 0);
+	for (uint32_t i = 2; i <= 4; i++) {
+		struct mlb_endpoint e = world_ep(i);
+		CHECK_EQ(mlb_dp_server_drain(w->dp, w->vip, &e, true, w->err), 0);
+	}
+	spread(world_table(w)->ring, n, 4);
+	CHECK_EQ(n[0], FLOWS); /* masked, but the only one that does not drain */
+	struct mlb_endpoint first = world_ep(1);
+	CHECK_EQ(mlb_dp_server_drain(w->dp, w->vip, &first, true, w->err), 0);
+	spread(world_table(w)->ring, n, 4);
+	for (uint32_t i = 0; i < 4; i++)
+		CHECK(n[i] > 0);
+	world_free(w);
+}
+
+MLB_TEST_MAIN(CASE(a_masked_server_takes_no_new_flow_in_mode_hash), CASE(the_lookup_table_is_built_again_only_for_other_servers),
+	      CASE(masks_in_mode_hash_without_the_agent_and_without_servers))
