@@ -6,8 +6,8 @@ import { parseArgs } from "./args.js";
 import type { Clock } from "./clock.js";
 import { type HostPort, parseHostPort } from "./config/address.js";
 import { type Config, ConfigError, type ServiceName } from "./config/load.js";
-import { createLogger, type Logger } from "./log.js";
-import { createRegistry, type Registry, serveMetrics } from "./metrics.js";
+import { createLog, type Logger } from "./log.js";
+import { Counter, createRegistry, type Registry, serveMetrics } from "./metrics.js";
 import { projectRoot } from "./root.js";
 
 export interface ServiceContext {
@@ -42,6 +42,9 @@ export function stateFolder(instance: string, environment: Record<string, string
   return given || path.join(projectRoot, "build/state", instance);
 }
 
+/** How long an end waits for a slow reader of the log. */
+const LAST_LINES_MS = 200;
+
 export async function run(service: ServiceName, load: () => Promise<{ create: CreateService }>): Promise<void> {
   try {
     await start(service, load);
@@ -57,8 +60,17 @@ export async function run(service: ServiceName, load: () => Promise<{ create: Cr
 async function start(service: ServiceName, load: () => Promise<{ create: CreateService }>): Promise<void> {
   const { config, stopWithStdin } = parseArgs(service, process.argv.slice(2));
   const label = service.replace("_", "-");
-  const log = createLogger(label, config.instance, config.log.level);
+  const { log, writer } = createLog(label, config.instance, config.log.level);
   const registry = createRegistry(label, config.instance);
+  new Counter({
+    name: "marllb_log_lines_lost_total",
+    help: "Log lines that found the queue full: nobody read them in time",
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(writer.lost);
+    },
+  });
   const endpoint = config.tracing.endpoint || process.env.OTEL_EXPORTER_OTLP_ENDPOINT || "";
   const flush = endpoint === "" ? async () => {} : (await import("./otel.js")).startOtel(label, config.instance, endpoint);
   // Loaded late: tracing must have hooked the module loader before anything imports gRPC.
@@ -89,6 +101,7 @@ async function start(service: ServiceName, load: () => Promise<{ create: CreateS
     await it.stop().catch((e: unknown) => log.error({ err: e }, "stop"));
     await Promise.all([server.stop(), metrics.stop()]);
     await flush();
+    await writer.flush(LAST_LINES_MS);
     process.exit(code);
   };
   process.on("SIGTERM", () => void stop("SIGTERM"));

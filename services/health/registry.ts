@@ -52,7 +52,8 @@ export class HealthRegistry {
 
   constructor(
     private readonly rules: VerdictRules,
-    private readonly onChange: (changes: Change[]) => void,
+    /** Verdicts that turned, or (`joined`) those of servers that a VIP's list has anew. */
+    private readonly onChange: (changes: Change[], joined: boolean) => void,
     private readonly onAddress: (address: string, added: boolean) => void,
   ) {}
 
@@ -68,7 +69,10 @@ export class HealthRegistry {
       for (const t of seen.targets) this.use(t.address, now);
       for (const t of before?.targets ?? []) this.release(t.address);
       if (fresh.added.length > 0)
-        this.onChange(fresh.added.map((target) => ({ target, verdict: this.verdictOf(target.address, now) })));
+        this.onChange(
+          fresh.added.map((target) => ({ target, verdict: this.verdictOf(target.address, now) })),
+          true,
+        );
     }
     seen.seenAt = now;
     if (this.rules.passiveFailures > 0) this.evidence(seen, f, now);
@@ -167,7 +171,7 @@ export class HealthRegistry {
     for (const seen of this.vips.values()) {
       for (const target of seen.targets) if (target.address === address) changes.push({ target, verdict: after });
     }
-    if (changes.length > 0) this.onChange(changes);
+    if (changes.length > 0) this.onChange(changes, false);
   }
 
   private use(address: string, now: number): void {

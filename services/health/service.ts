@@ -85,19 +85,17 @@ export const create: CreateService = ({ config, log, registry: metrics, clock })
   let lastUnmade = "";
   const servers = new HealthRegistry(
     rules,
-    (changes) => {
-      for (const c of changes) {
-        turns.inc({ state: c.verdict.state.toLowerCase() });
-        log.info(
-          {
-            instance: c.target.instance,
-            vip: c.target.vipId,
-            server: c.target.address,
-            state: c.verdict.state,
-            reason: c.verdict.reason,
-          },
-          "verdict",
-        );
+    (changes, joined) => {
+      const [first] = changes as [Change, ...Change[]];
+      if (joined) {
+        const { instance, vipId: vip } = first.target;
+        log.info({ instance, vip, servers: changes.length }, "servers joined");
+      } else {
+        // One address, as many load balancers as have it.
+        const { state, reason } = first.verdict;
+        const vips = changes.map(({ target }) => `${target.instance}/${target.vipId}`);
+        log.info({ server: first.target.address, vips, state, reason }, "verdict");
+        turns.inc({ state: state.toLowerCase() }, changes.length);
       }
       publish(changes, false);
     },

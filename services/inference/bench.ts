@@ -5,7 +5,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Frame__Output } from "../../gen/marllb/v1/Frame.js";
-import { createLogger } from "../common/log.js";
+import { createLog } from "../common/log.js";
 import { observationShape, observe } from "../common/native.js";
 import { projectRoot } from "../common/root.js";
 import { Batcher } from "./batcher.js";
@@ -36,7 +36,7 @@ const frames = (JSON.parse(readFileSync(file, "utf8")) as Stored[]).map(
 );
 const { schema, server, pool } = observationShape;
 const shape = { schema, serverFeatures: server.length, poolFeatures: pool.length };
-const catalog = await Catalog.open(join(projectRoot, "models"), shape, createLogger("inference-bench", "bench", "warn"));
+const catalog = await Catalog.open(join(projectRoot, "models"), shape, createLog("inference-bench", "bench", "warn").log);
 catalog.need(policy);
 const batch = 64;
 /** As many as the agent's rehearsals after a stream opened. */

@@ -31,6 +31,21 @@ test("servers of a frame are checked until they leave it", (t) => {
   t.deepEqual(addresses.slice(2), ["-10.0.0.2:80"]);
 });
 
+test("a new list is told of at once, however many servers it has", (t) => {
+  const calls: [servers: number, joined: boolean][] = [];
+  const registry = new HealthRegistry(
+    rules,
+    (c, joined) => calls.push([c.length, joined]),
+    () => {},
+  );
+  registry.frame("a", fakeFrame(two), 0);
+  registry.checked("10.0.0.1:80", up, 1);
+  t.deepEqual(calls, [
+    [2, true],
+    [1, false],
+  ]);
+});
+
 test("one address under two load balancers is checked once, its verdict goes to both", (t) => {
   const { registry, changes, addresses } = setup();
   registry.frame("a", fakeFrame(two), 0);
