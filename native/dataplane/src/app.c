@@ -65,6 +65,12 @@ static int open_loop(struct mlbd_app *app, char err[512])
 	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread: all inherit it */
 	app->control.fd = app->control.spare_fd = -1;
+	int rc = mlbd_log_start();
+
+	if (rc) {
+		snprintf(err, 512, "cannot start a thread for the log: %s", strerror(-rc));
+		return rc;
+	}
 	app->epfd = epoll_create1(EPOLL_CLOEXEC);
 	app->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	app->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
@@ -274,6 +280,7 @@ static void stop(struct mlbd_app *app)
 	close(app->epfd);
 	close(app->signal_fd);
 	close(app->wake_fd);
+	mlbd_log_stop();
 }
 
 int mlbd_run(int argc, char **argv)

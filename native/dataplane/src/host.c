@@ -2,48 +2,17 @@
 #include "host.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "recount.h"
 #include "worker.h"
 
-static uint64_t clock_ns(clockid_t id)
-{
-	struct timespec t;
-
-	clock_gettime(id, &t);
-	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
-
-uint64_t mlbd_now_us(void)
-{
-	return clock_ns(CLOCK_MONOTONIC) / 1000;
-}
-
-uint64_t mlbd_real_ns(void)
-{
-	return clock_ns(CLOCK_REALTIME);
-}
-
 static uint64_t dp_clock(void *arg)
 {
 	(void)arg;
-	return clock_ns(CLOCK_MONOTONIC);
-}
-
-void mlbd_log(const char *level, const char *fmt, ...)
-{
-	char text[1024];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	fprintf(stderr, "marllb-dp: %s: %s\n", level, text);
+	return mlbd_mono_ns();
 }
 
 /* The agent may change a managed pool: its servers' limits come from the VIP's own list, by address. */

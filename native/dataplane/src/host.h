@@ -4,6 +4,7 @@
 #define MLBD_HOST_H
 #include <pthread.h>
 #include <stdatomic.h>
+#include "log.h"
 #include "plan.h"
 
 struct mlbd_worker;
@@ -47,9 +48,6 @@ struct mlbd_host {
 	bool handed_over; /* a new binary has the listeners: region and control socket are no longer ours */
 };
 
-uint64_t mlbd_now_us(void);
-uint64_t mlbd_real_ns(void);
-
 /* host.c: main thread. */
 int mlbd_host_new(struct mlbd_host **, const struct mlbd_settings *, bool takeover, char err[256]);
 /* Workers must be joined or never have started. */
@@ -88,7 +86,4 @@ int mlbd_host_reconcile(struct mlbd_host *, struct mlbd_plan *, char err[256]);
 
 /* listen.c. One socket a thread; port 0: the kernel chooses and ep gets it. */
 int mlbd_listen(struct mlb_endpoint *ep, uint32_t n, int backlog, int *fd, char err[256]);
-
-/* A finding for the log, one line on stderr; not from the packet path without a rate limit. */
-void mlbd_log(const char *level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 #endif

@@ -221,8 +221,11 @@ static void show_frames(struct mlbd_host *h, bool weights, bool json, struct mlb
 		return;
 	}
 	if (json)
-		mlbd_text_add(t, "{\"connections\":%" PRIu64 ",\"handedOver\":%s,\"vips\":[", mlbd_host_conns(h),
-			      h->handed_over ? "true" : "false");
+		mlbd_text_add(t, "{\"connections\":%" PRIu64 ",\"handedOver\":%s,\"logLinesLost\":%" PRIu64 ",\"vips\":[",
+			      mlbd_host_conns(h), h->handed_over ? "true" : "false", mlbd_log_lost());
+	else if (!weights)
+		mlbd_text_add(t, "connections %" PRIu64 " handed-over %s log-lines-lost %" PRIu64 "\n", mlbd_host_conns(h),
+			      h->handed_over ? "yes" : "no", mlbd_log_lost());
 	for (struct mlbd_vip *v = next_vip(h, NULL); v; v = next_vip(h, v)) {
 		struct mlb_frame_hdr f;
 		int n = mlb_dp_frame(h->dp, v->id, &f, rec, MLB_MAX_SERVERS_PER_VIP);

@@ -160,21 +160,30 @@ static inline long dp_count(const struct dp *d, const char *name, long want)
 	return v;
 }
 
-/* Its exit status, which should be 0. */
-static inline int dp_stop(struct dp *d)
+/* Removes what it left. */
+static inline void dp_clean(struct dp *d)
 {
 	static const char *const files[] = { "log", "region", "control" };
 	char path[96];
-	int status = -1;
 
-	kill(d->pid, SIGCONT);
 	close(d->hold);
-	waitpid(d->pid, &status, 0);
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		snprintf(path, sizeof(path), "%s/%s", d->folder, files[i]);
 		unlink(path);
 	}
 	rmdir(d->folder);
+}
+
+/* Its exit status, which should be 0. */
+static inline int dp_stop(struct dp *d)
+{
+	int status = -1;
+
+	kill(d->pid, SIGCONT);
+	close(d->hold);
+	d->hold = -1;
+	waitpid(d->pid, &status, 0);
+	dp_clean(d);
 	return status;
 }
 #endif
