@@ -20,7 +20,7 @@ export interface StackServer {
 export interface StackOptions {
   servers: readonly StackServer[];
   policy?: string;
-  mode?: "sed" | "p2c" | "alias" | "hash";
+  mode?: string;
   tickMs?: number;
   threads?: number;
   trust?: string | number;

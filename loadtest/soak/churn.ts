@@ -3,6 +3,7 @@
 // the VIP `web`: its first two servers are never touched.
 import * as grpc from "@grpc/grpc-js";
 import { v1 } from "../../services/common/grpc/protos.js";
+import { MODE_WORDS } from "../../services/common/vocabulary.js";
 import { controlLine } from "../control.js";
 import { type Part, type Stack, services } from "../stack.js";
 
@@ -14,7 +15,6 @@ export interface Spare {
 }
 
 const policies = ["uniform", "static", "kalman", "marl", "sac-gru", "qmix"];
-const modes = ["sed", "p2c", "alias", "hash"];
 const vips = 6;
 
 export class Churn {
@@ -45,7 +45,7 @@ export class Churn {
       () => this.#vip(),
       () => this.#server(),
       () => this.#server(),
-      () => this.#line("mode", `set-mode vip web ${this.#one(modes)}`),
+      () => this.#line("mode", `set-mode vip web ${this.#one(MODE_WORDS)}`),
       () => this.#push(),
       () => this.#policy(),
       () => this.#line("show", "show stats json"),
@@ -77,7 +77,7 @@ export class Churn {
   async #vip(): Promise<void> {
     const name = `churn${Math.floor(this.#pick() * vips)}`;
     if (this.#pick() < 0.5) return this.#line("no vip", `no vip ${name}`);
-    await this.#line("vip", `vip ${name} 127.0.0.1:0 mode ${this.#one(modes)}`);
+    await this.#line("vip", `vip ${name} 127.0.0.1:0 mode ${this.#one(MODE_WORDS)}`);
     const servers = this.spare.others.filter(() => this.#pick() < 0.7);
     if (servers.length > 0) await this.#line("set-servers", `set-servers vip ${name} ${servers.join(" ")}`);
   }

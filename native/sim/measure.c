@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "run.h"
+#include <marllb/fairness.h>
 #include <marllb/envelope.h>
 #include <string.h>
 

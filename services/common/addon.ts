@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The native addon (native/addon) as it is, typed: the one file that loads it, for native.ts only. Names and order are the addon's; an
+// The native addon (native/addon) as it is, typed: the one file that loads it, for native.ts and vocabulary.ts only. Names and order are the addon's; an
 // error is a NativeError with a code ("EBUSY": another agent is attached, "EPROTO": not a region or a frame of this release, "ENOENT", ...).
 import { createRequire } from "node:module";
 import path from "node:path";
@@ -204,14 +204,23 @@ export interface NativeNetwork {
   run(inputs: readonly { data: Float32Array; shape: readonly number[] }[], outputs: readonly Float32Array[]): void;
 }
 
+/** A row of the core's vocabulary: "LAST_GOOD", 2, "last-good". */
+export interface Word {
+  name: string;
+  value: number;
+  word: string;
+}
+
 export interface Addon {
+  vocabulary(): Record<string, Word[]>;
   Network: new (bytes: Uint8Array) => NativeNetwork;
   Region: new (path: string, wake: () => void) => NativeRegion;
   decodeIdentity(hdr: Uint8Array): Identity;
   decodeHeader(hdr: Uint8Array): Header;
   decodeColumn(records: Uint8Array, field: string): Column;
   decodeAddresses(records: Uint8Array): string[];
-  histQuantile(counts: Uint32Array, p: number): number;
+  /** Jain's index: 1 when all are equal, 1/n when one has everything. */
+  jain(values: Float64Array): number;
   layout(): { frameSchema: number; recordSize: number; headerSize: number; serverFields: string[] };
   observe(hdr: Uint8Array, records: Uint8Array, state: Uint8Array | null): Observed;
   observationShape(): ObservationShape;

@@ -19,6 +19,7 @@ import {
   type RawFrame,
   type Vector,
 } from "./addon.js";
+import { Owner } from "./vocabulary.js";
 
 export type {
   Composed,
@@ -169,7 +170,7 @@ export class DecodedFrame {
     return this.figures.ladder as number;
   }
   get managed(): boolean {
-    return this.figures.owner === 1;
+    return this.figures.owner === Owner.MANAGED;
   }
   /** Figures of mlb_frame_hdr by name ("no_server", "applied_seq"), and refusals by reason. */
   get figures(): Readonly<Record<string, number>> {
@@ -218,9 +219,9 @@ export function decodeFrame(frame: { hdr: Uint8Array; records: Uint8Array }): De
   return new DecodedFrame(frame.hdr, frame.records);
 }
 
-/** Quantile p (0..1) in microseconds of 32 buckets; NaN when empty. */
-export function histQuantile(counts: Uint32Array, p: number): number {
-  return native(() => addon.histQuantile(counts, p));
+/** Jain's index: 1 when all are equal or there is nothing, 1/n when one has everything. */
+export function jain(values: Iterable<number>): number {
+  return addon.jain(Float64Array.from(values));
 }
 
 /** What a policy sees; computed by the core. A state of another schema, or garbled, is an error (EPROTO or EINVAL). */

@@ -5,6 +5,7 @@ import type { Pool, Pool__Output } from "../../gen/marllb/v1/Pool.js";
 import type { SetOverrideRequest__Output } from "../../gen/marllb/v1/SetOverrideRequest.js";
 import { canonicalAddress, isIpPort } from "../common/config/address.js";
 import { invalid } from "../common/grpc/errors.js";
+import { wireMode } from "../common/vocabulary.js";
 import { type AgentVip, nameOf, type PoolView } from "./core.js";
 import type { Member, OverrideState, PoolState } from "./pool.js";
 
@@ -92,6 +93,6 @@ export function overrideOf(r: SetOverrideRequest__Output): OverrideState {
     return { address: a, weight: w.weight };
   });
   if (entries.every((e) => e.weight === 0)) throw invalid("weights", "expected at least one weight above 0");
-  if (!/^MODE_(UNSPECIFIED|HASH|ALIAS|SED|P2C)$/.test(r.mode)) throw invalid("mode", `unknown mode ${r.mode}`);
+  if (wireMode.value(r.mode) === undefined) throw invalid("mode", `unknown mode ${r.mode}`);
   return { entries, mode: r.mode, reason: r.reason };
 }

@@ -2,6 +2,7 @@
 // What the data planes themselves say of a pool's members, all together: beside our orders, this decides who gets flows.
 import { canonicalAddress } from "../common/config/address.js";
 import type { FrameView } from "../common/frame.js";
+import { ServerFlag } from "../common/vocabulary.js";
 
 export interface Seen {
   flows: number;
@@ -9,9 +10,6 @@ export interface Seen {
   draining: boolean;
   ejected: boolean;
 }
-
-const DRAINING = 1 << 1;
-const EJECTED = 1 << 2;
 
 export function seenIn(frames: Iterable<FrameView>): Map<string, Seen> {
   const all = new Map<string, Seen>();
@@ -22,8 +20,8 @@ export function seenIn(frames: Iterable<FrameView>): Map<string, Seen> {
       const before = all.get(key) ?? { flows: 0, draining: false, ejected: false };
       all.set(key, {
         flows: before.flows + (view.flows[i] as number),
-        draining: before.draining || (flags & DRAINING) !== 0,
-        ejected: before.ejected || (flags & EJECTED) !== 0,
+        draining: before.draining || (flags & ServerFlag.DRAINING) !== 0,
+        ejected: before.ejected || (flags & ServerFlag.EJECTED) !== 0,
       });
     });
   }

@@ -12,6 +12,7 @@ import { decodeFrame, observationShape, observe, promptThread } from "../common/
 import { projectRoot } from "../common/root.js";
 import type { CreateService } from "../common/run.js";
 import { childSpan, lateSpan } from "../common/telemetry.js";
+import { wireLadder } from "../common/vocabulary.js";
 import { Batcher } from "./batcher.js";
 import { Catalog } from "./catalog.js";
 import { explain } from "./explain.js";
@@ -77,7 +78,7 @@ export const create: CreateService = async ({ config, log, registry, clock }) =>
         s.checkpointAt = now;
         setTimeout(() => checkpoint(s), CHECKPOINT_WAIT_MS);
       }
-      metrics.answers.inc({ policy: weights.policy ?? "", ladder: weights.ladder === "LADDER_KALMAN" ? "kalman" : "model" });
+      metrics.answers.inc({ policy: weights.policy ?? "", ladder: wireLadder.word(String(weights.ladder)) });
       metrics.outOfRange.set(s.session.last?.outOfRange ?? 0);
     } catch (e) {
       metrics.refused.inc();

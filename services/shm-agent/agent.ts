@@ -11,7 +11,8 @@ import type { Config } from "../common/config/load.js";
 import type { FrameView } from "../common/frame.js";
 import type { Logger } from "../common/log.js";
 import { formatTraceparent, tracingOn } from "../common/telemetry.js";
-import { decisionOf, directiveOf, ladderName } from "./convert.js";
+import { ladderWord, wireLadder } from "../common/vocabulary.js";
+import { decisionOf, directiveOf } from "./convert.js";
 import { UNANSWERED_LIMIT } from "./ladder.js";
 import { Peers } from "./peers.js";
 import type { AttachRegion, Effect, PoolVip, RawFrame, RegionPort } from "./region.js";
@@ -202,7 +203,7 @@ export class Agent {
     this.peers.failover.send({
       instance: this.o.config.instance,
       frame: message,
-      ladder: ladderName(vip.step),
+      ladder: wireLadder.label(vip.step),
       applied_term: vip.directive.term.toString(),
     });
   }
@@ -287,7 +288,7 @@ export class Agent {
     region.beat();
     if (vipId === this.rehearsed?.vip_id) this.rehearsal.answered();
     if (!tick) return;
-    this.ticks.span(tick, "shm-agent.publish", this.o.clock.now(), { ladder: ladderName(vip.step), source: vip.source });
+    this.ticks.span(tick, "shm-agent.publish", this.o.clock.now(), { ladder: ladderWord(vip.step), source: vip.source });
     if (good) tick.publishedSeq = vip.seq;
     else this.ticks.fail(tick, `refused: ${vip.lastRefusal}`);
   }

@@ -2,17 +2,9 @@
 // Messages to the agent's own types and back. Entries that make no sense are refused whole, with the field that is wrong.
 import type { Directive__Output } from "../../gen/marllb/v1/Directive.js";
 import type { Weights__Output } from "../../gen/marllb/v1/Weights.js";
+import { Ladder, wireLadder, wireMode, wireVipState } from "../common/vocabulary.js";
 import type { DirectiveState } from "./compose.js";
-import { type Decision, LADDER, type LadderStep } from "./ladder.js";
-
-export const MODES = ["MODE_UNSPECIFIED", "MODE_HASH", "MODE_ALIAS", "MODE_SED", "MODE_P2C"] as const;
-const STATES = ["VIP_STATE_NORMAL", "VIP_STATE_DEGRADED", "VIP_STATE_PANIC"] as const;
-const LADDERS = ["LADDER_MODEL", "LADDER_KALMAN", "LADDER_LAST_GOOD", "LADDER_STATIC", "LADDER_STATIC_DATA_PLANE"] as const;
-
-export const modeName = (mode: number) => MODES[mode] ?? "MODE_UNSPECIFIED";
-export const modeNumber = (name: string): number => Math.max(0, (MODES as readonly string[]).indexOf(name));
-export const stateName = (state: number) => STATES[state] ?? "VIP_STATE_UNSPECIFIED";
-export const ladderName = (step: number) => LADDERS[step] ?? "LADDER_UNSPECIFIED";
+import type { Decision } from "./ladder.js";
 
 /** Packed little-endian float32, copied: a message's bytes need not be aligned. */
 export function floats(bytes: Buffer | Uint8Array | string, n: number, field: string): Float32Array {
@@ -22,7 +14,7 @@ export function floats(bytes: Buffer | Uint8Array | string, n: number, field: st
   return new Float32Array(Uint8Array.from(b).buffer);
 }
 
-export function decisionOf(w: Weights__Output): { decision: Decision; step: LadderStep } {
+export function decisionOf(w: Weights__Output): { decision: Decision; step: number } {
   const n = w.server_ids.length;
   return {
     decision: {
@@ -30,10 +22,10 @@ export function decisionOf(w: Weights__Output): { decision: Decision; step: Ladd
       weights: floats(w.weights, n, "weights"),
       bias: w.bias.length === 0 ? new Float32Array(0) : floats(w.bias, n, "bias"),
       kappa: w.kappa,
-      mode: modeNumber(w.mode),
+      mode: wireMode.value(w.mode) ?? 0,
       policy: w.policy,
     },
-    step: w.ladder === "LADDER_KALMAN" ? LADDER.KALMAN : LADDER.MODEL,
+    step: wireLadder.value(w.ladder) === Ladder.KALMAN ? Ladder.KALMAN : Ladder.MODEL,
   };
 }
 
@@ -48,14 +40,14 @@ export function directiveOf(d: Directive__Output): DirectiveState {
   return {
     term: BigInt(d.term),
     factors,
-    state: Math.max(0, (STATES as readonly string[]).indexOf(d.state)),
+    state: wireVipState.value(d.state) ?? 0,
     loadBalancers: d.load_balancers,
     loadBalancer: d.load_balancer,
     override:
       o && o.server_ids.length > 0
         ? {
             weights: new Map(o.server_ids.map((id, i) => [id, o.weights[i] as number])),
-            mode: modeNumber(o.mode),
+            mode: wireMode.value(o.mode) ?? 0,
             reason: o.reason,
           }
         : null,

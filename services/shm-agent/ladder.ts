@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where a VIP's weights come from, as a pure state machine. Times are monotonic milliseconds, passed in.
+import { Ladder } from "../common/vocabulary.js";
 //
 // model (the chosen policy) -> kalman (inference says so) -> last good (3 unanswered ticks, held 10 s) -> static.
 // Recovery needs nothing: the next answer climbs back.
@@ -17,16 +18,12 @@ export interface Decision {
   policy: string;
 }
 
-/** Numbers of enum mlb_ladder. */
-export const LADDER = { MODEL: 0, KALMAN: 1, LAST_GOOD: 2, STATIC: 3, STATIC_DATA_PLANE: 4 } as const;
-export type LadderStep = (typeof LADDER)[keyof typeof LADDER];
-
 export interface LadderState {
-  step: LadderStep;
+  step: number;
   /** Ticks in a row without an answer. */
   unanswered: number;
   good: Decision | null;
-  goodStep: LadderStep;
+  goodStep: number;
   /** When last good began to be held; null while answers come. */
   heldSince: number | null;
 }
@@ -35,24 +32,24 @@ export const UNANSWERED_LIMIT = 3;
 export const HOLD_MS = 10_000;
 
 export function ladderStart(): LadderState {
-  return { step: LADDER.STATIC, unanswered: 0, good: null, goodStep: LADDER.STATIC, heldSince: null };
+  return { step: Ladder.STATIC, unanswered: 0, good: null, goodStep: Ladder.STATIC, heldSince: null };
 }
 
 /** An answer that was accepted. */
-export function ladderAnswered(decision: Decision, step: LadderStep): LadderState {
+export function ladderAnswered(decision: Decision, step: number): LadderState {
   return { step, unanswered: 0, good: decision, goodStep: step, heldSince: null };
 }
 
 /** A tick went by without an answer. */
 export function ladderUnanswered(s: LadderState, nowMs: number): LadderState {
   const unanswered = s.unanswered + 1;
-  if (s.good === null) return { ...s, unanswered, step: LADDER.STATIC };
+  if (s.good === null) return { ...s, unanswered, step: Ladder.STATIC };
   if (unanswered < UNANSWERED_LIMIT) return { ...s, unanswered, step: s.goodStep };
   const heldSince = s.heldSince ?? nowMs;
-  return { ...s, unanswered, heldSince, step: nowMs - heldSince < HOLD_MS ? LADDER.LAST_GOOD : LADDER.STATIC };
+  return { ...s, unanswered, heldSince, step: nowMs - heldSince < HOLD_MS ? Ladder.LAST_GOOD : Ladder.STATIC };
 }
 
 /** The decision to compose at this step; null = static weights. */
 export function ladderDecision(s: LadderState): Decision | null {
-  return s.step === LADDER.STATIC ? null : s.good;
+  return s.step === Ladder.STATIC ? null : s.good;
 }

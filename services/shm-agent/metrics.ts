@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Figures of the agent and of its data plane. All that a frame holds is read when it is scraped, from the newest frame.
 import { Counter, Gauge, Histogram, type Registry } from "../common/metrics.js";
+import { LADDER_STEPS, ladderWord } from "../common/vocabulary.js";
 import type { Agent } from "./agent.js";
-import { ladderName } from "./convert.js";
 import type { Vip } from "./vip.js";
 
 const SERVER_COUNTERS: [field: string, name: string, help: string][] = [
@@ -35,7 +35,6 @@ const VIP_COUNTERS: [figure: string, name: string, help: string][] = [
   ["misses", "misses_total", "Packets of unknown flows"],
   ["local_edits_refused", "local_edits_refused_total", "Local edits of a managed pool that were refused"],
 ];
-const STEPS = [0, 1, 2, 3, 4];
 
 export function agentMetrics(registry: Registry, agent: Agent) {
   const registers = [registry];
@@ -113,11 +112,8 @@ export function agentMetrics(registry: Registry, agent: Agent) {
     collect() {
       this.reset();
       for (const vip of vips()) {
-        for (const s of STEPS) {
-          this.set(
-            { vip: vip.view.name, step: ladderName(s).slice("LADDER_".length).toLowerCase() },
-            vip.view.ladder === s ? 1 : 0,
-          );
+        for (const s of LADDER_STEPS) {
+          this.set({ vip: vip.view.name, step: ladderWord(s) }, vip.view.ladder === s ? 1 : 0);
         }
       }
     },

@@ -9,8 +9,8 @@ import { failStream, invalid, ServiceError, unary } from "../common/grpc/errors.
 import { v1 } from "../common/grpc/protos.js";
 import { attachRegion, decodeFrame, promptThread } from "../common/native.js";
 import type { CreateService } from "../common/run.js";
+import { wireLadder, wireMode, wireVipState } from "../common/vocabulary.js";
 import { Agent } from "./agent.js";
-import { ladderName, modeName, stateName } from "./convert.js";
 import { latencyMetrics } from "./latency-metrics.js";
 import { agentMetrics } from "./metrics.js";
 import { pushOf } from "./push.js";
@@ -58,10 +58,10 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
     vip_id: vip.id,
     name: vip.view.name,
     address: vip.view.address,
-    mode: modeName(vip.view.mode),
+    mode: wireMode.label(vip.view.mode),
     policy: vip.policy,
-    ladder: ladderName(vip.step),
-    state: stateName(vip.directive.state),
+    ladder: wireLadder.label(vip.step),
+    state: wireVipState.label(vip.directive.state),
     generation: vip.frame.generation,
     servers: vip.view.count,
     term: vip.directive.term.toString(),
@@ -140,7 +140,7 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
         vip_id: vip.id,
         generation: vip.frame.generation,
         seq: vip.seq,
-        ladder: ladderName(vip.step),
+        ladder: wireLadder.label(vip.step),
         policy: vip.policy,
         weights: entries(vip),
       };

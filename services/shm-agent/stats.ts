@@ -7,6 +7,8 @@ import type { Summary } from "../../gen/marllb/v1/Summary.js";
 import type { VipStatus } from "../../gen/marllb/v1/VipStatus.js";
 import type { FrameView } from "../common/frame.js";
 import { addGrowth, BUCKETS, quantileMs } from "../common/histogram.js";
+import { jain } from "../common/native.js";
+import { ServerFlag } from "../common/vocabulary.js";
 import type { RawFrame } from "./region.js";
 import type { Vip } from "./vip.js";
 
@@ -37,25 +39,13 @@ export class History {
 }
 
 /** Jain's index of flows over weight: 1 = each server has what its weight says. */
-export function jain(flows: ArrayLike<number>, weights: ArrayLike<number>): number {
-  let sum = 0;
-  let squares = 0;
-  for (let i = 0; i < flows.length; i++) {
-    const x = (flows[i] as number) / (weights[i] as number);
-    sum += x;
-    squares += x * x;
-  }
-  return squares === 0 ? 1 : (sum * sum) / (flows.length * squares);
-}
-
-const DRAINING = 1 << 1;
-const EJECTED = 1 << 2;
-const LEAVING = 1 << 4;
+const fairness = (flows: ArrayLike<number>, weights: ArrayLike<number>): number =>
+  jain(Array.from(flows, (f, i) => f / (weights[i] as number)));
 
 export function serverState(flags: number, factor: number): string {
-  if (flags & LEAVING) return "leaving";
-  if (flags & EJECTED) return "ejected";
-  if (flags & DRAINING) return "draining";
+  if (flags & ServerFlag.LEAVING) return "leaving";
+  if (flags & ServerFlag.EJECTED) return "ejected";
+  if (flags & ServerFlag.DRAINING) return "draining";
   return factor === 0 ? "masked" : "up";
 }
 
@@ -129,7 +119,7 @@ export function statistics(vip: Vip, status: VipStatus, before: FrameView | null
     vip: status,
     servers,
     time_unix_ns: v.realNs.toString(),
-    jain: jain(v.flows, v.weightStatic),
+    jain: fairness(v.flows, v.weightStatic),
     new_flows_per_s: seconds > 0 ? newFlows / seconds : 0,
     ttfb_p50_ms: quantileMs(all, 0.5),
     ttfb_p95_ms: quantileMs(all, 0.95),

@@ -2,6 +2,7 @@
 // One VIP's side of the loop: what was asked, what was answered, and what is composed from it. No I/O but the region it is handed.
 import type { FrameView } from "../common/frame.js";
 import type { TickSpan, TraceIds } from "../common/telemetry.js";
+import { Ladder, Load, ServerFlag } from "../common/vocabulary.js";
 import {
   acceptsTerm,
   type DirectiveState,
@@ -13,16 +14,7 @@ import {
   rawInOrder,
   type Source,
 } from "./compose.js";
-import {
-  type Decision,
-  LADDER,
-  type LadderState,
-  type LadderStep,
-  ladderAnswered,
-  ladderDecision,
-  ladderStart,
-  ladderUnanswered,
-} from "./ladder.js";
+import { type Decision, type LadderState, ladderAnswered, ladderDecision, ladderStart, ladderUnanswered } from "./ladder.js";
 import type { Effect, RawFrame, RegionPort, Vector } from "./region.js";
 
 export interface VipSettings {
@@ -62,7 +54,6 @@ export interface Counters {
 }
 
 const DROP_AFTER_TICKS = 3;
-const EJECTED = 1 << 2;
 
 export class Vip {
   ladder: LadderState = ladderStart();
@@ -143,7 +134,7 @@ export class Vip {
   }
 
   /** Accepts an answer and publishes. False: the envelope refused it, the last good one stays. */
-  answered(decision: Decision, step: LadderStep, region: RegionPort, nowMs: number): boolean {
+  answered(decision: Decision, step: number, region: RegionPort, nowMs: number): boolean {
     const before = this.ladder;
     this.ladder = ladderAnswered(decision, step);
     if (!this.compose(region, nowMs)) {
@@ -208,7 +199,7 @@ export class Vip {
   }
 
   private load(v: FrameView): ArrayLike<number> {
-    return v.column(v.load === 1 ? "waiting" : "flows");
+    return v.column(v.load === Load.WAITING ? "waiting" : "flows");
   }
 
   private vector(source: Source, decision: Decision | null, nowMs: number): Vector {
@@ -216,7 +207,7 @@ export class Vip {
     const { raw, bias } = rawInOrder(v.ids, v.weightStatic, decision);
     const loadBalancers = this.directive.loadBalancers || this.settings.loadBalancers;
     const ejected = new Uint8Array(v.count);
-    for (let i = 0; i < v.count; i++) ejected[i] = ((v.flags[i] as number) & EJECTED) !== 0 ? 1 : 0;
+    for (let i = 0; i < v.count; i++) ejected[i] = ((v.flags[i] as number) & ServerFlag.EJECTED) !== 0 ? 1 : 0;
     return {
       frame: this.frame,
       ids: v.ids,
@@ -242,12 +233,12 @@ export class Vip {
   }
 
   /** The step that a vector of this source is published under. */
-  private ladderOf(source: Source): LadderStep {
-    if (source === "fallback" || source === "static") return LADDER.STATIC;
-    return source === "inference" ? this.ladder.step : LADDER.MODEL;
+  private ladderOf(source: Source): number {
+    if (source === "fallback" || source === "static") return Ladder.STATIC;
+    return source === "inference" ? this.ladder.step : Ladder.MODEL;
   }
 
-  get step(): LadderStep {
+  get step(): number {
     return this.ladderOf(this.source);
   }
 }

@@ -2,11 +2,11 @@
 // Clocks of a packet that makes a flow, by mode, at 64 and at 1024 servers; smallest packet at which a worker carries 10 Gbit/s.
 
 import { setTimeout as sleep } from "node:timers/promises";
+import { MODE_WORDS } from "../../../services/common/vocabulary.js";
 import type { BenchOptions, Group } from "../harness.js";
 import { mean, quantile, row } from "../row.js";
 import { absent, measure, serverList, start, stream, sum, type Vpp } from "./vpp.js";
 
-const modes = ["hash", "alias", "sed", "p2c"];
 const counts = [64, 1024];
 
 const n = 65536;
@@ -34,7 +34,7 @@ async function one(o: BenchOptions, servers: number): Promise<void> {
     await stream(v, "fresh", "10.1.0.2", n);
     await sleep(300);
     await pass(v);
-    for (const mode of modes) {
+    for (const mode of MODE_WORDS) {
       if (!o.wants(`vpp.newflow_clocks_${servers}.${mode}`)) continue;
       await v.config([`lb rl set-mode ${mode}`]);
       const samples: number[] = [];
@@ -93,7 +93,7 @@ async function clockGHz(v: Vpp): Promise<number> {
 }
 
 export const newflow: Group = {
-  ids: [...counts.flatMap((c) => modes.map((m) => `vpp.newflow_clocks_${c}.${m}`)), "vpp.min_packet_10g"],
+  ids: [...counts.flatMap((c) => MODE_WORDS.map((m) => `vpp.newflow_clocks_${c}.${m}`)), "vpp.min_packet_10g"],
   async run(o) {
     const why = await absent();
     if (why !== undefined) {
@@ -101,7 +101,7 @@ export const newflow: Group = {
       return;
     }
     for (const c of counts)
-      if (o.wants(`vpp.newflow_clocks_${c}`) || modes.some((m) => o.wants(`vpp.newflow_clocks_${c}.${m}`))) await one(o, c);
+      if (o.wants(`vpp.newflow_clocks_${c}`) || MODE_WORDS.some((m) => o.wants(`vpp.newflow_clocks_${c}.${m}`))) await one(o, c);
     if (o.wants("vpp.min_packet_10g")) await tenGigabit(o);
   },
 };

@@ -33,5 +33,7 @@ void observe_init(Napi::Env env, Napi::Object exports);
 void compose_init(Napi::Env env, Napi::Object exports);
 void network_init(Napi::Env env, Napi::Object exports);
 void region_init(Napi::Env env, Napi::Object exports);
+void figures_init(Napi::Env env, Napi::Object exports);
+void vocabulary_init(Napi::Env env, Napi::Object exports);
 void sched_init(Napi::Env env, Napi::Object exports);
 #endif

@@ -161,15 +161,6 @@ static Napi::Value decode_addresses(const Napi::CallbackInfo &info)
 	return out;
 }
 
-static Napi::Value hist_quantile(const Napi::CallbackInfo &info)
-{
-	if (!info[0].IsTypedArray() || info[0].As<Napi::TypedArray>().TypedArrayType() != napi_uint32_array ||
-	    info[0].As<Napi::Uint32Array>().ElementLength() != 32)
-		fail(info.Env(), -EINVAL, "counts: a Uint32Array of 32 buckets is expected");
-	return Napi::Number::New(info.Env(),
-				 observation_quantile(info[0].As<Napi::Uint32Array>().Data(), info[1].As<Napi::Number>()));
-}
-
 static Napi::Value layout(const Napi::CallbackInfo &info)
 {
 	Napi::Object out = Napi::Object::New(info.Env());
@@ -189,6 +180,5 @@ void decode_init(Napi::Env env, Napi::Object exports)
 	exports.Set("decodeHeader", Napi::Function::New(env, decode_header));
 	exports.Set("decodeColumn", Napi::Function::New(env, decode_column));
 	exports.Set("decodeAddresses", Napi::Function::New(env, decode_addresses));
-	exports.Set("histQuantile", Napi::Function::New(env, hist_quantile));
 	exports.Set("layout", Napi::Function::New(env, layout));
 }

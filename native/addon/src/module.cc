@@ -9,6 +9,8 @@ static Napi::Object init(Napi::Env env, Napi::Object exports)
 	compose_init(env, exports);
 	network_init(env, exports);
 	region_init(env, exports);
+	figures_init(env, exports);
+	vocabulary_init(env, exports);
 	sched_init(env, exports);
 	return exports;
 }

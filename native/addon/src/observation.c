@@ -60,8 +60,3 @@ void observation_names(const void *records, uint32_t n, uint32_t *ids, float *we
 		weight_static[i] = r[i].weight_static;
 	}
 }
-
-double observation_quantile(const uint32_t *counts, double p)
-{
-	return mlb_hist_quantile(counts, p);
-}

@@ -33,7 +33,6 @@ int observation_make(const void *hdr, size_t hdr_size, const void *records, size
 		     size_t prev_size, void *next, struct observation *out);
 /* Of n aligned records: what a decision names its servers by. */
 void observation_names(const void *records, uint32_t n, uint32_t *ids, float *weight_static);
-double observation_quantile(const uint32_t *counts, double p);
 
 #ifdef __cplusplus
 }

@@ -3,10 +3,10 @@
 // only where a comment says so.
 import { isIPv4, isIPv6 } from "node:net";
 import { z } from "zod";
+import { LOAD_WORDS, MODE_WORDS, OWNER_WORDS, TRUST_WORDS } from "../vocabulary.js";
 import { isIpPort, parseHostPort } from "./address.js";
 
 export const POLICIES = ["uniform", "static", "kalman", "marl", "sac-gru", "qmix"] as const;
-export const MODES = ["hash", "alias", "sed", "p2c"] as const;
 export const SERVICES = ["shm_agent", "inference", "health", "failover"] as const;
 
 /** The control socket is made beside it, as PATH.ctl.PID first: what the kernel takes as a socket's name is 107 bytes. */
@@ -44,13 +44,13 @@ const server = z.strictObject({
 const vip = z.strictObject({
   name,
   address: ipPort,
-  mode: z.enum(MODES).default("sed"),
-  load: z.enum(["flows", "waiting"]).default("flows"),
-  pool: z.enum(["local", "managed"]).default("local"),
+  mode: z.enum(MODE_WORDS).default("sed"),
+  load: z.enum(LOAD_WORDS).default("flows"),
+  pool: z.enum(OWNER_WORDS).default("local"),
   policy: policy.default("marl"),
   trust: z
-    .union([z.enum(["exact", "hint", "none"]), z.number().min(0).max(10)], {
-      error: "expected exact, hint, none, or a number from 0 to 10",
+    .union([z.enum(TRUST_WORDS), z.number().min(0).max(10)], {
+      error: `expected ${TRUST_WORDS.join(", ")}, or a number from 0 to 10`,
     })
     .default("hint"),
   kappa: z.number().min(0).max(1000).default(0), // 0 = 1 / load balancers

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the agent knows: status, statistics, weights.
 import type { Command } from "commander";
+import { wireLadder, wireMode, wireVipState } from "../../common/vocabulary.js";
 import { ask } from "../client.js";
-import { columns, output, plainEnum } from "../print.js";
+import { columns, output } from "../print.js";
 import { findVip, withClients } from "../target.js";
 import { number } from "../up/options.js";
 import { plainLine, table } from "../up/table.js";
@@ -17,9 +18,9 @@ export function agentCommands(program: Command): void {
       output(o.json, s, () => {
         const region = s.attached ? `attached to ${s.region} (${s.dataplane})` : `waiting for ${s.region}`;
         const vips = s.vips.map((v) => {
-          const weights = `${v.source || "-"}, ${plainEnum(v.ladder, "LADDER_")}`;
-          const strategy = `${v.policy || "-"}+${plainEnum(v.mode, "MODE_")}`;
-          const state = plainEnum(v.state, "VIP_STATE_");
+          const weights = `${v.source || "-"}, ${wireLadder.word(v.ladder)}`;
+          const strategy = `${v.policy || "-"}+${wireMode.word(v.mode)}`;
+          const state = wireVipState.word(v.state);
           return [
             v.vip_id,
             v.name,
@@ -79,7 +80,7 @@ export function agentCommands(program: Command): void {
         const w = await ask(clients.agent, "GetWeights", { vip_id });
         output(o.json, w, () =>
           [
-            `generation ${w.generation}, sequence ${w.seq}, ${w.policy || "no policy yet"}, ${plainEnum(w.ladder, "LADDER_")}`,
+            `generation ${w.generation}, sequence ${w.seq}, ${w.policy || "no policy yet"}, ${wireLadder.word(w.ladder)}`,
             columns(
               ["id", "server", "weight", "bias"],
               w.weights.map((x) => [x.server_id, x.address, x.weight.toFixed(4), x.bias.toFixed(2)]),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who may receive new flows: pool, drains, overrides.
 import { type Command, Option } from "commander";
-import { MODES } from "../../common/config/schema.js";
+import { MODE_WORDS, modeLabel, wireVipState } from "../../common/vocabulary.js";
 import { ask } from "../client.js";
 import { columns, output, plainEnum } from "../print.js";
 import { findVip, withClients } from "../target.js";
@@ -10,7 +10,6 @@ import { readPool } from "./pool-file.js";
 
 type VipFlag = Common & { vip?: string };
 const vipOption = (c: Command): Command => common(c).option("--vip <name>", "VIP by name or number (default: the only one)");
-const modeEnum = (mode: string | undefined) => `MODE_${(mode ?? "unspecified").toUpperCase()}` as "MODE_SED";
 
 export function failoverCommands(program: Command): void {
   vipOption(program.command("servers").description("the pool: health, factor, reason, flows")).action((o: VipFlag) =>
@@ -24,7 +23,7 @@ export function failoverCommands(program: Command): void {
         });
         const owner = p.pool?.managed ? `managed, revision ${p.pool.revision}` : "local";
         return [
-          `${name}: ${plainEnum(p.state, "VIP_STATE_")}, term ${p.term}, pool ${owner}${p.override ? `, override: ${p.override.reason}` : ""}`,
+          `${name}: ${wireVipState.word(p.state)}, term ${p.term}, pool ${owner}${p.override ? `, override: ${p.override.reason}` : ""}`,
           columns(["server", "health", "factor", "flows", "reason"], rows),
         ].join("\n");
       });
@@ -57,11 +56,11 @@ export function failoverCommands(program: Command): void {
       .argument("<address=weight...>"),
   )
     .requiredOption("--reason <text>", "why; shown to everybody")
-    .addOption(new Option("--mode <name>", "and this mode").choices(MODES))
+    .addOption(new Option("--mode <name>", "and this mode").choices(MODE_WORDS))
     .action((list: string[], o: VipFlag & { reason: string; mode?: string }) =>
       withClients(o, async (clients) => {
         const { vip_id, name } = await findVip(clients, o.vip);
-        const request = { vip_id, name, weights: weightArguments(list), mode: modeEnum(o.mode), reason: o.reason };
+        const request = { vip_id, name, weights: weightArguments(list), mode: modeLabel(o.mode), reason: o.reason };
         const r = await ask(clients.failover, "SetOverride", request);
         output(o.json, r, () => `override in term ${r.term}; end it with: marllbctl override clear`);
       }),

@@ -2,8 +2,8 @@
 // The selection mode belongs to the data plane: `marllbctl mode NAME` asks the embedded one over its control socket, on its own host.
 import { connect } from "node:net";
 import type { Command } from "commander";
-import { MODES } from "../../common/config/schema.js";
-import { output, plainEnum } from "../print.js";
+import { MODE_WORDS, wireMode } from "../../common/vocabulary.js";
+import { output } from "../print.js";
 import { findVip, targetConfig, withClients } from "../target.js";
 import { LaunchError } from "../up/error.js";
 import { type Common, common } from "./common.js";
@@ -35,14 +35,14 @@ export function modeCommand(program: Command): void {
   common(
     program.command("mode").description("the selection mode; with an argument, sets it in the embedded data plane of this host"),
   )
-    .argument("[mode]", MODES.join(", "))
+    .argument("[mode]", MODE_WORDS.join(", "))
     .option("--vip <name>", "VIP by name or number (default: the only one)")
     .action((mode: string | undefined, o: Common & { vip?: string }) =>
       withClients(o, async (clients) => {
         const vip = await findVip(clients, o.vip);
-        if (mode === undefined) return output(o.json, { mode: vip.mode }, () => plainEnum(vip.mode, "MODE_"));
-        if (!(MODES as readonly string[]).includes(mode)) {
-          throw new LaunchError(`mode ${mode}: expected one of ${MODES.join(", ")}`, 2);
+        if (mode === undefined) return output(o.json, { mode: vip.mode }, () => wireMode.word(vip.mode));
+        if (!MODE_WORDS.includes(mode)) {
+          throw new LaunchError(`mode ${mode}: expected one of ${MODE_WORDS.join(", ")}`, 2);
         }
         const config = targetConfig(o);
         if (config.dataplane.kind === "vpp") {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
 import type { StreamStatsResponse__Output as Stats } from "../../../gen/marllb/v1/StreamStatsResponse.js";
+import { jain } from "../../common/native.js";
 import type { Plan } from "../up/plan.js";
 import { cut } from "../up/screen.js";
-import { type Extra, jain, plainLine, table } from "../up/table.js";
+import { type Extra, plainLine, table } from "../up/table.js";
 import { View } from "../up/view.js";
 
 const server = (address: string, share: number, flows: number, state = "up") => ({
@@ -38,7 +39,7 @@ test("the table shows each server, and what is unknown as a dash", (t) => {
   const lines = table(stats, extra);
   t.is(
     lines[0],
-    "VIP web 127.0.0.1:8080   kalman+sed   ladder last good   tick 1.3 ms   Jain 0.800   160 flows/s   p50/p95 100/413 ms",
+    "VIP web 127.0.0.1:8080   kalman+sed   ladder last-good   tick 1.3 ms   Jain 0.800   160 flows/s   p50/p95 100/413 ms",
   );
   t.regex(lines[2] ?? "", /^127\.0\.0\.1:9001 {2}up +25\.0% +3 +120 +118 +12 +-$/);
   t.regex(lines[3] ?? "", /draining/);

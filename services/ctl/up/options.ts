@@ -2,14 +2,14 @@
 // The flags of `up`, checked one by one; what they mean together is plan.ts.
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { isIpPort } from "../../common/config/address.js";
-import { MODES } from "../../common/config/schema.js";
+import { MODE_WORDS } from "../../common/vocabulary.js";
 
 export interface UpOptions {
   config?: string;
   servers?: { address: string; weight: number }[];
   vip?: string;
   policy?: string;
-  mode?: (typeof MODES)[number];
+  mode?: string;
   tick?: number;
   threads?: number;
   dataplane?: "embedded" | "vpp";
@@ -65,7 +65,7 @@ export function upFlags(command: Command): Command {
     .option("--vip <address>", "address to listen on (default: the configuration's, 127.0.0.1:8080)", ipPort)
     .option("--config <file>", "configuration (default: deploy/config/marllb.yaml)")
     .option("--policy <name>", "who sets weights: uniform, static, kalman, marl, sac-gru, qmix")
-    .addOption(new Option("--mode <name>", "how the data plane uses them").choices(MODES))
+    .addOption(new Option("--mode <name>", "how the data plane uses them").choices(MODE_WORDS))
     .option("--tick <ms>", "how often weights are set (default: 200)", number(10, 10_000))
     .option("--threads <n>", "threads of the data plane (default: one a core)", number(1, 64))
     .addOption(new Option("--dataplane <kind>", "marllb-dp, or VPP with our plugin (needs root)").choices(["embedded", "vpp"]))

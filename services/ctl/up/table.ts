@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One message of ShmAgent.StreamStats as lines for people: the live table, and the plain line where there is no terminal.
 import type { StreamStatsResponse__Output as Stats } from "../../../gen/marllb/v1/StreamStatsResponse.js";
+import { wireLadder, wireMode } from "../../common/vocabulary.js";
 
 export interface Extra {
   /** Names and virtual cores of the demo's servers by address; empty for real ones. */
@@ -17,15 +18,6 @@ export interface Extra {
 const ms = (v: number | null | undefined): string =>
   v === null || v === undefined || !(v >= 0) ? "-" : v < 10 ? v.toFixed(1) : v.toFixed(0);
 const percent = (v: number): string => `${(100 * v).toFixed(1)}%`;
-export const ladderName = (l: string): string => l.replace("LADDER_", "").toLowerCase().replaceAll("_", " ");
-export const modeName = (m: string): string => m.replace("MODE_", "").toLowerCase();
-
-/** Jain's index: 1 when all are equal, 1/n when one has everything. */
-export function jain(values: readonly number[]): number {
-  const sum = values.reduce((a, b) => a + b, 0);
-  const squares = values.reduce((a, b) => a + b * b, 0);
-  return squares > 0 ? (sum * sum) / (values.length * squares) : 1;
-}
 
 /** The agent knows the configured weights only; for the demo the launcher knows better. */
 const jainText = (s: Stats, extra: Extra): string =>
@@ -52,8 +44,8 @@ export function table(s: Stats, extra: Extra): string[] {
   const load = extra.load;
   const head = [
     `VIP ${vip?.name} ${vip?.address}`,
-    `${vip?.policy || "-"}+${modeName(vip?.mode ?? "")}`,
-    `ladder ${ladderName(vip?.ladder ?? "")}`,
+    `${vip?.policy || "-"}+${wireMode.word(vip?.mode ?? "")}`,
+    `ladder ${wireLadder.word(vip?.ladder ?? "")}`,
     `tick ${ms(vip?.effect_ms)} ms`,
     `Jain ${jainText(s, extra)}`,
     `${s.new_flows_per_s.toFixed(0)} flows/s`,
@@ -105,8 +97,8 @@ export function plainLine(s: Stats, extra: Extra, seconds: number): string {
   });
   const clients = extra.load ? ` clients=${extra.load.answered}/${extra.load.failed}` : "";
   return [
-    `${seconds.toFixed(0)}s ${vip?.name} policy=${vip?.policy || "-"} mode=${modeName(vip?.mode ?? "")}`,
-    `ladder=${ladderName(vip?.ladder ?? "").replaceAll(" ", "-")} tick=${ms(vip?.effect_ms)}ms jain=${(extra.jainLoad ?? s.jain).toFixed(3)}`,
+    `${seconds.toFixed(0)}s ${vip?.name} policy=${vip?.policy || "-"} mode=${wireMode.word(vip?.mode ?? "")}`,
+    `ladder=${wireLadder.word(vip?.ladder ?? "")} tick=${ms(vip?.effect_ms)}ms jain=${(extra.jainLoad ?? s.jain).toFixed(3)}`,
     `flows/s=${s.new_flows_per_s.toFixed(0)} p50=${ms(s.ttfb_p50_ms)}ms p95=${ms(s.ttfb_p95_ms)}ms${clients} share/flows: ${servers.join(", ")}`,
   ].join(" ");
 }

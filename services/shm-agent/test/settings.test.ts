@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
 import { parseConfig } from "../../common/config/load.js";
-import { LADDER } from "../ladder.js";
+import { Ladder } from "../../common/vocabulary.js";
 import { settingsOf } from "../settings.js";
 import { Vip } from "../vip.js";
 import { decodeFake, FakeRegion, rawFrame } from "./fake-region.js";
@@ -37,7 +37,7 @@ test("trust goes with every vector that is composed", (t) => {
   const vip = new Vip(1, rawFrame(2, servers), decodeFake, settingsOf(config("trust: exact,"), "web"), 2);
   const region = new FakeRegion();
   const answer = { ids: [10, 11], weights: Float32Array.of(5, 1), bias: new Float32Array(0), kappa: 0, mode: 0, policy: "marl" };
-  vip.answered(answer, LADDER.MODEL, region, 0);
+  vip.answered(answer, Ladder.MODEL, region, 0);
   vip.compose(region, 200);
   t.deepEqual(
     region.published.map((p) => p.trust),

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
+import { Ladder } from "../../common/vocabulary.js";
 import { NO_DIRECTIVE } from "../compose.js";
-import { type Decision, LADDER } from "../ladder.js";
+import type { Decision } from "../ladder.js";
 import { Vip } from "../vip.js";
 import { decodeFake, FakeRegion, rawFrame } from "./fake-region.js";
 
@@ -27,28 +28,28 @@ test("without an answer the configured weights are published, as static", (t) =>
   vip.missed(200);
   t.true(vip.compose(region, 200));
   t.is(shares(vip), "10=0.25 11=0.75");
-  t.is(region.published[0]?.ladder, LADDER.STATIC);
+  t.is(region.published[0]?.ladder, Ladder.STATIC);
 });
 
 test("an answer is published under its step, to the newest frame", (t) => {
   const { vip, region } = setup();
-  t.true(vip.answered(decision([1, 1]), LADDER.KALMAN, region, 0));
+  t.true(vip.answered(decision([1, 1]), Ladder.KALMAN, region, 0));
   t.is(shares(vip), "10=0.5 11=0.5");
-  t.is(region.published[0]?.ladder, LADDER.KALMAN);
+  t.is(region.published[0]?.ladder, Ladder.KALMAN);
   t.is(region.published[0]?.frame.seq, 2);
   t.is(vip.policy, "marl");
 });
 
 test("a refused answer is counted, the last good one is published again and the tick is unanswered", (t) => {
   const { vip, region } = setup();
-  vip.answered(decision([1, 3]), LADDER.MODEL, region, 0);
-  t.false(vip.answered(decision([Number.NaN, 1]), LADDER.MODEL, region, 200));
+  vip.answered(decision([1, 3]), Ladder.MODEL, region, 0);
+  t.false(vip.answered(decision([Number.NaN, 1]), Ladder.MODEL, region, 200));
   t.is(shares(vip), "10=0.25 11=0.75");
   t.is(vip.counters.refused.get("not-finite"), 1);
   t.is(vip.lastRefusal, "not-finite");
   t.is(vip.counters.unanswered, 1);
-  for (const now of [400, 600]) vip.answered(decision([0, 0]), LADDER.MODEL, region, now);
-  t.is(vip.step, LADDER.LAST_GOOD);
+  for (const now of [400, 600]) vip.answered(decision([0, 0]), Ladder.MODEL, region, now);
+  t.is(vip.step, Ladder.LAST_GOOD);
 });
 
 test("answers of another epoch or generation, and those older than three ticks, are dropped", (t) => {
@@ -68,7 +69,7 @@ test("masks act at every step of the ladder, an older term does not loosen them"
   t.true(vip.order({ ...NO_DIRECTIVE, term: 7n, factors: new Map([[10, 0]]) }));
   vip.compose(region, 0);
   t.is(shares(vip), "10=0 11=1");
-  vip.answered(decision([5, 1]), LADDER.MODEL, region, 100);
+  vip.answered(decision([5, 1]), Ladder.MODEL, region, 100);
   t.is(shares(vip), "10=0 11=1");
   t.false(vip.order({ ...NO_DIRECTIVE, term: 6n }));
   t.is(vip.counters.termsRefused, 1);
@@ -88,7 +89,7 @@ test("the load balancer's number goes with the vector", (t) => {
 
 test("a push rules for its hold, then inference again; an override wins over both", (t) => {
   const { vip, region } = setup();
-  vip.answered(decision([1, 1]), LADDER.MODEL, region, 0);
+  vip.answered(decision([1, 1]), Ladder.MODEL, region, 0);
   vip.push = { decision: decision([9, 1]), untilMs: 1000 };
   vip.compose(region, 500);
   t.deepEqual([vip.source, shares(vip)], ["push", "10=0.9 11=0.1"]);
@@ -115,7 +116,7 @@ test("a push rules for its hold, then inference again; an override wins over bot
 
 test("the rate limit's last shares follow the servers over a change of the list", (t) => {
   const { vip, region } = setup();
-  vip.answered(decision([1, 3]), LADDER.MODEL, region, 0);
+  vip.answered(decision([1, 3]), Ladder.MODEL, region, 0);
   vip.see(rawFrame(4, [{ id: 12, address: "10.0.0.3:80" }, ...servers], { generation: 2 }));
   vip.compose(region, 200);
   const v = region.published.at(-1);
@@ -125,12 +126,12 @@ test("the rate limit's last shares follow the servers over a change of the list"
 
 test("another life of the data plane forgets what was keyed by its ids, but not the policy", (t) => {
   const { vip, region } = setup();
-  vip.answered(decision([1, 3]), LADDER.MODEL, region, 0);
+  vip.answered(decision([1, 3]), Ladder.MODEL, region, 0);
   vip.order({ ...NO_DIRECTIVE, term: 7n, factors: new Map([[10, 0]]) });
   vip.checkpoint = { policy: "marl", schema: 1, state: Buffer.from("x") };
   vip.see(rawFrame(1, servers, { dpEpoch: 2n }));
   t.is(vip.directive.term, 0n);
-  t.is(vip.step, LADDER.STATIC);
+  t.is(vip.step, Ladder.STATIC);
   t.is(vip.checkpoint?.policy, "marl");
   t.is(vip.checkpoint?.state.length, 0);
   vip.compose(region, 300);
@@ -140,7 +141,7 @@ test("another life of the data plane forgets what was keyed by its ids, but not 
 
 test("a rehearsed answer runs the envelope and publishes nothing", (t) => {
   const { vip, region } = setup();
-  vip.answered(decision([1, 3]), LADDER.MODEL, region, 0);
+  vip.answered(decision([1, 3]), Ladder.MODEL, region, 0);
   const before = [shares(vip), vip.seq, vip.counters.published];
   vip.rehearse(decision([9, 1]), region, 100);
   t.is(region.composed.length, 1);

@@ -26,7 +26,4 @@ enum mlb_refuse mlb_envelope(const struct mlb_envelope_conf *, uint32_t n, const
  * is taken as 1. */
 void mlb_envelope_bias(float trust, uint32_t n, const float *load, float kappa, float *bias);
 
-/* Jain's index (sum x)^2 / (n sum x^2), 1 for n == 0 or all zero; product fairness prod x / max x (the paper's). */
-double mlb_jain(const double *x, uint32_t n);
-double mlb_product_fairness(const double *x, uint32_t n);
 #endif
