@@ -15,7 +15,7 @@ test("columns are as wide as their widest cell, numbers stand to the right", (t)
 });
 
 test("enums read as people write them", (t) => {
-  t.is(plainEnum("LADDER_LAST_GOOD", "LADDER_"), "last good");
+  t.is(plainEnum("HEALTH_STATE_UP", "HEALTH_STATE_"), "up");
 });
 
 test("weights on the command line", (t) => {
