@@ -23,15 +23,15 @@ if (process.argv[2] !== "up") {
 
 // gRPC is loaded for the commands that need it: `up --help` and a wrong flag answer at once.
 if (process.argv[2] !== "up") {
-  const [{ agentCommands }, { failoverCommands }, { inferenceCommands }, { dpConfigCommand }, { modeCommand }] =
-    await Promise.all([
-      import("./commands/agent.js"),
-      import("./commands/failover.js"),
-      import("./commands/inference.js"),
-      import("./commands/dp-config.js"),
-      import("./commands/mode.js"),
-    ]);
-  for (const register of [agentCommands, failoverCommands, inferenceCommands, dpConfigCommand, modeCommand]) register(program);
+  const rooms = await Promise.all([
+    import("./commands/agent.js"),
+    import("./commands/failover.js"),
+    import("./commands/inference.js"),
+    import("./commands/health.js"),
+    import("./commands/dp-config.js"),
+    import("./commands/mode.js"),
+  ]);
+  for (const room of rooms) room.register(program);
 }
 
 try {

@@ -1,41 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// One check of one address. Never rejects: what goes wrong is the result.
-import { execFile } from "node:child_process";
-import { get } from "node:http";
-import { connect } from "node:net";
-import { formatHostPort, parseHostPort } from "../common/config/address.js";
+// One check of one address: its deadline, its duration, and what an error means. Never rejects: what goes wrong is the result.
+import { type Check, CheckFailed } from "../common/checks/check.js";
+import { parseHostPort } from "../common/config/address.js";
 import type { CheckResult } from "./verdict.js";
 
-export type ProbeKind = "tcp" | "http" | "ping";
-
 export interface Probe {
-  kind: ProbeKind;
+  check: Check;
   address: string;
   timeoutMs: number;
-  /** http only. */
-  path: string;
+  /** The check's keys, as its schema reads them. */
+  options: unknown;
 }
 
-export function probe(p: Probe, now: () => number): Promise<CheckResult> {
-  const hp = parseHostPort(p.address);
-  if (hp === null) return Promise.resolve({ ok: false, reason: `${p.kind}: ${p.address} is no address`, rttMs: 0 });
-  const start = now();
-  const done = (ok: boolean, what: string): CheckResult => ({ ok, reason: `${p.kind}: ${what}`, rttMs: ok ? now() - start : 0 });
-  switch (p.kind) {
-    case "tcp":
-      return tcp(hp.host, hp.port, p.timeoutMs, done);
-    case "http":
-      return http(hp.host, hp.port, p.path, p.timeoutMs, done);
-    case "ping":
-      return ping(hp.host, p.timeoutMs, done);
-  }
-}
-
-type Done = (ok: boolean, what: string) => CheckResult;
-
+/** Errors of this machine, not of the server. */
 const LOCAL = new Set(["EADDRNOTAVAIL", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]);
 
-const reasons: Record<string, string> = {
+const REASONS: Record<string, string> = {
   ECONNREFUSED: "connection refused",
   ECONNRESET: "connection reset",
   EHOSTUNREACH: "host unreachable",
@@ -45,59 +25,29 @@ const reasons: Record<string, string> = {
   EMFILE: "no file descriptors left",
 };
 
-function failure(e: NodeJS.ErrnoException, done: Done): CheckResult {
-  const result = done(false, reasons[e.code ?? ""] ?? e.message);
-  return LOCAL.has(e.code ?? "") ? { ...result, local: true } : result;
-}
-
-function tcp(host: string, port: number, timeoutMs: number, done: Done): Promise<CheckResult> {
-  return new Promise((resolve) => {
-    const socket = connect({ host, port });
-    // Reset rather than closed, so that a check leaves no socket in TIME_WAIT on either side.
-    const end = (r: CheckResult): void => {
-      clearTimeout(timer);
-      socket.resetAndDestroy();
-      resolve(r);
-    };
-    const timer = setTimeout(() => end(done(false, `no answer in ${timeoutMs} ms`)), timeoutMs);
-    socket.on("connect", () => end(done(true, "connected")));
-    socket.on("error", (e) => end(failure(e, done)));
+export async function probe({ check, address, timeoutMs, options }: Probe, now: () => number): Promise<CheckResult> {
+  const bad = (reason: string): CheckResult => ({ ok: false, reason: `${check.kind}: ${reason}`, rttMs: 0 });
+  const target = parseHostPort(address);
+  if (target === null) return bad(`${address} is no address`);
+  if (check.run === null) return { ...bad("checks nothing"), local: true };
+  const deadline = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<CheckResult>((resolve) => {
+    timer = setTimeout(() => resolve(bad(`no answer in ${timeoutMs} ms`)), timeoutMs);
   });
-}
-
-function http(host: string, port: number, path: string, timeoutMs: number, done: Done): Promise<CheckResult> {
-  return new Promise((resolve) => {
-    const request = get({
-      host,
-      port,
-      path,
-      agent: false,
-      headers: { host: formatHostPort(host, port), "user-agent": "marllb-health" },
-    });
-    const end = (r: CheckResult): void => {
-      clearTimeout(timer);
-      request.destroy();
-      resolve(r);
-    };
-    const timer = setTimeout(() => end(done(false, `no answer in ${timeoutMs} ms`)), timeoutMs);
-    request.on("response", (response) => {
-      const code = response.statusCode ?? 0;
-      end(done(code >= 200 && code < 400, `status ${code}`));
-    });
-    request.on("error", (e) => end(failure(e, done)));
-  });
-}
-
-/** By the system's ping, which has the right that raw sockets need. */
-function ping(host: string, timeoutMs: number, done: Done): Promise<CheckResult> {
-  return new Promise((resolve) => {
-    const seconds = String(Math.max(1, Math.ceil(timeoutMs / 1000)));
-    execFile("ping", ["-n", "-q", "-c", "1", "-W", seconds, host], { timeout: timeoutMs + 100 }, (e) => {
-      const { code } = (e ?? {}) as NodeJS.ErrnoException;
-      if (e === null) resolve(done(true, "answered"));
-      // ping's own verdict is a number; a word is why it could not be started.
-      else if (typeof code !== "string") resolve(done(false, "no answer"));
-      else resolve({ ...done(false, code === "ENOENT" ? "the program ping is not installed" : e.message), local: true });
-    });
-  });
+  const start = now();
+  const answer = check.run(target, options, deadline.signal).then(
+    (saw): CheckResult => ({ ok: true, reason: `${check.kind}: ${saw}`, rttMs: now() - start }),
+    (e: NodeJS.ErrnoException): CheckResult => {
+      const result = bad(REASONS[e.code ?? ""] ?? e.message);
+      const local = e instanceof CheckFailed ? e.local : LOCAL.has(e.code ?? "");
+      return local ? { ...result, local: true } : result;
+    },
+  );
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
+    deadline.abort();
+  }
 }

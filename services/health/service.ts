@@ -1,194 +1,189 @@
 // SPDX-License-Identifier: Apache-2.0
 // marllb.v1.Health: frames in, verdicts out.
 import type * as grpc from "@grpc/grpc-js";
+import { z } from "zod";
+import type { CheckRequest__Output } from "../../gen/marllb/v1/CheckRequest.js";
+import type { CheckResponse } from "../../gen/marllb/v1/CheckResponse.js";
 import type { HealthHandlers } from "../../gen/marllb/v1/Health.js";
 import type { ReportRequest__Output } from "../../gen/marllb/v1/ReportRequest.js";
 import type { Verdict as VerdictMessage } from "../../gen/marllb/v1/Verdict.js";
 import type { WatchRequest__Output } from "../../gen/marllb/v1/WatchRequest.js";
 import type { WatchResponse } from "../../gen/marllb/v1/WatchResponse.js";
+import { ACTIVE_KINDS, findCheck } from "../common/checks/index.js";
 import { parseHostPort } from "../common/config/address.js";
 import { invalid, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
-import { Counter, Gauge, Histogram } from "../common/metrics.js";
 import { decodeFrame } from "../common/native.js";
-import type { CreateService } from "../common/run.js";
+import type { CreateService, Service, ServiceContext } from "../common/run.js";
 import { childSpan } from "../common/telemetry.js";
 import { Checker } from "./checker.js";
-import { type ProbeKind, probe } from "./probe.js";
+import { type HealthMetrics, healthMetrics } from "./metrics.js";
+import { probe } from "./probe.js";
 import { type Change, HealthRegistry } from "./registry.js";
+import type { CheckResult } from "./verdict.js";
 
 const SNAPSHOT_MS = 10_000;
 const TICK_MS = 500;
+const LONGEST_CHECK_MS = 60_000;
 
-export const create: CreateService = ({ config, log, registry: metrics, clock }) => {
-  const rules = {
-    rise: config.health.rise,
-    fall: config.health.fall,
-    passiveFailures: config.health.passive_failures,
-    active: config.health.kind !== "none",
-  };
-  const watchers = new Map<grpc.ServerWritableStream<WatchRequest__Output, WatchResponse>, string>();
-  const toUnix = (monotonic: number): number => Math.round(clock.unixMs() - (clock.now() - monotonic));
+type Watcher = grpc.ServerWritableStream<WatchRequest__Output, WatchResponse>;
 
-  const frames = new Counter({ name: "marllb_health_frames_total", help: "Frames received", registers: [metrics] });
-  const refused = new Counter({
-    name: "marllb_health_frames_refused_total",
-    help: "Frames that could not be read",
-    registers: [metrics],
-  });
-  const turns = new Counter({
-    name: "marllb_health_transitions_total",
-    help: "Verdicts that changed, by the new state",
-    labelNames: ["state"],
-    registers: [metrics],
-  });
-  const seconds = new Histogram({
-    name: "marllb_health_check_seconds",
-    help: "Time that good checks took",
-    buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1],
-    registers: [metrics],
-  });
-  new Gauge({
-    name: "marllb_health_servers",
-    help: "Servers by verdict",
-    labelNames: ["state"],
-    registers: [metrics],
-    collect() {
-      this.reset();
-      for (const c of servers.all(clock.now())) this.inc({ state: c.verdict.state.toLowerCase() });
-    },
-  });
+class HealthService {
+  /** Watchers and the instance that each asked for ("" = all). */
+  private readonly watchers = new Map<Watcher, string>();
+  private readonly servers: HealthRegistry;
+  private readonly checker: Checker;
+  private readonly metrics: HealthMetrics;
+  private readonly timers: NodeJS.Timeout[];
+  private lastUnmade = "";
 
-  const message = ({ target, verdict }: Change): VerdictMessage => ({
-    instance: target.instance,
-    vip_id: target.vipId,
-    dp_epoch: target.dpEpoch.toString(),
-    server_id: target.serverId,
-    address: target.address,
-    state: `HEALTH_STATE_${verdict.state}`,
-    reason: verdict.reason,
-    since_unix_ms: toUnix(verdict.since),
-    rtt_ms: verdict.rttMs,
-  });
-  const publish = (changes: Change[], snapshot: boolean): void => {
-    for (const [stream, instance] of watchers) {
-      const mine = instance === "" ? changes : changes.filter((c) => c.target.instance === instance);
-      if (mine.length > 0 || snapshot) stream.write({ verdicts: mine.map(message), snapshot });
+  constructor(private readonly context: ServiceContext) {
+    const { config, clock, registry } = context;
+    const { health } = config;
+    const check = findCheck(health.kind);
+    const active = check.run !== null;
+    this.checker = new Checker({
+      intervalMs: health.interval_ms,
+      jitter: health.jitter,
+      random: Math.random,
+      check: (address) => probe({ check, address, timeoutMs: health.timeout_ms, options: health }, clock.now),
+      onResult: (address, result) => this.checked(address, result),
+    });
+    this.servers = new HealthRegistry(
+      { rise: health.rise, fall: health.fall, passiveFailures: health.passive_failures, active },
+      (changes, joined) => this.changed(changes, joined),
+      (address, added) => {
+        if (!active) return;
+        if (added) this.checker.add(address);
+        else this.checker.remove(address);
+      },
+    );
+    this.metrics = healthMetrics(registry, () => this.servers.all(clock.now()).map((c) => c.verdict.state));
+    this.timers = [
+      setInterval(() => this.servers.tick(clock.now()), TICK_MS),
+      setInterval(() => this.publish(this.servers.all(clock.now()), true), SNAPSHOT_MS),
+    ];
+  }
+
+  service(): Service {
+    const implementation: HealthHandlers = {
+      Check: unary((r) => this.check(r)),
+      Watch: (call) => this.watch(call),
+      Report: (call, callback) => {
+        let good = 0;
+        let bad = 0;
+        call.on("data", (r: ReportRequest__Output) => {
+          if (this.report(r)) good++;
+          else bad++;
+        });
+        call.on("error", () => {});
+        call.on("end", () => callback(null, { frames: good, refused: bad }));
+      },
+    };
+    return {
+      name: "marllb.v1.Health",
+      definition: v1.Health.service,
+      implementation: implementation as unknown as grpc.UntypedServiceImplementation,
+      stop: async () => {
+        for (const t of this.timers) clearInterval(t);
+        this.checker.stop();
+        for (const stream of this.watchers.keys()) stream.end();
+      },
+    };
+  }
+
+  private checked(address: string, result: CheckResult): void {
+    if (result.local) {
+      this.metrics.unmade.inc();
+      if (result.reason !== this.lastUnmade)
+        this.context.log.error({ server: address, reason: result.reason }, "check could not be made");
+      this.lastUnmade = result.reason;
     }
-  };
+    if (result.ok) this.metrics.seconds.observe(result.rttMs / 1000);
+    this.servers.checked(address, result, this.context.clock.now());
+  }
 
-  const unmade = new Counter({
-    name: "marllb_health_checks_unmade_total",
-    help: "Checks that could not be made here; they say nothing of the servers",
-    registers: [metrics],
-  });
-  let lastUnmade = "";
-  const servers = new HealthRegistry(
-    rules,
-    (changes, joined) => {
-      const [first] = changes as [Change, ...Change[]];
-      if (joined) {
-        const { instance, vipId: vip } = first.target;
-        log.info({ instance, vip, servers: changes.length }, "servers joined");
-      } else {
-        // One address, as many load balancers as have it.
-        const { state, reason } = first.verdict;
-        const vips = changes.map(({ target }) => `${target.instance}/${target.vipId}`);
-        log.info({ server: first.target.address, vips, state, reason }, "verdict");
-        turns.inc({ state: state.toLowerCase() }, changes.length);
-      }
-      publish(changes, false);
-    },
-    (address, added) => {
-      if (!rules.active) return;
-      if (added) checker.add(address);
-      else checker.remove(address);
-    },
-  );
-  const checker = new Checker({
-    intervalMs: config.health.interval_ms,
-    jitter: config.health.jitter,
-    random: Math.random,
-    check: (address) =>
-      probe(
-        { kind: config.health.kind as ProbeKind, address, timeoutMs: config.health.timeout_ms, path: config.health.path },
-        clock.now,
-      ),
-    onResult(address, result) {
-      if (result.local) {
-        unmade.inc();
-        if (result.reason !== lastUnmade) log.error({ server: address, reason: result.reason }, "check could not be made");
-        lastUnmade = result.reason;
-      }
-      if (result.ok) seconds.observe(result.rttMs / 1000);
-      servers.checked(address, result, clock.now());
-    },
-  });
-  const ticker = setInterval(() => servers.tick(clock.now()), TICK_MS);
-  const snapshots = setInterval(() => publish(servers.all(clock.now()), true), SNAPSHOT_MS);
+  private changed(changes: Change[], joined: boolean): void {
+    const [first] = changes as [Change, ...Change[]];
+    if (joined) {
+      const { instance, vipId: vip } = first.target;
+      this.context.log.info({ instance, vip, servers: changes.length }, "servers joined");
+    } else {
+      // One address, as many load balancers as have it.
+      const { state, reason } = first.verdict;
+      const vips = changes.map(({ target }) => `${target.instance}/${target.vipId}`);
+      this.context.log.info({ server: first.target.address, vips, state, reason }, "verdict");
+      this.metrics.transitions.inc({ state: state.toLowerCase() }, changes.length);
+    }
+    this.publish(changes, false);
+  }
 
-  const report = (request: ReportRequest__Output): boolean => {
-    frames.inc();
-    const span = childSpan("health.frame", request.frame?.trace);
+  private publish(changes: Change[], snapshot: boolean): void {
+    for (const [stream, instance] of this.watchers) {
+      const mine = instance === "" ? changes : changes.filter((c) => c.target.instance === instance);
+      if (mine.length > 0 || snapshot) stream.write({ verdicts: mine.map((c) => this.message(c)), snapshot });
+    }
+  }
+
+  private message({ target, verdict }: Change): VerdictMessage {
+    const { clock } = this.context;
+    return {
+      instance: target.instance,
+      vip_id: target.vipId,
+      dp_epoch: target.dpEpoch.toString(),
+      server_id: target.serverId,
+      address: target.address,
+      state: `HEALTH_STATE_${verdict.state}`,
+      reason: verdict.reason,
+      since_unix_ms: Math.round(clock.unixMs() - (clock.now() - verdict.since)),
+      rtt_ms: verdict.rttMs,
+    };
+  }
+
+  private report({ frame }: ReportRequest__Output): boolean {
+    this.metrics.frames.inc();
+    const span = childSpan("health.frame", frame?.trace);
     try {
-      if (!request.frame) throw invalid("frame", "is missing");
-      servers.frame(request.frame.instance, decodeFrame(request.frame), clock.now());
+      if (!frame) throw invalid("frame", "is missing");
+      this.servers.frame(frame.instance, decodeFrame(frame), this.context.clock.now());
       return true;
     } catch (e) {
-      refused.inc();
-      log.debug({ err: e }, "frame refused");
+      this.metrics.refused.inc();
+      this.context.log.debug({ err: e }, "frame refused");
       return false;
     } finally {
       span?.end();
     }
-  };
+  }
 
-  const implementation: HealthHandlers = {
-    Check: unary(async (r) => {
-      if (parseHostPort(r.address) === null) throw invalid("address", `expected HOST:PORT, found "${r.address}"`);
-      const kind = r.kind || (config.health.kind === "none" ? "tcp" : config.health.kind);
-      if (kind !== "tcp" && kind !== "http" && kind !== "ping")
-        throw invalid("kind", `expected tcp, http or ping, found "${r.kind}"`);
-      if (r.timeout_ms > 60_000) throw invalid("timeout_ms", `expected at most 60000, found ${r.timeout_ms}`);
-      if (r.path !== "" && !/^\/[\x21-\x7e]*$/.test(r.path)) throw invalid("path", "expected a path that begins with /");
-      const result = await probe(
-        { kind, address: r.address, timeoutMs: r.timeout_ms || config.health.timeout_ms, path: r.path || config.health.path },
-        clock.now,
-      );
-      const state = result.ok ? "UP" : result.local ? "UNKNOWN" : "DOWN";
-      return { state: `HEALTH_STATE_${state}` as const, reason: result.reason, rtt_ms: result.rttMs };
-    }),
+  private watch(call: Watcher): void {
+    const { instance } = call.request;
+    this.watchers.set(call, instance);
+    const end = (): void => void this.watchers.delete(call);
+    call.on("cancelled", end).on("close", end).on("error", end);
+    const all = this.servers.all(this.context.clock.now()).filter((c) => instance === "" || c.target.instance === instance);
+    call.write({ verdicts: all.map((c) => this.message(c)), snapshot: true });
+  }
 
-    Watch(call) {
-      const { instance } = call.request;
-      watchers.set(call, instance);
-      const end = (): void => void watchers.delete(call);
-      call.on("cancelled", end).on("close", end).on("error", end);
-      const all = servers.all(clock.now()).filter((c) => instance === "" || c.target.instance === instance);
-      call.write({ verdicts: all.map(message), snapshot: true });
-    },
+  private async check(r: CheckRequest__Output): Promise<CheckResponse> {
+    const { health } = this.context.config;
+    if (parseHostPort(r.address) === null) throw invalid("address", `expected HOST:PORT, found "${r.address}"`);
+    const configured = ACTIVE_KINDS.includes(health.kind) ? health.kind : ACTIVE_KINDS[0];
+    const kind = r.kind || (configured as string);
+    if (!ACTIVE_KINDS.includes(kind)) throw invalid("kind", `expected one of ${ACTIVE_KINDS.join(", ")}, found "${r.kind}"`);
+    if (r.timeout_ms > LONGEST_CHECK_MS)
+      throw invalid("timeout_ms", `expected at most ${LONGEST_CHECK_MS}, found ${r.timeout_ms}`);
+    const check = findCheck(kind);
+    const options = z.object(check.schema).safeParse(r.path === "" ? health : { ...health, path: r.path });
+    if (!options.success) {
+      const [issue] = options.error.issues;
+      throw invalid(String(issue?.path[0]), issue?.message ?? "");
+    }
+    const timeoutMs = r.timeout_ms || health.timeout_ms;
+    const result = await probe({ check, address: r.address, timeoutMs, options: options.data }, this.context.clock.now);
+    const state = result.ok ? "UP" : result.local ? "UNKNOWN" : "DOWN";
+    return { state: `HEALTH_STATE_${state}` as const, reason: result.reason, rtt_ms: result.rttMs };
+  }
+}
 
-    Report(call, callback) {
-      let good = 0;
-      let bad = 0;
-      call.on("data", (r: ReportRequest__Output) => {
-        if (report(r)) good++;
-        else bad++;
-      });
-      call.on("error", () => {});
-      call.on("end", () => callback(null, { frames: good, refused: bad }));
-    },
-  };
-
-  return {
-    name: "marllb.v1.Health",
-    definition: v1.Health.service,
-    implementation: implementation as unknown as grpc.UntypedServiceImplementation,
-    async stop() {
-      clearInterval(ticker);
-      clearInterval(snapshots);
-      checker.stop();
-      for (const stream of watchers.keys()) stream.end();
-    },
-  };
-};
+export const create: CreateService = (context) => new HealthService(context).service();

@@ -3,6 +3,7 @@
 // only where a comment says so.
 import { isIPv4, isIPv6 } from "node:net";
 import { z } from "zod";
+import { CHECK_KINDS, checkKeys } from "../checks/index.js";
 import { LOAD_WORDS, MODE_WORDS, OWNER_WORDS, TRUST_WORDS } from "../vocabulary.js";
 import { isIpPort, parseHostPort } from "./address.js";
 
@@ -117,11 +118,9 @@ export const schema = z.strictObject({
     .prefault({}),
   health: z
     .strictObject({
-      kind: z.enum(["tcp", "http", "ping", "none"]).default("tcp"),
-      path: z
-        .string()
-        .regex(/^\/[\x21-\x7e]*$/, { error: "expected a path that begins with /, without spaces" })
-        .default("/"),
+      kind: z.enum(CHECK_KINDS).default("tcp"),
+      // The keys of each kind: typed where the kind is declared.
+      ...(checkKeys() as Record<never, never>),
       interval_ms: ms(50, 600_000).default(1000),
       timeout_ms: ms(10, 60_000).default(500),
       rise: z.number().int().min(1).max(100).default(2),

@@ -11,7 +11,7 @@ import { type Common, common, weightArguments } from "./common.js";
 
 const plain = { demo: new Map(), notes: [], colour: false };
 
-export function agentCommands(program: Command): void {
+export function register(program: Command): void {
   common(program.command("status").description("the agent, its VIPs and its peers")).action((o: Common) =>
     withClients(o, async ({ agent }) => {
       const s = await ask(agent, "GetStatus", {});

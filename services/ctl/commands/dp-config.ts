@@ -8,7 +8,7 @@ import { dpLines } from "../up/embedded.js";
 import { append } from "../up/options.js";
 import { defaultConfig } from "../up/plan.js";
 
-export function dpConfigCommand(program: Command): void {
+export function register(program: Command): void {
   program
     .command("dp-config")
     .description("print the configuration of marllb-dp that a marllb.yaml asks for")

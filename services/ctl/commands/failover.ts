@@ -11,7 +11,7 @@ import { readPool } from "./pool-file.js";
 type VipFlag = Common & { vip?: string };
 const vipOption = (c: Command): Command => common(c).option("--vip <name>", "VIP by name or number (default: the only one)");
 
-export function failoverCommands(program: Command): void {
+export function register(program: Command): void {
   vipOption(program.command("servers").description("the pool: health, factor, reason, flows")).action((o: VipFlag) =>
     withClients(o, async (clients) => {
       const { vip_id, name } = await findVip(clients, o.vip);

@@ -2,13 +2,13 @@
 // Who sets the weights, and why they are what they are.
 import type { Command } from "commander";
 import { ask } from "../client.js";
-import { columns, output, plainEnum } from "../print.js";
+import { columns, output } from "../print.js";
 import { findVip, withClients } from "../target.js";
-import { type Common, common, address as parseAddress } from "./common.js";
+import { type Common, common } from "./common.js";
 
 type VipFlag = Common & { vip?: string };
 
-export function inferenceCommands(program: Command): void {
+export function register(program: Command): void {
   const policy = program.command("policy").description("the policy that sets a VIP's weights");
   common(policy.command("get").description("the one in force"))
     .option("--vip <name>", "VIP by name or number (default: the only one)")
@@ -60,19 +60,6 @@ export function inferenceCommands(program: Command): void {
             `pool: ${pool}`,
           ].join("\n\n");
         });
-      }),
-    );
-
-  common(program.command("check").description("check one server's health now").argument("<address>", "server", parseAddress))
-    .option("--kind <kind>", "tcp, http or ping (default: as configured)")
-    .action((address: string, o: Common & { kind?: string }) =>
-      withClients(o, async ({ health }) => {
-        const r = await ask(health, "Check", { address, kind: o.kind ?? "" }, 70_000);
-        output(
-          o.json,
-          r,
-          () => `${plainEnum(r.state, "HEALTH_STATE_")}${r.reason ? `: ${r.reason}` : ""} (${r.rtt_ms.toFixed(1)} ms)`,
-        );
       }),
     );
 }

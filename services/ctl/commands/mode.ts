@@ -31,7 +31,7 @@ export function control(socket: string, line: string, timeoutMs = 5000): Promise
   });
 }
 
-export function modeCommand(program: Command): void {
+export function register(program: Command): void {
   common(
     program.command("mode").description("the selection mode; with an argument, sets it in the embedded data plane of this host"),
   )

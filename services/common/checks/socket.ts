@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// TCP connections of checks.
+import { connect, type Socket, type TcpNetConnectOpts } from "node:net";
+import { CheckFailed } from "./check.js";
+
+/**
+ * Rejects where local and remote end are one socket. A connect to a port of this host without a listener meets itself when the
+ * kernel happens to choose that very port as the local one (RFC 9293, simultaneous open).
+ */
+export function refuseSelf(socket: Socket): void {
+  if (socket.localPort === socket.remotePort && socket.localAddress === socket.remoteAddress)
+    throw new CheckFailed("connected to itself: no listener");
+}
+
+/** A connection that is open and has a peer. */
+export function opened(target: TcpNetConnectOpts, signal: AbortSignal): Promise<Socket> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(target);
+    const fail = (e: Error): void => {
+      // resetAndDestroy() would keep the descriptor of a connect under way until that ends, two minutes for a silent peer.
+      if (socket.connecting) socket.destroy();
+      else socket.resetAndDestroy();
+      reject(e);
+    };
+    signal.addEventListener("abort", () => fail(new CheckFailed("aborted")), { once: true });
+    socket.on("error", fail);
+    socket.on("connect", () => {
+      try {
+        refuseSelf(socket);
+        resolve(socket);
+      } catch (e) {
+        fail(e as Error);
+      }
+    });
+  });
+}

@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+import { defineCheck } from "./check.js";
+import { opened } from "./socket.js";
+
+export const check = defineCheck({
+  kind: "tcp",
+  help: "a connection opens",
+  schema: {},
+  async run(target, _options, signal) {
+    const socket = await opened(target, signal);
+    // A reset instead of a close leaves no socket in TIME_WAIT on either side.
+    socket.resetAndDestroy();
+    return "connected";
+  },
+});
