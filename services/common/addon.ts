@@ -24,6 +24,8 @@ export interface RawFrame {
   hdr: Buffer;
   records: Buffer;
   dpEpoch: bigint;
+  /** Names the VIP within the data-plane epoch: an id is given away again, a birth never. */
+  birth: bigint;
   generation: number;
   seq: number;
   monoNs: bigint;
@@ -54,7 +56,7 @@ export interface EnvelopeInput {
 
 /** A vector to compose and publish as the answer to `frame`. */
 export interface Vector extends EnvelopeInput {
-  frame: Pick<RawFrame, "vipId" | "dpEpoch" | "generation" | "seq" | "monoNs">;
+  frame: Pick<RawFrame, "vipId" | "dpEpoch" | "birth" | "generation" | "seq" | "monoNs">;
   ids: Uint32Array;
   /** Flows; null = none. */
   bias: Float32Array | null;
@@ -88,6 +90,7 @@ export interface Published extends Composed {
 
 export interface Effect {
   vipId: number;
+  birth: bigint;
   generation: number;
   agentEpoch: bigint;
   seq: number;
@@ -105,6 +108,7 @@ export interface Effect {
 
 export interface PoolVip {
   vipId: number;
+  birth: bigint;
   managed: boolean;
   revision: bigint;
   servers: readonly { address: string; weight: number; drain: boolean }[];
@@ -176,6 +180,7 @@ export interface Identity {
   name: string;
   address: string;
   dpEpoch: bigint;
+  birth: bigint;
   generation: number;
   seq: number;
   monoNs: bigint;

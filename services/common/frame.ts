@@ -8,6 +8,8 @@ export interface FrameView {
   /** The VIP's own address, "10.0.0.1:80". */
   address: string;
   dpEpoch: bigint;
+  /** Names the VIP within the data-plane epoch: an id is given away again, a birth never. */
+  birth: bigint;
   generation: number;
   seq: bigint;
   monoNs: bigint;

@@ -114,6 +114,7 @@ export class DecodedFrame {
   /** The VIP's own address, "10.0.0.1:80". */
   readonly address: string;
   readonly dpEpoch: bigint;
+  readonly birth: bigint;
   readonly generation: number;
   readonly seq: bigint;
   readonly monoNs: bigint;
@@ -132,6 +133,7 @@ export class DecodedFrame {
     this.name = i.name;
     this.address = i.address;
     this.dpEpoch = i.dpEpoch;
+    this.birth = i.birth;
     this.generation = i.generation;
     this.seq = BigInt(i.seq);
     this.monoNs = i.monoNs;

@@ -308,6 +308,7 @@ export class Agent {
     if (d.pool) {
       this.pools.set(d.vip_id, {
         vipId: d.vip_id,
+        birth: vip.frame.birth,
         managed: d.pool.managed,
         revision: BigInt(d.pool.revision),
         servers: d.pool.servers.map((s) => ({ address: s.address, weight: s.weight, drain: s.drain })),

@@ -75,6 +75,7 @@ static Napi::Value decode_identity(const Napi::CallbackInfo &info)
 					  strnlen(reinterpret_cast<const char *>(name), mlb_frame_name_len)));
 	out.Set("address", address_text(env, hdr + mlb_frame_vip_offset, hdr + mlb_frame_vip_port_offset));
 	out.Set("dpEpoch", bigint(env, header_field(hdr, "dp_epoch")));
+	out.Set("birth", bigint(env, header_field(hdr, "birth")));
 	out.Set("generation", static_cast<double>(header_field(hdr, "generation")));
 	out.Set("seq", static_cast<double>(header_field(hdr, "seq")));
 	out.Set("monoNs", bigint(env, header_field(hdr, "mono_ns")));
@@ -98,7 +99,7 @@ static Napi::Value decode_header(const Napi::CallbackInfo &info)
 				refused.Set(mlb_refuse_name(k), as_double(p + 8 * k, f.kind));
 			out.Set(f.name, refused);
 		} else if (!strcmp(f.name, "dp_epoch") || !strcmp(f.name, "mono_ns") || !strcmp(f.name, "real_ns") ||
-			   !strcmp(f.name, "term") || !strcmp(f.name, "applied_agent_epoch")) {
+			   !strcmp(f.name, "birth") || !strcmp(f.name, "term") || !strcmp(f.name, "applied_agent_epoch")) {
 			out.Set(f.name, bigint(env, load<uint64_t>(p)));
 		} else {
 			out.Set(f.name, as_double(p, f.kind));

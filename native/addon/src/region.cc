@@ -142,6 +142,7 @@ private:
 			o.Set("records",
 			      Napi::Buffer<uint8_t>::Copy(env, static_cast<const uint8_t *>(f[i].records), f[i].records_size));
 			o.Set("dpEpoch", bigint(env, f[i].dp_epoch));
+			o.Set("birth", bigint(env, f[i].birth));
 			o.Set("generation", f[i].generation);
 			o.Set("seq", static_cast<double>(f[i].seq));
 			o.Set("monoNs", bigint(env, f[i].mono_ns));
@@ -162,6 +163,7 @@ private:
 		for (int i = 0; i < n; i++) {
 			Napi::Object o = Napi::Object::New(env);
 			o.Set("vipId", e[i].vip_id);
+			o.Set("birth", bigint(env, e[i].birth));
 			o.Set("generation", e[i].generation);
 			o.Set("agentEpoch", bigint(env, e[i].agent_epoch));
 			o.Set("seq", static_cast<double>(e[i].seq));
@@ -189,6 +191,7 @@ private:
 		x.vip_id = static_cast<uint32_t>(number_of(frame, "vipId"));
 		x.generation = static_cast<uint32_t>(number_of(frame, "generation"));
 		x.dp_epoch = bigint_of(frame, "dpEpoch");
+		x.birth = bigint_of(frame, "birth");
 		x.frame_seq = static_cast<uint64_t>(number_of(frame, "seq"));
 		x.mono_ns = bigint_of(frame, "monoNs");
 		x.term = bigint_of(o, "term");
@@ -213,7 +216,7 @@ private:
 		return out;
 	}
 
-	/* [{ vipId, managed, revision, servers: [{ address, weight, drain }] }] */
+	/* [{ vipId, birth, managed, revision, servers: [{ address, weight, drain }] }] */
 	void publish_pools(const Napi::CallbackInfo &call)
 	{
 		Napi::Env env = call.Env();
@@ -225,8 +228,12 @@ private:
 			Napi::Array servers = property(p, "servers").As<Napi::Array>();
 			for (uint32_t k = 0; k < servers.Length(); k++)
 				members[i].push_back(member(servers.Get(k).As<Napi::Object>()));
-			list[i] = { static_cast<uint32_t>(number_of(p, "vipId")), servers.Length(),
-				    property(p, "managed").ToBoolean(), bigint_of(p, "revision"), members[i].data() };
+			list[i] = { static_cast<uint32_t>(number_of(p, "vipId")),
+				    servers.Length(),
+				    property(p, "managed").ToBoolean(),
+				    bigint_of(p, "birth"),
+				    bigint_of(p, "revision"),
+				    members[i].data() };
 		}
 		int rc = mlb_agent_pools(agent(env), list.data(), pools.Length());
 		if (rc != 0)

@@ -77,6 +77,7 @@ int mlb_agent_publish(struct mlb_agent *a, const struct mlb_agent_vector *x, flo
 				     .frame_seq = x->frame_seq,
 				     .term = x->term,
 				     .mono_ns = x->mono_ns,
+				     .birth = x->birth,
 				     .vip_id = x->vip_id,
 				     .generation = x->generation,
 				     .count = x->n,
@@ -101,7 +102,8 @@ int mlb_agent_pools(struct mlb_agent *a, const struct mlb_agent_pool *pool, uint
 	for (uint32_t i = 0; i < n; i++) {
 		if (pool[i].count > MLB_MAX_SERVERS_PER_VIP || h->entries + pool[i].count > MLB_MAX_SERVERS)
 			return -E2BIG;
-		vip[i] = (struct mlb_pool_vip){ .vip_id = pool[i].vip_id,
+		vip[i] = (struct mlb_pool_vip){ .birth = pool[i].birth,
+						.vip_id = pool[i].vip_id,
 						.owner = pool[i].managed ? MLB_OWNER_MANAGED : MLB_OWNER_LOCAL,
 						.revision = pool[i].revision,
 						.first = h->entries,

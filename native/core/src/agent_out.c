@@ -18,6 +18,11 @@ static void see(struct mlb_agent *a, struct mlb_frame_hdr *f, const struct mlb_s
 	/* A number of ours that was guessed too high (a garbled vector that passed) must not lock us out. */
 	if (f->applied_agent_epoch == a->agent_epoch && f->applied_seq > a->seq)
 		a->seq = f->applied_seq;
+	if (f->birth != v->birth) { /* another VIP under a removed one's id */
+		v->birth = f->birth;
+		v->frame_seq = 0;
+		v->in.count = 0;
+	}
 	if (f->seq == v->frame_seq || *n == (int)MLB_MAX_VIPS)
 		return;
 	v->frame_seq = f->seq;
@@ -32,6 +37,7 @@ static void see(struct mlb_agent *a, struct mlb_frame_hdr *f, const struct mlb_s
 		.generation = f->generation,
 		.count = f->count,
 		.dp_epoch = f->dp_epoch,
+		.birth = f->birth,
 		.seq = f->seq,
 		.mono_ns = f->mono_ns,
 		.real_ns = f->real_ns,
@@ -80,20 +86,24 @@ int mlb_agent_effects(struct mlb_agent *a, struct mlb_agent_effect out[MLB_MAX_V
 	a->effect_seq = seq;
 	if (len < (int64_t)sizeof(in.h) || in.h.vips > MLB_MAX_VIPS || sizeof(in.h) + in.h.vips * sizeof(in.e[0]) > (uint64_t)len)
 		return -EPROTO;
+	int n = 0;
 	for (uint32_t i = 0; i < in.h.vips; i++) {
 		const struct mlb_effect *e = &in.e[i];
-		out[i] = (struct mlb_agent_effect){ .vip_id = e->vip_id,
-						    .generation = e->generation,
-						    .last_refusal = e->last_refusal,
-						    .agent_epoch = e->agent_epoch,
-						    .seq = e->seq,
-						    .frame_seq = e->frame_seq,
-						    .swap_ns = e->swap_ns,
-						    .all_ns = e->all_ns,
-						    .applied = e->applied,
-						    .refused = e->refused,
-						    .pool_revision = e->pool_revision,
-						    .pool_refused = e->pool_refused };
+		if (e->vip_id < 1 || e->vip_id > MLB_MAX_VIPS || e->last_refusal >= MLB_REFUSE_COUNT)
+			continue; /* the data plane is not believed either */
+		out[n++] = (struct mlb_agent_effect){ .birth = e->birth,
+						      .vip_id = e->vip_id,
+						      .generation = e->generation,
+						      .last_refusal = e->last_refusal,
+						      .agent_epoch = e->agent_epoch,
+						      .seq = e->seq,
+						      .frame_seq = e->frame_seq,
+						      .swap_ns = e->swap_ns,
+						      .all_ns = e->all_ns,
+						      .applied = e->applied,
+						      .refused = e->refused,
+						      .pool_revision = e->pool_revision,
+						      .pool_refused = e->pool_refused };
 	}
-	return (int)in.h.vips;
+	return n;
 }

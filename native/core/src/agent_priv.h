@@ -9,6 +9,7 @@
 #include "marllb/region.h"
 
 struct agent_vip {
+	uint64_t birth;       /* of the VIP that has this id now */
 	uint64_t frame_seq;   /* of the newest frame handed out */
 	bool present;         /* in the newest msg_out */
 	struct mlb_in_vip in; /* last vector published; count 0 = none */

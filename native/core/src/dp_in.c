@@ -73,7 +73,7 @@ static enum mlb_refuse check_header(const struct mlb_dp *dp, const struct dp_vip
 {
 	if (in->dp_epoch != dp->dp_epoch)
 		return MLB_REFUSE_EPOCH;
-	if (v->deleting)
+	if (v->deleting || in->birth != v->birth)
 		return MLB_REFUSE_VIP;
 	if (!dp_after(in->agent_epoch, v->agent_epoch) && !(in->agent_epoch == v->agent_epoch && dp_after(in->seq, v->seq)))
 		return MLB_REFUSE_STALE;

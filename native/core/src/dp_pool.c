@@ -23,7 +23,7 @@ static int read_list(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_pool_
 static void take(struct mlb_dp *dp, const struct mlb_pool_vip *p, const struct mlb_pool_entry *entry, uint32_t entries)
 {
 	struct dp_vip *v = dp_vip_of(dp, p->vip_id);
-	if (!v || v->deleting) {
+	if (!v || v->deleting || p->birth != v->birth) {
 		dp->refused_vip++;
 		return;
 	}

@@ -53,6 +53,8 @@ struct dp_server {
 struct dp_vip {
 	struct mlb_vip_conf conf;
 	uint32_t id, generation;
+	uint64_t birth;
+	bool listed; /* a list was set, by whomever */
 	bool deleting;
 	uint64_t gone_tag;
 	struct dp_server *srv; /* [capacity] */
@@ -100,6 +102,8 @@ struct mlb_dp {
 	uint32_t nworkers;
 	struct dp_worker *worker;
 	_Atomic(struct dp_vip *) vip[MLB_MAX_VIPS];
+	uint64_t births;                     /* VIPs added so far */
+	uint32_t generation[MLB_MAX_VIPS];   /* where the next VIP of an id goes on */
 	uint64_t vip_gone_tag[MLB_MAX_VIPS]; /* a removed VIP's id is given away again once all workers have passed this */
 	uint32_t next_id, servers;           /* servers: slots in use, all VIPs */
 

@@ -11,6 +11,7 @@ static void frame_header(struct mlb_dp *dp, struct dp_vip *v, struct mlb_frame_h
 		.seq = ++v->frame_seq,
 		.mono_ns = dp->now_us * 1000,
 		.real_ns = dp->real_ns,
+		.birth = v->birth,
 		.vip_id = v->id,
 		.generation = v->generation,
 		.vip = v->conf.ep,

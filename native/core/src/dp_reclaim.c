@@ -146,6 +146,7 @@ void dp_effect_publish(struct mlb_dp *dp)
 		struct dp_vip *v = dp_vip_of(dp, id);
 		if (!v)
 			continue;
+		v->effect.birth = v->birth;
 		v->effect.vip_id = id;
 		v->effect.pool_revision = v->pool_revision;
 		v->effect.pool_refused = v->pool_refused;

@@ -113,6 +113,7 @@ int dp_list_changed(struct mlb_dp *dp, struct dp_vip *v)
 	}
 	atomic_store_explicit(&v->pool, pool, memory_order_relaxed);
 	v->generation++;
+	v->listed = true;
 	if (v->ladder == MLB_LADDER_STATIC_DP)
 		dp_use_static(v);
 	int rc = dp_table_swap(dp, v);
@@ -324,7 +325,7 @@ int mlb_dp_server_set(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_endpo
 	struct dp_vip *v = dp_vip_of(dp, vip_id);
 	/* A managed pool begins with the host's list: failover may be away when the data plane starts. Its first list replaces
 	 * it. */
-	bool start = v && !v->deleting && v->conf.owner == MLB_OWNER_MANAGED && v->pool_seen == 0 && v->generation == 0;
+	bool start = v && !v->deleting && v->conf.owner == MLB_OWNER_MANAGED && v->pool_seen == 0 && !v->listed;
 	int rc = start ? 0 : open_for_edit(dp, vip_id, &v, err);
 	return rc == 0 ? dp_servers_set(dp, v, ep, weight, NULL, n, err) : rc;
 }

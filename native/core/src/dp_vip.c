@@ -98,6 +98,8 @@ int mlb_dp_vip_add(struct mlb_dp *dp, const struct mlb_vip_conf *c, uint32_t *vi
 	v->conf = *c;
 	v->conf.one_way = c->one_way || dp->conf.one_way;
 	v->id = id;
+	v->birth = ++dp->births;
+	v->generation = dp->generation[id - 1];
 	v->mode = v->own_mode = c->mode ? c->mode : MLB_MODE_SED;
 	v->load_balancers = c->load_balancers ? c->load_balancers : 1;
 	v->ladder = MLB_LADDER_STATIC_DP;
@@ -167,6 +169,7 @@ void dp_vip_gone(struct mlb_dp *dp, struct dp_vip *v)
 	mlb_ring_unref(v->miss_ring);
 	dp_retire(dp, free, v->w);
 	dp_retire(dp, vip_release, v);
+	dp->generation[v->id - 1] = v->generation + 1;
 	dp->vip_gone_tag[v->id - 1] = dp_tag_next(dp);
 }
 

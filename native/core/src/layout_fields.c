@@ -18,7 +18,8 @@
 #define FRAME_FIELDS(X) \
 	X(schema, U32) \
 	X(record_size, U32) \
-	X(dp_epoch, U64) X(seq, U64) X(mono_ns, U64) X(real_ns, U64) X(vip_id, U32) X(generation, U32) X(count, U32) X(mode, U8) \
+	X(dp_epoch, U64) \
+	X(seq, U64) X(mono_ns, U64) X(real_ns, U64) X(birth, U64) X(vip_id, U32) X(generation, U32) X(count, U32) X(mode, U8) \
 		X(load, U8) X(owner, U8) X(ladder, U8) X(one_way, U32) X(applied_agent_epoch, U64) X(applied_seq, U64) \
 			X(applied_frame_seq, U64) X(term, U64) X(kappa, F32) X(load_balancers, U32) X(load_balancer, U32) \
 				X(no_server, U64) X(untracked, U64) X(limited, U64) X(retries, U64) X(misses, U64) \
@@ -28,9 +29,10 @@
 #define SERVER_FIELDS(X) \
 	X(id, U32) \
 	X(slot, U16) \
-	X(flags, U16) X(port, U16) X(eject_streak, U16) X(flows, U32) X(half_open, U32) X(waiting, U32) X(weight_static, F32) \
-		X(weight, F32) X(factor, F32) X(bias, F32) X(peer, F32) X(new_flows, U64) X(completions, U64) X(refusals, U64) \
-			X(resets, U64) X(aborts, U64) X(unanswered, U64) X(answers, U64) X(packets_in, U64) X(packets_out, U64) \
+	X(flags, U16) \
+	X(port, U16) X(eject_streak, U16) X(flows, U32) X(half_open, U32) X(waiting, U32) X(weight_static, F32) X(weight, F32) \
+		X(factor, F32) X(bias, F32) X(peer, F32) X(new_flows, U64) X(completions, U64) X(refusals, U64) X(resets, U64) \
+			X(aborts, U64) X(unanswered, U64) X(answers, U64) X(packets_in, U64) X(packets_out, U64) \
 				X(bytes_in, U64) X(bytes_out, U64) X(flow_us, U64) X(wait_us, U64) X(start_sum_us, U64) \
 					X(last_completion_us, U64) X(joined_us, U64) X(ejections, U64) X(eject_until_us, U64) \
 						SUMMARY(X, duration) SUMMARY(X, ttfb) SUMMARY(X, connect) X(ttfb_hist, U32) \

@@ -159,6 +159,7 @@ static void spoil(struct vector *x, enum mlb_refuse why, int variant)
 			x->v.count = 0;
 		break;
 	case MLB_REFUSE_EPOCH: *(variant == 0 ? &x->v.dp_epoch : &x->v.agent_epoch) += 1; break;
+	case MLB_REFUSE_VIP: x->v.birth += variant ? 1u : (uint64_t)-1; break;
 	case MLB_REFUSE_GENERATION: x->v.generation += variant ? 1u : (uint32_t)-1; break;
 	case MLB_REFUSE_STALE:
 		x->v.seq = 11; /* that of the vector in effect */
@@ -173,10 +174,10 @@ TEST(bad_vectors_are_refused_counted_and_change_nothing)
 	static const struct {
 		enum mlb_refuse why;
 		int variants;
-	} t[] = { { MLB_REFUSE_NOT_FINITE, 4 },   { MLB_REFUSE_NEGATIVE, 3 }, { MLB_REFUSE_ALL_ZERO, 1 },
-		  { MLB_REFUSE_OUT_OF_RANGE, 4 }, { MLB_REFUSE_LENGTH, 4 },   { MLB_REFUSE_EPOCH, 2 },
-		  { MLB_REFUSE_GENERATION, 2 },   { MLB_REFUSE_STALE, 1 },    { MLB_REFUSE_SERVER, 3 },
-		  { MLB_REFUSE_MODE, 1 } };
+	} t[] = { { MLB_REFUSE_NOT_FINITE, 4 },   { MLB_REFUSE_NEGATIVE, 3 },   { MLB_REFUSE_ALL_ZERO, 1 },
+		  { MLB_REFUSE_OUT_OF_RANGE, 4 }, { MLB_REFUSE_LENGTH, 4 },     { MLB_REFUSE_EPOCH, 2 },
+		  { MLB_REFUSE_VIP, 2 },          { MLB_REFUSE_GENERATION, 2 }, { MLB_REFUSE_STALE, 1 },
+		  { MLB_REFUSE_SERVER, 3 },       { MLB_REFUSE_MODE, 1 } };
 	struct world *w = world_new(1, 4, 8, true);
 	struct vector x;
 	world_run(w, 100 * MS, false);

@@ -56,7 +56,7 @@ static void send_garbled(struct world *w, struct mlb_region *r)
 		struct mlb_pool_vip v;
 		struct mlb_pool_entry e[4];
 	} pool = { .h = { .vips = 1, .entries = 4, .agent_epoch = w->agent_epoch },
-		   .v = { .vip_id = w->vip, .owner = MLB_OWNER_MANAGED, .revision = w->seq, .count = 4 } };
+		   .v = { .birth = 1, .vip_id = w->vip, .owner = MLB_OWNER_MANAGED, .revision = w->seq, .count = 4 } };
 	if (below(4)) {
 		struct mlb_frame_hdr h = { 0 };
 		struct mlb_server_rec rec[SERVERS + 8];

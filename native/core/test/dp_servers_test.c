@@ -261,7 +261,7 @@ static void send_pool(struct world *w, uint64_t revision, enum mlb_owner owner, 
 		struct mlb_pool_vip v;
 		struct mlb_pool_entry e[8];
 	} m = { .h = { .vips = 1, .entries = n, .agent_epoch = w->agent_epoch },
-		.v = { .vip_id = w->vip, .owner = owner, .revision = revision, .count = n } };
+		.v = { .birth = 1, .vip_id = w->vip, .owner = owner, .revision = revision, .count = n } };
 	for (uint32_t i = 0; i < n; i++) {
 		struct mlb_endpoint e = world_ep(host[i]);
 		m.e[i] = (struct mlb_pool_entry){ .addr = e.addr,
@@ -323,7 +323,43 @@ TEST(managed_pool_waits_for_slots)
 	world_free(w);
 }
 
+/* A vector and a list meant for the VIP that had the id before are refused; generations go on rising, births never repeat. */
+TEST(a_new_vip_in_a_freed_id_is_another_vip)
+{
+	struct world *w = world_new(1, 2, 4, true);
+	struct mlb_vip_conf c = world_vip_conf(4);
+	struct mlb_frame_hdr before, after;
+	struct mlb_server_rec r[4];
+	struct vector x;
+	uint32_t id = 0;
+	world_run(w, 100 * MS, true);
+	world_frame(w, &before, r, 4);
+	vector_make(w, &x, 2);
+	CHECK_EQ(mlb_dp_vip_del(w->dp, w->vip, w->err), 0);
+	world_run(w, 2 * MS, true);
+	CHECK_EQ(mlb_dp_vip_add(w->dp, &c, &id, w->err), 0);
+	CHECK_EQ(id, w->vip);
+	for (uint32_t i = 1; i <= 2; i++) {
+		struct mlb_endpoint e = world_ep(i);
+		CHECK_EQ(mlb_dp_server_add(w->dp, id, &e, 1, NULL, w->err), 0);
+	}
+	world_run(w, 100 * MS, true);
+	world_frame(w, &after, r, 4);
+	CHECK(after.birth > before.birth);
+	CHECK(after.generation > before.generation);
+	x.v.generation = after.generation;
+	CHECK_EQ(mlb_dp_apply(w->dp, &x.v, x.e), MLB_REFUSE_VIP);
+	send_pool(w, 5, MLB_OWNER_MANAGED, (uint32_t[]){ 7 }, NULL, 1, 0);
+	CHECK_EQ(world_effect(w).pool_revision, 0);
+	CHECK_EQ(server(w, 0)->flags, MLB_SRV_MEMBER);
+	vector_make(w, &x, 2);
+	x.e[0].server_id = r[0].id;
+	x.e[1].server_id = r[1].id;
+	CHECK_EQ(mlb_dp_apply(w->dp, &x.v, x.e), MLB_REFUSE_NONE);
+	world_free(w);
+}
+
 MLB_TEST_MAIN(CASE(edits_and_their_errors), CASE(vips_and_their_errors), CASE(all_draining_means_all_eligible),
-	      CASE(set_keeps_adds_and_removes), CASE(rings_follow_the_list),
+	      CASE(a_new_vip_in_a_freed_id_is_another_vip), CASE(set_keeps_adds_and_removes), CASE(rings_follow_the_list),
 	      CASE(slot_is_reused_only_after_last_flow_and_all_workers), CASE(counts_start_from_zero_in_a_reused_slot),
 	      CASE(weights_never_reach_a_wrong_server_under_churn), CASE(managed_pool), CASE(managed_pool_waits_for_slots))

@@ -132,6 +132,7 @@ static inline void vector_make(struct world *w, struct vector *x, uint32_t n)
 	memset(x, 0, sizeof(*x));
 	x->h = (struct mlb_in_hdr){ .vips = 1, .entries = n, .agent_epoch = w->agent_epoch };
 	x->v = (struct mlb_in_vip){ .dp_epoch = 1234,
+				    .birth = h.birth,
 				    .agent_epoch = w->agent_epoch ? w->agent_epoch : 1,
 				    .seq = ++w->seq,
 				    .vip_id = w->vip,

@@ -17,6 +17,7 @@ export function fakeFrame(servers: FakeServer[], over: Partial<FrameView> = {}):
     name: "web",
     address: "127.0.0.1:8080",
     dpEpoch: 1n,
+    birth: 1n,
     generation: 1,
     seq: 1n,
     monoNs: 0n,

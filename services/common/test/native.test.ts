@@ -263,14 +263,14 @@ test("a managed pool replaces the server list", async (t) => {
     { address: "10.0.1.2:80", weight: 2, drain: false },
     { address: "[2001:db8::1]:8080", weight: 1, drain: true },
   ];
-  region.publishPools([{ vipId: 1, managed: true, revision: 3n, servers }]);
+  region.publishPools([{ vipId: 1, birth: 1n, managed: true, revision: 3n, servers }]);
   const f = await frameWhere(region, (x) => x.managed && x.count === 2);
   t.deepEqual(f.addresses(), ["10.0.1.2:80", "[2001:db8::1]:8080"]);
   t.deepEqual([...f.weightStatic], [2, 1]);
   t.deepEqual([...f.flags], [1, 3]);
   t.regex(await fixture.do("add 1 9"), /managed by failover/);
   const bad = [{ address: "10.0.1.2", weight: 1, drain: false }];
-  t.throws(() => region.publishPools([{ vipId: 1, managed: true, revision: 4n, servers: bad }]), { message: /no address like/ });
+  t.throws(() => region.publishPools([{ vipId: 1, birth: 1n, managed: true, revision: 4n, servers: bad }]), { message: /no address like/ });
 });
 
 test("a restarted data plane is noticed", async (t) => {

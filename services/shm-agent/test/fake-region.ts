@@ -63,11 +63,12 @@ export function rawFrame(seq: number, servers: FakeServer[], over: Partial<RawFr
   lists.set(records, servers);
   return {
     vipId: 1,
-    schema: 1,
+    schema: 2,
     recordSize: 552,
     hdr: Buffer.alloc(1),
     records,
     dpEpoch: 1n,
+    birth: 1n,
     generation: 1,
     seq,
     monoNs: BigInt(seq) * 100_000_000n,
@@ -81,6 +82,7 @@ export function decodeFake(f: RawFrame) {
     vipId: f.vipId,
     generation: f.generation,
     dpEpoch: f.dpEpoch,
+    birth: f.birth,
     monoNs: f.monoNs,
   });
 }

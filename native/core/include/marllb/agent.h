@@ -33,7 +33,7 @@ struct mlb_agent_frame {
 	const void *hdr, *records;
 	uint32_t hdr_size, records_size;
 	uint32_t vip_id, schema, record_size, generation, count;
-	uint64_t dp_epoch, seq, mono_ns, real_ns;
+	uint64_t dp_epoch, birth, seq, mono_ns, real_ns;
 };
 /* Frames newer than those of the call before; at most MLB_MAX_VIPS. Returns their number, -EAGAIN while the data plane overtakes
  * the reader, -EPROTO for a message that contradicts itself. */
@@ -41,7 +41,7 @@ int mlb_agent_frames(struct mlb_agent *, struct mlb_agent_frame out[MLB_MAX_VIPS
 
 struct mlb_agent_effect {
 	uint32_t vip_id, generation, last_refusal; /* enum mlb_refuse */
-	uint64_t agent_epoch, seq, frame_seq, swap_ns, all_ns, applied, refused, pool_revision, pool_refused;
+	uint64_t birth, agent_epoch, seq, frame_seq, swap_ns, all_ns, applied, refused, pool_revision, pool_refused;
 };
 /* All VIPs', if anything changed since the call before. */
 int mlb_agent_effects(struct mlb_agent *, struct mlb_agent_effect out[MLB_MAX_VIPS]);
@@ -49,7 +49,7 @@ int mlb_agent_effects(struct mlb_agent *, struct mlb_agent_effect out[MLB_MAX_VI
 /* What the envelope takes, and what goes with the result. Arrays of n in any order, ids naming the servers. */
 struct mlb_agent_vector {
 	uint32_t vip_id, generation, n;
-	uint64_t dp_epoch, frame_seq, term, mono_ns;
+	uint64_t dp_epoch, birth, frame_seq, term, mono_ns; /* dp_epoch, birth, generation: of the frame that it answers */
 	const uint32_t *ids;
 	const float *raw, *stat, *factor, *bias, *prev; /* factor, bias, prev may be NULL; prev NaN where there is none */
 	const float *load;                              /* of the frame, flows; may be NULL: the bias is not clipped */
@@ -72,6 +72,7 @@ struct mlb_agent_member {
 struct mlb_agent_pool {
 	uint32_t vip_id, count;
 	bool managed;
+	uint64_t birth; /* of the VIP, from its frame */
 	uint64_t revision;
 	const struct mlb_agent_member *members;
 };

@@ -11,8 +11,8 @@
 #include "types.h"
 
 #define MLB_MAGIC UINT64_C(0x31305f524c424d4d) /* written last when a region is made */
-#define MLB_LAYOUT_VERSION 1u                  /* any change of a struct below raises it */
-#define MLB_FRAME_SCHEMA 1u                    /* version of mlb_frame_hdr + mlb_server_rec as sent over gRPC */
+#define MLB_LAYOUT_VERSION 2u                  /* any change of a struct below raises it */
+#define MLB_FRAME_SCHEMA 2u                    /* version of mlb_frame_hdr + mlb_server_rec as sent over gRPC */
 #define MLB_RESERVOIR_LEN 128u
 #define MLB_HIST_BUCKETS 32u
 
@@ -113,8 +113,9 @@ struct mlb_frame_hdr {
 	uint64_t seq;     /* frame number of this VIP, from 1 */
 	uint64_t mono_ns; /* CLOCK_MONOTONIC when summed */
 	uint64_t real_ns; /* CLOCK_REALTIME at the same moment */
+	uint64_t birth;   /* of this VIP: never given twice in a data-plane epoch, as ids are */
 	uint32_t vip_id;
-	uint32_t generation; /* of the server list */
+	uint32_t generation; /* of the server list; goes on rising where a removed VIP's id is given away again */
 	uint32_t first, count;
 	char name[MLB_NAME_LEN];
 	struct mlb_endpoint vip;
@@ -159,6 +160,7 @@ struct mlb_in_vip {
 	uint64_t frame_seq; /* frame that this answers; 0 = none */
 	uint64_t term;      /* of the directive composed in */
 	uint64_t mono_ns;   /* when composed */
+	uint64_t birth;     /* must equal the VIP's, or it is refused: meant for another VIP of the same id */
 	uint32_t vip_id;
 	uint32_t generation; /* must equal the VIP's, or it is refused */
 	uint32_t first, count;
@@ -184,6 +186,7 @@ struct mlb_pool_hdr {
 	uint64_t agent_epoch;
 };
 struct mlb_pool_vip {
+	uint64_t birth; /* as in mlb_in_vip */
 	uint32_t vip_id;
 	uint32_t owner;    /* enum mlb_owner: LOCAL hands the list back */
 	uint64_t revision; /* of failover's pool; an older one is ignored */
@@ -203,6 +206,7 @@ struct mlb_effect_hdr {
 	uint64_t dp_epoch;
 };
 struct mlb_effect {
+	uint64_t birth;
 	uint32_t vip_id;
 	uint32_t generation;
 	uint64_t agent_epoch, seq, frame_seq;
@@ -235,12 +239,12 @@ MLB_ASSERT_SIZE(struct mlb_region_hdr, 256);
 MLB_ASSERT_SIZE(struct mlb_msg, 40);
 MLB_ASSERT_SIZE(struct mlb_res_sum, 32);
 MLB_ASSERT_SIZE(struct mlb_server_rec, 560);
-MLB_ASSERT_SIZE(struct mlb_frame_hdr, 320);
+MLB_ASSERT_SIZE(struct mlb_frame_hdr, 328);
 MLB_ASSERT_SIZE(struct mlb_out_hdr, 16);
-MLB_ASSERT_SIZE(struct mlb_in_vip, 80);
+MLB_ASSERT_SIZE(struct mlb_in_vip, 88);
 MLB_ASSERT_SIZE(struct mlb_in_entry, 16);
-MLB_ASSERT_SIZE(struct mlb_pool_vip, 24);
+MLB_ASSERT_SIZE(struct mlb_pool_vip, 32);
 MLB_ASSERT_SIZE(struct mlb_pool_entry, 24);
-MLB_ASSERT_SIZE(struct mlb_effect, 88);
+MLB_ASSERT_SIZE(struct mlb_effect, 96);
 MLB_ASSERT_SIZE(struct mlb_live, 16);
 #endif
