@@ -1,303 +1,162 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reads an ONNX file: the few messages of onnx.proto that a plain graph uses, by hand (protobuf wire format: varint key =
- * field << 3 | type). Field numbers stand beside each case. Nothing is trusted: every length is checked against its parent. */
+/* The few messages of onnx.proto that a plain graph uses; field numbers stand beside each case. */
+#include "net_onnx.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "net_priv.h"
+#include "net_initializer.h"
+#include "net_op.h"
+#include "net_proto.h"
+#include "net_tensor.h"
+#include "net_value.h"
 
-struct span {
-	const uint8_t *p, *end;
-};
-struct field {
-	uint32_t id;
-	int wire;
-	uint64_t num;    /* varint, fixed */
-	struct span sub; /* length-delimited */
-};
-
-static bool varint(struct span *s, uint64_t *out)
+static int value_of(struct net *net, struct net_span name, char err[256])
 {
-	uint64_t v = 0;
-	for (int shift = 0; shift < 64 && s->p < s->end; shift += 7) {
-		uint8_t b = *s->p++;
-		v |= (uint64_t)(b & 127) << shift;
-		if (!(b & 128)) {
-			*out = v;
-			return true;
-		}
+	return net_value(net, name.p ? (const char *)name.p : "", net_span_len(name), err);
+}
+
+struct attribute { /* AttributeProto */
+	struct net_span name, tensor;
+	int64_t i, ints[NET_RANK];
+	int nints;
+	float x;
+};
+
+static int read_attribute(struct net_span s, struct attribute *a)
+{
+	struct net_field f;
+	int rc;
+	*a = (struct attribute){ .i = 0 };
+	while ((rc = net_proto_next(&s, &f)) > 0) {
+		if (f.id == 1)
+			a->name = f.sub;
+		else if (f.id == 2 && f.wire == NET_WIRE_32)
+			memcpy(&a->x, &f.num, sizeof(a->x));
+		else if (f.id == 3)
+			a->i = (int64_t)f.num;
+		else if (f.id == 5)
+			a->tensor = f.sub;
+		else if (f.id == 8 && (rc = net_proto_numbers(&f, a->ints, &a->nints, NET_RANK)))
+			return rc;
 	}
+	return rc;
+}
+
+/* A default, written out: any other value would give another result. */
+static bool is_default(const struct attribute *a)
+{
+	static const char *const one[] = { "alpha", "beta" };
+	static const char *const zero[] = { "select_last_index", "noop_with_empty_axes", "transA" };
+	for (size_t i = 0; i < sizeof(one) / sizeof(one[0]); i++)
+		if (net_span_is(a->name, one[i]))
+			return a->x == 1;
+	for (size_t i = 0; i < sizeof(zero) / sizeof(zero[0]); i++)
+		if (net_span_is(a->name, zero[i]))
+			return a->i == 0;
 	return false;
 }
 
-/* 1: a field was read, 0: end, -EPROTO: broken. */
-static int next(struct span *s, struct field *f)
+static int attribute(struct net_span s, struct net_node *n, struct net_span *value, char err[256])
 {
-	uint64_t key, len;
-	if (s->p == s->end)
-		return 0;
-	if (!varint(s, &key))
-		return -EPROTO;
-	f->id = (uint32_t)(key >> 3);
-	f->wire = (int)(key & 7);
-	f->num = 0;
-	f->sub = (struct span){ NULL, NULL };
-	switch (f->wire) {
-	case 0: return varint(s, &f->num) ? 1 : -EPROTO;
-	case 1:
-	case 5: {
-		size_t n = f->wire == 1 ? 8 : 4;
-		if ((size_t)(s->end - s->p) < n)
-			return -EPROTO;
-		memcpy(&f->num, s->p, n);
-		s->p += n;
-		return 1;
-	}
-	case 2:
-		if (!varint(s, &len) || len > (uint64_t)(s->end - s->p))
-			return -EPROTO;
-		f->sub = (struct span){ s->p, s->p + len };
-		s->p += len;
-		return 1;
-	default: return -EPROTO;
-	}
-}
-
-static bool is(struct span s, const char *text)
-{
-	return (size_t)(s.end - s.p) == strlen(text) && !memcmp(s.p, text, strlen(text));
-}
-
-static char *dup(struct span s)
-{
-	char *t = malloc((size_t)(s.end - s.p) + 1);
-	if (t) {
-		if (s.end > s.p)
-			memcpy(t, s.p, (size_t)(s.end - s.p));
-		t[s.end - s.p] = 0;
-	}
-	return t;
-}
-
-static int value_of(struct net *net, struct span name)
-{
-	return net_value(net, name.p ? (const char *)name.p : "", (size_t)(name.end - name.p));
-}
-
-/* Packed or single varints into at most `max` numbers. */
-static int numbers(const struct field *f, int64_t *out, int *n, int max)
-{
-	struct span s = f->sub;
-	uint64_t v;
-	if (f->wire == 0) {
-		if (*n >= max)
-			return -ENOTSUP;
-		out[(*n)++] = (int64_t)f->num;
-		return 0;
-	}
-	while (s.p < s.end) {
-		if (!varint(&s, &v))
-			return -EPROTO;
-		if (*n >= max)
-			return -ENOTSUP;
-		out[(*n)++] = (int64_t)v;
-	}
-	return 0;
-}
-
-enum { TYPE_FLOAT = 1, TYPE_INT32 = 6, TYPE_INT64 = 7 };
-
-/* TensorProto to a constant. */
-static int tensor(struct net *net, struct span s, int into, char err[256])
-{
-	struct net_shape shape = { 0 };
-	struct span name = { NULL, NULL }, raw = { NULL, NULL }, all = s;
-	struct field f;
-	uint64_t type = 0;
-	bool elsewhere = false;
-	int rc;
-	while ((rc = next(&s, &f)) > 0) {
-		if (f.id == 1 && (rc = numbers(&f, shape.dim, &shape.rank, NET_RANK)))
-			break;
-		else if (f.id == 2)
-			type = f.num;
-		else if (f.id == 8)
-			name = f.sub;
-		else if (f.id == 9)
-			raw = f.sub;
-		else if (f.id == 14 && f.num)
-			elsewhere = true;
-	}
-	if (rc < 0) {
-		snprintf(err, 256, "a tensor is broken or has more than %d dimensions", NET_RANK);
-		return rc;
-	}
-	int v = into >= 0 ? into : value_of(net, name);
-	if (v < 0)
-		return v;
-	struct tensor *t = &net->value[v];
-	if (elsewhere) { /* data_location = 14: what large models do, and no model of ours is */
-		snprintf(err, 256, "initializer \"%.100s\" keeps its data in another file; a model is one file", net->name[v]);
-		return -EPROTO;
-	}
-	rc = tensor_size(t, shape);
-	if (rc) {
-		snprintf(err, 256, "initializer \"%.100s\" is too large", net->name[v]);
-		return rc;
-	}
-	net->constant[v] = true;
-	size_t n = shape_count(&shape), width = type == TYPE_INT64 ? 8 : 4, got = 0;
-	if (type != TYPE_FLOAT && type != TYPE_INT64 && type != TYPE_INT32) {
-		snprintf(err, 256, "initializer \"%.100s\" has element type %d; float32, int32 and int64 are handled",
-			 net->name[v], (int)type);
-		return -ENOTSUP;
-	}
-	if (raw.p) {
-		if ((size_t)(raw.end - raw.p) != n * width)
-			goto length;
-		for (size_t i = 0; i < n; i++) {
-			int64_t x = 0;
-			float x4;
-			int32_t i4;
-			if (width == 8) {
-				memcpy(&x, raw.p + 8 * i, 8);
-				t->data[i] = (float)x;
-			} else if (type == TYPE_FLOAT) {
-				memcpy(&x4, raw.p + 4 * i, 4);
-				t->data[i] = x4;
-			} else {
-				memcpy(&i4, raw.p + 4 * i, 4);
-				t->data[i] = (float)i4;
-			}
-		}
-		return 0;
-	}
-	/* float_data = 4, int32_data = 5, int64_data = 7; packed or not */
-	uint32_t want = type == TYPE_FLOAT ? 4 : type == TYPE_INT32 ? 5 : 7;
-	for (s = all; (rc = next(&s, &f)) > 0;) {
-		if (f.id != want)
-			continue;
-		struct span d = f.sub;
-		while (f.wire != 2 || d.p < d.end) {
-			uint64_t x = f.num;
-			if (f.wire == 2 && type == TYPE_FLOAT) {
-				if (d.end - d.p < 4)
-					return -EPROTO;
-				uint32_t x4;
-				memcpy(&x4, d.p, 4);
-				x = x4;
-				d.p += 4;
-			} else if (f.wire == 2 && !varint(&d, &x)) {
-				return -EPROTO;
-			}
-			if (got == n)
-				goto length;
-			if (type == TYPE_FLOAT) {
-				uint32_t x4 = (uint32_t)x;
-				memcpy(&t->data[got++], &x4, 4);
-			} else {
-				t->data[got++] = (float)(int64_t)x;
-			}
-			if (f.wire != 2)
-				break;
-		}
-	}
-	if (got == n)
-		return 0;
-length:
-	snprintf(err, 256, "initializer \"%.100s\" has the wrong length", net->name[v]);
-	return -EPROTO;
-}
-
-static int attribute(struct net *net, struct span s, struct net_node *n, bool *constant, char err[256])
-{
-	struct span name = { NULL, NULL }, tensor_span = { NULL, NULL };
-	struct field f;
-	int64_t ints[NET_RANK];
-	int nints = 0, rc;
-	int64_t i = 0;
-	float x = 0;
-	while ((rc = next(&s, &f)) > 0) {
-		if (f.id == 1)
-			name = f.sub;
-		else if (f.id == 2 && f.wire == 5)
-			memcpy(&x, &f.num, sizeof(x));
-		else if (f.id == 3)
-			i = (int64_t)f.num;
-		else if (f.id == 5)
-			tensor_span = f.sub;
-		else if (f.id == 8 && (rc = numbers(&f, ints, &nints, NET_RANK)))
-			return rc;
-	}
+	struct attribute a;
+	int rc = read_attribute(s, &a);
 	if (rc < 0)
 		return rc;
-	if (is(name, "axis")) {
-		n->attr.axis = i;
-		n->attr.has_axis = true;
-	} else if (is(name, "keepdims")) {
-		n->attr.keepdims = i;
-	} else if (is(name, "transB")) {
-		n->attr.trans_b = i;
-	} else if (is(name, "axes")) {
-		memcpy(n->attr.axes, ints, sizeof(ints));
-		n->attr.naxes = nints;
-	} else if (is(name, "value") && tensor_span.p) {
-		*constant = true;
-		return tensor(net, tensor_span, n->out[0], err);
-	} else if (((is(name, "alpha") || is(name, "beta")) && x == 1) ||
-		   ((is(name, "select_last_index") || is(name, "noop_with_empty_axes") || is(name, "transA")) && i == 0)) {
-		/* the defaults, written out; any other value would be another result */
-	} else {
-		snprintf(err, 256, "attribute \"%.*s\" is not handled", (int)(name.end - name.p), (const char *)name.p);
+	if (net_span_is(a.name, "axis")) {
+		n->attr.axis = a.i;
+	} else if (net_span_is(a.name, "keepdims")) {
+		n->attr.keepdims = a.i;
+	} else if (net_span_is(a.name, "transB")) {
+		n->attr.trans_b = a.i;
+	} else if (net_span_is(a.name, "axes")) {
+		memcpy(n->attr.axes, a.ints, sizeof(a.ints));
+		n->attr.naxes = a.nints;
+	} else if (net_span_is(a.name, "value") && a.tensor.p) {
+		*value = a.tensor;
+	} else if (!is_default(&a)) {
+		snprintf(err, 256, "attribute \"%.*s\" is not handled", NET_SPAN_ARGS(a.name));
 		return -ENOTSUP;
 	}
 	return 0;
 }
 
-static int node(struct net *net, struct span s, char err[256])
+/* NodeProto: input = 1, output = 2, op_type = 4, attribute = 5, domain = 7. */
+static int read_node(struct net *net, struct net_span s, struct net_node *n, struct net_span *type, struct net_span *value,
+		     char err[256])
 {
-	struct net_node n = { .op = -1, .attr = { .keepdims = 1 } };
-	struct span type = { NULL, NULL }, all = s;
-	struct field f;
-	bool constant = false;
+	struct net_field f;
 	int rc;
-	while ((rc = next(&s, &f)) > 0) {
+	while ((rc = net_proto_next(&s, &f)) > 0) {
 		if (f.id == 1 || f.id == 2) {
-			int *list = f.id == 1 ? n.in : n.out, *count = f.id == 1 ? &n.nin : &n.nout;
-			if (*count == NODE_IN_MAX)
+			int *list = f.id == 1 ? n->in : n->out, *count = f.id == 1 ? &n->nin : &n->nout;
+			if (*count == NET_NODE_IO) {
+				snprintf(err, 256, "a node has more than %d inputs or outputs", NET_NODE_IO);
 				return -ENOTSUP;
-			int v = f.sub.p == f.sub.end ? -1 : value_of(net, f.sub);
+			}
+			int v = net_span_len(f.sub) ? value_of(net, f.sub, err) : -1;
 			if (v < -1)
 				return v;
 			list[(*count)++] = v;
 		} else if (f.id == 4) {
-			type = f.sub;
-		} else if (f.id == 7 && f.sub.p < f.sub.end && !is(f.sub, "ai.onnx")) {
-			snprintf(err, 256, "ops of %.*s are not handled", (int)(f.sub.end - f.sub.p), (const char *)f.sub.p);
+			*type = f.sub;
+		} else if (f.id == 5) {
+			if ((rc = attribute(f.sub, n, value, err)))
+				return rc;
+		} else if (f.id == 7 && net_span_len(f.sub) && !net_span_is(f.sub, "ai.onnx")) {
+			snprintf(err, 256, "ops of %.*s are not handled", NET_SPAN_ARGS(f.sub));
 			return -ENOTSUP;
 		}
 	}
+	return rc;
+}
+
+static bool is_input(const struct net *net, int v)
+{
+	for (uint32_t i = 0; i < net->ins; i++)
+		if (net->in[i] == v)
+			return true;
+	return false;
+}
+
+static int node(struct net *net, struct net_span s, char err[256])
+{
+	struct net_node n = { .op = -1, .attr = { .keepdims = 1 } };
+	struct net_span type = { NULL, NULL }, value = { NULL, NULL };
+	int rc = read_node(net, s, &n, &type, &value, err);
 	if (rc < 0)
 		return rc;
-	if (n.nout < 1 || n.out[0] < 0)
+	if (n.nout < 1 || n.out[0] < 0) {
+		snprintf(err, 256, "op %.*s has no output", NET_SPAN_ARGS(type));
 		return -EPROTO;
-	for (s = all; (rc = next(&s, &f)) > 0;)
-		if (f.id == 5 && (rc = attribute(net, f.sub, &n, &constant, err)))
-			return rc;
-	if (is(type, "Constant") && constant)
-		return 0;
+	}
+	if (net_span_is(type, "Constant") && value.p && n.nout == 1) {
+		if (is_input(net, n.out[0])) {
+			snprintf(err, 256, "input \"%.100s\" is a constant as well", net->name[n.out[0]]);
+			return -EPROTO;
+		}
+		return net_initializer_read(net, value, n.out[0], err);
+	}
 	for (int i = 0; i < net_op_count; i++)
-		if (is(type, net_ops[i].type))
+		if (net_span_is(type, net_ops[i].type))
 			n.op = i;
-	if (n.op < 0 || n.nin < net_ops[n.op].min_in || n.nin > net_ops[n.op].max_in) {
-		snprintf(err, 256, "op %.*s with %d inputs is not handled", (int)(type.end - type.p), (const char *)type.p,
-			 n.nin);
+	if (n.op < 0 || value.p || n.nin < net_ops[n.op].min_in || n.nin > net_ops[n.op].max_in) {
+		snprintf(err, 256, "op %.*s with %d inputs is not handled", NET_SPAN_ARGS(type), n.nin);
 		return -ENOTSUP;
 	}
+	if (n.nout > net_ops[n.op].max_out) {
+		snprintf(err, 256, "op %.*s has %d outputs, expected %d", NET_SPAN_ARGS(type), n.nout, net_ops[n.op].max_out);
+		return -EPROTO;
+	}
 	for (int i = 0; i < net_ops[n.op].min_in; i++)
-		if (n.in[i] < 0)
+		if (n.in[i] < 0) {
+			snprintf(err, 256, "op %.*s lacks input %d", NET_SPAN_ARGS(type), i);
 			return -EPROTO;
+		}
+	if (net->nodes == NET_VALUES_MAX) {
+		snprintf(err, 256, "it has more than %d nodes", NET_VALUES_MAX);
+		return -EPROTO;
+	}
 	void *p = realloc(net->node, (size_t)(net->nodes + 1) * sizeof(n));
 	if (!p)
 		return -ENOMEM;
@@ -306,45 +165,71 @@ static int node(struct net *net, struct span s, char err[256])
 	return 0;
 }
 
-/* ValueInfoProto: name = 1, type = 2 { tensor_type = 1 { elem_type = 1, shape = 2 { dim = 1 { dim_value = 1 } } } }. */
-static int value_info(struct net *net, struct span s, bool input, char err[256])
+struct info { /* ValueInfoProto: name = 1, type = 2 { tensor_type = 1 { elem_type = 1, shape = 2 { dim = 1 { dim_value = 1 } } } }
+	       */
+	struct net_span name;
+	uint64_t type;
+	struct net_shape shape; /* -1: free */
+};
+
+static int read_info(struct net_span s, struct info *v)
 {
-	uint64_t type = 0;
-	struct span at[4] = { s }, name = { NULL, NULL };
 	static const uint32_t path[3] = { 2, 1, 2 };
-	struct net_shape shape = { 0 };
-	struct field f;
+	struct net_span at = s;
+	struct net_field f, g;
 	int rc;
-	for (int level = 0; level < 3; level++)
-		for (s = at[level]; (rc = next(&s, &f)) > 0;) {
+	*v = (struct info){ .type = 0 };
+	for (int level = 0; level < 3; level++) {
+		struct net_span deeper = { NULL, NULL };
+		for (s = at; (rc = net_proto_next(&s, &f)) > 0;) {
 			if (level == 0 && f.id == 1)
-				name = f.sub;
-			if (level == 2 && f.id == 1 && f.wire == 0)
-				type = f.num;
-			if (f.id == path[level] && f.wire == 2)
-				at[level + 1] = f.sub;
+				v->name = f.sub;
+			if (level == 2 && f.id == 1 && f.wire == NET_WIRE_VARINT)
+				v->type = f.num;
+			if (f.id == path[level] && f.wire == NET_WIRE_BYTES)
+				deeper = f.sub;
 		}
-	for (s = at[3]; s.p && (rc = next(&s, &f)) > 0;) {
+		if (rc < 0)
+			return rc;
+		at = deeper;
+	}
+	while ((rc = net_proto_next(&at, &f)) > 0) {
 		if (f.id != 1)
 			continue;
-		if (shape.rank == NET_RANK)
+		if (v->shape.rank == NET_RANK)
 			return -ENOTSUP;
-		struct span d = f.sub;
-		struct field g;
 		int64_t dim = -1;
-		while (next(&d, &g) > 0)
+		while ((rc = net_proto_next(&f.sub, &g)) > 0)
 			if (g.id == 1)
 				dim = (int64_t)g.num;
-		shape.dim[shape.rank++] = dim;
+		if (rc < 0 || dim < -1 || dim > NET_DIM_MAX)
+			return -EPROTO;
+		v->shape.dim[v->shape.rank++] = dim;
 	}
-	int v = value_of(net, name);
+	return rc;
+}
+
+static int value_info(struct net *net, struct net_span s, bool input, char err[256])
+{
+	const char *kind = input ? "input" : "output";
+	struct info info;
+	int rc = read_info(s, &info);
+	if (rc < 0) {
+		snprintf(err, 256, "%s \"%.*s\" is broken, or has more than %d dimensions", kind, NET_SPAN_ARGS(info.name),
+			 NET_RANK);
+		return rc;
+	}
+	int v = value_of(net, info.name, err);
 	if (v < 0)
 		return v;
 	if (input && net->constant[v])
 		return 0; /* old files list initializers as inputs */
-	if (type != TYPE_FLOAT) {
-		snprintf(err, 256, "%s \"%.100s\" has element type %d; float32 is handled", input ? "input" : "output",
-			 net->name[v], (int)type);
+	if (input && is_input(net, v)) {
+		snprintf(err, 256, "input \"%.100s\" is there twice", net->name[v]);
+		return -EPROTO;
+	}
+	if (info.type != NET_TYPE_FLOAT) {
+		snprintf(err, 256, "%s \"%.100s\" has element type %d; float32 is handled", kind, net->name[v], (int)info.type);
 		return -ENOTSUP;
 	}
 	uint32_t *n = input ? &net->ins : &net->outs;
@@ -354,7 +239,7 @@ static int value_info(struct net *net, struct span s, bool input, char err[256])
 	}
 	(input ? net->in : net->out)[*n] = v;
 	if (input)
-		net->in_shape[*n] = shape;
+		net->in_shape[*n] = info.shape;
 	(*n)++;
 	return 0;
 }
@@ -394,17 +279,17 @@ static int check_order(const struct net *net, char err[256])
 	return -EPROTO;
 }
 
-static int graph(struct net *net, struct span g, char err[256])
+static int graph(struct net *net, struct net_span g, char err[256])
 {
 	static const uint32_t order[] = { 5, 11, 12, 1 }; /* initializers, inputs, outputs, nodes */
-	struct field f;
+	struct net_field f;
 	int rc = 0;
 	for (int pass = 0; pass < 4; pass++) {
-		struct span s = g;
-		while ((rc = next(&s, &f)) > 0) {
-			if (f.id != order[pass] || f.wire != 2)
+		struct net_span s = g;
+		while ((rc = net_proto_next(&s, &f)) > 0) {
+			if (f.id != order[pass] || f.wire != NET_WIRE_BYTES)
 				continue;
-			rc = pass == 0 ? tensor(net, f.sub, -1, err) :
+			rc = pass == 0 ? net_initializer_read(net, f.sub, -1, err) :
 			     pass < 3  ? value_info(net, f.sub, pass == 1, err) :
 					 node(net, f.sub, err);
 			if (rc)
@@ -416,32 +301,68 @@ static int graph(struct net *net, struct span g, char err[256])
 	return 0;
 }
 
-int net_read_onnx(struct net *net, const uint8_t *bytes, size_t len, char err[256])
+/* StringStringEntryProto: key = 1, value = 2. */
+static int property(struct net_span s, net_property_fn *each, void *arg)
 {
-	struct span s = { bytes, bytes + len }, g = { NULL, NULL };
-	struct field f, kv;
+	struct net_span key = { NULL, NULL }, value = { NULL, NULL };
+	struct net_field f;
 	int rc;
-	snprintf(err, 256, "not an ONNX model, or broken");
-	while ((rc = next(&s, &f)) > 0) {
-		if (f.id == 7 && f.wire == 2)
-			g = f.sub;
-		if (f.id == 14 && f.wire == 2 && net->metas < 16) { /* metadata_props: key = 1, value = 2 */
-			struct span p = f.sub, key = { NULL, NULL }, val = { NULL, NULL };
-			while (next(&p, &kv) > 0) {
-				if (kv.id == 1)
-					key = kv.sub;
-				else if (kv.id == 2)
-					val = kv.sub;
-			}
-			net->meta[net->metas][0] = dup(key);
-			net->meta[net->metas][1] = dup(val);
-			net->metas++;
-			if (!net->meta[net->metas - 1][0] || !net->meta[net->metas - 1][1])
-				return -ENOMEM;
-		}
+	while ((rc = net_proto_next(&s, &f)) > 0) {
+		if (f.id == 1)
+			key = f.sub;
+		else if (f.id == 2)
+			value = f.sub;
 	}
-	if (rc < 0 || !g.p)
+	char *k = net_span_dup(key), *v = net_span_dup(value);
+	if (!rc)
+		rc = k && v ? each(arg, k, v) : -ENOMEM;
+	free(k);
+	free(v);
+	return rc;
+}
+
+/* ModelProto: graph = 7, metadata_props = 14. */
+static int read_model(struct net_span s, struct net_span *g, net_property_fn *each, void *arg, char err[256])
+{
+	struct net_field f;
+	int rc;
+	snprintf(err, 256, "not an ONNX file, or broken");
+	*g = (struct net_span){ NULL, NULL };
+	while ((rc = net_proto_next(&s, &f)) > 0) {
+		if (f.id == 7 && f.wire == NET_WIRE_BYTES)
+			*g = f.sub;
+		if (f.id == 14 && f.wire == NET_WIRE_BYTES && (rc = property(f.sub, each, arg)))
+			return rc;
+	}
+	return rc < 0 || !g->p ? -EPROTO : 0;
+}
+
+int net_properties(const void *bytes, size_t len, net_property_fn *each, void *arg, char err[256])
+{
+	struct net_span g;
+	return read_model((struct net_span){ bytes, (const uint8_t *)bytes + len }, &g, each, arg, err);
+}
+
+static int keep_property(void *arg, const char *key, const char *value)
+{
+	struct net *net = arg;
+	if (net->metas == NET_META_MAX)
 		return -EPROTO;
-	rc = graph(net, g, err);
+	void *p = realloc(net->meta, (size_t)(net->metas + 1) * sizeof(*net->meta));
+	if (!p)
+		return -ENOMEM;
+	net->meta = p;
+	char **pair = net->meta[net->metas++];
+	pair[0] = strdup(key);
+	pair[1] = strdup(value);
+	return pair[0] && pair[1] ? 0 : -ENOMEM;
+}
+
+int net_onnx_read(struct net *net, const void *bytes, size_t len, char err[256])
+{
+	struct net_span g;
+	int rc = read_model((struct net_span){ bytes, (const uint8_t *)bytes + len }, &g, keep_property, net, err);
+	if (!rc)
+		rc = graph(net, g, err);
 	return rc ? rc : check_order(net, err);
 }

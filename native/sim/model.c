@@ -149,15 +149,22 @@ static int run_net(struct sim_model_lb *l, uint32_t n, char err[256])
 	const struct sim_model *m = l->m;
 	struct net_shape s;
 	int64_t N = n, F = MLB_OBS_SERVER_FEATURES, P = MLB_OBS_POOL_FEATURES, S = m->state;
-	net_feed(l->run, (uint32_t)m->in_server, l->out.server, (struct net_shape){ 3, { 1, N, F } });
-	net_feed(l->run, (uint32_t)m->in_pool, l->out.pool, (struct net_shape){ 2, { 1, P } });
-	net_feed(l->run, (uint32_t)m->in_mask, l->ones, (struct net_shape){ 2, { 1, N } });
-	net_feed(l->run, (uint32_t)m->in_state, l->h, (struct net_shape){ 3, { 1, N, S } });
 	float shared = (float)l->out.shared;
-	if (m->in_stratum >= 0)
-		net_feed(l->run, (uint32_t)m->in_stratum, l->out.stratum, (struct net_shape){ 2, { 1, N } });
-	if (m->in_shared >= 0)
-		net_feed(l->run, (uint32_t)m->in_shared, &shared, (struct net_shape){ 2, { 1, 1 } });
+	const struct {
+		int in;
+		const float *from;
+		struct net_shape shape;
+	} feed[] = { { m->in_server, l->out.server, { 3, { 1, N, F } } },
+		     { m->in_pool, l->out.pool, { 2, { 1, P } } },
+		     { m->in_mask, l->ones, { 2, { 1, N } } },
+		     { m->in_state, l->h, { 3, { 1, N, S } } },
+		     { m->in_stratum, l->out.stratum, { 2, { 1, N } } },
+		     { m->in_shared, &shared, { 2, { 1, 1 } } } };
+	for (size_t i = 0; i < sizeof(feed) / sizeof(feed[0]); i++)
+		if (feed[i].in >= 0 && net_feed(l->run, (uint32_t)feed[i].in, feed[i].from, feed[i].shape)) {
+			snprintf(err, 256, "input \"%s\" is too large", net_input_name(m->net, (uint32_t)feed[i].in));
+			return -EINVAL;
+		}
 	int rc = net_eval(l->run, err);
 	if (rc)
 		return rc;

@@ -214,7 +214,7 @@ static int tracer_new(void **state, const struct sim_lb_info *info, const char *
 	return 0;
 }
 
-static void make_noise(struct tracer *t, uint32_t n)
+static int make_noise(struct tracer *t, uint32_t n)
 {
 	size_t w = (size_t)t->noise_width;
 	for (uint32_t j = 0; j < n; j++) {
@@ -224,7 +224,7 @@ static void make_noise(struct tracer *t, uint32_t n)
 		if (tracing.t->noise_kind == 2 && mlb_rng_unit(&t->rng) < tracing.t->noise_level)
 			o[mlb_rng_below(&t->rng, (uint32_t)w)] = 1000;
 	}
-	net_feed(t->lb->run, (uint32_t)t->in_noise, t->noise, (struct net_shape){ 3, { 1, n, t->noise_width } });
+	return net_feed(t->lb->run, (uint32_t)t->in_noise, t->noise, (struct net_shape){ 3, { 1, n, t->noise_width } });
 }
 
 static void write_down(struct tracer *t, const struct sim_lb_view *v)
@@ -242,7 +242,11 @@ static void write_down(struct tracer *t, const struct sim_lb_view *v)
 		memcpy(o->pool + at * MLB_OBS_POOL_FEATURES, obs->pool, MLB_OBS_POOL_FEATURES * sizeof(float));
 	if (o->present)
 		o->present[at] = (float)v->n;
-	const float *act = t->out_action >= 0 ? net_result(t->lb->run, (uint32_t)t->out_action, NULL) : NULL;
+	struct net_shape s = { 0 };
+	size_t acts = 0;
+	const float *act = t->out_action >= 0 ? net_result(t->lb->run, (uint32_t)t->out_action, &s) : NULL;
+	if (net_shape_size(&s, &acts) || acts < v->n)
+		act = NULL;
 	for (uint32_t j = 0; j < v->n; j++) {
 		size_t k = at * N + j;
 		if (o->base)
@@ -263,10 +267,10 @@ static void write_down(struct tracer *t, const struct sim_lb_view *v)
 static void tracer_tick(void *state, const struct sim_lb_view *v, struct sim_decision *d)
 {
 	struct tracer *t = state;
-	char err[256];
-	if (t->in_noise >= 0)
-		make_noise(t, v->n);
-	int rc = sim_model_lb_step(t->lb, v, err);
+	char err[256] = "the noise is too large";
+	int rc = t->in_noise >= 0 ? make_noise(t, v->n) : 0;
+	if (!rc)
+		rc = sim_model_lb_step(t->lb, v, err);
 	if (rc < 0) {
 		fprintf(stderr, "trace: %s\n", err);
 		for (uint32_t j = 0; j < v->n; j++)
@@ -323,7 +327,10 @@ int simlib_eval(const void *onnx, uint64_t len, uint32_t inputs, const float *co
 		struct net_shape s = { .rank = rank[i] };
 		for (int d = 0; d < rank[i] && d < NET_RANK; d++)
 			s.dim[d] = *dims++;
-		net_feed(run, i, in[i], s);
+		if ((rc = net_feed(run, i, in[i], s))) {
+			snprintf(err, 256, "input %u: the shape is not handled", i);
+			goto out;
+		}
 	}
 	rc = net_eval(run, err);
 	for (uint32_t i = 0; i < outputs && !rc; i++) {

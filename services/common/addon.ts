@@ -219,6 +219,7 @@ export interface Word {
 export interface Addon {
   vocabulary(): Record<string, Word[]>;
   Network: new (bytes: Uint8Array) => NativeNetwork;
+  modelMetadata(bytes: Uint8Array): [key: string, value: string][];
   Region: new (path: string, wake: () => void) => NativeRegion;
   decodeIdentity(hdr: Uint8Array): Identity;
   decodeHeader(hdr: Uint8Array): Header;

@@ -246,6 +246,11 @@ export function promptThread(): boolean {
   return addon.prompt();
 }
 
+/** The metadata properties of a model's file, also where `Network` does not handle its graph. Throws EPROTO for what is no ONNX file. */
+export function modelMetadata(bytes: Uint8Array): Map<string, string> {
+  return new Map(native(() => addon.modelMetadata(bytes)));
+}
+
 /** A model of models/, evaluated by the core's own code on the calling thread. Throws ENOTSUP where the graph has an op that is not handled. */
 export class Network {
   private readonly network: NativeNetwork;

@@ -2,9 +2,8 @@
 // A trained model as a policy (models/FORMAT.md).
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
-import { NativeError } from "../common/native.js";
+import { modelMetadata, NativeError } from "../common/native.js";
 import { type Graph, openGraph, openOnnxruntime, type Tensor } from "./graph.js";
-import { onnxMetadata } from "./onnx-metadata.js";
 import type { Observation, Output, Policy } from "./policy.js";
 
 export interface ObservationShape {
@@ -44,7 +43,7 @@ function kappaOf(meta: Map<string, string>): number {
 /** Rejects with the reason why the model cannot be used here. */
 export async function loadModel(file: string, want: ObservationShape, open = openGraph): Promise<Model> {
   const bytes = await readFile(file);
-  const meta = onnxMetadata(bytes);
+  const meta = modelMetadata(bytes);
   const schema = wholeNumber(meta, "observation_schema");
   if (schema !== want.schema) throw new Error(`it was trained with observation schema ${schema}, this is ${want.schema}`);
   const stepMs = wholeNumber(meta, "native_step_ms");
@@ -77,7 +76,7 @@ export async function loadModel(file: string, want: ObservationShape, open = ope
     return await onGraph(graph);
   } catch (e) {
     // The core knows an op by its name, and finds only when it runs that this use of it is beyond it (a Slice of two axes, say).
-    if (graph.engine !== "core" || !(e instanceof NativeError)) throw e;
+    if (graph.engine !== "core" || !(e instanceof NativeError) || e.code !== "ENOTSUP") throw e;
     return await onGraph(await openOnnxruntime(bytes));
   }
 }

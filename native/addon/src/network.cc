@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <utility>
 
 #include "convert.h"
 extern "C" {
@@ -109,21 +110,47 @@ private:
 			fail(env, -EINVAL,
 			     std::string("input ") + net_input_name(net_, i) + " has more than " + std::to_string(NET_RANK) +
 				     " dimensions");
-		size_t n = 1;
+		size_t n;
 		s.rank = static_cast<int>(dims.Length());
 		for (uint32_t d = 0; d < dims.Length(); d++) {
 			s.dim[d] = dims.Get(d).As<Napi::Number>().Int64Value();
-			if (s.dim[d] < 0)
-				fail(env, -EINVAL, std::string("input ") + net_input_name(net_, i) + ": a dimension is negative");
-			n *= static_cast<size_t>(s.dim[d]);
 		}
-		net_feed(run_, i, array_of<float>(input, "data", n, false), s);
+		if (net_shape_size(&s, &n) != 0 || net_feed(run_, i, array_of<float>(input, "data", n, false), s) != 0)
+			fail(env, -EINVAL,
+			     std::string("input ") + net_input_name(net_, i) + ": a dimension is negative or too large");
 	}
 };
+
+int keep(void *arg, const char *key, const char *value)
+{
+	static_cast<std::vector<std::pair<std::string, std::string>> *>(arg)->emplace_back(key, value);
+	return 0;
+}
+
+/* (bytes): [key, value][] of the model's metadata, also where `Network` does not handle the graph. */
+Napi::Value model_metadata(const Napi::CallbackInfo &call)
+{
+	Napi::Env env = call.Env();
+	Bytes bytes = bytes_of(call[0], "model");
+	std::vector<std::pair<std::string, std::string>> all;
+	char err[256] = "";
+	int rc = net_properties(bytes.data, bytes.size, keep, &all, err);
+	if (rc != 0)
+		fail(env, rc, err);
+	Napi::Array list = Napi::Array::New(env, all.size());
+	for (uint32_t i = 0; i < all.size(); i++) {
+		Napi::Array pair = Napi::Array::New(env, 2);
+		pair.Set(0u, all[i].first);
+		pair.Set(1u, all[i].second);
+		list.Set(i, pair);
+	}
+	return list;
+}
 
 } // namespace
 
 void network_init(Napi::Env env, Napi::Object exports)
 {
+	exports.Set("modelMetadata", Napi::Function::New(env, model_metadata));
 	exports.Set("Network", Network::define(env));
 }

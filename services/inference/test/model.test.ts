@@ -4,12 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
 import { pino } from "pino";
-import { observationShape } from "../../common/native.js";
+import { modelMetadata, observationShape } from "../../common/native.js";
 import { projectRoot } from "../../common/root.js";
 import { Catalog } from "../catalog.js";
 import { openCore, openGraph, openOnnxruntime } from "../graph.js";
 import { loadModel } from "../model.js";
-import { onnxMetadata } from "../onnx-metadata.js";
 import type { Observation } from "../policy.js";
 import { goodMeta, type TinyOptions, tinyOnnx } from "./tiny-onnx.js";
 
@@ -42,8 +41,8 @@ function observation(firstFeatures: number[], kalman: number[]): Observation {
 }
 
 test("metadata is read from the file itself", (t) => {
-  t.deepEqual(Object.fromEntries(onnxMetadata(tinyOnnx(good))), goodMeta);
-  t.throws(() => onnxMetadata(Buffer.from("not a model at all")));
+  t.deepEqual(Object.fromEntries(modelMetadata(tinyOnnx(good))), goodMeta);
+  t.throws(() => modelMetadata(Buffer.from("not a model at all")));
 });
 
 test("a good model: weights on Kalman's, bias, state; two load balancers of different size in one run", async (t) => {
@@ -110,6 +109,7 @@ const refused: [what: string, model: () => Buffer | TinyOptions, reason: RegExp]
     /shape \[-1, 4, 3\], expected any number of load balancers and servers/,
   ],
   ["an output of another type", () => ({ ...good, double: true }), /output bias is not float32/],
+  ["a graph that contradicts itself", () => ({ ...good, emptyBound: true }), /Clip, for "unused".*: a bound must be one value/],
   ["half a file", () => tinyOnnx(good).subarray(0, 300), /not an ONNX file/],
   ["no model", () => Buffer.from("hello"), /not an ONNX file/],
 ];
@@ -169,7 +169,7 @@ for (const name of readdirSync(join(projectRoot, "models")).filter((f) => f.ends
     t.is((await openGraph(bytes)).engine, "core");
     const F = observationShape.server.length;
     const P = observationShape.pool.length;
-    const S = Number(onnxMetadata(bytes).get("state_size"));
+    const S = Number(modelMetadata(bytes).get("state_size"));
     for (const [B, N] of [
       [1, 1],
       [1, 64],

@@ -43,6 +43,8 @@ export interface TinyOptions {
   without?: string;
   /** Takes the first feature by a Slice of two axes, which the core's does not do. */
   twoAxes?: boolean;
+  /** A Clip with a bound that has no value. */
+  emptyBound?: boolean;
   /** The bias as float64. */
   double?: boolean;
   /** Servers, where the model is for one number of them only. */
@@ -68,7 +70,9 @@ export function tinyOnnx(o: TinyOptions): Buffer {
     o.strata ? node("Add", ["stratum", "shared"], ["bias32"]) : node("Mul", ["mask", "half"], ["bias32"]),
     o.double ? node("Cast", ["bias32"], ["bias"], ["to", DOUBLE]) : node("Identity", ["bias32"], ["bias"]),
     node("Add", ["state", "unit"], ["state_out"]),
+    ...(o.emptyBound ? [node("Clip", ["first", "nothing"], ["unused"])] : []),
     bytes(2, "tiny"),
+    floats("nothing", []),
     ints("zero", [0n]),
     ints("one", [1n]),
     ints("axis", [2n]),

@@ -3,8 +3,8 @@
 // double, as the simulator does: in float, ties between servers would break otherwise.
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { modelMetadata } from "../../../../services/common/native.js";
 import { openCore } from "../../../../services/inference/graph.js";
-import { onnxMetadata } from "../../../../services/inference/onnx-metadata.js";
 
 interface Observation {
   stepped: number;
@@ -25,7 +25,7 @@ type Step = Record<"log_weight" | "bias" | "state_out", Float32Array>;
 
 const file = readFileSync(process.argv[2] as string);
 const graph = openCore(file);
-const meta = onnxMetadata(file);
+const meta = modelMetadata(file);
 const stateSize = Number(meta.get("state_size"));
 const last = new Map<number, Step>();
 let kappa = Number(meta.get("kappa"));
