@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+import { readFileSync } from "node:fs";
+import { get } from "node:https";
+import { isIP } from "node:net";
+import { z } from "zod";
+import { CheckFailed, defineCheck } from "./check.js";
+import { httpKeys, requestStatus } from "./http.js";
+
+/** The CA file as it is now: a renewed one counts from the next check on. */
+function authority(file: string): Buffer | undefined {
+  if (file === "") return undefined;
+  try {
+    return readFileSync(file);
+  } catch (e) {
+    throw new CheckFailed(`tls_ca: ${(e as Error).message}`, true);
+  }
+}
+
+export const check = defineCheck({
+  kind: "https",
+  help: "the same over TLS; tls_verify, tls_name (SNI) and tls_ca say which certificate is good",
+  schema: {
+    ...httpKeys,
+    tls_verify: z.boolean().default(true),
+    tls_name: z
+      .string()
+      .regex(/^$|^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$/, { error: "expected a DNS name, such as www.example.org" })
+      .refine((s) => isIP(s) === 0, { error: "expected a DNS name: TLS sends no address as server name" })
+      .default(""), // empty: no SNI where the server is an address; the certificate must name the address
+    tls_ca: z.string().default(""), // empty: the authorities that Node knows
+  },
+  async run(target, options, signal) {
+    const name = options.tls_name || (isIP(target.host) === 0 ? target.host : "");
+    const tls = { servername: name, ca: authority(options.tls_ca), rejectUnauthorized: options.tls_verify };
+    return requestStatus((o) => get({ ...o, ...tls }), target, options, signal, options.tls_name || undefined);
+  },
+});
