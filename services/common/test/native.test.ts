@@ -270,7 +270,9 @@ test("a managed pool replaces the server list", async (t) => {
   t.deepEqual([...f.flags], [1, 3]);
   t.regex(await fixture.do("add 1 9"), /managed by failover/);
   const bad = [{ address: "10.0.1.2", weight: 1, drain: false }];
-  t.throws(() => region.publishPools([{ vipId: 1, birth: 1n, managed: true, revision: 4n, servers: bad }]), { message: /no address like/ });
+  t.throws(() => region.publishPools([{ vipId: 1, birth: 1n, managed: true, revision: 4n, servers: bad }]), {
+    message: /no address like/,
+  });
 });
 
 test("a restarted data plane is noticed", async (t) => {
