@@ -18,6 +18,7 @@
 #include "recount.h"
 #include "run.h"
 #include "show.h"
+#include "workers.h"
 
 char mlbd_app_signal, mlbd_app_wake, mlbd_app_stdin, mlbd_app_control;
 
@@ -131,9 +132,9 @@ void mlbd_app_stop(struct mlbd_app *app)
 	app->stop_deadline_us = mlbd_now_us() + app->host->settings.drain_ms * 1000;
 	mlbd_notify("STOPPING=1");
 	mlbd_host_stop_accept(app->host);
-	if (mlbd_host_conns(app->host))
+	if (mlbd_workers_conns(app->host))
 		mlbd_log("info", "no new connections; waiting for %llu to end, at most %llu ms",
-			 (unsigned long long)mlbd_host_conns(app->host), (unsigned long long)app->host->settings.drain_ms);
+			 (unsigned long long)mlbd_workers_conns(app->host), (unsigned long long)app->host->settings.drain_ms);
 }
 
 static void on_signal(struct mlbd_app *app)
@@ -188,7 +189,7 @@ static void loop(struct mlbd_app *app)
 		uint64_t now = mlbd_now_us(), wait = mlb_dp_poll(app->host->dp, now, mlbd_real_ns()), seen;
 		int n;
 
-		if (app->stopping && (mlbd_host_conns(app->host) == 0 || now >= app->stop_deadline_us))
+		if (app->stopping && (mlbd_workers_conns(app->host) == 0 || now >= app->stop_deadline_us))
 			return;
 		if (app->stopping && wait > STOP_LOOK_US)
 			wait = STOP_LOOK_US;
@@ -234,10 +235,13 @@ static int start(struct mlbd_app *app, struct mlbd_plan *plan, struct mlbd_inher
 	}
 	if ((rc = mlbd_host_new(&app->host, &plan->settings, old->control >= 0, err)))
 		return rc;
+	mlbd_vips_hook(app->host);
+	if ((rc = mlbd_workers_new(app->host, err)))
+		return rc;
 	if ((rc = add_vips(app, plan, old, err)))
 		return rc;
 	mlb_dp_poll(app->host->dp, mlbd_now_us(), mlbd_real_ns());
-	if ((rc = mlbd_host_start(app->host, err)))
+	if ((rc = mlbd_workers_start(app->host, err)))
 		return rc;
 	/* In a takeover the old one's socket and region are replaced only now that nothing else can fail: it serves on with them.
 	 */
@@ -274,7 +278,7 @@ static void stop(struct mlbd_app *app)
 		pthread_join(app->waker, NULL);
 	}
 	if (app->host)
-		mlbd_host_join(app->host);
+		mlbd_workers_join(app->host);
 	mlbd_control_close(app);
 	mlbd_host_free(app->host);
 	close(app->epfd);

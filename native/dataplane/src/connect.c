@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From an accepted client to an open flow: choosing a server that has room, connecting, trying others. */
+#include "connect.h"
+
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "accept.h"
 #include <marllb/endpoint.h>
-#include "conn.h"
+#include "spare.h"
 
 #ifndef IP_BIND_ADDRESS_NO_PORT
 #define IP_BIND_ADDRESS_NO_PORT 24
@@ -30,7 +29,7 @@ static bool take_place(struct mlbd_slot *s)
 	return false;
 }
 
-/* Puts a slot out for the choice in hand; false if it is out through us already. */
+/* Puts a slot out for the choice in hand; false: it is out already. */
 static bool exclude(struct mlbd_worker *w, struct mlb_wvip *wv, uint32_t slot, uint32_t *n)
 {
 	for (uint32_t i = 0; i < *n; i++)
@@ -43,8 +42,7 @@ static bool exclude(struct mlbd_worker *w, struct mlb_wvip *wv, uint32_t slot, u
 	return true;
 }
 
-/* A server that was not tried yet and has room; its place is taken. MLB_NONE: none; *full tells whether a limit was why. */
-static uint32_t pick(struct mlbd_worker *w, struct mlbd_conn *c, bool *full)
+uint32_t mlbd_connect_pick(struct mlbd_worker *w, struct mlbd_conn *c, bool *full)
 {
 	struct mlb_wvip *wv = c->wv;
 	uint32_t n = 0, slot = MLB_NONE;
@@ -57,7 +55,7 @@ static uint32_t pick(struct mlbd_worker *w, struct mlbd_conn *c, bool *full)
 		if (slot == MLB_NONE || take_place(&c->vip->slot[slot]))
 			break;
 		*full = true;
-		if (!exclude(w, wv, slot, &n)) { /* all are out: the core ignores the mark then */
+		if (!exclude(w, wv, slot, &n)) { /* all are out, and then the core ignores the mark */
 			slot = MLB_NONE;
 			break;
 		}
@@ -92,8 +90,7 @@ static int bind_source(struct mlbd_worker *w, int fd, int family)
 	return 0;
 }
 
-/* A connect to the server chosen. 0: under way. */
-static int attempt(struct mlbd_worker *w, struct mlbd_conn *c, const struct mlb_server *server)
+int mlbd_connect_attempt(struct mlbd_worker *w, struct mlbd_conn *c, const struct mlb_server *server)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = mlb_addr_to_sockaddr(&server->ep.addr, server->ep.port ? server->ep.port : c->vip->conf.ep.port, &ss);
@@ -101,7 +98,7 @@ static int attempt(struct mlbd_worker *w, struct mlbd_conn *c, const struct mlb_
 	int rc;
 
 	side->fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (side->fd < 0 && (errno == EMFILE || errno == ENFILE) && mlbd_accept_lend(w, errno))
+	if (side->fd < 0 && (errno == EMFILE || errno == ENFILE) && mlbd_spare_lend(w, errno))
 		side->fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (side->fd < 0)
 		return -errno;
@@ -112,103 +109,8 @@ static int attempt(struct mlbd_worker *w, struct mlbd_conn *c, const struct mlb_
 	return 0;
 }
 
-/* What is missing is ours, not the server's. */
-static bool local_error(int e)
+bool mlbd_connect_error_is_local(int e)
 {
 	return e == EADDRNOTAVAIL || e == EMFILE || e == ENFILE || e == ENOBUFS || e == ENOMEM || e == EACCES || e == EPERM ||
 	       e == EADDRINUSE || e == EAGAIN;
-}
-
-static void failed(struct mlbd_worker *w, struct mlbd_conn *c, int error)
-{
-	struct mlbd_side *side = &c->side[MLBD_SERVER];
-	bool ours = local_error(error); /* then no word against the server, but one in the log */
-
-	if (c->wait_us) /* the client goes on waiting, at the next server */
-		mlb_ev_unwait(c->wv, c->slot, w->now_us);
-	mlb_ev_close(w->core, c->wv, c->slot, c->start_us, w->now_us,
-		     ours               ? MLB_END_ABORT :
-		     error == ETIMEDOUT ? MLB_END_UNANSWERED :
-					  MLB_END_REFUSED);
-	if (ours)
-		mlbd_worker_complain(w, error,
-				     error == EADDRNOTAVAIL ?
-					     "no address or port to connect to a server from (more `source` addresses help)" :
-					     "cannot connect to a server");
-	else
-		mlb_dp_connect_result(w->host->dp, c->vip->id, c->slot, false, w->now_us);
-	mlbd_connect_release(c);
-	c->server_id = 0;
-	if (side->fd >= 0)
-		close(side->fd);
-	side->fd = -1;
-	side->readable = side->fin_near = side->want_out = side->watched = side->urgent = false;
-}
-
-bool mlbd_connect_start(struct mlbd_worker *w, struct mlbd_conn *c)
-{
-	struct mlbd_side *side = &c->side[MLBD_SERVER];
-
-	for (;;) {
-		bool full = false;
-		uint32_t slot = c->tries <= w->settings.retries ? pick(w, c, &full) : MLB_NONE;
-		int rc;
-
-		if (slot == MLB_NONE) {
-			if (c->tries == 0 && full)
-				mlb_ev_limited(c->wv);
-			else if (c->tries == 0)
-				mlb_ev_no_server(c->wv);
-			mlbd_conn_end(w, c, MLB_END_REFUSED, true);
-			return false;
-		}
-		if (c->tries)
-			mlb_ev_retry(c->wv);
-		const struct mlb_server *server = mlb_dp_server_at(w->host->dp, c->vip->id, slot);
-
-		c->tried[c->tries++] = (uint16_t)slot;
-		c->slot = (uint16_t)slot;
-		c->server_id = server->id;
-		c->state = MLBD_CONN_CONNECTING;
-		c->start_us = c->connect_us = w->now_us;
-		mlb_ev_open(c->wv, slot, w->now_us);
-		if (c->wait_us)
-			mlb_ev_request(c->wv, slot, w->now_us);
-		rc = attempt(w, c, server);
-		/* On a local network the connect is done by now, and a client that speaks first has spoken: this saves two
-		 * events. */
-		if (rc == 0)
-			rc = mlbd_relay(w, c, MLBD_CLIENT);
-		if (c->state == MLBD_CONN_DEAD)
-			return false;
-		if (rc == 0)
-			break;
-		failed(w, c, -rc);
-	}
-	uint32_t events = MLBD_EVENTS;
-
-	if (c->state == MLBD_CONN_CONNECTING || side->want_out) {
-		events |= EPOLLOUT;
-		side->want_out = true;
-	}
-	if (mlbd_worker_watch(w, EPOLL_CTL_ADD, side->fd, events, c, mlbd_conn_tag(c, MLBD_SERVER)) < 0) {
-		mlbd_conn_end(w, c, MLB_END_ABORT, true);
-		return false;
-	}
-	side->watched = true;
-	return true;
-}
-
-void mlbd_connect_failed(struct mlbd_worker *w, struct mlbd_conn *c, int error)
-{
-	failed(w, c, error);
-	mlbd_connect_start(w, c);
-}
-
-void mlbd_connect_done(struct mlbd_worker *w, struct mlbd_conn *c)
-{
-	c->state = MLBD_CONN_OPEN;
-	c->last_us = w->now_us;
-	mlb_ev_connected(w->core, c->wv, c->slot, c->connect_us, w->now_us);
-	mlb_dp_connect_result(w->host->dp, c->vip->id, c->slot, true, w->now_us);
 }

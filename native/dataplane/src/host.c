@@ -6,33 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "recount.h"
-#include "worker.h"
-
 static uint64_t dp_clock(void *arg)
 {
 	(void)arg;
 	return mlbd_mono_ns();
-}
-
-/* The agent may change a managed pool: its servers' limits come from the VIP's own list, by address. */
-static int server_up(void *arg, uint32_t vip_id, struct mlb_server *s)
-{
-	struct mlbd_host *h = arg;
-	struct mlbd_vip *v = &h->vip[vip_id - 1];
-
-	if (v->slot)
-		atomic_store_explicit(&v->slot[s->slot].max_conns, mlbd_server_limit(v, &s->ep), memory_order_relaxed);
-	return 0;
-}
-
-static void server_gone(void *arg, uint32_t vip_id, struct mlb_server *s)
-{
-	struct mlbd_host *h = arg;
-	struct mlbd_vip *v = &h->vip[vip_id - 1];
-
-	if (v->slot)
-		atomic_store_explicit(&v->slot[s->slot].max_conns, 0, memory_order_relaxed);
 }
 
 int mlbd_host_new(struct mlbd_host **out, const struct mlbd_settings *s, bool takeover, char err[256])
@@ -64,18 +41,9 @@ int mlbd_host_new(struct mlbd_host **out, const struct mlbd_settings *s, bool ta
 	pthread_mutex_init(&h->lock, NULL);
 	h->settings = *s;
 	h->threads = (uint32_t)s->threads;
-	h->worker = calloc(h->threads, sizeof(*h->worker));
-	if (!h->worker)
-		goto fail;
 	rc = mlb_dp_new(&h->dp, &conf, h->threads, err);
 	if (rc)
 		goto fail;
-	mlb_dp_set_hooks(h->dp,
-			 &(struct mlb_dp_hooks){
-				 .arg = h, .server_up = server_up, .server_gone = server_gone, .recount = mlbd_recount_hook });
-	for (uint32_t i = 0; i < h->threads; i++)
-		if ((rc = mlbd_worker_init(&h->worker[i], h, i, err)))
-			goto fail;
 	mlbd_host_publish_settings(h);
 	*out = h;
 	return 0;
@@ -96,66 +64,10 @@ void mlbd_host_free(struct mlbd_host *h)
 		free(v->fd);
 		free(v->slot);
 		free(v->limit);
-		for (uint32_t k = 0; h->worker && k < h->threads; k++)
-			free(h->worker[k].recount[i]);
 	}
 	mlb_dp_free(h->dp);
-	free(h->worker);
 	pthread_mutex_destroy(&h->lock);
 	free(h);
-}
-
-int mlbd_host_start(struct mlbd_host *h, char err[256])
-{
-	for (uint32_t i = 0; i < h->threads; i++) {
-		int rc = mlbd_worker_start(&h->worker[i], err);
-
-		if (rc) { /* the process ends: nobody waits for those that run */
-			h->threads = i;
-			return rc;
-		}
-	}
-	return 0;
-}
-
-void mlbd_host_tell(struct mlbd_host *h, const struct mlbd_mail *what)
-{
-	for (uint32_t i = 0; i < h->threads; i++)
-		mlbd_worker_ask(&h->worker[i], what);
-}
-
-void mlbd_host_stop_accept(struct mlbd_host *h)
-{
-	mlbd_host_tell(h, &(struct mlbd_mail){ .kind = MLBD_MAIL_STOP_ACCEPT });
-	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++) {
-		struct mlbd_vip *v = &h->vip[i];
-
-		while (v->fds)
-			close(v->fd[--v->fds]);
-	}
-}
-
-void mlbd_host_join(struct mlbd_host *h)
-{
-	for (uint32_t i = 0; i < h->threads; i++) {
-		struct mlbd_mail *m = calloc(1, sizeof(*m));
-
-		if (!m)
-			_exit(1);
-		m->kind = MLBD_MAIL_QUIT;
-		mlbd_worker_post(&h->worker[i], m);
-	}
-	for (uint32_t i = 0; i < h->threads; i++)
-		mlbd_worker_join(&h->worker[i]);
-}
-
-uint64_t mlbd_host_conns(const struct mlbd_host *h)
-{
-	uint64_t n = 0;
-
-	for (uint32_t i = 0; i < h->threads; i++)
-		n += MLB_LD(h->worker[i].conns);
-	return n;
 }
 
 void mlbd_host_publish_settings(struct mlbd_host *h)

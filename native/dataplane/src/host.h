@@ -8,7 +8,6 @@
 #include "plan.h"
 
 struct mlbd_worker;
-struct mlbd_mail;
 
 /* Limit and count of one server slot, all workers together. A slot is reused only after its last flow, so conns is 0 then. */
 struct mlbd_slot {
@@ -48,25 +47,22 @@ struct mlbd_host {
 	bool handed_over; /* a new binary has the listeners: region and control socket are no longer ours */
 };
 
-/* host.c: main thread. */
+/* host.c: main thread. Without workers and hooks (workers.h, mlbd_vips_hook). */
 int mlbd_host_new(struct mlbd_host **, const struct mlbd_settings *, bool takeover, char err[256]);
-/* Workers must be joined or never have started. */
+/* Workers must be joined. */
 void mlbd_host_free(struct mlbd_host *);
-/* Threads run, and wait for listeners. */
-int mlbd_host_start(struct mlbd_host *, char err[256]);
-/* They begin to serve; after the VIPs of the plan were added. */
-void mlbd_host_serve(struct mlbd_host *);
-/* No new connections from now on; returns when the listeners are closed. */
-void mlbd_host_stop_accept(struct mlbd_host *);
-void mlbd_host_join(struct mlbd_host *);
-uint64_t mlbd_host_conns(const struct mlbd_host *);
 /* Makes a setting true for the running data plane; -EBUSY where it takes a restart. */
 int mlbd_host_set(struct mlbd_host *, const struct mlbd_setting *, const struct mlbd_settings *, char err[256]);
 void mlbd_host_publish_settings(struct mlbd_host *);
-/* Sends a message to every worker and waits until all have acted on it. */
-void mlbd_host_tell(struct mlbd_host *, const struct mlbd_mail *);
 
-/* vips.c: main thread. fd: listeners handed over by another binary (NULL, 0: open own ones); taken over on success. */
+/* vips.c: main thread. */
+/* What the core asks of this host: limits of servers that come and go, the recount. Once, before the first VIP. */
+void mlbd_vips_hook(struct mlbd_host *);
+/* The workers begin to serve; after the VIPs of the plan were added. */
+void mlbd_host_serve(struct mlbd_host *);
+/* No new connections from now on; returns when the listeners are closed. */
+void mlbd_host_stop_accept(struct mlbd_host *);
+/* fd: listeners handed over by another binary (NULL, 0: open own ones); taken over on success. */
 int mlbd_vip_add(struct mlbd_host *, const struct mlbd_vip_opts *, const int *fd, uint32_t fds, char err[256]);
 int mlbd_vip_del(struct mlbd_host *, struct mlbd_vip *, char err[256]);
 int mlbd_vip_change(struct mlbd_host *, struct mlbd_vip *, const struct mlbd_vip_opts *, char err[256]);

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include <marllb/endpoint.h>
-#include "worker.h"
+#include "workers.h"
 
 #define FLOWS_SHOWN 1000u
 
@@ -222,9 +222,9 @@ static void show_frames(struct mlbd_host *h, bool weights, bool json, struct mlb
 	}
 	if (json)
 		mlbd_text_add(t, "{\"connections\":%" PRIu64 ",\"handedOver\":%s,\"logLinesLost\":%" PRIu64 ",\"vips\":[",
-			      mlbd_host_conns(h), h->handed_over ? "true" : "false", mlbd_log_lost());
+			      mlbd_workers_conns(h), h->handed_over ? "true" : "false", mlbd_log_lost());
 	else if (!weights)
-		mlbd_text_add(t, "connections %" PRIu64 " handed-over %s log-lines-lost %" PRIu64 "\n", mlbd_host_conns(h),
+		mlbd_text_add(t, "connections %" PRIu64 " handed-over %s log-lines-lost %" PRIu64 "\n", mlbd_workers_conns(h),
 			      h->handed_over ? "yes" : "no", mlbd_log_lost());
 	for (struct mlbd_vip *v = next_vip(h, NULL); v; v = next_vip(h, v)) {
 		struct mlb_frame_hdr f;
@@ -263,7 +263,7 @@ static void show_flows(struct mlbd_host *h, bool json, struct mlbd_text *t)
 		list.count = 0;
 		list.cap = FLOWS_SHOWN - (uint32_t)shown;
 		list.total = 0;
-		mlbd_worker_ask(&h->worker[i], &(struct mlbd_mail){ .kind = MLBD_MAIL_FLOWS, .flows = &list });
+		mlbd_workers_ask(&h->worker[i], &(struct mlbd_mail){ .kind = MLBD_MAIL_FLOWS, .flows = &list });
 		for (uint32_t k = 0; k < list.count; k++) {
 			const struct mlbd_flow_row *r = &list.row[k];
 			const struct mlb_server *s = mlb_dp_server_at(h->dp, r->vip, r->slot);

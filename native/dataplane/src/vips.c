@@ -7,7 +7,8 @@
 
 #include <marllb/endpoint.h>
 #include "host.h"
-#include "worker.h"
+#include "recount.h"
+#include "workers.h"
 
 struct mlbd_vip *mlbd_vip_find(struct mlbd_host *h, const char *name, char err[256])
 {
@@ -79,7 +80,7 @@ static void post_listeners(struct mlbd_host *h, struct mlbd_vip *v)
 			fd[n++] = v->fd[i];
 		if (n == 0) /* fewer listeners than threads: some threads share one */
 			fd[n++] = v->fd[k % v->fds];
-		int rc = mlbd_worker_listen(&h->worker[k], v->id, fd, n);
+		int rc = mlbd_workers_listen(&h->worker[k], v->id, fd, n);
 
 		if (rc < 0)
 			mlbd_log("error", "vip %s: cannot give worker %u its listeners: %s", v->conf.name, k, strerror(-rc));
@@ -92,6 +93,17 @@ void mlbd_host_serve(struct mlbd_host *h)
 	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++)
 		if (h->vip[i].used)
 			post_listeners(h, &h->vip[i]);
+}
+
+void mlbd_host_stop_accept(struct mlbd_host *h)
+{
+	mlbd_workers_tell(h, &(struct mlbd_mail){ .kind = MLBD_MAIL_STOP_ACCEPT });
+	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++) {
+		struct mlbd_vip *v = &h->vip[i];
+
+		while (v->fds)
+			close(v->fd[--v->fds]);
+	}
 }
 
 int mlbd_vip_add(struct mlbd_host *h, const struct mlbd_vip_opts *o, const int *fd, uint32_t fds, char err[256])
@@ -143,7 +155,7 @@ fail:
 
 int mlbd_vip_del(struct mlbd_host *h, struct mlbd_vip *v, char err[256])
 {
-	mlbd_host_tell(h, &(struct mlbd_mail){ .kind = MLBD_MAIL_UNLISTEN, .vip = v->id });
+	mlbd_workers_tell(h, &(struct mlbd_mail){ .kind = MLBD_MAIL_UNLISTEN, .vip = v->id });
 	while (v->fds)
 		close(v->fd[--v->fds]);
 	free(v->fd);
@@ -280,6 +292,33 @@ out:
 	free(ep);
 	free(weight);
 	return rc;
+}
+
+/* The agent may change a managed pool: its servers' limits come from the VIP's own list, by address. */
+static int server_up(void *arg, uint32_t vip_id, struct mlb_server *s)
+{
+	struct mlbd_host *h = arg;
+	struct mlbd_vip *v = &h->vip[vip_id - 1];
+
+	if (v->slot)
+		atomic_store_explicit(&v->slot[s->slot].max_conns, mlbd_server_limit(v, &s->ep), memory_order_relaxed);
+	return 0;
+}
+
+static void server_gone(void *arg, uint32_t vip_id, struct mlb_server *s)
+{
+	struct mlbd_host *h = arg;
+	struct mlbd_vip *v = &h->vip[vip_id - 1];
+
+	if (v->slot)
+		atomic_store_explicit(&v->slot[s->slot].max_conns, 0, memory_order_relaxed);
+}
+
+void mlbd_vips_hook(struct mlbd_host *h)
+{
+	mlb_dp_set_hooks(h->dp,
+			 &(struct mlb_dp_hooks){
+				 .arg = h, .server_up = server_up, .server_gone = server_gone, .recount = mlbd_recount_hook });
 }
 
 /* A whole plan. */

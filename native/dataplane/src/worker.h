@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One worker thread: an epoll loop over its listeners and connections. Everything here belongs to that thread, its descriptor
- * table (fds.h) included, except the mailbox. */
+/* The record of one worker thread. Everything in it belongs to that thread, its descriptor table (fds.h) included, except the
+ * mailbox. What the thread does is in loop.c; what main does with its workers in workers.c. */
 #ifndef MLBD_WORKER_H
 #define MLBD_WORKER_H
 #include <semaphore.h>
+#include "buffers.h"
 #include "host.h"
-#include "pool.h"
 #include "wheel.h"
 
 struct mlbd_conn;
+struct mlbd_recount;
 
 struct mlbd_listener {
 	int fd;
@@ -63,12 +64,11 @@ struct mlbd_worker {
 	uint32_t listeners, listener_cap;
 	uint64_t resume_us;     /* when paused listeners are tried again; 0: none is paused */
 	uint64_t complained_us; /* last time it logged a lack of descriptors or the like */
-	int spare_fd;           /* a descriptor kept aside (mlbd_accept_lend); -1: lent */
+	int spare_fd;           /* the descriptor in reserve (spare.h); -1: lent */
 	bool accepting, quit;
 
 	struct mlbd_wheel wheel;
-	struct mlbd_pool pool;
-	struct mlbd_queue *scratch; /* a buffer that is filled, sent and kept unless the receiver blocks */
+	struct mlbd_buffers buffers;
 	struct mlbd_slab *slabs;
 	struct mlbd_link free_conns, dead;
 	_Atomic uint32_t conns; /* written here, read by main */
@@ -96,15 +96,16 @@ enum {
 };
 #define MLBD_TAG_TRY_SHIFT 60
 
+/* Main thread, before the thread runs. */
 int mlbd_worker_init(struct mlbd_worker *, struct mlbd_host *, uint32_t index, char err[256]);
-int mlbd_worker_start(struct mlbd_worker *, char err[256]);
+/* Main thread, when the thread has ended or never ran; also after an init that failed. */
+void mlbd_worker_free(struct mlbd_worker *);
 /* Takes the message over (malloc'ed). Main thread. */
 void mlbd_worker_post(struct mlbd_worker *, struct mlbd_mail *);
-/* Gives it n listening sockets, which stay main's too. 0 or -errno. Main thread. */
-int mlbd_worker_listen(struct mlbd_worker *, uint32_t vip, const int *fd, uint32_t n);
-/* Sends a copy and waits until the worker has acted on it. Main thread. */
-void mlbd_worker_ask(struct mlbd_worker *, const struct mlbd_mail *);
-void mlbd_worker_join(struct mlbd_worker *);
+/* All messages that have come, oldest first. */
+struct mlbd_mail *mlbd_worker_mail(struct mlbd_worker *);
+/* Copies the live settings. */
+void mlbd_worker_settings(struct mlbd_worker *);
 /* Logs what this machine, and no server, is short of; once in five seconds. */
 void mlbd_worker_complain(struct mlbd_worker *, int error, const char *what);
 /* epoll_ctl ADD or MOD with a tagged pointer; 0 or -errno. */

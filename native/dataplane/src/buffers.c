@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "pool.h"
+#include "buffers.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-struct mlbd_queue *mlbd_buf_get(struct mlbd_pool *p)
+struct mlbd_queue *mlbd_buf_get(struct mlbd_buffers *p)
 {
 	struct mlbd_queue *q = p->buffers;
 
@@ -23,7 +23,14 @@ struct mlbd_queue *mlbd_buf_get(struct mlbd_pool *p)
 	return q;
 }
 
-struct mlbd_queue *mlbd_pipe_get(struct mlbd_pool *p)
+struct mlbd_queue *mlbd_buf_scratch(struct mlbd_buffers *p)
+{
+	if (!p->scratch)
+		p->scratch = mlbd_buf_get(p);
+	return p->scratch;
+}
+
+struct mlbd_queue *mlbd_pipe_get(struct mlbd_buffers *p)
 {
 	struct mlbd_queue *q = p->pipes;
 
@@ -58,16 +65,16 @@ static void destroy(struct mlbd_queue *q)
 	free(q);
 }
 
-void mlbd_queue_put(struct mlbd_pool *p, struct mlbd_queue *q)
+void mlbd_queue_put(struct mlbd_buffers *p, struct mlbd_queue *q)
 {
 	bool is_pipe = q->pipe[0] >= 0;
 
 	p->held--;
-	if (is_pipe && q->len == 0 && p->free_pipes < MLBD_POOL_KEEP) {
+	if (is_pipe && q->len == 0 && p->free_pipes < MLBD_BUFFERS_KEEP) {
 		q->next = p->pipes;
 		p->pipes = q;
 		p->free_pipes++;
-	} else if (!is_pipe && p->free_buffers < MLBD_POOL_KEEP) {
+	} else if (!is_pipe && p->free_buffers < MLBD_BUFFERS_KEEP) {
 		q->next = p->buffers;
 		p->buffers = q;
 		p->free_buffers++;
@@ -76,7 +83,7 @@ void mlbd_queue_put(struct mlbd_pool *p, struct mlbd_queue *q)
 	}
 }
 
-void mlbd_pool_trim(struct mlbd_pool *p)
+void mlbd_buffers_trim(struct mlbd_buffers *p)
 {
 	for (struct mlbd_queue *q = p->pipes, *next; q; q = next) {
 		next = q->next;
@@ -86,15 +93,18 @@ void mlbd_pool_trim(struct mlbd_pool *p)
 	p->free_pipes = 0;
 }
 
-void mlbd_pool_free(struct mlbd_pool *p)
+void mlbd_buffers_free(struct mlbd_buffers *p)
 {
 	struct mlbd_queue *q, *next;
 
+	if (p->scratch)
+		mlbd_queue_put(p, p->scratch);
+	p->scratch = NULL;
 	for (q = p->buffers; q; q = next) {
 		next = q->next;
 		destroy(q);
 	}
 	p->buffers = NULL;
 	p->free_buffers = 0;
-	mlbd_pool_trim(p);
+	mlbd_buffers_trim(p);
 }

@@ -4,12 +4,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include "pool.h"
+#include "buffers.h"
 #include "text.h"
 
 TEST(a_buffer_is_used_again)
 {
-	struct mlbd_pool p = { 0 };
+	struct mlbd_buffers p = { 0 };
 	struct mlbd_queue *a = mlbd_buf_get(&p), *b;
 
 	a->off = 3;
@@ -23,29 +23,29 @@ TEST(a_buffer_is_used_again)
 	CHECK_EQ(b->off, 0);
 	CHECK(b->pipe[0] < 0);
 	mlbd_queue_put(&p, b);
-	mlbd_pool_free(&p);
+	mlbd_buffers_free(&p);
 }
 
 TEST(free_ones_are_bounded)
 {
-	struct mlbd_pool p = { 0 };
-	struct mlbd_queue *q[4 * MLBD_POOL_KEEP];
+	struct mlbd_buffers p = { 0 };
+	struct mlbd_queue *q[4 * MLBD_BUFFERS_KEEP];
 
-	for (uint32_t i = 0; i < 4 * MLBD_POOL_KEEP; i++)
+	for (uint32_t i = 0; i < 4 * MLBD_BUFFERS_KEEP; i++)
 		q[i] = i & 1 ? mlbd_pipe_get(&p) : mlbd_buf_get(&p);
-	CHECK_EQ(p.held, 4 * MLBD_POOL_KEEP);
-	for (uint32_t i = 0; i < 4 * MLBD_POOL_KEEP; i++)
+	CHECK_EQ(p.held, 4 * MLBD_BUFFERS_KEEP);
+	for (uint32_t i = 0; i < 4 * MLBD_BUFFERS_KEEP; i++)
 		mlbd_queue_put(&p, q[i]);
 	CHECK_EQ(p.held, 0);
-	CHECK_EQ(p.free_buffers, MLBD_POOL_KEEP);
-	CHECK_EQ(p.free_pipes, MLBD_POOL_KEEP);
-	mlbd_pool_free(&p);
+	CHECK_EQ(p.free_buffers, MLBD_BUFFERS_KEEP);
+	CHECK_EQ(p.free_pipes, MLBD_BUFFERS_KEEP);
+	mlbd_buffers_free(&p);
 }
 
 /* Bytes of one connection must never come out in another. */
 TEST(a_pipe_with_bytes_in_it_is_not_used_again)
 {
-	struct mlbd_pool p = { 0 };
+	struct mlbd_buffers p = { 0 };
 	struct mlbd_queue *q = mlbd_pipe_get(&p);
 	int fd = q->pipe[1];
 
@@ -54,7 +54,7 @@ TEST(a_pipe_with_bytes_in_it_is_not_used_again)
 	mlbd_queue_put(&p, q);
 	CHECK_EQ(p.free_pipes, 0);
 	CHECK(fcntl(fd, F_GETFD) < 0);
-	mlbd_pool_free(&p);
+	mlbd_buffers_free(&p);
 }
 
 TEST(text_grows_and_quotes)

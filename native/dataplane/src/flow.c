@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "flow.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <marllb/endpoint.h>
+#include "connect.h"
+
+/* What is left of a connection after a step: it goes on, it has ended (its record must not be touched again), or its connect
+ * failed with the errno -step and another server may be tried. */
+enum { GOES_ON = 0, HAS_ENDED = 1 };
+
+static void close_reset(int fd)
+{
+	struct linger l = { .l_onoff = 1, .l_linger = 0 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l));
+	close(fd);
+}
+
+/* Closes both sockets and counts the flow as `how`. reset: a peer that is still there gets an RST. */
+static int end_flow(struct mlbd_worker *w, struct mlbd_conn *c, enum mlb_end how, bool reset)
+{
+	if (c->server_id) {
+		if (c->wait_us)
+			mlb_ev_unwait(c->wv, c->slot, w->now_us);
+		mlb_ev_close(w->core, c->wv, c->slot, c->start_us, w->now_us, how);
+		mlbd_connect_release(c);
+		c->server_id = 0;
+	}
+	for (int s = 0; s < 2; s++) {
+		struct mlbd_side *side = &c->side[s];
+
+		if (side->queue)
+			mlbd_queue_put(&w->buffers, side->queue);
+		side->queue = NULL;
+		if (side->fd >= 0 && reset)
+			close_reset(side->fd);
+		else if (side->fd >= 0)
+			close(side->fd);
+		side->fd = -1;
+	}
+	atomic_fetch_sub_explicit(&c->vip->conns, 1, memory_order_relaxed);
+	mlbd_conn_put(w, c);
+	return HAS_ENDED;
+}
+
+static int end_lost(struct mlbd_worker *w, struct mlbd_conn *c, unsigned lost)
+{
+	return end_flow(w, c, lost == MLBD_SERVER ? MLB_END_RESET : MLB_END_ABORT, true);
+}
+
+/* What a step of the relay means to the core. */
+static void count(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s, struct mlbd_outcome o)
+{
+	if (o.moved) {
+		mlb_ev_bytes(c->wv, c->slot, s == MLBD_CLIENT, 0, o.moved);
+		c->last_us = w->now_us;
+	}
+	if (!o.read)
+		return;
+	if (s == MLBD_CLIENT && !c->wait_us) {
+		c->wait_us = w->now_us;
+		mlb_ev_request(c->wv, c->slot, w->now_us);
+	} else if (s == MLBD_SERVER && c->wait_us) {
+		mlb_ev_answer(w->core, c->wv, c->slot, c->wait_us, w->now_us);
+		c->wait_us = 0;
+	}
+}
+
+static void connected(struct mlbd_worker *w, struct mlbd_conn *c)
+{
+	c->state = MLBD_CONN_OPEN;
+	c->last_us = w->now_us;
+	mlb_ev_connected(w->core, c->wv, c->slot, c->connect_us, w->now_us);
+	mlb_dp_connect_result(w->host->dp, c->vip->id, c->slot, true, w->now_us);
+}
+
+static int await_turn(struct mlbd_worker *w, struct mlbd_conn *c)
+{
+	if (c->again)
+		return GOES_ON;
+	if (w->agains == w->again_cap) {
+		uint32_t cap = w->again_cap ? 2 * w->again_cap : 64;
+		struct mlbd_conn **more = realloc(w->again, cap * sizeof(*more));
+
+		if (!more) /* no edge will come for what is left unread */
+			return end_flow(w, c, MLB_END_ABORT, true);
+		w->again = more;
+		w->again_cap = cap;
+	}
+	w->again[w->agains++] = c;
+	c->again = true;
+	return GOES_ON;
+}
+
+/* EPOLLOUT stays registered from then on: an edge comes only after a write has found the socket full. */
+static int await_writable(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s)
+{
+	struct mlbd_side *side = &c->side[s];
+
+	if (side->want_out)
+		return GOES_ON;
+	side->want_out = true;
+	if (side->watched && mlbd_worker_watch(w, EPOLL_CTL_MOD, side->fd, MLBD_EVENTS | EPOLLOUT, c, mlbd_conn_tag(c, s)) < 0)
+		return end_flow(w, c, MLB_END_ABORT, true);
+	return GOES_ON;
+}
+
+/* The socket of a side failed. */
+static int lose(struct mlbd_worker *w, struct mlbd_conn *c, unsigned lost, int error, bool at_write)
+{
+	if (lost == MLBD_SERVER && c->state == MLBD_CONN_CONNECTING)
+		return -error; /* nothing was sent, so another server may do */
+	if (at_write)
+		count(w, c, lost, mlbd_relay_rest(&w->buffers, c->side, lost));
+	return end_lost(w, c, lost);
+}
+
+/* All that side s said was passed on: passes its end on. */
+static int finish(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s)
+{
+	struct mlbd_side *from = &c->side[s], *to = &c->side[!s];
+
+	if (from->fin_sent || c->state == MLBD_CONN_CONNECTING)
+		return GOES_ON;
+	from->fin_sent = true;
+	if (to->fin_sent) /* both ended: close says so to both sides */
+		return end_flow(w, c, MLB_END_COMPLETED, false);
+	return shutdown(to->fd, SHUT_WR) < 0 ? lose(w, c, !s, errno, true) : GOES_ON;
+}
+
+/* Moves what it can from side s to the other, and acts on the outcome. */
+static int step(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s)
+{
+	struct mlbd_outcome o = mlbd_relay(&w->buffers, c->side, s);
+
+	if (o.moved && c->state == MLBD_CONN_CONNECTING)
+		connected(w, c);
+	count(w, c, s, o);
+	switch (o.what) {
+	case MLBD_AGAIN: return await_turn(w, c);
+	case MLBD_FULL: return await_writable(w, c, !s);
+	case MLBD_ENDED: return finish(w, c, s);
+	case MLBD_LOST: return lose(w, c, o.lost, o.error, o.at_write);
+	default: return GOES_ON;
+	}
+}
+
+/* The connect under way failed with errno `error`: the flow on this server is over, the client's connection is not. */
+static void give_up_server(struct mlbd_worker *w, struct mlbd_conn *c, int error)
+{
+	struct mlbd_side *side = &c->side[MLBD_SERVER];
+	bool local = mlbd_connect_error_is_local(error); /* logged, not counted against the server */
+
+	if (c->wait_us) /* the client goes on waiting, at the next server */
+		mlb_ev_unwait(c->wv, c->slot, w->now_us);
+	mlb_ev_close(w->core, c->wv, c->slot, c->start_us, w->now_us,
+		     local              ? MLB_END_ABORT :
+		     error == ETIMEDOUT ? MLB_END_UNANSWERED :
+					  MLB_END_REFUSED);
+	if (local)
+		mlbd_worker_complain(w, error,
+				     error == EADDRNOTAVAIL ?
+					     "no address or port to connect to a server from (more `source` addresses help)" :
+					     "cannot connect to a server");
+	else
+		mlb_dp_connect_result(w->host->dp, c->vip->id, c->slot, false, w->now_us);
+	mlbd_connect_release(c);
+	c->server_id = 0;
+	if (side->fd >= 0)
+		close(side->fd);
+	*side = (struct mlbd_side){ .fd = -1 };
+}
+
+/* Chooses a server and begins a connect, counted as a flow. NULL: there is no server left and the connection has ended. */
+static const struct mlb_server *next_server(struct mlbd_worker *w, struct mlbd_conn *c)
+{
+	bool full = false;
+	uint32_t slot = c->tries <= w->settings.retries ? mlbd_connect_pick(w, c, &full) : MLB_NONE;
+
+	if (slot == MLB_NONE) {
+		if (c->tries == 0 && full)
+			mlb_ev_limited(c->wv);
+		else if (c->tries == 0)
+			mlb_ev_no_server(c->wv);
+		end_flow(w, c, MLB_END_REFUSED, true);
+		return NULL;
+	}
+	if (c->tries)
+		mlb_ev_retry(c->wv);
+	const struct mlb_server *server = mlb_dp_server_at(w->host->dp, c->vip->id, slot);
+
+	c->tried[c->tries++] = (uint16_t)slot;
+	c->slot = (uint16_t)slot;
+	c->server_id = server->id;
+	c->state = MLBD_CONN_CONNECTING;
+	c->start_us = c->connect_us = w->now_us;
+	mlb_ev_open(c->wv, slot, w->now_us);
+	if (c->wait_us)
+		mlb_ev_request(c->wv, slot, w->now_us);
+	return server;
+}
+
+static int watch_server(struct mlbd_worker *w, struct mlbd_conn *c)
+{
+	struct mlbd_side *side = &c->side[MLBD_SERVER];
+
+	side->want_out = side->want_out || c->state == MLBD_CONN_CONNECTING;
+	if (mlbd_worker_watch(w, EPOLL_CTL_ADD, side->fd, MLBD_EVENTS | (side->want_out ? EPOLLOUT : 0), c,
+			      mlbd_conn_tag(c, MLBD_SERVER)) < 0)
+		return end_flow(w, c, MLB_END_ABORT, true);
+	side->watched = true;
+	return GOES_ON;
+}
+
+/* Tries servers until a connect is under way. */
+static int find_server(struct mlbd_worker *w, struct mlbd_conn *c)
+{
+	for (;;) {
+		const struct mlb_server *server = next_server(w, c);
+		int rc;
+
+		if (!server)
+			return HAS_ENDED;
+		rc = mlbd_connect_attempt(w, c, server);
+		/* On a local network the connect is done by now, and a client that speaks first has spoken: this saves two
+		 * events. */
+		if (rc == 0)
+			rc = step(w, c, MLBD_CLIENT);
+		if (rc == HAS_ENDED)
+			return rc;
+		if (rc == GOES_ON)
+			return watch_server(w, c);
+		give_up_server(w, c, -rc);
+	}
+}
+
+static int retry(struct mlbd_worker *w, struct mlbd_conn *c, int error)
+{
+	give_up_server(w, c, error);
+	return find_server(w, c);
+}
+
+/* What places a client in mode hash: the same at every load balancer. */
+static uint64_t client_hash(const struct mlb_endpoint *client, const struct mlb_endpoint *vip)
+{
+	uint64_t x[2], h = ((uint64_t)client->port << 16) | vip->port;
+
+	memcpy(x, client->addr.b, 16);
+	h ^= x[0];
+	h = mlb_splitmix64(&h) ^ x[1];
+	return mlb_splitmix64(&h);
+}
+
+/* A place at the VIP and a record; NULL: over the VIP's limit, or no memory. */
+static struct mlbd_conn *admit(struct mlbd_worker *w, struct mlbd_vip *vip, struct mlb_wvip *wv)
+{
+	uint32_t max = atomic_load_explicit(&vip->max_conns, memory_order_relaxed);
+	struct mlbd_conn *c = NULL;
+
+	if (atomic_fetch_add_explicit(&vip->conns, 1, memory_order_relaxed) >= max && max)
+		mlb_ev_limited(wv);
+	else
+		c = mlbd_conn_get(w);
+	if (!c)
+		atomic_fetch_sub_explicit(&vip->conns, 1, memory_order_relaxed);
+	return c;
+}
+
+void mlbd_flow_accepted(struct mlbd_worker *w, uint32_t vip_id, int fd, const struct sockaddr_storage *peer)
+{
+	struct mlbd_vip *vip = &w->host->vip[vip_id - 1];
+	struct mlb_wvip *wv = atomic_load_explicit(&w->core->vip[vip_id - 1], memory_order_acquire);
+	struct mlbd_conn *c = wv ? admit(w, vip, wv) : NULL; /* no wv: removed a moment ago */
+	struct mlb_endpoint client;
+
+	if (!c) {
+		close_reset(fd);
+		return;
+	}
+	mlb_endpoint_from_sockaddr(peer, &client);
+	w->now_us = mlbd_now_us();
+	c->vip = vip;
+	c->wv = wv;
+	c->client = client.addr;
+	c->client_port = client.port;
+	c->hash = client_hash(&client, &vip->conf.ep);
+	c->last_us = w->now_us;
+	c->side[MLBD_SERVER].fd = -1;
+	c->side[MLBD_CLIENT].fd = fd;
+	c->side[MLBD_CLIENT].readable = true;
+	c->state = MLBD_CONN_CONNECTING;
+	mlbd_wheel_add(&w->wheel, &c->link, w->now_us + w->settings.connect_ms * 1000);
+	if (find_server(w, c) == HAS_ENDED)
+		return;
+	struct mlbd_side *side = &c->side[MLBD_CLIENT];
+
+	if (mlbd_worker_watch(w, EPOLL_CTL_ADD, fd, MLBD_EVENTS | (side->want_out ? EPOLLOUT : 0), c,
+			      mlbd_conn_tag(c, MLBD_CLIENT)) < 0)
+		end_flow(w, c, MLB_END_ABORT, true);
+	else
+		side->watched = true;
+}
+
+static int socket_error(int fd)
+{
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+		return errno;
+	return error;
+}
+
+/* TCP urgent data is forwarded in line; the urgent pointer is dropped (RFC 6093). A client's socket inherits the option from its
+ * listener. */
+static void urgent(struct mlbd_side *side)
+{
+	int one = 1;
+
+	if (side->urgent)
+		return;
+	side->urgent = true;
+	side->streak = 0;
+	setsockopt(side->fd, SOL_SOCKET, SO_OOBINLINE, &one, sizeof(one));
+}
+
+static int on_readable(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s, uint32_t events)
+{
+	struct mlbd_side *side = &c->side[s];
+
+	side->readable = true;
+	if (events & EPOLLERR)
+		side->fin_near = false; /* after a reset only the error itself ends the reading */
+	else if (events & EPOLLRDHUP)
+		side->fin_near = true;
+	return step(w, c, s);
+}
+
+void mlbd_flow_event(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s, uint32_t events)
+{
+	struct mlbd_side *side = &c->side[s];
+	int rc = GOES_ON;
+
+	if (c->state == MLBD_CONN_DEAD || side->fd < 0)
+		return;
+	if (s == MLBD_SERVER && c->state == MLBD_CONN_CONNECTING) {
+		if (events & (EPOLLERR | EPOLLHUP)) {
+			int error = socket_error(side->fd);
+
+			retry(w, c, error ? error : ECONNRESET);
+			return;
+		}
+		if (!(events & (EPOLLOUT | EPOLLIN)))
+			return;
+		connected(w, c);
+	}
+	if (events & EPOLLPRI)
+		urgent(side);
+	if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+		rc = on_readable(w, c, s, events);
+	if (rc < 0) { /* a first write found the connect refused */
+		retry(w, c, -rc);
+		return;
+	}
+	if (rc == GOES_ON && (events & EPOLLOUT) && c->state == MLBD_CONN_OPEN)
+		rc = step(w, c, !s);
+	/* Reading may be held back by the other side. A reset goes through at once all the same. */
+	if (rc == GOES_ON && (events & EPOLLERR))
+		end_lost(w, c, s);
+}
+
+void mlbd_flow_timer(void *arg, struct mlbd_link *l)
+{
+	struct mlbd_worker *w = arg;
+	struct mlbd_conn *c = (struct mlbd_conn *)l;
+	bool connecting = c->state == MLBD_CONN_CONNECTING;
+	uint64_t deadline = connecting ? c->connect_us + w->settings.connect_ms * 1000 : c->last_us + w->settings.idle_ms * 1000;
+
+	if (deadline > w->now_us) {
+		mlbd_wheel_add(&w->wheel, l, deadline);
+		return;
+	}
+	if (!connecting) {
+		/* With bytes on their way it is a cut, which must not look like an end. */
+		end_flow(w, c, MLB_END_IDLE, c->side[MLBD_CLIENT].queue || c->side[MLBD_SERVER].queue);
+		return;
+	}
+	mlbd_wheel_add(&w->wheel, l, w->now_us + w->settings.connect_ms * 1000);
+	retry(w, c, ETIMEDOUT);
+}
+
+void mlbd_flow_again(struct mlbd_worker *w)
+{
+	uint32_t n = w->agains;
+
+	/* New ones are appended behind n while this runs; they keep for the next pass. */
+	for (uint32_t i = 0; i < n; i++) {
+		struct mlbd_conn *c = w->again[i];
+
+		c->again = false;
+		if (c->state == MLBD_CONN_OPEN && step(w, c, MLBD_CLIENT) == GOES_ON)
+			step(w, c, MLBD_SERVER);
+	}
+	memmove(w->again, w->again + n, (w->agains - n) * sizeof(*w->again));
+	w->agains -= n;
+}
+
+static void end_one(void *worker, struct mlbd_conn *c)
+{
+	end_flow(worker, c, MLB_END_ABORT, true);
+}
+
+void mlbd_flow_end_all(struct mlbd_worker *w)
+{
+	mlbd_conn_each(w, end_one, w);
+}

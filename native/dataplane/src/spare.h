@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Out of descriptors: one kept in reserve, and listeners that pause until there is room again. Worker thread.
+ *
+ * A client accepted with the last descriptor still needs one for its server. The reserve is lent for that, and all listeners
+ * pause: the kernel keeps who comes waiting. */
+#ifndef MLBD_SPARE_H
+#define MLBD_SPARE_H
+#include "worker.h"
+
+/* Watches a listener again, or for the first time. 0 or -errno. */
+int mlbd_spare_watch(struct mlbd_worker *, struct mlbd_listener *);
+/* accept found no descriptor or memory: this listener pauses. */
+void mlbd_spare_pause(struct mlbd_worker *, struct mlbd_listener *, int error);
+/* There is no descriptor for a server's socket: pauses all listeners and sets the reserve free. False: it was lent already. */
+bool mlbd_spare_lend(struct mlbd_worker *, int error);
+/* Takes the reserve, where it is not there. */
+void mlbd_spare_keep(struct mlbd_worker *);
+/* Tries the paused listeners again; called when w->resume_us has come. */
+void mlbd_spare_resume(struct mlbd_worker *);
+#endif
