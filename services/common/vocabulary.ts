@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The words and values that the core declares (native/core/include/marllb/vocab.h), as TypeScript uses them. Nothing else here spells a
 // mode, a ladder step, a flag or a refusal: what the core does not know fails when this is loaded.
-import { addon, type Word } from "./addon.js";
+import { addon, type Word } from "./native/addon.js";
 
 const all = addon.vocabulary();
 

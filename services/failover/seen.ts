@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the data planes themselves say of a pool's members, all together: beside our orders, this decides who gets flows.
 import { canonicalAddress } from "../common/config/address.js";
-import type { FrameView } from "../common/frame.js";
+import type { FrameView } from "../common/native/frame.js";
 import { ServerFlag } from "../common/vocabulary.js";
 
 export interface Seen {

@@ -10,7 +10,7 @@ import type { WatchPoolResponse } from "../../gen/marllb/v1/WatchPoolResponse.js
 import { canonicalAddress } from "../common/config/address.js";
 import { failStream, invalid, ServiceError, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
-import { decodeFrame } from "../common/native.js";
+import { decodeFrame } from "../common/native/frame.js";
 import type { CreateService } from "../common/run.js";
 import { childSpan } from "../common/telemetry.js";
 import { type AgentVip, FailoverCore, type PoolView } from "./core.js";
@@ -238,7 +238,7 @@ export const create: CreateService = async ({ config, log, registry, clock, stat
   return {
     name: "marllb.v1.Failover",
     definition: v1.Failover.service,
-    implementation: implementation as unknown as grpc.UntypedServiceImplementation,
+    implementation,
     async stop() {
       clearInterval(ticker);
       verdicts.close();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is known of servers: which (instance, VIP, server) sits at which address, the verdict of each address, and what real flows
 // did there since the last frame. No I/O, no clock of its own.
-import type { FrameView } from "../common/frame.js";
+import type { FrameView } from "../common/native/frame.js";
 import {
   type CheckResult,
   type FlowEvidence,

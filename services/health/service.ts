@@ -13,7 +13,7 @@ import { ACTIVE_KINDS, findCheck } from "../common/checks/index.js";
 import { parseHostPort } from "../common/config/address.js";
 import { invalid, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
-import { decodeFrame } from "../common/native.js";
+import { decodeFrame } from "../common/native/frame.js";
 import type { CreateService, Service, ServiceContext } from "../common/run.js";
 import { childSpan } from "../common/telemetry.js";
 import { Checker } from "./checker.js";
@@ -83,7 +83,7 @@ class HealthService {
     return {
       name: "marllb.v1.Health",
       definition: v1.Health.service,
-      implementation: implementation as unknown as grpc.UntypedServiceImplementation,
+      implementation,
       stop: async () => {
         for (const t of this.timers) clearInterval(t);
         this.checker.stop();

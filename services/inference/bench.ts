@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Frame__Output } from "../../gen/marllb/v1/Frame.js";
 import { createLog } from "../common/log.js";
-import { observationShape, observe } from "../common/native.js";
+import { observationShape, observe } from "../common/native/observe.js";
 import { projectRoot } from "../common/root.js";
 import { Batcher } from "./batcher.js";
 import { Catalog } from "./catalog.js";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the policy saw of each server in its last step, and why it gave what it gave.
 import type { ExplainResponse } from "../../gen/marllb/v1/ExplainResponse.js";
-import type { FrameView } from "../common/frame.js";
+import type { FrameView } from "../common/native/frame.js";
 import type { LastStep } from "./session.js";
 
 export interface FeatureNames {

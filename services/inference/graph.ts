@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who evaluates a model's graph: the core's own code, at once and on this thread; onnxruntime where a graph has an op that the core
 // does not know. The only file that knows onnxruntime, which is loaded only when it is needed.
-import { NativeError, Network } from "../common/native.js";
+import { NativeError, Network } from "../common/native/network.js";
 
 export interface Tensor {
   data: Float32Array;

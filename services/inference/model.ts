@@ -2,7 +2,7 @@
 // A trained model as a policy (models/FORMAT.md).
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
-import { modelMetadata, NativeError } from "../common/native.js";
+import { modelMetadata, NativeError } from "../common/native/network.js";
 import { type Graph, openGraph, openOnnxruntime, type Tensor } from "./graph.js";
 import type { Observation, Output, Policy } from "./policy.js";
 

@@ -8,7 +8,9 @@ import type { SteerRequest__Output } from "../../gen/marllb/v1/SteerRequest.js";
 import type { SteerResponse } from "../../gen/marllb/v1/SteerResponse.js";
 import { invalid, ServiceError, toStatus, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
-import { decodeFrame, observationShape, observe, promptThread } from "../common/native.js";
+import { decodeFrame } from "../common/native/frame.js";
+import { observationShape, observe } from "../common/native/observe.js";
+import { promptThread } from "../common/native/thread.js";
 import { projectRoot } from "../common/root.js";
 import type { CreateService } from "../common/run.js";
 import { childSpan, lateSpan } from "../common/telemetry.js";
@@ -211,7 +213,7 @@ export const create: CreateService = async ({ config, log, registry, clock }) =>
   return {
     name: "marllb.v1.Inference",
     definition: v1.Inference.service,
-    implementation: implementation as unknown as grpc.UntypedServiceImplementation,
+    implementation,
     async stop() {
       for (const s of streams.values()) {
         checkpoint(s);

@@ -3,7 +3,7 @@
 import type { Checkpoint__Output } from "../../gen/marllb/v1/Checkpoint.js";
 import type { Frame__Output } from "../../gen/marllb/v1/Frame.js";
 import type { Weights } from "../../gen/marllb/v1/Weights.js";
-import type { Observed as NativeObserved } from "../common/native.js";
+import type { Observed as NativeObserved } from "../common/native/observe.js";
 import type { Batcher } from "./batcher.js";
 import type { Catalog } from "./catalog.js";
 import { decodeState, EMPTY, encodeState, type PolicyState, rowsFor } from "./checkpoint.js";

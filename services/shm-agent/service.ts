@@ -7,7 +7,9 @@ import type { StreamStatsResponse } from "../../gen/marllb/v1/StreamStatsRespons
 import type { VipStatus } from "../../gen/marllb/v1/VipStatus.js";
 import { failStream, invalid, ServiceError, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
-import { attachRegion, decodeFrame, promptThread } from "../common/native.js";
+import { decodeFrame } from "../common/native/frame.js";
+import { attachRegion } from "../common/native/region.js";
+import { promptThread } from "../common/native/thread.js";
 import type { CreateService } from "../common/run.js";
 import { wireLadder, wireMode, wireVipState } from "../common/vocabulary.js";
 import { Agent } from "./agent.js";
@@ -151,7 +153,7 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
   return {
     name: "marllb.v1.ShmAgent",
     definition: v1.ShmAgent.service,
-    implementation: implementation as unknown as grpc.UntypedServiceImplementation,
+    implementation,
     async stop() {
       for (const call of watchers.keys()) call.end();
       agent.stop();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One VIP's side of the loop: what was asked, what was answered, and what is composed from it. No I/O but the region it is handed.
-import type { FrameView } from "../common/frame.js";
+import type { FrameView } from "../common/native/frame.js";
 import type { TickSpan, TraceIds } from "../common/telemetry.js";
 import { Ladder, Load, ServerFlag } from "../common/vocabulary.js";
 import {

@@ -3,7 +3,8 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { attachRegion, type RawFrame } from "../../../services/common/native.js";
+import type { RawFrame } from "../../../services/common/native/frame.js";
+import { attachRegion } from "../../../services/common/native/region.js";
 import { NODE_ARGS } from "../../../services/common/node-args.js";
 import { projectRoot } from "../../../services/common/root.js";
 import { OpenLoop } from "../../demo/open-loop.js";

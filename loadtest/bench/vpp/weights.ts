@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Weight changes at 1024 servers: from publishing to the worker's having passed the swap, barriers taken, and what they cost packets.
 import { setTimeout as sleep } from "node:timers/promises";
-import { attachRegion, type DecodedFrame, decodeFrame, type RawFrame, type Region } from "../../../services/common/native.js";
+import { type DecodedFrame, decodeFrame, type RawFrame } from "../../../services/common/native/frame.js";
+import { attachRegion, type Region } from "../../../services/common/native/region.js";
 import type { BenchOptions, Group } from "../harness.js";
 import { mean, quantile, ratio, row } from "../row.js";
 import { absent, measure, serverList, start, steady, stream, sum, type Vpp } from "./vpp.js";

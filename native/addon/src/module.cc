@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the addon exports. services/common/addon.ts has the types. */
+/* What the addon exports. services/common/native/addon.ts has the types. */
 #include "convert.h"
 
 static Napi::Object init(Napi::Env env, Napi::Object exports)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A frame made up for tests of parts that take a decoded one.
-import type { FrameView } from "../frame.js";
+import type { FrameView } from "../native/frame.js";
 
 export interface FakeServer {
   id: number;
@@ -22,6 +22,7 @@ export function fakeFrame(servers: FakeServer[], over: Partial<FrameView> = {}):
     seq: 1n,
     monoNs: 0n,
     realNs: 0n,
+    term: 0n,
     mode: 3,
     managed: false,
     ladder: 0,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
-import { decodeFrame } from "../native.js";
+import { decodeFrame } from "../native/frame.js";
 import { MUTATIONS, realFrame, SEED } from "./fuzz.js";
 import { Mutator } from "./mutate.js";
 

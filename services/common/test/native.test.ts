@@ -7,20 +7,9 @@ import path from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import test, { type ExecutionContext } from "ava";
-import {
-  attachRegion,
-  compose,
-  type DecodedFrame,
-  decodeFrame,
-  type Effect,
-  layout,
-  NativeError,
-  observationShape,
-  observe,
-  type RawFrame,
-  type Region,
-  type Vector,
-} from "../native.js";
+import { type DecodedFrame, decodeFrame, layout, NativeError, type RawFrame } from "../native/frame.js";
+import { observationShape, observe } from "../native/observe.js";
+import { attachRegion, compose, type Effect, type Region, type Vector } from "../native/region.js";
 import { projectRoot } from "../root.js";
 
 const FIXTURE = path.join(projectRoot, "build/native/bin/marllb-region-fixture");

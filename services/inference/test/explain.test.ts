@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
-import type { FrameView } from "../../common/frame.js";
+import type { FrameView } from "../../common/native/frame.js";
 import { explain } from "../explain.js";
 import type { LastStep } from "../session.js";
 

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // A region port in memory: normalises instead of the envelope, refuses what is not finite, keeps what was published.
 
-import type { Composed, EnvelopeInput } from "../../common/native.js";
+import type { Composed, EnvelopeInput } from "../../common/native/region.js";
 import { type FakeServer, fakeFrame } from "../../common/test/fake-frame.js";
 import type { Effect, PoolVip, Published, RawFrame, RegionPort, Vector } from "../region.js";
 
 export class FakeRegion implements RegionPort {
+  readonly instance = "fake";
   readonly dataplane = "fake 1";
   readonly dpEpoch = 1n;
   readonly agentEpoch = 1n;
   readonly frameUs = 100_000;
+  readonly leaseUs = 1_000_000;
+  readonly workers = 1;
   readonly published: Vector[] = [];
   readonly composed: EnvelopeInput[] = [];
   readonly pools: PoolVip[][] = [];

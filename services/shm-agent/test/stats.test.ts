@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
-import { jain } from "../../common/native.js";
+import { jain } from "../../common/native/figures.js";
 import { History, serverState } from "../stats.js";
 import { rawFrame } from "./fake-region.js";
 

@@ -3,7 +3,7 @@
 // double, as the simulator does: in float, ties between servers would break otherwise.
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
-import { modelMetadata } from "../../../../services/common/native.js";
+import { modelMetadata } from "../../../../services/common/native/network.js";
 import { openCore } from "../../../../services/inference/graph.js";
 
 interface Observation {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The native addon (native/addon) as it is, typed: the one file that loads it, for native.ts and vocabulary.ts only. Names and order are the addon's; an
-// error is a NativeError with a code ("EBUSY": another agent is attached, "EPROTO": not a region or a frame of this release, "ENOENT", ...).
+// The native addon (native/addon) as it is, typed: the one file that loads it, for its neighbours in this folder and vocabulary.ts only.
+// Names and order are the addon's. An error is a NativeError with a code: "EBUSY" (another agent is attached), "EPROTO" (not a region or a
+// frame of this release), "ENOENT", ...
 import { createRequire } from "node:module";
 import path from "node:path";
-import { projectRoot } from "./root.js";
+import { projectRoot } from "../root.js";
 
 export class NativeError extends Error {
   override name = "NativeError";

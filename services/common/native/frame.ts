@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// Frames by field name. The addon decodes; nothing here knows an offset.
+import { Owner } from "../vocabulary.js";
+import { addon, type Column, type Header, NativeError, native } from "./addon.js";
+
+export type { RawFrame } from "./addon.js";
+export { NativeError } from "./addon.js";
+
+export const layout = addon.layout();
+
+/** One VIP's frame, decoded by field name: what it is about at once, figures and the servers' columns when they are asked for. */
+export class DecodedFrame {
+  readonly vipId: number;
+  readonly name: string;
+  /** The VIP's own address, "10.0.0.1:80". */
+  readonly address: string;
+  readonly dpEpoch: bigint;
+  readonly birth: bigint;
+  readonly generation: number;
+  readonly seq: bigint;
+  readonly monoNs: bigint;
+  readonly count: number;
+  /** enum mlb_load. */
+  readonly load: number;
+  readonly #hdr: Uint8Array;
+  readonly #records: Uint8Array;
+  #header: { fields: Header; figures: Record<string, number> } | null = null;
+  readonly #columns = new Map<string, Column>();
+
+  constructor(hdr: Uint8Array, records: Uint8Array) {
+    this.#hdr = hdr;
+    this.#records = records;
+    const i = native(() => addon.decodeIdentity(hdr));
+    this.vipId = i.vipId;
+    this.name = i.name;
+    this.address = i.address;
+    this.dpEpoch = i.dpEpoch;
+    this.birth = i.birth;
+    this.generation = i.generation;
+    this.seq = BigInt(i.seq);
+    this.monoNs = i.monoNs;
+    this.count = i.count;
+    this.load = i.load;
+    if (records.length !== this.count * layout.recordSize) {
+      throw new NativeError(
+        "EPROTO",
+        `frame: ${this.count} records of ${layout.recordSize} bytes are expected, not ${records.length} bytes`,
+      );
+    }
+  }
+
+  get #all(): { fields: Header; figures: Record<string, number> } {
+    if (this.#header === null) {
+      const fields = native(() => addon.decodeHeader(this.#hdr));
+      const figures: Record<string, number> = {};
+      for (const [name, value] of Object.entries(fields)) if (typeof value === "number") figures[name] = value;
+      this.#header = { fields, figures };
+    }
+    return this.#header;
+  }
+
+  get realNs(): bigint {
+    return this.#all.fields.real_ns;
+  }
+  get term(): bigint {
+    return this.#all.fields.term;
+  }
+  /** enum mlb_mode. */
+  get mode(): number {
+    return this.figures.mode as number;
+  }
+  /** enum mlb_ladder. */
+  get ladder(): number {
+    return this.figures.ladder as number;
+  }
+  get managed(): boolean {
+    return this.figures.owner === Owner.MANAGED;
+  }
+  /** Figures of mlb_frame_hdr by name ("no_server", "applied_seq"), and refusals by reason. */
+  get figures(): Readonly<Record<string, number>> {
+    return this.#all.figures;
+  }
+  get refused(): Readonly<Record<string, number>> {
+    return this.#all.fields.refused;
+  }
+  get ids(): Uint32Array {
+    return this.column("id") as Uint32Array;
+  }
+  /** MLB_SRV_*. */
+  get flags(): Uint16Array {
+    return this.column("flags") as Uint16Array;
+  }
+  get flows(): Uint32Array {
+    return this.column("flows") as Uint32Array;
+  }
+  get weightStatic(): Float32Array {
+    return this.column("weight_static") as Float32Array;
+  }
+
+  /** Addresses as people write them. */
+  addresses(): string[] {
+    return native(() => addon.decodeAddresses(this.#records));
+  }
+
+  /** A field of mlb_server_rec by name, one number a server ("new_flows", "duration.mean"); 64-bit counts and times as doubles. */
+  column(field: string): Column {
+    let c = this.#columns.get(field);
+    if (c === undefined) {
+      c = native(() => addon.decodeColumn(this.#records, field));
+      this.#columns.set(field, c);
+    }
+    return c;
+  }
+
+  /** 32 buckets a server, one server after the other. */
+  histogram(field: "ttfb_hist" | "duration_hist"): Uint32Array {
+    return this.column(field) as Uint32Array;
+  }
+}
+
+/** What readers see of a frame. Tests make such ones without bytes. */
+export type FrameView = Pick<DecodedFrame, keyof DecodedFrame>;
+
+/** Throws a NativeError (EPROTO) where the bytes are not a frame of this release. */
+export function decodeFrame(frame: { hdr: Uint8Array; records: Uint8Array }): DecodedFrame {
+  return new DecodedFrame(frame.hdr, frame.records);
+}

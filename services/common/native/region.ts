@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// An agent's attachment to a data plane's region, and the envelope that every vector passes.
+import {
+  addon,
+  type Composed,
+  type Effect,
+  type EnvelopeInput,
+  type NativeRegion,
+  native,
+  type PoolVip,
+  type Published,
+  type RawFrame,
+  type Vector,
+} from "./addon.js";
+
+export type { Composed, Effect, EnvelopeInput, PoolVip, Published, RawFrame, Vector } from "./addon.js";
+
+/** An attachment to a region, as its one agent. `wake` is called, soon after, when frames or effects were published. */
+export class Region {
+  readonly instance: string;
+  readonly dataplane: string;
+  readonly dpEpoch: bigint;
+  readonly agentEpoch: bigint;
+  /** Period of frames. */
+  readonly frameUs: number;
+  readonly leaseUs: number;
+  readonly workers: number;
+  readonly #region: NativeRegion;
+
+  constructor(file: string, wake: () => void) {
+    this.#region = native(() => new addon.Region(file, wake));
+    const i = this.#region.info();
+    this.instance = i.instance;
+    this.dataplane = i.dataplane;
+    this.dpEpoch = i.dpEpoch;
+    this.agentEpoch = i.agentEpoch;
+    this.frameUs = i.frameUs;
+    this.leaseUs = i.leaseUs;
+    this.workers = i.workers;
+  }
+
+  /** Each VIP's newest frame, if newer than the last call's. */
+  frames(): RawFrame[] {
+    return native(() => this.#region.frames());
+  }
+
+  /** Every VIP's last effect, if one is newer than the last call. */
+  effects(): Effect[] {
+    return native(() => this.#region.effects());
+  }
+
+  /** Runs the envelope and, unless it refuses, publishes the result beside the other VIPs' last vectors. */
+  publish(vector: Vector): Published {
+    return native(() => this.#region.publish(vector));
+  }
+
+  /** The envelope by itself, without publishing. */
+  compose(input: EnvelopeInput): Composed {
+    return compose(input);
+  }
+
+  /** The wanted server lists of all VIPs that have one; replaces what was published before. */
+  publishPools(pools: readonly PoolVip[]): void {
+    native(() => this.#region.publishPools(pools));
+  }
+
+  /** Advances the agent's heartbeat: only after a tick was composed. */
+  beat(): void {
+    native(() => this.#region.beat());
+  }
+
+  /** True where the path names another region by now: the data plane was restarted. */
+  replaced(): boolean {
+    return native(() => this.#region.replaced());
+  }
+
+  /** Stops the waiting thread and lets go; calling it again does nothing. */
+  close(): void {
+    this.#region.close();
+  }
+}
+
+export function attachRegion(file: string, wake: () => void): Region {
+  return new Region(file, wake);
+}
+
+/** The envelope by itself, without publishing. */
+export function compose(input: EnvelopeInput): Composed {
+  return native(() => addon.compose(input));
+}
