@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The main thread: starts everything, then steps the core, answers the control socket, and stops in order. */
 #include "app.h"
 
 #include <errno.h>
@@ -14,15 +13,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "marllb/sched.h"
+#include "exec.h"
+#include "notify.h"
 #include "recount.h"
-#include "run.h"
 #include "show.h"
+#include "takeover.h"
 #include "workers.h"
 
-char mlbd_app_signal, mlbd_app_wake, mlbd_app_stdin, mlbd_app_control;
+/* What epoll's data pointer names, beside the control socket and its clients. */
+static char signal_event, wake_event, stdin_event;
 
-#define RECOUNT_US 1000000u
+#define LOOK_US 1000000u
 #define STOP_LOOK_US 10000u /* while draining: is the last connection gone? */
 
 static int watch(struct mlbd_app *app, int fd, void *what)
@@ -32,79 +33,7 @@ static int watch(struct mlbd_app *app, int fd, void *what)
 	return epoll_ctl(app->epfd, EPOLL_CTL_ADD, fd, &ev);
 }
 
-/* epoll cannot wait for a futex: this thread does, and the agent's message takes effect within tens of microseconds. */
-static void *wait_for_agent(void *arg)
-{
-	struct mlbd_app *app = arg;
-	_Atomic uint32_t *word = &mlb_dp_region(app->host->dp)->hdr->in_futex;
-	const uint64_t one = 1;
-
-	for (;;) {
-		uint32_t seen = atomic_load(word);
-
-		if (app->waker_stop)
-			return NULL;
-		mlb_futex_wait(word, seen, 10000000);
-		if (atomic_load(word) != seen && write(app->wake_fd, &one, sizeof(one)) < 0)
-			mlbd_log("error", "wake: %s", strerror(errno));
-	}
-}
-
-static int open_loop(struct mlbd_app *app, char err[512])
-{
-	struct rlimit files;
-	sigset_t set;
-
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
-		files.rlim_cur = files.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &files);
-	}
-	signal(SIGPIPE, SIG_IGN);
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread: all inherit it */
-	app->control.fd = app->control.spare_fd = -1;
-	int rc = mlbd_log_start();
-
-	if (rc) {
-		snprintf(err, 512, "cannot start a thread for the log: %s", strerror(-rc));
-		return rc;
-	}
-	app->epfd = epoll_create1(EPOLL_CLOEXEC);
-	app->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-	app->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (app->epfd < 0 || app->signal_fd < 0 || app->wake_fd < 0 || watch(app, app->signal_fd, &mlbd_app_signal) ||
-	    watch(app, app->wake_fd, &mlbd_app_wake)) {
-		snprintf(err, 512, "cannot set up: %s", strerror(errno));
-		return -errno;
-	}
-	return 0;
-}
-
-static int add_vips(struct mlbd_app *app, struct mlbd_plan *plan, struct mlbd_inherit *old, char err[512])
-{
-	for (uint32_t i = 0; i < plan->vips; i++) {
-		struct mlbd_plan_vip *p = &plan->vip[i];
-		const char *name = p->opts.conf.name;
-		char why[256];
-		int *fd = NULL;
-		uint32_t fds = mlbd_takeover_claim(old, &p->opts, &fd);
-		int rc = mlbd_vip_add(app->host, &p->opts, fd, fds, why);
-
-		free(fd);
-		if (rc == 0 && p->servers)
-			rc = mlbd_server_set(app->host, mlbd_vip_find(app->host, name, NULL), p->server, p->servers, why);
-		if (rc) {
-			snprintf(err, 512, "vip %s: %s", name, why);
-			return rc;
-		}
-	}
-	return 0;
-}
-
-int mlbd_app_reload(struct mlbd_app *app, char err[512])
+static int reload(struct mlbd_app *app, char err[512])
 {
 	struct mlbd_plan *plan = malloc(sizeof(*plan));
 	int rc;
@@ -122,7 +51,8 @@ int mlbd_app_reload(struct mlbd_app *app, char err[512])
 	return rc;
 }
 
-void mlbd_app_stop(struct mlbd_app *app)
+/* No new connections, and drain; the second call quits. */
+static void stop(struct mlbd_app *app)
 {
 	if (app->stopping) {
 		app->quit = true;
@@ -137,6 +67,135 @@ void mlbd_app_stop(struct mlbd_app *app)
 			 (unsigned long long)mlbd_workers_conns(app->host), (unsigned long long)app->host->settings.drain_ms);
 }
 
+/* Orders of the control socket that concern the process. */
+
+static int give(struct mlbd_app *app, int fd, struct mlbd_text *out, char err[512])
+{
+	int rc;
+
+	if (app->stopping) {
+		snprintf(err, 512, "this data plane stops already");
+		return -ESHUTDOWN;
+	}
+	if (app->taker >= 0 && app->taker != fd) {
+		snprintf(err, 512, "another marllb-dp is taking over from this one");
+		return -EBUSY;
+	}
+	rc = mlbd_takeover_send(app->host, fd, err);
+	if (rc)
+		return rc;
+	app->taker = fd;
+	mlbd_show(app->host, MLBD_SHOW_CONFIG, false, out);
+	return 0;
+}
+
+static int release(struct mlbd_app *app, int fd, const struct mlbd_text *out, char err[512])
+{
+	int rc;
+
+	if (app->taker != fd || out->len || app->stopping) {
+		snprintf(err, 512, "release: expected `takeover`, and its answer read, on this connection before");
+		return -EPROTO;
+	}
+	/* First: a listener wakes only one of those that wait at it. Were that a worker here, which takes nobody any more, the
+	 * client would wait until the next one comes. */
+	app->host->handed_over = true;
+	mlbd_host_pause(app->host);
+	rc = mlbd_takeover_agree(fd);
+	if (rc) {
+		app->host->handed_over = false;
+		mlbd_host_serve(app->host);
+		snprintf(err, 512, "the new data plane is gone: %s", strerror(-rc));
+		mlbd_log("warn", "takeover: %s; this data plane serves on", err);
+		return rc;
+	}
+	app->control.handed_over = true;
+	if (mlb_dp_region(app->host->dp))
+		mlb_dp_region(app->host->dp)->handed_over = true;
+	stop(app);
+	return MLBD_CONTROL_SAID;
+}
+
+static int act(struct mlbd_app *app, int fd, const struct mlbd_cmd *cmd, struct mlbd_text *out, char err[512])
+{
+	switch (cmd->op) {
+	case MLBD_OP_STOP:
+		if (!app->stopping)
+			stop(app);
+		return 0;
+	case MLBD_OP_QUIT: app->quit = true; return 0;
+	case MLBD_OP_TAKEOVER: return give(app, fd, out, err);
+	case MLBD_OP_RELEASE: return release(app, fd, out, err);
+	case MLBD_OP_RELOAD:
+		if (!app->stopping)
+			return reload(app, err);
+		/* fall through */
+	default: return mlbd_exec(app->host, cmd, app->stopping, out, err);
+	}
+}
+
+static int on_line(void *arg, int fd, const char *line, struct mlbd_text *out, char err[512])
+{
+	struct mlbd_cmd cmd;
+	int rc = mlbd_cmd_parse(line, &cmd, err);
+
+	if (rc == 0)
+		rc = act(arg, fd, &cmd, out, err);
+	mlbd_cmd_free(&cmd);
+	return rc;
+}
+
+static void on_gone(void *arg, int fd)
+{
+	struct mlbd_app *app = arg;
+
+	if (app->taker != fd)
+		return;
+	app->taker = -1;
+	if (!app->host->handed_over)
+		mlbd_log("warn", "takeover: the new data plane is gone; this one serves on");
+}
+
+int mlbd_app_init(struct mlbd_app *app, char err[512])
+{
+	struct rlimit files;
+	sigset_t set;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread: all inherit it */
+	app->taker = -1;
+	int rc = mlbd_log_start();
+
+	if (rc) {
+		snprintf(err, 512, "cannot start a thread for the log: %s", strerror(-rc));
+		return rc;
+	}
+	app->epfd = epoll_create1(EPOLL_CLOEXEC);
+	app->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	app->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	mlbd_control_init(&app->control, app->epfd, &(struct mlbd_control_hooks){ .arg = app, .run = on_line, .gone = on_gone });
+	if (app->epfd < 0 || app->signal_fd < 0 || app->wake_fd < 0 || watch(app, app->signal_fd, &signal_event) ||
+	    watch(app, app->wake_fd, &wake_event)) {
+		snprintf(err, 512, "cannot set up: %s", strerror(errno));
+		return -errno;
+	}
+	return 0;
+}
+
+void mlbd_app_follow_stdin(struct mlbd_app *app)
+{
+	if (watch(app, 0, &stdin_event))
+		app->quit = true; /* a file or /dev/null: it has ended */
+}
+
 static void on_signal(struct mlbd_app *app)
 {
 	struct signalfd_siginfo si;
@@ -144,10 +203,10 @@ static void on_signal(struct mlbd_app *app)
 
 	while (read(app->signal_fd, &si, sizeof(si)) == sizeof(si)) {
 		if (si.ssi_signo != SIGHUP)
-			mlbd_app_stop(app);
+			stop(app);
 		else if (app->stopping)
 			continue;
-		else if (mlbd_app_reload(app, err))
+		else if (reload(app, err))
 			mlbd_log("error", "reload: %s", err);
 		else
 			mlbd_log("info", "configuration read again");
@@ -161,7 +220,7 @@ static void on_stdin(struct mlbd_app *app)
 	if (read(0, buf, sizeof(buf)) > 0)
 		return;
 	epoll_ctl(app->epfd, EPOLL_CTL_DEL, 0, NULL);
-	mlbd_app_stop(app);
+	stop(app);
 }
 
 /* Waits with the precision of the core's step where the kernel can (5.11 on), else by the millisecond. */
@@ -182,150 +241,52 @@ static int wait_events(struct mlbd_app *app, struct epoll_event *ev, int n, uint
 	return epoll_wait(app->epfd, ev, n, (int)((us + 999) / 1000));
 }
 
-static void loop(struct mlbd_app *app)
+static void on_event(struct mlbd_app *app, const struct epoll_event *ev)
+{
+	void *what = ev->data.ptr;
+	uint64_t seen;
+
+	if (what == &wake_event)
+		(void)!read(app->wake_fd, &seen, sizeof(seen));
+	else if (what == &signal_event)
+		on_signal(app);
+	else if (what == &stdin_event)
+		on_stdin(app);
+	else
+		mlbd_control_event(&app->control, what == &app->control ? NULL : what, ev->events);
+}
+
+void mlbd_app_loop(struct mlbd_app *app)
 {
 	while (!app->quit) {
 		struct epoll_event ev[32];
-		uint64_t now = mlbd_now_us(), wait = mlb_dp_poll(app->host->dp, now, mlbd_real_ns()), seen;
+		uint64_t now = mlbd_now_us(), wait = mlb_dp_poll(app->host->dp, now, mlbd_real_ns());
 		int n;
 
 		if (app->stopping && (mlbd_workers_conns(app->host) == 0 || now >= app->stop_deadline_us))
 			return;
 		if (app->stopping && wait > STOP_LOOK_US)
 			wait = STOP_LOOK_US;
-		if (now >= app->next_recount_us) {
-			app->next_recount_us = now + RECOUNT_US;
+		if (now >= app->next_look_us) {
+			app->next_look_us = now + LOOK_US;
 			mlbd_recount_ask(app->host);
-			mlbd_control_poll(app);
+			mlbd_control_poll(&app->control);
 		}
 		n = wait_events(app, ev, 32, wait);
-		for (int i = 0; i < n; i++) {
-			void *what = ev[i].data.ptr;
-
-			if (what == &mlbd_app_wake)
-				(void)!read(app->wake_fd, &seen, sizeof(seen));
-			else if (what == &mlbd_app_signal)
-				on_signal(app);
-			else if (what == &mlbd_app_stdin)
-				on_stdin(app);
-			else
-				mlbd_control_event(app, what == &mlbd_app_control ? NULL : what, ev[i].events);
-		}
+		for (int i = 0; i < n; i++)
+			on_event(app, &ev[i]);
 	}
 }
 
-static int start(struct mlbd_app *app, struct mlbd_plan *plan, struct mlbd_inherit *old, char err[512])
+void mlbd_app_free(struct mlbd_app *app)
 {
-	struct mlbd_text ready = { 0 };
-	char path[216];
-	const char *control = mlbd_control_path(&plan->settings, path);
-	int rc;
-
-	old->control = -1;
-	if (app->opt.takeover && !control) {
-		snprintf(err, 512, "--takeover: expected a control socket (control PATH)");
-		return -EINVAL;
-	}
-	if (app->opt.takeover) {
-		if ((rc = mlbd_takeover_fetch(old, control, err)))
-			return rc;
-		if (old->control < 0)
-			mlbd_log("info", "nobody serves %s: starting without a takeover", control);
-		mlbd_takeover_merge(old, plan);
-	}
-	if ((rc = mlbd_host_new(&app->host, &plan->settings, old->control >= 0, err)))
-		return rc;
-	mlbd_vips_hook(app->host);
-	if ((rc = mlbd_workers_new(app->host, err)))
-		return rc;
-	if ((rc = add_vips(app, plan, old, err)))
-		return rc;
-	mlb_dp_poll(app->host->dp, mlbd_now_us(), mlbd_real_ns());
-	if ((rc = mlbd_workers_start(app->host, err)))
-		return rc;
-	/* In a takeover the old one's socket and region are replaced only now that nothing else can fail: it serves on with them.
-	 */
-	if (control && (rc = mlbd_control_open(app, control, old->control >= 0, err)))
-		return rc;
-	if (mlb_dp_region(app->host->dp) && (rc = mlb_region_name(mlb_dp_region(app->host->dp), err)))
-		return rc;
-	mlbd_host_serve(app->host);
-	if ((rc = mlbd_takeover_release(old, err)))
-		mlbd_log("warn", "%s", err); /* it died meanwhile, or will be told again: this one serves */
-	mlb_sched_prompt();                  /* this thread and the waker; the workers have started, and rather run long */
-	if (mlb_dp_region(app->host->dp)) {
-		if ((rc = pthread_create(&app->waker, NULL, wait_for_agent, app))) {
-			snprintf(err, 512, "cannot start a thread: %s", strerror(rc));
-			return -rc;
-		}
-		app->waker_runs = true;
-	}
-	if (app->opt.stop_with_stdin && watch(app, 0, &mlbd_app_stdin))
-		app->quit = true; /* a file or /dev/null: it has ended */
-	mlbd_show_ready(app->host, &ready);
-	if (ready.s && (fputs(ready.s, stdout) < 0 || fflush(stdout)))
-		mlbd_log("warn", "cannot print the ready line: %s", strerror(errno));
-	mlbd_text_free(&ready);
-	mlbd_notify("READY=1");
-	return 0;
-}
-
-static void stop(struct mlbd_app *app)
-{
-	if (app->waker_runs) {
-		app->waker_stop = true;
-		mlb_futex_wake(&mlb_dp_region(app->host->dp)->hdr->in_futex);
-		pthread_join(app->waker, NULL);
-	}
+	mlbd_waker_join(&app->waker);
 	if (app->host)
 		mlbd_workers_join(app->host);
-	mlbd_control_close(app);
+	mlbd_control_close(&app->control);
 	mlbd_host_free(app->host);
 	close(app->epfd);
 	close(app->signal_fd);
 	close(app->wake_fd);
 	mlbd_log_stop();
-}
-
-int mlbd_run(int argc, char **argv)
-{
-	struct mlbd_app *app = calloc(1, sizeof(*app));
-	struct mlbd_plan *plan = calloc(1, sizeof(*plan));
-	struct mlbd_inherit *old = calloc(1, sizeof(*old));
-	char err[512] = "no memory";
-	int rc = -ENOMEM, status = 1;
-
-	if (!app || !plan || !old)
-		goto out;
-	rc = mlbd_options_parse(&app->opt, argc, argv, err);
-	if (rc)
-		goto out;
-	rc = mlbd_options_plan(&app->opt, plan, err);
-	if (rc)
-		goto out;
-	if (app->opt.check) {
-		printf("the configuration is right\n");
-		status = 0;
-		goto out;
-	}
-	rc = open_loop(app, err);
-	if (rc == 0)
-		rc = start(app, plan, old, err);
-	mlbd_takeover_free(old);
-	if (rc == 0)
-		loop(app);
-	stop(app);
-out:
-	if (rc < 0)
-		fprintf(stderr, "marllb-dp: %s\n", err);
-	else
-		status = 0;
-	if (plan)
-		mlbd_plan_free(plan);
-	if (app)
-		mlbd_options_free(&app->opt);
-	free(old);
-	free(plan);
-	free(app);
-	return status;
 }

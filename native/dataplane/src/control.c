@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -10,8 +11,6 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include "app.h"
 
 #define MAX_CLIENTS 64u
 #define MAX_LINE (256u << 10)
@@ -39,21 +38,54 @@ static bool alive(const struct sockaddr_un *sa)
 	return yes;
 }
 
-/* Bound under a temporary name and renamed into place: at no moment is there no socket, or one that nobody serves. */
-int mlbd_control_open(struct mlbd_app *app, const char *path, bool replace, char err[256])
+void mlbd_control_init(struct mlbd_control *c, int epfd, const struct mlbd_control_hooks *hooks)
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX }, tmp = sa;
-	struct mlbd_control *c = &app->control;
-	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = &mlbd_app_control };
-	struct stat st;
-	mode_t mask;
-	int rc, fd = -1;
+	memset(c, 0, sizeof(*c));
+	c->epfd = epfd;
+	c->hooks = *hooks;
+	c->fd = c->spare_fd = -1;
+}
 
-	if (snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path) >= (int)sizeof(sa.sun_path) ||
-	    snprintf(tmp.sun_path, sizeof(tmp.sun_path), "%s.%d", path, (int)getpid()) >= (int)sizeof(tmp.sun_path)) {
+static int fail(const char *path, int rc, char err[256])
+{
+	snprintf(err, 256, "control %.150s: %s", path, strerror(-rc));
+	return rc;
+}
+
+static int temporary(const char *path, struct sockaddr_un *sa)
+{
+	*sa = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	int n = snprintf(sa->sun_path, sizeof(sa->sun_path), "%s.%d", path, (int)getpid());
+
+	return n < (int)sizeof(sa->sun_path) ? 0 : -ENAMETOOLONG;
+}
+
+static int bind_private(const struct sockaddr_un *sa)
+{
+	mode_t mask = umask(0177);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), rc = 0;
+
+	unlink(sa->sun_path); /* left by a dead process of the same pid */
+	if (fd < 0 || bind(fd, (const struct sockaddr *)sa, sizeof(*sa)) < 0)
+		rc = -errno;
+	umask(mask);
+	if (rc && fd >= 0)
+		close(fd);
+	return rc ? rc : fd;
+}
+
+int mlbd_control_open(struct mlbd_control *c, const char *path, bool replace, char err[256])
+{
+	struct sockaddr_un sa = { .sun_family = AF_UNIX }, tmp;
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = c };
+	struct stat st;
+	int fd;
+
+	if (strlen(path) >= sizeof(sa.sun_path) || temporary(path, &tmp)) {
 		snprintf(err, 256, "control %.80s...: the path is too long for a Unix socket", path);
 		return -ENAMETOOLONG;
 	}
+	strcpy(sa.sun_path, path);
 	if (!replace && alive(&sa)) {
 		snprintf(err, 256, "control %.150s: another marllb-dp serves it; use --takeover, or another control path", path);
 		return -EADDRINUSE;
@@ -62,52 +94,50 @@ int mlbd_control_open(struct mlbd_app *app, const char *path, bool replace, char
 		snprintf(err, 256, "control %.150s: there is a file of another kind", path);
 		return -EEXIST;
 	}
-	unlink(tmp.sun_path);
-	mask = umask(0177);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&tmp, sizeof(tmp)) < 0) {
-		rc = -errno;
-		umask(mask);
-		goto fail;
-	}
-	umask(mask);
-	if (listen(fd, 16) < 0 || lstat(tmp.sun_path, &st) < 0 || rename(tmp.sun_path, path) < 0 ||
-	    epoll_ctl(app->epfd, EPOLL_CTL_ADD, fd, &ev) < 0) {
-		rc = -errno;
+	fd = bind_private(&tmp);
+	if (fd < 0)
+		return fail(path, fd, err);
+	if (listen(fd, 16) < 0 || lstat(tmp.sun_path, &st) < 0 || epoll_ctl(c->epfd, EPOLL_CTL_ADD, fd, &ev) < 0) {
+		int rc = -errno;
+
 		unlink(tmp.sun_path);
-		goto fail;
+		close(fd);
+		return fail(path, rc, err);
 	}
 	c->fd = fd;
-	mlbd_control_poll(app);
 	c->dev = st.st_dev;
 	c->ino = st.st_ino;
-	snprintf(c->path, sizeof(c->path), "%s", path);
+	strcpy(c->path, path);
+	mlbd_control_poll(c);
 	return 0;
-fail:
-	snprintf(err, 256, "control %.150s: %s", path, strerror(-rc));
-	if (fd >= 0)
-		close(fd);
-	return rc;
+}
+
+int mlbd_control_name(struct mlbd_control *c, char err[256])
+{
+	struct sockaddr_un tmp;
+
+	if (temporary(c->path, &tmp) || rename(tmp.sun_path, c->path) < 0)
+		return fail(c->path, -errno, err);
+	c->named = true;
+	return 0;
 }
 
 /* Workers may have taken every descriptor where they share this table: a listener that is ready all the time and cannot be
  * accepted from would keep this thread busy. */
-static void listen_again(struct mlbd_app *app, bool yes)
+static void listen_again(struct mlbd_control *c, bool yes)
 {
-	struct epoll_event ev = { .events = yes ? EPOLLIN : 0, .data.ptr = &mlbd_app_control };
+	struct epoll_event ev = { .events = yes ? EPOLLIN : 0, .data.ptr = c };
 
-	app->control.paused = !yes;
-	epoll_ctl(app->epfd, EPOLL_CTL_MOD, app->control.fd, &ev);
+	c->paused = !yes;
+	epoll_ctl(c->epfd, EPOLL_CTL_MOD, c->fd, &ev);
 }
 
-void mlbd_control_poll(struct mlbd_app *app)
+void mlbd_control_poll(struct mlbd_control *c)
 {
-	struct mlbd_control *c = &app->control;
-
 	if (c->fd >= 0 && c->spare_fd < 0)
-		c->spare_fd = fcntl(app->epfd, F_DUPFD_CLOEXEC, 0);
+		c->spare_fd = fcntl(c->epfd, F_DUPFD_CLOEXEC, 0);
 	if (c->paused && c->spare_fd >= 0)
-		listen_again(app, true);
+		listen_again(c, true);
 }
 
 static int accept_one(struct mlbd_control *c)
@@ -121,33 +151,34 @@ static int accept_one(struct mlbd_control *c)
 	return accept4(c->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 }
 
-static void drop(struct mlbd_app *app, struct mlbd_client *cl)
+static void drop(struct mlbd_control *c, struct mlbd_client *cl)
 {
-	struct mlbd_client **at = &app->control.clients;
+	struct mlbd_client **at = &c->clients;
 
 	while (*at != cl)
 		at = &(*at)->next;
 	*at = cl->next;
+	c->hooks.gone(c->hooks.arg, cl->fd);
 	close(cl->fd);
 	mlbd_text_free(&cl->in);
 	mlbd_text_free(&cl->out);
 	free(cl);
-	mlbd_control_poll(app);
+	mlbd_control_poll(c);
 }
 
-static void accept_client(struct mlbd_app *app)
+static void accept_client(struct mlbd_control *c)
 {
 	static const char full[] = "error: expected fewer clients at once\n";
 	struct mlbd_client *cl;
 	uint32_t n = 0;
-	int fd = accept_one(&app->control);
+	int fd = accept_one(c);
 
 	if (fd < 0) {
 		if (errno == EMFILE || errno == ENFILE)
-			listen_again(app, false);
+			listen_again(c, false);
 		return;
 	}
-	for (cl = app->control.clients; cl; cl = cl->next)
+	for (cl = c->clients; cl; cl = cl->next)
 		n++;
 	cl = n < MAX_CLIENTS ? calloc(1, sizeof(*cl)) : NULL;
 	if (!cl) {
@@ -156,26 +187,22 @@ static void accept_client(struct mlbd_app *app)
 		return;
 	}
 	cl->fd = fd;
-	cl->next = app->control.clients;
-	app->control.clients = cl;
+	cl->next = c->clients;
+	c->clients = cl;
 	struct epoll_event ev = { .events = EPOLLIN | EPOLLRDHUP, .data.ptr = cl };
 
-	if (epoll_ctl(app->epfd, EPOLL_CTL_ADD, fd, &ev) < 0)
-		drop(app, cl);
+	if (epoll_ctl(c->epfd, EPOLL_CTL_ADD, fd, &ev) < 0)
+		drop(c, cl);
 }
 
-static void one_line(struct mlbd_app *app, struct mlbd_client *cl, const char *line)
+static void one_line(struct mlbd_control *c, struct mlbd_client *cl, const char *line)
 {
-	struct mlbd_cmd cmd;
 	char err[512];
-	int rc = mlbd_cmd_parse(line, &cmd, err);
+	int rc = c->hooks.run(c->hooks.arg, cl->fd, line, &cl->out, err);
 
-	if (rc == 0)
-		rc = mlbd_exec(app, cl->fd, &cmd, &cl->out, err);
-	mlbd_cmd_free(&cmd);
-	if (rc)
+	if (rc < 0)
 		mlbd_text_add(&cl->out, "error: %s\n", err);
-	else
+	else if (rc != MLBD_CONTROL_SAID)
 		mlbd_text_add(&cl->out, "ok\n");
 }
 
@@ -185,7 +212,7 @@ static char *line_end(const struct mlbd_client *cl)
 }
 
 /* False: the client is gone. */
-static bool flush(struct mlbd_app *app, struct mlbd_client *cl)
+static bool flush(struct mlbd_control *c, struct mlbd_client *cl)
 {
 	bool busy;
 
@@ -211,15 +238,15 @@ static bool flush(struct mlbd_app *app, struct mlbd_client *cl)
 	/* While answers or questions wait nothing more is read: a client that does not read gets no memory. */
 	struct epoll_event ev = { .events = busy ? EPOLLOUT : EPOLLIN | EPOLLRDHUP, .data.ptr = cl };
 
-	epoll_ctl(app->epfd, EPOLL_CTL_MOD, cl->fd, &ev);
+	epoll_ctl(c->epfd, EPOLL_CTL_MOD, cl->fd, &ev);
 	return true;
 gone:
-	drop(app, cl);
+	drop(c, cl);
 	return false;
 }
 
 /* Lines that wait, as many as one turn allows. */
-static void answer(struct mlbd_app *app, struct mlbd_client *cl)
+static void answer(struct mlbd_control *c, struct mlbd_client *cl)
 {
 	char *nl;
 
@@ -227,14 +254,14 @@ static void answer(struct mlbd_app *app, struct mlbd_client *cl)
 		size_t rest = cl->in.len - (size_t)(nl + 1 - cl->in.s);
 
 		*nl = 0;
-		one_line(app, cl, cl->in.s);
+		one_line(c, cl, cl->in.s);
 		memmove(cl->in.s, nl + 1, rest + 1);
 		cl->in.len = rest;
 	}
-	flush(app, cl);
+	flush(c, cl);
 }
 
-static void read_client(struct mlbd_app *app, struct mlbd_client *cl)
+static void read_client(struct mlbd_control *c, struct mlbd_client *cl)
 {
 	char buf[16384];
 	ssize_t n = recv(cl->fd, buf, sizeof(buf) - 1, 0);
@@ -243,7 +270,7 @@ static void read_client(struct mlbd_app *app, struct mlbd_client *cl)
 		return;
 	if (n <= 0) {
 		cl->closing = true;
-		flush(app, cl);
+		flush(c, cl);
 		return;
 	}
 	if (cl->deaf)
@@ -254,42 +281,42 @@ static void read_client(struct mlbd_app *app, struct mlbd_client *cl)
 		mlbd_text_add(&cl->out, "error: expected lines of text of at most %u bytes\n", MAX_LINE);
 		cl->in.len = 0;
 		cl->deaf = true;
-		flush(app, cl);
+		flush(c, cl);
 		return;
 	}
-	answer(app, cl);
+	answer(c, cl);
 }
 
-void mlbd_control_event(struct mlbd_app *app, struct mlbd_client *cl, uint32_t events)
+void mlbd_control_event(struct mlbd_control *c, struct mlbd_client *cl, uint32_t events)
 {
-	struct mlbd_client *c = app->control.clients;
+	struct mlbd_client *known = c->clients;
 
 	if (!cl) {
-		accept_client(app);
+		accept_client(c);
 		return;
 	}
-	while (c && c != cl)
-		c = c->next;
-	if (!c) /* dropped earlier in this batch */
+	while (known && known != cl)
+		known = known->next;
+	if (!known) /* dropped earlier in this batch */
 		return;
 	if (events & EPOLLOUT)
-		answer(app, cl);
+		answer(c, cl);
 	else if (events & EPOLLIN)
-		read_client(app, cl);
+		read_client(c, cl);
 	else if (events & (EPOLLERR | EPOLLHUP))
-		drop(app, cl);
+		drop(c, cl);
 }
 
-void mlbd_control_close(struct mlbd_app *app)
+void mlbd_control_close(struct mlbd_control *c)
 {
-	struct mlbd_control *c = &app->control;
+	struct sockaddr_un tmp;
 	struct stat st;
 
 	while (c->clients) {
 		struct mlbd_client *cl = c->clients;
 
-		if (flush(app, cl)) /* the answer to `quit` */
-			drop(app, cl);
+		if (flush(c, cl)) /* the answer to `quit` */
+			drop(c, cl);
 	}
 	if (c->fd < 0)
 		return;
@@ -297,7 +324,9 @@ void mlbd_control_close(struct mlbd_app *app)
 	c->fd = -1;
 	if (c->spare_fd >= 0)
 		close(c->spare_fd);
-	/* A new binary may have put its own there. */
-	if (lstat(c->path, &st) == 0 && st.st_dev == c->dev && st.st_ino == c->ino)
+	if (!c->named && temporary(c->path, &tmp) == 0)
+		unlink(tmp.sun_path);
+	/* Somebody may have put another there. */
+	if (!c->handed_over && lstat(c->path, &st) == 0 && st.st_dev == c->dev && st.st_ino == c->ino)
 		unlink(c->path);
 }

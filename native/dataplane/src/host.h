@@ -60,6 +60,8 @@ void mlbd_host_publish_settings(struct mlbd_host *);
 void mlbd_vips_hook(struct mlbd_host *);
 /* The workers begin to serve; after the VIPs of the plan were added. */
 void mlbd_host_serve(struct mlbd_host *);
+/* The workers let go of the listeners, which stay open: who comes waits. mlbd_host_serve gives them back. */
+void mlbd_host_pause(struct mlbd_host *);
 /* No new connections from now on; returns when the listeners are closed. */
 void mlbd_host_stop_accept(struct mlbd_host *);
 /* fd: listeners handed over by another binary (NULL, 0: open own ones); taken over on success. */

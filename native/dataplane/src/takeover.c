@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A new binary takes the listening sockets of the old one over: the same sockets in both processes, so that no client is turned
- * away at any moment. Over the old one's control socket:
- *   new: takeover
- *   old: listener NAME ADDRESS:PORT COUNT, with COUNT descriptors beside it, once a VIP; its configuration; ok
- *   new: release, once it serves          old: ok, stops accepting and drains */
+#include "takeover.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <marllb/endpoint.h>
-#include "app.h"
 #include "fds.h"
+#include "text.h"
 
 #define MOST_FDS (MLB_MAX_VIPS * MLBD_MAX_THREADS)
 
@@ -39,6 +37,16 @@ int mlbd_takeover_send(struct mlbd_host *h, int fd, char err[256])
 	return 0;
 }
 
+int mlbd_takeover_agree(int fd)
+{
+	ssize_t n;
+
+	do
+		n = send(fd, "ok\n", 3, MSG_NOSIGNAL | MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	return n == 3 ? 0 : n < 0 ? -errno : -EPIPE;
+}
+
 struct fetch {
 	struct mlbd_text text;
 	int fd[MOST_FDS];
@@ -60,9 +68,11 @@ static int read_answer(int control, struct fetch *f, char err[256])
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
+			bool late = n < 0 && errno == EAGAIN;
+
 			snprintf(err, 256, "takeover: the old data plane %s",
-				 n == 0 ? "closed its control socket" : "does not answer");
-			return -EPIPE;
+				 late ? "does not answer" : "closed its control socket");
+			return late ? -ETIMEDOUT : -EPIPE;
 		}
 		for (struct cmsghdr *cm = CMSG_FIRSTHDR(&m); cm; cm = CMSG_NXTHDR(&m, cm)) {
 			size_t count = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -152,42 +162,79 @@ static int understand(struct mlbd_inherit *in, struct fetch *f, char err[256])
 	return rc;
 }
 
-int mlbd_takeover_fetch(struct mlbd_inherit *in, const char *path, char err[256])
+static int dial(const char *path)
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), rc;
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0)
+		return fd;
+	rc = -errno;
+	if (fd >= 0)
+		close(fd);
+	return rc;
+}
+
+static bool nobody(int rc)
+{
+	return rc == -ENOENT || rc == -ECONNREFUSED;
+}
+
+/* One order and its whole answer, which is in *out then (the caller frees it). */
+static int ask(int control, const char *order, struct fetch **out, char err[256])
+{
+	struct fetch *f = calloc(1, sizeof(*f));
+	int rc;
+
+	if (!f) {
+		snprintf(err, 256, "takeover: no memory");
+		return -ENOMEM;
+	}
+	if (send(control, order, strlen(order), MSG_NOSIGNAL) != (ssize_t)strlen(order)) {
+		rc = errno == EAGAIN ? -ETIMEDOUT : -EPIPE;
+		snprintf(err, 256, "takeover: cannot ask the old data plane: %s", strerror(errno));
+	} else {
+		rc = read_answer(control, f, err);
+	}
+	*out = f;
+	return rc;
+}
+
+static void fetch_free(struct fetch *f)
+{
+	if (f)
+		mlbd_text_free(&f->text);
+	free(f);
+}
+
+int mlbd_takeover_fetch(struct mlbd_inherit *in, const char *path, char err[256])
+{
 	struct timeval limit = { .tv_sec = 10 };
 	struct fetch *f = NULL;
 	int rc;
 
 	memset(in, 0, sizeof(*in));
 	mlbd_plan_init(&in->plan);
-	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
-	in->control = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (in->control < 0 || connect(in->control, (struct sockaddr *)&sa, sizeof(sa)) < 0) {
-		rc = -errno;
-		if (in->control >= 0)
-			close(in->control);
+	in->path = path;
+	in->control = dial(path);
+	if (in->control < 0) {
+		rc = in->control;
 		in->control = -1;
-		if (rc == -ENOENT || rc == -ECONNREFUSED)
+		if (nobody(rc))
 			return 0;
 		snprintf(err, 256, "takeover from %.150s: %s", path, strerror(-rc));
 		return rc;
 	}
 	setsockopt(in->control, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	setsockopt(in->control, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
-	f = calloc(1, sizeof(*f));
-	if (!f || send(in->control, "takeover\n", 9, MSG_NOSIGNAL) != 9) {
-		snprintf(err, 256, "takeover from %.150s: %s", path, f ? strerror(errno) : "no memory");
-		rc = -EIO;
-	} else if ((rc = read_answer(in->control, f, err)) == 0) {
+	rc = ask(in->control, "takeover\n", &f, err);
+	if (rc == 0)
 		rc = understand(in, f, err);
-	} else {
+	else if (f)
 		while (f->fds)
 			close(f->fd[--f->fds]);
-	}
-	if (f)
-		mlbd_text_free(&f->text);
-	free(f);
+	fetch_free(f);
 	if (rc)
 		mlbd_takeover_free(in);
 	return rc;
@@ -229,24 +276,45 @@ uint32_t mlbd_takeover_claim(struct mlbd_inherit *in, struct mlbd_vip_opts *o, i
 	return 0;
 }
 
+/* The connection ended without an answer: is the old one dead, or did it drop this one? */
+static int old_is_dead(const char *path, char err[256])
+{
+	const struct timespec pause = { .tv_nsec = 10000000 };
+
+	for (uint32_t i = 0; i < 100; i++) { /* a dying process closes its sockets one after the other */
+		int fd = dial(path);
+
+		if (nobody(fd)) {
+			mlbd_log("warn", "takeover: the old data plane ended meanwhile");
+			return 0;
+		}
+		if (fd >= 0)
+			close(fd);
+		nanosleep(&pause, NULL);
+	}
+	snprintf(err, 256, "takeover: the old data plane at %.150s refused to be released, and serves on", path);
+	return -EPROTO;
+}
+
 int mlbd_takeover_release(struct mlbd_inherit *in, char err[256])
 {
-	struct fetch *f;
+	struct fetch *f = NULL;
 	int rc;
 
 	if (in->control < 0)
 		return 0;
-	f = calloc(1, sizeof(*f));
-	if (!f || send(in->control, "release\n", 8, MSG_NOSIGNAL) != 8) {
-		snprintf(err, 256, "takeover: cannot tell the old data plane to drain");
-		rc = -EIO;
-	} else {
-		rc = read_answer(in->control, f, err);
+	rc = ask(in->control, "release\n", &f, err);
+	if (rc == -ETIMEDOUT && f) {
+		/* Its answer is here already or can no longer come: the old one sees that it cannot be sent, and serves on. */
+		shutdown(in->control, SHUT_RD);
+		if (read_answer(in->control, f, err) == 0)
+			rc = 0;
+		else
+			snprintf(err, 256, "takeover: the old data plane at %.150s does not answer to `release`, and serves on",
+				 in->path);
 	}
-	if (f)
-		mlbd_text_free(&f->text);
-	free(f);
-	return rc;
+	fetch_free(f);
+	return rc == -EPIPE ? old_is_dead(in->path, err) : rc;
 }
 
 void mlbd_takeover_free(struct mlbd_inherit *in)

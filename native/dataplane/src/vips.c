@@ -95,9 +95,14 @@ void mlbd_host_serve(struct mlbd_host *h)
 			post_listeners(h, &h->vip[i]);
 }
 
-void mlbd_host_stop_accept(struct mlbd_host *h)
+void mlbd_host_pause(struct mlbd_host *h)
 {
 	mlbd_workers_tell(h, &(struct mlbd_mail){ .kind = MLBD_MAIL_STOP_ACCEPT });
+}
+
+void mlbd_host_stop_accept(struct mlbd_host *h)
+{
+	mlbd_host_pause(h);
 	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++) {
 		struct mlbd_vip *v = &h->vip[i];
 

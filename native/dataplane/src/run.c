@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the command line to the running process, in the order in which a step may fail without harm to what runs already. */
+#include "run.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app.h"
+#include "lock.h"
+#include "marllb/sched.h"
+#include "notify.h"
+#include "show.h"
+#include "takeover.h"
+#include "workers.h"
+
+#define START_WAIT_MS 30000u
+
+struct start {
+	struct mlbd_plan plan;
+	struct mlbd_inherit old;
+	struct mlbd_lock lock;
+	char path[216];
+	const char *control; /* NULL: no control socket */
+};
+
+static int add_vips(struct mlbd_app *app, struct start *s, char err[512])
+{
+	for (uint32_t i = 0; i < s->plan.vips; i++) {
+		struct mlbd_plan_vip *p = &s->plan.vip[i];
+		const char *name = p->opts.conf.name;
+		char why[256];
+		int *fd = NULL;
+		uint32_t fds = mlbd_takeover_claim(&s->old, &p->opts, &fd);
+		int rc = mlbd_vip_add(app->host, &p->opts, fd, fds, why);
+
+		free(fd);
+		if (rc == 0 && p->servers)
+			rc = mlbd_server_set(app->host, mlbd_vip_find(app->host, name, NULL), p->server, p->servers, why);
+		if (rc) {
+			snprintf(err, 512, "vip %s: %s", name, why);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+static int ask_old(struct mlbd_app *app, struct start *s, char err[512])
+{
+	int rc;
+
+	if (!app->opt.takeover)
+		return 0;
+	if (!s->control) {
+		snprintf(err, 512, "--takeover: expected a control socket (control PATH)");
+		return -EINVAL;
+	}
+	rc = mlbd_takeover_fetch(&s->old, s->control, err);
+	if (rc)
+		return rc;
+	if (s->old.control < 0)
+		mlbd_log("info", "nobody serves %s: starting without a takeover", s->control);
+	mlbd_takeover_merge(&s->old, &s->plan);
+	return 0;
+}
+
+/* Everything but the names and the listeners' clients; what fails here leaves an old data plane as it is. */
+static int build(struct mlbd_app *app, struct start *s, char err[512])
+{
+	bool takeover = s->old.control >= 0;
+	int rc = mlbd_host_new(&app->host, &s->plan.settings, takeover, err);
+
+	if (rc)
+		return rc;
+	mlbd_vips_hook(app->host);
+	if ((rc = mlbd_workers_new(app->host, err)) || (rc = add_vips(app, s, err)))
+		return rc;
+	mlb_dp_poll(app->host->dp, mlbd_now_us(), mlbd_real_ns());
+	if ((rc = mlbd_workers_start(app->host, err)))
+		return rc;
+	return s->control ? mlbd_control_open(&app->control, s->control, takeover, err) : 0;
+}
+
+static int take_names(struct mlbd_app *app, struct start *s, char err[512])
+{
+	struct mlb_region *region = mlb_dp_region(app->host->dp);
+	int rc = s->control ? mlbd_control_name(&app->control, err) : 0;
+
+	return rc || !region ? rc : mlb_region_name(region, err);
+}
+
+static void say_ready(struct mlbd_app *app)
+{
+	struct mlbd_text ready = { 0 };
+
+	mlbd_show_ready(app->host, &ready);
+	if (ready.s && (fputs(ready.s, stdout) < 0 || fflush(stdout)))
+		mlbd_log("warn", "cannot print the ready line: %s", strerror(errno));
+	mlbd_text_free(&ready);
+	mlbd_notify("READY=1");
+}
+
+static int start(struct mlbd_app *app, struct start *s, char err[512])
+{
+	struct mlb_region *region;
+	int rc;
+
+	s->control = mlbd_control_path(&s->plan.settings, s->path);
+	if (s->control && (rc = mlbd_lock_take(&s->lock, s->control, START_WAIT_MS, err)))
+		return rc;
+	if ((rc = ask_old(app, s, err)) || (rc = build(app, s, err)))
+		return rc;
+	if ((rc = mlbd_takeover_release(&s->old, err)))
+		return rc;
+	/* From here on the old one drains: nothing may fail any more that leaves nobody to serve. */
+	mlbd_host_serve(app->host);
+	if ((rc = take_names(app, s, err))) {
+		if (s->old.control < 0)
+			return rc;
+		mlbd_log("error", "takeover: %s", err);
+	}
+	mlbd_lock_drop(&s->lock);
+	mlb_sched_prompt(); /* this thread and the waker; the workers have started, and rather run long */
+	region = mlb_dp_region(app->host->dp);
+	if (region && (rc = mlbd_waker_start(&app->waker, &region->hdr->in_futex, app->wake_fd, err)))
+		return rc;
+	if (app->opt.stop_with_stdin)
+		mlbd_app_follow_stdin(app);
+	say_ready(app);
+	return 0;
+}
+
+/* Starts, runs and stops. */
+static int serve(struct mlbd_app *app, struct start *s, char err[512])
+{
+	int rc = mlbd_app_init(app, err);
+
+	if (rc == 0)
+		rc = start(app, s, err);
+	mlbd_lock_drop(&s->lock);
+	mlbd_takeover_free(&s->old);
+	if (rc == 0)
+		mlbd_app_loop(app);
+	mlbd_app_free(app);
+	return rc;
+}
+
+int mlbd_run(int argc, char **argv)
+{
+	struct mlbd_app *app = calloc(1, sizeof(*app));
+	struct start *s = calloc(1, sizeof(*s));
+	char err[512] = "no memory";
+	int rc = -ENOMEM;
+
+	if (app && s) {
+		s->lock.fd = s->old.control = -1;
+		rc = mlbd_options_parse(&app->opt, argc, argv, err);
+	}
+	if (rc == 0)
+		rc = mlbd_options_plan(&app->opt, &s->plan, err);
+	if (rc == 0 && app->opt.check)
+		printf("the configuration is right\n");
+	else if (rc == 0)
+		rc = serve(app, s, err);
+	if (rc < 0)
+		fprintf(stderr, "marllb-dp: %s\n", err);
+	if (s)
+		mlbd_plan_free(&s->plan);
+	if (app)
+		mlbd_options_free(&app->opt);
+	free(s);
+	free(app);
+	return rc < 0;
+}
