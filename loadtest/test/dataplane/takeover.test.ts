@@ -106,7 +106,7 @@ test("an old data plane that does not answer is left as it was, and one that is 
       await new Promise((resolve) => fake.close(resolve));
     } else {
       const dp = await Dp.run(takeover(folder), folder);
-      t.regex(dp.child.stderr, /the old data plane ended meanwhile/);
+      await until("it says so", () => /the old data plane ended meanwhile/.test(dp.child.stderr));
       t.is(await ask(dp.port), "a");
       t.is(await dp.stop(), 0);
     }

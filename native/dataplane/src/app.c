@@ -160,6 +160,7 @@ int mlbd_app_init(struct mlbd_app *app, char err[512])
 {
 	struct rlimit files;
 	sigset_t set;
+	int rc;
 
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
 		files.rlim_cur = files.rlim_max;
@@ -171,17 +172,16 @@ int mlbd_app_init(struct mlbd_app *app, char err[512])
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread: all inherit it */
-	app->taker = -1;
-	int rc = mlbd_log_start();
-
+	app->taker = app->epfd = app->signal_fd = app->wake_fd = -1;
+	mlbd_control_init(&app->control, -1, &(struct mlbd_control_hooks){ .arg = app, .run = on_line, .gone = on_gone });
+	rc = mlbd_log_start();
 	if (rc) {
 		snprintf(err, 512, "cannot start a thread for the log: %s", strerror(-rc));
 		return rc;
 	}
-	app->epfd = epoll_create1(EPOLL_CLOEXEC);
+	app->epfd = app->control.epfd = epoll_create1(EPOLL_CLOEXEC);
 	app->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	app->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	mlbd_control_init(&app->control, app->epfd, &(struct mlbd_control_hooks){ .arg = app, .run = on_line, .gone = on_gone });
 	if (app->epfd < 0 || app->signal_fd < 0 || app->wake_fd < 0 || watch(app, app->signal_fd, &signal_event) ||
 	    watch(app, app->wake_fd, &wake_event)) {
 		snprintf(err, 512, "cannot set up: %s", strerror(errno));
