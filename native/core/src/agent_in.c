@@ -25,8 +25,8 @@ static int write_vectors(struct mlb_agent *a)
 		memcpy(entry + h->entries, a->vip[vip[k].vip_id - 1].entry, vip[k].count * sizeof(*entry));
 		h->entries += vip[k].count;
 	}
-	int rc = mlb_msg_write(a->region.blk[MLB_BLK_IN].msg, a->region.blk[MLB_BLK_IN].base, a->region.blk[MLB_BLK_IN].buf_size,
-			       a->in, sizeof(*h) + h->vips * sizeof(*vip) + h->entries * sizeof(*entry));
+	uint64_t len = sizeof(*h) + h->vips * sizeof(*vip) + h->entries * sizeof(*entry);
+	int rc = mlb_region_write(&a->region, MLB_BLK_IN, a->in, len);
 	mlb_futex_wake(&a->region.hdr->in_futex);
 	return rc;
 }
@@ -115,9 +115,8 @@ int mlb_agent_pools(struct mlb_agent *a, const struct mlb_agent_pool *pool, uint
 			};
 		}
 	}
-	int rc = mlb_msg_write(a->region.blk[MLB_BLK_POOL].msg, a->region.blk[MLB_BLK_POOL].base,
-			       a->region.blk[MLB_BLK_POOL].buf_size, a->in,
-			       sizeof(*h) + n * sizeof(*vip) + h->entries * sizeof(*entry));
+	uint64_t len = sizeof(*h) + n * sizeof(*vip) + h->entries * sizeof(*entry);
+	int rc = mlb_region_write(&a->region, MLB_BLK_POOL, a->in, len);
 	mlb_futex_wake(&a->region.hdr->in_futex);
 	return rc;
 }

@@ -46,14 +46,9 @@ static void see(struct mlb_agent *a, struct mlb_frame_hdr *f, const struct mlb_s
 
 int mlb_agent_frames(struct mlb_agent *a, struct mlb_agent_frame out[MLB_MAX_VIPS])
 {
-	const struct mlb_msg *m = a->region.blk[MLB_BLK_OUT].msg;
-	uint64_t seq = mlb_msg_seq(m);
-	if (seq == a->out_seq)
-		return 0;
-	int64_t len = mlb_msg_read(m, a->region.blk[MLB_BLK_OUT].base, a->out_size, a->out, a->out_size, &seq, 8);
+	int64_t len = mlb_region_read(&a->region, MLB_BLK_OUT, a->out, a->out_size, &a->out_seq);
 	if (len == 0 || len == -EAGAIN)
 		return (int)len;
-	a->out_seq = seq;
 	const struct mlb_out_hdr *h = (const struct mlb_out_hdr *)a->out;
 	if (len < (int64_t)sizeof(*h) || h->frames > MLB_MAX_VIPS || h->records > MLB_MAX_SERVERS ||
 	    sizeof(*h) + h->frames * sizeof(struct mlb_frame_hdr) + h->records * sizeof(struct mlb_server_rec) > (uint64_t)len)
@@ -75,15 +70,9 @@ int mlb_agent_effects(struct mlb_agent *a, struct mlb_agent_effect out[MLB_MAX_V
 		struct mlb_effect_hdr h;
 		struct mlb_effect e[MLB_MAX_VIPS];
 	} in;
-	const struct mlb_msg *m = a->region.blk[MLB_BLK_EFFECT].msg;
-	uint64_t seq = mlb_msg_seq(m);
-	if (seq == a->effect_seq)
-		return 0;
-	int64_t len = mlb_msg_read(m, a->region.blk[MLB_BLK_EFFECT].base, a->region.blk[MLB_BLK_EFFECT].buf_size, &in, sizeof(in),
-				   &seq, 8);
+	int64_t len = mlb_region_read(&a->region, MLB_BLK_EFFECT, &in, sizeof(in), &a->effect_seq);
 	if (len == 0 || len == -EAGAIN)
 		return (int)len;
-	a->effect_seq = seq;
 	if (len < (int64_t)sizeof(in.h) || in.h.vips > MLB_MAX_VIPS || sizeof(in.h) + in.h.vips * sizeof(in.e[0]) > (uint64_t)len)
 		return -EPROTO;
 	int n = 0;

@@ -3,7 +3,7 @@
  *   IN -(3 failed connects in a row, pool allows)-> OUT -(its time is over)-> READY -(one flow takes it)-> PROBING
  * and a connect's result brings READY or PROBING back to IN, or OUT again for twice the time. Results reach any worker; whoever
  * wins the compare-and-swap of `state` does what belongs to the step. A slot is one of `out` while it is not IN. */
-#include "dp_priv.h"
+#include "dp_eject.h"
 
 #define FAILURES 3u
 #define FIRST_US 1000000u
@@ -25,39 +25,39 @@ static void put_out(struct mlb_dp *dp, struct dp_vip *v, struct dp_eject *e, uin
 {
 	/* Counted first, so that two workers at once cannot take more than half. */
 	uint32_t out = atomic_fetch_add_explicit(&v->out, 1, memory_order_acq_rel) + 1;
-	if (2 * out > atomic_load_explicit(&v->pool, memory_order_relaxed)) {
+	if (2 * out > MLB_LD(v->pool)) {
 		atomic_fetch_sub_explicit(&v->out, 1, memory_order_acq_rel);
 		return;
 	}
 	/* Before the state, or main could see OUT with the time of the last ejection. */
-	atomic_store_explicit(&e->until_us, now + FIRST_US, memory_order_relaxed);
+	MLB_ST(e->until_us, now + FIRST_US);
 	if (!move(e, DP_IN, DP_OUT)) {
 		atomic_fetch_sub_explicit(&v->out, 1, memory_order_acq_rel);
 		return;
 	}
-	atomic_store_explicit(&e->backoff_us, FIRST_US, memory_order_relaxed);
+	MLB_ST(e->backoff_us, FIRST_US);
 	atomic_fetch_add_explicit(&e->ejections, 1, memory_order_relaxed);
 	workers_look(dp);
 }
 
 static void out_again(struct mlb_dp *dp, struct dp_eject *e, uint64_t now)
 {
-	uint32_t longer = 2 * atomic_load_explicit(&e->backoff_us, memory_order_relaxed);
+	uint32_t longer = 2 * MLB_LD(e->backoff_us);
 	longer = longer < LONGEST_US ? longer : LONGEST_US;
-	atomic_store_explicit(&e->until_us, now + longer, memory_order_relaxed);
+	MLB_ST(e->until_us, now + longer);
 	if (!move(e, DP_READY, DP_OUT) && !move(e, DP_PROBING, DP_OUT))
 		return;
-	atomic_store_explicit(&e->backoff_us, longer, memory_order_relaxed);
+	MLB_ST(e->backoff_us, longer);
 	atomic_fetch_add_explicit(&e->ejections, 1, memory_order_relaxed);
 	workers_look(dp);
 }
 
-/* Whatever it was, it is in again. */
+/* Returns the server to IN from any state. */
 static void bring_in(struct mlb_dp *dp, struct dp_vip *v, struct dp_eject *e)
 {
 	uint32_t was = atomic_exchange_explicit(&e->state, DP_IN, memory_order_acq_rel);
-	atomic_store_explicit(&e->streak, 0, memory_order_relaxed);
-	atomic_store_explicit(&e->until_us, 0, memory_order_relaxed);
+	MLB_ST(e->streak, 0);
+	MLB_ST(e->until_us, 0);
 	if (was == DP_IN)
 		return;
 	atomic_fetch_sub_explicit(&v->out, 1, memory_order_acq_rel);
@@ -67,18 +67,17 @@ static void bring_in(struct mlb_dp *dp, struct dp_vip *v, struct dp_eject *e)
 void mlb_dp_connect_result(struct mlb_dp *dp, uint32_t vip_id, uint32_t slot, bool ok, uint64_t now_us)
 {
 	struct dp_vip *v = dp_vip_of(dp, vip_id);
-	if (!v || !v->conf.eject || slot >= v->conf.capacity ||
-	    atomic_load_explicit(&v->srv[slot].live, memory_order_relaxed) != DP_LIVE_OPEN)
+	if (!v || !v->conf.eject || slot >= v->conf.capacity || MLB_LD(v->srv[slot].live) != DP_LIVE_OPEN)
 		return;
 	struct dp_eject *e = &v->srv[slot].eject;
-	uint32_t state = atomic_load_explicit(&e->state, memory_order_acquire);
+	uint32_t state = MLB_LD_ACQ(e->state);
 	if (state == DP_OUT)
-		return; /* of a flow that began before: says nothing about now */
+		return; /* the connect began before the ejection: it says nothing about now */
 	if (ok) {
 		if (state != DP_IN)
 			bring_in(dp, v, e);
-		else if (atomic_load_explicit(&e->streak, memory_order_relaxed))
-			atomic_store_explicit(&e->streak, 0, memory_order_relaxed);
+		else if (MLB_LD(e->streak))
+			MLB_ST(e->streak, 0);
 		return;
 	}
 	uint32_t streak = atomic_fetch_add_explicit(&e->streak, 1, memory_order_relaxed) + 1;
@@ -88,25 +87,26 @@ void mlb_dp_connect_result(struct mlb_dp *dp, uint32_t vip_id, uint32_t slot, bo
 		put_out(dp, v, e, now_us);
 }
 
-/* The flow that finds a READY slot as its choice takes the probe. A worker whose refresh is older than the ejection, or the
- * probe, of its choice marks it and chooses again; a few times at most, for if all are out, one of them it must be. */
+/* The flow that chooses a READY slot takes the probe. The worker's view may be stale: where its choice was ejected, or is being
+ * probed, since its last refresh, it marks the slot out and chooses again, up to 4 times; if all are out, the last choice stands.
+ */
 uint32_t mlb_dp_choose(struct mlb_dp *dp, struct mlb_worker *w, uint32_t vip_id, uint64_t flow_hash, uint64_t now_us)
 {
-	struct mlb_wvip *wv = vip_id - 1 < MLB_MAX_VIPS ? atomic_load_explicit(&w->vip[vip_id - 1], memory_order_acquire) : NULL;
-	const struct mlb_table *t = wv ? atomic_load_explicit(&wv->table, memory_order_acquire) : NULL;
+	struct mlb_wvip *wv = vip_id - 1 < MLB_MAX_VIPS ? MLB_LD_ACQ(w->vip[vip_id - 1]) : NULL;
+	const struct mlb_table *t = wv ? MLB_LD_ACQ(wv->table) : NULL;
 	if (!t)
 		return MLB_NONE;
 	uint32_t slot = mlb_choose(t, wv->q, &w->rng, flow_hash);
 	struct dp_vip *v = dp_vip_of(dp, vip_id);
-	for (int k = 0; k < 4 && v && slot != MLB_NONE && atomic_load_explicit(&v->out, memory_order_relaxed) != 0; k++) {
+	for (int k = 0; k < 4 && v && slot != MLB_NONE && MLB_LD(v->out) != 0; k++) {
 		struct dp_eject *e = &v->srv[slot].eject;
-		uint32_t state = atomic_load_explicit(&e->state, memory_order_acquire);
+		uint32_t state = MLB_LD_ACQ(e->state);
 		if (state == DP_IN)
 			break;
 		bool probe = false;
 		if (state == DP_READY) {
 			/* Before the state, or main could see PROBING with a time long past. */
-			atomic_store_explicit(&e->until_us, now_us + PROBE_US, memory_order_relaxed);
+			MLB_ST(e->until_us, now_us + PROBE_US);
 			probe = move(e, DP_READY, DP_PROBING);
 		}
 		if (probe)
@@ -120,7 +120,6 @@ uint32_t mlb_dp_choose(struct mlb_dp *dp, struct mlb_worker *w, uint32_t vip_id,
 	return slot;
 }
 
-/* Main: a server that leaves or drains is no longer one of those put out. */
 void dp_eject_forget(struct mlb_dp *dp, struct dp_vip *v, struct dp_server *s)
 {
 	bring_in(dp, v, &s->eject);
@@ -128,26 +127,23 @@ void dp_eject_forget(struct mlb_dp *dp, struct dp_vip *v, struct dp_server *s)
 
 static void poll_vip(struct mlb_dp *dp, struct dp_vip *v)
 {
-	uint32_t used = atomic_load_explicit(&v->used, memory_order_relaxed);
-	for (uint32_t i = 0; i < used; i++) {
-		struct dp_eject *e = &v->srv[i].eject;
-		uint32_t state = atomic_load_explicit(&e->state, memory_order_acquire);
+	DP_EACH_SERVER(v, s) {
+		struct dp_eject *e = &s->eject;
+		uint32_t state = MLB_LD_ACQ(e->state);
 		if (state != DP_OUT && state != DP_PROBING)
 			continue;
-		if (atomic_load_explicit(&e->until_us, memory_order_relaxed) > dp->now_us)
+		if (MLB_LD(e->until_us) > dp->now_us)
 			continue;
-		if (move(e, state, DP_READY))
+		if (move(e, (enum dp_eject_state)state, DP_READY))
 			workers_look(dp);
 	}
 }
 
-/* True while a server is out. */
 bool dp_eject_poll(struct mlb_dp *dp)
 {
 	bool out = false;
-	for (uint32_t id = 1; id <= MLB_MAX_VIPS; id++) {
-		struct dp_vip *v = dp_vip_of(dp, id);
-		if (!v || atomic_load_explicit(&v->out, memory_order_acquire) == 0)
+	DP_EACH_VIP(dp, v) {
+		if (MLB_LD_ACQ(v->out) == 0)
 			continue;
 		poll_vip(dp, v);
 		out = true;

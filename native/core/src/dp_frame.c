@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Summing the workers into one record a server. Cumulative figures only; only the reservoirs belong to one frame. */
-#include "dp_priv.h"
+#include "dp_frame.h"
+
+#include <string.h>
 
 #define SLICE_LEAST \
 	16u /* slots merged a poll at least; more where the region is fuller, so that a frame takes at most 32 polls */
@@ -19,13 +21,12 @@ static void merge_slot(struct mlb_dp *dp, struct dp_vip *v, uint32_t slot)
 			      &v->srv[slot].sum[k]);
 }
 
-/* Merges the closed frame's reservoirs, a slice a call, so that a weight vector never waits long. True when all are merged. */
 bool dp_merge_slice(struct mlb_dp *dp)
 {
 	uint32_t left = dp->servers / 32 > SLICE_LEAST ? dp->servers / 32 : SLICE_LEAST;
 	for (; dp->merge_vip <= MLB_MAX_VIPS; dp->merge_vip++, dp->merge_slot = 0) {
 		struct dp_vip *v = dp_vip_of(dp, dp->merge_vip);
-		uint32_t used = v ? atomic_load_explicit(&v->used, memory_order_relaxed) : 0;
+		uint32_t used = v ? dp_used(v) : 0;
 		for (; dp->merge_slot < used; dp->merge_slot++) {
 			if (!v->srv[dp->merge_slot].pub.flags)
 				continue;
@@ -76,15 +77,15 @@ static void add_counts(const struct mlb_wslot *cw, struct mlb_server_rec *r)
 static void add_ejection(const struct dp_server *cs, struct mlb_server_rec *r)
 {
 	struct dp_eject *e = (struct dp_eject *)&cs->eject;
-	uint32_t state = atomic_load_explicit(&e->state, memory_order_relaxed);
-	uint32_t streak = atomic_load_explicit(&e->streak, memory_order_relaxed);
+	uint32_t state = MLB_LD(e->state);
+	uint32_t streak = MLB_LD(e->streak);
 	if (state != DP_IN)
 		r->flags |= MLB_SRV_EJECTED;
 	if (state == DP_PROBING)
 		r->flags |= MLB_SRV_PROBING;
 	r->eject_streak = (uint16_t)(streak < UINT16_MAX ? streak : UINT16_MAX);
-	r->ejections = atomic_load_explicit(&e->ejections, memory_order_relaxed);
-	r->eject_until_us = state == DP_OUT ? atomic_load_explicit(&e->until_us, memory_order_relaxed) : 0;
+	r->ejections = MLB_LD(e->ejections);
+	r->eject_until_us = state == DP_OUT ? MLB_LD(e->until_us) : 0;
 }
 
 void dp_sum_server(struct mlb_dp *dp, struct dp_vip *v, uint32_t slot, struct mlb_server_rec *r)
@@ -100,7 +101,7 @@ void dp_sum_server(struct mlb_dp *dp, struct dp_vip *v, uint32_t slot, struct ml
 	r->weight = slot < v->table->nslots ? v->table->weight[slot] : 0;
 	r->factor = s->factor;
 	r->bias = s->bias;
-	r->peer = atomic_load_explicit(&s->peer, memory_order_relaxed);
+	r->peer = MLB_LD(s->peer);
 	r->joined_us = s->joined_us;
 	for (uint32_t i = 0; i < dp->nworkers; i++) {
 		add_gauges(mlb_wslot_at(v->w[i]->slots, slot), dp->now_us, r, &r->start_sum_us);

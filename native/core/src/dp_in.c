@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Weight vectors: the agent is not trusted. What is wrong is refused with its reason and counted, and the last good state stays.
  */
-#include "dp_priv.h"
+#include "dp_in.h"
 
 #include <math.h>
+#include <string.h>
+
+#include "dp_lease.h"
+#include "dp_table.h"
 
 #define MAX_BIAS 1e6f
 #define MAX_KAPPA 1e6f
@@ -16,7 +20,7 @@ struct vector {
 
 static struct dp_server *by_id(struct dp_vip *v, uint32_t id, uint32_t *hint)
 {
-	uint32_t used = atomic_load_explicit(&v->used, memory_order_relaxed);
+	uint32_t used = dp_used(v);
 	for (uint32_t k = 0, i = *hint; k < used; k++, i++) {
 		i = i < used ? i : 0;
 		if (v->srv[i].pub.flags && v->srv[i].pub.id == id) {
@@ -92,7 +96,7 @@ static enum mlb_refuse check_header(const struct mlb_dp *dp, const struct dp_vip
 
 static void take(struct dp_vip *v, const struct mlb_in_vip *in, const struct vector *x)
 {
-	uint32_t used = atomic_load_explicit(&v->used, memory_order_relaxed);
+	uint32_t used = dp_used(v);
 	for (uint32_t i = 0; i < used; i++) {
 		if (!x->has[i])
 			continue;
@@ -162,7 +166,7 @@ enum mlb_refuse mlb_dp_apply(struct mlb_dp *dp, const struct mlb_in_vip *in, con
 	v->effect.frame_seq = in->frame_seq;
 	v->effect.swap_ns = dp_clock_ns(dp);
 	v->effect.all_ns = 0;
-	v->effect_tag = atomic_load_explicit(&dp->tag, memory_order_relaxed);
+	v->effect_epoch = dp_grace_epoch(&dp->grace);
 	dp->effect_dirty = true;
 	return MLB_REFUSE_NONE;
 }
@@ -184,7 +188,7 @@ static void read_message(struct mlb_dp *dp, const uint8_t *buf, uint64_t len)
 	}
 	const struct mlb_in_vip *vip = (const struct mlb_in_vip *)(buf + sizeof(h));
 	const struct mlb_in_entry *entry = (const struct mlb_in_entry *)(vip + h.vips);
-	uint64_t agent = atomic_load_explicit(&dp->region.hdr->agent_epoch, memory_order_acquire);
+	uint64_t agent = MLB_LD_ACQ(dp->region.hdr->agent_epoch);
 	for (uint32_t i = 0; i < h.vips; i++) {
 		struct dp_vip *v = dp_vip_of(dp, vip[i].vip_id);
 		bool seen = v && vip[i].agent_epoch == v->seen_epoch && vip[i].seq == v->seen_seq;
@@ -204,19 +208,10 @@ static void read_message(struct mlb_dp *dp, const uint8_t *buf, uint64_t len)
 
 void dp_in_poll(struct mlb_dp *dp)
 {
-	const struct mlb_msg *m = dp->region.blk[MLB_BLK_IN].msg;
-	uint64_t seq = mlb_msg_seq(m);
-	if (seq == dp->in_seq)
-		return;
-	uint64_t size = dp->region.blk[MLB_BLK_IN].buf_size;
-	int64_t len = mlb_msg_read(m, dp->region.blk[MLB_BLK_IN].base, size, dp->in_buf, size, &seq, 8);
-	if (len == -EAGAIN)
-		return; /* the agent writes just now: at the next poll */
-	dp->in_seq = seq;
+	int64_t len = mlb_region_read(&dp->region, MLB_BLK_IN, dp->in_buf, dp->region.blk[MLB_BLK_IN].buf_size, &dp->in_seq);
 	if (len > 0)
 		read_message(dp, dp->in_buf, (uint64_t)len);
-	else if (len < 0)
-		for (uint32_t id = 1; id <= MLB_MAX_VIPS; id++)
-			if (dp_vip_of(dp, id))
-				refuse(dp, dp_vip_of(dp, id), MLB_REFUSE_TORN);
+	else if (len < 0 && len != -EAGAIN)
+		DP_EACH_VIP(dp, v)
+			refuse(dp, v, MLB_REFUSE_TORN);
 }

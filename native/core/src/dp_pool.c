@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Managed pools: the wanted server lists that failover writes through msg_pool. */
-#include "dp_priv.h"
+#include "dp_pool.h"
+
+#include <string.h>
+
+#include "dp_servers.h"
 
 static int read_list(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_pool_entry *e, uint32_t n)
 {
@@ -50,24 +54,20 @@ static void take(struct mlb_dp *dp, const struct mlb_pool_vip *p, const struct m
 
 void dp_pool_poll(struct mlb_dp *dp)
 {
-	const struct mlb_msg *m = dp->region.blk[MLB_BLK_POOL].msg;
-	uint64_t seq = mlb_msg_seq(m), size = dp->region.blk[MLB_BLK_POOL].buf_size;
-	if (seq == dp->pool_seq)
+	uint64_t size = dp->region.blk[MLB_BLK_POOL].buf_size;
+	int64_t len = mlb_region_read(&dp->region, MLB_BLK_POOL, dp->in_buf, size, &dp->pool_seq);
+	if (len == 0 || len == -EAGAIN)
 		return;
-	int64_t len = mlb_msg_read(m, dp->region.blk[MLB_BLK_POOL].base, size, dp->in_buf, size, &seq, 8);
-	if (len == -EAGAIN)
-		return;
-	dp->pool_seq = seq;
 	struct mlb_pool_hdr h;
 	if (len < (int64_t)sizeof(h)) {
-		dp->refused_vip += len != 0;
+		dp->refused_vip++;
 		return;
 	}
 	memcpy(&h, dp->in_buf, sizeof(h));
 	uint64_t need =
 		sizeof(h) + (uint64_t)h.vips * sizeof(struct mlb_pool_vip) + (uint64_t)h.entries * sizeof(struct mlb_pool_entry);
 	if (h.vips > MLB_MAX_VIPS || h.entries > MLB_MAX_SERVERS || need > (uint64_t)len ||
-	    h.agent_epoch != atomic_load_explicit(&dp->region.hdr->agent_epoch, memory_order_acquire)) {
+	    h.agent_epoch != MLB_LD_ACQ(dp->region.hdr->agent_epoch)) {
 		dp->refused_vip++;
 		return;
 	}

@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Out of the data plane: frames every frame_us, live counts every 10 ms, the recount once a second. */
-#include "dp_priv.h"
+#include "dp_publish.h"
+
+#include <string.h>
+
+#include "dp_frame.h"
+#include "dp_table.h"
 
 static void frame_header(struct mlb_dp *dp, struct dp_vip *v, struct mlb_frame_hdr *h)
 {
@@ -49,17 +54,13 @@ static uint64_t build(struct mlb_dp *dp)
 	struct mlb_out_hdr *out = (struct mlb_out_hdr *)dp->out_buf;
 	struct mlb_frame_hdr *frame = (struct mlb_frame_hdr *)(out + 1);
 	*out = (struct mlb_out_hdr){ .published_ns = dp_clock_ns(dp) };
-	for (uint32_t id = 1; id <= MLB_MAX_VIPS; id++)
-		out->frames += dp_vip_of(dp, id) != NULL;
+	DP_EACH_VIP(dp, v)
+		out->frames++;
 	struct mlb_server_rec *rec = (struct mlb_server_rec *)(frame + out->frames);
-	for (uint32_t id = 1; id <= MLB_MAX_VIPS; id++) {
-		struct dp_vip *v = dp_vip_of(dp, id);
-		if (!v)
-			continue;
-		uint32_t first = out->records, used = atomic_load_explicit(&v->used, memory_order_relaxed);
-		for (uint32_t s = 0; s < used; s++)
-			if (v->srv[s].pub.flags)
-				dp_sum_server(dp, v, s, &rec[out->records++]);
+	DP_EACH_VIP(dp, v) {
+		uint32_t first = out->records;
+		DP_EACH_SERVER(v, s)
+			dp_sum_server(dp, v, s->pub.slot, &rec[out->records++]);
 		frame_header(dp, v, frame);
 		frame->first = first;
 		frame->count = out->records - first;
@@ -73,13 +74,11 @@ static void publish(struct mlb_dp *dp)
 	uint64_t len = build(dp);
 	if (!dp->region.hdr)
 		return;
-	mlb_msg_write(dp->region.blk[MLB_BLK_OUT].msg, dp->region.blk[MLB_BLK_OUT].base, dp->region.blk[MLB_BLK_OUT].buf_size,
-		      dp->out_buf, len);
+	mlb_region_write(&dp->region, MLB_BLK_OUT, dp->out_buf, len);
 	mlb_futex_wake(&dp->region.hdr->out_futex);
 }
 
-/* True unless reservoirs are still to be merged. A frame is closed by turning the workers to the other buffer of their
- * reservoirs. */
+/* A frame is closed by turning the workers to the other buffer of their reservoirs. */
 bool dp_frame_poll(struct mlb_dp *dp)
 {
 	if (!dp->merging) {
@@ -98,7 +97,7 @@ bool dp_frame_poll(struct mlb_dp *dp)
 		return false;
 	dp->merging = false;
 	publish(dp);
-	/* On the grid; after a pause, from here on. */
+	/* Next frame at a multiple of the period; after a stall, restart the period now. */
 	dp->next_frame_us += dp->frame_us;
 	if (dp->next_frame_us <= dp->now_us)
 		dp->next_frame_us = dp->now_us + dp->frame_us;
@@ -133,7 +132,6 @@ static struct mlb_live live_of(const struct mlb_dp *dp, const struct dp_vip *v, 
 	return l;
 }
 
-/* Main, or the one worker that does this in its stead: it looks at what workers may look at only. */
 void dp_live_poll(struct mlb_dp *dp, uint64_t now_us)
 {
 	if (!dp->region.hdr || now_us < dp->next_live_us)
@@ -142,15 +140,13 @@ void dp_live_poll(struct mlb_dp *dp, uint64_t now_us)
 	struct mlb_live_hdr *h = (struct mlb_live_hdr *)dp->live_buf;
 	struct mlb_live *l = (struct mlb_live *)(h + 1);
 	*h = (struct mlb_live_hdr){ .mono_ns = now_us * 1000 };
-	for (uint32_t id = 1; id <= MLB_MAX_VIPS; id++) {
-		struct dp_vip *v = dp_vip_of(dp, id);
-		uint32_t used = v ? atomic_load_explicit(&v->used, memory_order_acquire) : 0;
+	DP_EACH_VIP(dp, v) {
+		uint32_t used = MLB_LD_ACQ(v->used);
 		for (uint32_t s = 0; s < used && h->entries < MLB_MAX_SERVERS; s++)
-			if (atomic_load_explicit(&v->srv[s].live, memory_order_acquire) != DP_LIVE_NO)
+			if (MLB_LD_ACQ(v->srv[s].live) != DP_LIVE_NO)
 				l[h->entries++] = live_of(dp, v, s);
 	}
-	mlb_msg_write(dp->region.blk[MLB_BLK_LIVE].msg, dp->region.blk[MLB_BLK_LIVE].base, dp->region.blk[MLB_BLK_LIVE].buf_size,
-		      dp->live_buf, sizeof(*h) + h->entries * sizeof(*l));
+	mlb_region_write(&dp->region, MLB_BLK_LIVE, dp->live_buf, sizeof(*h) + h->entries * sizeof(*l));
 }
 
 uint64_t mlb_dp_live(struct mlb_dp *dp, uint64_t now_us)
@@ -166,14 +162,39 @@ void dp_recount_poll(struct mlb_dp *dp)
 	if (!dp->hooks.recount || dp->now_us < dp->next_recount_us)
 		return;
 	dp->next_recount_us = dp->now_us + DP_RECOUNT_US;
-	for (uint32_t id = 1; id <= MLB_MAX_VIPS; id++) {
+	DP_EACH_VIP(dp, v) {
 		uint32_t diff[MLB_MAX_SERVERS_PER_VIP] = { 0 };
-		struct dp_vip *v = dp_vip_of(dp, id);
-		if (!v)
-			continue;
-		dp->hooks.recount(dp->hooks.arg, id, diff, v->conf.capacity);
+		dp->hooks.recount(dp->hooks.arg, v->id, diff, v->conf.capacity);
 		v->recount_diff = 0;
 		for (uint32_t s = 0; s < v->conf.capacity; s++)
 			v->recount_diff += diff[s];
 	}
+}
+
+void dp_effect_poll(struct mlb_dp *dp)
+{
+	struct {
+		struct mlb_effect_hdr h;
+		struct mlb_effect e[MLB_MAX_VIPS];
+	} out;
+	DP_EACH_VIP(dp, v) {
+		if (v->effect_epoch == 0 || !dp_grace_over(&dp->grace, v->effect_epoch))
+			continue;
+		v->effect.all_ns = dp_clock_ns(dp);
+		v->effect_epoch = 0;
+		dp->effect_dirty = true;
+	}
+	if (!dp->effect_dirty || !dp->region.hdr)
+		return;
+	dp->effect_dirty = false;
+	out.h = (struct mlb_effect_hdr){ .dp_epoch = dp->dp_epoch };
+	DP_EACH_VIP(dp, v) {
+		v->effect.birth = v->birth;
+		v->effect.vip_id = v->id;
+		v->effect.pool_revision = v->pool_revision;
+		v->effect.pool_refused = v->pool_refused;
+		out.e[out.h.vips++] = v->effect;
+	}
+	mlb_region_write(&dp->region, MLB_BLK_EFFECT, &out, sizeof(out.h) + out.h.vips * sizeof(out.e[0]));
+	mlb_futex_wake(&dp->region.hdr->out_futex);
 }

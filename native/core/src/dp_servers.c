@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A VIP's server list. A change raises the VIP's generation; a removed server keeps its slot until its last flow has ended and
- * every worker has passed (dp_reclaim.c). */
-#include "dp_priv.h"
+ * a grace period is over (dp_slots.c). */
+#include "dp_servers.h"
 
 #include <math.h>
+#include <string.h>
+
+#include "dp_eject.h"
+#include "dp_fail.h"
+#include "dp_table.h"
 
 /* Products and sums of a whole pool's weights stay far inside a float. */
 #define LEAST_WEIGHT 1e-6f
@@ -12,7 +17,7 @@
 
 static struct dp_server *find(struct dp_vip *v, const struct mlb_endpoint *ep, uint32_t *hint)
 {
-	uint32_t used = atomic_load_explicit(&v->used, memory_order_relaxed);
+	uint32_t used = dp_used(v);
 	for (uint32_t k = 0, i = *hint; k < used; k++, i++) {
 		i = i < used ? i : 0;
 		const struct mlb_endpoint *e = &v->srv[i].pub.ep;
@@ -34,12 +39,10 @@ static int check_weight(float w, const struct mlb_endpoint *ep, char *err)
 }
 
 /* A server without a composed share takes what the others' shares say of its configured weight. */
-static float first_share(const struct dp_vip *v, float weight)
+static float first_share(struct dp_vip *v, float weight)
 {
 	float share = 0, stat = 0;
-	uint32_t used = atomic_load_explicit(&v->used, memory_order_relaxed);
-	for (uint32_t i = 0; i < used; i++) {
-		const struct dp_server *s = &v->srv[i];
+	DP_EACH_SERVER(v, s) {
 		if (dp_takes_flows(s) && s->share > 0 && s->factor >= LEAST_FACTOR) {
 			share += s->share / s->factor;
 			stat += s->pub.weight_static;
@@ -73,35 +76,32 @@ static int join(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoint *
 	s->factor = 1;
 	s->bias = 0;
 	s->joined_us = dp->now_us;
-	s->flow_us = s->wait_us = s->gone_tag = 0;
+	s->flow_us = s->wait_us = s->gone_epoch = 0;
 	memset(s->decay, 0, sizeof(s->decay));
 	memset(s->sum, 0, sizeof(s->sum));
 	dp->next_id++;
 	dp->servers++;
 	v->members++;
 	*slot = i;
-	if (i >= atomic_load_explicit(&v->used, memory_order_relaxed))
-		atomic_store_explicit(&v->used, i + 1, memory_order_release);
+	if (i >= dp_used(v))
+		MLB_ST_REL(v->used, i + 1);
 	return 0;
 }
 
-/* Out of the list; the caller rebuilds, then its flows run on. */
 void dp_server_leave(struct mlb_dp *dp, struct dp_vip *v, struct dp_server *s)
 {
 	dp_eject_forget(dp, v, s);
 	s->pub.flags = MLB_SRV_LEAVING;
-	atomic_store_explicit(&s->live, DP_LIVE_NO, memory_order_relaxed);
-	s->gone_tag = 0; /* known after the swap */
+	MLB_ST(s->live, DP_LIVE_NO);
+	s->gone_epoch = 0; /* known after the swap */
 	s->flows_gone = false;
 	v->members--;
 	v->leaving++;
 }
 
-/* After any change: count, generation, rings, table. On -ENOMEM the workers keep the old table and the next change tries again.
- */
 int dp_list_changed(struct mlb_dp *dp, struct dp_vip *v)
 {
-	uint32_t pool = 0, used = atomic_load_explicit(&v->used, memory_order_relaxed);
+	uint32_t pool = 0, used = dp_used(v);
 	for (uint32_t i = 0; i < used; i++) {
 		struct dp_server *s = &v->srv[i];
 		pool += dp_takes_flows(s);
@@ -111,7 +111,7 @@ int dp_list_changed(struct mlb_dp *dp, struct dp_vip *v)
 							  DP_LIVE_KEPT,
 				      memory_order_release);
 	}
-	atomic_store_explicit(&v->pool, pool, memory_order_relaxed);
+	MLB_ST(v->pool, pool);
 	v->generation++;
 	v->listed = true;
 	if (v->ladder == MLB_LADDER_STATIC_DP)
@@ -120,11 +120,11 @@ int dp_list_changed(struct mlb_dp *dp, struct dp_vip *v)
 	if (rc != 0)
 		return rc;
 	atomic_fetch_add_explicit(&dp->marks, 1, memory_order_release); /* new servers' loads are refreshed at once */
-	uint64_t tag = atomic_load_explicit(&dp->tag, memory_order_relaxed);
+	uint64_t tag = dp_grace_epoch(&dp->grace);
 	for (uint32_t i = 0; i < used; i++)
-		if ((v->srv[i].pub.flags & MLB_SRV_LEAVING) && v->srv[i].gone_tag == 0)
-			v->srv[i].gone_tag = tag;
-	v->gone_tag = tag;
+		if ((v->srv[i].pub.flags & MLB_SRV_LEAVING) && v->srv[i].gone_epoch == 0)
+			v->srv[i].gone_epoch = tag;
+	v->gone_epoch = tag;
 	return 0;
 }
 
@@ -292,7 +292,7 @@ int dp_servers_set(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoin
 			"server keeps its slot until its last flow ends)",
 			v->conf.name, fresh, v->members + v->leaving, v->conf.capacity, dp->servers, MLB_MAX_SERVERS);
 
-	uint32_t used = atomic_load_explicit(&v->used, memory_order_relaxed);
+	uint32_t used = dp_used(v);
 	for (uint32_t i = 0; i < n && rc == 0; i++) {
 		bool drain = draining && draining[i];
 		if (!have[i]) {

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* From a VIP's servers to the table that workers choose from, and the swap. */
-#include "dp_priv.h"
+#include "dp_table.h"
+
+#include <string.h>
 
 float dp_kappa(const struct dp_vip *v)
 {
@@ -9,12 +11,9 @@ float dp_kappa(const struct dp_vip *v)
 	return v->conf.kappa > 0 ? v->conf.kappa : 1.0f / (float)v->load_balancers;
 }
 
-/* The static step of the ladder: static weight x directive's factor, no bias, default kappa. Masks do not loosen. */
 void dp_use_static(struct dp_vip *v)
 {
-	uint32_t used = atomic_load_explicit(&v->used, memory_order_relaxed);
-	for (uint32_t i = 0; i < used; i++) {
-		struct dp_server *s = &v->srv[i];
+	DP_EACH_SERVER(v, s) {
 		s->share = dp_is_member(s) ? s->pub.weight_static * s->factor : 0;
 		s->bias = 0;
 	}
@@ -22,8 +21,8 @@ void dp_use_static(struct dp_vip *v)
 	v->ladder = MLB_LADDER_STATIC_DP;
 }
 
-/* weight[n] by slot. Never nobody: if masks and drains leave no server, static weights of those not draining; if all drain, of
- * all. */
+/* weight[n] by slot. Fallbacks, so that some server is always eligible: if masks and drains leave none, the static weights of
+ * those that do not drain; if all drain, of all members. */
 static void fill_weights(const struct dp_vip *v, uint32_t n, float *weight)
 {
 	float sum = 0, open = 0;
@@ -50,7 +49,7 @@ static int ring_build(const struct dp_vip *v, const float *weight, struct mlb_ri
 	uint64_t key[MLB_MAX_SERVERS_PER_VIP];
 	uint32_t slot[MLB_MAX_SERVERS_PER_VIP], n = 0;
 	float stat[MLB_MAX_SERVERS_PER_VIP];
-	uint32_t used = atomic_load_explicit(&v->used, memory_order_relaxed);
+	uint32_t used = dp_used(v);
 	for (uint32_t i = 0; i < used; i++) {
 		const struct dp_server *s = &v->srv[i];
 		if (weight ? weight[i] <= 0 : !dp_is_member(s))
@@ -83,7 +82,7 @@ static int miss_ring_refresh(struct dp_vip *v, bool wanted)
 static int flow_ring_refresh(struct dp_vip *v, const float *weight, bool wanted)
 {
 	uint64_t open[MLB_MAX_SERVERS_PER_VIP / 64] = { 0 };
-	uint32_t used = atomic_load_explicit(&v->used, memory_order_relaxed), n = 0;
+	uint32_t used = dp_used(v), n = 0;
 	struct mlb_ring *ring = NULL;
 	for (uint32_t i = 0; i < used; i++) {
 		open[i / 64] |= (uint64_t)(weight[i] > 0) << i % 64;
@@ -105,13 +104,12 @@ static int flow_ring_refresh(struct dp_vip *v, const float *weight, bool wanted)
 	return 0;
 }
 
-/* Builds from what the VIP holds now and swaps one pointer per worker. -ENOMEM leaves the old table in place. */
 int dp_table_swap(struct mlb_dp *dp, struct dp_vip *v)
 {
 	float weight[MLB_MAX_SERVERS_PER_VIP], bias[MLB_MAX_SERVERS_PER_VIP];
 	struct mlb_table *t;
-	uint32_t n = atomic_load_explicit(&v->used, memory_order_relaxed);
-	int rc = dp_retire_reserve(dp, 1);
+	uint32_t n = dp_used(v);
+	int rc = dp_grace_reserve(&dp->grace, 1);
 	fill_weights(v, n, weight);
 	if (rc == 0)
 		rc = miss_ring_refresh(v, !dp->conf.no_miss_ring);
@@ -127,10 +125,10 @@ int dp_table_swap(struct mlb_dp *dp, struct dp_vip *v)
 	if (rc != 0)
 		return rc;
 	if (v->table)
-		dp_retire(dp, table_release, (void *)v->table);
+		dp_retire(&dp->grace, table_release, (void *)v->table);
 	v->table = t;
 	for (uint32_t i = 0; i < dp->nworkers; i++)
-		atomic_store_explicit(&v->w[i]->table, t, memory_order_release);
-	dp_tag_next(dp);
+		MLB_ST_REL(v->w[i]->table, t);
+	dp_grace_next(&dp->grace);
 	return 0;
 }

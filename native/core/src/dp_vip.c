@@ -1,17 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* VIPs: what a worker sees of one (struct mlb_wvip), and its life. */
 #define _GNU_SOURCE
-#include "dp_priv.h"
+#include "dp_vip.h"
 
 #include <math.h>
+#include <string.h>
 #include <sys/mman.h>
+
+#include "dp_fail.h"
+#include "dp_servers.h"
+#include "dp_table.h"
 
 static uint32_t padded(uint32_t n)
 {
 	return (n + 7) & ~7u;
 }
 
-/* From here on a worker's slots do not fit what a processor remembers of small pages beside its flows. */
+/* Above this size a worker's slots exceed the TLB with pages of 4 KiB: use huge pages. */
 #define HUGE_WSLOTS ((size_t)4 << 20)
 
 /* Mapped, not allocated: untouched slots (6 KB each) cost no memory. */
@@ -28,7 +33,7 @@ static void wvip_free(struct mlb_wvip *w)
 		munmap(w->slots, wslots_size(w->capacity));
 	free(w->q);
 	free(w->others);
-	free(w);
+	dp_poison_free(w, sizeof(*w));
 }
 
 static struct mlb_wvip *wvip_new(const struct mlb_vip_conf *c)
@@ -71,11 +76,9 @@ static int check_conf(const struct mlb_dp *dp, const struct mlb_vip_conf *c, cha
 		return dp_fail(err, -EINVAL,
 			       "vip %s: load `waiting` needs both directions, and this VIP's answers pass the data plane by",
 			       c->name);
-	for (uint32_t id = 1; id <= MLB_MAX_VIPS; id++) {
-		const struct dp_vip *v = dp_vip_of(dp, id);
-		if (v && !v->deleting && strcmp(v->conf.name, c->name) == 0)
+	DP_EACH_VIP(dp, v)
+		if (!v->deleting && strcmp(v->conf.name, c->name) == 0)
 			return dp_fail(err, -EEXIST, "there is a vip %s already", c->name);
-	}
 	return 0;
 }
 
@@ -86,7 +89,7 @@ int mlb_dp_vip_add(struct mlb_dp *dp, const struct mlb_vip_conf *c, uint32_t *vi
 	if (rc != 0)
 		return rc;
 	/* A worker that looked up a removed VIP before it vanished must not find the next one under its id in the same loop. */
-	while (id <= MLB_MAX_VIPS && (dp_vip_of(dp, id) || !dp_all_passed(dp, dp->vip_gone_tag[id - 1])))
+	while (id <= MLB_MAX_VIPS && (dp_vip_of(dp, id) || !dp_grace_over(&dp->grace, dp->vip_gone_epoch[id - 1])))
 		id++;
 	if (id > MLB_MAX_VIPS)
 		return dp_fail(err, -ENOSPC, "vip %s: there are %u VIPs already, as many as a region holds", c->name,
@@ -113,9 +116,9 @@ int mlb_dp_vip_add(struct mlb_dp *dp, const struct mlb_vip_conf *c, uint32_t *vi
 		return dp_fail(err, -ENOMEM, "vip %s: no memory for %u servers and %u workers", c->name, c->capacity,
 			       dp->nworkers);
 	}
-	atomic_store_explicit(&dp->vip[id - 1], v, memory_order_release);
+	MLB_ST_REL(dp->vip[id - 1], v);
 	for (uint32_t i = 0; i < dp->nworkers; i++)
-		atomic_store_explicit(&dp->worker[i].w.vip[id - 1], v->w[i], memory_order_release);
+		MLB_ST_REL(dp->worker[i].w.vip[id - 1], v->w[i]);
 	*vip_id = id;
 	return 0;
 }
@@ -142,8 +145,8 @@ const struct mlb_vip_conf *mlb_dp_vip(const struct mlb_dp *dp, uint32_t vip_id)
 static void vip_release(void *p)
 {
 	struct dp_vip *v = p;
-	free(v->srv);
-	free(v);
+	dp_poison_free(v->srv, v->conf.capacity * sizeof(*v->srv));
+	dp_poison_free(v, sizeof(*v));
 }
 static void wvip_release(void *p)
 {
@@ -154,26 +157,27 @@ static void table_release(void *p)
 	mlb_table_free(p);
 }
 
-/* The last flow has ended and no worker can start one: out of the workers' sight, then freed when they have passed once more. */
-void dp_vip_gone(struct mlb_dp *dp, struct dp_vip *v)
+void dp_vip_poll(struct mlb_dp *dp, struct dp_vip *v)
 {
-	if (dp_retire_reserve(dp, dp->nworkers + 3) != 0)
+	if (!v->deleting || v->members + v->leaving != 0 || !dp_grace_over(&dp->grace, v->gone_epoch))
+		return;
+	if (dp_grace_reserve(&dp->grace, dp->nworkers + 3) != 0)
 		return; /* no memory: the next poll tries again */
 	for (uint32_t i = 0; i < dp->nworkers; i++)
-		atomic_store_explicit(&dp->worker[i].w.vip[v->id - 1], NULL, memory_order_release);
-	atomic_store_explicit(&dp->vip[v->id - 1], NULL, memory_order_release);
+		MLB_ST_REL(dp->worker[i].w.vip[v->id - 1], NULL);
+	MLB_ST_REL(dp->vip[v->id - 1], NULL);
 	for (uint32_t i = 0; i < dp->nworkers; i++)
-		dp_retire(dp, wvip_release, v->w[i]);
-	dp_retire(dp, table_release, (void *)v->table);
+		dp_retire(&dp->grace, wvip_release, v->w[i]);
+	dp_retire(&dp->grace, table_release, (void *)v->table);
 	mlb_ring_unref(v->ring);
 	mlb_ring_unref(v->miss_ring);
-	dp_retire(dp, free, v->w);
-	dp_retire(dp, vip_release, v);
+	dp_retire(&dp->grace, free, v->w);
 	dp->generation[v->id - 1] = v->generation + 1;
-	dp->vip_gone_tag[v->id - 1] = dp_tag_next(dp);
+	dp->vip_gone_epoch[v->id - 1] = dp_grace_epoch(&dp->grace) + 1;
+	dp_retire(&dp->grace, vip_release, v);
+	dp_grace_next(&dp->grace);
 }
 
-/* At the end, when no worker runs any more. */
 void dp_vip_free(struct mlb_dp *dp, struct dp_vip *v)
 {
 	for (uint32_t i = 0; v->w && i < dp->nworkers; i++)

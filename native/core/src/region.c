@@ -315,6 +315,23 @@ bool mlb_region_replaced(const struct mlb_region *r)
 	return !same_file(r->fd, r->path);
 }
 
+int64_t mlb_region_read(const struct mlb_region *r, enum mlb_block b, void *buf, uint64_t cap, uint64_t *seq)
+{
+	const struct mlb_msg *m = r->blk[b].msg;
+	uint64_t newest = mlb_msg_seq(m);
+	if (newest == *seq)
+		return 0;
+	int64_t len = mlb_msg_read(m, r->blk[b].base, r->blk[b].buf_size, buf, cap, &newest, 8);
+	if (len != -EAGAIN)
+		*seq = newest;
+	return len;
+}
+
+int mlb_region_write(struct mlb_region *r, enum mlb_block b, const void *msg, uint64_t len)
+{
+	return mlb_msg_write(r->blk[b].msg, r->blk[b].base, r->blk[b].buf_size, msg, len);
+}
+
 void mlb_region_close(struct mlb_region *r, bool unlink_it)
 {
 	if (!r->hdr)

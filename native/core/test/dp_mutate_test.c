@@ -68,7 +68,7 @@ static void send_garbled(struct world *w, struct mlb_region *r)
 		size_t len = sizeof(x.h) + sizeof(x.v) + x.h.entries * sizeof(x.e[0]);
 		if (below(4))
 			garble(&x, len);
-		mlb_msg_write(r->blk[MLB_BLK_IN].msg, r->blk[MLB_BLK_IN].base, r->blk[MLB_BLK_IN].buf_size, &x, len);
+		mlb_region_write(r, MLB_BLK_IN, &x, len);
 		return;
 	}
 	for (uint32_t i = 0; i < 4; i++) {
@@ -77,7 +77,7 @@ static void send_garbled(struct world *w, struct mlb_region *r)
 	}
 	if (below(2))
 		garble(&pool, sizeof(pool));
-	mlb_msg_write(r->blk[MLB_BLK_POOL].msg, r->blk[MLB_BLK_POOL].base, r->blk[MLB_BLK_POOL].buf_size, &pool, sizeof(pool));
+	mlb_region_write(r, MLB_BLK_POOL, &pool, sizeof(pool));
 }
 
 /* Any word of the region, the telling places oftener. */

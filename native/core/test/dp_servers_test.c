@@ -269,8 +269,7 @@ static void send_pool(struct world *w, uint64_t revision, enum mlb_owner owner, 
 						  .weight = weight ? weight[i] : 1,
 						  .flags = host[i] == draining ? MLB_SRV_DRAINING : 0 };
 	}
-	mlb_msg_write(w->agent.blk[MLB_BLK_POOL].msg, w->agent.blk[MLB_BLK_POOL].base, w->agent.blk[MLB_BLK_POOL].buf_size, &m,
-		      sizeof(m));
+	mlb_region_write(&w->agent, MLB_BLK_POOL, &m, sizeof(m));
 	world_run(w, MS, true);
 }
 

@@ -145,8 +145,7 @@ static inline void vector_make(struct world *w, struct vector *x, uint32_t n)
 
 static inline void vector_send(struct world *w, const struct vector *x)
 {
-	mlb_msg_write(w->agent.blk[MLB_BLK_IN].msg, w->agent.blk[MLB_BLK_IN].base, w->agent.blk[MLB_BLK_IN].buf_size, x,
-		      sizeof(x->h) + sizeof(x->v) + x->h.entries * sizeof(x->e[0]));
+	mlb_region_write(&w->agent, MLB_BLK_IN, x, sizeof(x->h) + sizeof(x->v) + x->h.entries * sizeof(x->e[0]));
 	mlb_futex_wake(&w->agent.hdr->in_futex);
 }
 

@@ -40,6 +40,11 @@ int mlb_region_attach(struct mlb_region *, const char *path, char err[256]);
 int mlb_region_open_ro(struct mlb_region *, const char *path, char err[256]);
 /* True if path no longer names this region (the data plane was restarted). */
 bool mlb_region_replaced(const struct mlb_region *);
+/* The newest message of a block, if it is another one than *seq names; *seq then names it. Returns its length (cap must be the
+ * block's buf_size); 0: nothing new, or empty; -EAGAIN: its writer is just at it, ask again; -EPROTO: it contradicts itself. */
+int64_t mlb_region_read(const struct mlb_region *, enum mlb_block, void *buf, uint64_t cap, uint64_t *seq);
+/* -EMSGSIZE. Wakes nobody. */
+int mlb_region_write(struct mlb_region *, enum mlb_block, const void *msg, uint64_t len);
 /* unlink: the data plane at a clean stop removes the file if it is still its own. */
 void mlb_region_close(struct mlb_region *, bool unlink);
 

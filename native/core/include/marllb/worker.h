@@ -21,8 +21,8 @@ struct mlb_wvip {
 
 struct mlb_worker {
 	struct mlb_wvip *_Atomic vip[MLB_MAX_VIPS];
-	_Atomic uint64_t passed;      /* newest reclaim number this worker has seen at a loop's start (see dp.h) */
-	_Atomic uint32_t idle;        /* 1 while blocked in a wait: counts as passed */
+	_Atomic uint64_t quiescent; /* the grace periods' epoch that this worker saw when it last held nothing: at a loop's top */
+	_Atomic uint32_t offline;   /* 1 while it blocks in a wait: it holds nothing then */
 	_Atomic uint32_t frame_epoch; /* set by main at each frame */
 	uint64_t frame_start_us;
 	uint64_t refreshed_us;

@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Inside of the data plane's main side. One file a concern:
- *   dp.c life and the poll · dp_vip.c VIPs · dp_servers.c server lists · dp_table.c tables and the swap · dp_in.c weight vectors
- * · dp_pool.c managed pools · dp_lease.c the ladder's last step · dp_peer.c other load balancers' counts · dp_eject.c local
- * ejection · dp_reclaim.c memory, slots, effect · dp_frame.c summing · dp_publish.c frames and live counts out · dp_worker.c what
- * workers call All of it is the main thread's, except what is atomic and said to be touched by workers. */
-#ifndef MARLLB_DP_PRIV_H
-#define MARLLB_DP_PRIV_H
+/* What the data plane's main side is made of. All of it is the main thread's, except what is atomic and said to be touched by
+ * workers. The functions stand in one file a concern: dp_poll (life, and the main thread's step) calls dp_in (weight vectors),
+ * dp_pool (managed lists), dp_peer (other load balancers' counts), dp_lease, dp_publish (out); these use dp_vip, dp_servers,
+ * dp_slots, dp_table, dp_eject, dp_frame; at the bottom is dp_grace. dp_worker is what workers call. */
+#ifndef MARLLB_DP_TYPES_H
+#define MARLLB_DP_TYPES_H
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
+
+#include "dp_grace.h"
 #include "marllb/dp.h"
 #include "marllb/endpoint.h"
-#include "marllb/envelope.h"
 
 #define DP_REFRESH_US 500u          /* a worker's refresh of the others' counts: half of the millisecond promised */
 #define DP_REFRESH_ALONE_US 100000u /* a single worker's, with nothing new to hear: ages its half-opens */
@@ -40,8 +38,8 @@ struct dp_server {
 	float share, factor, bias; /* composed share of the last vector, directive's factor, flows */
 	uint64_t joined_us;
 	/* Of a server that left: 0 = its table is not swapped yet; once all workers have passed it, see `flows_gone`. */
-	uint64_t gone_tag;
-	bool flows_gone;           /* no flow was left at gone_tag: once all have passed, no worker is still ending one */
+	uint64_t gone_epoch;
+	bool flows_gone;           /* no flow was left at gone_epoch: once it is over, no worker is still ending one */
 	uint64_t flow_us, wait_us; /* as last reported: never reported smaller */
 	struct dp_eject eject;
 	_Atomic float peer; /* other load balancers' load, flows */
@@ -56,7 +54,7 @@ struct dp_vip {
 	uint64_t birth;
 	bool listed; /* a list was set, by whomever */
 	bool deleting;
-	uint64_t gone_tag;
+	uint64_t gone_epoch;
 	struct dp_server *srv; /* [capacity] */
 	_Atomic uint32_t used; /* slots below it may hold a server */
 	uint32_t members, leaving;
@@ -79,7 +77,7 @@ struct dp_vip {
 	uint64_t local_edits_refused, recount_diff;
 	uint64_t pool_revision, pool_seen, pool_refused;
 	struct mlb_effect effect;
-	uint64_t effect_tag; /* all_ns is known once all have passed this; 0 = nothing to wait for */
+	uint64_t effect_epoch; /* all_ns is known once the grace period of this epoch is over; 0 = nothing to wait for */
 };
 
 struct dp_worker {
@@ -87,12 +85,6 @@ struct dp_worker {
 	uint64_t marks_seen;
 	uint32_t epoch_seen;
 } __attribute__((aligned(MLB_CACHE_LINE)));
-
-struct dp_retired {
-	uint64_t tag;
-	void (*free)(void *);
-	void *ptr;
-};
 
 struct mlb_dp {
 	struct mlb_dp_conf conf;
@@ -102,15 +94,14 @@ struct mlb_dp {
 	uint32_t nworkers;
 	struct dp_worker *worker;
 	_Atomic(struct dp_vip *) vip[MLB_MAX_VIPS];
-	uint64_t births;                     /* VIPs added so far */
-	uint32_t generation[MLB_MAX_VIPS];   /* where the next VIP of an id goes on */
-	uint64_t vip_gone_tag[MLB_MAX_VIPS]; /* a removed VIP's id is given away again once all workers have passed this */
-	uint32_t next_id, servers;           /* servers: slots in use, all VIPs */
+	uint64_t births;                       /* VIPs added so far */
+	uint32_t generation[MLB_MAX_VIPS];     /* where the next VIP of an id goes on */
+	uint64_t vip_gone_epoch[MLB_MAX_VIPS]; /* a removed VIP's id is given away again once the grace period of this epoch is
+						  over */
+	uint32_t next_id, servers;             /* servers: slots in use, all VIPs */
 
-	_Atomic uint64_t tag;   /* reclaim number: raised at each swap */
+	struct dp_grace grace;
 	_Atomic uint64_t marks; /* raised when ejections or peers' counts changed: workers refresh at once */
-	struct dp_retired *retired;
-	uint32_t retired_n, retired_cap;
 
 	uint64_t in_seq, pool_seq, peer_seq; /* of the messages last looked at */
 	bool pool_again;                     /* a list found no room; tried again when a slot is free */
@@ -131,16 +122,31 @@ struct mlb_dp {
 static inline struct dp_vip *dp_vip_of(const struct mlb_dp *dp, uint32_t id)
 {
 	struct mlb_dp *d = (struct mlb_dp *)dp;
-	return id >= 1 && id <= MLB_MAX_VIPS ? atomic_load_explicit(&d->vip[id - 1], memory_order_acquire) : NULL;
+	return id >= 1 && id <= MLB_MAX_VIPS ? MLB_LD_ACQ(d->vip[id - 1]) : NULL;
 }
+/* The VIP of this id or of the next one that has a VIP, NULL after the last. */
+static inline struct dp_vip *dp_vip_from(const struct mlb_dp *dp, uint32_t id)
+{
+	while (id <= MLB_MAX_VIPS && !dp_vip_of(dp, id))
+		id++;
+	return dp_vip_of(dp, id);
+}
+#define DP_EACH_VIP(dp, v) \
+	for (struct dp_vip *v = dp_vip_from(dp, 1), *v##_next; v && (v##_next = dp_vip_from(dp, v->id + 1), true); v = v##_next)
+
+/* Slots below it may hold a server. Main's view; a worker loads `used` with acquire. */
+static inline uint32_t dp_used(const struct dp_vip *v)
+{
+	return MLB_LD(((struct dp_vip *)v)->used);
+}
+/* Every slot that holds a server, also one that is leaving. */
+#define DP_EACH_SERVER(v, s) \
+	for (struct dp_server *s = (v)->srv, *s##_end = s + dp_used(v); s < s##_end; s++) \
+		if (s->pub.flags)
+
 static inline uint64_t dp_clock_ns(const struct mlb_dp *dp)
 {
 	return dp->conf.clock_ns ? dp->conf.clock_ns(dp->conf.clock_arg) : dp->now_us * 1000;
-}
-/* a is after b, in counters that another process may have set to anything */
-static inline bool dp_after(uint64_t a, uint64_t b)
-{
-	return (int64_t)(a - b) > 0;
 }
 static inline bool dp_is_member(const struct dp_server *s)
 {
@@ -150,43 +156,4 @@ static inline bool dp_takes_flows(const struct dp_server *s)
 {
 	return (s->pub.flags & (MLB_SRV_MEMBER | MLB_SRV_DRAINING)) == MLB_SRV_MEMBER;
 }
-
-/* One sentence into err (256 bytes, may be NULL) and the code back. */
-int dp_fail(char *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-
-int dp_table_swap(struct mlb_dp *, struct dp_vip *);
-float dp_kappa(const struct dp_vip *);
-void dp_use_static(struct dp_vip *);
-
-/* Wanted list of a VIP: weight > 0 finite, addresses distinct. draining may be NULL. */
-int dp_servers_set(struct mlb_dp *, struct dp_vip *, const struct mlb_endpoint *, const float *weight, const bool *draining,
-		   uint32_t n, char *err);
-void dp_server_leave(struct mlb_dp *, struct dp_vip *, struct dp_server *);
-int dp_list_changed(struct mlb_dp *, struct dp_vip *);
-
-void dp_in_poll(struct mlb_dp *);
-void dp_pool_poll(struct mlb_dp *);
-void dp_peer_poll(struct mlb_dp *);
-void dp_lease_poll(struct mlb_dp *);
-uint64_t dp_lease_left_us(const struct mlb_dp *);
-void dp_agent_seen(struct mlb_dp *);
-bool dp_eject_poll(struct mlb_dp *);
-void dp_eject_forget(struct mlb_dp *, struct dp_vip *, struct dp_server *);
-
-uint64_t dp_tag_next(struct mlb_dp *);
-bool dp_all_passed(struct mlb_dp *, uint64_t tag);
-int dp_retire_reserve(struct mlb_dp *, uint32_t n);
-/* Freed once all workers have passed the next dp_tag_next; room must have been reserved. */
-void dp_retire(struct mlb_dp *, void (*free_fn)(void *), void *);
-bool dp_reclaim_poll(struct mlb_dp *);
-void dp_effect_publish(struct mlb_dp *);
-
-bool dp_merge_slice(struct mlb_dp *);
-void dp_sum_server(struct mlb_dp *, struct dp_vip *, uint32_t slot, struct mlb_server_rec *);
-bool dp_frame_poll(struct mlb_dp *);
-void dp_live_poll(struct mlb_dp *, uint64_t now_us);
-void dp_recount_poll(struct mlb_dp *);
-
-void dp_vip_free(struct mlb_dp *, struct dp_vip *);
-void dp_vip_gone(struct mlb_dp *, struct dp_vip *);
 #endif

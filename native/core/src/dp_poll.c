@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "dp_priv.h"
+/* The life of the main side, and its step. */
+#include <string.h>
 
-#include <stdarg.h>
-
-int dp_fail(char *err, int code, const char *fmt, ...)
-{
-	if (err) {
-		va_list ap;
-		va_start(ap, fmt);
-		vsnprintf(err, 256, fmt, ap);
-		va_end(ap);
-	}
-	return code;
-}
+#include "dp_eject.h"
+#include "dp_fail.h"
+#include "dp_in.h"
+#include "dp_lease.h"
+#include "dp_peer.h"
+#include "dp_pool.h"
+#include "dp_publish.h"
+#include "dp_slots.h"
+#include "dp_vip.h"
 
 static uint64_t max_buffer(const struct mlb_region *r)
 {
@@ -41,7 +39,6 @@ int mlb_dp_new(struct mlb_dp **out, const struct mlb_dp_conf *conf, uint32_t nwo
 	dp->epoch = 1;
 	dp->frame_us = conf->region.frame_us;
 	dp->region.fd = -1;
-	atomic_store(&dp->tag, 1);
 
 	int rc = 0;
 	if (!conf->no_region) {
@@ -56,7 +53,8 @@ int mlb_dp_new(struct mlb_dp **out, const struct mlb_dp_conf *conf, uint32_t nwo
 	dp->out_buf = calloc(1, sizeof(struct mlb_out_hdr) + MLB_MAX_VIPS * sizeof(struct mlb_frame_hdr) +
 					MLB_MAX_SERVERS * sizeof(struct mlb_server_rec));
 	dp->worker = aligned_alloc(MLB_CACHE_LINE, nworkers * sizeof(struct dp_worker));
-	if (!dp->worker || !dp->out_buf || (!conf->no_region && (!dp->in_buf || !dp->live_buf))) {
+	if (dp_grace_init(&dp->grace, nworkers) != 0 || !dp->worker || !dp->out_buf ||
+	    (!conf->no_region && (!dp->in_buf || !dp->live_buf))) {
 		rc = dp_fail(err, -ENOMEM, "no memory for the data plane's buffers");
 		goto fail;
 	}
@@ -66,7 +64,7 @@ int mlb_dp_new(struct mlb_dp **out, const struct mlb_dp_conf *conf, uint32_t nwo
 		w->index = i;
 		mlb_rng_seed(&w->rng, conf->seed + i);
 		atomic_store(&w->frame_epoch, dp->epoch);
-		atomic_store(&w->idle, 1); /* not running yet: nothing to wait for */
+		dp_grace_worker(&dp->grace, i, w);
 	}
 	*out = dp;
 	return 0;
@@ -79,13 +77,10 @@ void mlb_dp_free(struct mlb_dp *dp)
 {
 	if (!dp)
 		return;
-	for (uint32_t i = 0; i < dp->retired_n; i++)
-		dp->retired[i].free(dp->retired[i].ptr);
-	for (uint32_t id = 1; id <= MLB_MAX_VIPS; id++)
-		if (dp_vip_of(dp, id))
-			dp_vip_free(dp, dp_vip_of(dp, id));
+	dp_grace_end(&dp->grace);
+	DP_EACH_VIP(dp, v)
+		dp_vip_free(dp, v);
 	mlb_region_close(&dp->region, true);
-	free(dp->retired);
 	free(dp->worker);
 	free(dp->in_buf);
 	free(dp->live_buf);
@@ -114,12 +109,9 @@ static void first_poll(struct mlb_dp *dp)
 	dp->next_frame_us = dp->now_us + dp->frame_us;
 	dp->next_live_us = dp->next_recount_us = dp->now_us;
 	dp->beat_us = dp->now_us;
-	for (uint32_t id = 1; id <= MLB_MAX_VIPS; id++) {
-		struct dp_vip *v = dp_vip_of(dp, id);
-		for (uint32_t s = 0; v && s < v->conf.capacity; s++)
-			if (v->srv[s].pub.flags)
-				v->srv[s].joined_us = dp->now_us;
-	}
+	DP_EACH_VIP(dp, v)
+		DP_EACH_SERVER(v, s)
+			s->joined_us = dp->now_us;
 }
 
 /* How long nothing is missed but frames; who publishes weights or a pool wakes us. */
@@ -147,8 +139,12 @@ uint64_t mlb_dp_poll(struct mlb_dp *dp, uint64_t now_us, uint64_t real_ns)
 		dp_peer_poll(dp);
 		dp_lease_poll(dp);
 	}
-	bool out = dp_eject_poll(dp), waiting = dp_reclaim_poll(dp);
-	dp_effect_publish(dp);
+	bool out = dp_eject_poll(dp), waiting = dp_grace_poll(&dp->grace);
+	DP_EACH_VIP(dp, v) {
+		dp_slots_poll(dp, v);
+		dp_vip_poll(dp, v);
+	}
+	dp_effect_poll(dp);
 	if (!dp->conf.live_by_worker)
 		dp_live_poll(dp, dp->now_us);
 	dp_recount_poll(dp);

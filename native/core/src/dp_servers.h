@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A VIP's server list. */
+#ifndef MARLLB_DP_SERVERS_H
+#define MARLLB_DP_SERVERS_H
+#include "dp_types.h"
+
+/* Wanted list of a VIP: weight > 0 finite, addresses distinct. draining may be NULL. */
+int dp_servers_set(struct mlb_dp *, struct dp_vip *, const struct mlb_endpoint *, const float *weight, const bool *draining,
+		   uint32_t n, char *err);
+/* Out of the list; the caller tells dp_list_changed, and the server's flows run on. */
+void dp_server_leave(struct mlb_dp *, struct dp_vip *, struct dp_server *);
+/* After any change: count, generation, table. On -ENOMEM the workers keep the old table and the next change tries again. */
+int dp_list_changed(struct mlb_dp *, struct dp_vip *);
+#endif
