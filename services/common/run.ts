@@ -7,8 +7,11 @@ import type { Clock } from "./clock.js";
 import { type HostPort, parseHostPort } from "./config/address.js";
 import { type Config, ConfigError, type ServiceName } from "./config/load.js";
 import { createLog, type Logger } from "./log.js";
+import type { LogWriter } from "./log-writer.js";
 import { Counter, createRegistry, type Registry, serveMetrics } from "./metrics.js";
+import { type Reloadable, Reloader } from "./reload.js";
 import { projectRoot } from "./root.js";
+import { Signals } from "./signals.js";
 
 export interface ServiceContext {
   config: Config;
@@ -24,6 +27,8 @@ export interface Service {
   name: string;
   definition: ServiceDefinition;
   implementation: UntypedServiceImplementation;
+  /** What takes effect at SIGHUP, beside the log's level. */
+  reload?: Reloadable;
   /** Ends own streams, timers and clients. The gRPC server still runs. */
   stop(): Promise<void>;
 }
@@ -46,8 +51,9 @@ export function stateFolder(instance: string, environment: Record<string, string
 const LAST_LINES_MS = 200;
 
 export async function run(service: ServiceName, load: () => Promise<{ create: CreateService }>): Promise<void> {
+  const signals = new Signals();
   try {
-    await start(service, load);
+    await start(service, load, signals);
   } catch (e) {
     // One line a person can act on; a stack only for what we did not foresee.
     process.stderr.write(
@@ -57,23 +63,15 @@ export async function run(service: ServiceName, load: () => Promise<{ create: Cr
   }
 }
 
-async function start(service: ServiceName, load: () => Promise<{ create: CreateService }>): Promise<void> {
+async function start(service: ServiceName, load: () => Promise<{ create: CreateService }>, signals: Signals): Promise<void> {
   const { config, stopWithStdin } = parseArgs(service, process.argv.slice(2));
   const label = service.replace("_", "-");
   const { log, writer } = createLog(label, config.instance, config.log.level);
   const registry = createRegistry(label, config.instance);
-  new Counter({
-    name: "marllb_log_lines_lost_total",
-    help: "Log lines that found the queue full: nobody read them in time",
-    registers: [registry],
-    collect() {
-      this.reset();
-      this.inc(writer.lost);
-    },
-  });
+  countLostLines(registry, writer);
   const endpoint = config.tracing.endpoint || process.env.OTEL_EXPORTER_OTLP_ENDPOINT || "";
   const flush = endpoint === "" ? async () => {} : (await import("./otel.js")).startOtel(label, config.instance, endpoint);
-  // Loaded late: tracing must have hooked the module loader before anything imports gRPC.
+  // Imported dynamically, after OpenTelemetry has patched the module loader.
   const [{ create }, { serve }, { serverCredentials }] = await Promise.all([
     load(),
     import("./grpc/server.js"),
@@ -92,8 +90,8 @@ async function start(service: ServiceName, load: () => Promise<{ create: CreateS
   serving = true;
 
   let stopping = false;
-  const stop = async (why: string, code = 0): Promise<void> => {
-    if (stopping) process.exit(code || 1);
+  const stop = async (why: string): Promise<void> => {
+    if (stopping) process.exit(1);
     stopping = true;
     serving = false;
     log.info({ why }, "stopping");
@@ -102,10 +100,13 @@ async function start(service: ServiceName, load: () => Promise<{ create: CreateS
     await Promise.all([server.stop(), metrics.stop()]);
     await flush();
     await writer.flush(LAST_LINES_MS);
-    process.exit(code);
+    process.exit(0);
   };
-  process.on("SIGTERM", () => void stop("SIGTERM"));
-  process.on("SIGINT", () => void stop("SIGINT"));
+  signals.serve({
+    stop: (signal) => void stop(signal),
+    reload: onReload(service, config, log, it.reload),
+    unused: (signal) => log.warn({ signal }, "signal without use: ignored"),
+  });
   if (stopWithStdin) {
     process.stdin.on("end", () => void stop("stdin ended")).on("error", () => void stop("stdin failed"));
     process.stdin.resume();
@@ -117,4 +118,38 @@ async function start(service: ServiceName, load: () => Promise<{ create: CreateS
     `${JSON.stringify({ ready: true, service: label, pid: process.pid, grpc: server.address, metrics: metrics.address })}\n`,
   );
   log.info({ grpc: server.address, metrics: metrics.address }, "serving");
+}
+
+function countLostLines(registry: Registry, writer: LogWriter): void {
+  new Counter({
+    name: "marllb_log_lines_lost_total",
+    help: "Log lines that found the queue full: nobody read them in time",
+    registers: [registry],
+    collect() {
+      this.reset();
+      this.inc(writer.lost);
+    },
+  });
+}
+
+/** Reads the configuration again, as the command line says. A wrong one changes nothing. */
+function onReload(service: ServiceName, started: Config, log: Logger, own: Reloadable | undefined): () => void {
+  const level: Reloadable = {
+    keys: ["log.level"],
+    apply(config) {
+      log.level = config.log.level;
+    },
+  };
+  const reloader = new Reloader(started, own ? [level, own] : [level]);
+  return () => {
+    try {
+      const { config } = parseArgs(service, process.argv.slice(2));
+      const { applied, pending } = reloader.reload(config);
+      log.info({ applied }, "configuration read again");
+      if (pending.length > 0)
+        log.warn({ pending }, "changed in the configuration; takes effect when the service is started again");
+    } catch (e) {
+      log.error({ reason: (e as Error).message }, "configuration not read again: nothing changed");
+    }
+  };
 }

@@ -6,7 +6,8 @@ export interface CheckerOptions {
   intervalMs: number;
   /** Share of the interval by which a period may differ, 0..0.9. */
   jitter: number;
-  check(address: string): Promise<CheckResult>;
+  /** Null: addresses are never checked. */
+  check: ((address: string) => Promise<CheckResult>) | null;
   onResult(address: string, result: CheckResult): void;
   /** Uniform in [0, 1). */
   random(): number;
@@ -18,7 +19,9 @@ export class Checker {
   constructor(private readonly o: CheckerOptions) {}
 
   add(address: string): void {
-    if (!this.timers.has(address)) this.schedule(address, this.o.random() * Math.min(this.o.intervalMs, 100));
+    const { check } = this.o;
+    if (check !== null && !this.timers.has(address))
+      this.schedule(address, check, this.o.random() * Math.min(this.o.intervalMs, 100));
   }
 
   remove(address: string): void {
@@ -30,12 +33,13 @@ export class Checker {
     for (const address of [...this.timers.keys()]) this.remove(address);
   }
 
-  private schedule(address: string, ms: number): void {
+  private schedule(address: string, check: NonNullable<CheckerOptions["check"]>, ms: number): void {
     const timer = setTimeout(() => {
-      this.o.check(address).then((result) => {
+      check(address).then((result) => {
         if (this.timers.get(address) !== timer) return; // removed, or removed and added again, meanwhile
         this.o.onResult(address, result);
-        this.schedule(address, this.o.intervalMs * (1 + this.o.jitter * (2 * this.o.random() - 1)));
+        if (this.timers.get(address) !== timer) return; // what it told removed the address
+        this.schedule(address, check, this.o.intervalMs * (1 + this.o.jitter * (2 * this.o.random() - 1)));
       });
     }, ms);
     this.timers.set(address, timer);

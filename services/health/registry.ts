@@ -51,7 +51,7 @@ export class HealthRegistry {
   private readonly users = new Map<string, number>();
 
   constructor(
-    private readonly rules: VerdictRules,
+    public rules: VerdictRules,
     /** Verdicts that turned, or (`joined`) those of servers that a VIP's list has anew. */
     private readonly onChange: (changes: Change[], joined: boolean) => void,
     private readonly onAddress: (address: string, added: boolean) => void,

@@ -11,6 +11,7 @@ import type { WatchRequest__Output } from "../../gen/marllb/v1/WatchRequest.js";
 import type { WatchResponse } from "../../gen/marllb/v1/WatchResponse.js";
 import { ACTIVE_KINDS, findCheck } from "../common/checks/index.js";
 import { parseHostPort } from "../common/config/address.js";
+import type { Config } from "../common/config/load.js";
 import { invalid, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
 import { decodeFrame } from "../common/native/frame.js";
@@ -20,7 +21,7 @@ import { Checker } from "./checker.js";
 import { type HealthMetrics, healthMetrics } from "./metrics.js";
 import { probe } from "./probe.js";
 import { type Change, HealthRegistry } from "./registry.js";
-import type { CheckResult } from "./verdict.js";
+import type { CheckResult, VerdictRules } from "./verdict.js";
 
 const SNAPSHOT_MS = 10_000;
 const TICK_MS = 500;
@@ -32,28 +33,20 @@ class HealthService {
   /** Watchers and the instance that each asked for ("" = all). */
   private readonly watchers = new Map<Watcher, string>();
   private readonly servers: HealthRegistry;
-  private readonly checker: Checker;
+  private checker: Checker;
   private readonly metrics: HealthMetrics;
   private readonly timers: NodeJS.Timeout[];
   private lastUnmade = "";
+  private health: Config["health"];
 
   constructor(private readonly context: ServiceContext) {
-    const { config, clock, registry } = context;
-    const { health } = config;
-    const check = findCheck(health.kind);
-    const active = check.run !== null;
-    this.checker = new Checker({
-      intervalMs: health.interval_ms,
-      jitter: health.jitter,
-      random: Math.random,
-      check: (address) => probe({ check, address, timeoutMs: health.timeout_ms, options: health }, clock.now),
-      onResult: (address, result) => this.checked(address, result),
-    });
+    const { clock, registry } = context;
+    this.health = context.config.health;
+    this.checker = this.newChecker();
     this.servers = new HealthRegistry(
-      { rise: health.rise, fall: health.fall, passiveFailures: health.passive_failures, active },
+      this.rules(),
       (changes, joined) => this.changed(changes, joined),
       (address, added) => {
-        if (!active) return;
         if (added) this.checker.add(address);
         else this.checker.remove(address);
       },
@@ -63,6 +56,34 @@ class HealthService {
       setInterval(() => this.servers.tick(clock.now()), TICK_MS),
       setInterval(() => this.publish(this.servers.all(clock.now()), true), SNAPSHOT_MS),
     ];
+  }
+
+  private rules(): VerdictRules {
+    const { rise, fall, passive_failures, kind } = this.health;
+    return { rise, fall, passiveFailures: passive_failures, active: findCheck(kind).run !== null };
+  }
+
+  private newChecker(): Checker {
+    const { health } = this;
+    const check = findCheck(health.kind);
+    return new Checker({
+      intervalMs: health.interval_ms,
+      jitter: health.jitter,
+      random: Math.random,
+      check:
+        check.run &&
+        ((address) => probe({ check, address, timeoutMs: health.timeout_ms, options: health }, this.context.clock.now)),
+      onResult: (address, result) => this.checked(address, result),
+    });
+  }
+
+  /** Verdicts stay; the next check of each address is made by the new settings. */
+  private reload(health: Config["health"]): void {
+    this.health = health;
+    this.servers.rules = this.rules();
+    this.checker.stop();
+    this.checker = this.newChecker();
+    for (const address of this.servers.addresses()) this.checker.add(address);
   }
 
   service(): Service {
@@ -84,6 +105,7 @@ class HealthService {
       name: "marllb.v1.Health",
       definition: v1.Health.service,
       implementation,
+      reload: { keys: ["health"], apply: (config) => this.reload(config.health) },
       stop: async () => {
         for (const t of this.timers) clearInterval(t);
         this.checker.stop();
@@ -166,7 +188,7 @@ class HealthService {
   }
 
   private async check(r: CheckRequest__Output): Promise<CheckResponse> {
-    const { health } = this.context.config;
+    const { health } = this;
     if (parseHostPort(r.address) === null) throw invalid("address", `expected HOST:PORT, found "${r.address}"`);
     const configured = ACTIVE_KINDS.includes(health.kind) ? health.kind : ACTIVE_KINDS[0];
     const kind = r.kind || (configured as string);

@@ -6,13 +6,16 @@ export interface HostPort {
   port: number;
 }
 
-/** "10.0.0.1:80", "[::1]:80" or "name:80"; null where it is none of these. */
+/**
+ * "10.0.0.1:80", "[::1]:80" or "name:80"; null where it is none of these. An IPv6 address with a scope ("fe80::1%eth0") is none:
+ * neither the wire nor the region has a place for the scope.
+ */
 export function parseHostPort(text: string): HostPort | null {
   const m = /^(?:\[([^\]]+)\]|([^:[\]\s]+)):(\d{1,5})$/.exec(text);
   if (!m) return null;
   const port = Number(m[3]);
   if (port > 65535) return null;
-  if (m[1] !== undefined) return isIPv6(m[1]) ? { host: m[1], port } : null;
+  if (m[1] !== undefined) return isIPv6(m[1]) && !m[1].includes("%") ? { host: m[1], port } : null;
   const host = m[2] as string;
   if (/^[0-9.]+$/.test(host) && !isIPv4(host)) return null;
   return { host, port };

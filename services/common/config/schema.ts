@@ -13,13 +13,17 @@ export const SERVICES = ["shm_agent", "inference", "health", "failover"] as cons
 /** The control socket is made beside it, as PATH.ctl.PID first: what the kernel takes as a socket's name is 107 bytes. */
 const MAX_REGION_PATH = 95;
 
-const hostPort = z.string().refine((s) => parseHostPort(s) !== null, {
-  error: 'expected HOST:PORT, such as 127.0.0.1:50051 or "[::1]:50051"',
-});
-const ipPort = z.string().refine(isIpPort, { error: 'expected IP:PORT, such as 10.0.0.1:80 or "[2001:db8::1]:80"' });
-const ip = z
-  .string()
-  .refine((s) => isIPv4(s) || isIPv6(s), { error: 'expected an IP address without port, such as 10.0.0.2 or "::1"' });
+const address = (good: (s: string) => boolean, expected: string) =>
+  z.string().refine(good, {
+    error: ({ input }) =>
+      String(input).includes("%") ? `${expected}; an address with a scope (%...) is not supported` : expected,
+  });
+const hostPort = address((s) => parseHostPort(s) !== null, 'expected HOST:PORT, such as 127.0.0.1:50051 or "[::1]:50051"');
+const ipPort = address(isIpPort, 'expected IP:PORT, such as 10.0.0.1:80 or "[2001:db8::1]:80"');
+const ip = address(
+  (s) => (isIPv4(s) || isIPv6(s)) && !s.includes("%"),
+  'expected an IP address without port, such as 10.0.0.2 or "::1"',
+);
 // gRPC resolves it: HOST:PORT, or a resolver's name such as dns:///inference.lb:50052.
 const dialled = z.string().regex(/^[^\s"']+$/, { error: "expected HOST:PORT or a name that gRPC can resolve, without spaces" });
 const endpoint = z.string().regex(/^$|^(https?:\/\/)?(\[[0-9A-Fa-f:.]+\]|[^\s:/[\]]+)(:\d{1,5})?(\/\S*)?$/, {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `marllbctl up`: the launcher in front of a person.
+import { catchUnused } from "../../common/signals.js";
 import { connect, follow } from "../client.js";
 import { banner } from "./banner.js";
 import { Launcher } from "./launcher.js";
@@ -84,7 +85,8 @@ function stopWish(o: UpOptions, again: () => void): Promise<void> {
         resolve();
       } else if (now - first > samePressMs) again();
     };
-    for (const s of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(s, onSignal);
+    for (const s of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const) process.on(s, onSignal);
+    catchUnused(() => {});
     if (!o.stopWithStdin) return;
     process.stdin.on("end", () => resolve()).on("error", () => resolve());
     process.stdin.resume();

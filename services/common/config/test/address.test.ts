@@ -7,7 +7,7 @@ test("addresses: what is one and what is not", (t) => {
   t.deepEqual(parseHostPort("10.0.0.1:80"), { host: "10.0.0.1", port: 80 });
   t.deepEqual(parseHostPort("[::1]:80"), { host: "::1", port: 80 });
   t.deepEqual(parseHostPort("inference:0"), { host: "inference", port: 0 });
-  for (const bad of ["", "80", "10.0.0.1", "10.0.0.256:1", "::1:80", "[x]:1", "a:65536", "a b:1", "[::1]"])
+  for (const bad of ["", "80", "10.0.0.1", "10.0.0.256:1", "::1:80", "[x]:1", "a:65536", "a b:1", "[::1]", "[fe80::1%eth0]:80"])
     t.is(parseHostPort(bad), null, bad);
   t.true(isIpPort("[::1]:1"));
   t.false(isIpPort("name:1"));

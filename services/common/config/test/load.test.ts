@@ -123,6 +123,16 @@ const wrong: { what: string; text: string; expect: RegExp }[] = [
     expect: /^f\.yaml:1:23: .*IP address without port/,
   },
   {
+    what: "a VIP's address with a scope",
+    text: 'vips:\n  - {name: web, address: "[fe80::1%eth0]:80"}\n',
+    expect: /^f\.yaml:2:26: vips\[0\]\.address: expected IP:PORT.*a scope \(%\.\.\.\) is not supported/,
+  },
+  {
+    what: "a source with a scope",
+    text: 'dataplane: {sources: ["fe80::1%eth0"]}\n',
+    expect: /^f\.yaml:1:23: .*a scope \(%\.\.\.\) is not supported/,
+  },
+  {
     what: "a check's path with a space",
     text: "health: {kind: http, path: /a b}\n",
     expect: /^f\.yaml:1:28: health\.path: .*without spaces/,
