@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The frames' histograms: 32 log-linear buckets over microseconds (native/core/include/marllb/hist.h). All percentiles shown or
-// exported come from these.
+// The frames' histograms: log-linear buckets over microseconds (native/core/include/marllb/hist.h). All percentiles shown or exported
+// come from these.
+import { layout } from "./native/frame.js";
 
-export const BUCKETS = 32;
-
-/** Lower edge of bucket i, microseconds: 0, 64, 96, 128, 192, ... */
-export function edgeUs(i: number): number {
-  return i === 0 ? 0 : i % 2 === 1 ? 64 * 2 ** ((i - 1) / 2) : 96 * 2 ** ((i - 2) / 2);
-}
+/** Lower edges, microseconds: 0, 64, 96, 128, 192, ...; the last bucket has no upper one. */
+export const edgesUs: readonly number[] = layout.histogramEdgesUs;
+export const BUCKETS = edgesUs.length;
+/** What lies beyond has no upper bound here: a quantile there is Infinity. */
+export const END_MS = (edgesUs[BUCKETS - 1] as number) / 1000;
 
 /** Adds `to - from` (each modulo 2^32) of one server's buckets to `sum`; `from` null = since its start. */
 export function addGrowth(sum: Float64Array, to: Uint32Array, toAt: number, from: Uint32Array | null, fromAt: number): void {
@@ -17,7 +17,7 @@ export function addGrowth(sum: Float64Array, to: Uint32Array, toAt: number, from
   }
 }
 
-/** Quantile p (0..1) in milliseconds, linear within a bucket; -1 where there are no samples. */
+/** Quantile p (0..1) in milliseconds, linear within a bucket; -1 where there are no samples, Infinity beyond END_MS. */
 export function quantileMs(counts: Float64Array, p: number): number {
   let total = 0;
   for (const c of counts) total += c;
@@ -27,11 +27,12 @@ export function quantileMs(counts: Float64Array, p: number): number {
   for (let b = 0; b < BUCKETS; b++) {
     const c = counts[b] as number;
     if (c > 0 && below + c >= rank) {
-      const lo = edgeUs(b);
-      const hi = b + 1 < BUCKETS ? edgeUs(b + 1) : lo * 1.5;
+      if (b === BUCKETS - 1) return Number.POSITIVE_INFINITY;
+      const lo = edgesUs[b] as number;
+      const hi = edgesUs[b + 1] as number;
       return (lo + (hi - lo) * Math.max(0, (rank - below) / c)) / 1000;
     }
     below += c;
   }
-  return edgeUs(BUCKETS - 1) / 1000;
+  return Number.POSITIVE_INFINITY;
 }

@@ -1,40 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Figures of the agent and of its data plane. All that a frame holds is read when it is scraped, from the newest frame.
+
 import { Counter, Gauge, Histogram, type Registry } from "../common/metrics.js";
+import type { Field } from "../common/native/frame.js";
+import { layout } from "../common/native/frame.js";
 import { LADDER_STEPS, ladderWord } from "../common/vocabulary.js";
 import type { Agent } from "./agent.js";
 import type { Vip } from "./vip.js";
 
-const SERVER_COUNTERS: [field: string, name: string, help: string][] = [
-  ["new_flows", "flows_total", "New flows"],
-  ["completions", "completions_total", "Flows that ended well"],
-  ["refusals", "refusals_total", "Connects refused"],
-  ["resets", "resets_total", "Flows reset by the server"],
-  ["aborts", "aborts_total", "Flows ended by the client first"],
-  ["unanswered", "unanswered_total", "Connects timed out"],
-  ["answers", "answers_total", "Answers begun"],
-  ["bytes_in", "bytes_in_total", "Bytes from clients"],
-  ["bytes_out", "bytes_out_total", "Bytes to clients"],
-  ["packets_in", "packets_in_total", "Packets from clients; 0 where the data plane sees none"],
-  ["packets_out", "packets_out_total", "Packets to clients"],
-  ["ejections", "ejections_total", "Times put out by the data plane itself"],
-];
-const SERVER_GAUGES: [field: string, name: string, help: string][] = [
-  ["flows", "flows", "Flows in progress"],
-  ["half_open", "half_open", "Connects under way"],
-  ["waiting", "waiting", "Flows whose client spoke last"],
-  ["weight_static", "weight_configured", "Configured weight"],
-  ["weight", "share", "Share in effect"],
-  ["factor", "factor", "Directive's factor in effect"],
-];
-const VIP_COUNTERS: [figure: string, name: string, help: string][] = [
-  ["no_server", "no_server_total", "New flows without an eligible server"],
-  ["untracked", "untracked_total", "New flows that found no room in the flow table"],
-  ["limited", "limited_total", "New flows over a connection limit"],
-  ["retries", "retries_total", "Connects tried again on another server"],
-  ["misses", "misses_total", "Packets of unknown flows"],
-  ["local_edits_refused", "local_edits_refused_total", "Local edits of a managed pool that were refused"],
-];
+const exported = (fields: readonly Field[], role: Field["role"]): Field[] =>
+  fields.filter((f) => f.role === role && f.metric !== "");
 
 export function agentMetrics(registry: Registry, agent: Agent) {
   const registers = [registry];
@@ -47,51 +22,54 @@ export function agentMetrics(registry: Registry, agent: Agent) {
       });
     }
   };
-  for (const [field, name, help] of SERVER_COUNTERS) {
+  for (const { name, metric, help } of exported(layout.serverFields, "counter")) {
     new Counter({
-      name: `marllb_server_${name}`,
+      name: `marllb_server_${metric}`,
       help,
       labelNames: ["vip", "server"],
       registers,
       collect() {
         this.reset();
-        perServer(field, (labels, value) => this.inc(labels, value));
+        perServer(name, (labels, value) => this.inc(labels, value));
       },
     });
   }
-  for (const [field, name, help] of SERVER_GAUGES) {
+  for (const { name, metric, help } of exported(layout.serverFields, "gauge")) {
     new Gauge({
-      name: `marllb_server_${name}`,
+      name: `marllb_server_${metric}`,
       help,
       labelNames: ["vip", "server"],
       registers,
       collect() {
         this.reset();
-        perServer(field, (labels, value) => this.set(labels, value));
+        perServer(name, (labels, value) => this.set(labels, value));
       },
     });
   }
-  for (const [figure, name, help] of VIP_COUNTERS) {
+  for (const { name, metric, help } of exported(layout.frameFields, "counter")) {
     new Counter({
-      name: `marllb_vip_${name}`,
+      name: `marllb_vip_${metric}`,
       help,
       labelNames: ["vip"],
       registers,
       collect() {
         this.reset();
-        for (const vip of vips()) this.inc({ vip: vip.view.name }, vip.view.figures[figure] ?? 0);
+        for (const vip of vips()) this.inc({ vip: vip.view.name }, vip.view.figures[name] ?? 0);
       },
     });
   }
-  new Gauge({
-    name: "marllb_vip_recount_difference",
-    help: "Sum over servers of counted less recounted flows; stays 0",
-    labelNames: ["vip"],
-    registers,
-    collect() {
-      for (const vip of vips()) this.set({ vip: vip.view.name }, vip.view.figures.recount_diff ?? 0);
-    },
-  });
+  for (const { name, metric, help } of exported(layout.frameFields, "gauge")) {
+    new Gauge({
+      name: `marllb_vip_${metric}`,
+      help,
+      labelNames: ["vip"],
+      registers,
+      collect() {
+        this.reset();
+        for (const vip of vips()) this.set({ vip: vip.view.name }, vip.view.figures[name] ?? 0);
+      },
+    });
+  }
   new Counter({
     name: "marllb_dataplane_refused_total",
     help: "Weight vectors that the data plane refused, by reason",

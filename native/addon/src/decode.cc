@@ -98,8 +98,7 @@ static Napi::Value decode_header(const Napi::CallbackInfo &info)
 			for (uint32_t k = 1; k < f.count; k++) /* [0] is "none" */
 				refused.Set(mlb_refuse_name(k), as_double(p + 8 * k, f.kind));
 			out.Set(f.name, refused);
-		} else if (!strcmp(f.name, "dp_epoch") || !strcmp(f.name, "mono_ns") || !strcmp(f.name, "real_ns") ||
-			   !strcmp(f.name, "birth") || !strcmp(f.name, "term") || !strcmp(f.name, "applied_agent_epoch")) {
+		} else if (f.kind == MLB_FIELD_U64 && (f.role == MLB_ROLE_ID || f.role == MLB_ROLE_CLOCK)) {
 			out.Set(f.name, bigint(env, load<uint64_t>(p)));
 		} else {
 			out.Set(f.name, as_double(p, f.kind));
@@ -162,16 +161,37 @@ static Napi::Value decode_addresses(const Napi::CallbackInfo &info)
 	return out;
 }
 
+/* Rows of fields.h: [{ name: "resets", role: "counter", unit: "flows", metric: "resets_total", help: "..." }, ...] */
+static Napi::Array fields_of(Napi::Env env, const mlb_field *f, uint32_t n)
+{
+	static const char *const roles[] = { "id",       "clock", "state",   "gauge",     "counter",
+					     "integral", "time",  "summary", "histogram", "pad" };
+	Napi::Array out = Napi::Array::New(env, n);
+	for (uint32_t i = 0; i < n; i++) {
+		Napi::Object row = Napi::Object::New(env);
+		row.Set("name", f[i].name);
+		row.Set("role", roles[f[i].role]);
+		row.Set("unit", f[i].unit);
+		row.Set("metric", f[i].metric);
+		row.Set("help", f[i].help);
+		out.Set(i, row);
+	}
+	return out;
+}
+
 static Napi::Value layout(const Napi::CallbackInfo &info)
 {
-	Napi::Object out = Napi::Object::New(info.Env());
+	Napi::Env env = info.Env();
+	Napi::Object out = Napi::Object::New(env);
 	out.Set("frameSchema", mlb_frame_schema);
 	out.Set("recordSize", mlb_server_rec_size);
 	out.Set("headerSize", mlb_frame_hdr_size);
-	Napi::Array fields = Napi::Array::New(info.Env(), mlb_server_field_count);
-	for (uint32_t i = 0; i < mlb_server_field_count; i++)
-		fields.Set(i, Napi::String::New(info.Env(), mlb_server_fields[i].name));
-	out.Set("serverFields", fields);
+	out.Set("frameFields", fields_of(env, mlb_frame_fields, mlb_frame_field_count));
+	out.Set("serverFields", fields_of(env, mlb_server_fields, mlb_server_field_count));
+	Napi::Array edges = Napi::Array::New(env, mlb_hist_buckets);
+	for (uint32_t i = 0; i < mlb_hist_buckets; i++)
+		edges.Set(i, static_cast<double>(mlb_hist_edge_us(i)));
+	out.Set("histogramEdgesUs", edges);
 	return out;
 }
 

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "marllb/rec_sum.h"
+
 #define SLICE_LEAST \
 	16u /* slots merged a poll at least; more where the region is fuller, so that a frame takes at most 32 polls */
 
@@ -38,42 +40,6 @@ bool dp_merge_slice(struct mlb_dp *dp)
 	return true;
 }
 
-/* Integrals run on from the worker's last change to now. */
-static void add_gauges(struct mlb_wslot *w, uint64_t now, struct mlb_server_rec *r, uint64_t *start_sum)
-{
-	struct mlb_wslot_gauges g;
-	mlb_wslot_read(w, &g);
-	uint64_t dt = now > g.last_us ? now - g.last_us : 0;
-	r->flows += g.flows;
-	r->half_open += g.half_open;
-	r->waiting += g.waiting;
-	r->flow_us += g.flow_us + g.flows * dt;
-	r->wait_us += g.wait_us + g.waiting * dt;
-	*start_sum += g.start_sum_us;
-}
-
-static void add_counts(const struct mlb_wslot *cw, struct mlb_server_rec *r)
-{
-	struct mlb_wslot *w = (struct mlb_wslot *)cw;
-	r->new_flows += MLB_LD(w->new_flows);
-	r->completions += MLB_LD(w->ended[MLB_END_COMPLETED]) + MLB_LD(w->ended[MLB_END_IDLE]);
-	r->refusals += MLB_LD(w->ended[MLB_END_REFUSED]);
-	r->resets += MLB_LD(w->ended[MLB_END_RESET]);
-	r->aborts += MLB_LD(w->ended[MLB_END_ABORT]);
-	r->unanswered += MLB_LD(w->ended[MLB_END_UNANSWERED]);
-	r->answers += MLB_LD(w->answers);
-	r->packets_in += MLB_LD(w->packets_in);
-	r->packets_out += MLB_LD(w->packets_out);
-	r->bytes_in += MLB_LD(w->bytes_in);
-	r->bytes_out += MLB_LD(w->bytes_out);
-	uint64_t last = MLB_LD(w->last_completion_us);
-	r->last_completion_us = last > r->last_completion_us ? last : r->last_completion_us;
-	for (uint32_t i = 0; i < MLB_HIST_BUCKETS; i++) {
-		r->ttfb_hist[i] += MLB_LD(w->ttfb_hist[i]);
-		r->duration_hist[i] += MLB_LD(w->duration_hist[i]);
-	}
-}
-
 static void add_ejection(const struct dp_server *cs, struct mlb_server_rec *r)
 {
 	struct dp_eject *e = (struct dp_eject *)&cs->eject;
@@ -103,10 +69,7 @@ void dp_sum_server(struct mlb_dp *dp, struct dp_vip *v, uint32_t slot, struct ml
 	r->bias = s->bias;
 	r->peer = MLB_LD(s->peer);
 	r->joined_us = s->joined_us;
-	for (uint32_t i = 0; i < dp->nworkers; i++) {
-		add_gauges(mlb_wslot_at(v->w[i]->slots, slot), dp->now_us, r, &r->start_sum_us);
-		add_counts(mlb_wslot_at(v->w[i]->slots, slot), r);
-	}
+	mlb_rec_sum(r, v->w, dp->nworkers, slot, dp->now_us);
 	/* A worker's clock may be behind ours: what ran on too far is made good, never taken back. */
 	r->flow_us = s->flow_us = r->flow_us > s->flow_us ? r->flow_us : s->flow_us;
 	r->wait_us = s->wait_us = r->wait_us > s->wait_us ? r->wait_us : s->wait_us;

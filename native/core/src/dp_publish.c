@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+#include "marllb/rec_sum.h"
+
 #include "dp_frame.h"
 #include "dp_table.h"
 
@@ -38,14 +40,7 @@ static void frame_header(struct mlb_dp *dp, struct dp_vip *v, struct mlb_frame_h
 	memcpy(h->name, v->conf.name, sizeof(h->name));
 	memcpy(h->refused, v->refused, sizeof(h->refused));
 	h->refused[MLB_REFUSE_VIP] += dp->refused_vip; /* belongs to no VIP: shown in all */
-	for (uint32_t i = 0; i < dp->nworkers; i++) {
-		struct mlb_wvip *w = v->w[i];
-		h->no_server += MLB_LD(w->no_server);
-		h->untracked += MLB_LD(w->untracked);
-		h->limited += MLB_LD(w->limited);
-		h->retries += MLB_LD(w->retries);
-		h->misses += MLB_LD(w->misses);
-	}
+	mlb_frame_sum(h, v->w, dp->nworkers);
 }
 
 /* Lays the whole message out in out_buf, which also keeps it for mlb_dp_frame. Returns its length. */

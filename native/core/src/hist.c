@@ -17,8 +17,8 @@ double mlb_hist_quantile(const uint32_t counts[MLB_HIST_BUCKETS], double p)
 			break;
 		below += counts[i];
 	}
-	double lo = (double)mlb_hist_edge(i);
 	if (i == MLB_HIST_BUCKETS - 1)
-		return lo; /* open-ended: its edge is all that is known */
+		return INFINITY; /* open-ended: only that it is at least MLB_HIST_END_US is known */
+	double lo = (double)mlb_hist_edge(i);
 	return lo + ((double)mlb_hist_edge(i + 1) - lo) * (want - below) / counts[i];
 }

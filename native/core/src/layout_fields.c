@@ -3,58 +3,46 @@
 
 #include <string.h>
 
+#include "marllb/hist.h"
 #include "marllb/layout.h"
 
-#define SIZE_U8 1
-#define SIZE_U16 2
-#define SIZE_U32 4
-#define SIZE_U64 8
-#define SIZE_F32 4
-#define MEMBER(type, path) (((struct type *)0)->path)
-#define FIELD(type, path, kind) \
-	{ #path, MLB_FIELD_##kind, offsetof(struct type, path), sizeof(MEMBER(type, path)) / SIZE_##kind },
+/* The rows that a reader sees of a field, by its type; a summary has one for each of its members. PART: of a member of a member.
+ */
+#define ONE(st, name, number, n, role, unit, metric, help) \
+	{ #name, number, offsetof(struct st, name), n, MLB_ROLE_##role, unit, metric, help },
+#define PART(st, name, part, number, help) ONE(st, name.part, number, 1, SUMMARY, "us", "", help)
+#define ROW_U8(st, name, ...) ONE(st, name, MLB_FIELD_U8, 1, __VA_ARGS__)
+#define ROW_U16(st, name, ...) ONE(st, name, MLB_FIELD_U16, 1, __VA_ARGS__)
+#define ROW_U32(st, name, ...) ONE(st, name, MLB_FIELD_U32, 1, __VA_ARGS__)
+#define ROW_U64(st, name, ...) ONE(st, name, MLB_FIELD_U64, 1, __VA_ARGS__)
+#define ROW_F32(st, name, ...) ONE(st, name, MLB_FIELD_F32, 1, __VA_ARGS__)
+#define ROW_HIST(st, name, ...) ONE(st, name, MLB_FIELD_U32, MLB_HIST_BUCKETS, __VA_ARGS__)
+#define ROW_REFUSALS(st, name, ...) ONE(st, name, MLB_FIELD_U64, MLB_REFUSE_COUNT, __VA_ARGS__)
+#define ROW_SUMMARY(st, name, ...) \
+	PART(st, name, samples, MLB_FIELD_U32, "kept") \
+	PART(st, name, seen, MLB_FIELD_U32, "offered in the tick") \
+	PART(st, name, mean, MLB_FIELD_F32, "") \
+	PART(st, name, std, MLB_FIELD_F32, "") \
+	PART(st, name, p90, MLB_FIELD_F32, "") \
+	PART(st, name, dmean, MLB_FIELD_F32, "decayed mean") \
+	PART(st, name, dp90, MLB_FIELD_F32, "decayed p90") \
+	PART(st, name, min, MLB_FIELD_F32, "")
+/* No numbers: mlb_server_addr_offset and its like say where these are. */
+#define ROW_ADDR(st, name, ...)
+#define ROW_ENDPOINT(st, name, ...)
+#define ROW_NAME(st, name, ...)
 
-/* X(name in layout.h, its kind) */
-#define FRAME_FIELDS(X) \
-	X(schema, U32) \
-	X(record_size, U32) \
-	X(dp_epoch, U64) \
-	X(seq, U64) X(mono_ns, U64) X(real_ns, U64) X(birth, U64) X(vip_id, U32) X(generation, U32) X(count, U32) X(mode, U8) \
-		X(load, U8) X(owner, U8) X(ladder, U8) X(one_way, U32) X(applied_agent_epoch, U64) X(applied_seq, U64) \
-			X(applied_frame_seq, U64) X(term, U64) X(kappa, F32) X(load_balancers, U32) X(load_balancer, U32) \
-				X(no_server, U64) X(untracked, U64) X(limited, U64) X(retries, U64) X(misses, U64) \
-					X(recount_diff, U64) X(local_edits_refused, U64) X(refused, U64)
-#define SUMMARY(X, p) \
-	X(p.samples, U32) X(p.seen, U32) X(p.mean, F32) X(p.std, F32) X(p.p90, F32) X(p.dmean, F32) X(p.dp90, F32) X(p.min, F32)
-#define SERVER_FIELDS(X) \
-	X(id, U32) \
-	X(slot, U16) \
-	X(flags, U16) \
-	X(port, U16) X(eject_streak, U16) X(flows, U32) X(half_open, U32) X(waiting, U32) X(weight_static, F32) X(weight, F32) \
-		X(factor, F32) X(bias, F32) X(peer, F32) X(new_flows, U64) X(completions, U64) X(refusals, U64) X(resets, U64) \
-			X(aborts, U64) X(unanswered, U64) X(answers, U64) X(packets_in, U64) X(packets_out, U64) \
-				X(bytes_in, U64) X(bytes_out, U64) X(flow_us, U64) X(wait_us, U64) X(start_sum_us, U64) \
-					X(last_completion_us, U64) X(joined_us, U64) X(ejections, U64) X(eject_until_us, U64) \
-						SUMMARY(X, duration) SUMMARY(X, ttfb) SUMMARY(X, connect) X(ttfb_hist, U32) \
-							X(duration_hist, U32)
-
-#define CHECK_FIELD(type, path, kind) \
-	_Static_assert(sizeof(MEMBER(type, path)) % SIZE_##kind == 0 && \
-			       __builtin_types_compatible_p(float, __typeof__(MEMBER(type, path))) == \
-				       (MLB_FIELD_##kind == MLB_FIELD_F32), \
-		       "kind of " #path);
-#define X(path, kind) CHECK_FIELD(mlb_frame_hdr, path, kind)
-FRAME_FIELDS(X)
+#define X(type, name, role, sum, of, unit, metric, help) ROW_##type(mlb_frame_hdr, name, role, unit, metric, help)
+const struct mlb_field mlb_frame_fields[] = { MLB_FRAME_FIELDS(X) };
 #undef X
-#define X(path, kind) CHECK_FIELD(mlb_server_rec, path, kind)
-SERVER_FIELDS(X)
+#define X(type, name, role, sum, of, unit, metric, help) ROW_##type(mlb_server_rec, name, role, unit, metric, help)
+const struct mlb_field mlb_server_fields[] = { MLB_SERVER_FIELDS(X) };
 #undef X
 
-#define X(path, kind) FIELD(mlb_frame_hdr, path, kind)
-const struct mlb_field mlb_frame_fields[] = { FRAME_FIELDS(X) };
-#undef X
-#define X(path, kind) FIELD(mlb_server_rec, path, kind)
-const struct mlb_field mlb_server_fields[] = { SERVER_FIELDS(X) };
+/* No compiler-made gap: the members' sizes add up to the struct's. */
+#define X(type, name, role, sum, of, unit, metric, help) +sizeof(MLB_TYPE_##type)
+_Static_assert(sizeof(struct mlb_frame_hdr) == 0 MLB_FRAME_FIELDS(X), "a gap in mlb_frame_hdr: add a PAD row");
+_Static_assert(sizeof(struct mlb_server_rec) == 0 MLB_SERVER_FIELDS(X), "a gap in mlb_server_rec: add a PAD row");
 #undef X
 
 const uint32_t mlb_frame_field_count = sizeof(mlb_frame_fields) / sizeof(mlb_frame_fields[0]);
@@ -69,10 +57,36 @@ const uint32_t mlb_frame_vip_port_offset = offsetof(struct mlb_frame_hdr, vip.po
 const uint32_t mlb_frame_name_offset = offsetof(struct mlb_frame_hdr, name);
 const uint32_t mlb_frame_name_len = MLB_NAME_LEN;
 
+const uint32_t mlb_hist_buckets = MLB_HIST_BUCKETS;
+
+uint64_t mlb_hist_edge_us(uint32_t bucket)
+{
+	return mlb_hist_edge(bucket);
+}
+
 const struct mlb_field *mlb_server_field(const char *name)
 {
 	for (uint32_t i = 0; i < mlb_server_field_count; i++)
 		if (strcmp(mlb_server_fields[i].name, name) == 0)
 			return &mlb_server_fields[i];
 	return NULL;
+}
+
+double mlb_field_value(const struct mlb_field *f, const void *of)
+{
+	const uint8_t *p = (const uint8_t *)of + f->offset;
+	union {
+		uint8_t u8;
+		uint16_t u16;
+		uint32_t u32;
+		uint64_t u64;
+		float f32;
+	} v;
+	switch (f->kind) {
+	case MLB_FIELD_U8: return *p;
+	case MLB_FIELD_U16: return memcpy(&v.u16, p, 2), v.u16;
+	case MLB_FIELD_U32: return memcpy(&v.u32, p, 4), v.u32;
+	case MLB_FIELD_U64: return memcpy(&v.u64, p, 8), (double)v.u64;
+	default: return memcpy(&v.f32, p, 4), (double)v.f32;
+	}
 }

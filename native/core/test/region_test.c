@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "marllb/region.h"
 #include "mlbtest.h"
+#include "released_layouts.h"
 
 static char path[200];
 static char err[256];
@@ -198,6 +199,24 @@ TEST(short_and_empty_files_are_refused)
 	CHECK_EQ(mlb_region_attach(&ag, "/dev/null", err), -EPROTO);
 }
 
+/* A region that a data plane of an earlier release made. */
+TEST(released_layouts_are_refused_by_name)
+{
+	for (size_t i = 0; i < sizeof(released_layouts) / sizeof(released_layouts[0]); i++) {
+		struct mlb_region ag;
+		fresh_path();
+		int fd = open(path, O_CREAT | O_RDWR, 0600);
+		CHECK_EQ(write(fd, released_layouts[i].header, 256), 256);
+		CHECK_EQ(ftruncate(fd, (off_t)released_layouts[i].region_size), 0);
+		close(fd);
+		CHECK_EQ(mlb_region_attach(&ag, path, err), -EPROTO);
+		CHECK(strstr(err, released_layouts[i].name) && strstr(err, "older") && strstr(err, "must be of one release"));
+		if (mlbtest_failed)
+			printf("# %s: %s\n", released_layouts[i].name, err);
+		unlink(path);
+	}
+}
+
 TEST(futex_wakes_another_process)
 {
 	struct mlb_region dp;
@@ -225,4 +244,4 @@ MLB_TEST_MAIN(CASE(create_attach_close), CASE(second_agent_is_refused_with_the_r
 	      CASE(second_data_plane_is_refused_unless_it_takes_over), CASE(failed_takeover_leaves_the_region_alone),
 	      CASE(dead_data_planes_region_is_replaced), CASE(foreign_files_and_links_are_left_alone),
 	      CASE(garbage_older_and_newer_are_refused), CASE(short_and_empty_files_are_refused),
-	      CASE(futex_wakes_another_process))
+	      CASE(released_layouts_are_refused_by_name), CASE(futex_wakes_another_process))

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "marllb/rec_sum.h"
 #include "marllb/worker.h"
 #include "mlbtest.h"
 
@@ -65,6 +66,85 @@ TEST(life_of_a_flow)
 	CHECK_NEAR(slots[3].duration.buf[0].v[0], 4000, 0);
 	CHECK_EQ(slots[3].duration.buf[0].seen, 1); /* a reset flow's duration is not the server's */
 	CHECK_NEAR(q[3], 0, 0);
+}
+
+/* How a flow that was closed or reset really ended, by who had spoken. */
+TEST(an_end_without_an_answer_is_no_completion)
+{
+	static const struct {
+		enum mlb_end how;
+		bool client, server, client_first;
+		enum mlb_end end;
+	} t[] = { { MLB_END_COMPLETED, true, true, false, MLB_END_COMPLETED },
+		  { MLB_END_COMPLETED, false, true, true, MLB_END_COMPLETED }, /* a banner was read */
+		  { MLB_END_COMPLETED, true, false, false, MLB_END_EMPTY },    /* asked and turned away */
+		  { MLB_END_COMPLETED, true, false, true, MLB_END_EMPTY },     /* asked, half-closed, turned away */
+		  { MLB_END_COMPLETED, false, false, false, MLB_END_EMPTY },   /* accept and close */
+		  { MLB_END_COMPLETED, false, false, true, MLB_END_ABORT },    /* a port scan: the client wanted nothing */
+		  { MLB_END_RESET, true, false, false, MLB_END_RESET },
+		  { MLB_END_RESET, true, true, false, MLB_END_CUT },
+		  { MLB_END_ABORT, true, false, false, MLB_END_ABORT },
+		  { MLB_END_IDLE, true, false, false, MLB_END_IDLE } };
+	struct mlb_wvip *const one[] = { &v };
+
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++)
+		CHECK_EQ(mlb_end_of(t[i].how, t[i].client, t[i].server, t[i].client_first), t[i].end);
+	setup(MLB_LOAD_FLOWS);
+	for (uint32_t e = 0; e < MLB_END_COUNT; e++) {
+		mlb_ev_open(&v, 2, 1000);
+		mlb_ev_close(&w, &v, 2, 1000, 2000, (enum mlb_end)e);
+	}
+	struct mlb_server_rec r = { 0 };
+	mlb_rec_sum(&r, one, 1, 2, 2000);
+	CHECK_EQ(r.new_flows, MLB_END_COUNT);
+	CHECK_EQ(r.flows, 0);
+	CHECK_EQ(r.completions, 2); /* COMPLETED and IDLE */
+	CHECK_EQ(r.resets, 2);      /* RESET and CUT */
+	CHECK_EQ(r.late_resets, 1);
+	CHECK_EQ(r.empty_ends, 1);
+	CHECK_EQ(r.unmade, 1);
+	CHECK_EQ(r.aborts, 1);
+	CHECK_EQ(slots[2].duration.buf[0].seen, 1);
+}
+
+/* Two workers, each counting its own: the record has both, its integrals run on to the moment of the sum. */
+TEST(workers_are_summed)
+{
+	struct mlb_wslot *first, *second;
+	struct mlb_wvip a, b, *const both[] = { &a, &b };
+	struct mlb_server_rec r = { .weight = 0.5f, .id = 9 };
+	struct mlb_frame_hdr h = { .seq = 7 };
+
+	setup(MLB_LOAD_FLOWS);
+	first = slots;
+	a = v;
+	mlb_ev_open(&a, 1, 1000);
+	mlb_ev_request(&a, 1, 2000);
+	mlb_ev_no_server(&a);
+	mlb_ev_miss(&a);
+	slots = NULL;
+	setup(MLB_LOAD_FLOWS);
+	second = slots;
+	b = v;
+	mlb_ev_open(&b, 1, 3000);
+	mlb_ev_answer(&w, &b, 1, 0, 3000);
+	mlb_ev_no_server(&b);
+	mlb_ev_failed(&b);
+	mlb_rec_sum(&r, both, 2, 1, 4000);
+	mlb_frame_sum(&h, both, 2);
+	CHECK_EQ(r.flows, 2);
+	CHECK_EQ(r.flow_us, 3000 + 1000);
+	CHECK_EQ(r.start_sum_us, 4000);
+	CHECK_EQ(r.new_flows, 2);
+	CHECK_EQ(r.answers, 1);
+	CHECK_EQ(r.ttfb_hist[mlb_hist_bucket(3000)], 1);
+	CHECK(r.weight == 0.5f && r.id == 9); /* main's own are left alone */
+	CHECK_EQ(h.no_server, 2);
+	CHECK_EQ(h.misses, 1);
+	CHECK_EQ(h.failed, 1);
+	CHECK_EQ(h.seq, 7);
+	free(first);
+	slots = second;
 }
 
 TEST(load_may_be_waiting)
@@ -141,6 +221,6 @@ TEST(slots_spread_over_cache_sets)
 	CHECK_EQ(offsetof(struct mlb_wslot, packets_in), MLB_CACHE_LINE);
 }
 
-MLB_TEST_MAIN(CASE(life_of_a_flow), CASE(load_may_be_waiting), CASE(half_opens_weigh_little_and_not_for_long),
-	      CASE(others_half_opens_share_the_cap), CASE(ejected_slots_stay_out_whatever_happens),
-	      CASE(slots_spread_over_cache_sets))
+MLB_TEST_MAIN(CASE(life_of_a_flow), CASE(an_end_without_an_answer_is_no_completion), CASE(workers_are_summed),
+	      CASE(load_may_be_waiting), CASE(half_opens_weigh_little_and_not_for_long), CASE(others_half_opens_share_the_cap),
+	      CASE(ejected_slots_stay_out_whatever_happens), CASE(slots_spread_over_cache_sets))

@@ -22,9 +22,10 @@ struct mlbd_conn {
 	uint16_t client_port;
 	uint16_t slot;
 	uint32_t server_id;
-	uint8_t state; /* enum mlbd_conn_state */
-	uint8_t tries; /* servers tried, the current one included */
-	bool again;    /* in the worker's list of those with more to do */
+	uint8_t state;     /* enum mlbd_conn_state */
+	uint8_t tries;     /* servers tried, the current one included */
+	bool client_first; /* the client ended its direction before the server did */
+	bool again;        /* in the worker's list of those with more to do */
 	uint16_t tried[MLBD_MAX_RETRIES + 1];
 };
 

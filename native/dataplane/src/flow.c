@@ -29,7 +29,8 @@ static int end_flow(struct mlbd_worker *w, struct mlbd_conn *c, enum mlb_end how
 	if (c->server_id) {
 		if (c->wait_us)
 			mlb_ev_unwait(c->wv, c->slot, w->now_us);
-		mlb_ev_close(w->core, c->wv, c->slot, c->start_us, w->now_us, how);
+		mlb_ev_close(w->core, c->wv, c->slot, c->start_us, w->now_us,
+			     mlb_end_of(how, c->side[MLBD_CLIENT].passed, c->side[MLBD_SERVER].passed, c->client_first));
 		mlbd_connect_release(c);
 		c->server_id = 0;
 	}
@@ -130,6 +131,8 @@ static int finish(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s)
 	if (from->fin_sent || c->state == MLBD_CONN_CONNECTING)
 		return GOES_ON;
 	from->fin_sent = true;
+	if (s == MLBD_CLIENT && !to->fin_sent)
+		c->client_first = true;
 	if (to->fin_sent) /* both ended: close says so to both sides */
 		return end_flow(w, c, MLB_END_COMPLETED, false);
 	return shutdown(to->fd, SHUT_WR) < 0 ? lose(w, c, !s, errno, true) : GOES_ON;
@@ -161,7 +164,7 @@ static void give_up_server(struct mlbd_worker *w, struct mlbd_conn *c, int error
 	if (c->wait_us) /* the client goes on waiting, at the next server */
 		mlb_ev_unwait(c->wv, c->slot, w->now_us);
 	mlb_ev_close(w->core, c->wv, c->slot, c->start_us, w->now_us,
-		     local              ? MLB_END_ABORT :
+		     local              ? MLB_END_UNMADE :
 		     error == ETIMEDOUT ? MLB_END_UNANSWERED :
 					  MLB_END_REFUSED);
 	if (local)
@@ -189,6 +192,8 @@ static const struct mlb_server *next_server(struct mlbd_worker *w, struct mlbd_c
 			mlb_ev_limited(c->wv);
 		else if (c->tries == 0)
 			mlb_ev_no_server(c->wv);
+		else
+			mlb_ev_failed(c->wv);
 		end_flow(w, c, MLB_END_REFUSED, true);
 		return NULL;
 	}

@@ -210,6 +210,27 @@ export interface NativeNetwork {
   run(inputs: readonly { data: Float32Array; shape: readonly number[] }[], outputs: readonly Float32Array[]): void;
 }
 
+/** A field of a frame as its row in native/core/include/marllb/fields.h says. */
+export interface Field {
+  name: string;
+  role: "id" | "clock" | "state" | "gauge" | "counter" | "integral" | "time" | "summary" | "histogram" | "pad";
+  /** "flows", "us", "" for none. */
+  unit: string;
+  /** Exported as marllb_server_METRIC or marllb_vip_METRIC; "" = not. */
+  metric: string;
+  help: string;
+}
+
+export interface Layout {
+  frameSchema: number;
+  recordSize: number;
+  headerSize: number;
+  frameFields: Field[];
+  serverFields: Field[];
+  /** Lower edges of the histograms' buckets; the last has no upper one. */
+  histogramEdgesUs: number[];
+}
+
 /** A row of the core's vocabulary: "LAST_GOOD", 2, "last-good". */
 export interface Word {
   name: string;
@@ -228,7 +249,7 @@ export interface Addon {
   decodeAddresses(records: Uint8Array): string[];
   /** Jain's index: 1 when all are equal, 1/n when one has everything. */
   jain(values: Float64Array): number;
-  layout(): { frameSchema: number; recordSize: number; headerSize: number; serverFields: string[] };
+  layout(): Layout;
   observe(hdr: Uint8Array, records: Uint8Array, state: Uint8Array | null): Observed;
   observationShape(): ObservationShape;
   compose(input: EnvelopeInput): Composed;

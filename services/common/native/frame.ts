@@ -3,7 +3,7 @@
 import { Owner } from "../vocabulary.js";
 import { addon, type Column, type Header, NativeError, native } from "./addon.js";
 
-export type { RawFrame } from "./addon.js";
+export type { Field, RawFrame } from "./addon.js";
 export { NativeError } from "./addon.js";
 
 export const layout = addon.layout();
@@ -112,7 +112,7 @@ export class DecodedFrame {
     return c;
   }
 
-  /** 32 buckets a server, one server after the other. */
+  /** BUCKETS (histogram.ts) a server, one server after the other. */
   histogram(field: "ttfb_hist" | "duration_hist"): Uint32Array {
     return this.column(field) as Uint32Array;
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A frame made up for tests of parts that take a decoded one.
+import { BUCKETS } from "../histogram.js";
 import type { FrameView } from "../native/frame.js";
 
 export interface FakeServer {
@@ -36,7 +37,7 @@ export function fakeFrame(servers: FakeServer[], over: Partial<FrameView> = {}):
     weightStatic: Float32Array.from(servers, (s) => s.weight ?? 1),
     addresses: () => servers.map((s) => s.address),
     column: (field) => Float64Array.from(servers, (s) => (s[field] as number | undefined) ?? 0),
-    histogram: () => new Uint32Array(32 * servers.length),
+    histogram: () => new Uint32Array(BUCKETS * servers.length),
     ...over,
   };
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
-import { addGrowth, BUCKETS, edgeUs, quantileMs } from "../histogram.js";
+import { addGrowth, BUCKETS, END_MS, edgesUs, quantileMs } from "../histogram.js";
 
 test("edges are those of hist.h: 64, then two an octave", (t) => {
-  t.deepEqual([0, 1, 2, 3, 4, 5].map(edgeUs), [0, 64, 96, 128, 192, 256]);
-  t.is(edgeUs(31), 64 * 2 ** 15);
+  t.deepEqual(edgesUs.slice(0, 6), [0, 64, 96, 128, 192, 256]);
+  t.is(edgesUs[31], 64 * 2 ** 15);
+  t.true(END_MS > 3_600_000, "the longest time-out lies within");
 });
 
 test("quantiles are linear within a bucket; none without samples", (t) => {
@@ -15,6 +16,14 @@ test("quantiles are linear within a bucket; none without samples", (t) => {
   t.is(quantileMs(c, 1), 0.192);
   c[5] = 100; // 256..384 us
   t.is(quantileMs(c, 0.75), 0.32);
+});
+
+test("a quantile beyond the last edge is not a number that looks like one", (t) => {
+  const c = new Float64Array(BUCKETS);
+  c[BUCKETS - 1] = 2;
+  c[3] = 2;
+  t.is(quantileMs(c, 0.99), Number.POSITIVE_INFINITY);
+  t.is(quantileMs(c, 0.25), 0.16);
 });
 
 test("growth is taken modulo 2^32 and from the server's place in each frame", (t) => {

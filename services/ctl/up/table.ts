@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One message of ShmAgent.StreamStats as lines for people: the live table, and the plain line where there is no terminal.
 import type { StreamStatsResponse__Output as Stats } from "../../../gen/marllb/v1/StreamStatsResponse.js";
+import { END_MS } from "../../common/histogram.js";
 import { wireLadder, wireMode } from "../../common/vocabulary.js";
 
 export interface Extra {
@@ -16,7 +17,13 @@ export interface Extra {
 }
 
 const ms = (v: number | null | undefined): string =>
-  v === null || v === undefined || !(v >= 0) ? "-" : v < 10 ? v.toFixed(1) : v.toFixed(0);
+  v === null || v === undefined || !(v >= 0)
+    ? "-"
+    : v === Number.POSITIVE_INFINITY
+      ? `>${END_MS}`
+      : v < 10
+        ? v.toFixed(1)
+        : v.toFixed(0);
 const percent = (v: number): string => `${(100 * v).toFixed(1)}%`;
 
 /** The agent knows the configured weights only; for the demo the launcher knows better. */

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Log-linear histogram of 32 buckets over microseconds: bucket 0 is [0, 64 us), then 2 buckets an octave
- * (64, 96, 128, 192, ...); the last, 31, is open-ended (from about 2.1 s). All percentiles shown or exported come from these. */
+/* Log-linear histogram of 54 buckets over microseconds: bucket 0 is [0, 64 us), then 2 buckets an octave (64, 96, 128, 192, ...);
+ * the last, 53, is open-ended: what lies beyond MLB_HIST_END_US (4295 s, more than the longest time-out) has no upper bound here.
+ * All percentiles shown or exported come from these. */
 #ifndef MARLLB_HIST_H
 #define MARLLB_HIST_H
 #include "layout.h"
+
+#define MLB_HIST_END_US (UINT64_C(64) << 26) /* lower edge of the last bucket */
 
 static inline uint32_t mlb_hist_bucket(uint64_t us)
 {
@@ -18,6 +21,6 @@ static inline uint64_t mlb_hist_edge(uint32_t i)
 {
 	return i == 0 ? 0 : (i & 1u) ? UINT64_C(64) << ((i - 1) / 2) : UINT64_C(96) << ((i - 2) / 2);
 }
-/* Quantile p (0..1) in microseconds of counts[32], linear within a bucket; NaN when empty. */
+/* Quantile p (0..1) in microseconds, linear within a bucket; NaN when empty, INFINITY when it lies in the last bucket. */
 double mlb_hist_quantile(const uint32_t counts[MLB_HIST_BUCKETS], double p);
 #endif

@@ -8,13 +8,14 @@
 #ifndef MARLLB_LAYOUT_H
 #define MARLLB_LAYOUT_H
 #include <stdatomic.h>
+#include "fields.h"
 #include "types.h"
 
 #define MLB_MAGIC UINT64_C(0x31305f524c424d4d) /* written last when a region is made */
 #define MLB_LAYOUT_VERSION 2u                  /* any change of a struct below raises it */
 #define MLB_FRAME_SCHEMA 2u                    /* version of mlb_frame_hdr + mlb_server_rec as sent over gRPC */
 #define MLB_RESERVOIR_LEN 128u
-#define MLB_HIST_BUCKETS 32u
+#define MLB_HIST_BUCKETS 54u /* the last begins at 4295 s: beyond the longest time-out, 1 h */
 
 enum mlb_block { MLB_BLK_OUT, MLB_BLK_IN, MLB_BLK_POOL, MLB_BLK_EFFECT, MLB_BLK_LIVE, MLB_BLK_PEER, MLB_BLK_COUNT };
 
@@ -65,80 +66,19 @@ struct mlb_res_sum {
 	float min;
 };
 
-/* One server of one VIP. Counts, bytes and integrals are cumulative since the server took its slot. */
-struct mlb_server_rec {
-	uint32_t id; /* never 0; never reused within a data-plane epoch */
-	uint16_t slot;
-	uint16_t flags; /* MLB_SRV_* */
-	struct mlb_addr addr;
-	uint16_t port;
-	uint16_t eject_streak; /* failed connects in a row */
-	uint32_t flows;        /* in progress */
-	uint32_t half_open;
-	uint32_t waiting;    /* flows whose client spoke last */
-	float weight_static; /* configured */
-	float weight;        /* share in effect, 0..1 */
-	float factor;        /* directive's factor in effect, 0..1 */
-	float bias;          /* in effect, flows */
-	float peer;          /* other load balancers' load as last told, flows; the choice adds it; 0 = nobody tells */
-	uint32_t pad0;
-	uint64_t new_flows;
-	uint64_t completions; /* flows ended well (COMPLETED, IDLE) */
-	uint64_t refusals;
-	uint64_t resets;
-	uint64_t aborts;
-	uint64_t unanswered; /* connects timed out */
-	uint64_t answers;
-	uint64_t packets_in; /* client to server; 0 where the data plane sees no packets */
-	uint64_t packets_out;
-	uint64_t bytes_in;
-	uint64_t bytes_out;
-	uint64_t flow_us;            /* integral of flows in progress over time, flow-microseconds */
-	uint64_t wait_us;            /* integral of waiting over time */
-	uint64_t start_sum_us;       /* sum of start times of the flows in progress */
-	uint64_t last_completion_us; /* 0 = none yet */
-	uint64_t joined_us;
-	uint64_t ejections;
-	uint64_t eject_until_us; /* 0 = not ejected */
-	struct mlb_res_sum duration, ttfb, connect;
-	uint32_t ttfb_hist[MLB_HIST_BUCKETS]; /* cumulative modulo 2^32, see hist.h */
-	uint32_t duration_hist[MLB_HIST_BUCKETS];
-};
+typedef char mlb_name[MLB_NAME_LEN];
+typedef uint32_t mlb_hist[MLB_HIST_BUCKETS];
+typedef uint64_t mlb_refusals[MLB_REFUSE_COUNT];
 
-/* One VIP's frame. In msg_out the records of frame i are rec[first .. first+count) of that message. */
-struct mlb_frame_hdr {
-	uint32_t schema;      /* MLB_FRAME_SCHEMA */
-	uint32_t record_size; /* sizeof(struct mlb_server_rec) */
-	uint64_t dp_epoch;
-	uint64_t seq;     /* frame number of this VIP, from 1 */
-	uint64_t mono_ns; /* CLOCK_MONOTONIC when summed */
-	uint64_t real_ns; /* CLOCK_REALTIME at the same moment */
-	uint64_t birth;   /* of this VIP: never given twice in a data-plane epoch, as ids are */
-	uint32_t vip_id;
-	uint32_t generation; /* of the server list; goes on rising where a removed VIP's id is given away again */
-	uint32_t first, count;
-	char name[MLB_NAME_LEN];
-	struct mlb_endpoint vip;
-	uint8_t mode;                              /* enum mlb_mode in effect */
-	uint8_t load;                              /* enum mlb_load */
-	uint8_t owner;                             /* enum mlb_owner */
-	uint8_t ladder;                            /* enum mlb_ladder in effect */
-	uint32_t one_way;                          /* 1: the data plane sees the client's side only (DSR): no ttfb, no waiting */
-	uint32_t load_balancer;                    /* this one's number among those that share the pool, from 1; 0 = not told */
-	uint64_t applied_agent_epoch, applied_seq; /* msg_in in effect; 0,0 = none yet */
-	uint64_t applied_frame_seq;                /* frame it answered */
-	uint64_t term;                             /* of the directive in effect */
-	float kappa;                               /* in effect */
-	uint32_t load_balancers;                   /* sharing the pool, as last told; 1 = alone */
-	uint64_t no_server;                        /* new flows without an eligible server */
-	uint64_t untracked;                        /* new flows that found no room in the flow table */
-	uint64_t limited;                          /* new flows over a connection limit */
-	uint64_t retries;                          /* connects tried again on another server */
-	uint64_t misses;                           /* packets of unknown flows, placed by the ring */
-	uint64_t recount_diff;                     /* sum over servers of |counted - recounted|; stays 0 */
-	uint64_t local_edits_refused;
-	uint64_t refused[MLB_REFUSE_COUNT]; /* weight vectors, by reason; [0] unused */
+/* The fields, with units and meanings, are the rows of fields.h. */
+#define X(type, name, role, sum, of, unit, metric, help) MLB_TYPE_##type name;
+struct mlb_server_rec {
+	MLB_SERVER_FIELDS(X)
 };
+struct mlb_frame_hdr {
+	MLB_FRAME_FIELDS(X)
+};
+#undef X
 
 /* msg_out = mlb_out_hdr, mlb_frame_hdr[MLB_MAX_VIPS], mlb_server_rec[MLB_MAX_SERVERS], packed: frames, then records. */
 struct mlb_out_hdr {
@@ -238,8 +178,8 @@ MLB_ASSERT_SIZE(struct mlb_block_ref, 16);
 MLB_ASSERT_SIZE(struct mlb_region_hdr, 256);
 MLB_ASSERT_SIZE(struct mlb_msg, 40);
 MLB_ASSERT_SIZE(struct mlb_res_sum, 32);
-MLB_ASSERT_SIZE(struct mlb_server_rec, 560);
-MLB_ASSERT_SIZE(struct mlb_frame_hdr, 328);
+MLB_ASSERT_SIZE(struct mlb_server_rec, 760);
+MLB_ASSERT_SIZE(struct mlb_frame_hdr, 336);
 MLB_ASSERT_SIZE(struct mlb_out_hdr, 16);
 MLB_ASSERT_SIZE(struct mlb_in_vip, 88);
 MLB_ASSERT_SIZE(struct mlb_in_entry, 16);

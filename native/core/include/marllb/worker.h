@@ -16,7 +16,7 @@ struct mlb_wvip {
 	float *others;     /* [capacity], last refresh of the other workers' and load balancers' counts and of ejections */
 	uint32_t capacity; /* slots allocated */
 	uint8_t load;      /* enum mlb_load */
-	_Atomic uint64_t no_server, untracked, limited, retries, misses;
+	MLB_FRAME_FIELDS(MLB_COUNTER)
 };
 
 struct mlb_worker {
@@ -46,12 +46,16 @@ static inline void mlb_ev_answer(struct mlb_worker *, struct mlb_wvip *, uint32_
 static inline void mlb_ev_unwait(struct mlb_wvip *, uint32_t s, uint64_t now);
 static inline void mlb_ev_close(struct mlb_worker *, struct mlb_wvip *, uint32_t s, uint64_t start, uint64_t now,
 				enum mlb_end how);
+/* Closed by FIN (COMPLETED) or by the server's reset (RESET): which end that is, by who has sent a byte of data. For hosts that
+ * see both directions; client_first: the client's FIN came first. */
+static inline enum mlb_end mlb_end_of(enum mlb_end how, bool client_spoke, bool server_spoke, bool client_first);
 static inline void mlb_ev_bytes(struct mlb_wvip *, uint32_t s, bool from_client, uint64_t packets, uint64_t bytes);
 /* The same for a host that keeps wvip->slots in a register over a vector of packets. */
 static inline void mlb_ev_bytes_at(struct mlb_wslots *, uint32_t s, bool from_client, uint64_t packets, uint64_t bytes);
 
 /* Events of a VIP, of flows and packets that no slot counts. */
 static inline void mlb_ev_no_server(struct mlb_wvip *); /* a new flow found no eligible server */
+static inline void mlb_ev_failed(struct mlb_wvip *);    /* a new flow is given up: every connect that was tried failed */
 static inline void mlb_ev_untracked(struct mlb_wvip *); /* a new flow found no room in the flow table */
 static inline void mlb_ev_limited(struct mlb_wvip *);   /* a new flow was over a limit */
 static inline void mlb_ev_retry(struct mlb_wvip *);     /* a connect is tried again on another server */

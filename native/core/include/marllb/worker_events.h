@@ -184,6 +184,17 @@ static inline void mlb_ev_answer(struct mlb_worker *w, struct mlb_wvip *v, uint3
 	mlb_ev_sample(w, &s->ttfb, us, now);
 }
 
+/* A server that closes without a byte has not completed anything, unless the client had asked nothing and went first (a port
+ * scan, a TCP check from upstream). */
+static inline enum mlb_end mlb_end_of(enum mlb_end how, bool client_spoke, bool server_spoke, bool client_first)
+{
+	if (how == MLB_END_RESET)
+		return server_spoke ? MLB_END_CUT : MLB_END_RESET;
+	if (how != MLB_END_COMPLETED || server_spoke)
+		return how;
+	return client_first && !client_spoke ? MLB_END_ABORT : MLB_END_EMPTY;
+}
+
 /* Durations are those of completed flows only: an aged-out one would show the time-out, a reset one nothing of the server's work.
  */
 static inline void mlb_ev_close(struct mlb_worker *w, struct mlb_wvip *v, uint32_t i, uint64_t start, uint64_t now,
@@ -225,6 +236,11 @@ static inline void mlb_ev_bytes(struct mlb_wvip *v, uint32_t i, bool from_client
 static inline void mlb_ev_no_server(struct mlb_wvip *v)
 {
 	MLB_ADD(v->no_server, 1);
+}
+
+static inline void mlb_ev_failed(struct mlb_wvip *v)
+{
+	MLB_ADD(v->failed, 1);
 }
 
 static inline void mlb_ev_untracked(struct mlb_wvip *v)

@@ -12,6 +12,16 @@
 #define MLB_ST(x, v) atomic_store_explicit(&(x), (v), memory_order_relaxed)
 #define MLB_ADD(x, v) MLB_ST(x, MLB_LD(x) + (v)) /* single writer: no locked instruction */
 
+/* A COUNT row of fields.h makes the worker's counter, others make none. */
+#define MLB_COUNTER_COUNT(name) _Atomic uint64_t name;
+#define MLB_COUNTER_MAIN(name)
+#define MLB_COUNTER_SUM(name)
+#define MLB_COUNTER_MAX(name)
+#define MLB_COUNTER_GAUGE(name)
+#define MLB_COUNTER_RUN(name)
+#define MLB_COUNTER_BUCKETS(name)
+#define MLB_COUNTER(type, name, role, sum, of, unit, metric, help) MLB_COUNTER_##sum(name)
+
 /* Gauges and integrals of one slot as of last_us, read in one piece. */
 struct mlb_wslot_gauges {
 	uint32_t flows, half_open, waiting, pad;
@@ -34,6 +44,7 @@ struct mlb_wslot {
 	uint64_t half_step; /* the worker's own: eighth of a second that half_bin stands at */
 	uint32_t half_bin[8];
 	_Atomic uint64_t ended[MLB_END_COUNT];
+	MLB_SERVER_FIELDS(MLB_COUNTER)
 	_Atomic uint32_t ttfb_hist[MLB_HIST_BUCKETS], duration_hist[MLB_HIST_BUCKETS];
 	struct mlb_reservoir duration, ttfb, connect;
 	/* The summing thread's own: its last whole copy. With it the size is an odd number of lines, or slots would share few
