@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "dp_lease.h"
+#include "dp_state.h"
 #include "dp_table.h"
 
 #define MAX_BIAS 1e6f
@@ -94,20 +95,34 @@ static enum mlb_refuse check_header(const struct mlb_dp *dp, const struct dp_vip
 	return MLB_REFUSE_NONE;
 }
 
-static void take(struct dp_vip *v, const struct mlb_in_vip *in, const struct vector *x)
+/* A vector that was composed without a directive (term 0: failover is away, and the agent was restarted) does not loosen the
+ * masks of the directive in force: the lower factor stays, in the share too. */
+static void keep_masks(const struct dp_server *s, float *share, float *factor)
 {
-	uint32_t used = dp_used(v);
-	for (uint32_t i = 0; i < used; i++) {
+	if (*factor <= s->factor)
+		return;
+	*share *= s->factor / *factor;
+	*factor = s->factor;
+}
+
+static void take(struct dp_vip *v, const struct mlb_in_vip *in, struct vector *x)
+{
+	bool ordered = in->term != 0 || v->term == 0;
+	DP_EACH_SERVER(v, s) {
+		uint32_t i = s->pub.slot;
 		if (!x->has[i])
 			continue;
-		v->srv[i].share = x->weight[i];
-		v->srv[i].factor = x->factor[i];
-		v->srv[i].bias = x->bias[i];
+		if (!ordered)
+			keep_masks(s, &x->weight[i], &x->factor[i]);
+		s->share = x->weight[i];
+		s->factor = x->factor[i];
+		s->bias = x->bias[i];
 	}
 	v->kappa = in->kappa;
-	if (in->load_balancers)
+	if (ordered && in->load_balancers)
 		v->load_balancers = in->load_balancers;
-	v->load_balancer = in->load_balancer <= v->load_balancers ? in->load_balancer : 0;
+	if (ordered)
+		v->load_balancer = in->load_balancer <= v->load_balancers ? in->load_balancer : 0;
 	/* An agent that was restarted has not heard its directive yet: under an older term the mode stays as it is. */
 	if (in->mode != MLB_MODE_KEEP) {
 		v->mode = in->mode;
@@ -116,7 +131,10 @@ static void take(struct dp_vip *v, const struct mlb_in_vip *in, const struct vec
 		v->mode = v->own_mode;
 	}
 	v->ladder = in->ladder;
-	v->term = in->term;
+	if (ordered)
+		v->term = in->term;
+	if (in->term != 0)
+		dp_state_end(v);
 	v->agent_epoch = in->agent_epoch;
 	v->seq = in->seq;
 	v->answered_seq = in->frame_seq;

@@ -10,6 +10,7 @@
 #include "dp_pool.h"
 #include "dp_publish.h"
 #include "dp_slots.h"
+#include "dp_state.h"
 #include "dp_vip.h"
 
 static uint64_t max_buffer(const struct mlb_region *r)
@@ -44,6 +45,7 @@ int mlb_dp_new(struct mlb_dp **out, const struct mlb_dp_conf *conf, uint32_t nwo
 	if (!conf->no_region) {
 		struct mlb_region_conf rcnf = conf->region;
 		rcnf.workers = nworkers;
+		dp->state = rcnf.path ? dp_state_of_region(rcnf.path) : NULL;
 		rc = mlb_region_create(&dp->region, &rcnf, err);
 		if (rc != 0)
 			goto fail;
@@ -82,6 +84,7 @@ void mlb_dp_free(struct mlb_dp *dp)
 		dp_vip_free(dp, v);
 	mlb_region_close(&dp->region, true);
 	free(dp->worker);
+	free(dp->state);
 	free(dp->in_buf);
 	free(dp->live_buf);
 	free(dp->out_buf);

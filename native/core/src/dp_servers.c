@@ -8,6 +8,7 @@
 
 #include "dp_eject.h"
 #include "dp_fail.h"
+#include "dp_state.h"
 #include "dp_table.h"
 
 /* Products and sums of a whole pool's weights stay far inside a float. */
@@ -51,11 +52,13 @@ static float first_share(struct dp_vip *v, float weight)
 	return v->ladder != MLB_LADDER_STATIC_DP && stat > 0 ? weight * share / stat : weight;
 }
 
-static int join(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoint *ep, float weight, bool draining, uint32_t *slot,
-		char *err)
+/* draining: as a list says; NULL: the list says nothing of it, so it is as it was before a restart. */
+static int join(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoint *ep, float weight, const bool *draining,
+		uint32_t *slot, char *err)
 {
 	char text[64];
-	uint32_t i = 0, flags = MLB_SRV_MEMBER | (draining ? MLB_SRV_DRAINING : 0);
+	uint32_t i = 0, flags = MLB_SRV_MEMBER | (draining && *draining ? MLB_SRV_DRAINING : 0);
+	struct dp_state_server was;
 	while (i < v->conf.capacity && v->srv[i].pub.flags)
 		i++;
 	if (i == v->conf.capacity || dp->servers == MLB_MAX_SERVERS)
@@ -79,6 +82,13 @@ static int join(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoint *
 	s->flow_us = s->wait_us = s->gone_epoch = 0;
 	memset(s->decay, 0, sizeof(s->decay));
 	memset(s->sum, 0, sizeof(s->sum));
+	if (dp_state_take(v, ep, &was)) {
+		s->share = was.share * (weight / was.weight_static);
+		s->factor = was.factor;
+		s->bias = was.bias;
+		if (!draining)
+			s->pub.flags |= was.flags & MLB_SRV_DRAINING;
+	}
 	dp->next_id++;
 	dp->servers++;
 	v->members++;
@@ -174,7 +184,7 @@ int mlb_dp_server_add(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_endpo
 	if (find(v, ep, &hint))
 		return dp_fail(err, -EEXIST, "vip %s has server %s already", v->conf.name, mlb_endpoint_text(ep, text));
 	uint32_t slot;
-	rc = join(dp, v, ep, weight, false, &slot, err);
+	rc = join(dp, v, ep, weight, NULL, &slot, err);
 	if (rc != 0)
 		return rc;
 	if (id)
@@ -294,17 +304,16 @@ int dp_servers_set(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoin
 
 	uint32_t used = dp_used(v);
 	for (uint32_t i = 0; i < n && rc == 0; i++) {
-		bool drain = draining && draining[i];
 		if (!have[i]) {
 			uint32_t slot;
-			rc = join(dp, v, &ep[i], weight[i], drain, &slot, err);
+			rc = join(dp, v, &ep[i], weight[i], draining ? &draining[i] : NULL, &slot, err);
 			if (rc == 0)
 				keep[slot] = dirty = true;
 			continue;
 		}
 		dirty |= set_weight(have[i], weight[i]);
 		if (draining)
-			dirty |= set_draining(dp, v, have[i], drain);
+			dirty |= set_draining(dp, v, have[i], draining[i]);
 	}
 	for (uint32_t s = 0; s < used && rc == 0; s++) {
 		if (dp_is_member(&v->srv[s]) && !keep[s]) {
@@ -319,6 +328,16 @@ int dp_servers_set(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoin
 	return rc;
 }
 
+/* Failover's list that was in force before a restart stands for the host's; false: there is none, or it does not fit. */
+static bool set_inherited_list(struct mlb_dp *dp, struct dp_vip *v)
+{
+	struct mlb_endpoint ep[MLB_MAX_SERVERS_PER_VIP];
+	float weight[MLB_MAX_SERVERS_PER_VIP];
+	bool draining[MLB_MAX_SERVERS_PER_VIP];
+	uint32_t n = dp_state_list(v, ep, weight, draining);
+	return n && dp_servers_set(dp, v, ep, weight, draining, n, NULL) == 0;
+}
+
 int mlb_dp_server_set(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_endpoint *ep, const float *weight, uint32_t n,
 		      char err[256])
 {
@@ -327,7 +346,9 @@ int mlb_dp_server_set(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_endpo
 	 * it. */
 	bool start = v && !v->deleting && v->conf.owner == MLB_OWNER_MANAGED && v->pool_seen == 0 && !v->listed;
 	int rc = start ? 0 : open_for_edit(dp, vip_id, &v, err);
-	return rc == 0 ? dp_servers_set(dp, v, ep, weight, NULL, n, err) : rc;
+	if (rc != 0 || (start && set_inherited_list(dp, v)))
+		return rc;
+	return dp_servers_set(dp, v, ep, weight, NULL, n, err);
 }
 
 int mlb_dp_set_mode(struct mlb_dp *dp, uint32_t vip_id, enum mlb_mode mode, char err[256])

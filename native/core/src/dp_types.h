@@ -76,6 +76,8 @@ struct dp_vip {
 	uint64_t refused[MLB_REFUSE_COUNT];
 	uint64_t local_edits_refused, recount_diff;
 	uint64_t pool_revision, pool_seen, pool_refused;
+	struct dp_state_vip *inherited; /* what was in force of this name before; NULL: nothing, or over */
+	struct dp_state_server *inherited_servers;
 	struct mlb_effect effect;
 	uint64_t effect_epoch; /* all_ns is known once the grace period of this epoch is over; 0 = nothing to wait for */
 };
@@ -110,6 +112,7 @@ struct mlb_dp {
 	uint64_t refused_vip; /* vectors for VIPs that do not exist */
 	bool effect_dirty;
 
+	void *state;                                   /* of the data plane before, see dp_state.h; NULL: none */
 	uint32_t epoch;                                /* of the reservoirs: one a frame */
 	uint64_t frame_us, frame_at_us, next_frame_us; /* frame_at_us: start of the one being counted */
 	bool merging;                                  /* reservoirs of the closed frame are being merged, a slice a poll */

@@ -9,6 +9,7 @@
 
 #include "dp_fail.h"
 #include "dp_servers.h"
+#include "dp_state.h"
 #include "dp_table.h"
 
 static uint32_t padded(uint32_t n)
@@ -106,6 +107,7 @@ int mlb_dp_vip_add(struct mlb_dp *dp, const struct mlb_vip_conf *c, uint32_t *vi
 	v->mode = v->own_mode = c->mode ? c->mode : MLB_MODE_SED;
 	v->load_balancers = c->load_balancers ? c->load_balancers : 1;
 	v->ladder = MLB_LADDER_STATIC_DP;
+	dp_state_begin(dp, v);
 	v->srv = calloc(c->capacity, sizeof(*v->srv));
 	v->w = calloc(dp->nworkers, sizeof(*v->w));
 	for (uint32_t i = 0; v->w && i < dp->nworkers; i++)
@@ -129,6 +131,7 @@ int mlb_dp_vip_del(struct mlb_dp *dp, uint32_t vip_id, char err[256])
 	if (!v || v->deleting)
 		return dp_fail(err, -ENOENT, "there is no vip %u", vip_id);
 	v->deleting = true;
+	dp_state_end(v);
 	for (uint32_t s = 0; s < v->conf.capacity; s++)
 		if (dp_is_member(&v->srv[s]))
 			dp_server_leave(dp, v, &v->srv[s]);

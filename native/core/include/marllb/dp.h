@@ -48,6 +48,21 @@ void mlb_dp_free(struct mlb_dp *);
 struct mlb_worker *mlb_dp_worker(struct mlb_dp *, uint32_t index);
 struct mlb_region *mlb_dp_region(struct mlb_dp *);
 
+/* What is in force, over a restart: a new data plane begins with the last order of the one before. By a VIP's name: an override's
+ * mode, term, ladder step, kappa, number of load balancers, a managed list; by a server's address: share, factor (mask), bias,
+ * drain. It acts as VIPs and servers are added, so before the first new flow, and ends with the first vector of a directive.
+ *
+ * mlb_dp_new takes it from the region that it finds at its path: that of a data plane that died, or that is being taken over. A
+ * host that takes over passes the newest, which it got from the other's mlb_dp_export, to mlb_dp_inherit before its first
+ * mlb_dp_vip_add; that replaces what the region said. A clean stop removes the region, and so what was in force.
+ *
+ * Export returns the length in bytes; buf NULL: the length it needs; -EMSGSIZE. Inherit: -EPROTO where the bytes are another
+ * release's or make no sense (then what the region said stays), -EBUSY where there are VIPs already. mlb_dp_inherited: number of
+ * VIPs that something is known of, for the log. */
+int64_t mlb_dp_export(const struct mlb_dp *, void *buf, uint64_t cap);
+int mlb_dp_inherit(struct mlb_dp *, const void *state, uint64_t len, char err[256]);
+uint32_t mlb_dp_inherited(const struct mlb_dp *);
+
 /* VIPs. ids 1..64; a worker finds VIP id at worker->vip[id - 1]. A VIP is removed once its flows are gone; delete stops new flows
  * at once and refuses the id until then. */
 int mlb_dp_vip_add(struct mlb_dp *, const struct mlb_vip_conf *, uint32_t *vip_id, char err[256]);
