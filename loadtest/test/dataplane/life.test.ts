@@ -286,3 +286,27 @@ test("the recount runs every second and its difference stays zero", async (t) =>
   t.is(await dp.stop(), 0);
   await Promise.all(servers.map(closeOrigin));
 });
+
+test("no signal but SIGTERM, SIGINT and SIGKILL ends it", async (t) => {
+  const server = await origin(named("a"));
+  const dp = await Dp.start({ servers: [server] });
+  const signals = [
+    "SIGUSR1",
+    "SIGUSR2",
+    "SIGALRM",
+    "SIGVTALRM",
+    "SIGPROF",
+    "SIGQUIT",
+    "SIGIO",
+    "SIGPIPE",
+    "SIGHUP",
+    "SIGPWR",
+  ] as const;
+  for (const signal of [...signals, 34, 40, 64]) {
+    t.true(process.kill(dp.child.pid, signal as NodeJS.Signals), String(signal));
+    t.is(await ask(dp.port), "a", String(signal));
+  }
+  await until("SIGHUP was a reload", () => /configuration read again/.test(dp.child.stderr));
+  t.is(await dp.stop(), 0);
+  await closeOrigin(server);
+});

@@ -15,6 +15,7 @@
 
 #include "exec.h"
 #include "notify.h"
+#include "peer.h"
 #include "recount.h"
 #include "show.h"
 #include "takeover.h"
@@ -44,7 +45,12 @@ static int reload(struct mlbd_app *app, char err[512])
 	}
 	rc = mlbd_options_plan(&app->opt, plan, err);
 	if (rc == 0) {
+		uint32_t threads = mlbd_threads_wanted(&plan->settings);
+
 		rc = mlbd_host_reconcile(app->host, plan, err);
+		if (plan->settings.threads == 0 && threads != app->host->threads)
+			mlbd_log("info", "the processors allow %u threads now; %u run until a restart or a takeover", threads,
+				 app->host->threads);
 		mlbd_plan_free(plan);
 	}
 	free(plan);
@@ -81,7 +87,9 @@ static int give(struct mlbd_app *app, int fd, struct mlbd_text *out, char err[51
 		snprintf(err, 512, "another marllb-dp is taking over from this one");
 		return -EBUSY;
 	}
-	rc = mlbd_takeover_send(app->host, fd, err);
+	rc = mlbd_peer_check(fd, "takeover: the asking process", err);
+	if (rc == 0)
+		rc = mlbd_takeover_send(app->host, fd, err);
 	if (rc)
 		return rc;
 	app->taker = fd;
@@ -156,6 +164,18 @@ static void on_gone(void *arg, int fd)
 		mlbd_log("warn", "takeover: the new data plane is gone; this one serves on");
 }
 
+/* What a log rotation, a terminal, a timer of a parent or a mistyped kill may send must not end a data plane. */
+static void ignore_signals(void)
+{
+	static const int ignored[] = { SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM,   SIGVTALRM, SIGPROF, SIGQUIT,
+				       SIGPOLL, SIGPWR,  SIGXFSZ, SIGSTKFLT, SIGTTIN,   SIGTTOU };
+
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		signal(ignored[i], SIG_IGN);
+	for (int s = SIGRTMIN; s <= SIGRTMAX; s++)
+		signal(s, SIG_IGN);
+}
+
 int mlbd_app_init(struct mlbd_app *app, char err[512])
 {
 	struct rlimit files;
@@ -166,7 +186,7 @@ int mlbd_app_init(struct mlbd_app *app, char err[512])
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
-	signal(SIGPIPE, SIG_IGN);
+	ignore_signals();
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);

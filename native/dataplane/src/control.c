@@ -74,32 +74,44 @@ static int bind_private(const struct sockaddr_un *sa)
 	return rc ? rc : fd;
 }
 
+/* Something at the path that is not a socket of ours, living or dead. */
+static int foreign(const char *path, const struct stat *st, char err[256])
+{
+	if (!S_ISSOCK(st->st_mode)) {
+		snprintf(err, 256, "control %.150s: there is a file of another kind", path);
+		return -EEXIST;
+	}
+	if (st->st_uid != geteuid()) {
+		snprintf(err, 256, "control %.150s: belongs to user %u; remove it, or choose another control path", path,
+			 st->st_uid);
+		return -EPERM;
+	}
+	return 0;
+}
+
 int mlbd_control_open(struct mlbd_control *c, const char *path, bool replace, char err[256])
 {
 	struct sockaddr_un sa = { .sun_family = AF_UNIX }, tmp;
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = c };
 	struct stat st;
-	int fd;
+	int fd, rc;
 
 	if (strlen(path) >= sizeof(sa.sun_path) || temporary(path, &tmp)) {
 		snprintf(err, 256, "control %.80s...: the path is too long for a Unix socket", path);
 		return -ENAMETOOLONG;
 	}
 	strcpy(sa.sun_path, path);
+	if (lstat(path, &st) == 0 && (rc = foreign(path, &st, err)))
+		return rc;
 	if (!replace && alive(&sa)) {
 		snprintf(err, 256, "control %.150s: another marllb-dp serves it; use --takeover, or another control path", path);
 		return -EADDRINUSE;
-	}
-	if (lstat(path, &st) == 0 && !S_ISSOCK(st.st_mode)) {
-		snprintf(err, 256, "control %.150s: there is a file of another kind", path);
-		return -EEXIST;
 	}
 	fd = bind_private(&tmp);
 	if (fd < 0)
 		return fail(path, fd, err);
 	if (listen(fd, 16) < 0 || lstat(tmp.sun_path, &st) < 0 || epoll_ctl(c->epfd, EPOLL_CTL_ADD, fd, &ev) < 0) {
-		int rc = -errno;
-
+		rc = -errno;
 		unlink(tmp.sun_path);
 		close(fd);
 		return fail(path, rc, err);

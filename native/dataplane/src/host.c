@@ -6,10 +6,19 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cpus.h"
+
 static uint64_t dp_clock(void *arg)
 {
 	(void)arg;
 	return mlbd_mono_ns();
+}
+
+uint32_t mlbd_threads_wanted(const struct mlbd_settings *s)
+{
+	uint32_t cpus = mlbd_cpus();
+
+	return s->threads ? (uint32_t)s->threads : cpus < MLBD_AUTO_THREADS ? cpus : MLBD_AUTO_THREADS;
 }
 
 int mlbd_host_new(struct mlbd_host **out, const struct mlbd_settings *s, bool takeover, char err[256])
@@ -24,7 +33,7 @@ int mlbd_host_new(struct mlbd_host **out, const struct mlbd_settings *s, bool ta
 			.dp_epoch = mlbd_real_ns(),
 			.frame_us = (uint32_t)s->frame_ms * 1000,
 			.lease_us = (uint32_t)s->lease_ms * 1000,
-			.workers = (uint32_t)s->threads,
+			.workers = mlbd_threads_wanted(s),
 			.takeover = takeover,
 		},
 		.no_region = strcmp(s->shm, "off") == 0,
@@ -40,7 +49,7 @@ int mlbd_host_new(struct mlbd_host **out, const struct mlbd_settings *s, bool ta
 		return rc;
 	pthread_mutex_init(&h->lock, NULL);
 	h->settings = *s;
-	h->threads = (uint32_t)s->threads;
+	h->threads = mlbd_threads_wanted(s);
 	rc = mlb_dp_new(&h->dp, &conf, h->threads, err);
 	if (rc)
 		goto fail;

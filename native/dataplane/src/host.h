@@ -47,6 +47,8 @@ struct mlbd_host {
 	bool handed_over; /* a new binary has the listeners: region and control socket are no longer ours */
 };
 
+/* Worker threads that the settings ask for; where they leave it open, what the processors allow now. */
+uint32_t mlbd_threads_wanted(const struct mlbd_settings *);
 /* host.c: main thread. Without workers and hooks (workers.h, mlbd_vips_hook). */
 int mlbd_host_new(struct mlbd_host **, const struct mlbd_settings *, bool takeover, char err[256]);
 /* Workers must be joined. */

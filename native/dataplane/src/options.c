@@ -140,11 +140,6 @@ int mlbd_options_plan(const struct mlbd_options *o, struct mlbd_plan *p, char er
 			snprintf(err, 512, "--%s", why);
 			goto fail;
 		}
-	if (!p->settings.threads) {
-		long n = sysconf(_SC_NPROCESSORS_ONLN);
-
-		p->settings.threads = n < 1 ? 1 : n > 16 ? 16 : (uint64_t)n;
-	}
 	return 0;
 fail:
 	mlbd_plan_free(p);

@@ -16,8 +16,8 @@ const struct mlbd_setting mlbd_setting_list[] = {
 	{ "shm-group", "GROUP", "group that may open the region (default: none, mode 0600)", MLBD_TEXT, F(shm_group), 0, 0,
 	  false },
 	{ "control", "PATH|off", "control socket (default: the region's path + .ctl)", MLBD_PATH, F(control), 1, 0, false },
-	{ "threads", "N", "worker threads (default: processors, at most 16)", MLBD_COUNT, F(threads), 1, MLBD_MAX_THREADS,
-	  false },
+	{ "threads", "N", "worker threads; 0 (default): processors that affinity and control groups allow, at most 16",
+	  MLBD_COUNT, F(threads), 0, MLBD_MAX_THREADS, false },
 	{ "frame", "TIME", "period of the frames in the region (default: 100ms)", MLBD_TIME, F(frame_ms), 5, 10000, false },
 	{ "lease", "TIME", "agent silent for this long: static weights (default: 1s)", MLBD_TIME, F(lease_ms), 10, 600000,
 	  false },
@@ -41,7 +41,6 @@ void mlbd_settings_default(struct mlbd_settings *s)
 	memset(s, 0, sizeof(*s));
 	strcpy(s->instance, "default");
 	strcpy(s->shm, "/dev/shm/lb_rl_shm");
-	s->threads = 0; /* main puts the number of processors */
 	s->frame_ms = 100;
 	s->lease_ms = 1000;
 	s->connect_ms = 2000;

@@ -7,6 +7,7 @@
 
 #define MLBD_MAX_SOURCES 16
 #define MLBD_MAX_THREADS 64
+#define MLBD_AUTO_THREADS 16u /* at most as many where the setting leaves it open */
 #define MLBD_MAX_RETRIES 7
 
 struct mlbd_settings {
@@ -14,7 +15,7 @@ struct mlbd_settings {
 	char shm[200];      /* absolute path, or "off" */
 	char shm_group[64]; /* empty: mode 0600 */
 	char control[104];  /* Unix socket; empty: shm + ".ctl"; "off": none */
-	uint64_t threads;
+	uint64_t threads;   /* 0: as many as the processors allow */
 	uint64_t frame_ms, lease_ms;
 	uint64_t connect_ms, idle_ms, drain_ms;
 	uint64_t retries; /* other servers tried after a failed connect */

@@ -2,6 +2,8 @@
 #include "takeover.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,6 +14,7 @@
 
 #include <marllb/endpoint.h>
 #include "fds.h"
+#include "peer.h"
 #include "text.h"
 
 #define MOST_FDS (MLB_MAX_VIPS * MLBD_MAX_THREADS)
@@ -119,6 +122,62 @@ static int read_answer(int control, struct fetch *f, char err[256])
 	}
 }
 
+/* What another process sent is a listening TCP socket of this address, as ours are. */
+static int check_listener(int fd, const struct mlb_endpoint *ep)
+{
+	struct sockaddr_storage ss;
+	struct mlb_endpoint bound;
+	socklen_t len = sizeof(ss), size = sizeof(int);
+	int listening = 0, protocol = 0, flags = fcntl(fd, F_GETFL);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) < 0 || !listening ||
+	    getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) < 0 || protocol != IPPROTO_TCP ||
+	    getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
+		return -ENOTSOCK;
+	mlb_endpoint_from_sockaddr(&ss, &bound);
+	if (!mlb_endpoint_eq(&bound, ep))
+		return -EADDRNOTAVAIL;
+	/* A worker must never block in accept. */
+	return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
+}
+
+/* "listener NAME ADDRESS:PORT COUNT" takes its descriptors, from fd[*next] on. */
+static int one_listener(struct mlbd_inherit *in, const char *line, const struct fetch *f, uint32_t *next, char err[256])
+{
+	char name[MLB_NAME_LEN], address[MLB_ENDPOINT_LEN];
+	struct mlb_endpoint ep;
+	uint32_t n;
+	int *fd, rc;
+
+	if (sscanf(line, "listener %31s %63s %u", name, address, &n) != 3 || n > f->fds - *next ||
+	    in->listeners == MLB_MAX_VIPS || mlb_endpoint_parse(address, true, &ep, err)) {
+		snprintf(err, 256, "takeover: cannot read the line '%.100s'", line);
+		return -EPROTO;
+	}
+	if (n > MLBD_MAX_THREADS) {
+		snprintf(err, 256, "takeover: vip %s has %u listeners, expected at most %u", name, n, MLBD_MAX_THREADS);
+		return -EPROTO;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		if ((rc = check_listener(f->fd[*next + i], &ep))) {
+			snprintf(err, 256, "takeover: what came for vip %s is no listening TCP socket of %s: %s", name, address,
+				 strerror(-rc));
+			return -EPROTO;
+		}
+	fd = malloc((n + 1) * sizeof(*fd));
+	if (!fd) {
+		snprintf(err, 256, "takeover: no memory");
+		return -ENOMEM;
+	}
+	memcpy(fd, f->fd + *next, n * sizeof(*fd));
+	strcpy(in->listener[in->listeners].vip, name);
+	in->listener[in->listeners].ep = ep;
+	in->listener[in->listeners].fd = fd;
+	in->listener[in->listeners++].fds = n;
+	*next += n;
+	return 0;
+}
+
 /* "listener" lines take their descriptors in order; the rest is configuration. */
 static int understand(struct mlbd_inherit *in, struct fetch *f, char err[256])
 {
@@ -127,33 +186,11 @@ static int understand(struct mlbd_inherit *in, struct fetch *f, char err[256])
 	char *save, why[512];
 	int rc = 0;
 
-	for (char *line = strtok_r(f->text.s, "\n", &save); line && rc == 0; line = strtok_r(NULL, "\n", &save)) {
-		char name[MLB_NAME_LEN], ep[MLB_ENDPOINT_LEN];
-		uint32_t n;
-
-		if (strncmp(line, "listener ", 9) != 0) {
+	for (char *line = strtok_r(f->text.s, "\n", &save); line && rc == 0; line = strtok_r(NULL, "\n", &save))
+		if (strncmp(line, "listener ", 9) == 0)
+			rc = one_listener(in, line, f, &next, err);
+		else
 			mlbd_text_add(&config, "%s\n", line);
-			continue;
-		}
-		if (sscanf(line, "listener %31s %55s %u", name, ep, &n) != 3 || n > f->fds - next ||
-		    in->listeners == MLB_MAX_VIPS || mlb_endpoint_parse(ep, true, &in->listener[in->listeners].ep, err)) {
-			snprintf(err, 256, "takeover: cannot read the line '%.100s'", line);
-			rc = -EPROTO;
-			break;
-		}
-		int *fd = malloc((n + 1) * sizeof(*fd));
-
-		if (!fd) {
-			snprintf(err, 256, "takeover: no memory");
-			rc = -ENOMEM;
-			break;
-		}
-		memcpy(fd, f->fd + next, n * sizeof(*fd));
-		strcpy(in->listener[in->listeners].vip, name);
-		in->listener[in->listeners].fd = fd;
-		in->listener[in->listeners++].fds = n;
-		next += n;
-	}
 	if (rc == 0 && config.s && (rc = mlbd_plan_text(&in->plan, "takeover", config.s, why)))
 		snprintf(err, 256, "%.250s", why);
 	while (next < f->fds)
@@ -212,6 +249,7 @@ int mlbd_takeover_fetch(struct mlbd_inherit *in, const char *path, char err[256]
 {
 	struct timeval limit = { .tv_sec = 10 };
 	struct fetch *f = NULL;
+	char what[192];
 	int rc;
 
 	memset(in, 0, sizeof(*in));
@@ -224,6 +262,12 @@ int mlbd_takeover_fetch(struct mlbd_inherit *in, const char *path, char err[256]
 		if (nobody(rc))
 			return 0;
 		snprintf(err, 256, "takeover from %.150s: %s", path, strerror(-rc));
+		return rc;
+	}
+	snprintf(what, sizeof(what), "takeover from %.150s", path);
+	rc = mlbd_peer_check(in->control, what, err);
+	if (rc) {
+		mlbd_takeover_free(in);
 		return rc;
 	}
 	setsockopt(in->control, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));

@@ -174,7 +174,7 @@ TEST(errors_say_what_was_expected)
 	CHECK(refused("server 127.0.0.1:1 max-conns -3", "max-conns"));
 	CHECK(refused("server vip", "expected a name after vip"));
 	CHECK(refused("no thing", "no: expected vip NAME"));
-	CHECK(refused("threads 0", "from 1 to 64"));
+	CHECK(refused("threads 65", "from 0 to 64"));
 	CHECK(refused("threads 1 2", "threads: expected N"));
 	CHECK(refused("idle-timeout -1s", "expected a time"));
 	CHECK(refused("idle-timeout 5 m", "expected TIME"));

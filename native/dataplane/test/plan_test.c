@@ -65,7 +65,7 @@ static const struct {
 	{ "server vip z 127.0.0.1:9\n", "dp.conf:1: ", "vip z: expected a vip of an earlier line" },
 	{ "vip a 127.0.0.1:1\nshow stats\n", "dp.conf:2: ", "control socket" },
 	{ "vip a 127.0.0.1:1\ndrain vip a 127.0.0.1:7\n", "dp.conf:2: ", "has no server 127.0.0.1:7" },
-	{ "threads many\n", "dp.conf:1: ", "from 1 to 64" },
+	{ "threads many\n", "dp.conf:1: ", "from 0 to 64" },
 	{ "wibble 3\n", "dp.conf:1: ", "unknown word 'wibble'" },
 	{ "quit\n", "dp.conf:1: ", "control socket" },
 };
@@ -129,7 +129,7 @@ TEST(flags_that_are_wrong)
 		CHECK(strstr(err, wrong[i].what));
 		mlbd_options_free(&o);
 	}
-	char *argv[] = { "marllb-dp", "--threads", "0" };
+	char *argv[] = { "marllb-dp", "--threads", "65" };
 
 	CHECK_EQ(mlbd_options_parse(&o, 3, argv, err), 0);
 	CHECK_EQ(mlbd_options_plan(&o, &plan, err), -EINVAL);
