@@ -9,6 +9,7 @@
 #include "dp_peer.h"
 #include "dp_pool.h"
 #include "dp_publish.h"
+#include "dp_region.h"
 #include "dp_slots.h"
 #include "dp_state.h"
 #include "dp_vip.h"
@@ -137,6 +138,7 @@ uint64_t mlb_dp_poll(struct mlb_dp *dp, uint64_t now_us, uint64_t real_ns)
 
 	if (dp->region.hdr) {
 		atomic_fetch_add_explicit(&dp->region.hdr->dp_heartbeat, 1, memory_order_relaxed);
+		dp_region_poll(dp);
 		dp_in_poll(dp);
 		dp_pool_poll(dp);
 		dp_peer_poll(dp);

@@ -129,7 +129,7 @@ static struct mlb_live live_of(const struct mlb_dp *dp, const struct dp_vip *v, 
 
 void dp_live_poll(struct mlb_dp *dp, uint64_t now_us)
 {
-	if (!dp->region.hdr || now_us < dp->next_live_us)
+	if (!dp->region.hdr || now_us < dp->next_live_us || MLB_LD_ACQ(dp->live_off))
 		return;
 	dp->next_live_us = now_us + DP_LIVE_US;
 	struct mlb_live_hdr *h = (struct mlb_live_hdr *)dp->live_buf;

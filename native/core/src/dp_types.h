@@ -112,6 +112,10 @@ struct mlb_dp {
 	uint64_t refused_vip; /* vectors for VIPs that do not exist */
 	bool effect_dirty;
 
+	uint64_t next_look_us, region_epoch;           /* region_epoch: made again when its grace period is over; 0 = not now */
+	int region_rc;                                 /* of the last try to make the region again */
+	_Atomic bool live_off;                         /* the worker that publishes the live counts keeps off the region */
+	bool succeeded;                                /* another data plane has the region's name: leave it alone */
 	void *state;                                   /* of the data plane before, see dp_state.h; NULL: none */
 	uint32_t epoch;                                /* of the reservoirs: one a frame */
 	uint64_t frame_us, frame_at_us, next_frame_us; /* frame_at_us: start of the one being counted */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #define _GNU_SOURCE /* open-file-description locks */
 #include "marllb/region.h"
+#include "marllb/leftovers.h"
+#include "region_guard.h"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -59,11 +61,22 @@ static bool same_file(int fd, const char *path)
 	return fstat(fd, &a) == 0 && lstat(path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
+static void unmap(struct mlb_region *r)
+{
+	region_guard_remove(r->hdr);
+	munmap(r->hdr, r->size);
+}
+
 static int map(struct mlb_region *r, int fd, uint64_t size, int prot)
 {
 	void *p = mmap(NULL, size, prot, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
 		return -errno;
+	int rc = region_guard_add(p, size);
+	if (rc != 0) {
+		munmap(p, size);
+		return rc;
+	}
 	r->hdr = p;
 	r->size = size;
 	r->fd = fd;
@@ -178,7 +191,7 @@ int mlb_region_create(struct mlb_region *r, const struct mlb_region_conf *c, cha
 {
 	struct mlb_block_ref ref[MLB_BLK_COUNT];
 	uint64_t size = block_table(ref);
-	char tmp[TMP_LEN];
+	char tmp[TMP_LEN], prefix[TMP_LEN];
 
 	memset(r, 0, sizeof(*r));
 	r->fd = -1;
@@ -186,6 +199,8 @@ int mlb_region_create(struct mlb_region *r, const struct mlb_region_conf *c, cha
 		return fail(err, -EINVAL, "the path must be absolute and shorter than 256 bytes", c->path ? c->path : "", 0);
 	snprintf(r->path, sizeof(r->path), "%s", c->path);
 	tmp_name(c->path, tmp);
+	snprintf(prefix, sizeof(prefix), "%s.tmp.", c->path);
+	mlb_leftovers_remove(prefix);
 
 	int fd = make_file(tmp, c->group, size, err);
 	if (fd == -EEXIST) { /* left by a dead process of the same pid */
@@ -209,7 +224,7 @@ int mlb_region_create(struct mlb_region *r, const struct mlb_region_conf *c, cha
 	if (rc != 0) {
 		unlink(tmp);
 		if (r->hdr)
-			munmap(r->hdr, size);
+			unmap(r);
 		close(fd);
 		memset(r, 0, sizeof(*r));
 		r->fd = -1;
@@ -224,6 +239,50 @@ int mlb_region_name(struct mlb_region *r, char err[256])
 
 	if (rc == 0)
 		r->unnamed = false;
+	return rc;
+}
+
+/* The new file's pages take the old ones' place at the same addresses, so whoever holds a pointer into the region keeps it. Who
+ * waits on the old file's in_futex is woken, to wait on the new one's. */
+static int move_in(struct mlb_region *r, struct mlb_region *fresh)
+{
+	bool lost = region_guard_lost(r->hdr);
+	struct mlb_region_hdr *old = lost ? MAP_FAILED : mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, r->fd, 0);
+	void *p = mmap(r->hdr, r->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fresh->fd, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	region_guard_renew(r->hdr);
+	if (old != MAP_FAILED) {
+		mlb_futex_wake(&old->in_futex);
+		munmap(old, 4096);
+	}
+	unmap(fresh);
+	if (r->fd >= 0)
+		close(r->fd);
+	r->fd = fresh->fd;
+	return 0;
+}
+
+int mlb_region_renew(struct mlb_region *r, const struct mlb_region_conf *c, char err[256])
+{
+	struct mlb_region fresh;
+	struct mlb_region_conf conf = *c;
+	uint64_t agent_epoch = atomic_load(&r->hdr->agent_epoch);
+	if (same_file(r->fd, r->path)) { /* truncated: its lock, which is ours, would stand in the way */
+		close(r->fd);
+		r->fd = -1;
+	}
+	conf.path = r->path;
+	conf.takeover = false;
+	int rc = mlb_region_create(&fresh, &conf, err);
+	if (rc != 0)
+		return rc;
+	atomic_store(&fresh.hdr->agent_epoch, agent_epoch); /* vectors of the next agent are newer than those applied */
+	rc = move_in(r, &fresh);
+	if (rc != 0) {
+		fail(err, rc, "cannot map", r->path, -rc);
+		mlb_region_close(&fresh, true);
+	}
 	return rc;
 }
 
@@ -266,6 +325,8 @@ static int open_region(struct mlb_region *r, const char *path, bool write, char 
 	int rc;
 	if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
 		rc = fail(err, -EPROTO, "is no regular file", path, 0);
+	else if (st.st_uid != geteuid() && st.st_uid != 0) /* its owner could truncate it under us, or make it up */
+		rc = fail(err, -EPERM, "belongs to another user; expected this one's or root's", path, 0);
 	else if ((uint64_t)st.st_size < sizeof(struct mlb_region_hdr))
 		rc = fail(err, -EPROTO, "is too short to be a region of marllb", path, 0);
 	else {
@@ -277,7 +338,7 @@ static int open_region(struct mlb_region *r, const char *path, bool write, char 
 	}
 	if (rc != 0) {
 		if (r->hdr)
-			munmap(r->hdr, r->size);
+			unmap(r);
 		close(fd);
 		memset(r, 0, sizeof(*r));
 		r->fd = -1;
@@ -312,7 +373,7 @@ int mlb_region_open_ro(struct mlb_region *r, const char *path, char err[256])
 
 bool mlb_region_replaced(const struct mlb_region *r)
 {
-	return !same_file(r->fd, r->path);
+	return region_guard_lost(r->hdr) || !same_file(r->fd, r->path);
 }
 
 int64_t mlb_region_read(const struct mlb_region *r, enum mlb_block b, void *buf, uint64_t cap, uint64_t *seq)
@@ -341,7 +402,7 @@ void mlb_region_close(struct mlb_region *r, bool unlink_it)
 		unlink(tmp_name(r->path, tmp));
 	else if (unlink_it && !r->handed_over && same_file(r->fd, r->path))
 		unlink(r->path);
-	munmap(r->hdr, r->size);
+	unmap(r);
 	close(r->fd);
 	memset(r, 0, sizeof(*r));
 	r->fd = -1;

@@ -48,6 +48,11 @@ void mlb_dp_free(struct mlb_dp *);
 struct mlb_worker *mlb_dp_worker(struct mlb_dp *, uint32_t index);
 struct mlb_region *mlb_dp_region(struct mlb_dp *);
 
+/* A takeover has begun: the region's name is the successor's. Until then mlb_dp_poll looks about once a second whether the name
+ * still is this data plane's, and makes the region again (same addresses, empty) where it was removed, or replaced by something
+ * that no live data plane holds; hooks.notice says so. */
+void mlb_dp_succeeded(struct mlb_dp *);
+
 /* What is in force, over a restart: a new data plane begins with the last order of the one before. By a VIP's name: an override's
  * mode, term, ladder step, kappa, number of load balancers, a managed list; by a server's address: share, factor (mask), bias,
  * drain. It acts as VIPs and servers are added, so before the first new flow, and ends with the first vector of a directive.
@@ -108,6 +113,8 @@ struct mlb_dp_hooks {
 	void *arg;
 	int (*server_up)(void *arg, uint32_t vip_id, struct mlb_server *);    /* before the first flow; nonzero refuses it */
 	void (*server_gone)(void *arg, uint32_t vip_id, struct mlb_server *); /* after the last flow, all workers passed */
+	/* One sentence for the log; NULL: nobody reads it. */
+	void (*notice)(void *arg, const char *text);
 	/* Once a second; NULL: no recount. Adds to diff[slot] what each worker found when it last walked its own flow table
 	 * beside its own counters: |counted - found|. Only the worker can compare the two at one moment. */
 	void (*recount)(void *arg, uint32_t vip_id, uint32_t *diff, uint32_t n);

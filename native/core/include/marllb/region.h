@@ -29,16 +29,21 @@ struct mlb_region_conf {
 };
 
 /* Data plane: makes path.tmp.PID (O_EXCL, O_NOFOLLOW), allocates, fills, locks, renames. err gets a sentence naming the path.
- * -EBUSY: a live data plane holds it and takeover is false. */
+ * Removes what dead processes left of such files. -EBUSY: a live data plane holds it and takeover is false. */
 int mlb_region_create(struct mlb_region *, const struct mlb_region_conf *, char err[256]);
 /* Renames, where takeover left that for when the new data plane can serve: until then the old one keeps its region. */
 int mlb_region_name(struct mlb_region *, char err[256]);
-/* Agent: opens, checks magic, version and every size and offset once, takes the agent's lock, agent_epoch += 1.
- * -EBUSY: another agent; -EPROTO: garbage, older or newer layout (err says which and what was expected); -ENOENT. */
+/* Data plane: its region's name is gone or another file's: makes the file again, empty, at the same addresses. No worker may
+ * write meanwhile. Errors as mlb_region_create: -EBUSY: another live data plane has the name. */
+int mlb_region_renew(struct mlb_region *, const struct mlb_region_conf *, char err[256]);
+/* Agent: opens, checks the owner (this user or root), checks magic, version and every size and offset once, takes the agent's
+ * lock, agent_epoch += 1. -EBUSY: another agent; -EPERM: another user's; -EPROTO: garbage, older or newer layout (err says which
+ * and what was expected); -ENOENT. */
 int mlb_region_attach(struct mlb_region *, const char *path, char err[256]);
 /* Reader without a lock (`marllbctl`, tests). */
 int mlb_region_open_ro(struct mlb_region *, const char *path, char err[256]);
-/* True if path no longer names this region (the data plane was restarted). */
+/* True if path no longer names this region (the data plane was restarted, somebody removed it), or its file was truncated: it
+ * reads as zeros then, for a truncated file must not end the process (SIGBUS). The agent detaches, the data plane renews it. */
 bool mlb_region_replaced(const struct mlb_region *);
 /* The newest message of a block, if it is another one than *seq names; *seq then names it. Returns its length (cap must be the
  * block's buf_size); 0: nothing new, or empty; -EAGAIN: its writer is just at it, ask again; -EPROTO: it contradicts itself. */
