@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,9 +15,20 @@
 #define IP_BIND_ADDRESS_NO_PORT 24
 #endif
 
-void mlbd_connect_release(struct mlbd_conn *c)
+/* What places a client in mode hash: the same at every load balancer. */
+uint64_t mlbd_connect_hash(const struct mlb_endpoint *client, const struct mlb_endpoint *vip)
 {
-	atomic_fetch_sub_explicit(&c->vip->slot[c->slot].conns, 1, memory_order_relaxed);
+	uint64_t x[2], h = ((uint64_t)client->port << 16) | vip->port;
+
+	memcpy(x, client->addr.b, 16);
+	h ^= x[0];
+	h = mlb_splitmix64(&h) ^ x[1];
+	return mlb_splitmix64(&h);
+}
+
+void mlbd_connect_release(struct mlbd_vip *vip, uint32_t slot)
+{
+	atomic_fetch_sub_explicit(&vip->slot[slot].conns, 1, memory_order_relaxed);
 }
 
 static bool take_place(struct mlbd_slot *s)
@@ -42,17 +54,17 @@ static bool exclude(struct mlbd_worker *w, struct mlb_wvip *wv, uint32_t slot, u
 	return true;
 }
 
-uint32_t mlbd_connect_pick(struct mlbd_worker *w, struct mlbd_conn *c, bool *full)
+uint32_t mlbd_connect_pick(struct mlbd_worker *w, struct mlbd_vip *vip, struct mlb_wvip *wv, uint64_t hash, const uint16_t *tried,
+			   uint32_t tries, bool *full)
 {
-	struct mlb_wvip *wv = c->wv;
 	uint32_t n = 0, slot = MLB_NONE;
 
 	*full = false;
-	for (uint32_t i = 0; i < c->tries; i++)
-		exclude(w, wv, c->tried[i], &n);
+	for (uint32_t i = 0; i < tries; i++)
+		exclude(w, wv, tried[i], &n);
 	for (;;) {
-		slot = mlb_dp_choose(w->host->dp, w->core, c->vip->id, c->hash, w->now_us);
-		if (slot == MLB_NONE || take_place(&c->vip->slot[slot]))
+		slot = mlb_dp_choose(w->host->dp, w->core, vip->id, hash, w->now_us);
+		if (slot == MLB_NONE || take_place(&vip->slot[slot]))
 			break;
 		*full = true;
 		if (!exclude(w, wv, slot, &n)) { /* all are out, and then the core ignores the mark */
@@ -60,9 +72,9 @@ uint32_t mlbd_connect_pick(struct mlbd_worker *w, struct mlbd_conn *c, bool *ful
 			break;
 		}
 	}
-	for (uint32_t i = 0; i < c->tries && slot != MLB_NONE; i++)
-		if (c->tried[i] == slot) {
-			atomic_fetch_sub_explicit(&c->vip->slot[slot].conns, 1, memory_order_relaxed);
+	for (uint32_t i = 0; i < tries && slot != MLB_NONE; i++)
+		if (tried[i] == slot) {
+			mlbd_connect_release(vip, slot);
 			slot = MLB_NONE;
 		}
 	while (n--)
@@ -90,21 +102,20 @@ static int bind_source(struct mlbd_worker *w, int fd, int family)
 	return 0;
 }
 
-int mlbd_connect_attempt(struct mlbd_worker *w, struct mlbd_conn *c, const struct mlb_server *server)
+int mlbd_connect_socket(struct mlbd_worker *w, int type, const struct mlbd_vip *vip, const struct mlb_server *server, int *fd)
 {
 	struct sockaddr_storage ss;
-	socklen_t len = mlb_addr_to_sockaddr(&server->ep.addr, server->ep.port ? server->ep.port : c->vip->conf.ep.port, &ss);
-	struct mlbd_side *side = &c->side[MLBD_SERVER];
+	socklen_t len = mlb_addr_to_sockaddr(&server->ep.addr, server->ep.port ? server->ep.port : vip->conf.ep.port, &ss);
 	int rc;
 
-	side->fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (side->fd < 0 && (errno == EMFILE || errno == ENFILE) && mlbd_spare_lend(w, errno))
-		side->fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (side->fd < 0)
+	*fd = socket(ss.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (*fd < 0 && (errno == EMFILE || errno == ENFILE) && type == SOCK_STREAM && mlbd_spare_lend(w, errno))
+		*fd = socket(ss.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (*fd < 0)
 		return -errno;
-	if (w->settings.sources && (rc = bind_source(w, side->fd, ss.ss_family)) < 0)
+	if (w->settings.sources && (rc = bind_source(w, *fd, ss.ss_family)) < 0)
 		return rc;
-	if (connect(side->fd, (struct sockaddr *)&ss, len) < 0 && errno != EINPROGRESS)
+	if (connect(*fd, (struct sockaddr *)&ss, len) < 0 && errno != EINPROGRESS)
 		return -errno;
 	return 0;
 }

@@ -2,15 +2,19 @@
 /* Which server, and how to connect to it: outcomes only. */
 #ifndef MLBD_CONNECT_H
 #define MLBD_CONNECT_H
-#include "conn.h"
+#include "worker.h"
 
-/* A server that was not tried yet and has room; its place is taken. MLB_NONE: there is none; *full tells whether a limit is why.
- */
-uint32_t mlbd_connect_pick(struct mlbd_worker *, struct mlbd_conn *, bool *full);
-/* Gives the place of the connection's server back. */
-void mlbd_connect_release(struct mlbd_conn *);
-/* Begins a connect to the server. 0: under way, the socket is the connection's; -errno. */
-int mlbd_connect_attempt(struct mlbd_worker *, struct mlbd_conn *, const struct mlb_server *);
+/* What places a client in mode hash. */
+uint64_t mlbd_connect_hash(const struct mlb_endpoint *client, const struct mlb_endpoint *vip);
+/* A server that is not among `tried` and has room; its place is taken. MLB_NONE: there is none; *full tells whether a limit is
+ * why. */
+uint32_t mlbd_connect_pick(struct mlbd_worker *, struct mlbd_vip *, struct mlb_wvip *, uint64_t hash, const uint16_t *tried,
+			   uint32_t tries, bool *full);
+/* Gives a server's place back. */
+void mlbd_connect_release(struct mlbd_vip *, uint32_t slot);
+/* A socket (SOCK_STREAM or SOCK_DGRAM) that connects to the server. 0: under way or done; -errno. *fd is the caller's to close,
+ * also then, if it is not -1. */
+int mlbd_connect_socket(struct mlbd_worker *, int type, const struct mlbd_vip *, const struct mlb_server *, int *fd);
 /* The error (an errno) says that this machine lacks something; it says nothing about the server. */
 bool mlbd_connect_error_is_local(int error);
 #endif

@@ -31,7 +31,7 @@ static int end_flow(struct mlbd_worker *w, struct mlbd_conn *c, enum mlb_end how
 			mlb_ev_unwait(c->wv, c->slot, w->now_us);
 		mlb_ev_close(w->core, c->wv, c->slot, c->start_us, w->now_us,
 			     mlb_end_of(how, c->side[MLBD_CLIENT].passed, c->side[MLBD_SERVER].passed, c->client_first));
-		mlbd_connect_release(c);
+		mlbd_connect_release(c->vip, c->slot);
 		c->server_id = 0;
 	}
 	for (int s = 0; s < 2; s++) {
@@ -174,7 +174,7 @@ static void give_up_server(struct mlbd_worker *w, struct mlbd_conn *c, int error
 					     "cannot connect to a server");
 	else
 		mlb_dp_connect_result(w->host->dp, c->vip->id, c->slot, false, w->now_us);
-	mlbd_connect_release(c);
+	mlbd_connect_release(c->vip, c->slot);
 	c->server_id = 0;
 	if (side->fd >= 0)
 		close(side->fd);
@@ -185,7 +185,9 @@ static void give_up_server(struct mlbd_worker *w, struct mlbd_conn *c, int error
 static const struct mlb_server *next_server(struct mlbd_worker *w, struct mlbd_conn *c)
 {
 	bool full = false;
-	uint32_t slot = c->tries <= w->settings.retries ? mlbd_connect_pick(w, c, &full) : MLB_NONE;
+	uint32_t slot = c->tries <= w->settings.retries ?
+				mlbd_connect_pick(w, c->vip, c->wv, c->hash, c->tried, c->tries, &full) :
+				MLB_NONE;
 
 	if (slot == MLB_NONE) {
 		if (c->tries == 0 && full)
@@ -233,7 +235,7 @@ static int find_server(struct mlbd_worker *w, struct mlbd_conn *c)
 
 		if (!server)
 			return HAS_ENDED;
-		rc = mlbd_connect_attempt(w, c, server);
+		rc = mlbd_connect_socket(w, SOCK_STREAM, c->vip, server, &c->side[MLBD_SERVER].fd);
 		/* On a local network the connect is done by now, and a client that speaks first has spoken: this saves two
 		 * events. */
 		if (rc == 0)
@@ -250,17 +252,6 @@ static int retry(struct mlbd_worker *w, struct mlbd_conn *c, int error)
 {
 	give_up_server(w, c, error);
 	return find_server(w, c);
-}
-
-/* What places a client in mode hash: the same at every load balancer. */
-static uint64_t client_hash(const struct mlb_endpoint *client, const struct mlb_endpoint *vip)
-{
-	uint64_t x[2], h = ((uint64_t)client->port << 16) | vip->port;
-
-	memcpy(x, client->addr.b, 16);
-	h ^= x[0];
-	h = mlb_splitmix64(&h) ^ x[1];
-	return mlb_splitmix64(&h);
 }
 
 /* A place at the VIP and a record; NULL: over the VIP's limit, or no memory. */
@@ -295,7 +286,7 @@ void mlbd_flow_accepted(struct mlbd_worker *w, uint32_t vip_id, int fd, const st
 	c->wv = wv;
 	c->client = client.addr;
 	c->client_port = client.port;
-	c->hash = client_hash(&client, &vip->conf.ep);
+	c->hash = mlbd_connect_hash(&client, &vip->conf.ep);
 	c->last_us = w->now_us;
 	c->side[MLBD_SERVER].fd = -1;
 	c->side[MLBD_CLIENT].fd = fd;
