@@ -4,45 +4,8 @@ import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { bin, exec, root, which } from "./lib/exec.mjs";
-
-const maxLines = 450;
-// Spelt so that this file does not find itself.
-const unfinished = /\b(TO[D]O|FIX[M]E)\b/;
-
-/** Services talk over gRPC only: services/a must not import services/b, services/common excepted; nor a program's own parts. */
-export function serviceImports(file, text) {
-  const owner = /^services\/([^/]+)\//.exec(file)?.[1];
-  if (!owner) return [];
-  const problems = [];
-  for (const [, target] of text.matchAll(/(?:from\s+|import\s*\(?\s*)"(\.{1,2}\/[^"]+)"/g)) {
-    const other = /^services\/([^/]+)\//.exec(path.posix.join(path.posix.dirname(file), target))?.[1];
-    if (other && other !== owner && other !== "common")
-      problems.push(`${file}: imports ${target}: services never import each other`);
-  }
-  return problems;
-}
-
-/** What every source file owes its reader. */
-export function sourceRules(file, text) {
-  if (!/\.(ts|mjs|c|h|cc|py|proto|sh)$/.test(file)) return [];
-  const problems = [];
-  const lines = text.split("\n");
-  if (!lines.slice(0, 3).some((l) => l.includes("SPDX-License-Identifier: Apache-2.0"))) {
-    problems.push(`${file}: no "SPDX-License-Identifier: Apache-2.0" in its first three lines`);
-  }
-  if (lines.length > maxLines + 1)
-    problems.push(`${file}: ${lines.length - 1} lines, more than ${maxLines}: split it by reasons to change`);
-  const marker = lines.findIndex((l) => unfinished.test(l));
-  if (marker >= 0) problems.push(`${file}:${marker + 1}: unfinished work marker: ${lines[marker].trim()}`);
-  return problems;
-}
-
-/** A data plane counts by the events of marllb/worker.h: what lies behind them belongs to the core alone. */
-export function hostContract(file, text) {
-  if (!/^(native\/(?!core\/)|vpp-plugin\/).*\.(c|h|cc)$/.test(file)) return [];
-  const line = text.split("\n").findIndex((l) => /\bmlb_wslot(_\w+)?\b|worker_slot\.h/.test(l));
-  return line < 0 ? [] : [`${file}:${line + 1}: uses a worker's counters: count by the mlb_ev_* calls of marllb/worker.h`];
-}
+import { cGraph, circles, describeCircle, findInclude, importGraph } from "./lib/graph.mjs";
+import { cColumns, cFunctions, hostContract, serviceImports, sourceRules, testImports } from "./lib/rules.mjs";
 
 async function sourceFiles() {
   const { code, out } = await exec("git", ["ls-files", "--cached", "--others", "--exclude-standard"]);
@@ -55,8 +18,45 @@ async function tool(name, command, args, cwd = root) {
   return { name, ok: code === 0, output: code === 0 ? "" : out };
 }
 
+const each = (sources, rule) => sources.flatMap(([f, text]) => rule(f, text));
+const circlesOf = (graph) => circles(graph).map((members) => describeCircle(graph, members));
+
+/** Rules that the tree does not keep yet: `node scripts/lint.mjs --all` lists what breaks them. */
+function notYet(sources) {
+  const files = new Set(sources.map(([f]) => f));
+  return {
+    "no imports of another room's test folder": each(sources, (f, text) =>
+      testImports(f, text, (from, name) => findInclude(from, name, files)),
+    ),
+    "C functions of at most 70 lines": each(sources, cFunctions),
+    "no circles among C files": circlesOf(cGraph(sources)),
+  };
+}
+
+/** The rules of this tree: {name, ok, output}. */
+export function rules(sources, all) {
+  const found = {
+    "services do not import each other": each(sources, serviceImports),
+    "hosts count by events only": each(sources, hostContract),
+    "source rules": each(sources, sourceRules),
+    "C lines of at most 130 columns": each(sources, cColumns),
+    "no circles among imports": circlesOf(importGraph(sources)),
+  };
+  if (all) Object.assign(found, notYet(sources));
+  return Object.entries(found).map(([name, problems]) => ({ name, ok: problems.length === 0, output: problems.join("\n") }));
+}
+
+/** Another version of the tool forms the same code otherwise, so this one or none. */
+async function formC(files) {
+  const name = "clang-format";
+  if (!which("clang-format-14"))
+    return { name, skipped: "clang-format-14 is not installed (sudo apt-get install -y clang-format-14)" };
+  const sources = files.filter((f) => /\.(c|h|cc)$/.test(f));
+  return tool(name, "clang-format-14", ["--dry-run", "--Werror", "--ferror-limit=1", ...sources]);
+}
+
 /** All checks, as results {name, ok, output, skipped}. */
-export async function lint() {
+export async function lint(all = false) {
   const results = [
     await tool("biome", bin("biome"), ["check", "--error-on-warnings", "--max-diagnostics=40", "."]),
     await tool("buf", bin("buf"), ["lint"], path.join(root, "proto")),
@@ -66,12 +66,7 @@ export async function lint() {
   const sources = files
     .filter((f) => /\.(ts|mjs|c|h|cc|py|proto|sh)$/.test(f))
     .map((f) => [f, readFileSync(path.join(root, f), "utf8")]);
-  const imports = sources.flatMap(([f, text]) => serviceImports(f, text));
-  const rules = sources.flatMap(([f, text]) => sourceRules(f, text));
-  results.push({ name: "services do not import each other", ok: imports.length === 0, output: imports.join("\n") });
-  const contract = sources.flatMap(([f, text]) => hostContract(f, text));
-  results.push({ name: "hosts count by events only", ok: contract.length === 0, output: contract.join("\n") });
-  results.push({ name: "source rules", ok: rules.length === 0, output: rules.join("\n") });
+  results.push(...rules(sources, all), await formC(sources.map(([f]) => f)));
   const shell = files.filter((f) => f.endsWith(".sh") || f === ".ci/run");
   if (!which("shellcheck"))
     results.push({ name: "shellcheck", skipped: "shellcheck is not installed (sudo apt-get install -y shellcheck)" });
@@ -81,7 +76,7 @@ export async function lint() {
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   let failed = 0;
-  for (const r of await lint()) {
+  for (const r of await lint(process.argv.includes("--all"))) {
     console.log(`${r.skipped ? "skipped" : r.ok ? "ok" : "FAILED"}: ${r.name}${r.skipped ? `: ${r.skipped}` : ""}`);
     if (r.output) console.log(r.output);
     if (!r.skipped && !r.ok) failed++;

@@ -26,8 +26,7 @@ extern const int net_op_count;
 #define NET_OPS_ELEMENTWISE(X) \
 	X(add) \
 	X(sub) \
-	X(mul) X(div) X(min) X(max) X(tanh) X(sigmoid) X(exp) X(relu) X(log) X(sqrt) X(neg) X(abs) X(softplus) X(identity) \
-		X(clip)
+	X(mul) X(div) X(min) X(max) X(tanh) X(sigmoid) X(exp) X(relu) X(log) X(sqrt) X(neg) X(abs) X(softplus) X(identity) X(clip)
 #define NET_OPS_SHAPE(X) X(concat) X(slice) X(split) X(unsqueeze) X(squeeze) X(gather)
 #define NET_OP_DECLARE(name) int net_op_##name(struct net_call *);
 NET_OPS_DENSE(NET_OP_DECLARE)

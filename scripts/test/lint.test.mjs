@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
-import { hostContract, serviceImports, sourceRules } from "../lint.mjs";
+import { cColumns, cFunctions, hostContract, serviceImports, sourceRules, testImports } from "../lib/rules.mjs";
 
 test("a service may import common and itself, not another service", (t) => {
   const text = (target) => `import { x } from "${target}";\n`;
@@ -26,4 +26,25 @@ test("a data plane counts by events, never past them", (t) => {
   t.is(hostContract("native/dataplane/src/a.c", "#include <marllb/worker_slot.h>\n").length, 1);
   t.deepEqual(hostContract("native/dataplane/src/a.c", "struct mlb_wslots *slots; mlb_ev_open(wv, s, now);\n"), []);
   t.deepEqual(hostContract("native/core/src/dp_frame.c", "mlb_wslot_at(slots, i);\n"), []);
+});
+
+test("C: lines of at most 130 columns, functions of at most 70 lines", (t) => {
+  t.deepEqual(cColumns("a.c", `\t${"x".repeat(122)}\n`), []);
+  t.deepEqual(cColumns("a.c", `int a;\n\t${"x".repeat(123)}\n`), ["a.c:2: 131 columns, more than 130"]);
+  const body = (n) => `int f(void)\n{\n${"\tx();\n".repeat(n)}}\n`;
+  t.deepEqual(cFunctions("a.c", body(67)), []);
+  t.deepEqual(cFunctions("a.c", body(68)), ["a.c:1: f has 71 lines, more than 70"]);
+  t.deepEqual(cFunctions("a.ts", body(100)), []);
+});
+
+test("a test folder is used by its own room alone", (t) => {
+  const none = () => undefined;
+  const from = (file, target) => testImports(file, `import { x } from "${target}";\n`, none).length;
+  t.is(from("services/health/test/a.test.ts", "../../common/test/fuzz.js"), 1);
+  t.is(from("loadtest/process.ts", "../services/common/test/spawn.js"), 1);
+  t.is(from("services/common/config/test/a.test.ts", "../../test/fuzz.js"), 0);
+  t.is(from("services/health/test/a.test.ts", "../../testbed/fuzz.js"), 0);
+  const include = (file) => testImports(file, '#include "mlbtest.h"\n', () => "native/core/test/mlbtest.h").length;
+  t.is(include("native/net/test/a.c"), 1);
+  t.is(include("native/core/test/a.c"), 0);
 });

@@ -56,4 +56,5 @@ TEST(exponential_within_a_bucket)
 	CHECK_NEAR(mlb_hist_quantile(c, 0.99) / (20000 * log(100)), 1, 0.05);
 }
 
-MLB_TEST_MAIN(CASE(empty_is_unknown), CASE(one_bucket_is_linear), CASE(gaps_and_the_open_end), CASE(long_times_are_seen_as_long), CASE(exponential_within_a_bucket))
+MLB_TEST_MAIN(CASE(empty_is_unknown), CASE(one_bucket_is_linear), CASE(gaps_and_the_open_end), CASE(long_times_are_seen_as_long),
+	      CASE(exponential_within_a_bucket))

@@ -8,9 +8,9 @@
  * role    ID: names a thing (64-bit ones reach TypeScript as bigint) · CLOCK: a point in time, ns (bigint) · STATE: a setting or
  *         condition · GAUGE · COUNTER · INTEGRAL: of a gauge over time · TIME: a point in time, us · SUMMARY · HISTOGRAM · PAD
  * sum     how main gets it: MAIN sets it itself · COUNT: each worker counts it, this row makes the worker's counter; summed ·
- *         SUM, MAX: of the expression `of` in a worker's slot `s` (or VIP `w`) · GAUGE: read consistently, summed · RUN: likewise,
- *         and runs on at the rate of the gauge `of` until now · BUCKETS: an array, summed
- * metric  exported as marllb_server_METRIC or marllb_vip_METRIC; "" = not exported */
+ *         SUM, MAX: of the expression `of` in a worker's slot `s` (or VIP `w`) · GAUGE: read consistently, summed · RUN:
+ * likewise, and runs on at the rate of the gauge `of` until now · BUCKETS: an array, summed metric  exported as
+ * marllb_server_METRIC or marllb_vip_METRIC; "" = not exported */
 #ifndef MARLLB_FIELDS_H
 #define MARLLB_FIELDS_H
 
@@ -42,7 +42,7 @@
 	X(F32, weight, GAUGE, MAIN, 0, "", "share", "Share in effect, 0..1") \
 	X(F32, factor, GAUGE, MAIN, 0, "", "factor", "Directive's factor in effect, 0..1") \
 	X(F32, bias, STATE, MAIN, 0, "flows", "", "in effect") \
-	X(F32, peer, STATE, MAIN, 0, "flows", "", "other load balancers' load as last told, the choice adds it; 0 = nobody tells") \
+	X(F32, peer, STATE, MAIN, 0, "flows", "", "other load balancers' load as last told, added by the choice; 0 = untold") \
 	X(U32, pad0, PAD, MAIN, 0, "", "", "") \
 	X(U64, new_flows, COUNTER, SUM, MLB_LD(s->new_flows), "flows", "flows_total", "New flows") \
 	X(U64, completions, COUNTER, SUM, MLB_LD(s->ended[MLB_END_COMPLETED]) + MLB_LD(s->ended[MLB_END_IDLE]), "flows", \
@@ -50,8 +50,8 @@
 	X(U64, refusals, COUNTER, SUM, MLB_LD(s->ended[MLB_END_REFUSED]), "flows", "refusals_total", "Connects refused") \
 	X(U64, resets, COUNTER, SUM, MLB_LD(s->ended[MLB_END_RESET]) + MLB_LD(s->ended[MLB_END_CUT]), "flows", "resets_total", \
 	  "Flows reset by the server") \
-	X(U64, aborts, COUNTER, SUM, MLB_LD(s->ended[MLB_END_ABORT]), "flows", "aborts_total", "Flows ended by the client first") \
-	X(U64, unanswered, COUNTER, SUM, MLB_LD(s->ended[MLB_END_UNANSWERED]), "flows", "unanswered_total", "Connects timed out") \
+	X(U64, aborts, COUNTER, SUM, MLB_LD(s->ended[MLB_END_ABORT]), "flows", "aborts_total", "Flows that the client ended") \
+	X(U64, unanswered, COUNTER, SUM, MLB_LD(s->ended[MLB_END_UNANSWERED]), "flows", "unanswered_total", "Connect time-outs") \
 	X(U64, unmade, COUNTER, SUM, MLB_LD(s->ended[MLB_END_UNMADE]), "flows", "unmade_total", \
 	  "Connects that the load balancer could not make: no port, no descriptor") \
 	X(U64, empty_ends, COUNTER, SUM, MLB_LD(s->ended[MLB_END_EMPTY]), "flows", "empty_ends_total", \
@@ -106,7 +106,7 @@
 	X(F32, kappa, STATE, MAIN, 0, "flows", "", "in effect") \
 	X(U32, load_balancers, STATE, MAIN, 0, "", "", "sharing the pool, as last told; 1 = alone") \
 	X(U64, no_server, COUNTER, COUNT, 0, "flows", "no_server_total", "New flows without an eligible server") \
-	X(U64, failed, COUNTER, COUNT, 0, "flows", "failed_total", "New flows turned away after every try to connect had failed") \
+	X(U64, failed, COUNTER, COUNT, 0, "flows", "failed_total", "New flows turned away after all tries to connect failed") \
 	X(U64, untracked, COUNTER, COUNT, 0, "flows", "untracked_total", "New flows that found no room in the flow table") \
 	X(U64, limited, COUNTER, COUNT, 0, "flows", "limited_total", "New flows over a connection limit") \
 	X(U64, retries, COUNTER, COUNT, 0, "connects", "retries_total", "Connects tried again on another server") \

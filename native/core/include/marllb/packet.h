@@ -7,9 +7,12 @@
 #define MLB_PKT_ERRORS(X) \
 	X(TRUNCATED, "truncated") \
 	X(BAD_VERSION, "bad_ip_version") \
-	X(BAD_IHL, "bad_header_length") X(BAD_LENGTH, "bad_total_length") X(BAD_EXT, "bad_extension_header") \
-		X(FRAGMENT, "fragment") X(L4_TRUNCATED, "l4_truncated") X(TCP_OFFSET, "bad_tcp_offset") \
-			X(PROTO, "unsupported_protocol") X(UDP_LENGTH, "bad_udp_length")
+	X(BAD_IHL, "bad_header_length") \
+	X(BAD_LENGTH, "bad_total_length") \
+	X(BAD_EXT, "bad_extension_header") \
+	X(FRAGMENT, "fragment") \
+	X(L4_TRUNCATED, "l4_truncated") \
+	X(TCP_OFFSET, "bad_tcp_offset") X(PROTO, "unsupported_protocol") X(UDP_LENGTH, "bad_udp_length")
 enum mlb_pkt_error {
 	MLB_PKT_OK = 0,
 #define X(n, s) MLB_PKT_##n,
