@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// core.* rows: marllb-corebench measures, this holds the figures against the bars.
+// core.* rows: marllb-corebench measures and marllb-corechurn churns; this holds the figures against the bars.
 import { existsSync } from "node:fs";
+import path from "node:path";
+import { projectRoot } from "../../services/common/root.js";
 import { Child, nativeBin } from "../process.js";
 import type { BenchOptions, Group } from "./harness.js";
 import { type Estimate, ratio, row } from "./row.js";
@@ -16,10 +18,62 @@ const bars: Record<string, string> = {
 export const core: Group = {
   ids: ["core."],
   async run(o) {
-    await figures(o.quick, undefined, (r) => o.report(row(r.id, r.unit, bars[r.id] ?? "", r, r.note ?? "")));
-    if (o.before) await compareWith(o, o.before);
+    if (o.wants("core.a") || !churns.some((c) => o.wants(c.id))) {
+      await figures(o.quick, undefined, (r) => o.report(row(r.id, r.unit, bars[r.id] ?? "", r, r.note ?? "")));
+      if (o.before) await compareWith(o, o.before);
+    }
+    for (const c of churns) if (o.wants(c.id)) await churn(o, c);
   },
 };
+
+interface Churn {
+  id: string;
+  /** Build folder: a sanitizer's build is made by `npm test -- --only asan` or `tsan`. */
+  build: string;
+  args: readonly string[];
+  quick: readonly string[];
+}
+
+const churns: readonly Churn[] = [
+  {
+    id: "core.vip_removals",
+    build: "native",
+    args: ["vip-removals", "--count", "100000"],
+    quick: ["vip-removals", "--count", "2000"],
+  },
+  {
+    id: "core.vip_removals.asan",
+    build: "asan",
+    args: ["vip-removals", "--count", "10000"],
+    quick: ["vip-removals", "--count", "500"],
+  },
+  {
+    id: "core.server_changes.tsan",
+    build: "tsan",
+    args: ["server-changes", "--seconds", "600"],
+    quick: ["server-changes", "--seconds", "10"],
+  },
+];
+
+/** Value: flows that were lost or whose server changed under them. A sanitizer's report ends the program, and the row fails. */
+async function churn(o: BenchOptions, c: Churn): Promise<void> {
+  const program = path.join(projectRoot, "build", c.build, "bin", "marllb-corechurn");
+  if (!existsSync(program)) {
+    o.report(row(c.id, "flows", "<= 0", null, `no ${program}: npm test -- --only ${c.build} builds it`));
+    return;
+  }
+  const child = new Child([program, ...(o.quick ? c.quick : c.args)], {
+    env: { ...process.env, TSAN_OPTIONS: "halt_on_error=1" },
+  });
+  const text = await Promise.race([child.line(3_600_000).catch(() => null), child.exited.then(() => sleepThenNull())]);
+  if (text === null) throw new Error(`marllb-corechurn ${c.args.join(" ")}: ${child.stderr.slice(0, 4000)}`);
+  await child.exited;
+  const r = JSON.parse(text) as { done: number; flows: number; lost: number; wrong: number; seconds: number };
+  const bad = r.lost + r.wrong;
+  o.report(
+    row(c.id, "flows", "<= 0", { value: bad, low: bad, high: bad, n: 1 }, `${r.done} in ${r.seconds} s under ${r.flows} flows`),
+  );
+}
 
 type Figure = Estimate & { id: string; unit: string; note?: string };
 
