@@ -4,6 +4,9 @@
 #ifndef MARLLB_ENVELOPE_H
 #define MARLLB_ENVELOPE_H
 #include "types.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 struct mlb_envelope_conf {
 	float trust;       /* c: share stays within e^-c .. e^c of the static share; exact .1, hint 1.5, none 3 */
@@ -26,4 +29,7 @@ enum mlb_refuse mlb_envelope(const struct mlb_envelope_conf *, uint32_t n, const
  * is taken as 1. */
 void mlb_envelope_bias(float trust, uint32_t n, const float *load, float kappa, float *bias);
 
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -5,6 +5,9 @@
 #ifndef MARLLB_HIST_H
 #define MARLLB_HIST_H
 #include "layout.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #define MLB_HIST_END_US (UINT64_C(64) << 26) /* lower edge of the last bucket */
 
@@ -23,4 +26,8 @@ static inline uint64_t mlb_hist_edge(uint32_t i)
 }
 /* Quantile p (0..1) in microseconds, linear within a bucket; NaN when empty, INFINITY when it lies in the last bucket. */
 double mlb_hist_quantile(const uint32_t counts[MLB_HIST_BUCKETS], double p);
+
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -4,6 +4,9 @@
 #ifndef MARLLB_KALMAN_H
 #define MARLLB_KALMAN_H
 #include "types.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #define MLB_KALMAN_STEP_US 200000u
 
@@ -31,4 +34,8 @@ void mlb_kalman_step_shared(struct mlb_kalman_srv *s, struct mlb_kalman_pool *po
 			    const double *others, double dt, double kappa);
 /* weight[n] = exp(x - max x), > 0. */
 void mlb_kalman_weights(const struct mlb_kalman_srv *s, uint32_t n, double *weight);
+
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -7,7 +7,9 @@
  * Writers: data plane = header.dp_*, msg_out, effect, live; agent = header.agent_*, msg_in, msg_pool; peer has its own. */
 #ifndef MARLLB_LAYOUT_H
 #define MARLLB_LAYOUT_H
+#ifndef __cplusplus
 #include <stdatomic.h>
+#endif
 #include "fields.h"
 #include "types.h"
 
@@ -25,7 +27,7 @@ struct mlb_block_ref {
 };
 
 struct mlb_region_hdr {
-	_Atomic uint64_t magic;
+	MLB_ATOMIC(uint64_t) magic;
 	uint32_t layout_version;
 	uint32_t header_size;
 	uint32_t frame_hdr_size;
@@ -39,21 +41,21 @@ struct mlb_region_hdr {
 	uint32_t lease_us;            /* agent heartbeat unchanged for this long: static weights */
 	uint32_t workers;
 	uint32_t dp_pid;
-	_Atomic uint64_t dp_heartbeat; /* the data plane's main thread, advances at least every 100 ms */
-	_Atomic uint32_t out_futex;    /* bumped and woken after each publish of msg_out or effect */
-	_Atomic uint32_t pad0;
-	_Atomic uint64_t agent_epoch;     /* last agent's; the next takes it plus one, under the lock */
-	_Atomic uint64_t agent_heartbeat; /* advances only after the agent composed a tick */
-	_Atomic uint32_t in_futex;        /* bumped and woken after each publish of msg_in or msg_pool */
-	_Atomic uint32_t agent_pid;
+	MLB_ATOMIC(uint64_t) dp_heartbeat; /* the data plane's main thread, advances at least every 100 ms */
+	MLB_ATOMIC(uint32_t) out_futex;    /* bumped and woken after each publish of msg_out or effect */
+	MLB_ATOMIC(uint32_t) pad0;
+	MLB_ATOMIC(uint64_t) agent_epoch;     /* last agent's; the next takes it plus one, under the lock */
+	MLB_ATOMIC(uint64_t) agent_heartbeat; /* advances only after the agent composed a tick */
+	MLB_ATOMIC(uint32_t) in_futex;        /* bumped and woken after each publish of msg_in or msg_pool */
+	MLB_ATOMIC(uint32_t) agent_pid;
 };
 
 /* In front of each message's two buffers. `index` names the buffer to read; seq[i] is odd while buffer i is written. */
 struct mlb_msg {
-	_Atomic uint32_t index;
-	_Atomic uint32_t pad;
-	_Atomic uint64_t seq[2];
-	_Atomic uint64_t len[2]; /* bytes in use of buffer i, a multiple of 8 */
+	MLB_ATOMIC(uint32_t) index;
+	MLB_ATOMIC(uint32_t) pad;
+	MLB_ATOMIC(uint64_t) seq[2];
+	MLB_ATOMIC(uint64_t) len[2]; /* bytes in use of buffer i, a multiple of 8 */
 };
 
 /* Summary of a reservoir over the last full tick; times in microseconds. samples == 0: mean, std, p90, min are
@@ -173,7 +175,7 @@ struct mlb_live {
 	uint32_t waiting;
 };
 
-#define MLB_ASSERT_SIZE(t, n) _Static_assert(sizeof(t) == (n), "layout changed: raise MLB_LAYOUT_VERSION")
+#define MLB_ASSERT_SIZE(t, n) MLB_STATIC_ASSERT(sizeof(t) == (n), "layout changed: raise MLB_LAYOUT_VERSION")
 MLB_ASSERT_SIZE(struct mlb_block_ref, 16);
 MLB_ASSERT_SIZE(struct mlb_region_hdr, 256);
 MLB_ASSERT_SIZE(struct mlb_msg, 40);

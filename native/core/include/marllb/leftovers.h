@@ -4,8 +4,15 @@
 #define MARLLB_LEFTOVERS_H
 #include <stdbool.h>
 #include <stdint.h>
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* Removes regular files and sockets of this user with such names, unless another process holds a lock on them. prefix is an
  * absolute path without the pid, "/dev/shm/lb_rl_shm.tmp.". Returns how many. */
 uint32_t mlb_leftovers_remove(const char *prefix);
+
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -13,6 +13,9 @@
 #define MARLLB_OBSERVE_H
 #include "kalman.h"
 #include "layout.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 #define MLB_OBS_SCHEMA 2u
 #define MLB_OBS_SERVER_FEATURES 20u
@@ -83,4 +86,8 @@ void mlb_obs_strata(const struct mlb_frame_hdr *, const struct mlb_server_rec *,
 
 /* Zeroes the features of the blocks not in `present` and the pool's presence flags with them: for training with blocks masked. */
 void mlb_obs_mask(struct mlb_obs_out *, uint32_t present);
+
+#ifdef __cplusplus
+}
+#endif
 #endif

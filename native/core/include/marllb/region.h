@@ -3,6 +3,9 @@
 #ifndef MARLLB_REGION_H
 #define MARLLB_REGION_H
 #include "seqlock.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 struct mlb_region {
 	struct mlb_region_hdr *hdr;
@@ -55,6 +58,10 @@ void mlb_region_close(struct mlb_region *, bool unlink);
 
 /* Bumps a futex word in the region and wakes its waiters; waits until it differs from `seen` or timeout_us passed. Not PRIVATE.
  */
-void mlb_futex_wake(_Atomic uint32_t *);
-int mlb_futex_wait(_Atomic uint32_t *, uint32_t seen, uint64_t timeout_us);
+void mlb_futex_wake(MLB_ATOMIC(uint32_t) *);
+int mlb_futex_wait(MLB_ATOMIC(uint32_t) *, uint32_t seen, uint64_t timeout_us);
+
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -7,6 +7,9 @@
 #define MARLLB_SEQLOCK_H
 #include <errno.h>
 #include "layout.h"
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /* `base` is the first buffer; buffer i starts at base + i * buf_size. Sizes are the attacher's own copies, never re-read from the
  * region. len is rounded up to 8 (src must be readable to there). -EMSGSIZE if it does not fit. */
@@ -20,4 +23,8 @@ int64_t mlb_msg_read(const struct mlb_msg *m, const void *base, uint64_t buf_siz
 
 /* Sequence of the newest message without copying it; 0 = none. */
 uint64_t mlb_msg_seq(const struct mlb_msg *m);
+
+#ifdef __cplusplus
+}
+#endif
 #endif

@@ -8,6 +8,15 @@
 #include <stdint.h>
 #include "vocab.h"
 
+/* C++ (the addon) passes structs on and never touches their atomic words: it sees plain ones of the same size. */
+#ifdef __cplusplus
+#define MLB_ATOMIC(type) type
+#define MLB_STATIC_ASSERT(cond, text) static_assert(cond, text)
+#else
+#define MLB_ATOMIC(type) _Atomic type
+#define MLB_STATIC_ASSERT(cond, text) _Static_assert(cond, text)
+#endif
+
 #define MLB_MAX_VIPS 64u
 #define MLB_MAX_SERVERS_PER_VIP 1024u
 #define MLB_MAX_SERVERS 4096u /* of all VIPs of one region */
