@@ -3,6 +3,7 @@
 // the VIP `web`: its first two servers are never touched.
 import * as grpc from "@grpc/grpc-js";
 import { v1 } from "../../services/common/grpc/protos.js";
+import { modelsFolder, policyNames } from "../../services/common/policies.js";
 import { MODE_WORDS } from "../../services/common/vocabulary.js";
 import { controlLine } from "../control.js";
 import { type Part, type Stack, services } from "../stack.js";
@@ -14,7 +15,7 @@ export interface Spare {
   others: readonly string[];
 }
 
-const policies = ["uniform", "static", "kalman", "marl", "sac-gru", "qmix"];
+const policies = policyNames(modelsFolder("models"));
 const vips = 6;
 
 export class Churn {

@@ -22,8 +22,9 @@ struct adversary {
 	uint32_t ticks;
 };
 
-static int create(void **state, const struct sim_lb_info *info, const char *arg, char err[256])
+static int create(void **state, const struct sim_policy *self, const struct sim_lb_info *info, const char *arg, char err[256])
 {
+	(void)self;
 	struct adversary *a = calloc(1, sizeof(*a));
 
 	(void)info;
@@ -72,6 +73,6 @@ const struct sim_policy sim_policy_adversary = {
 	.create = create,
 	.destroy = free,
 	.tick = tick,
-	.kappa_one = true,
+	.kappa = 1,
 	.takes_arg = true,
 };

@@ -38,8 +38,8 @@ int sim_lane_init(struct sim_run *r, struct sim_lane *l, uint32_t index)
 	}
 	for (uint32_t j = 0; j < n; j++)
 		l->weight[j] = sc->server[j].weight;
-	l->kappa = r->st->policy->kappa_one ? 1 : 1. / sc->lbs;
-	err = r->st->policy->create(&l->policy, &l->info, r->st->arg[0] ? r->st->arg : NULL, r->err);
+	l->kappa = r->st->policy->kappa > 0 ? r->st->policy->kappa : 1. / sc->lbs;
+	err = r->st->policy->create(&l->policy, r->st->policy, &l->info, r->st->arg[0] ? r->st->arg : NULL, r->err);
 	if (err)
 		l->policy = NULL;
 	return err;

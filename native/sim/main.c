@@ -29,7 +29,7 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++)
 		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[1], "help") == 0) {
 			fputs(usage, stdout);
-			fputs(sim_strategy_help, stdout);
+			sim_strategy_help(stdout);
 			return 0;
 		}
 	if (argc > 2 && argv[2][0] == '-') {

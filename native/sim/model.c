@@ -285,8 +285,9 @@ out:
 	return rc;
 }
 
-static int create(void **state, const struct sim_lb_info *info, const char *arg, char err[256])
+static int create(void **state, const struct sim_policy *self, const struct sim_lb_info *info, const char *arg, char err[256])
 {
+	(void)self;
 	const struct sim_model *m = used.model;
 	if (arg) {
 		int rc = by_path(&m, arg, err);

@@ -5,6 +5,7 @@
 #ifndef MARLLB_SIM_POLICY_H
 #define MARLLB_SIM_POLICY_H
 #include <marllb/layout.h>
+#include <marllb/policy.h>
 
 /* What a policy wants filled; heuristics that ask for nothing stay fast. */
 enum {
@@ -57,17 +58,18 @@ struct sim_decision {
 
 struct sim_policy {
 	const char *name;
-	uint32_t wants; /* SIM_WANTS_* */
+	uint32_t wants;                /* SIM_WANTS_* */
+	const struct mlb_policy *core; /* one of the core's heuristics, or NULL */
 	/* arg: what stands after "NAME:" in the strategy ("model:PATH" -> PATH), or NULL. err: one sentence. Negative errno. */
-	int (*create)(void **state, const struct sim_lb_info *, const char *arg, char err[256]);
+	int (*create)(void **state, const struct sim_policy *self, const struct sim_lb_info *, const char *arg, char err[256]);
 	void (*destroy)(void *state);
 	void (*tick)(void *state, const struct sim_lb_view *, struct sim_decision *);
 	/* Servers joined (view.n has grown) between ticks. NULL: they take their configured weight until the next tick. */
 	void (*join)(void *state, const struct sim_lb_view *, struct sim_decision *);
-	bool kappa_one; /* default kappa 1 instead of 1 / load balancers */
+	double kappa;   /* flows; 0 = 1 / load balancers */
 	bool takes_arg; /* NAME:ARG; an argument to any other is an error */
 };
 
-/* By name ("kalman", "static", "model", ...); NULL if there is none. New policies are added to policy_table.c. */
+/* By name ("kalman", "static", "model", ...): the core's heuristics and those of policy_table.c; NULL if there is none. */
 const struct sim_policy *sim_policy_find(const char *name);
 #endif

@@ -91,8 +91,9 @@ static void destroy(void *state)
 	free(x);
 }
 
-static int create(void **state, const struct sim_lb_info *info, const char *arg, char err[256])
+static int create(void **state, const struct sim_policy *self, const struct sim_lb_info *info, const char *arg, char err[256])
 {
+	(void)self;
 	struct exec_lb *x;
 	uint32_t n = info->servers_max;
 

@@ -4,8 +4,7 @@
 #include <string.h>
 
 static const struct sim_policy *const table[] = {
-	&sim_policy_uniform, &sim_policy_static, &sim_policy_true, &sim_policy_avail,
-	&sim_policy_kalman,  &sim_policy_model,  &sim_policy_exec, &sim_policy_adversary,
+	&sim_policy_true, &sim_policy_avail, &sim_policy_model, &sim_policy_exec, &sim_policy_adversary,
 };
 
 const struct sim_policy *sim_policy_find(const char *name)
@@ -13,5 +12,5 @@ const struct sim_policy *sim_policy_find(const char *name)
 	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
 		if (strcmp(table[i]->name, name) == 0)
 			return table[i];
-	return NULL;
+	return sim_policy_core(name);
 }

@@ -185,8 +185,9 @@ static void tracer_free(void *state)
 	free(t);
 }
 
-static int tracer_new(void **state, const struct sim_lb_info *info, const char *arg, char err[256])
+static int tracer_new(void **state, const struct sim_policy *self, const struct sim_lb_info *info, const char *arg, char err[256])
 {
+	(void)self;
 	(void)arg;
 	const struct sim_model *m = &tracing.model->m;
 	struct tracer *t = calloc(1, sizeof(*t));

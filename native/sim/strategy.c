@@ -7,9 +7,8 @@
 #include <string.h>
 #include <strings.h>
 
-const char sim_strategy_help[] =
-	"A strategy is POLICY[:ARG]+MODE[@KEY=VALUE]... or a known name, several separated by commas.\n"
-	"  policies  uniform static kalman; model:FILE.onnx (a network); exec:COMMAND (an outside policy over a pipe);\n"
+static const char help_after_policies[] =
+	"            model:FILE.onnx (a network); exec:COMMAND (an outside policy over a pipe);\n"
 	"            true (true capacities), avail (configured weight x polled idle share),\n"
 	"            adversary:reverse|chase|flip|herd (what an envelope leaves a policy that does harm)\n"
 	"  modes     hash alias sed p2c\n"
@@ -17,6 +16,24 @@ const char sim_strategy_help[] =
 	"            Prequal (probes, hot-cold rule)  oracle (true jobs and capacities, no delay)\n"
 	"  @kappa=X  X flows, or 1/M; @trust=C the envelope with this c (exact .1, hint 1.5, none 3)\n"
 	"  @gossip=MS counts of the other load balancers published this often\n";
+
+void sim_strategy_help(FILE *to)
+{
+	fprintf(to, "A strategy is POLICY[:ARG]+MODE[@KEY=VALUE]... or a known name, several separated by commas.\n");
+	for (size_t i = 0; mlb_policies[i]; i++)
+		fprintf(to, "  %-9s %s (%s)\n", i ? "" : "policies", mlb_policies[i]->name, mlb_policies[i]->help);
+	fputs(help_after_policies, to);
+}
+
+/* The core's heuristics, one after another, for an error's text. */
+static const char *heuristic_names(char text[160])
+{
+	size_t at = 0;
+
+	for (size_t i = 0; mlb_policies[i] && at < 160; i++)
+		at += (size_t)snprintf(text + at, 160 - at, "%s%s", i ? ", " : "", mlb_policies[i]->name);
+	return text;
+}
 
 static const struct known {
 	const char *name, *means;
@@ -102,10 +119,9 @@ static int policy_and_mode(struct sim_strategy *st, char *text, char err[256])
 	}
 	st->policy = sim_policy_find(text);
 	if (!st->policy) {
-		snprintf(err, 256,
-			 "policy \"%.60s\": expected uniform, static, kalman, true, avail, model:FILE, exec:COMMAND or "
-			 "adversary:KIND",
-			 text);
+		char names[160];
+		snprintf(err, 256, "policy \"%.40s\": expected %.100s, true, avail, model:FILE, exec:COMMAND or adversary:KIND",
+			 text, heuristic_names(names));
 		return -EINVAL;
 	}
 	if (st->arg[0] && !st->policy->takes_arg) {

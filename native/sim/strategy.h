@@ -3,6 +3,7 @@
  * of the known names (ECMP, WCMP, AWCMP, LSQ, SED, Prequal, oracle); see sim_strategy_help. */
 #ifndef MARLLB_SIM_STRATEGY_H
 #define MARLLB_SIM_STRATEGY_H
+#include <stdio.h>
 #include "policy.h"
 
 enum sim_chooser { SIM_CHOOSE_CORE, SIM_CHOOSE_ORACLE, SIM_CHOOSE_PREQUAL };
@@ -22,5 +23,6 @@ struct sim_strategy {
 int sim_strategy_parse(struct sim_strategy *, const char *text, char err[256]);
 /* One option, as behind an @: key gossip, trust or kappa. */
 int sim_strategy_option(struct sim_strategy *, const char *key, const char *value, char err[256]);
-extern const char sim_strategy_help[];
+/* What a strategy may be, for --help. */
+void sim_strategy_help(FILE *);
 #endif

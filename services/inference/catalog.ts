@@ -58,6 +58,11 @@ export class Catalog {
     throw new ServiceError("NOT_FOUND", `policy: no policy "${name}"; ${there}`);
   }
 
+  /** Is there such a policy, usable or not? */
+  has(name: string): boolean {
+    return this.get(name) !== undefined || this.refused.has(name.replace(/^model:/, ""));
+  }
+
   whyNot(name: string): string {
     return this.refused.get(name.replace(/^model:/, ""))?.reason ?? `no policy "${name}"`;
   }

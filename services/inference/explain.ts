@@ -49,11 +49,9 @@ function average(v: Float32Array): number {
 
 /** from: the weight that the policy started from, over its mean. */
 function reason(last: LastStep, weight: number, from: number, features: readonly number[], names: readonly string[]): string {
-  const { asked: policy, fellBack } = last;
+  const { asked: policy, fellBack, base, note } = last;
   const than = `${weight.toFixed(2)} of the pool's mean weight`;
   if (fellBack !== "") return `${than}: Kalman's, because ${policy} failed: ${fellBack}`;
-  if (policy === "uniform") return `${than}: all alike`;
-  if (policy === "static") return `${than}: as configured`;
   const standing = features
     .map((value, i) => ({ value, name: names[i] as string }))
     .filter((f) => Math.abs(f.value) >= STANDS_OUT)
@@ -61,8 +59,8 @@ function reason(last: LastStep, weight: number, from: number, features: readonly
     .slice(0, 3)
     .map((f) => `${f.name} ${f.value > 0 ? "+" : ""}${f.value.toFixed(2)}`);
   const seen = standing.length > 0 ? `stands out by ${standing.join(", ")}` : "stands out by nothing";
-  if (policy === "kalman") return `${than}: speed measured from own flows; ${seen}`;
+  if (base === null) return `${than}: ${note}; ${seen}`;
   const moved = from > 0 ? (weight / from - 1) * 100 : 0;
-  const whose = last.base === "configured" ? "the configured" : "Kalman's";
+  const whose = base === "configured" ? "the configured" : "Kalman's";
   return `${than}, ${moved >= 0 ? "+" : ""}${moved.toFixed(0)} % on ${whose} ${from.toFixed(2)}; ${seen}`;
 }

@@ -62,6 +62,7 @@ export async function loadModel(file: string, want: ObservationShape, open = ope
       kind: "onnx",
       note: `trained model on the ${base} weights, ${stateSize} floats of state a server`,
       stateSize,
+      stepped: true,
       base,
       observationSchema: schema,
       nativeStepMs: stepMs,
@@ -101,6 +102,8 @@ function blank(n: number, want: ObservationShape): Observation {
     weightStatic: new Float32Array(n).fill(1),
     stratum: new Float32Array(n).fill(0.5),
     shared: false,
+    latency: new Float32Array(n).fill(Number.NaN),
+    dt: 0,
   };
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a policy is: observations of one or many load balancers in, weights out.
+// What a policy is: observations of one or many load balancers in, weights out. The heuristics are the core's.
+import { heuristics, type NativePolicy, stepHeuristic } from "../common/native/policies.js";
 
 /** One load balancer's VIP at one native step. Arrays follow the frame's servers. */
 export interface Observation {
@@ -15,6 +16,10 @@ export interface Observation {
   stratum: Float32Array;
   /** The choice counts the other load balancers' flows too. */
   shared: boolean;
+  /** [n] seconds; NaN: nothing was answered. */
+  latency: Float32Array;
+  /** Seconds that the step took; 0 without one. */
+  dt: number;
 }
 
 export interface Output {
@@ -33,32 +38,27 @@ export interface Policy {
   readonly note: string;
   /** Floats of recurrent state a server. */
   readonly stateSize: number;
+  /** Decides at native steps only: between them its last answer stands. */
+  readonly stepped: boolean;
   /** The weights that a model's offsets are added to; null: it is no model. */
   readonly base: "kalman" | "configured" | null;
   /** One step for each of the batch; states[i] has n_i * stateSize floats. */
   decide(batch: readonly Observation[], states: readonly Float32Array[]): Output[] | Promise<Output[]>;
 }
 
-const NO_STATE = new Float32Array(0);
-
-function builtin(name: string, note: string, kappa: number, weights: (o: Observation) => Float32Array): Policy {
+function heuristic({ name, help, stateSize }: NativePolicy): Policy {
   return {
     name,
     kind: "builtin",
-    note,
-    stateSize: 0,
+    note: help,
+    stateSize,
+    stepped: stateSize > 0,
     base: null,
-    decide: (batch) => batch.map((o) => ({ weights: weights(o), bias: null, kappa, state: NO_STATE })),
+    decide: (batch, states) => batch.map((o, i) => ({ ...stepHeuristic(name, o, states[i] as Float32Array), bias: null })),
   };
 }
 
-// As baselines uniform and static keep kappa 1, as LSQ and SED have it; Kalman takes 1 / load balancers.
-export const kalman: Policy = builtin("kalman", "a Kalman filter over each server's speed, from own counts", 0, (o) =>
-  Float32Array.from(o.kalman),
-);
+export const BUILTIN: readonly Policy[] = heuristics.map(heuristic);
 
-export const BUILTIN: readonly Policy[] = [
-  builtin("uniform", "the same weight for every server", 1, (o) => new Float32Array(o.n).fill(1)),
-  builtin("static", "the configured weights", 1, (o) => Float32Array.from(o.weightStatic)),
-  kalman,
-];
+/** The policy that decides where another cannot. */
+export const kalman = BUILTIN.find((p) => p.name === "kalman") as Policy;

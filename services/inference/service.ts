@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // marllb.v1.Inference: frames in, weights out.
-import { isAbsolute, join } from "node:path";
 import type * as grpc from "@grpc/grpc-js";
 import type { Frame__Output } from "../../gen/marllb/v1/Frame.js";
 import type { InferenceHandlers } from "../../gen/marllb/v1/Inference.js";
 import type { SteerRequest__Output } from "../../gen/marllb/v1/SteerRequest.js";
 import type { SteerResponse } from "../../gen/marllb/v1/SteerResponse.js";
+import { ConfigError } from "../common/config/error.js";
 import { invalid, ServiceError, toStatus, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
 import { decodeFrame } from "../common/native/frame.js";
 import { observationShape, observe } from "../common/native/observe.js";
 import { promptThread } from "../common/native/thread.js";
-import { projectRoot } from "../common/root.js";
+import { modelsFolder, policyProblem } from "../common/policies.js";
 import type { CreateService } from "../common/run.js";
 import { childSpan, lateSpan } from "../common/telemetry.js";
 import { wireLadder } from "../common/vocabulary.js";
@@ -45,8 +45,12 @@ export const create: CreateService = async ({ config, log, registry, clock }) =>
   const { schema, server, pool } = observationShape;
   const shape = { schema, serverFeatures: server.length, poolFeatures: pool.length };
   const names = { server: server.map((f) => f.name), pool: pool.map((f) => f.name) };
-  const folder = isAbsolute(config.inference.models) ? config.inference.models : join(projectRoot, config.inference.models);
+  const folder = modelsFolder(config.inference.models);
   const catalog = await Catalog.open(folder, shape, log);
+  for (const v of config.vips) {
+    const problem = catalog.has(v.policy) ? null : policyProblem(v.policy, folder);
+    if (problem !== null) throw new ConfigError([`VIP ${v.name}: policy: ${problem}`]);
+  }
   const streams = new Map<Steer, Stream>();
   const batcher = new Batcher(config.inference.batch_ms, () => streams.size);
   const metrics = inferenceMetrics(registry, () => streams.size);

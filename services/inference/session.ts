@@ -31,8 +31,10 @@ export interface LastStep {
   ids: Uint32Array;
   /** Who was asked; another may have been set since. */
   asked: string;
-  /** Who decided; empty: Kalman, in the policy's stead. */
+  /** Name of the deciding policy; empty when Kalman was the fallback. */
   policy: string;
+  /** One line about it. */
+  note: string;
   /** What a model's offset was added to; null: no model decided. */
   base: Policy["base"];
   observation: Observation;
@@ -118,12 +120,9 @@ export class Session {
     this.observation = observed.state;
     const asked = this.policyName; // a decision may wait for others, and SetPolicy does not wait for it
     const policy = this.o.catalog.get(asked);
-    // Between two native steps a model has nothing new to see: its last answer stands, by server id.
+    // Between two native steps such a policy has nothing new to see: its last answer stands, by server id.
     const stands =
-      policy?.kind === "onnx" &&
-      !observed.stepped &&
-      this.last?.policy === policy.name &&
-      this.last.frame.dp_epoch === frame.dp_epoch;
+      policy?.stepped && !observed.stepped && this.last?.policy === policy.name && this.last.frame.dp_epoch === frame.dp_epoch;
     if (!stands) await this.decide(frame, observed, asked, policy);
     const { output, fellBack, ids } = this.last as LastStep;
     return {
@@ -163,12 +162,14 @@ export class Session {
       weightStatic: observed.weightStatic,
       stratum: observed.stratum,
       shared: observed.shared,
+      latency: observed.latency,
+      dt: observed.dt,
     };
     const { ids } = observed;
     let output: Output | null = null;
     let fellBack = "";
     if (policy === undefined) fellBack = this.o.catalog.whyNot(asked);
-    else if (policy.kind === "onnx" && !observed.stepped) fellBack = "no native step yet";
+    else if (policy.stepped && !observed.stepped) fellBack = "no native step yet";
     else {
       try {
         output = await this.run(policy, asked, ids, observation);
@@ -180,7 +181,18 @@ export class Session {
     output ??= await this.o.batcher.decide(kalman, observation, new Float32Array(0));
     const by = fellBack === "" ? policy : undefined;
     const { outOfRange } = observed;
-    this.last = { frame, ids, asked, policy: by?.name ?? "", base: by?.base ?? null, observation, output, outOfRange, fellBack };
+    this.last = {
+      frame,
+      ids,
+      asked,
+      policy: by?.name ?? "",
+      note: by?.note ?? "",
+      base: by?.base ?? null,
+      observation,
+      output,
+      outOfRange,
+      fellBack,
+    };
   }
 
   private async run(policy: Policy, asked: string, ids: Uint32Array, observation: Observation): Promise<Output> {
@@ -188,7 +200,7 @@ export class Session {
     const finite = output.weights.every((w) => Number.isFinite(w) && w >= 0) && (output.bias?.every(Number.isFinite) ?? true);
     if (!finite || !output.state.every(Number.isFinite)) {
       this.state = EMPTY;
-      throw new Error("the model's output is not finite");
+      throw new Error("its output is not finite");
     }
     // Another policy set meanwhile starts empty, not with what this one remembers.
     if (this.policyName === asked) this.state = { size: policy.stateSize, ids, values: output.state };

@@ -32,6 +32,7 @@ void decode_init(Napi::Env env, Napi::Object exports);
 void observe_init(Napi::Env env, Napi::Object exports);
 void compose_init(Napi::Env env, Napi::Object exports);
 void network_init(Napi::Env env, Napi::Object exports);
+void policy_init(Napi::Env env, Napi::Object exports);
 void region_init(Napi::Env env, Napi::Object exports);
 void figures_init(Napi::Env env, Napi::Object exports);
 void vocabulary_init(Napi::Env env, Napi::Object exports);

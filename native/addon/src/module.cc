@@ -8,6 +8,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports)
 	observe_init(env, exports);
 	compose_init(env, exports);
 	network_init(env, exports);
+	policy_init(env, exports);
 	region_init(env, exports);
 	figures_init(env, exports);
 	vocabulary_init(env, exports);

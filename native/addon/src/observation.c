@@ -41,7 +41,9 @@ int observation_make(const void *hdr, size_t hdr_size, const void *records, size
 	/* A checkpoint comes back from an agent: its length must be that of what it says it holds. */
 	if (p && (prev_size < sizeof(*p) || p->n > MLB_MAX_SERVERS_PER_VIP || prev_size != MLB_OBS_STATE_SIZE(p->n)))
 		return -EPROTO;
-	struct mlb_obs_out o = { .server = out->server, .pool = out->pool, .kalman = out->kalman, .stratum = out->stratum };
+	struct mlb_obs_out o = {
+		.server = out->server, .pool = out->pool, .kalman = out->kalman, .stratum = out->stratum, .latency = out->latency
+	};
 	int rc = mlb_observe(h, records, p, next, &o);
 	if (rc != 0)
 		return rc;
@@ -49,6 +51,7 @@ int observation_make(const void *hdr, size_t hdr_size, const void *records, size
 	out->present = o.present;
 	out->shared = o.shared;
 	out->out_of_range = o.out_of_range;
+	out->dt = o.dt;
 	return 0;
 }
 

@@ -21,8 +21,9 @@ struct observation_feature observation_pool_feature(uint32_t i);
 
 struct observation {
 	uint32_t stepped, present, shared;
-	float *server, *pool, *kalman, *stratum; /* [n * server features], [pool features], [n], [n] */
+	float *server, *pool, *kalman, *stratum, *latency; /* [n * server features], [pool features], [n], [n], [n] */
 	float out_of_range;
+	double dt;
 };
 
 /* Bytes of a state of n servers. */

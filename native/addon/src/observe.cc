@@ -24,9 +24,10 @@ static Napi::Value observe(const Napi::CallbackInfo &info)
 	auto pool = Napi::Float32Array::New(env, observation_pool_features);
 	auto kalman = Napi::Float32Array::New(env, n);
 	auto stratum = Napi::Float32Array::New(env, n);
+	auto latency = Napi::Float32Array::New(env, n);
 	if (next.size() < (observation_state_size(n) + 7) / 8)
 		next.resize((observation_state_size(n) + 7) / 8);
-	observation out = { 0, 0, 0, server.Data(), pool.Data(), kalman.Data(), stratum.Data(), 0 };
+	observation out = { 0, 0, 0, server.Data(), pool.Data(), kalman.Data(), stratum.Data(), latency.Data(), 0, 0 };
 	int rc = observation_make(hdr, h.size, records, r.size, p.data ? prev : nullptr, p.size, next.data(), &out);
 	if (rc == -EPROTO)
 		fail(env, rc, "state: these bytes are no state of an observation");
@@ -48,6 +49,8 @@ static Napi::Value observe(const Napi::CallbackInfo &info)
 	result.Set("pool", pool);
 	result.Set("kalman", kalman);
 	result.Set("stratum", stratum);
+	result.Set("latency", latency);
+	result.Set("dt", out.dt);
 	result.Set("shared", out.shared != 0);
 	result.Set("outOfRange", out.out_of_range);
 	return result;

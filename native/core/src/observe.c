@@ -36,23 +36,19 @@ static struct cumulative figures(const struct mlb_server_rec *r, bool waiting)
 	return c;
 }
 
-static const uint32_t *histogram(const struct mlb_server_rec *r, bool waiting)
-{
-	return waiting ? r->ttfb_hist : r->duration_hist;
-}
-
 static double log_cfg(const struct mlb_server_rec *r)
 {
 	return r->weight_static > 0 && isfinite(r->weight_static) ? log((double)r->weight_static) : 0.0;
 }
 
-static void remember(struct mlb_obs_srv *s, const struct cumulative *c, const struct mlb_server_rec *r, bool waiting)
+static void remember(struct mlb_obs_srv *s, const struct cumulative *c, const struct mlb_server_rec *r)
 {
 	s->load_us = c->load_us;
 	s->ended = c->ended;
 	s->failed = c->failed;
 	s->opened = c->opened;
-	memcpy(s->hist, histogram(r, waiting), sizeof(s->hist));
+	memcpy(s->ttfb_hist, r->ttfb_hist, sizeof(s->ttfb_hist));
+	memcpy(s->duration_hist, r->duration_hist, sizeof(s->duration_hist));
 }
 
 /* The server's entry in prev: nearly always at the same or a slightly lower index, so search on from there. */
@@ -99,7 +95,7 @@ static void match(const struct mlb_frame_hdr *h, const struct mlb_server_rec *re
 		/* Counts from before we looked are no news; those of a server that joined since are. */
 		if (!prev || rec[i].joined_us < prev->last_us) {
 			struct cumulative c = figures(&rec[i], waiting);
-			remember(s, &c, &rec[i], waiting);
+			remember(s, &c, &rec[i]);
 		}
 	}
 }
@@ -125,6 +121,32 @@ static void durations(const uint32_t *now, const uint32_t *before, double rtt, d
 		out[1] += c * l;
 		out[2] += c * l * l;
 	}
+}
+
+static double bucket_low(uint32_t b)
+{
+	return b ? (double)mlb_hist_edge(b) : 0;
+}
+
+/* Mean of what came into a histogram since the last step, s; NaN: nothing. */
+static float mean_of(const uint32_t *now, const uint32_t *before)
+{
+	double sum = 0, count = 0;
+	for (uint32_t b = 0; b < MLB_HIST_BUCKETS; b++) {
+		uint32_t c = now[b] - before[b]; /* modulo 2^32 */
+		double lo = bucket_low(b), hi = b + 1 < MLB_HIST_BUCKETS ? bucket_low(b + 1) : 2 * lo;
+		count += c;
+		sum += c * (lo + hi) / 2;
+	}
+	return count > 0 ? (float)(sum / count * 1e-6) : NAN;
+}
+
+static float latency_of(const struct mlb_server_rec *r, const struct mlb_obs_srv *s)
+{
+	for (uint32_t b = 0; b < MLB_HIST_BUCKETS; b++)
+		if (r->ttfb_hist[b])
+			return mean_of(r->ttfb_hist, s->ttfb_hist);
+	return mean_of(r->duration_hist, s->duration_hist);
 }
 
 static void decay(struct mlb_obs_srv *s, const struct obs_step *u, const double l[3], double k1, double k5)
@@ -230,9 +252,11 @@ static void make_step(const struct mlb_frame_hdr *h, const struct mlb_server_rec
 		u[i].kappa = fmax(p.kappa + (isfinite(r->bias) ? (double)r->bias : 0), KAPPA_LEAST);
 		rtts |= u[i].rtt > 0;
 		in_pool += u[i].counts;
-		durations(histogram(r, waiting), s->hist, u[i].rtt, l);
+		durations(waiting ? r->ttfb_hist : r->duration_hist, waiting ? s->ttfb_hist : s->duration_hist, u[i].rtt, l);
+		if (out->latency)
+			out->latency[i] = h->one_way ? NAN : latency_of(r, s);
 		decay(s, &u[i], l, k1, k5);
-		remember(s, &c, r, waiting);
+		remember(s, &c, r);
 		s->steps++;
 		p.opened += u[i].opened;
 		st->ema[OBS_PLN] += (float)l[0];
@@ -258,6 +282,7 @@ static void make_step(const struct mlb_frame_hdr *h, const struct mlb_server_rec
 	st->steps++;
 	obs_features(st, u, &p, out);
 	out->present = p.present;
+	out->dt = dt;
 }
 
 static void kalman_out(const struct mlb_obs_state *st, float *w)
@@ -306,6 +331,7 @@ int mlb_observe(const struct mlb_frame_hdr *h, const struct mlb_server_rec *rec,
 	next->seen_us = now_us;
 	out->n = h->count;
 	out->shared = 0;
+	out->dt = 0;
 	for (uint32_t i = 0; i < h->count; i++)
 		out->shared |= rec[i].peer > 0;
 	if (out->stratum)

@@ -169,6 +169,10 @@ export interface Observed {
   kalman: Float32Array;
   /** Where in 0..1 this load balancer stands with each server (mlb_obs_strata). */
   stratum: Float32Array;
+  /** Seconds, as struct mlb_policy_in says: mean latency of what was answered in the step; NaN: nothing. */
+  latency: Float32Array;
+  /** Seconds that the step took; 0 without one. */
+  dt: number;
   /** The choice counts the other load balancers' flows too. */
   shared: boolean;
   /** Share of features clipped, 0..1. */
@@ -238,7 +242,27 @@ export interface Word {
   word: string;
 }
 
+export interface NativePolicy {
+  name: string;
+  help: string;
+  /** Floats of memory a server. A policy with memory decides at native steps only. */
+  stateSize: number;
+}
+
+export interface PolicyStep {
+  weights: Float32Array;
+  /** Flows; 0 = 1 / load balancers. */
+  kappa: number;
+  state: Float32Array;
+}
+
 export interface Addon {
+  policies(): NativePolicy[];
+  policyStep(
+    name: string,
+    observation: { dt: number; weightStatic: Float32Array; kalman: Float32Array; latency: Float32Array },
+    state: Float32Array,
+  ): PolicyStep;
   vocabulary(): Record<string, Word[]>;
   Network: new (bytes: Uint8Array) => NativeNetwork;
   modelMetadata(bytes: Uint8Array): [key: string, value: string][];

@@ -78,8 +78,8 @@ test("what is wrong is said with the flag's name", (t) => {
   t.throws(() => options("--servers", "127.0.0.1:1=0"), { message: /expected a positive weight/ });
   t.throws(() => options("--mode", "sde"), { message: /Did you mean sed|Allowed choices are hash, alias, sed, p2c/ });
   t.throws(() => options("--duration", "soon"), { message: /expected a number from 0/ });
-  const e = t.throws(() => effective(options("--policy", "best"), {}), { instanceOf: ConfigError });
-  t.regex(e?.message ?? "", /^--policy: vips\[0\]\.policy: expected one of uniform, static/);
+  const e = t.throws(() => effective(options("--policy", "the best"), {}), { instanceOf: ConfigError });
+  t.regex(e?.message ?? "", /^--policy: vips\[0\]\.policy: expected a policy's name/);
 });
 
 test("a taken port is named with what wanted it and how to change it", async (t) => {
@@ -112,9 +112,15 @@ test("connections get as long to end as the file says, or the flag", (t) => {
   t.is(drain("--drain", "0.5", "--set", "tick_ms=100"), 500);
 });
 
-test("a model chosen by name must be there", (t) => {
-  const e = t.throws(() => effective(options("--policy", "model:mral"), {}), { instanceOf: LaunchError });
-  t.regex(e?.message ?? "", /^policy model:mral of VIP web: no mral\.onnx in .*models; there are .*model:marl/);
+test("a policy must be there, as a heuristic or as a model", (t) => {
+  for (const name of ["model:mral", "mral", "model:kalman"]) {
+    const e = t.throws(() => effective(options("--policy", name), {}), { instanceOf: LaunchError });
+    t.is(
+      e?.message.replace(/ \(models are.*/, ""),
+      `VIP web: policy: no policy "${name}"; there are kalman, peak-ewma, static, uniform, marl, qmix, sac-gru`,
+    );
+  }
+  t.is(effective(options("--policy", "peak-ewma"), {}).config.vips[0]?.policy, "peak-ewma");
   t.is(effective(options("--policy", "model:marl"), {}).config.vips[0]?.policy, "model:marl");
 });
 

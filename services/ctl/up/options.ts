@@ -2,6 +2,7 @@
 // The flags of `up`, checked one by one; what they mean together is plan.ts.
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { isIpPort } from "../../common/config/address.js";
+import { modelsFolder, policyNames } from "../../common/policies.js";
 import { MODE_WORDS } from "../../common/vocabulary.js";
 
 export interface UpOptions {
@@ -64,7 +65,7 @@ export function upFlags(command: Command): Command {
     .option("--servers <list>", "real servers instead of the demo's: IP:PORT[=WEIGHT],...", serverList)
     .option("--vip <address>", "address to listen on (default: the configuration's, 127.0.0.1:8080)", ipPort)
     .option("--config <file>", "configuration (default: deploy/config/marllb.yaml)")
-    .option("--policy <name>", "who sets weights: uniform, static, kalman, marl, sac-gru, qmix")
+    .option("--policy <name>", `who sets weights: ${policyNames(modelsFolder("models")).join(", ")}`)
     .addOption(new Option("--mode <name>", "how the data plane uses them").choices(MODE_WORDS))
     .option("--tick <ms>", "how often weights are set (default: 200)", number(10, 10_000))
     .option("--threads <n>", "threads of the data plane (default: one a core)", number(1, 64))

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // From flags and configuration file to one effective configuration, with every port known. What is written to the instance's folder is
 // what every process of the instance reads, after a restart too.
-import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { formatHostPort, parseHostPort } from "../../common/config/address.js";
 import { type Config, ConfigError, loadConfig } from "../../common/config/load.js";
 import { SERVICES } from "../../common/config/schema.js";
+import { modelsFolder, policyProblem } from "../../common/policies.js";
 import { projectRoot } from "../../common/root.js";
 import { LaunchError } from "./error.js";
 import type { UpOptions } from "./options.js";
@@ -77,7 +77,7 @@ export function effective(o: UpOptions, environment: Record<string, string | und
     throw new LaunchError(`${file}: no VIP is configured; list one under vips: (see deploy/config/marllb.yaml)`);
   const config = loadWithFlags(file, flagSets(o, alone));
   if (config.tracing.endpoint === "") config.tracing.endpoint = environment.OTEL_EXPORTER_OTLP_ENDPOINT ?? "";
-  requireModels(config);
+  requirePolicies(config);
   const own = config.instance !== "marllb";
   if (own && o.config === undefined) takeOwnNames(config, o);
   const first = config.vips[0] as Mutable<Config["vips"][number]>;
@@ -92,15 +92,11 @@ export function effective(o: UpOptions, environment: Record<string, string | und
   return { config, demo: { cores: o.demoCores, meanMs: o.meanMs, ratePerS: o.rate ?? Math.min(0.8 * capacityPerS, 2000) } };
 }
 
-/** Without its model a policy falls back to Kalman for good: a name that was chosen by hand is more likely misspelt. */
-function requireModels(config: Config): void {
-  const folder = path.resolve(projectRoot, config.inference.models);
+/** A policy that is not there falls back to Kalman for good: a name that was chosen by hand is more likely misspelt. */
+function requirePolicies(config: Config): void {
   for (const v of config.vips) {
-    const name = /^model:(.*)$/.exec(v.policy)?.[1];
-    if (name === undefined || existsSync(path.join(folder, `${name}.onnx`))) continue;
-    const there = existsSync(folder) ? readdirSync(folder).flatMap((f) => /^(.*)\.onnx$/.exec(f)?.[1] ?? []) : [];
-    const hint = there.length > 0 ? `there are ${there.map((m) => `model:${m}`).join(", ")}` : "there are no models";
-    throw new LaunchError(`policy ${v.policy} of VIP ${v.name}: no ${name}.onnx in ${folder}; ${hint}`, 2);
+    const problem = policyProblem(v.policy, modelsFolder(config.inference.models));
+    if (problem !== null) throw new LaunchError(`VIP ${v.name}: policy: ${problem}`, 2);
   }
 }
 

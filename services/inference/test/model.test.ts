@@ -6,6 +6,7 @@ import test from "ava";
 import { pino } from "pino";
 import { modelMetadata } from "../../common/native/network.js";
 import { observationShape } from "../../common/native/observe.js";
+import { heuristics } from "../../common/native/policies.js";
 import { projectRoot } from "../../common/root.js";
 import { Catalog } from "../catalog.js";
 import { openCore, openGraph, openOnnxruntime } from "../graph.js";
@@ -38,6 +39,8 @@ function observation(firstFeatures: number[], kalman: number[]): Observation {
     weightStatic: new Float32Array(n).fill(7),
     stratum: Float32Array.from({ length: n }, (_, i) => (i + 1) / 8),
     shared: false,
+    latency: new Float32Array(n).fill(Number.NaN),
+    dt: 0.2,
   };
 }
 
@@ -128,17 +131,11 @@ test("the catalog lists what can be used and what cannot, with the reason", asyn
   const catalog = await Catalog.open(folder, shape, pino({ level: "silent" }));
   t.deepEqual(
     catalog.list().map((m) => [m.name, m.kind, m.usable]),
-    [
-      ["uniform", "builtin", true],
-      ["static", "builtin", true],
-      ["kalman", "builtin", true],
-      ["marl", "onnx", true],
-      ["old", "onnx", false],
-    ],
+    [...heuristics.map((h) => [h.name, "builtin", true]), ["marl", "onnx", true], ["old", "onnx", false]],
   );
   t.is(catalog.need("model:marl").name, "marl");
   t.throws(() => catalog.need("old"), { message: /model old cannot be used: it was trained with observation schema 0/ });
-  t.throws(() => catalog.need("nope"), { message: /no policy "nope"; there are uniform, static, kalman, marl/ });
+  t.throws(() => catalog.need("nope"), { message: /no policy "nope"; there are kalman, .*uniform, marl/ });
 });
 
 test("a model does not take a built-in policy's name", async (t) => {
@@ -151,7 +148,7 @@ test("a model does not take a built-in policy's name", async (t) => {
 });
 
 test("a folder that does not exist leaves the built-in policies", async (t) => {
-  t.is((await Catalog.open(join(dir, "none"), shape, pino({ level: "silent" }))).list().length, 3);
+  t.is((await Catalog.open(join(dir, "none"), shape, pino({ level: "silent" }))).list().length, heuristics.length);
 });
 
 /** Numbers in -1..1, the same every time. */

@@ -42,6 +42,8 @@ async function setup(over: Partial<SessionOptions> = {}) {
         stratum: new Float32Array(n),
         shared: false,
         outOfRange: 0,
+        latency: new Float32Array(n).fill(Number.NaN),
+        dt: Number(f.seq) % 2 === 0 ? 0.2 : 0,
       };
     },
     catalog: await Catalog.open(folder, { schema: 1, serverFeatures: 3, poolFeatures: 2 }, pino({ level: "silent" })),
@@ -65,6 +67,31 @@ test("the built-in policies", async (t) => {
   const k = await session("kalman").step(frame(2, [3, 5]));
   t.deepEqual(weights(k), [1, 2]);
   t.deepEqual([k.ladder, k.policy, k.kappa, k.server_ids], ["LADDER_MODEL", "kalman", 0, [3, 5]]);
+});
+
+test("peak-ewma decides at native steps, by latency, and its memory follows its servers", async (t) => {
+  const latency: Record<number, number> = { 3: 0.1, 5: 0.4 };
+  const base = await setup();
+  const { session } = await setup({
+    observe(f, before) {
+      const o = base.options.observe(f, before);
+      return { ...o, latency: Float32Array.from(o.ids, (id) => latency[id] ?? Number.NaN) };
+    },
+  });
+  const s = session("peak-ewma");
+  t.is((await s.step(frame(1, [3, 5]))).ladder, "LADDER_KALMAN", "before the first step there is only Kalman");
+  const w = await s.step(frame(2, [3, 5]));
+  t.is(w.ladder, "LADDER_MODEL");
+  t.is(w.kappa, 1);
+  const [a, b] = weights(w) as [number, number];
+  t.true(Math.abs(a / b - 4) < 1e-5);
+  latency[3] = 1.6; // a peak acts at once
+  const [c, d] = weights(await s.step(frame(4, [3, 5]))) as [number, number];
+  t.true(Math.abs(c / d - 0.25) < 1e-5);
+  latency[3] = 0.1;
+  latency[5] = Number.NaN; // silent: as before
+  const [e, f] = weights(await s.step(frame(6, [5, 3]))) as [number, number];
+  t.true(Math.abs(f / e - 0.4 / (1.6 - 1.5 * (1 - Math.exp(-0.02)))) < 1e-4);
 });
 
 test("between two native steps a model's last answer stands, by server id", async (t) => {

@@ -41,7 +41,7 @@ struct mlb_obs_srv {
 	uint64_t load_us, ended, failed, opened; /* cumulative figures at the last step, see observe.c */
 	float ema[10];                           /* decayed figures, meaning in observe.c */
 	float connect_min[2];                    /* least connect time of this and the last window of 5 s, us; 0 = none seen */
-	uint32_t hist[MLB_HIST_BUCKETS];         /* at the last step */
+	uint32_t ttfb_hist[MLB_HIST_BUCKETS], duration_hist[MLB_HIST_BUCKETS]; /* at the last step */
 };
 struct mlb_obs_state {
 	uint32_t schema; /* MLB_OBS_SCHEMA */
@@ -58,14 +58,16 @@ struct mlb_obs_state {
 #define MLB_OBS_STATE_SIZE(n) (sizeof(struct mlb_obs_state) + (size_t)(n) * sizeof(struct mlb_obs_srv))
 
 struct mlb_obs_out {
-	uint32_t n;         /* servers, order of the frame */
-	uint32_t stepped;   /* 1: a native step was made; 0: frame folded, server and pool untouched, kalman written */
-	uint32_t present;   /* MLB_OBS_* blocks that this data plane sees */
-	uint32_t shared;    /* 1: the choice counts the other load balancers' flows too (some record has `peer`) */
-	float *server;      /* [n * MLB_OBS_SERVER_FEATURES] */
-	float *pool;        /* [MLB_OBS_POOL_FEATURES] */
-	float *kalman;      /* [n] Kalman weights, mean 1 */
-	float *stratum;     /* [n] 0..1, see mlb_obs_strata; may be NULL */
+	uint32_t n;       /* servers, order of the frame */
+	uint32_t stepped; /* 1: a native step was made; 0: frame folded, server and pool untouched, kalman written */
+	uint32_t present; /* MLB_OBS_* blocks that this data plane sees */
+	uint32_t shared;  /* 1: the choice counts the other load balancers' flows too (some record has `peer`) */
+	float *server;    /* [n * MLB_OBS_SERVER_FEATURES] */
+	float *pool;      /* [MLB_OBS_POOL_FEATURES] */
+	float *kalman;    /* [n] Kalman weights, mean 1 */
+	float *stratum;   /* [n] 0..1, see mlb_obs_strata; may be NULL */
+	float *latency;   /* [n] as struct mlb_policy_in, for policies without features; may be NULL, untouched without a step */
+	double dt;        /* s that the step took, 0 without a step */
 	float out_of_range; /* share of features clipped to the trained range, 0..1; of the last step made */
 };
 

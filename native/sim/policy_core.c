@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The core's heuristics as policies of the simulator: each is given of the observation what it says that it sees. */
+#include "kalman_counts.h"
+#include "policy_table.h"
+#include <errno.h>
+#include <marllb/observe.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define POLICIES_MAX 32
+
+struct core_lb {
+	const struct mlb_policy *p;
+	struct sim_kalman *kalman;    /* where counts are all it sees */
+	struct mlb_obs_state *obs[2]; /* where it sees more: from frames */
+	struct mlb_obs_out out;
+	uint32_t cur, known;
+	bool seen;
+	float *memory, *weight, *filter, *latency;
+};
+
+static void core_free(void *state)
+{
+	struct core_lb *l = state;
+
+	sim_kalman_free(l->kalman);
+	free(l->obs[0]);
+	free(l->obs[1]);
+	free(l->out.server);
+	free(l->out.pool);
+	free(l->memory);
+	free(l->weight);
+	free(l->filter);
+	free(l->latency);
+	free(l);
+}
+
+static int core_new(void **state, const struct sim_policy *self, const struct sim_lb_info *info, const char *arg, char err[256])
+{
+	struct core_lb *l = calloc(1, sizeof(*l));
+	uint32_t n = info->servers_max;
+
+	(void)arg;
+	(void)err;
+	if (!l)
+		return -ENOMEM;
+	l->p = self->core;
+	l->memory = calloc((size_t)n * l->p->state + 1, sizeof(float));
+	l->weight = calloc(n, sizeof(float));
+	l->filter = calloc(n, sizeof(float));
+	l->latency = calloc(n, sizeof(float));
+	bool ok = l->memory && l->weight && l->filter && l->latency;
+	if (self->wants & SIM_WANTS_FRAME) {
+		l->obs[0] = calloc(1, MLB_OBS_STATE_SIZE(n));
+		l->obs[1] = calloc(1, MLB_OBS_STATE_SIZE(n));
+		l->out.server = calloc(n, MLB_OBS_SERVER_FEATURES * sizeof(float));
+		l->out.pool = calloc(MLB_OBS_POOL_FEATURES, sizeof(float));
+		l->out.kalman = l->filter;
+		l->out.latency = l->latency;
+		ok &= l->obs[0] && l->obs[1] && l->out.server && l->out.pool;
+	} else if (l->p->sees & MLB_POLICY_KALMAN) {
+		ok &= sim_kalman_new(&l->kalman, info) == 0;
+	}
+	if (!ok) {
+		core_free(l);
+		return -ENOMEM;
+	}
+	*state = l;
+	return 0;
+}
+
+/* Takes the frame in. False: no native step was made. */
+static int observe(struct core_lb *l, const struct sim_lb_view *v, struct sim_decision *d)
+{
+	int rc = mlb_observe(v->hdr, v->rec, l->seen ? l->obs[l->cur] : NULL, l->obs[!l->cur], &l->out);
+
+	if (rc) {
+		snprintf(d->err, 256, "observation: %s", strerror(-rc));
+		d->failed = rc;
+		return false;
+	}
+	l->cur = !l->cur;
+	l->seen = true;
+	return l->out.stepped;
+}
+
+/* A policy with memory says nothing before its first native step and nothing new between two: who joined counts as the mean. */
+static void stand(const struct core_lb *l, const struct sim_lb_view *v, struct sim_decision *d)
+{
+	double sum = 0;
+
+	for (uint32_t j = 0; j < l->known; j++)
+		sum += d->weight[j];
+	for (uint32_t j = l->known; j < v->n && l->known; j++)
+		d->weight[j] = sum / l->known;
+}
+
+static void core_decide(struct core_lb *l, const struct sim_lb_view *v, struct sim_decision *d)
+{
+	struct mlb_policy_in in = {
+		.n = v->n, .dt = l->out.dt, .weight_static = v->weight_cfg, .kalman = l->filter, .latency = l->latency
+	};
+	struct mlb_policy_out out = { .weight = l->weight, .kappa = l->p->kappa };
+
+	l->p->step(&in, l->memory, &out);
+	for (uint32_t j = 0; j < v->n; j++)
+		d->weight[j] = l->weight[j];
+	d->kappa = out.kappa > 0 ? (double)out.kappa : 1. / v->info->lbs;
+	l->known = v->n;
+}
+
+static void core_step(struct core_lb *l, const struct sim_lb_view *v, struct sim_decision *d, bool join)
+{
+	if (l->obs[0] && !observe(l, v, d)) {
+		if (!d->failed)
+			stand(l, v, d);
+		return;
+	}
+	if (l->kalman) {
+		(join ? sim_kalman_join : sim_kalman_tick)(l->kalman, v);
+		sim_kalman_weights(l->kalman, l->filter);
+	}
+	core_decide(l, v, d);
+}
+
+static void core_tick(void *state, const struct sim_lb_view *v, struct sim_decision *d)
+{
+	core_step(state, v, d, false);
+}
+
+static void core_join(void *state, const struct sim_lb_view *v, struct sim_decision *d)
+{
+	core_step(state, v, d, true);
+}
+
+static struct sim_policy heuristics[POLICIES_MAX];
+
+static void fill(void)
+{
+	for (size_t i = 0; mlb_policies[i] && i < POLICIES_MAX; i++)
+		heuristics[i] = (struct sim_policy){
+			.name = mlb_policies[i]->name,
+			.core = mlb_policies[i],
+			.wants = mlb_policies[i]->sees & MLB_POLICY_LATENCY ? SIM_WANTS_FRAME | SIM_WANTS_SAMPLES : 0,
+			.create = core_new,
+			.destroy = core_free,
+			.tick = core_tick,
+			.join = core_join,
+			.kappa = (double)mlb_policies[i]->kappa,
+		};
+}
+
+const struct sim_policy *sim_policy_core(const char *name)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, fill);
+	for (size_t i = 0; i < POLICIES_MAX && heuristics[i].name; i++)
+		if (!strcmp(heuristics[i].name, name))
+			return &heuristics[i];
+	return NULL;
+}
