@@ -3,6 +3,7 @@
 // of its own. A pool is named by its VIP's name, so that several load balancers share it.
 import { canonicalAddress } from "../common/config/address.js";
 import { invalid, ServiceError } from "../common/grpc/errors.js";
+import { type VipBirth, vipKey } from "../common/identity.js";
 import {
   changes,
   evaluate,
@@ -23,6 +24,7 @@ export interface AgentVip {
   vipId: number;
   pool: string;
   dpEpoch: bigint;
+  birth: bigint;
   generation: number;
   servers: { id: number; address: string; weight: number }[];
   ids: Map<string, number>;
@@ -41,6 +43,8 @@ export interface PoolView {
 }
 
 export interface CoreEvents {
+  /** No data plane has the pool's VIP any more. */
+  forgotten(name: string): void;
   /** The order for an agent's VIP changed, or must be said again. */
   order(agent: AgentVip, view: PoolView): void;
   changed(view: PoolView): void;
@@ -65,6 +69,8 @@ export class FailoverCore {
     private readonly events: CoreEvents,
     /** Load balancers that the configuration says share a pool, at least. */
     private readonly configured: (pool: string) => number,
+    /** Pools that the configuration itself says are managed here: no data plane's word ends them. */
+    private readonly fixed: (pool: string) => boolean = () => false,
   ) {}
 
   restore(state: PoolState, now: number): void {
@@ -89,7 +95,12 @@ export class FailoverCore {
     }
     if (state.term < entry.pool.term) return;
     const { down } = entry.pool;
-    entry.pool = structuredClone({ ...state, down: [...new Set([...state.down, ...down])] });
+    const holders = [...state.holders, ...this.agentsOf(state.name).map((a) => a.instance)];
+    entry.pool = structuredClone({
+      ...state,
+      down: [...new Set([...state.down, ...down])],
+      holders: [...new Set(holders)],
+    });
     for (const address of state.down) {
       if (!entry.facts.has(address)) entry.facts.set(address, { health: "DOWN", startedAt: null });
     }
@@ -102,7 +113,10 @@ export class FailoverCore {
 
   /** A frame whose list is new: another data plane's life, another generation, or an agent not seen before. */
   list(agent: AgentVip, now: number): void {
-    this.agents.set(`${agent.instance}/${agent.vipId}`, agent);
+    const slot = `${agent.instance}/${agent.vipId}`;
+    const before = this.agents.get(slot);
+    this.agents.set(slot, agent);
+    if (before && before.pool !== agent.pool) this.left(before.pool, now);
     let entry = this.pools.get(agent.pool);
     const first = entry === undefined || entry.pool.members.length === 0;
     if (!entry) {
@@ -115,13 +129,40 @@ export class FailoverCore {
         members: [],
         override: null,
         down: [],
+        holders: [],
       };
       this.restore(pool, now);
       entry = this.pools.get(agent.pool) as Entry;
     }
+    if (!entry.pool.holders.includes(agent.instance)) entry.pool.holders.push(agent.instance);
     if (!entry.pool.managed) this.adoptMembers(entry, first, now);
     this.judge(entry, now);
     this.events.order(agent, entry);
+  }
+
+  /**
+   * An agent says that VIPs are gone from its data plane. A pool goes with the last data plane that had its VIP; one whose agent is
+   * merely away still has it.
+   */
+  gone(instance: string, vips: readonly (VipBirth & { vipId: number; name: string })[], now: number): void {
+    for (const vip of vips) {
+      const slot = `${instance}/${vip.vipId}`;
+      const agent = this.agents.get(slot);
+      if (agent && vipKey(agent) === vipKey(vip)) this.agents.delete(slot);
+      const entry = this.pools.get(vip.name);
+      // It may be there again, or in another place of the same data plane.
+      if (!entry || this.agentsOf(vip.name).some((a) => a.instance === instance)) continue;
+      entry.pool.holders = entry.pool.holders.filter((h) => h !== instance);
+      this.left(vip.name, now);
+    }
+  }
+
+  /** Another replica forgot the pool. */
+  removed(name: string): void {
+    const entry = this.pools.get(name);
+    if (!entry) return;
+    if (this.agentsOf(name).length > 0 || this.fixed(name)) this.events.save(structuredClone(entry.pool));
+    else this.pools.delete(name);
   }
 
   /** Any frame: life sign of an agent, and what it has in force. */
@@ -260,6 +301,18 @@ export class FailoverCore {
     }
     entry.pool.members = [...next.values()];
     for (const address of entry.facts.keys()) if (!next.has(address)) entry.facts.delete(address);
+  }
+
+  /** A pool lost an agent. */
+  private left(name: string, now: number): void {
+    const entry = this.pools.get(name);
+    if (!entry) return;
+    if (entry.pool.holders.length > 0 || this.agentsOf(name).length > 0 || this.fixed(name)) {
+      this.judge(entry, now);
+      return;
+    }
+    this.pools.delete(name);
+    this.events.forgotten(name);
   }
 
   private startSlowly(entry: Entry, address: string, now: number): void {

@@ -15,6 +15,7 @@ export function etcdStore(endpoints: readonly string[], prefix: string, warn: (m
   const keyOf = (name: string): string => `${prefix}pools/${name}`;
   const revisions = new Map<string, string>();
   let changed: (pool: PoolState) => void = () => {};
+  let removed: (name: string) => void = () => {};
   let watcher: { cancel(): Promise<void> } | null = null;
 
   const parse = (text: string): PoolState | null => {
@@ -52,6 +53,11 @@ export function etcdStore(endpoints: readonly string[], prefix: string, warn: (m
         revisions.set(pool.name, kv.mod_revision);
         changed(pool);
       });
+      w.on("delete", (kv) => {
+        const name = kv.key.toString().slice(keyOf("").length);
+        // Our own removal is told of too.
+        if (revisions.delete(name)) removed(name);
+      });
       w.on("error", (e) => warn(`etcd watch: ${e.message}`));
       return pools;
     },
@@ -68,8 +74,13 @@ export function etcdStore(endpoints: readonly string[], prefix: string, warn: (m
       // Another replica wrote first: its order stands, ours is judged anew on top of it.
       return (await read(pool.name)) ?? pool;
     },
-    onChange(fn) {
-      changed = fn;
+    async remove(name) {
+      revisions.delete(name);
+      await client.delete().key(keyOf(name)).exec();
+    },
+    onChange(onChanged, onRemoved) {
+      changed = onChanged;
+      removed = onRemoved;
     },
     async close() {
       await watcher?.cancel().catch(() => {});

@@ -101,6 +101,11 @@ export function fileStore(
       await flush();
       return pool;
     },
+    async remove(name) {
+      if (!pools.delete(name)) return;
+      dirty = true;
+      await flush();
+    },
     onChange() {},
     async close() {
       if (retry || writing) await flush().catch(() => {});

@@ -36,6 +36,8 @@ export function directiveFor(agent: AgentVip, view: PoolView): Directive {
   });
   return {
     vip_id: agent.vipId,
+    dp_epoch: agent.dpEpoch.toString(),
+    birth: agent.birth.toString(),
     term: view.pool.term,
     servers,
     state: `VIP_STATE_${view.order.status}`,

@@ -38,6 +38,7 @@ export function failoverMetrics(registry: Registry, core: FailoverCore, health: 
     labelNames: ["vip"],
     registers,
     collect() {
+      this.reset();
       for (const v of core.views()) this.set({ vip: v.pool.name }, v.pool.term);
     },
   });
@@ -47,6 +48,7 @@ export function failoverMetrics(registry: Registry, core: FailoverCore, health: 
     labelNames: ["vip"],
     registers,
     collect() {
+      this.reset();
       for (const v of core.views()) this.set({ vip: v.pool.name }, core.agentsOf(v.pool.name).length);
     },
   });

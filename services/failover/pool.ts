@@ -29,6 +29,8 @@ export interface PoolState {
   override: OverrideState | null;
   /** Addresses last known to be down: a restart must not let flows to them until health has spoken again. */
   down: string[];
+  /** Instances whose data planes have the VIP; one whose agent is away is among them. */
+  holders: string[];
 }
 
 /** What is seen of a member, this process only. */

@@ -11,12 +11,23 @@ export interface Seen {
   ejected: boolean;
 }
 
+const isLeaving = (view: FrameView, i: number): boolean => ((view.flags[i] as number) & ServerFlag.LEAVING) !== 0;
+
+/** The members of a data plane's list. */
+export function serversOf(view: FrameView): { id: number; address: string; weight: number }[] {
+  return view.addresses().flatMap((a, i) => {
+    if (isLeaving(view, i)) return [];
+    return [{ id: view.ids[i] as number, address: canonicalAddress(a), weight: view.weightStatic[i] as number }];
+  });
+}
+
 export function seenIn(frames: Iterable<FrameView>): Map<string, Seen> {
   const all = new Map<string, Seen>();
   for (const view of frames) {
     view.addresses().forEach((a, i) => {
       const key = canonicalAddress(a);
-      const flags = view.flags[i] as number;
+      // A record that is leaving still has flows; whether it drained says nothing of a member of the same address.
+      const flags = isLeaving(view, i) ? 0 : (view.flags[i] as number);
       const before = all.get(key) ?? { flows: 0, draining: false, ejected: false };
       all.set(key, {
         flows: before.flows + (view.flows[i] as number),

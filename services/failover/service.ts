@@ -3,6 +3,7 @@
 import type * as grpc from "@grpc/grpc-js";
 import type { FailoverHandlers } from "../../gen/marllb/v1/Failover.js";
 import type { Frame__Output } from "../../gen/marllb/v1/Frame.js";
+import type { Roster__Output } from "../../gen/marllb/v1/Roster.js";
 import type { SuperviseRequest__Output } from "../../gen/marllb/v1/SuperviseRequest.js";
 import type { SuperviseResponse } from "../../gen/marllb/v1/SuperviseResponse.js";
 import type { WatchPoolRequest__Output } from "../../gen/marllb/v1/WatchPoolRequest.js";
@@ -10,13 +11,14 @@ import type { WatchPoolResponse } from "../../gen/marllb/v1/WatchPoolResponse.js
 import { canonicalAddress } from "../common/config/address.js";
 import { failStream, invalid, ServiceError, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
-import { decodeFrame } from "../common/native/frame.js";
+import { birthOf, vipKey } from "../common/identity.js";
+import { decodeFrame, memberIds } from "../common/native/frame.js";
 import type { CreateService } from "../common/run.js";
 import { childSpan } from "../common/telemetry.js";
 import { type AgentVip, FailoverCore, type PoolView } from "./core.js";
 import { address, directiveFor, membersOf, overrideOf, poolMessage } from "./messages.js";
 import { failoverMetrics } from "./metrics.js";
-import { type Seen, seenIn, shownShare } from "./seen.js";
+import { type Seen, seenIn, serversOf, shownShare } from "./seen.js";
 import { openStore } from "./stores.js";
 import { watchVerdicts } from "./verdicts.js";
 
@@ -66,6 +68,10 @@ export const create: CreateService = async ({ config, log, registry, clock, stat
         );
         for (const [stream, name] of watchers) if (name === "" || name === view.pool.name) stream.write(watchMessage(view));
       },
+      forgotten(name) {
+        log.info({ pool: name }, "no data plane has this VIP any more: forgotten");
+        store.remove(name).catch(storeFailed);
+      },
       save(pool) {
         store.save(pool).then((stored) => {
           if (stored !== pool && stored.term >= pool.term) core.adopt(stored, clock.now());
@@ -73,15 +79,29 @@ export const create: CreateService = async ({ config, log, registry, clock, stat
       },
     },
     (pool) => config.vips.find((v) => v.name === pool)?.load_balancers ?? 1,
+    (pool) => config.vips.some((v) => v.name === pool && v.pool === "managed"),
   );
   const metrics = failoverMetrics(registry, core, () => verdicts.state());
 
   for (const pool of await store.load()) core.restore(pool, clock.now());
-  store.onChange((pool) => core.adopt(pool, clock.now()));
+  store.onChange(
+    (pool) => core.adopt(pool, clock.now()),
+    (name) => core.removed(name),
+  );
   config.vips.forEach((vip, i) => {
     if (vip.pool !== "managed" || core.views().some((v) => v.pool.name === vip.name)) return;
     const members = vip.servers.map((s) => ({ address: canonicalAddress(s.address), weight: s.weight, drain: s.drain }));
-    const pool = { name: vip.name, vipId: i + 1, managed: true, revision: 1, term: 0, members, override: null, down: [] };
+    const pool = {
+      name: vip.name,
+      vipId: i + 1,
+      managed: true,
+      revision: 1,
+      term: 0,
+      members,
+      override: null,
+      down: [],
+      holders: [],
+    };
     core.restore(pool, clock.now());
   });
 
@@ -100,7 +120,20 @@ export const create: CreateService = async ({ config, log, registry, clock, stat
     }
   }, TICK_MS);
 
+  const rostered = (roster: Roster__Output): void => {
+    const vips = roster.gone.map((v) => ({ ...birthOf(v), vipId: v.vip_id, name: v.name }));
+    for (const vip of vips) {
+      const key = `${roster.instance}/${vip.vipId}`;
+      const link = links.get(key);
+      if (link && vipKey(link.agent) === vipKey(vip)) links.delete(key);
+    }
+    core.gone(roster.instance, vips, clock.now());
+  };
   const supervised = (stream: Supervise, r: SuperviseRequest__Output): void => {
+    if (r.roster) {
+      rostered(r.roster);
+      return;
+    }
     const frame = r.frame;
     if (!frame) throw invalid("frame", "is missing");
     const now = clock.now();
@@ -108,18 +141,17 @@ export const create: CreateService = async ({ config, log, registry, clock, stat
     const key = `${instance}/${frame.vip_id}`;
     let agent = core.known(instance, frame.vip_id);
     const link = links.get(key);
-    const dpEpoch = BigInt(frame.dp_epoch);
-    if (!agent || agent.dpEpoch !== dpEpoch || agent.generation !== frame.generation || !link) {
+    if (!agent || vipKey(agent) !== vipKey(birthOf(frame)) || agent.generation !== frame.generation || !link) {
       const view = decodeFrame(frame);
-      const addresses = view.addresses().map(canonicalAddress);
       agent = {
         instance,
         vipId: view.vipId,
         pool: view.name,
-        dpEpoch,
+        dpEpoch: view.dpEpoch,
+        birth: view.birth,
         generation: view.generation,
-        servers: addresses.map((address, i) => ({ id: view.ids[i] as number, address, weight: view.weightStatic[i] as number })),
-        ids: new Map(addresses.map((a, i) => [a, view.ids[i] as number])),
+        servers: serversOf(view),
+        ids: new Map([...memberIds(view)].map(([a, id]) => [canonicalAddress(a), id])),
         seenAt: now,
         appliedTerm: Number(r.applied_term),
         ladder: r.ladder,

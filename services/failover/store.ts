@@ -6,8 +6,10 @@ export interface Store {
   load(): Promise<PoolState[]>;
   /** Resolves to the stored state: another replica's where that is newer. */
   save(pool: PoolState): Promise<PoolState>;
-  /** Called with what another replica stored. */
-  onChange(fn: (pool: PoolState) => void): void;
+  /** Resolves once the pool is no longer stored. */
+  remove(name: string): Promise<void>;
+  /** Called with what another replica stored, and the name of what it removed. */
+  onChange(changed: (pool: PoolState) => void, removed: (name: string) => void): void;
   close(): Promise<void>;
 }
 
@@ -26,8 +28,9 @@ export function asPoolState(value: unknown): PoolState | null {
     v.members.every((m) => typeof m?.address === "string" && m.weight > 0 && typeof m.drain === "boolean") &&
     Array.isArray(v.down) &&
     v.down.every((a) => typeof a === "string") &&
+    (v.holders === undefined || (Array.isArray(v.holders) && v.holders.every((h) => typeof h === "string"))) &&
     (v.override === undefined || v.override === null || isOverride(v.override));
-  return ok ? { ...(v as PoolState), override: v.override ?? null } : null;
+  return ok ? { ...(v as PoolState), override: v.override ?? null, holders: v.holders ?? [] } : null;
 }
 
 function isOverride(o: Partial<OverrideState>): boolean {
@@ -40,5 +43,5 @@ function isOverride(o: Partial<OverrideState>): boolean {
 }
 
 export function memoryStore(): Store {
-  return { load: async () => [], save: async (p) => p, onChange() {}, close: async () => {} };
+  return { load: async () => [], save: async (p) => p, remove: async () => {}, onChange() {}, close: async () => {} };
 }

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is known of servers: which (instance, VIP, server) sits at which address, the verdict of each address, and what real flows
 // did there since the last frame. No I/O, no clock of its own.
+import { type VipBirth, vipKey } from "../common/identity.js";
 import type { FrameView } from "../common/native/frame.js";
+import { ServerFlag } from "../common/vocabulary.js";
 import {
   type CheckResult,
   type FlowEvidence,
@@ -22,10 +24,13 @@ export interface Target {
 }
 
 interface VipSeen {
+  instance: string;
+  vipId: number;
   dpEpoch: bigint;
   generation: number;
   seenAt: number;
-  targets: Target[];
+  /** Its members, by id. A server that is leaving gets no new flows: nobody asks for it. */
+  targets: Map<number, Target>;
   /** Cumulative counts at the last frame, by server id. */
   counts: Map<number, Counts>;
 }
@@ -42,87 +47,103 @@ export interface Change {
   verdict: Verdict;
 }
 
-/** A VIP whose frames stop is forgotten after this. */
+/** A VIP whose frames stop, and whose agent says nothing of it, is forgotten after this. */
 export const FORGET_MS = 10_000;
 
 export class HealthRegistry {
-  private readonly vips = new Map<string, VipSeen>();
-  private readonly verdicts = new Map<string, Verdict>();
-  private readonly users = new Map<string, number>();
+  /** By instance and birth. */
+  readonly #vips = new Map<string, VipSeen>();
+  readonly #verdicts = new Map<string, Verdict>();
+  readonly #users = new Map<string, number>();
 
+  readonly #onChange: (changes: Change[], joined: boolean) => void;
+  readonly #onAddress: (address: string, added: boolean) => void;
+  rules: VerdictRules;
+
+  /** `onChange`: verdicts that turned, or (`joined`) those of servers that a VIP's list has anew. */
   constructor(
-    public rules: VerdictRules,
-    /** Verdicts that turned, or (`joined`) those of servers that a VIP's list has anew. */
-    private readonly onChange: (changes: Change[], joined: boolean) => void,
-    private readonly onAddress: (address: string, added: boolean) => void,
-  ) {}
+    rules: VerdictRules,
+    onChange: (changes: Change[], joined: boolean) => void,
+    onAddress: (address: string, added: boolean) => void,
+  ) {
+    this.rules = rules;
+    this.#onChange = onChange;
+    this.#onAddress = onAddress;
+  }
 
   /** A frame of one VIP. */
   frame(instance: string, f: FrameView, now: number): void {
-    const key = `${instance}/${f.vipId}`;
-    let seen = this.vips.get(key);
-    if (seen === undefined || seen.dpEpoch !== f.dpEpoch || seen.generation !== f.generation) {
+    const key = `${instance}/${vipKey(f)}`;
+    let seen = this.#vips.get(key);
+    if (seen === undefined || seen.generation !== f.generation) {
       const before = seen;
-      const fresh = this.members(instance, f, before, now);
+      const fresh = this.#members(instance, f, before, now);
       seen = fresh.seen;
-      this.vips.set(key, seen);
-      for (const t of seen.targets) this.use(t.address, now);
-      for (const t of before?.targets ?? []) this.release(t.address);
+      this.#vips.set(key, seen);
+      for (const t of seen.targets.values()) this.#use(t.address, now);
+      for (const t of before?.targets.values() ?? []) this.#release(t.address);
       if (fresh.added.length > 0)
-        this.onChange(
-          fresh.added.map((target) => ({ target, verdict: this.verdictOf(target.address, now) })),
+        this.#onChange(
+          fresh.added.map((target) => ({ target, verdict: this.#verdictOf(target.address, now) })),
           true,
         );
     }
     seen.seenAt = now;
-    if (this.rules.passiveFailures > 0) this.evidence(seen, f, now);
+    if (this.rules.passiveFailures > 0) this.#evidence(seen, f, now);
+  }
+
+  /** What VIPs a data plane has, whole: others of its life are gone. */
+  roster(instance: string, dpEpoch: bigint, vips: readonly VipBirth[]): void {
+    const here = new Set(vips.map((v) => `${instance}/${vipKey(v)}`));
+    for (const [key, seen] of this.#vips) {
+      if (seen.instance === instance && seen.dpEpoch === dpEpoch && !here.has(key)) this.#forget(key, seen);
+    }
   }
 
   checked(address: string, result: CheckResult, now: number): void {
-    const v = this.verdicts.get(address);
-    if (v !== undefined) this.update(address, v, judgeCheck(v, result, this.rules, now));
+    const v = this.#verdicts.get(address);
+    if (v !== undefined) this.#update(address, v, judgeCheck(v, result, this.rules, now));
   }
 
   /** Call every second or so. */
   tick(now: number): void {
-    for (const [key, seen] of this.vips) {
+    for (const [key, seen] of this.#vips) {
       if (now - seen.seenAt < FORGET_MS) continue;
-      this.vips.delete(key);
-      for (const t of seen.targets) this.release(t.address);
+      this.#forget(key, seen);
     }
-    for (const [address, v] of this.verdicts) this.update(address, v, judgeTime(v, this.rules, now));
+    for (const [address, v] of this.#verdicts) this.#update(address, v, judgeTime(v, this.rules, now));
   }
 
   all(now: number): Change[] {
-    return [...this.vips.values()].flatMap((s) =>
-      s.targets.map((target) => ({ target, verdict: this.verdictOf(target.address, now) })),
+    return [...this.#vips.values()].flatMap((s) =>
+      [...s.targets.values()].map((target) => ({ target, verdict: this.#verdictOf(target.address, now) })),
     );
   }
 
   addresses(): string[] {
-    return [...this.verdicts.keys()];
+    return [...this.#verdicts.keys()];
   }
 
-  private members(instance: string, f: FrameView, before: VipSeen | undefined, now: number): { seen: VipSeen; added: Target[] } {
-    const same = before?.dpEpoch === f.dpEpoch;
-    const known = new Map(same ? before?.targets.map((t) => [t.serverId, t]) : []);
+  #members(instance: string, f: FrameView, before: VipSeen | undefined, now: number): { seen: VipSeen; added: Target[] } {
     const vipPort = f.address.slice(f.address.lastIndexOf(":") + 1);
     const added: Target[] = [];
     const addresses = f.addresses();
-    const targets = Array.from(f.ids, (serverId, i) => {
-      const old = known.get(serverId);
-      if (old) return old;
+    const targets = new Map<number, Target>();
+    f.ids.forEach((serverId, i) => {
+      if (((f.flags[i] as number) & ServerFlag.LEAVING) !== 0) return;
+      const old = before?.targets.get(serverId);
       // A server without a port of its own takes the packet's: it is checked at the VIP's.
-      const address = (addresses[i] as string).replace(/:0$/, `:${vipPort}`);
-      const t = { instance, vipId: f.vipId, dpEpoch: f.dpEpoch, serverId, address };
-      added.push(t);
-      return t;
+      const address = old?.address ?? (addresses[i] as string).replace(/:0$/, `:${vipPort}`);
+      const target = old ?? { instance, vipId: f.vipId, dpEpoch: f.dpEpoch, serverId, address };
+      if (!old) added.push(target);
+      targets.set(serverId, target);
     });
-    const counts = same && before ? before.counts : new Map<number, Counts>();
-    return { seen: { dpEpoch: f.dpEpoch, generation: f.generation, seenAt: now, targets, counts }, added };
+    const counts = before?.counts ?? new Map<number, Counts>();
+    const { vipId, dpEpoch, generation } = f;
+    return { seen: { instance, vipId, dpEpoch, generation, seenAt: now, targets, counts }, added };
   }
 
-  private evidence(seen: VipSeen, f: FrameView, now: number): void {
+  #evidence(seen: VipSeen, f: FrameView, now: number): void {
     const unanswered = f.column("unanswered");
     const refusals = f.column("refusals");
     const resets = f.column("resets");
@@ -139,7 +160,7 @@ export class HealthRegistry {
       };
       next.set(id, c);
       const last = seen.counts.get(id);
-      const target = seen.targets[i];
+      const target = seen.targets.get(id);
       if (last === undefined || target === undefined) continue;
       const e: FlowEvidence = {
         unanswered: c.unanswered - last.unanswered,
@@ -148,47 +169,52 @@ export class HealthRegistry {
         successes: c.successes - last.successes,
       };
       if (e.unanswered + e.refusals + e.resets + e.successes === 0) continue;
-      const v = this.verdictOf(target.address, now);
-      this.update(target.address, v, judgeFlows(v, e, this.rules, now));
+      const v = this.#verdictOf(target.address, now);
+      this.#update(target.address, v, judgeFlows(v, e, this.rules, now));
     }
     seen.counts = next;
   }
 
-  private verdictOf(address: string, now: number): Verdict {
-    let v = this.verdicts.get(address);
+  #verdictOf(address: string, now: number): Verdict {
+    let v = this.#verdicts.get(address);
     if (v === undefined) {
       v = verdictStart(now);
-      this.verdicts.set(address, v);
+      this.#verdicts.set(address, v);
     }
     return v;
   }
 
-  private update(address: string, before: Verdict, after: Verdict): void {
+  #update(address: string, before: Verdict, after: Verdict): void {
     if (before === after) return;
-    this.verdicts.set(address, after);
+    this.#verdicts.set(address, after);
     if (before.state === after.state) return;
     const changes: Change[] = [];
-    for (const seen of this.vips.values()) {
-      for (const target of seen.targets) if (target.address === address) changes.push({ target, verdict: after });
+    for (const seen of this.#vips.values()) {
+      for (const target of seen.targets.values()) if (target.address === address) changes.push({ target, verdict: after });
     }
-    if (changes.length > 0) this.onChange(changes, false);
+    if (changes.length > 0) this.#onChange(changes, false);
   }
 
-  private use(address: string, now: number): void {
-    const n = this.users.get(address) ?? 0;
-    this.users.set(address, n + 1);
-    this.verdictOf(address, now);
-    if (n === 0) this.onAddress(address, true);
+  #forget(key: string, seen: VipSeen): void {
+    this.#vips.delete(key);
+    for (const t of seen.targets.values()) this.#release(t.address);
   }
 
-  private release(address: string): void {
-    const n = (this.users.get(address) ?? 1) - 1;
+  #use(address: string, now: number): void {
+    const n = this.#users.get(address) ?? 0;
+    this.#users.set(address, n + 1);
+    this.#verdictOf(address, now);
+    if (n === 0) this.#onAddress(address, true);
+  }
+
+  #release(address: string): void {
+    const n = (this.#users.get(address) ?? 1) - 1;
     if (n > 0) {
-      this.users.set(address, n);
+      this.#users.set(address, n);
       return;
     }
-    this.users.delete(address);
-    this.verdicts.delete(address);
-    this.onAddress(address, false);
+    this.#users.delete(address);
+    this.#verdicts.delete(address);
+    this.#onAddress(address, false);
   }
 }

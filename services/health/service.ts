@@ -14,6 +14,7 @@ import { parseHostPort } from "../common/config/address.js";
 import type { Config } from "../common/config/load.js";
 import { invalid, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
+import { birthOf } from "../common/identity.js";
 import { decodeFrame } from "../common/native/frame.js";
 import type { CreateService, Service, ServiceContext } from "../common/run.js";
 import { childSpan } from "../common/telemetry.js";
@@ -162,7 +163,11 @@ class HealthService {
     };
   }
 
-  private report({ frame }: ReportRequest__Output): boolean {
+  private report({ frame, roster }: ReportRequest__Output): boolean {
+    if (roster) {
+      this.servers.roster(roster.instance, BigInt(roster.dp_epoch), roster.vips.map(birthOf));
+      return true;
+    }
     this.metrics.frames.inc();
     const span = childSpan("health.frame", frame?.trace);
     try {

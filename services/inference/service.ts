@@ -8,6 +8,7 @@ import type { SteerResponse } from "../../gen/marllb/v1/SteerResponse.js";
 import { ConfigError } from "../common/config/error.js";
 import { invalid, ServiceError, toStatus, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
+import { birthOf, vipKey } from "../common/identity.js";
 import { decodeFrame } from "../common/native/frame.js";
 import { observationShape, observe } from "../common/native/observe.js";
 import { promptThread } from "../common/native/thread.js";
@@ -33,6 +34,8 @@ interface Stream {
   call: Steer;
   instance: string;
   vipId: number;
+  /** Whose frames it brings; another's, under the same id, have no business here. */
+  key: string;
   session: Session;
   checkpointAt: number;
   /** A step runs; the newest frame that came meanwhile waits. */
@@ -127,22 +130,34 @@ export const create: CreateService = async ({ config, log, registry, clock }) =>
     const h = m.hello;
     if (!h) throw new ServiceError("FAILED_PRECONDITION", "message: expected a hello first");
     if (streams.has(call)) throw invalid("hello", "only one a stream");
+    if (!h.vip) throw invalid("hello.vip", "is missing");
+    const { vip_id: vipId, name: vip } = h.vip;
     const session = newSession(h.policy || "kalman");
-    if (h.checkpoint && !session.restore(h.checkpoint)) log.warn({ instance: h.instance, vip: h.vip_id }, "checkpoint of no use");
+    if (h.checkpoint && !session.restore(h.checkpoint)) log.warn({ instance: h.instance, vip }, "checkpoint of no use");
     streams.set(call, {
       call,
       instance: h.instance,
-      vipId: h.vip_id,
+      vipId,
+      key: vipKey(birthOf(h.vip)),
       session,
       checkpointAt: clock.now(),
       busy: false,
       next: null,
     });
-    log.info({ instance: h.instance, vip: h.vip_id, policy: session.policyName }, "steering");
+    log.info({ instance: h.instance, vip, policy: session.policyName }, "steering");
     if (!catalog.get(session.policyName)) {
       const reason = catalog.whyNot(session.policyName);
-      log.warn({ vip: h.vip_id, policy: session.policyName, reason }, "the policy is not there: kalman steers");
+      log.warn({ vip, policy: session.policyName, reason }, "the policy is not there: kalman steers");
     }
+  };
+
+  /** The stream of a frame that came on it. */
+  const streamOf = (call: Steer, frame: Frame__Output): Stream => {
+    const s = streams.get(call);
+    if (!s) throw new ServiceError("FAILED_PRECONDITION", "message: expected a hello first");
+    if (vipKey(birthOf(frame)) !== s.key)
+      throw invalid("frame", `expected the VIP of the hello, found another with id ${frame.vip_id}`);
+    return s;
   };
 
   const findStream = (instance: string, vipId: number): Stream => {
@@ -161,10 +176,9 @@ export const create: CreateService = async ({ config, log, registry, clock }) =>
     Steer(call) {
       call.on("data", (m: SteerRequest__Output) => {
         try {
-          const s = streams.get(call);
-          if (!s || m.hello) hello(call, m);
-          else if (m.frame) void run(s, m.frame);
-          else if (m.rehearsal) void rehearse(s, m.rehearsal);
+          if (m.frame) void run(streamOf(call, m.frame), m.frame);
+          else if (m.rehearsal) void rehearse(streamOf(call, m.rehearsal), m.rehearsal);
+          else if (m.hello || !streams.has(call)) hello(call, m);
           else throw invalid("message", "expected a frame");
         } catch (e) {
           call.emit("error", toStatus(e));

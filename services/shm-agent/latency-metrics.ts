@@ -10,21 +10,24 @@ const quantiles: [string, Quantile][] = [
   ["0.99", "ttfb_p99_ms"],
 ];
 
-/** Of one VIP, cumulative and by server in the order of its statistics. */
+/** Cumulative. */
 export interface Answers {
   /** Time that flows waited for answers: the integral of flows waiting. */
-  waitedS: ArrayLike<number>;
-  answers: ArrayLike<number>;
+  waitedS: number;
+  answers: number;
 }
 
 export interface VipLatency {
   stats: StreamStatsResponse;
+  /** Of all servers that the VIP ever had. */
   answers: Answers;
+  /** By address: the place of its member in the statistics, and what all of its records counted. */
+  servers: (Answers & { address: string; member: number })[];
 }
 
 const known = (of: { [key in Quantile]?: number | string }): [string, number][] =>
   quantiles.flatMap(([quantile, field]) => (Number(of[field]) >= 0 ? [[quantile, Number(of[field]) / 1000]] : []));
-const total = (list: ArrayLike<number>): number => Array.from(list).reduce((a, b) => a + b, 0);
+const statsOf = (vip: VipLatency, server: VipLatency["servers"][number]) => vip.stats.servers?.[server.member] ?? {};
 
 /** `all`: the newest of every VIP. What is unknown is left out, never 0. */
 export function latencyMetrics(registry: Registry, all: () => VipLatency[]): void {
@@ -37,8 +40,8 @@ export function latencyMetrics(registry: Registry, all: () => VipLatency[]): voi
       all().map(({ stats, answers }) => ({
         labels: { vip: stats.vip?.name ?? "" },
         quantiles: known(stats),
-        sum: total(answers.waitedS),
-        count: total(answers.answers),
+        sum: answers.waitedS,
+        count: answers.answers,
       })),
   );
   registerQuantiles(
@@ -46,13 +49,13 @@ export function latencyMetrics(registry: Registry, all: () => VipLatency[]): voi
     "marllb_server_ttfb_seconds",
     "Time to first byte: quantiles over the last 10 s, sum and count since the server joined",
     () =>
-      all().flatMap(({ stats, answers }) =>
-        (stats.servers ?? []).map(
-          (server, i): Quantiles => ({
-            labels: { vip: stats.vip?.name ?? "", server: server.address ?? "" },
-            quantiles: known(server),
-            sum: answers.waitedS[i] ?? 0,
-            count: answers.answers[i] ?? 0,
+      all().flatMap((vip) =>
+        vip.servers.map(
+          (server): Quantiles => ({
+            labels: { vip: vip.stats.vip?.name ?? "", server: server.address },
+            quantiles: known(statsOf(vip, server)),
+            sum: server.waitedS,
+            count: server.answers,
           }),
         ),
       ),
@@ -64,10 +67,10 @@ export function latencyMetrics(registry: Registry, all: () => VipLatency[]): voi
     registers,
     collect() {
       this.reset();
-      for (const { stats } of all()) {
-        for (const server of stats.servers ?? []) {
-          const mean = Number(server.ttfb?.decayed_mean_ms ?? 0);
-          if (mean > 0) this.set({ vip: stats.vip?.name ?? "", server: server.address ?? "" }, mean / 1000);
+      for (const vip of all()) {
+        for (const server of vip.servers) {
+          const mean = Number(statsOf(vip, server).ttfb?.decayed_mean_ms ?? 0);
+          if (mean > 0) this.set({ vip: vip.stats.vip?.name ?? "", server: server.address }, mean / 1000);
         }
       }
     },

@@ -6,6 +6,7 @@ import type { Field } from "../common/native/frame.js";
 import { layout } from "../common/native/frame.js";
 import { LADDER_STEPS, ladderWord } from "../common/vocabulary.js";
 import type { Agent } from "./agent.js";
+import { type ServerRow, serverRows, sumOf } from "./server-rows.js";
 import type { Vip } from "./vip.js";
 
 const exported = (fields: readonly Field[], role: Field["role"]): Field[] =>
@@ -13,13 +14,11 @@ const exported = (fields: readonly Field[], role: Field["role"]): Field[] =>
 
 export function agentMetrics(registry: Registry, agent: Agent) {
   const registers = [registry];
-  const vips = (): Vip[] => [...agent.vips.values()];
-  const perServer = (field: string, each: (labels: { vip: string; server: string }, value: number) => void): void => {
+  const vips = (): Vip[] => agent.vips();
+  type Each = (labels: { vip: string; server: string }, value: number) => void;
+  const perServer = (value: (vip: Vip, row: ServerRow) => number, each: Each): void => {
     for (const vip of vips()) {
-      const column = vip.view.column(field);
-      vip.view.addresses().forEach((server, i) => {
-        each({ vip: vip.view.name, server }, column[i] as number);
-      });
+      for (const row of serverRows(vip.view)) each({ vip: vip.name, server: row.address }, value(vip, row));
     }
   };
   for (const { name, metric, help } of exported(layout.serverFields, "counter")) {
@@ -30,11 +29,14 @@ export function agentMetrics(registry: Registry, agent: Agent) {
       registers,
       collect() {
         this.reset();
-        perServer(name, (labels, value) => this.inc(labels, value));
+        perServer(
+          (vip, row) => sumOf(vip, row, name),
+          (labels, value) => this.inc(labels, value),
+        );
       },
     });
   }
-  for (const { name, metric, help } of exported(layout.serverFields, "gauge")) {
+  for (const { name, metric, help, unit } of exported(layout.serverFields, "gauge")) {
     new Gauge({
       name: `marllb_server_${metric}`,
       help,
@@ -42,7 +44,10 @@ export function agentMetrics(registry: Registry, agent: Agent) {
       registers,
       collect() {
         this.reset();
-        perServer(name, (labels, value) => this.set(labels, value));
+        // Flows add up over the records of an address; a weight is its member's.
+        const of = (vip: Vip, row: ServerRow): number =>
+          unit === "flows" ? sumOf(vip, row, name) : (vip.view.column(name)[row.member] as number);
+        perServer(of, (labels, value) => this.set(labels, value));
       },
     });
   }
@@ -54,7 +59,7 @@ export function agentMetrics(registry: Registry, agent: Agent) {
       registers,
       collect() {
         this.reset();
-        for (const vip of vips()) this.inc({ vip: vip.view.name }, vip.view.figures[name] ?? 0);
+        for (const vip of vips()) this.inc({ vip: vip.name }, vip.view.figures[name] ?? 0);
       },
     });
   }
@@ -66,7 +71,7 @@ export function agentMetrics(registry: Registry, agent: Agent) {
       registers,
       collect() {
         this.reset();
-        for (const vip of vips()) this.set({ vip: vip.view.name }, vip.view.figures[name] ?? 0);
+        for (const vip of vips()) this.set({ vip: vip.name }, vip.view.figures[name] ?? 0);
       },
     });
   }
@@ -78,7 +83,7 @@ export function agentMetrics(registry: Registry, agent: Agent) {
     collect() {
       this.reset();
       for (const vip of vips()) {
-        for (const [reason, n] of Object.entries(vip.view.refused)) this.inc({ vip: vip.view.name, reason }, n);
+        for (const [reason, n] of Object.entries(vip.view.refused)) this.inc({ vip: vip.name, reason }, n);
       }
     },
   });
@@ -91,14 +96,18 @@ export function agentMetrics(registry: Registry, agent: Agent) {
       this.reset();
       for (const vip of vips()) {
         for (const s of LADDER_STEPS) {
-          this.set({ vip: vip.view.name, step: ladderWord(s) }, vip.view.ladder === s ? 1 : 0);
+          this.set({ vip: vip.name, step: ladderWord(s) }, vip.view.ladder === s ? 1 : 0);
         }
       }
     },
   });
   const tickCounters: [name: string, help: string, value: (v: Vip) => number][] = [
     ["answered_total", "Ticks answered by inference", (v) => v.counters.answered],
-    ["unanswered_total", "Ticks without an answer", (v) => v.counters.unanswered],
+    [
+      "unanswered_total",
+      "Ticks without an answer; one that was refused is counted by refused_total",
+      (v) => v.counters.unanswered,
+    ],
     ["late_total", "Answers dropped: too late, or of another server list", (v) => v.counters.late],
     ["published_total", "Vectors published", (v) => v.counters.published],
     ["terms_refused_total", "Directives refused: an older term", (v) => v.counters.termsRefused],
@@ -111,7 +120,7 @@ export function agentMetrics(registry: Registry, agent: Agent) {
       registers,
       collect() {
         this.reset();
-        for (const vip of vips()) this.inc({ vip: vip.view.name }, value(vip));
+        for (const vip of vips()) this.inc({ vip: vip.name }, value(vip));
       },
     });
   }
@@ -122,7 +131,7 @@ export function agentMetrics(registry: Registry, agent: Agent) {
     registers,
     collect() {
       this.reset();
-      for (const vip of vips()) for (const [reason, n] of vip.counters.refused) this.inc({ vip: vip.view.name, reason }, n);
+      for (const vip of vips()) for (const [reason, n] of vip.counters.refused) this.inc({ vip: vip.name, reason }, n);
     },
   });
   new Counter({
@@ -137,10 +146,10 @@ export function agentMetrics(registry: Registry, agent: Agent) {
   });
   new Gauge({
     name: "marllb_agent_attached",
-    help: "1 while attached to a data plane's region",
+    help: "1 while attached to a data plane that lives",
     registers,
     collect() {
-      this.set(agent.region ? 1 : 0);
+      this.set(agent.attachment.region ? 1 : 0);
     },
   });
   new Counter({

@@ -5,6 +5,7 @@ import type { Directive__Output } from "../../gen/marllb/v1/Directive.js";
 import type { Frame } from "../../gen/marllb/v1/Frame.js";
 import type { Hello } from "../../gen/marllb/v1/Hello.js";
 import type { ReportRequest } from "../../gen/marllb/v1/ReportRequest.js";
+import type { Roster } from "../../gen/marllb/v1/Roster.js";
 import type { SteerRequest } from "../../gen/marllb/v1/SteerRequest.js";
 import type { SteerResponse__Output } from "../../gen/marllb/v1/SteerResponse.js";
 import type { SuperviseRequest } from "../../gen/marllb/v1/SuperviseRequest.js";
@@ -12,44 +13,60 @@ import type { SuperviseResponse__Output } from "../../gen/marllb/v1/SuperviseRes
 import type { Config, ServiceName } from "../common/config/load.js";
 import { clientCredentials, clientOptions, dialTarget } from "../common/grpc/channel.js";
 import { v1 } from "../common/grpc/protos.js";
-import { LastingStream, type Timers } from "../common/stream.js";
+import { LastingStream, type StreamState, type Timers } from "../common/stream.js";
 
-export interface PeerEvents {
-  hello(vipId: number): Hello;
-  steered(vipId: number, response: SteerResponse__Output): void;
-  steerDown(vipId: number, reason: string): void;
+/** What of a VIP its stream to inference needs. */
+interface Steered {
+  key: string;
+}
+
+export interface PeerEvents<V extends Steered> {
+  hello(vip: V): Hello;
+  /** What health and failover are told first; null: there is no data plane to speak of. */
+  roster(): Roster | null;
+  steered(vip: V, response: SteerResponse__Output): void;
+  steerDown(vip: V, reason: string): void;
   directive(directive: Directive__Output): void;
   down(peer: ServiceName, reason: string): void;
 }
 
 /** Frames of several VIPs may be on their way to a peer at once. */
 const PIPELINE = 8;
+/** No VIP has this id: a roster waits beside frames and replaces none. */
+const ROSTER_KEY = 0;
 
-export class Peers {
+export class Peers<V extends Steered> {
   readonly failover: LastingStream<SuperviseRequest, SuperviseResponse__Output>;
   readonly health: LastingStream<ReportRequest, unknown>;
-  readonly steers = new Map<number, LastingStream<SteerRequest, SteerResponse__Output>>();
   readonly targets: Record<"inference" | "health" | "failover", string>;
-  private readonly clients: Client[];
-  private readonly inference: InstanceType<typeof v1.Inference>;
+  readonly #steers = new Map<string, LastingStream<SteerRequest, SteerResponse__Output>>();
+  readonly #clients: Client[];
+  readonly #inference: InstanceType<typeof v1.Inference>;
+  readonly #timers: Timers;
+  readonly #events: PeerEvents<V>;
+  readonly #stallMs: number;
+  /** Of streams of VIPs that are gone. */
+  #reconnects = 0;
 
-  constructor(
-    config: Config,
-    private readonly timers: Timers,
-    private readonly events: PeerEvents,
-    private readonly stallMs: number,
-  ) {
+  constructor(config: Config, timers: Timers, events: PeerEvents<V>, stallMs: number) {
+    this.#timers = timers;
+    this.#events = events;
+    this.#stallMs = stallMs;
     const credentials: ChannelCredentials = clientCredentials(config);
     this.targets = {
       inference: dialTarget(config, "inference"),
       health: dialTarget(config, "health"),
       failover: dialTarget(config, "failover"),
     };
-    this.inference = new v1.Inference(this.targets.inference, credentials, clientOptions);
+    this.#inference = new v1.Inference(this.targets.inference, credentials, clientOptions);
     const health = new v1.Health(this.targets.health, credentials, clientOptions);
     const failover = new v1.Failover(this.targets.failover, credentials, clientOptions);
-    this.clients = [this.inference, health, failover];
+    this.#clients = [this.#inference, health, failover];
     const common = { timers, stallMs, pipeline: PIPELINE };
+    const first = (send: (m: { roster: Roster }) => void): void => {
+      const roster = events.roster();
+      if (roster) send({ roster });
+    };
     this.health = new LastingStream<ReportRequest, unknown>({
       ...common,
       open: () => {
@@ -57,14 +74,16 @@ export class Peers {
         const call = health.Report((e) => call.emit("error", e ?? new Error("ended by the peer")));
         return call;
       },
-      key: (m) => m.frame?.vip_id ?? 0,
+      key: (m) => m.frame?.vip_id ?? ROSTER_KEY,
+      onOpen: first,
       onMessage() {},
       onDown: (reason) => events.down("health", reason),
     });
     this.failover = new LastingStream<SuperviseRequest, SuperviseResponse__Output>({
       ...common,
       open: () => failover.Supervise(),
-      key: (m) => m.frame?.vip_id ?? 0,
+      key: (m) => m.frame?.vip_id ?? ROSTER_KEY,
+      onOpen: first,
       onMessage(m) {
         if (m.directive) events.directive(m.directive);
       },
@@ -73,46 +92,70 @@ export class Peers {
   }
 
   /** Sends a frame for weights. False: there is no stream at this moment. */
-  steer(vipId: number, frame: Frame): boolean {
-    let stream = this.steers.get(vipId);
+  steer(vip: V, frame: Frame): boolean {
+    let stream = this.#steers.get(vip.key);
     if (stream === undefined) {
-      stream = this.openSteer(vipId);
-      this.steers.set(vipId, stream);
+      stream = this.#openSteer(vip);
+      this.#steers.set(vip.key, stream);
     }
     return stream.send({ frame });
   }
 
   /** Sends a rehearsal, where nothing of the VIP's is on its way. False: not sent. */
-  rehearse(vipId: number, frame: Frame): boolean {
-    const stream = this.steers.get(vipId);
+  rehearse(vip: V, frame: Frame): boolean {
+    const stream = this.#steers.get(vip.key);
     return stream?.idle === true && stream.send({ rehearsal: frame });
   }
 
-  forget(vipId: number): void {
-    this.steers.get(vipId)?.close();
-    this.steers.delete(vipId);
+  /** For a peer that takes frames of the VIP and never answers. */
+  reopenSteer(vip: V): void {
+    this.#steers.get(vip.key)?.reopen("unanswered");
+  }
+
+  /** The streams to inference, all together. */
+  steering(): { state: StreamState; reconnects: number } {
+    const steers = [...this.#steers.values()];
+    return {
+      state: steers.some((s) => s.state === "ready") ? "ready" : (steers[0]?.state ?? "connecting"),
+      reconnects: this.#reconnects + steers.reduce((n, s) => n + s.reconnects, 0),
+    };
+  }
+
+  /** The end of its stream tells inference that the VIP is gone. */
+  forget(vip: V): void {
+    const stream = this.#steers.get(vip.key);
+    this.#reconnects += stream?.reconnects ?? 0;
+    stream?.close();
+    this.#steers.delete(vip.key);
+  }
+
+  /** Tells health and failover which VIPs there are. */
+  roster(roster: Roster): void {
+    this.health.send({ roster });
+    this.failover.send({ roster });
   }
 
   close(): void {
-    for (const id of [...this.steers.keys()]) this.forget(id);
+    for (const stream of this.#steers.values()) stream.close();
+    this.#steers.clear();
     this.health.close();
     this.failover.close();
-    for (const client of this.clients) client.close();
+    for (const client of this.#clients) client.close();
   }
 
-  private openSteer(vipId: number): LastingStream<SteerRequest, SteerResponse__Output> {
+  #openSteer(vip: V): LastingStream<SteerRequest, SteerResponse__Output> {
     return new LastingStream<SteerRequest, SteerResponse__Output>({
-      timers: this.timers,
-      stallMs: this.stallMs,
+      timers: this.#timers,
+      stallMs: this.#stallMs,
       // The hello and one frame: an older frame must not stand before the newest.
       pipeline: 2,
-      open: () => this.inference.Steer(),
-      key: () => vipId,
-      onOpen: (send) => send({ hello: this.events.hello(vipId) }),
-      onMessage: (m) => this.events.steered(vipId, m),
+      open: () => this.#inference.Steer(),
+      key: () => 0,
+      onOpen: (send) => send({ hello: this.#events.hello(vip) }),
+      onMessage: (m) => this.#events.steered(vip, m),
       onDown: (reason) => {
-        this.events.steerDown(vipId, reason);
-        this.events.down("inference", reason);
+        this.#events.steerDown(vip, reason);
+        this.#events.down("inference", reason);
       },
     });
   }

@@ -3,6 +3,7 @@
 import type { PushWeightsRequest__Output } from "../../gen/marllb/v1/PushWeightsRequest.js";
 import { canonicalAddress } from "../common/config/address.js";
 import { invalid, ServiceError } from "../common/grpc/errors.js";
+import { memberIds } from "../common/native/frame.js";
 import type { Push } from "./compose.js";
 import type { Vip } from "./vip.js";
 
@@ -19,7 +20,7 @@ export function pushOf(r: PushWeightsRequest__Output, vip: Vip, nowMs: number): 
   }
   if (r.hold_ms > MAX_HOLD_MS) throw invalid("hold_ms", `expected at most ${MAX_HOLD_MS}, found ${r.hold_ms}`);
   if (r.weights.length === 0) throw invalid("weights", "expected at least one entry");
-  const byAddress = new Map(vip.view.addresses().map((a, i) => [canonicalAddress(a), vip.view.ids[i] as number]));
+  const byAddress = new Map([...memberIds(vip.view)].map(([a, id]) => [canonicalAddress(a), id]));
   const known = new Set(vip.view.ids);
   const seen = new Set<number>();
   let sum = 0;

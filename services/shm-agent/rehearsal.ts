@@ -26,56 +26,60 @@ const RETRY_MS = 10_000;
 
 export class Rehearsal {
   sent = 0;
-  private left = PRIMING;
-  private dueMs = Number.NaN;
-  private sentMs: number | null = null;
-  private timer: unknown = null;
+  #left = PRIMING;
+  #dueMs = Number.NaN;
+  #sentMs: number | null = null;
+  #timer: unknown = null;
 
-  constructor(private readonly o: RehearsalOptions) {}
+  readonly #o: RehearsalOptions;
+
+  constructor(o: RehearsalOptions) {
+    this.#o = o;
+  }
 
   /** A frame that wants weights came: the next one is due a tick later. */
   frame(): void {
-    this.dueMs = this.o.timers.now() + this.o.tickMs;
-    this.o.timers.clearTimeout(this.timer);
+    this.#dueMs = this.#o.timers.now() + this.#o.tickMs;
+    this.#o.timers.clearTimeout(this.#timer);
   }
 
   /** The frame's answer was dealt with. */
   answered(): void {
-    if (this.sentMs !== null && this.o.timers.now() - this.sentMs < RETRY_MS) return;
-    this.sentMs = null;
-    this.plan();
+    if (this.#sentMs !== null && this.#o.timers.now() - this.#sentMs < RETRY_MS) return;
+    this.#sentMs = null;
+    this.#plan();
   }
 
   /** A rehearsal's answer was dealt with. */
   done(): void {
-    this.sentMs = null;
-    if (this.left > 0) this.left--;
-    this.plan();
+    this.#sentMs = null;
+    if (this.#left > 0) this.#left--;
+    this.#plan();
   }
 
   /** The stream broke: what answers next starts cold. */
   restart(): void {
-    this.left = PRIMING;
-    this.sentMs = null;
+    this.#left = PRIMING;
+    this.#sentMs = null;
   }
 
   stop(): void {
-    this.o.timers.clearTimeout(this.timer);
+    this.#o.timers.clearTimeout(this.#timer);
   }
 
-  private plan(): void {
-    const { timers, tickMs } = this.o;
-    if (this.left === 0 && tickMs < LEAST_TICK_MS) return;
-    const wait = this.dueMs - LEAD_MS - timers.now();
-    timers.clearTimeout(this.timer);
+  #plan(): void {
+    const { timers, tickMs } = this.#o;
+    if (this.#left === 0 && tickMs < LEAST_TICK_MS) return;
+    const wait = this.#dueMs - LEAD_MS - timers.now();
+    timers.clearTimeout(this.#timer);
     if (!(wait > 0)) return;
-    this.timer = timers.setTimeout(() => this.send(), this.left > 0 ? Math.min(PRIMING_GAP_MS, wait) : wait);
+    this.#timer = timers.setTimeout(() => this.#send(), this.#left > 0 ? Math.min(PRIMING_GAP_MS, wait) : wait);
   }
 
-  private send(): void {
-    const now = this.o.timers.now();
-    if (!(this.dueMs - now > GUARD_MS) || !this.o.send()) return;
-    this.sentMs = now;
+  #send(): void {
+    const now = this.#o.timers.now();
+    if (!(this.#dueMs - now > GUARD_MS) || !this.#o.send()) return;
+    this.#sentMs = now;
     this.sent++;
   }
 }

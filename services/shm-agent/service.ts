@@ -16,6 +16,8 @@ import { Agent } from "./agent.js";
 import { latencyMetrics } from "./latency-metrics.js";
 import { agentMetrics } from "./metrics.js";
 import { pushOf } from "./push.js";
+import type { RegionPort } from "./region.js";
+import { serverRows, sumOf, totalOf } from "./server-rows.js";
 import { History, statistics } from "./stats.js";
 import type { Vip } from "./vip.js";
 
@@ -24,7 +26,8 @@ type StatsCall = grpc.ServerWritableStream<StreamStatsRequest__Output, StreamSta
 export const create: CreateService = ({ config, log, registry, clock }) => {
   promptThread();
   const history = new History();
-  const watchers = new Map<StatsCall, { vipId: number; everyMs: number; sent: Map<number, number> }>();
+  /** `vip` null: all of them. */
+  const watchers = new Map<StatsCall, { vip: Vip | null; everyMs: number; sent: WeakMap<Vip, number> }>();
 
   const agent = new Agent({
     config,
@@ -33,26 +36,38 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
     attach: attachRegion,
     decode: decodeFrame,
     onFrame(vip) {
-      history.add(vip.frame);
+      history.add(vip);
       const now = clock.now();
       for (const [call, w] of watchers) {
-        if (w.vipId !== 0 && w.vipId !== vip.id) continue;
+        if (w.vip !== null && w.vip !== vip) continue;
         // A reader that is slow gets fewer messages, never older ones.
-        if (now - (w.sent.get(vip.id) ?? Number.NEGATIVE_INFINITY) < w.everyMs || call.writableNeedDrain) continue;
-        w.sent.set(vip.id, now);
+        if (now - (w.sent.get(vip) ?? Number.NEGATIVE_INFINITY) < w.everyMs || call.writableNeedDrain) continue;
+        w.sent.set(vip, now);
         call.write(statsOf(vip));
       }
     },
     onEffect: (vip, ms) => metrics.effect.observe({ vip: vip.name }, ms / 1000),
+    onGone(vip) {
+      log.info({ vip: vip.name, id: vip.id }, "VIP is gone");
+      metrics.effect.remove({ vip: vip.name });
+      for (const [call, w] of watchers) {
+        if (w.vip === vip) failStream(call, new ServiceError("NOT_FOUND", `vip_id: VIP ${vip.id} (${vip.name}) is gone`));
+      }
+    },
   });
   const metrics = agentMetrics(registry, agent);
 
+  const region = (): RegionPort => {
+    const { attachment } = agent;
+    if (attachment.region === null) throw new ServiceError("UNAVAILABLE", `not attached to a data plane: ${attachment.reason}`);
+    return attachment.region;
+  };
   const find = (vipId: number): Vip => {
     const vip = agent.vip(vipId);
     if (vip) return vip;
-    if (agent.region === null) throw new ServiceError("UNAVAILABLE", `not attached to a data plane: ${agent.attachError}`);
-    const known = [...agent.vips.values()].map((v) => `${v.id} (${v.name})`).join(", ");
-    const there = `there ${agent.vips.size === 1 ? "is" : "are"} ${known || "none yet"}`;
+    void region();
+    const known = agent.vips().map((v) => `${v.id} (${v.name})`);
+    const there = `there ${known.length === 1 ? "is" : "are"} ${known.join(", ") || "none yet"}`;
     if (vipId === 0) throw invalid("vip_id", `is missing; ${there}`);
     throw new ServiceError("NOT_FOUND", `vip_id: no VIP ${vipId}; ${there}`);
   };
@@ -62,7 +77,7 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
     address: vip.view.address,
     mode: wireMode.label(vip.view.mode),
     policy: vip.policy,
-    ladder: wireLadder.label(vip.step),
+    ladder: wireLadder.label(vip.view.ladder),
     state: wireVipState.label(vip.directive.state),
     generation: vip.frame.generation,
     servers: vip.view.count,
@@ -75,16 +90,19 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
     source: vip.source,
   });
   const statsOf = (vip: Vip): StreamStatsResponse => {
-    const old = history.oldest(vip.id);
+    const old = history.oldest(vip);
     return statistics(vip, vipStatus(vip), old && old !== vip.frame ? decodeFrame(old) : null);
   };
   latencyMetrics(registry, () =>
-    [...agent.vips.values()].map((vip) => ({
+    agent.vips().map((vip) => ({
       stats: statsOf(vip),
-      answers: {
-        waitedS: Float64Array.from(vip.view.column("wait_us"), (us) => us / 1e6),
-        answers: vip.view.column("answers"),
-      },
+      answers: { waitedS: totalOf(vip, "wait_us") / 1e6, answers: totalOf(vip, "answers") },
+      servers: serverRows(vip.view).map((row) => ({
+        address: row.address,
+        member: row.member,
+        waitedS: sumOf(vip, row, "wait_us") / 1e6,
+        answers: sumOf(vip, row, "answers"),
+      })),
     })),
   );
   const entries = (vip: Vip) =>
@@ -97,35 +115,30 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
     GetStatus: unary(() => ({
       instance: config.instance,
       region: config.region.path,
-      attached: agent.region !== null,
-      dataplane: agent.region?.dataplane ?? "",
-      dp_epoch: (agent.region?.dpEpoch ?? 0n).toString(),
-      agent_epoch: (agent.region?.agentEpoch ?? 0n).toString(),
-      vips: [...agent.vips.values()].map(vipStatus),
+      attached: agent.attachment.region !== null,
+      why_not: agent.attachment.reason,
+      dataplane: agent.attachment.region?.dataplane ?? "",
+      dp_epoch: (agent.attachment.region?.dpEpoch ?? 0n).toString(),
+      agent_epoch: (agent.attachment.region?.agentEpoch ?? 0n).toString(),
+      vips: agent.vips().map(vipStatus),
       peers: agent.peerStates(),
     })),
     StreamStats(call) {
       const { vip_id, every_ms } = call.request;
-      if (vip_id !== 0) {
-        try {
-          find(vip_id);
-        } catch (e) {
-          failStream(call, e);
-          return;
-        }
+      let vip: Vip | null = null;
+      try {
+        if (vip_id !== 0) vip = find(vip_id);
+      } catch (e) {
+        failStream(call, e);
+        return;
       }
-      watchers.set(call, { vipId: vip_id, everyMs: every_ms, sent: new Map() });
+      watchers.set(call, { vip, everyMs: every_ms, sent: new WeakMap() });
       const end = (): void => void watchers.delete(call);
       call.on("cancelled", end).on("close", end).on("error", end);
     },
     PushWeights: unary((r) => {
       const vip = find(r.vip_id);
-      const { region } = agent;
-      if (region === null) throw new ServiceError("UNAVAILABLE", `not attached to a data plane: ${agent.attachError}`);
-      const before = vip.push;
-      vip.push = pushOf(r, vip, clock.now());
-      if (!vip.compose(region, clock.now())) {
-        vip.push = before;
+      if (!vip.push(pushOf(r, vip, clock.now()), region(), clock.now())) {
         throw new ServiceError("INVALID_ARGUMENT", `weights: refused by the envelope: ${vip.lastRefusal}`);
       }
       if (vip.source === "override") {
@@ -142,7 +155,7 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
         vip_id: vip.id,
         generation: vip.frame.generation,
         seq: vip.seq,
-        ladder: wireLadder.label(vip.step),
+        ladder: wireLadder.label(vip.view.ladder),
         policy: vip.policy,
         weights: entries(vip),
       };

@@ -15,26 +15,25 @@ import type { Vip } from "./vip.js";
 const EVERY_NS = 1_000_000_000n;
 const KEEP = 10;
 
-/** One frame a second of each VIP, ten seconds back. */
+/** One frame a second of each VIP, ten seconds back. What is kept of a VIP goes with it. */
 export class History {
-  private readonly frames = new Map<number, RawFrame[]>();
+  readonly #frames = new WeakMap<Vip, RawFrame[]>();
 
-  add(frame: RawFrame): void {
-    let list = this.frames.get(frame.vipId);
-    if (list?.[0] !== undefined && list[0].dpEpoch !== frame.dpEpoch) list = undefined;
+  add(vip: Vip): void {
+    let list = this.#frames.get(vip);
     if (list === undefined) {
       list = [];
-      this.frames.set(frame.vipId, list);
+      this.#frames.set(vip, list);
     }
     const last = list.at(-1);
-    if (last && frame.monoNs - last.monoNs < EVERY_NS) return;
-    list.push(frame);
+    if (last && vip.frame.monoNs - last.monoNs < EVERY_NS) return;
+    list.push(vip.frame);
     if (list.length > KEEP + 1) list.shift();
   }
 
   /** The oldest kept frame: about ten seconds back, or what there is. */
-  oldest(vipId: number): RawFrame | undefined {
-    return this.frames.get(vipId)?.[0];
+  oldest(vip: Vip): RawFrame | undefined {
+    return this.#frames.get(vip)?.[0];
   }
 }
 

@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // One VIP's side of the loop: what was asked, what was answered, and what is composed from it. No I/O but the region it is handed.
+import { vipKey } from "../common/identity.js";
 import type { FrameView } from "../common/native/frame.js";
-import type { TickSpan, TraceIds } from "../common/telemetry.js";
 import { Ladder, Load, ServerFlag } from "../common/vocabulary.js";
 import {
   acceptsTerm,
   type DirectiveState,
+  directiveInForce,
   factorsInOrder,
-  NO_DIRECTIVE,
+  moveDirective,
   type Push,
   pickSource,
   previousInOrder,
   rawInOrder,
   type Source,
 } from "./compose.js";
-import { type Decision, type LadderState, ladderAnswered, ladderDecision, ladderStart, ladderUnanswered } from "./ladder.js";
-import type { Effect, RawFrame, RegionPort, Vector } from "./region.js";
+import { GoneServers } from "./gone-servers.js";
+import { type Decision, type LadderState, ladderAnswered, ladderDecision, ladderMissed, ladderStart } from "./ladder.js";
+import type { Effect, PoolVip, RawFrame, RegionPort, Vector } from "./region.js";
 
 export interface VipSettings {
   policy: string;
@@ -26,219 +28,321 @@ export interface VipSettings {
   loadBalancers: number;
 }
 
-/** A frame that was sent with a wish for weights. */
-export interface Pending {
-  seq: number;
-  sentMs: number;
-}
-
-/** A tick from frame to effect, for the trace and the metrics. */
-export interface Tick {
-  ids: TraceIds | null;
-  sampled: boolean;
-  frame: RawFrame;
-  /** Unix milliseconds. */
-  startMs: number;
-  spans: TickSpan[];
-  publishedSeq: number | null;
-  failure: string | null;
+export interface Checkpoint {
+  policy: string;
+  schema: number;
+  state: Buffer;
 }
 
 export interface Counters {
+  /** Ticks whose answer was published. */
   answered: number;
+  /** Ticks without an answer. One that the envelope refused is not among them. */
   unanswered: number;
   late: number;
   published: number;
+  /** Vectors that the envelope refused, by reason. */
   refused: Map<string, number>;
   termsRefused: number;
 }
 
 const DROP_AFTER_TICKS = 3;
+/** Seconds; for the rate limit where nothing was composed before. */
+const LONG_AGO_S = 10;
 
 export class Vip {
-  ladder: LadderState = ladderStart();
-  directive: DirectiveState = NO_DIRECTIVE;
-  push: Push | null = null;
-  pending: Pending | null = null;
-  tick: Tick | null = null;
-  /** Newest frame. */
-  frame: RawFrame;
+  readonly id: number;
   readonly name: string;
-  checkpoint: { policy: string; schema: number; state: Buffer } | null = null;
-  policy: string;
-  source: Source = "static";
-  seq = 0;
-  shares = new Map<number, number>();
-  biases = new Map<number, number>();
-  effect: Effect | null = null;
-  effectMs = 0;
-  lastRefusal = "";
-  readonly counters: Counters = { answered: 0, unanswered: 0, late: 0, published: 0, refused: new Map(), termsRefused: 0 };
-  private decoded: FrameView | null = null;
-  private bare = new Map<number, number>();
-  private composedAt: number | null = null;
+  readonly dpEpoch: bigint;
+  readonly birth: bigint;
+  /** Names it among all VIPs that this agent ever sees. */
+  readonly key: string;
+  readonly settings: VipSettings;
+  readonly #decode: (frame: RawFrame) => FrameView;
+  readonly #framesPerTick: number;
+  readonly #counters: Counters = { answered: 0, unanswered: 0, late: 0, published: 0, refused: new Map(), termsRefused: 0 };
+  readonly #gone = new GoneServers();
+  #frame: RawFrame;
+  #decoded: FrameView | null = null;
+  #ladder: LadderState = ladderStart();
+  #directive: DirectiveState;
+  #pool: PoolVip | null = null;
+  #push: Push | null = null;
+  /** A frame was sent with a wish for weights, and neither answered nor given up. */
+  #pending = false;
+  #checkpoint: Checkpoint | null = null;
+  #policy: string;
+  #source: Source = "static";
+  #seq = 0;
+  #shares = new Map<number, number>();
+  #biases = new Map<number, number>();
+  #bare = new Map<number, number>();
+  #composedAt: number | null = null;
+  #effect: Effect | null = null;
+  #effectMs = 0;
+  #lastRefusal = "";
 
-  constructor(
-    readonly id: number,
-    frame: RawFrame,
-    private readonly decode: (frame: RawFrame) => FrameView,
-    readonly settings: VipSettings,
-    private readonly framesPerTick: number,
-  ) {
-    this.frame = frame;
+  constructor(frame: RawFrame, decode: (frame: RawFrame) => FrameView, settings: VipSettings, framesPerTick: number) {
+    this.#frame = frame;
+    this.#decode = decode;
+    this.#framesPerTick = framesPerTick;
+    this.settings = settings;
+    this.id = frame.vipId;
+    this.dpEpoch = frame.dpEpoch;
+    this.birth = frame.birth;
+    this.key = vipKey(frame);
     this.name = this.view.name;
-    this.policy = settings.policy;
+    this.#policy = settings.policy;
+    // What the last agent composed holds until failover speaks.
+    this.#directive = directiveInForce(this.view);
   }
 
+  /** Newest frame. */
+  get frame(): RawFrame {
+    return this.#frame;
+  }
   /** The newest frame, decoded when somebody asks: most frames pass through as bytes. */
   get view(): FrameView {
-    this.decoded ??= this.decode(this.frame);
-    return this.decoded;
+    this.#decoded ??= this.#decode(this.#frame);
+    return this.#decoded;
+  }
+  get counters(): Readonly<Counters> {
+    return this.#counters;
+  }
+  /** What servers had counted that the frame no longer holds. */
+  get gone(): GoneServers {
+    return this.#gone;
+  }
+  get directive(): Readonly<DirectiveState> {
+    return this.#directive;
+  }
+  get pool(): PoolVip | null {
+    return this.#pool;
+  }
+  get pending(): boolean {
+    return this.#pending;
+  }
+  /** Ticks in a row that brought nothing to publish. */
+  get missedInARow(): number {
+    return this.#ladder.missed;
+  }
+  get checkpoint(): Checkpoint | null {
+    return this.#checkpoint;
+  }
+  get policy(): string {
+    return this.#policy;
+  }
+  /** Of the last vector published, as are the next three. */
+  get source(): Source {
+    return this.#source;
+  }
+  get seq(): number {
+    return this.#seq;
+  }
+  get shares(): ReadonlyMap<number, number> {
+    return this.#shares;
+  }
+  get biases(): ReadonlyMap<number, number> {
+    return this.#biases;
+  }
+  get effect(): Effect | null {
+    return this.#effect;
+  }
+  /** Frame published to weights in effect, last tick. */
+  get effectMs(): number {
+    return this.#effectMs;
+  }
+  get lastRefusal(): string {
+    return this.#lastRefusal;
   }
 
-  /** A newer frame. */
+  /** A newer frame of the same VIP. */
   see(frame: RawFrame): void {
-    const same = frame.dpEpoch === this.frame.dpEpoch;
-    this.frame = frame;
-    this.decoded = null;
-    if (same) return;
-    // Another life of the data plane: its server ids mean other servers.
-    this.ladder = ladderStart();
-    this.directive = NO_DIRECTIVE;
-    this.push = null;
-    this.pending = null;
-    this.checkpoint = this.checkpoint && { ...this.checkpoint, state: Buffer.alloc(0) };
-    this.shares.clear();
-    this.biases.clear();
-    this.bare.clear();
-    this.composedAt = null;
+    // The servers' last counts are in the frame before the one that no longer has them.
+    if (frame.generation !== this.#frame.generation || frame.records.length !== this.#frame.records.length) {
+      const before = this.view;
+      this.#frame = frame;
+      this.#decoded = null;
+      this.#gone.left(before, this.view);
+      return;
+    }
+    this.#frame = frame;
+    this.#decoded = null;
   }
 
-  asked(nowMs: number): void {
-    this.pending = { seq: this.frame.seq, sentMs: nowMs };
+  /** Takes over from the VIP of this name in the data plane's former life: its servers had other ids. */
+  inherit(former: Vip): void {
+    this.#policy = former.#policy;
+    this.#checkpoint = former.#checkpoint && { ...former.#checkpoint, state: Buffer.alloc(0) };
+    const moved = moveDirective(former.#directive, former.view, this.view);
+    if (moved.term > this.#directive.term) this.#directive = moved;
+    if (former.#pool) this.#pool = { ...former.#pool, vipId: this.id, birth: this.birth };
+    Object.assign(this.#counters, former.#counters);
+  }
+
+  asked(): void {
+    this.#pending = true;
   }
 
   /** The last wish for weights stayed without an answer. */
   missed(nowMs: number): void {
-    this.pending = null;
-    this.counters.unanswered++;
-    this.ladder = ladderUnanswered(this.ladder, nowMs);
+    this.#counters.unanswered++;
+    this.#nothing(nowMs);
   }
 
   /** Why an answer cannot be used; null = it can. */
   whyNot(a: { dpEpoch: bigint; generation: number; frameSeq: number }): string | null {
-    if (a.dpEpoch !== this.frame.dpEpoch) return "epoch";
-    if (a.generation !== this.frame.generation) return "generation";
-    if (this.frame.seq - a.frameSeq > DROP_AFTER_TICKS * this.framesPerTick || a.frameSeq > this.frame.seq) return "stale";
+    if (a.dpEpoch !== this.dpEpoch) return "epoch";
+    if (a.generation !== this.#frame.generation) return "generation";
+    if (this.#frame.seq - a.frameSeq > DROP_AFTER_TICKS * this.#framesPerTick || a.frameSeq > this.#frame.seq) return "stale";
     return null;
+  }
+
+  /** An answer that cannot be used. */
+  late(why: string): void {
+    this.#counters.late++;
+    this.#lastRefusal = `agent: ${why}`;
   }
 
   /** Accepts an answer and publishes. False: the envelope refused it, the last good one stays. */
   answered(decision: Decision, step: number, region: RegionPort, nowMs: number): boolean {
-    const before = this.ladder;
-    this.ladder = ladderAnswered(decision, step);
+    const before = this.#ladder;
+    this.#ladder = ladderAnswered(decision, step);
     if (!this.compose(region, nowMs)) {
-      this.ladder = before;
-      this.missed(nowMs);
+      this.#ladder = before;
+      this.#nothing(nowMs);
       this.compose(region, nowMs);
       return false;
     }
-    this.counters.answered++;
-    this.pending = null;
-    this.policy = decision.policy;
+    this.#counters.answered++;
+    this.#pending = false;
+    this.#policy = decision.policy;
     return true;
+  }
+
+  keep(checkpoint: Checkpoint): void {
+    this.#checkpoint = checkpoint;
   }
 
   /** Takes a directive. False: its term is older than the one in force. */
   order(d: DirectiveState): boolean {
-    if (!acceptsTerm(this.directive, d.term)) {
-      this.counters.termsRefused++;
+    if (!acceptsTerm(this.#directive, d.term)) {
+      this.#counters.termsRefused++;
       return false;
     }
-    this.directive = d;
+    this.#directive = d;
     return true;
+  }
+
+  /** The wanted server list; null: the data plane's own again. False: that is what it is already. */
+  wantPool(pool: Pick<PoolVip, "revision" | "servers"> | null): boolean {
+    const of = { vipId: this.id, birth: this.birth };
+    if (pool) this.#pool = { ...of, managed: true, ...pool };
+    else if (!this.#pool?.managed) return false;
+    else this.#pool = { ...of, managed: false, revision: this.#pool.revision + 1n, servers: [] };
+    return true;
+  }
+
+  /** Makes a pushed vector the source, and publishes it. False: refused, what ruled before rules on. */
+  push(push: Push, region: RegionPort, nowMs: number): boolean {
+    const before = this.#push;
+    this.#push = push;
+    if (this.compose(region, nowMs)) return true;
+    this.#push = before;
+    return false;
   }
 
   /** Decodes what compose will need of the newest frame: while the answer is on its way. */
   prepare(): void {
     const v = this.view;
-    void [v.ids, v.weightStatic, v.flags, this.load(v)];
+    void [v.ids, v.weightStatic, v.flags, this.#load(v)];
   }
 
   /** All of an answer's way but its publication; nothing is kept. */
   rehearse(decision: Decision, region: RegionPort, nowMs: number): void {
-    if (this.view.count > 0) region.compose(this.vector("inference", decision, nowMs));
+    if (this.view.count > 0) region.compose(this.#vector("inference", decision, nowMs));
   }
 
   /** Composes what rules now and publishes it, as an answer to the newest frame. False: refused. */
   compose(region: RegionPort, nowMs: number): boolean {
-    const { source, decision } = pickSource(this.directive, this.push, ladderDecision(this.ladder), nowMs);
+    const { source, decision } = pickSource(this.#directive, this.#push, ladderDecision(this.#ladder), nowMs);
     const v = this.view;
     if (v.count === 0) return true;
-    const vector = this.vector(source, decision, nowMs);
+    const vector = this.#vector(source, decision, nowMs);
     const result = region.publish(vector);
     if (result.refused !== null) {
-      this.lastRefusal = result.refused;
-      this.counters.refused.set(result.refused, (this.counters.refused.get(result.refused) ?? 0) + 1);
+      this.#lastRefusal = result.refused;
+      this.#counters.refused.set(result.refused, (this.#counters.refused.get(result.refused) ?? 0) + 1);
       return false;
     }
-    this.source = source;
-    this.seq = result.seq;
-    this.counters.published++;
-    this.composedAt = nowMs;
-    this.bare = new Map();
-    this.shares = new Map();
-    this.biases = new Map();
+    this.#source = source;
+    this.#seq = result.seq;
+    this.#counters.published++;
+    this.#composedAt = nowMs;
+    this.#bare = new Map();
+    this.#shares = new Map();
+    this.#biases = new Map();
     for (let i = 0; i < v.count; i++) {
       const id = v.ids[i] as number;
-      this.bare.set(id, result.bare[i] as number);
-      this.shares.set(id, result.share[i] as number);
-      this.biases.set(id, vector.bias?.[i] ?? 0);
+      this.#bare.set(id, result.bare[i] as number);
+      this.#shares.set(id, result.share[i] as number);
+      this.#biases.set(id, vector.bias?.[i] ?? 0);
     }
     return true;
   }
 
-  private load(v: FrameView): ArrayLike<number> {
+  /** What the data plane says of the last vector. */
+  took(e: Effect): void {
+    if (e.refused > (this.#effect?.refused ?? 0)) this.#lastRefusal = `data plane: ${e.lastRefusal}`;
+    this.#effect = e;
+  }
+
+  inEffect(ms: number): void {
+    this.#effectMs = ms;
+  }
+
+  #nothing(nowMs: number): void {
+    this.#pending = false;
+    this.#ladder = ladderMissed(this.#ladder, nowMs);
+  }
+
+  #load(v: FrameView): ArrayLike<number> {
     return v.column(v.load === Load.WAITING ? "waiting" : "flows");
   }
 
-  private vector(source: Source, decision: Decision | null, nowMs: number): Vector {
+  #vector(source: Source, decision: Decision | null, nowMs: number): Vector {
     const v = this.view;
     const { raw, bias } = rawInOrder(v.ids, v.weightStatic, decision);
-    const loadBalancers = this.directive.loadBalancers || this.settings.loadBalancers;
+    const loadBalancers = this.#directive.loadBalancers || this.settings.loadBalancers;
     const ejected = new Uint8Array(v.count);
     for (let i = 0; i < v.count; i++) ejected[i] = ((v.flags[i] as number) & ServerFlag.EJECTED) !== 0 ? 1 : 0;
     return {
-      frame: this.frame,
+      frame: this.#frame,
       ids: v.ids,
       raw,
       bias,
-      load: Float32Array.from(this.load(v)),
+      load: Float32Array.from(this.#load(v)),
       stat: v.weightStatic,
-      factor: factorsInOrder(v.ids, this.directive),
-      prev: previousInOrder(v.ids, this.bare),
+      factor: factorsInOrder(v.ids, this.#directive),
+      prev: previousInOrder(v.ids, this.#bare),
       ejected,
       trust: this.settings.trust,
       stepRatio: this.settings.stepRatio,
-      dt: this.composedAt === null ? 10 : (nowMs - this.composedAt) / 1000,
+      dt: this.#composedAt === null ? LONG_AGO_S : (nowMs - this.#composedAt) / 1000,
       ejectedCap: this.settings.ejectedCap,
       kappa: decision !== null && decision.kappa > 0 ? decision.kappa : this.settings.kappa,
       loadBalancers,
-      loadBalancer: this.directive.loadBalancer,
+      loadBalancer: this.#directive.loadBalancer,
       mode: decision?.mode ?? 0,
-      ladder: this.ladderOf(source),
-      state: this.directive.state,
-      term: this.directive.term,
+      ladder: this.#stepOf(source),
+      state: this.#directive.state,
+      term: this.#directive.term,
     };
   }
 
   /** The step that a vector of this source is published under. */
-  private ladderOf(source: Source): number {
+  #stepOf(source: Source): number {
     if (source === "fallback" || source === "static") return Ladder.STATIC;
-    return source === "inference" ? this.ladder.step : Ladder.MODEL;
-  }
-
-  get step(): number {
-    return this.ladderOf(this.source);
+    return source === "inference" ? this.#ladder.step : Ladder.MODEL;
   }
 }

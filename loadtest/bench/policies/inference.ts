@@ -22,7 +22,7 @@ async function frames(seconds: number): Promise<RawFrame[]> {
   const servers = await startServers(Array(serverCount).fill(1), 50);
   const stack = await Stack.dataPlane({ servers: servers.map((s) => ({ address: s.address })), tickMs: 400 });
   const out: RawFrame[] = [];
-  const region = attachRegion(stack.region, () => void out.push(...region.frames()));
+  const region = attachRegion(stack.region, () => void out.push(...(region.frames() ?? [])));
   try {
     const [host, port] = stack.vip.split(":") as [string, string];
     const traffic = new OpenLoop({ host, port: Number(port), ratePerS: 200, meanMs: 50, seed: 1 });

@@ -22,7 +22,7 @@ class Writer {
 
   async frame(): Promise<void> {
     for (let i = 0; i < 100; i++) {
-      for (const f of this.region.frames()) {
+      for (const f of this.region.frames() ?? []) {
         this.#raw = f;
         this.#frame = decodeFrame(f);
       }

@@ -80,6 +80,8 @@ static Napi::Value decode_identity(const Napi::CallbackInfo &info)
 	out.Set("seq", static_cast<double>(header_field(hdr, "seq")));
 	out.Set("monoNs", bigint(env, header_field(hdr, "mono_ns")));
 	out.Set("count", static_cast<double>(header_field(hdr, "count")));
+	out.Set("term", bigint(env, header_field(hdr, "term")));
+	out.Set("ladder", static_cast<double>(header_field(hdr, "ladder")));
 	out.Set("load", static_cast<double>(header_field(hdr, "load")));
 	return out;
 }

@@ -29,6 +29,7 @@ public:
 					   InstanceMethod<&Region::publish>("publish"),
 					   InstanceMethod<&Region::publish_pools>("publishPools"),
 					   InstanceMethod<&Region::beat>("beat"),
+					   InstanceMethod<&Region::heartbeat>("heartbeat"),
 					   InstanceMethod<&Region::replaced>("replaced"),
 					   InstanceMethod<&Region::close>("close"),
 				   });
@@ -125,13 +126,17 @@ private:
 		return out;
 	}
 
+	/* null: the data plane has published none since the last call. */
 	Napi::Value frames(const Napi::CallbackInfo &call)
 	{
 		Napi::Env env = call.Env();
 		mlb_agent_frame f[MLB_MAX_VIPS];
+		uint64_t before = mlb_agent_message(agent(env));
 		int n = mlb_agent_frames(agent(env), f);
 		if (n < 0 && n != -EAGAIN)
 			fail(env, n, "the data plane's frames contradict themselves");
+		if (mlb_agent_message(agent(env)) == before)
+			return env.Null();
 		Napi::Array out = Napi::Array::New(env);
 		for (int i = 0; i < n; i++) {
 			Napi::Object o = Napi::Object::New(env);
@@ -257,6 +262,10 @@ private:
 	void beat(const Napi::CallbackInfo &call)
 	{
 		mlb_agent_beat(agent(call.Env()));
+	}
+	Napi::Value heartbeat(const Napi::CallbackInfo &call)
+	{
+		return bigint(call.Env(), mlb_agent_heartbeat(agent(call.Env())));
 	}
 	Napi::Value replaced(const Napi::CallbackInfo &call)
 	{

@@ -71,6 +71,11 @@ void mlb_agent_beat(struct mlb_agent *a)
 	atomic_fetch_add_explicit(&a->region.hdr->agent_heartbeat, 1, memory_order_release);
 }
 
+uint64_t mlb_agent_heartbeat(const struct mlb_agent *a)
+{
+	return atomic_load_explicit(&a->region.hdr->dp_heartbeat, memory_order_acquire);
+}
+
 uint32_t mlb_agent_wait(struct mlb_agent *a, uint32_t seen, uint64_t timeout_us)
 {
 	mlb_futex_wait(&a->region.hdr->out_futex, seen, timeout_us);

@@ -64,6 +64,11 @@ int mlb_agent_frames(struct mlb_agent *a, struct mlb_agent_frame out[MLB_MAX_VIP
 	return n;
 }
 
+uint64_t mlb_agent_message(const struct mlb_agent *a)
+{
+	return a->out_seq;
+}
+
 int mlb_agent_effects(struct mlb_agent *a, struct mlb_agent_effect out[MLB_MAX_VIPS])
 {
 	struct {

@@ -127,11 +127,12 @@ export interface RegionInfo {
 
 export interface NativeRegion {
   info(): RegionInfo;
-  frames(): RawFrame[];
+  frames(): RawFrame[] | null;
   effects(): Effect[];
   publish(vector: Vector): Published;
   publishPools(pools: readonly PoolVip[]): void;
   beat(): void;
+  heartbeat(): bigint;
   replaced(): boolean;
   close(): void;
 }
@@ -190,6 +191,8 @@ export interface Identity {
   seq: number;
   monoNs: bigint;
   count: number;
+  term: bigint;
+  ladder: number;
   load: number;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Frames by field name. The addon decodes; nothing here knows an offset.
-import { Owner } from "../vocabulary.js";
+import { Owner, ServerFlag } from "../vocabulary.js";
 import { addon, type Column, type Header, NativeError, native } from "./addon.js";
 
 export type { Field, RawFrame } from "./addon.js";
@@ -20,11 +20,16 @@ export class DecodedFrame {
   readonly seq: bigint;
   readonly monoNs: bigint;
   readonly count: number;
+  /** Of the directive in effect. */
+  readonly term: bigint;
+  /** enum mlb_ladder in effect. */
+  readonly ladder: number;
   /** enum mlb_load. */
   readonly load: number;
   readonly #hdr: Uint8Array;
   readonly #records: Uint8Array;
   #header: { fields: Header; figures: Record<string, number> } | null = null;
+  #addresses: readonly string[] | null = null;
   readonly #columns = new Map<string, Column>();
 
   constructor(hdr: Uint8Array, records: Uint8Array) {
@@ -40,6 +45,8 @@ export class DecodedFrame {
     this.seq = BigInt(i.seq);
     this.monoNs = i.monoNs;
     this.count = i.count;
+    this.term = i.term;
+    this.ladder = i.ladder;
     this.load = i.load;
     if (records.length !== this.count * layout.recordSize) {
       throw new NativeError(
@@ -62,16 +69,9 @@ export class DecodedFrame {
   get realNs(): bigint {
     return this.#all.fields.real_ns;
   }
-  get term(): bigint {
-    return this.#all.fields.term;
-  }
   /** enum mlb_mode. */
   get mode(): number {
     return this.figures.mode as number;
-  }
-  /** enum mlb_ladder. */
-  get ladder(): number {
-    return this.figures.ladder as number;
   }
   get managed(): boolean {
     return this.figures.owner === Owner.MANAGED;
@@ -97,9 +97,10 @@ export class DecodedFrame {
     return this.column("weight_static") as Float32Array;
   }
 
-  /** Addresses as people write them. */
-  addresses(): string[] {
-    return native(() => addon.decodeAddresses(this.#records));
+  /** Addresses as people write them. One may stand twice: a server that left and came back while old flows of it run on. */
+  addresses(): readonly string[] {
+    this.#addresses ??= native(() => addon.decodeAddresses(this.#records));
+    return this.#addresses;
   }
 
   /** A field of mlb_server_rec by name, one number a server ("new_flows", "duration.mean"); 64-bit counts and times as doubles. */
@@ -120,6 +121,18 @@ export class DecodedFrame {
 
 /** What readers see of a frame. Tests make such ones without bytes. */
 export type FrameView = Pick<DecodedFrame, keyof DecodedFrame>;
+
+/**
+ * The id of each address. An address may stand twice, while old flows run of a server that left and came back: the member has it, and
+ * the record that is leaving only where there is no other.
+ */
+export function memberIds(v: FrameView): Map<string, number> {
+  const ids = new Map<string, number>();
+  v.addresses().forEach((address, i) => {
+    if (((v.flags[i] as number) & ServerFlag.LEAVING) === 0 || !ids.has(address)) ids.set(address, v.ids[i] as number);
+  });
+  return ids;
+}
 
 /** Throws a NativeError (EPROTO) where the bytes are not a frame of this release. */
 export function decodeFrame(frame: { hdr: Uint8Array; records: Uint8Array }): DecodedFrame {

@@ -39,8 +39,8 @@ export class Region {
     this.workers = i.workers;
   }
 
-  /** Each VIP's newest frame, if newer than the last call's. */
-  frames(): RawFrame[] {
+  /** Every VIP's frame of the newest message; null where none came since the last call. A VIP without a frame in it was absent. */
+  frames(): RawFrame[] | null {
     return native(() => this.#region.frames());
   }
 
@@ -67,6 +67,11 @@ export class Region {
   /** Advances the agent's heartbeat: only after a tick was composed. */
   beat(): void {
     native(() => this.#region.beat());
+  }
+
+  /** The data plane's own heartbeat: its main thread advances it at least every 100 ms. */
+  heartbeat(): bigint {
+    return native(() => this.#region.heartbeat());
   }
 
   /** True where the path names another region by now: the data plane was restarted. */

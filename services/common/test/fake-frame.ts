@@ -36,7 +36,7 @@ export function fakeFrame(servers: FakeServer[], over: Partial<FrameView> = {}):
     flows: Uint32Array.from(servers, (s) => s.flows ?? 0),
     weightStatic: Float32Array.from(servers, (s) => s.weight ?? 1),
     addresses: () => servers.map((s) => s.address),
-    column: (field) => Float64Array.from(servers, (s) => (s[field] as number | undefined) ?? 0),
+    column: (field) => Float64Array.from(servers, (s) => (s[field] as number | undefined) ?? (field === "factor" ? 1 : 0)),
     histogram: () => new Uint32Array(BUCKETS * servers.length),
     ...over,
   };

@@ -22,7 +22,7 @@ export async function realFrame(): Promise<{ frame: RawFrame; stack: Stack }> {
   const stack = new Stack({ servers: 3 });
   await stack.prepare();
   const region = attachRegion(stack.region, () => {});
-  const frame = await eventually("a frame", async () => region.frames()[0]);
+  const frame = await eventually("a frame", async () => region.frames()?.[0]);
   region.close();
   return { frame, stack };
 }

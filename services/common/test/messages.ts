@@ -12,6 +12,7 @@ export function frameMessage(f: RawFrame): Frame {
     records: f.records,
     trace: { traceparent: "00-0102030405060708090a0b0c0d0e0f10-a1a2a3a4a5a6a7a8-01", tracestate: "" },
     dp_epoch: f.dpEpoch.toString(),
+    birth: f.birth.toString(),
     generation: f.generation,
     seq: f.seq,
     instance: "fuzz",
@@ -24,10 +25,12 @@ export function samples(folder: string, frame: Frame): Record<string, object[]> 
   const vip_id = frame.vip_id ?? 1;
   const address = "127.0.0.1:9";
   const instance = "fuzz";
+  const vip = { vip_id, name: "web", dp_epoch: frame.dp_epoch ?? "1", birth: frame.birth ?? "1" };
+  const roster = { instance, dp_epoch: vip.dp_epoch, vips: [vip], gone: [{ ...vip, name: "api", birth: "99" }] };
   const checkpoint = { vip_id, policy: "kalman", schema: 1, state: Buffer.from("4d434b31000000000000000000000000", "hex") };
   const all: Record<string, Record<string, object[]>> = {
     inference: {
-      Steer: [{ hello: { instance, vip_id, policy: "kalman", checkpoint } }, { frame }, { rehearsal: frame }],
+      Steer: [{ hello: { instance, vip, policy: "kalman", checkpoint } }, { frame }, { rehearsal: frame }],
       Decide: [{ frame, policy: "kalman", checkpoint }],
       ListModels: [{}],
       GetPolicy: [{ instance, vip_id }],
@@ -38,10 +41,10 @@ export function samples(folder: string, frame: Frame): Record<string, object[]> 
       // Without an address: a damaged one would be dialled.
       Check: [{ kind: "tcp", timeout_ms: 20, path: "/p" }],
       Watch: [{ instance }],
-      Report: [{ frame }],
+      Report: [{ frame }, { roster }],
     },
     failover: {
-      Supervise: [{ instance, frame, ladder: "LADDER_MODEL", applied_term: 1 }],
+      Supervise: [{ instance, frame, ladder: "LADDER_MODEL", applied_term: 1 }, { roster }],
       GetPool: [{ vip_id, name: "web" }],
       ApplyPool: [{ pool: { vip_id, name: "web", managed: true, servers: [{ id: 1, address, weight: 1 }] }, dry_run: true }],
       WatchPool: [{ vip_id }],

@@ -68,7 +68,7 @@ async function until<T>(get: () => T | undefined | false | null): Promise<T> {
 }
 
 async function nextFrame(region: Region, vipId = 1): Promise<RawFrame> {
-  return until(() => region.frames().find((f) => f.vipId === vipId));
+  return until(() => region.frames()?.find((f) => f.vipId === vipId));
 }
 
 async function frameWhere(region: Region, is: (f: DecodedFrame) => boolean): Promise<DecodedFrame> {
@@ -227,7 +227,7 @@ test("vectors of several VIPs stand beside each other", async (t) => {
   const region = attachRegion(fixture.file, () => {});
   t.teardown(() => region.close());
   const frames = await until(() => {
-    const list = region.frames();
+    const list = region.frames() ?? [];
     return list.length === 2 && list;
   });
   t.deepEqual(

@@ -16,6 +16,7 @@ const frame = {
   hdr: Buffer.alloc(320),
   records: Buffer.alloc(552),
   dp_epoch: "1",
+  birth: "1",
   generation: 1,
   seq: 1,
 };

@@ -9,6 +9,7 @@ export function agent(instance: string, ids: number[], over: Partial<AgentVip> =
     vipId: 1,
     pool: "web",
     dpEpoch: 1n,
+    birth: 1n,
     generation: 1,
     servers,
     ids: new Map(servers.map((s) => [s.address, s.id])),

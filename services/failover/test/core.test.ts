@@ -8,6 +8,7 @@ import { agent } from "./agents.js";
 function setup(configured = 1) {
   const orders: { to: string; term: number; servers: string }[] = [];
   const saved: PoolState[] = [];
+  const forgotten: string[] = [];
   const core = new FailoverCore(
     { minHealthy: 1, panicThreshold: 0.3, slowStartMs: 1000 },
     {
@@ -20,11 +21,13 @@ function setup(configured = 1) {
         });
       },
       changed() {},
+      forgotten: (name) => forgotten.push(name),
       save: (p) => saved.push(p),
     },
     () => configured,
+    (pool) => pool === "configured",
   );
-  return { core, orders, saved };
+  return { core, orders, saved, forgotten };
 }
 test("a dead server is masked at every load balancer, under a newer term, and its return is slow", (t) => {
   const { core, orders } = setup();
@@ -48,7 +51,17 @@ test("a dead server is masked at every load balancer, under a newer term, and it
 
 test("a VIP's number is that of the load balancers that are here; where it may mean two pools, the name is asked for", (t) => {
   const { core } = setup();
-  const stale: PoolState = { name: "old", vipId: 1, managed: false, revision: 0, term: 1, members: [], override: null, down: [] };
+  const stale: PoolState = {
+    name: "old",
+    vipId: 1,
+    managed: false,
+    revision: 0,
+    term: 1,
+    members: [],
+    override: null,
+    down: [],
+    holders: [],
+  };
   const codeOf = (vipId: number, name = "") => (t.throws(() => core.find(vipId, name)) as unknown as { code: string }).code;
   core.restore(stale, 0);
   t.is(core.find(1, "").pool.name, "old");
@@ -196,4 +209,65 @@ test("a load balancer is told its number only while all are seen", (t) => {
   t.is(directiveFor(a, core.find(1, "")).load_balancer, 0);
   core.list(agent("b", [1]), 0);
   t.deepEqual([core.find(1, "").loadBalancers, directiveFor(a, core.find(1, "")).load_balancer], [3, 1]);
+});
+
+const web = { dpEpoch: 1n, birth: 1n, vipId: 1, name: "web" };
+
+test("a pool goes with the last data plane that had its VIP; one whose agent is away still has it", (t) => {
+  const { core, forgotten } = setup();
+  core.list(agent("a", [1]), 0);
+  core.list(agent("b", [1]), 0);
+  core.tick(AGENT_GONE_MS);
+  t.is(core.agentsOf("web").length, 0, "both are away");
+  t.is(core.find(1, "web").pool.name, "web", "and forget nothing");
+  core.gone("a", [web], 20_000);
+  t.deepEqual(forgotten, [], "b may come back");
+  core.gone("b", [web], 20_000);
+  t.deepEqual(forgotten, ["web"]);
+  t.throws(() => core.find(0, "web"), { message: /no pool "web"/ });
+  core.gone("b", [web], 20_001);
+  t.is(forgotten.length, 1);
+});
+
+test("what a restart restored goes too, for it is kept who had the VIP", (t) => {
+  const { core, saved } = setup();
+  core.list(agent("a", [1]), 0);
+  const after = setup();
+  after.core.restore(saved.at(-1) as PoolState, 0);
+  after.core.gone("c", [web], 0);
+  t.deepEqual(after.forgotten, [], "c never had it");
+  after.core.gone("a", [web], 0);
+  t.deepEqual(after.forgotten, ["web"]);
+});
+
+test("a pool that the configuration itself manages stays", (t) => {
+  const { core, forgotten } = setup();
+  core.list(agent("a", [1], { pool: "configured" }), 0);
+  core.gone("a", [{ ...web, name: "configured" }], 0);
+  t.deepEqual(forgotten, []);
+  t.is(core.find(0, "configured").pool.name, "configured");
+});
+
+test("a new VIP under a freed id has a pool of its own, and takes the old one's agent away", (t) => {
+  const { core, orders } = setup();
+  core.list(agent("a", [1]), 0);
+  core.drain(core.find(1, ""), "10.0.0.1:80", true, 0);
+  core.list(agent("a", [2], { pool: "api", birth: 2n }), 10);
+  t.is(orders.at(-1)?.servers, "");
+  t.deepEqual([core.agentsOf("web").length, core.agentsOf("api").length, core.find(1, "").pool.name], [0, 1, "api"]);
+  core.gone("a", [web], 20);
+  t.throws(() => core.find(0, "web"));
+  t.is(core.find(1, "").pool.name, "api", "the new one under the same id is not meant");
+});
+
+test("another replica's removal is followed, unless an agent here has the VIP", (t) => {
+  const { core, saved } = setup();
+  core.list(agent("a", [1]), 0);
+  saved.length = 0;
+  core.removed("web");
+  t.is(saved[0]?.name, "web", "it is stored again");
+  const after = setup();
+  after.core.restore(saved[0] as PoolState, 0);
+  after.core.removed("web");
+  t.deepEqual(after.core.views(), []);
 });

@@ -19,6 +19,7 @@ const pool = (term: number, over: Partial<PoolState> = {}): PoolState => ({
   members: [{ address: "10.0.0.1:80", weight: 1, drain: false }],
   override: null,
   down: [],
+  holders: ["a"],
   ...over,
 });
 
@@ -58,11 +59,21 @@ async function startEtcd(dir: string): Promise<{ child: ChildProcess; endpoint: 
     t.deepEqual(await b.load(), []);
 
     const heard: PoolState[] = [];
-    b.onChange((p) => heard.push(p));
+    const removed: string[] = [];
+    b.onChange(
+      (p) => heard.push(p),
+      (name) => removed.push(name),
+    );
     const first = pool(1);
     t.is(await a.save(first), first);
     await eventually("the other replica hears it", async () => heard.length === 1);
     t.deepEqual(heard[0], first);
+
+    await a.save(pool(1, { name: "api" }));
+    await eventually("the other replica hears of the second", async () => heard.length === 2);
+    await a.remove("api");
+    await eventually("the other replica hears that it is gone", async () => removed.length === 1);
+    t.deepEqual(removed, ["api"]);
 
     const third = etcdStore([endpoint], "/test/", (w) => t.log(w));
     t.teardown(() => third.close());

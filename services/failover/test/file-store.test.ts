@@ -15,6 +15,7 @@ const pool = (term: number): PoolState => ({
   members: [{ address: "10.0.0.1:80", weight: 1.5, drain: true }],
   override: { entries: [{ address: "10.0.0.1:80", weight: 2 }], mode: "MODE_SED", reason: "x" },
   down: ["10.0.0.1:80"],
+  holders: ["a"],
 });
 
 test("what is saved is loaded by the next life, and no temporary file stays", async (t) => {
@@ -28,6 +29,21 @@ test("what is saved is loaded by the next life, and no temporary file stays", as
   const second = fileStore(path, () => t.fail());
   t.deepEqual(await second.load(), [pool(20)]);
   t.deepEqual(readdirSync(join(dir, "sub")), ["state.json"]);
+});
+
+test("what is removed is not there in the next life", async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), "marllb-store-"));
+  t.teardown(() => rmSync(dir, { recursive: true }));
+  const path = join(dir, "state.json");
+  const first = fileStore(path, () => t.fail());
+  await first.save(pool(1));
+  await first.save({ ...pool(1), name: "api" });
+  await first.remove("web");
+  await first.close();
+  t.deepEqual(
+    (await fileStore(path, () => t.fail()).load()).map((p) => p.name),
+    ["api"],
+  );
 });
 
 test("a damaged file is kept aside with a warning, an entry that is no pool is left out", async (t) => {

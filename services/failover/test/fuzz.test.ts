@@ -13,7 +13,7 @@ fuzzService(test, "failover", create);
 test("health's verdicts, mutated, are of servers in the pool or of nobody", (t) => {
   const core = new FailoverCore(
     { minHealthy: 1, panicThreshold: 0.3, slowStartMs: 1000 },
-    { order() {}, changed() {}, save() {} },
+    { order() {}, changed() {}, forgotten() {}, save() {} },
     () => 1,
   );
   core.list(agent("fuzz", [1, 2]), 0);

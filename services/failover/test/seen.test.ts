@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
 import { fakeFrame } from "../../common/test/fake-frame.js";
-import { seenIn, shownShare } from "../seen.js";
+import { seenIn, serversOf, shownShare } from "../seen.js";
 
 test("flows of all load balancers are summed; one that drains or has ejected a server is enough to say so", (t) => {
   const seen = seenIn([
@@ -16,6 +16,15 @@ test("flows of all load balancers are summed; one that drains or has ejected a s
   ]);
   t.deepEqual(seen.get("10.0.0.1:80"), { flows: 5, draining: false, ejected: true });
   t.deepEqual(seen.get("[::1]:80"), { flows: 5, draining: true, ejected: false });
+});
+
+test("a server that left and came back while its old flows run is one server: the member's state, the flows of both", (t) => {
+  const view = fakeFrame([
+    { id: 1, address: "10.0.0.1:80", flows: 2, flags: 1 | 2 | 16 },
+    { id: 7, address: "10.0.0.1:80", flows: 3 },
+  ]);
+  t.deepEqual(serversOf(view), [{ id: 7, address: "10.0.0.1:80", weight: 1 }]);
+  t.deepEqual(seenIn([view]).get("10.0.0.1:80"), { flows: 5, draining: false, ejected: false });
 });
 
 const quiet = { flows: 0, draining: false, ejected: false };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
 import { fakeFrame } from "../../common/test/fake-frame.js";
+import { ServerFlag } from "../../common/vocabulary.js";
 import { type Change, FORGET_MS, HealthRegistry } from "../registry.js";
 
 const rules = { rise: 1, fall: 1, passiveFailures: 3, active: true };
@@ -98,4 +99,33 @@ test("a server without a port is checked at the VIP's", (t) => {
   const { registry, addresses } = setup();
   registry.frame("a", fakeFrame([{ id: 1, address: "10.0.0.1:0" }]), 0);
   t.deepEqual(addresses, ["+10.0.0.1:8080"]);
+});
+
+test("a VIP that its agent's roster no longer has is forgotten at once; another life's and another agent's are not", (t) => {
+  const { registry, addresses } = setup();
+  registry.frame("a", fakeFrame(two), 0);
+  registry.frame("a", fakeFrame([{ id: 9, address: "10.0.0.9:80" }], { vipId: 2, birth: 2n }), 0);
+  registry.frame("b", fakeFrame([{ id: 9, address: "10.0.0.8:80" }]), 0);
+  addresses.length = 0;
+  registry.roster("a", 2n, []);
+  registry.roster("a", 1n, [{ dpEpoch: 1n, birth: 2n }]);
+  t.deepEqual(addresses, ["-10.0.0.1:80", "-10.0.0.2:80"]);
+});
+
+test("a new VIP under a freed id, with as many edits, is not taken for the old one", (t) => {
+  const { registry, addresses } = setup();
+  registry.frame("a", fakeFrame(two), 0);
+  registry.roster("a", 1n, [{ dpEpoch: 1n, birth: 2n }]);
+  registry.frame("a", fakeFrame([{ id: 9, address: "10.0.0.9:80" }], { birth: 2n }), 100);
+  t.deepEqual(addresses.slice(2), ["-10.0.0.1:80", "-10.0.0.2:80", "+10.0.0.9:80"]);
+});
+
+test("a server that is there twice is its member: the record that leaves is no target", (t) => {
+  const { registry, changes } = setup();
+  const leaving = { id: 1, address: "10.0.0.1:80", flags: ServerFlag.MEMBER | ServerFlag.LEAVING };
+  registry.frame("a", fakeFrame([leaving, { id: 7, address: "10.0.0.1:80" }]), 0);
+  t.deepEqual(
+    changes.map((c) => c.target.serverId),
+    [7],
+  );
 });

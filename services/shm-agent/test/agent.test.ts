@@ -1,18 +1,147 @@
 // SPDX-License-Identifier: Apache-2.0
-import test from "ava";
+import test, { type ExecutionContext } from "ava";
 import { context } from "../../common/test/fuzz.js";
 import { Agent } from "../agent.js";
+import type { RawFrame } from "../region.js";
+import type { Vip } from "../vip.js";
+import { ABSENT_LIMIT } from "../vips.js";
 import { decodeFake, FakeRegion, rawFrame } from "./fake-region.js";
 
-test("a frame that wants weights while inference is away is an unanswered tick, not an error", (t) => {
+const servers = [1, 2].map((id) => ({ id, address: `127.0.0.1:${id}` }));
+
+function setup(t: ExecutionContext, region = new FakeRegion(), nowMs?: () => number) {
   const { config, log, clock } = context("/dev/shm/none");
-  const region = new FakeRegion();
-  const servers = [1, 2].map((id) => ({ id, address: `127.0.0.1:${id}` }));
-  region.pendingFrames.push(rawFrame(2, servers));
-  const agent = new Agent({ config, log, clock, attach: () => region, decode: decodeFake, onFrame() {}, onEffect() {} });
+  const gone: string[] = [];
+  let wake = (): void => {};
+  const agent = new Agent({
+    config,
+    log,
+    clock: nowMs ? { ...clock, now: nowMs } : clock,
+    attach: (_, fn) => {
+      wake = fn;
+      return region;
+    },
+    decode: decodeFake,
+    onFrame() {},
+    onEffect() {},
+    onGone: (vip: Vip) => gone.push(vip.name),
+  });
   t.teardown(() => agent.stop());
-  agent.peers.steer = () => false;
+  /** The data plane publishes a message. */
+  const publish = (...frames: RawFrame[]): void => {
+    region.messages.push(frames);
+    wake();
+  };
+  return { agent, region, gone, publish };
+}
+
+test("a frame that wants weights while inference is away is an unanswered tick, not an error", (t) => {
+  const { agent, region } = setup(t);
+  region.messages.push([rawFrame(2, servers)]);
+  agent.exchange.peers.steer = () => false;
   agent.start();
   t.is(agent.errors, 0);
-  t.is(agent.vips.get(1)?.frame.seq, 2);
+  const vip = agent.vip(1);
+  t.is(vip?.frame.seq, 2);
+  t.deepEqual([vip?.counters.unanswered, vip?.counters.published, region.beats], [1, 1, 1]);
 });
+
+test("a data plane whose heartbeat stands still is no data plane, until it beats again", (t) => {
+  let now = 0;
+  const { agent, region, publish } = setup(t, new FakeRegion(), () => now);
+  region.messages.push([rawFrame(1, servers)]);
+  agent.start();
+  t.is(agent.vips().length, 1);
+  region.beating = false;
+  for (now = 100; now < 1400; now += 100) agent.attachment.look();
+  t.not(agent.attachment.region, null, "late is not dead");
+  for (; now <= 2000; now += 100) agent.attachment.look();
+  t.is(agent.attachment.region, null);
+  t.regex(agent.attachment.reason, /heartbeat of fake 1 stands still/);
+  t.deepEqual(agent.vips(), [], "what it last said is not shown as of now");
+  const published = region.published.length;
+  publish(rawFrame(2, servers));
+  t.is(region.published.length, published);
+  region.beating = true;
+  agent.attachment.look();
+  t.is(agent.attachment.region, region);
+  t.is(agent.vip(1)?.name, "web");
+});
+
+test("the region that a dead data plane left behind is not attached to it", (t) => {
+  const region = new FakeRegion();
+  region.beating = false;
+  region.messages.push([rawFrame(1, servers)]);
+  const { agent } = setup(t, region);
+  agent.start();
+  t.is(agent.attachment.region, null);
+  t.regex(agent.attachment.reason, /no.* heartbeat yet|not shown a heartbeat/);
+  t.deepEqual(agent.vips(), []);
+});
+
+test("a VIP that is missing in three messages is gone, with its stream and its pool", (t) => {
+  const { agent, region, gone, publish } = setup(t);
+  const api = (seq: number) => rawFrame(seq, servers, { vipId: 2, birth: 2n }, { name: "api" });
+  agent.start();
+  publish(rawFrame(1, servers), api(1));
+  agent.exchange.hearDirective(directive(1, "1", [{ address: "127.0.0.1:1", weight: 1 }]));
+  t.is(region.pools.at(-1)?.length, 1);
+  const forgotten: string[] = [];
+  agent.exchange.peers.forget = (vip) => void forgotten.push(vip.name);
+  for (let i = 1; i < ABSENT_LIMIT; i++) publish(api(1 + i));
+  t.is(agent.vips().length, 2, "one message may be garbled");
+  publish(api(9));
+  t.deepEqual(
+    agent.vips().map((v) => v.name),
+    ["api"],
+  );
+  t.deepEqual([gone, forgotten, region.pools.at(-1)], [["web"], ["web"], []]);
+});
+
+test("a new VIP under the id of one that is gone is another one", (t) => {
+  const { agent, gone, publish } = setup(t);
+  agent.start();
+  publish(rawFrame(1, servers));
+  const web = agent.vip(1) as Vip;
+  agent.exchange.hearDirective({ ...directive(7, "1"), servers: [{ server_id: 1, factor: 0, reason: "" }] });
+  t.is(web.directive.term, 7n);
+  publish(rawFrame(1, servers, { birth: 2n }, { name: "api" }));
+  t.deepEqual(gone, ["web"]);
+  const api = agent.vip(1) as Vip;
+  t.is(api.name, "api");
+  t.is(api.directive.term, 0n);
+  agent.exchange.hearDirective(directive(8, "1"));
+  t.is(api.directive.term, 0n, "a directive for the old one");
+  agent.exchange.hearDirective(directive(8, "2"));
+  t.is(api.directive.term, 8n);
+});
+
+test("a restarted data plane's VIPs are new ones that go on with what was in force", (t) => {
+  const { agent, region, gone, publish } = setup(t);
+  agent.start();
+  publish(rawFrame(1, servers));
+  agent.exchange.hearDirective({ ...directive(7, "1"), servers: [{ server_id: 1, factor: 0, reason: "" }] });
+  (region as { dpEpoch: bigint }).dpEpoch = 2n;
+  publish(rawFrame(1, servers, { dpEpoch: 2n }));
+  t.deepEqual(gone, ["web"]);
+  const last = region.published.at(-1);
+  t.deepEqual([last?.frame.dpEpoch, last?.term, [...(last?.factor ?? [])]], [2n, 7n, [0, 1]], "at once, not with the next tick");
+});
+
+function directive(term: number, birth: string, pool?: { address: string; weight: number }[]) {
+  return {
+    vip_id: 1,
+    term: String(term),
+    dp_epoch: "1",
+    birth,
+    servers: [] as { server_id: number; factor: number; reason: string }[],
+    state: "VIP_STATE_NORMAL" as const,
+    load_balancers: 1,
+    load_balancer: 1,
+    override: null,
+    fallback: false,
+    pool: pool
+      ? { vip_id: 1, name: "web", managed: true, revision: "1", servers: pool.map((s) => ({ id: 0, drain: false, ...s })) }
+      : null,
+  };
+}

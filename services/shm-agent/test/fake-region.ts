@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A region port in memory: normalises instead of the envelope, refuses what is not finite, keeps what was published.
 
+import type { FrameView } from "../../common/native/frame.js";
 import type { Composed, EnvelopeInput } from "../../common/native/region.js";
 import { type FakeServer, fakeFrame } from "../../common/test/fake-frame.js";
 import type { Effect, PoolVip, Published, RawFrame, RegionPort, Vector } from "../region.js";
@@ -19,11 +20,20 @@ export class FakeRegion implements RegionPort {
   beats = 0;
   closed = false;
   gone = false;
-  pendingFrames: RawFrame[] = [];
   pendingEffects: Effect[] = [];
 
-  frames(): RawFrame[] {
-    return this.pendingFrames.splice(0);
+  /** Each array is a message, whole. */
+  messages: RawFrame[][] = [];
+  beating = true;
+  #beat = 0n;
+
+  frames(): RawFrame[] | null {
+    return this.messages.shift() ?? null;
+  }
+  /** Has always moved since the last look. */
+  heartbeat(): bigint {
+    if (this.beating) this.#beat++;
+    return this.#beat;
   }
   effects(): Effect[] {
     return this.pendingEffects.splice(0);
@@ -58,12 +68,17 @@ export class FakeRegion implements RegionPort {
   }
 }
 
-const lists = new WeakMap<Buffer, FakeServer[]>();
+const lists = new WeakMap<Buffer, { servers: FakeServer[]; view: Partial<FrameView> }>();
 
 /** A raw frame whose servers `decodeFake` finds again. */
-export function rawFrame(seq: number, servers: FakeServer[], over: Partial<RawFrame> = {}): RawFrame {
-  const records = Buffer.alloc(1);
-  lists.set(records, servers);
+export function rawFrame(
+  seq: number,
+  servers: FakeServer[],
+  over: Partial<RawFrame> = {},
+  view: Partial<FrameView> = {},
+): RawFrame {
+  const records = Buffer.alloc(servers.length);
+  lists.set(records, { servers, view });
   return {
     vipId: 1,
     schema: 2,
@@ -81,11 +96,15 @@ export function rawFrame(seq: number, servers: FakeServer[], over: Partial<RawFr
 }
 
 export function decodeFake(f: RawFrame) {
-  return fakeFrame(lists.get(f.records) ?? [], {
+  const { servers, view } = lists.get(f.records) ?? { servers: [], view: {} };
+  return fakeFrame(servers, {
     vipId: f.vipId,
     generation: f.generation,
     dpEpoch: f.dpEpoch,
     birth: f.birth,
     monoNs: f.monoNs,
+    ...view,
   });
 }
+
+export const SETTINGS = { policy: "kalman", trust: 1.5, kappa: 0, stepRatio: 2, ejectedCap: 0.05, loadBalancers: 1 };

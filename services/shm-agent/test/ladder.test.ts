@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
 import { Ladder } from "../../common/vocabulary.js";
-import { type Decision, HOLD_MS, ladderAnswered, ladderDecision, ladderStart, ladderUnanswered } from "../ladder.js";
+import { type Decision, HOLD_MS, ladderAnswered, ladderDecision, ladderMissed, ladderStart } from "../ladder.js";
 
 const decision: Decision = {
   ids: [1, 2],
@@ -16,20 +16,20 @@ test("before any answer the weights are static", (t) => {
   const s = ladderStart();
   t.is(s.step, Ladder.STATIC);
   t.is(ladderDecision(s), null);
-  t.is(ladderUnanswered(s, 0).step, Ladder.STATIC);
+  t.is(ladderMissed(s, 0).step, Ladder.STATIC);
 });
 
 test("two unanswered ticks change nothing, the third is last good, ten seconds of it are static", (t) => {
   let s = ladderAnswered(decision, Ladder.MODEL);
-  s = ladderUnanswered(s, 200);
-  s = ladderUnanswered(s, 400);
+  s = ladderMissed(s, 200);
+  s = ladderMissed(s, 400);
   t.is(s.step, Ladder.MODEL);
-  s = ladderUnanswered(s, 600);
+  s = ladderMissed(s, 600);
   t.is(s.step, Ladder.LAST_GOOD);
   t.is(ladderDecision(s), decision);
-  s = ladderUnanswered(s, 600 + HOLD_MS - 1);
+  s = ladderMissed(s, 600 + HOLD_MS - 1);
   t.is(s.step, Ladder.LAST_GOOD);
-  s = ladderUnanswered(s, 600 + HOLD_MS);
+  s = ladderMissed(s, 600 + HOLD_MS);
   t.is(s.step, Ladder.STATIC);
   t.is(ladderDecision(s), null);
 });
@@ -37,15 +37,15 @@ test("two unanswered ticks change nothing, the third is last good, ten seconds o
 test("one answer climbs back from anywhere, and the hold begins anew", (t) => {
   let s = ladderAnswered(decision, Ladder.KALMAN);
   t.is(s.step, Ladder.KALMAN);
-  for (let i = 0; i < 100; i++) s = ladderUnanswered(s, i * 200);
+  for (let i = 0; i < 100; i++) s = ladderMissed(s, i * 200);
   t.is(s.step, Ladder.STATIC);
   s = ladderAnswered(decision, Ladder.MODEL);
   t.is(s.step, Ladder.MODEL);
-  t.is(s.unanswered, 0);
-  for (let i = 0; i < 3; i++) s = ladderUnanswered(s, 100_000 + i * 200);
+  t.is(s.missed, 0);
+  for (let i = 0; i < 3; i++) s = ladderMissed(s, 100_000 + i * 200);
   t.is(s.step, Ladder.LAST_GOOD);
 });
 
 test("unanswered ticks under Kalman keep Kalman's step", (t) => {
-  t.is(ladderUnanswered(ladderAnswered(decision, Ladder.KALMAN), 1).step, Ladder.KALMAN);
+  t.is(ladderMissed(ladderAnswered(decision, Ladder.KALMAN), 1).step, Ladder.KALMAN);
 });

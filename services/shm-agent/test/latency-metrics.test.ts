@@ -12,15 +12,19 @@ test("latency is a summary: quantiles where they are known, sum and count for th
   latencyMetrics(registry, () => [
     {
       stats: { vip, servers: [server, idle], ttfb_p50_ms: 10, ttfb_p95_ms: 20, ttfb_p99_ms: 30, jain: 0.5 },
-      answers: { waitedS: [1.5, 0], answers: [100, 0] },
+      answers: { waitedS: 4.5, answers: 300 },
+      servers: [
+        { address: server.address, member: 0, waitedS: 1.5, answers: 100 },
+        { address: idle.address, member: 1, waitedS: 0, answers: 0 },
+      ],
     },
   ]);
   const lines = (await registry.metrics()).split("\n");
   for (const line of [
     "# TYPE marllb_vip_ttfb_seconds summary",
     'marllb_vip_ttfb_seconds{vip="web",quantile="0.95"} 0.02',
-    'marllb_vip_ttfb_seconds_sum{vip="web"} 1.5',
-    'marllb_vip_ttfb_seconds_count{vip="web"} 100',
+    'marllb_vip_ttfb_seconds_sum{vip="web"} 4.5',
+    'marllb_vip_ttfb_seconds_count{vip="web"} 300',
     "# TYPE marllb_server_ttfb_seconds summary",
     'marllb_server_ttfb_seconds{vip="web",server="10.0.0.1:80",quantile="0.5"} 0.01',
     'marllb_server_ttfb_seconds_count{vip="web",server="10.0.0.2:80"} 0',

@@ -7,7 +7,6 @@ import { Vip } from "../vip.js";
 import { decodeFake, rawFrame } from "./fake-region.js";
 
 const vip = new Vip(
-  1,
   rawFrame(2, [
     { id: 10, address: "10.0.0.1:80" },
     { id: 11, address: "[::1]:80" },

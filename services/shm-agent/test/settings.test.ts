@@ -34,7 +34,7 @@ test("trust goes with every vector that is composed", (t) => {
     { id: 10, address: "10.0.0.1:80", weight: 1 },
     { id: 11, address: "10.0.0.2:80", weight: 1 },
   ];
-  const vip = new Vip(1, rawFrame(2, servers), decodeFake, settingsOf(config("trust: exact,"), "web"), 2);
+  const vip = new Vip(rawFrame(2, servers), decodeFake, settingsOf(config("trust: exact,"), "web"), 2);
   const region = new FakeRegion();
   const answer = { ids: [10, 11], weights: Float32Array.of(5, 1), bias: new Float32Array(0), kappa: 0, mode: 0, policy: "marl" };
   vip.answered(answer, Ladder.MODEL, region, 0);

@@ -2,7 +2,8 @@
 import test from "ava";
 import { jain } from "../../common/native/figures.js";
 import { History, serverState } from "../stats.js";
-import { rawFrame } from "./fake-region.js";
+import { Vip } from "../vip.js";
+import { decodeFake, rawFrame, SETTINGS } from "./fake-region.js";
 
 test("Jain's index: even load is 1, all on one of n is 1/n, idle is 1", (t) => {
   t.is(jain([2, 2]), 1);
@@ -18,11 +19,14 @@ test("the state that people see", (t) => {
   t.is(serverState(17, 1), "leaving");
 });
 
-test("history keeps one frame a second, ten seconds back, of one life of the data plane", (t) => {
+test("history keeps one frame a second, ten seconds back, of one VIP", (t) => {
   const h = new History();
-  for (let seq = 0; seq < 300; seq++) h.add(rawFrame(seq, []));
-  t.is(h.oldest(1)?.seq, 190);
-  h.add(rawFrame(5, [], { dpEpoch: 2n }));
-  t.is(h.oldest(1)?.seq, 5);
-  t.is(h.oldest(9), undefined);
+  const vipAt = (seq: number) => new Vip(rawFrame(seq, []), decodeFake, SETTINGS, 2);
+  const vip = vipAt(0);
+  for (let seq = 0; seq < 300; seq++) {
+    vip.see(rawFrame(seq, []));
+    h.add(vip);
+  }
+  t.is(h.oldest(vip)?.seq, 190);
+  t.is(h.oldest(vipAt(5)), undefined);
 });

@@ -4,13 +4,12 @@ import { Ladder } from "../../common/vocabulary.js";
 import { NO_DIRECTIVE } from "../compose.js";
 import type { Decision } from "../ladder.js";
 import { Vip } from "../vip.js";
-import { decodeFake, FakeRegion, rawFrame } from "./fake-region.js";
+import { decodeFake, FakeRegion, rawFrame, SETTINGS } from "./fake-region.js";
 
 const servers = [
   { id: 10, address: "10.0.0.1:80", weight: 1 },
   { id: 11, address: "10.0.0.2:80", weight: 3 },
 ];
-const settings = { policy: "kalman", trust: 1.5, kappa: 0, stepRatio: 2, ejectedCap: 0.05, loadBalancers: 1 };
 const decision = (weights: number[], ids = [10, 11]): Decision => ({
   ids,
   weights: Float32Array.from(weights),
@@ -19,12 +18,12 @@ const decision = (weights: number[], ids = [10, 11]): Decision => ({
   mode: 0,
   policy: "marl",
 });
-const setup = () => ({ vip: new Vip(1, rawFrame(2, servers), decodeFake, settings, 2), region: new FakeRegion() });
+const setup = () => ({ vip: new Vip(rawFrame(2, servers), decodeFake, SETTINGS, 2), region: new FakeRegion() });
 const shares = (v: Vip) => [...v.shares].map(([id, s]) => `${id}=${Math.round(s * 100) / 100}`).join(" ");
 
 test("without an answer the configured weights are published, as static", (t) => {
   const { vip, region } = setup();
-  vip.asked(0);
+  vip.asked();
   vip.missed(200);
   t.true(vip.compose(region, 200));
   t.is(shares(vip), "10=0.25 11=0.75");
@@ -40,16 +39,19 @@ test("an answer is published under its step, to the newest frame", (t) => {
   t.is(vip.policy, "marl");
 });
 
-test("a refused answer is counted, the last good one is published again and the tick is unanswered", (t) => {
+test("a refused answer is counted as refused, not as unanswered; the last good one is published again", (t) => {
   const { vip, region } = setup();
   vip.answered(decision([1, 3]), Ladder.MODEL, region, 0);
+  vip.asked();
   t.false(vip.answered(decision([Number.NaN, 1]), Ladder.MODEL, region, 200));
   t.is(shares(vip), "10=0.25 11=0.75");
   t.is(vip.counters.refused.get("not-finite"), 1);
   t.is(vip.lastRefusal, "not-finite");
-  t.is(vip.counters.unanswered, 1);
+  t.deepEqual([vip.counters.answered, vip.counters.unanswered, vip.pending], [1, 0, false]);
   for (const now of [400, 600]) vip.answered(decision([0, 0]), Ladder.MODEL, region, now);
-  t.is(vip.step, Ladder.LAST_GOOD);
+  t.is(vip.counters.refused.get("all-zero"), 2);
+  t.is(vip.counters.unanswered, 0);
+  t.is(region.published.at(-1)?.ladder, Ladder.LAST_GOOD);
 });
 
 test("answers of another epoch or generation, and those older than three ticks, are dropped", (t) => {
@@ -90,8 +92,7 @@ test("the load balancer's number goes with the vector", (t) => {
 test("a push rules for its hold, then inference again; an override wins over both", (t) => {
   const { vip, region } = setup();
   vip.answered(decision([1, 1]), Ladder.MODEL, region, 0);
-  vip.push = { decision: decision([9, 1]), untilMs: 1000 };
-  vip.compose(region, 500);
+  vip.push({ decision: decision([9, 1]), untilMs: 1000 }, region, 500);
   t.deepEqual([vip.source, shares(vip)], ["push", "10=0.9 11=0.1"]);
   vip.order({
     ...NO_DIRECTIVE,
@@ -124,19 +125,75 @@ test("the rate limit's last shares follow the servers over a change of the list"
   t.is(v?.dt, 0.2);
 });
 
-test("another life of the data plane forgets what was keyed by its ids, but not the policy", (t) => {
+test("a push that is refused leaves what ruled before", (t) => {
   const { vip, region } = setup();
-  vip.answered(decision([1, 3]), Ladder.MODEL, region, 0);
-  vip.order({ ...NO_DIRECTIVE, term: 7n, factors: new Map([[10, 0]]) });
-  vip.checkpoint = { policy: "marl", schema: 1, state: Buffer.from("x") };
-  vip.see(rawFrame(1, servers, { dpEpoch: 2n }));
-  t.is(vip.directive.term, 0n);
-  t.is(vip.step, Ladder.STATIC);
-  t.is(vip.checkpoint?.policy, "marl");
-  t.is(vip.checkpoint?.state.length, 0);
+  vip.push({ decision: decision([9, 1]), untilMs: 1000 }, region, 0);
+  t.false(vip.push({ decision: decision([0, 0]), untilMs: 9000 }, region, 100));
+  vip.compose(region, 200);
+  t.deepEqual([vip.source, shares(vip)], ["push", "10=0.9 11=0.1"]);
+});
+
+test("an agent begins with the term and the masks that are in force, until a newer directive comes", (t) => {
+  const masked = [
+    { id: 10, address: "10.0.0.1:80", factor: 0 },
+    { id: 11, address: "10.0.0.2:80", factor: 1 },
+  ];
+  const view = { term: 7n, figures: { load_balancers: 3, load_balancer: 2 } };
+  const vip = new Vip(rawFrame(2, masked, {}, view), decodeFake, SETTINGS, 2);
+  const region = new FakeRegion();
+  vip.answered(decision([1, 1]), Ladder.MODEL, region, 0);
+  t.is(shares(vip), "10=0 11=1");
+  const v = region.published[0];
+  t.deepEqual([v?.term, v?.loadBalancers, v?.loadBalancer], [7n, 3, 2]);
+  t.false(vip.order({ ...NO_DIRECTIVE, term: 6n }));
+  t.true(vip.order({ ...NO_DIRECTIVE, term: 8n }));
+  vip.compose(region, 200);
+  t.is(shares(vip), "10=0.5 11=0.5");
+});
+
+test("another life of the data plane: orders follow the servers by address, the policy stays, its memory goes", (t) => {
+  const { vip: before, region } = setup();
+  before.answered(decision([1, 3]), Ladder.MODEL, region, 0);
+  const weights = new Map([
+    [10, 1],
+    [11, 4],
+  ]);
+  const override = { weights, mode: 2, reason: "why" };
+  before.order({ ...NO_DIRECTIVE, term: 7n, factors: new Map([[10, 0]]), override });
+  before.keep({ policy: "marl", schema: 1, state: Buffer.from("x") });
+  before.wantPool({ revision: 3n, servers: [] });
+
+  const again = [
+    { id: 1, address: "10.0.0.2:80", weight: 3 },
+    { id: 2, address: "10.0.0.1:80", weight: 1 },
+    { id: 3, address: "10.0.0.9:80", weight: 1 },
+  ];
+  const vip = new Vip(rawFrame(1, again, { vipId: 4, dpEpoch: 2n, birth: 9n }, { term: 0n }), decodeFake, SETTINGS, 2);
+  vip.inherit(before);
+  t.is(vip.directive.term, 7n);
+  t.deepEqual([...vip.directive.factors], [[2, 0]]);
+  t.deepEqual(
+    [...(vip.directive.override?.weights ?? [])],
+    [
+      [2, 1],
+      [1, 4],
+    ],
+  );
+  t.deepEqual([vip.pool?.vipId, vip.pool?.birth, vip.pool?.revision], [4, 9n, 3n]);
+  t.is(vip.policy, "marl");
+  t.deepEqual([vip.checkpoint?.policy, vip.checkpoint?.state.length], ["marl", 0]);
   vip.compose(region, 300);
-  t.is(shares(vip), "10=0.25 11=0.75");
-  t.true(Number.isNaN(region.published.at(-1)?.prev?.[0]));
+  t.is(vip.shares.get(2), 0);
+  t.true(Number.isNaN(region.published.at(-1)?.prev?.[0]), "no rate limit by shares of other servers");
+});
+
+test("a data plane that was told a newer term itself is believed", (t) => {
+  const { vip: before } = setup();
+  before.order({ ...NO_DIRECTIVE, term: 7n, factors: new Map([[10, 0]]) });
+  const vip = new Vip(rawFrame(1, servers, { dpEpoch: 2n }, { term: 8n }), decodeFake, SETTINGS, 2);
+  vip.inherit(before);
+  t.is(vip.directive.term, 8n);
+  t.is(vip.directive.factors.size, 0);
 });
 
 test("a rehearsed answer runs the envelope and publishes nothing", (t) => {

@@ -23,6 +23,9 @@ void mlb_agent_info_of(const struct mlb_agent *, struct mlb_agent_info *);
 bool mlb_agent_replaced(const struct mlb_agent *);
 void mlb_agent_beat(struct mlb_agent *);
 
+/* The data plane's heartbeat: its main thread advances it at least every 100 ms. */
+uint64_t mlb_agent_heartbeat(const struct mlb_agent *);
+
 /* Any thread: waits until the data plane has published since `seen`, at most timeout_us; returns the word to wait on next. */
 uint32_t mlb_agent_wait(struct mlb_agent *, uint32_t seen, uint64_t timeout_us);
 /* Wakes who waits. */
@@ -38,6 +41,10 @@ struct mlb_agent_frame {
 /* Frames newer than those of the call before; at most MLB_MAX_VIPS. Returns their number, -EAGAIN while the data plane overtakes
  * the reader, -EPROTO for a message that contradicts itself. */
 int mlb_agent_frames(struct mlb_agent *, struct mlb_agent_frame out[MLB_MAX_VIPS]);
+
+/* Names the message that the last frames came from. It holds a frame of every VIP that the data plane has: where this changed
+ * over a call of mlb_agent_frames, a VIP without a frame was absent. */
+uint64_t mlb_agent_message(const struct mlb_agent *);
 
 struct mlb_agent_effect {
 	uint32_t vip_id, generation, last_refusal; /* enum mlb_refuse */

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+// Frames out to the peers; answers and directives back, composed into the region.
+import type { Directive__Output } from "../../gen/marllb/v1/Directive.js";
+import type { Frame } from "../../gen/marllb/v1/Frame.js";
+import type { Hello } from "../../gen/marllb/v1/Hello.js";
+import type { Roster } from "../../gen/marllb/v1/Roster.js";
+import type { SteerResponse__Output } from "../../gen/marllb/v1/SteerResponse.js";
+import type { Clock } from "../common/clock.js";
+import type { Config } from "../common/config/load.js";
+import { birthOf, vipKey } from "../common/identity.js";
+import type { Logger } from "../common/log.js";
+import { ladderWord, wireLadder } from "../common/vocabulary.js";
+import { decisionOf, directiveOf } from "./convert.js";
+import type { Effects } from "./effects.js";
+import { MISSED_LIMIT } from "./ladder.js";
+import { Peers } from "./peers.js";
+import type { RegionPort } from "./region.js";
+import { Rehearsal } from "./rehearsal.js";
+import type { Vip } from "./vip.js";
+import type { Change, GoneVip, Vips } from "./vips.js";
+
+/** health and failover get a tick's frame this much later, at most a part of the tick: on few cores all four processes would wake at once, and the answer would wait. */
+const SECONDARY_DELAY_MS = 6;
+const SECONDARY_DELAY_SHARE = 0.25;
+
+export interface ExchangeOptions {
+  config: Config;
+  log: Logger;
+  clock: Clock;
+  vips: Vips;
+  effects: Effects;
+  region(): RegionPort | null;
+  /** Runs what a message from outside caused: an error in it is counted and logged. */
+  guard(what: string, fn: () => void): void;
+}
+
+export class Exchange {
+  readonly peers: Peers<Vip>;
+  readonly #o: ExchangeOptions;
+  readonly #rehearsal: Rehearsal;
+  /** Of one VIP, the last frame sent for weights: rehearsals send it, and all VIPs take the same path. */
+  #rehearsed: { vip: Vip; frame: Frame } | null = null;
+  #stopped = false;
+
+  constructor(o: ExchangeOptions) {
+    this.#o = o;
+    const { config, clock, guard } = o;
+    const timers = {
+      now: clock.now,
+      setTimeout: (fn: () => void, ms: number) => setTimeout(fn, ms),
+      clearTimeout: (t: unknown) => clearTimeout(t as NodeJS.Timeout),
+    };
+    this.peers = new Peers<Vip>(
+      config,
+      timers,
+      {
+        hello: (vip) => this.#hello(vip),
+        roster: () => this.#roster(),
+        steered: (vip, r) => guard("answer", () => this.hearWeights(vip, r)),
+        steerDown: (vip) => guard("stream", () => this.#steerDown(vip)),
+        directive: (d) => guard("directive", () => this.hearDirective(d)),
+        down: (peer, reason) => o.log.debug({ peer, reason }, "peer is away"),
+      },
+      MISSED_LIMIT * config.tick_ms,
+    );
+    this.#rehearsal = new Rehearsal({
+      tickMs: config.tick_ms,
+      timers,
+      send: () =>
+        config.inference.rehearse && this.#rehearsed !== null && this.peers.rehearse(this.#rehearsed.vip, this.#rehearsed.frame),
+    });
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    this.#rehearsal.stop();
+    this.peers.close();
+  }
+
+  /** The newest frame of a VIP; `decide`: weights are wanted. */
+  frame(region: RegionPort, vip: Vip, decide: boolean): void {
+    const { config, guard } = this.#o;
+    const raw = vip.frame;
+    const message: Frame = {
+      vip_id: raw.vipId,
+      schema: raw.schema,
+      record_size: raw.recordSize,
+      hdr: raw.hdr,
+      records: raw.records,
+      trace: null,
+      dp_epoch: raw.dpEpoch.toString(),
+      birth: raw.birth.toString(),
+      generation: raw.generation,
+      seq: raw.seq,
+      instance: config.instance,
+      want_weights: decide,
+    };
+    if (!decide) {
+      this.#share(vip, message);
+      return;
+    }
+    this.#decide(region, vip, message);
+    setTimeout(
+      () => guard("frame", () => this.#share(vip, message)),
+      Math.min(SECONDARY_DELAY_MS, config.tick_ms * SECONDARY_DELAY_SHARE),
+    );
+  }
+
+  /** VIPs came or went. */
+  changed(region: RegionPort, { gone, heirs }: Change): void {
+    for (const vip of gone) this.peers.forget(vip);
+    if (this.#rehearsed && gone.includes(this.#rehearsed.vip)) this.#rehearsed = null;
+    if (gone.some((vip) => vip.pool !== null)) this.#publishPools(region);
+    // What was in force in the data plane's former life is in force again before the next tick.
+    for (const vip of heirs) vip.compose(region, this.#o.clock.now());
+    const roster = this.#roster();
+    if (roster) this.peers.roster(roster);
+  }
+
+  /** What inference answered. Throws where it makes no sense. */
+  hearWeights(vip: Vip, r: SteerResponse__Output): void {
+    const { effects, clock } = this.#o;
+    const region = this.#o.region();
+    if (!region) return;
+    if (r.rehearsal) {
+      if (r.weights) vip.rehearse(decisionOf(r.weights).decision, region, clock.now());
+      this.#rehearsal.done();
+      return;
+    }
+    if (r.checkpoint) {
+      const { policy, schema, state } = r.checkpoint;
+      vip.keep({ policy, schema, state: Buffer.from(state as Buffer) });
+    }
+    const w = r.weights;
+    if (!w) return;
+    const now = clock.now();
+    const why = vip.whyNot({ dpEpoch: BigInt(w.dp_epoch), generation: w.generation, frameSeq: Number(w.frame_seq) });
+    if (why !== null) {
+      vip.late(why);
+      return;
+    }
+    const { decision, step } = decisionOf(w);
+    effects.step(vip, "inference", now, { policy: w.policy, inference_us: w.inference_us });
+    const good = vip.answered(decision, step, region, now);
+    region.beat();
+    if (vip === this.#rehearsed?.vip) this.#rehearsal.answered();
+    effects.step(vip, "shm-agent.publish", clock.now(), { ladder: ladderWord(step), source: vip.source });
+    if (good) effects.published(vip, vip.seq);
+    else effects.fail(vip, `refused: ${vip.lastRefusal}`);
+  }
+
+  /** What failover orders. Throws where it makes no sense. */
+  hearDirective(d: Directive__Output): void {
+    const vip = this.#o.vips.find(d.vip_id);
+    const region = this.#o.region();
+    if (!vip || !region || vip.key !== vipKey(birthOf(d))) return;
+    if (!vip.order(directiveOf(d))) return;
+    const pool = d.pool?.managed
+      ? {
+          revision: BigInt(d.pool.revision),
+          servers: d.pool.servers.map((s) => ({ address: s.address, weight: s.weight, drain: s.drain })),
+        }
+      : null;
+    if (vip.wantPool(pool)) this.#publishPools(region);
+    // Masks do not wait for the next tick.
+    vip.compose(region, this.#o.clock.now());
+  }
+
+  #publishPools(region: RegionPort): void {
+    region.publishPools(this.#o.vips.all().flatMap((v) => v.pool ?? []));
+  }
+
+  /** Sends the frame to health and failover. */
+  #share(vip: Vip, frame: Frame): void {
+    if (this.#stopped) return;
+    const { instance } = this.#o.config;
+    this.peers.health.send({ frame });
+    this.peers.failover.send({
+      instance,
+      frame,
+      ladder: wireLadder.label(vip.view.ladder),
+      applied_term: vip.directive.term.toString(),
+    });
+  }
+
+  #decide(region: RegionPort, vip: Vip, message: Frame): void {
+    const { clock, effects, guard } = this.#o;
+    const now = clock.now();
+    if (vip.pending) {
+      // The frame before had a whole tick for its answer.
+      this.#unanswered(region, vip, "no answer within a tick");
+      if (vip.missedInARow % MISSED_LIMIT === 0) this.peers.reopenSteer(vip);
+    }
+    message.trace = effects.begin(vip, now);
+    vip.asked();
+    if (!this.peers.steer(vip, message)) this.#unanswered(region, vip, "inference is away");
+    else setImmediate(() => guard("frame", () => vip.prepare()));
+    if (this.#rehearsed !== null && this.#rehearsed.vip !== vip) return;
+    this.#rehearsed = { vip, frame: { ...message, trace: null } };
+    this.#rehearsal.frame();
+  }
+
+  #unanswered(region: RegionPort, vip: Vip, why: string): void {
+    const now = this.#o.clock.now();
+    vip.missed(now);
+    if (vip.compose(region, now)) region.beat();
+    this.#o.effects.fail(vip, why);
+  }
+
+  #steerDown(vip: Vip): void {
+    const region = this.#o.region();
+    if (vip === this.#rehearsed?.vip) this.#rehearsal.restart();
+    if (vip.pending && region) this.#unanswered(region, vip, "inference went away");
+  }
+
+  #hello(vip: Vip): Hello {
+    return {
+      instance: this.#o.config.instance,
+      vip: identity(vip),
+      policy: vip.policy,
+      checkpoint: vip.checkpoint ? { vip_id: vip.id, ...vip.checkpoint } : null,
+    };
+  }
+
+  #roster(): Roster | null {
+    const { vips, config } = this.#o;
+    const region = this.#o.region();
+    if (region === null) return null;
+    return {
+      instance: config.instance,
+      dp_epoch: region.dpEpoch.toString(),
+      vips: vips.all().map(identity),
+      gone: vips.gone().map(identity),
+    };
+  }
+}
+
+const identity = (v: GoneVip) => ({ vip_id: v.id, name: v.name, dp_epoch: v.dpEpoch.toString(), birth: v.birth.toString() });

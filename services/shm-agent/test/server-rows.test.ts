@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+import test from "ava";
+import { ServerFlag } from "../../common/vocabulary.js";
+import { pushOf } from "../push.js";
+import { serverRows, sumOf, totalOf } from "../server-rows.js";
+import { Vip } from "../vip.js";
+import { decodeFake, rawFrame, SETTINGS } from "./fake-region.js";
+
+const LEAVING = ServerFlag.MEMBER | ServerFlag.LEAVING;
+const vipOf = (servers: Parameters<typeof rawFrame>[1]) => new Vip(rawFrame(1, servers), decodeFake, SETTINGS, 2);
+
+test("a server that left and came back while its old flows run is one row: counts of both records, state of the member", (t) => {
+  const old = { id: 1, address: "10.0.0.1:80", flows: 2, new_flows: 100, flags: LEAVING };
+  for (const servers of [
+    [old, { id: 7, address: "10.0.0.1:80", flows: 3, new_flows: 5 }],
+    [{ id: 7, address: "10.0.0.1:80", flows: 3, new_flows: 5 }, old],
+  ]) {
+    const vip = vipOf(servers);
+    const [row, ...more] = serverRows(vip.view);
+    t.deepEqual(more, []);
+    t.is(vip.view.ids[row?.member ?? -1], 7);
+    t.is(sumOf(vip, row as never, "new_flows"), 105);
+    t.is(sumOf(vip, row as never, "flows"), 5);
+  }
+});
+
+test("sums over a VIP's servers do not fall when one leaves, nor a server's that is there again", (t) => {
+  const a = { id: 1, address: "10.0.0.1:80", answers: 40 };
+  const b = { id: 2, address: "10.0.0.2:80", answers: 60 };
+  const vip = vipOf([a, b]);
+  t.is(totalOf(vip, "answers"), 100);
+  vip.see(
+    rawFrame(
+      2,
+      [
+        { ...a, answers: 41 },
+        { ...b, answers: 65 },
+        { id: 3, address: "10.0.0.2:80", answers: 0 },
+      ],
+      { generation: 2 },
+    ),
+  );
+  t.is(totalOf(vip, "answers"), 106);
+  vip.see(
+    rawFrame(
+      3,
+      [
+        { ...a, answers: 41 },
+        { id: 3, address: "10.0.0.2:80", answers: 4 },
+      ],
+      { generation: 2 },
+    ),
+  );
+  t.is(totalOf(vip, "answers"), 110);
+  const row = serverRows(vip.view).find((r) => r.address === b.address);
+  t.is(sumOf(vip, row as never, "answers"), 69, "the old record's 65 and the new one's 4");
+  vip.see(rawFrame(4, [{ ...a, answers: 50 }], { generation: 3 }));
+  t.is(totalOf(vip, "answers"), 119);
+});
+
+test("a push by address is for the member", (t) => {
+  const vip = vipOf([
+    { id: 7, address: "10.0.0.1:80" },
+    { id: 1, address: "10.0.0.1:80", flags: LEAVING },
+  ]);
+  const weights = [{ server_id: 0, address: "10.0.0.1:80", weight: 1, bias: 0 }];
+  t.deepEqual(pushOf({ vip_id: 1, weights, hold_ms: 0, generation: 0 }, vip, 0).decision.ids, [7]);
+});
