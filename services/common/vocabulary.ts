@@ -29,7 +29,7 @@ const wordOf =
 export const Load = values("load", ["FLOWS", "WAITING"]);
 export const Owner = values("owner", ["LOCAL", "MANAGED"]);
 export const Ladder = values("ladder", ["MODEL", "KALMAN", "LAST_GOOD", "STATIC", "STATIC_DP"]);
-export const ServerFlag = values("serverFlag", ["MEMBER", "DRAINING", "EJECTED", "PROBING", "LEAVING"]);
+export const ServerFlag = values("serverFlag", ["MEMBER", "DRAINING", "EJECTED", "PROBING", "LEAVING", "GUARDED"]);
 export const Trust = values("trust", ["EXACT", "HINT", "NONE"]);
 
 /** The modes that a VIP can have; "keep" is an answer's "as it is". */

@@ -44,6 +44,7 @@ const fairness = (flows: ArrayLike<number>, weights: ArrayLike<number>): number 
 export function serverState(flags: number, factor: number): string {
   if (flags & ServerFlag.LEAVING) return "leaving";
   if (flags & ServerFlag.EJECTED) return "ejected";
+  if (flags & ServerFlag.GUARDED) return "guarded";
   if (flags & ServerFlag.DRAINING) return "draining";
   return factor === 0 ? "masked" : "up";
 }

@@ -86,7 +86,7 @@ LBRL_CLI(lbrl_set_shm_cmd, "lb rl set-shm", lbrl_set_shm_fn, shm_help);
 static char vip_help[] =
 	"lb rl set-vip <name> <address>[/<length>] [tcp <port>[,<port>]...] [udp <port>[,<port>]...] "
 	"[l3dsr [dscp <0..63>]|nat|gre4|gre6|ipip4|ipip6|l2dsr] [src <outer address>] "
-	"[mode hash|alias|sed|p2c] [load flows|waiting] [max-servers <n>] [sticky] [no-eject], or lb rl set-vip <name> del";
+	"[mode hash|alias|sed|p2c] [load flows|waiting] [max-servers <n>] [sticky] [no-eject] [no-guard], or lb rl set-vip <name> del";
 
 /* PORT[,PORT]... after tcp or udp. */
 static clib_error_t *lbrl_parse_ports(unformat_input_t *line, u8 proto, lbrl_vip_args_t *a)
@@ -153,6 +153,8 @@ static clib_error_t *lbrl_parse_vip(unformat_input_t *line, lbrl_vip_args_t *a)
 			a->sticky = 1;
 		else if (unformat(line, "no-eject"))
 			a->eject_off = 1;
+		else if (unformat(line, "no-guard"))
+			a->guard_off = 1;
 		else
 			return lbrl_cli_unexpected(line, vip_help);
 	}

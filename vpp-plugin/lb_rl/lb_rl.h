@@ -191,7 +191,7 @@ typedef struct {
 	u8 dscp;
 	ip46_address_t src;
 	u8 src_set; /* 4 or 6: family of src */
-	u8 eject_off;
+	u8 eject_off, guard_off;
 } lbrl_vip_args_t;
 typedef struct {
 	u32 flows, half_open, established_s, udp_s, sticky_s, lease_ms;

@@ -87,6 +87,13 @@ void mlb_dp_connect_result(struct mlb_dp *dp, uint32_t vip_id, uint32_t slot, bo
 		put_out(dp, v, e, now_us);
 }
 
+static inline uint32_t choose(const struct mlb_table *t, struct mlb_wvip *wv, struct mlb_worker *w, uint64_t flow_hash)
+{
+	if (__builtin_expect(MLB_LD_ACQ(wv->guards) != 0, 0))
+		return mlb_guard_choose(t, wv, &w->rng, flow_hash);
+	return mlb_choose(t, wv->q, &w->rng, flow_hash);
+}
+
 /* The flow that chooses a READY slot takes the probe. The worker's view may be stale: where its choice was ejected, or is being
  * probed, since its last refresh, it marks the slot out and chooses again, up to 4 times; if all are out, the last choice stands.
  */
@@ -96,7 +103,7 @@ uint32_t mlb_dp_choose(struct mlb_dp *dp, struct mlb_worker *w, uint32_t vip_id,
 	const struct mlb_table *t = wv ? MLB_LD_ACQ(wv->table) : NULL;
 	if (!t)
 		return MLB_NONE;
-	uint32_t slot = mlb_choose(t, wv->q, &w->rng, flow_hash);
+	uint32_t slot = choose(t, wv, w, flow_hash);
 	struct dp_vip *v = dp_vip_of(dp, vip_id);
 	for (int k = 0; k < 4 && v && slot != MLB_NONE && MLB_LD(v->out) != 0; k++) {
 		struct dp_eject *e = &v->srv[slot].eject;
@@ -115,7 +122,7 @@ uint32_t mlb_dp_choose(struct mlb_dp *dp, struct mlb_worker *w, uint32_t vip_id,
 		wv->q[slot] += MLB_Q_OUT;
 		if (probe)
 			break;
-		slot = mlb_choose(t, wv->q, &w->rng, flow_hash);
+		slot = choose(t, wv, w, flow_hash);
 	}
 	return slot;
 }

@@ -74,6 +74,8 @@ void dp_sum_server(struct mlb_dp *dp, struct dp_vip *v, uint32_t slot, struct ml
 	r->flow_us = s->flow_us = r->flow_us > s->flow_us ? r->flow_us : s->flow_us;
 	r->wait_us = s->wait_us = r->wait_us > s->wait_us ? r->wait_us : s->wait_us;
 	add_ejection(s, r);
+	r->flags |= s->guarded ? MLB_SRV_GUARDED : 0;
+	r->guards = s->guards;
 	r->duration = s->sum[0];
 	r->ttfb = s->sum[1];
 	r->connect = s->sum[2];

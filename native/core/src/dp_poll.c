@@ -4,6 +4,7 @@
 
 #include "dp_eject.h"
 #include "dp_fail.h"
+#include "dp_guard.h"
 #include "dp_in.h"
 #include "dp_lease.h"
 #include "dp_peer.h"
@@ -155,6 +156,8 @@ uint64_t mlb_dp_poll(struct mlb_dp *dp, uint64_t now_us, uint64_t real_ns)
 	dp_recount_poll(dp);
 	if (!dp_frame_poll(dp))
 		return 0; /* more to merge */
+	if (!dp_guard_poll(dp))
+		return 0;
 	if (waiting)
 		return DP_POLL_WAITING_US;
 	uint64_t left = dp->next_frame_us > dp->now_us ? dp->next_frame_us - dp->now_us : 0;

@@ -7,6 +7,7 @@
 #include "marllb/rec_sum.h"
 
 #include "dp_frame.h"
+#include "dp_guard.h"
 #include "dp_table.h"
 
 static void frame_header(struct mlb_dp *dp, struct dp_vip *v, struct mlb_frame_hdr *h)
@@ -92,6 +93,7 @@ bool dp_frame_poll(struct mlb_dp *dp)
 		return false;
 	dp->merging = false;
 	publish(dp);
+	dp_guard_begin(dp);
 	/* Next frame at a multiple of the period; after a stall, restart the period now. */
 	dp->next_frame_us += dp->frame_us;
 	if (dp->next_frame_us <= dp->now_us)

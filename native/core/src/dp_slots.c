@@ -25,6 +25,8 @@ static void empty_slot(struct mlb_dp *dp, struct dp_vip *v, uint32_t slot)
 	MLB_ASSERT(s->pub.flags == MLB_SRV_LEAVING && MLB_LD(s->live) == DP_LIVE_NO);
 	MLB_ASSERT(v->leaving > 0 && dp->servers > 0);
 	MLB_ST(s->eject.ejections, 0);
+	s->guarded = false;
+	s->guards = 0;
 	MLB_ST(s->peer, 0);
 	MLB_ST(s->peer_flows, 0);
 	s->pub.flags = 0;

@@ -11,6 +11,7 @@
 #include "dp_grace.h"
 #include "marllb/dp.h"
 #include "marllb/endpoint.h"
+#include "marllb/guard.h"
 
 #define DP_REFRESH_US 500u          /* a worker's refresh of the others' counts: half of the millisecond promised */
 #define DP_REFRESH_ALONE_US 100000u /* a single worker's, with nothing new to hear: ages its half-opens */
@@ -44,6 +45,8 @@ struct dp_server {
 	struct dp_eject eject;
 	_Atomic float peer; /* other load balancers' load, flows */
 	_Atomic float peer_flows;
+	bool guarded;
+	uint64_t guards; /* times it was */
 	struct mlb_res_decay decay[3];
 	struct mlb_res_sum sum[3]; /* duration, ttfb, connect of the last frame */
 };
@@ -58,9 +61,11 @@ struct dp_vip {
 	struct dp_server *srv; /* [capacity] */
 	_Atomic uint32_t used; /* slots below it may hold a server */
 	uint32_t members, leaving;
-	_Atomic uint32_t pool; /* members that are not draining: ejection takes at most half of them */
-	_Atomic uint32_t out;  /* of them put out now */
-	struct mlb_wvip **w;   /* [workers] */
+	_Atomic uint32_t pool;   /* members that are not draining: ejection takes at most half of them */
+	_Atomic uint32_t out;    /* of them put out now */
+	struct mlb_wvip **w;     /* [workers] */
+	struct mlb_guard *guard; /* [capacity] */
+	uint64_t guard_us;       /* of the frame that it looked at last */
 	const struct mlb_table *table;
 	/* Lookup tables; NULL where nobody needs them. ring: new flows, of the slots in ring_slots; miss_ring: all members. */
 	struct mlb_ring *ring, *miss_ring;
@@ -122,6 +127,7 @@ struct mlb_dp {
 	bool merging;                                  /* reservoirs of the closed frame are being merged, a slice a poll */
 	uint32_t merge_vip, merge_slot;
 	uint64_t merge_frame_us;                /* length of the closed frame */
+	uint32_t guard_frame;                   /* of the newest message: the guard looks at it next */
 	uint64_t next_live_us, next_recount_us; /* next_live_us: whoever publishes them */
 	uint8_t *in_buf, *out_buf, *live_buf;   /* a whole msg_in, msg_pool or peer; a whole msg_out; the live counts */
 };

@@ -110,10 +110,11 @@ int mlb_dp_vip_add(struct mlb_dp *dp, const struct mlb_vip_conf *c, uint32_t *vi
 	dp_state_begin(dp, v);
 	v->srv = calloc(c->capacity, sizeof(*v->srv));
 	v->w = calloc(dp->nworkers, sizeof(*v->w));
+	v->guard = calloc(c->capacity, sizeof(*v->guard));
 	for (uint32_t i = 0; v->w && i < dp->nworkers; i++)
 		if (!(v->w[i] = wvip_new(c)))
 			break;
-	if (!v->srv || !v->w || !v->w[dp->nworkers - 1] || dp_table_swap(dp, v) != 0) {
+	if (!v->srv || !v->w || !v->guard || !v->w[dp->nworkers - 1] || dp_table_swap(dp, v) != 0) {
 		dp_vip_free(dp, v);
 		return dp_fail(err, -ENOMEM, "vip %s: no memory for %u servers and %u workers", c->name, c->capacity,
 			       dp->nworkers);
@@ -148,6 +149,7 @@ const struct mlb_vip_conf *mlb_dp_vip(const struct mlb_dp *dp, uint32_t vip_id)
 static void vip_release(void *p)
 {
 	struct dp_vip *v = p;
+	free(v->guard);
 	dp_poison_free(v->srv, v->conf.capacity * sizeof(*v->srv));
 	dp_poison_free(v, sizeof(*v));
 }
@@ -189,6 +191,7 @@ void dp_vip_free(struct mlb_dp *dp, struct dp_vip *v)
 	mlb_ring_unref(v->ring);
 	mlb_ring_unref(v->miss_ring);
 	free(v->w);
+	free(v->guard);
 	free(v->srv);
 	free(v);
 }

@@ -16,7 +16,8 @@
 	} while (0)
 
 const char mlbd_cmd_help[] = "  vip NAME ADDRESS:PORT [mode sed|p2c|alias|hash] [load flows|waiting] [pool local|managed]\n"
-			     "      [max-conns N] [capacity N] [kappa X] [eject on|off] [load-balancers N]\n"
+			     "      [max-conns N] [capacity N] [kappa X] [eject on|off] [guard on|off]\n"
+			     "      [load-balancers N]\n"
 			     "                               a virtual service; naming it again changes mode and max-conns\n"
 			     "  no vip NAME                  stop listening; its connections run on\n"
 			     "  server [vip NAME] ADDRESS:PORT [weight W] [max-conns N] [drain]\n"
@@ -138,6 +139,8 @@ static int parse_vip(char **w, int n, struct mlbd_cmd *c, char err[256])
 			rc = parse_word(k, v, mlb_owner_words, &o->conf.owner, err);
 		} else if (strcmp(k, "eject") == 0) {
 			rc = parse_choice(k, v, "off", "on", &o->conf.eject, err);
+		} else if (strcmp(k, "guard") == 0) {
+			rc = parse_choice(k, v, "on", "off", &o->conf.no_guard, err);
 		} else if (strcmp(k, "capacity") == 0) {
 			rc = parse_count(k, v, 1, MLB_MAX_SERVERS_PER_VIP, &o->conf.capacity, err);
 		} else if (strcmp(k, "load-balancers") == 0) {
@@ -145,7 +148,8 @@ static int parse_vip(char **w, int n, struct mlbd_cmd *c, char err[256])
 		} else if (strcmp(k, "kappa") == 0) {
 			rc = parse_real(k, v, 0, 1e6f, &o->conf.kappa, err);
 		} else {
-			FAIL("vip option '%.80s': expected mode, load, pool, max-conns, capacity, kappa, eject or load-balancers",
+			FAIL("vip option '%.80s': expected mode, load, pool, max-conns, capacity, kappa, eject, guard or "
+			     "load-balancers",
 			     k);
 		}
 		if (rc)

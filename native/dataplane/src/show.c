@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "show.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <marllb/endpoint.h>
+#include <marllb/layout_fields.h>
 #include "workers.h"
 
 #define FLOWS_SHOWN 1000u
@@ -29,7 +31,8 @@ static void config_vip(struct mlbd_host *h, struct mlbd_vip *v, struct mlbd_text
 	mlbd_text_add(t, "vip %s %s mode %s load %s pool %s max-conns %u capacity %u", c->name, mlb_endpoint_text(&c->ep, ep),
 		      mlb_mode_name(c->mode), mlb_load_name(c->load), mlb_owner_name(mlbd_vip_owner(h, v)), MLB_LD(v->max_conns),
 		      c->capacity);
-	mlbd_text_add(t, " kappa %g eject %s load-balancers %u\n", (double)c->kappa, c->eject ? "on" : "off", c->load_balancers);
+	mlbd_text_add(t, " kappa %g eject %s guard %s load-balancers %u\n", (double)c->kappa, c->eject ? "on" : "off",
+		      c->no_guard ? "off" : "on", c->load_balancers);
 	for (uint32_t s = 0; s < c->capacity; s++) {
 		const struct mlb_server *server = mlb_dp_server_at(h->dp, v->id, s);
 
@@ -72,18 +75,11 @@ static void show_config(struct mlbd_host *h, bool json, struct mlbd_text *t)
 
 static void flag_names(uint32_t flags, bool json, struct mlbd_text *t)
 {
-	static const struct {
-		uint32_t bit;
-		const char *name;
-	} names[] = { { MLB_SRV_DRAINING, "draining" },
-		      { MLB_SRV_EJECTED, "ejected" },
-		      { MLB_SRV_PROBING, "probing" },
-		      { MLB_SRV_LEAVING, "leaving" } };
 	const char *comma = "";
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (flags & names[i].bit) {
-			mlbd_text_add(t, json ? "%s\"%s\"" : " %.0s%s", comma, names[i].name);
+	for (const struct mlb_word *w = mlb_server_flag_words; w->word; w++)
+		if (w->value != MLB_SRV_MEMBER && (flags & (uint32_t)w->value)) {
+			mlbd_text_add(t, json ? "%s\"%s\"" : " %.0s%s", comma, w->word);
 			comma = ",";
 		}
 }
@@ -127,7 +123,7 @@ static void show_servers(struct mlbd_host *h, bool json, struct mlbd_text *t)
 					     "%.0svip %s server %s id %u slot %u weight %g factor %g connections %u max-conns %u",
 				      comma, v->conf.name, ep, s->id, i, (double)s->weight_static, (double)r->factor,
 				      MLB_LD(v->slot[i].conns), MLB_LD(v->slot[i].max_conns));
-			flag_names(s->flags | (r->flags & (MLB_SRV_EJECTED | MLB_SRV_PROBING)), json, t);
+			flag_names(s->flags | (r->flags & (MLB_SRV_EJECTED | MLB_SRV_PROBING | MLB_SRV_GUARDED)), json, t);
 			mlbd_text_add(t, json ? "]}" : "\n");
 			comma = ",";
 		}
@@ -138,31 +134,45 @@ static void show_servers(struct mlbd_host *h, bool json, struct mlbd_text *t)
 
 /* Stats and weights: from the newest frame. */
 
+/* Every counter of a server's record, by its row in fields.h: as "newFlows" in JSON, as "new-flows" in text. */
+static void stats_counters(const struct mlb_server_rec *r, bool json, struct mlbd_text *t)
+{
+	for (uint32_t i = 0; i < mlb_server_field_count; i++) {
+		const struct mlb_field *f = &mlb_server_fields[i];
+		char name[48];
+		uint32_t n = 0;
+
+		if (f->role != MLB_ROLE_COUNTER)
+			continue;
+		for (const char *c = f->name; *c && n + 1 < sizeof(name); c++)
+			if (*c != '_')
+				name[n++] = *c;
+			else if (!json)
+				name[n++] = '-';
+			else if (c[1])
+				name[n++] = (char)toupper((unsigned char)*++c);
+		name[n] = 0;
+		mlbd_text_add(t, json ? ",\"%s\":%.0f" : " %s %.0f", name, mlb_field_value(f, r));
+	}
+}
+
 static void stats_server(const struct mlb_server_rec *r, bool json, const char *comma, struct mlbd_text *t)
 {
 	struct mlb_endpoint e = { .addr = r->addr, .port = r->port };
 	char ep[MLB_ENDPOINT_LEN];
 
 	mlb_endpoint_text(&e, ep);
-	if (!json) {
-		mlbd_text_add(t, "  server %s flows %u waiting %u new %" PRIu64 " completed %" PRIu64 " refused %" PRIu64, ep,
-			      r->flows, r->waiting, r->new_flows, r->completions, r->refusals);
-		mlbd_text_add(t,
-			      " reset %" PRIu64 " aborted %" PRIu64 " unanswered %" PRIu64 " answers %" PRIu64 " in %" PRIu64
-			      " out %" PRIu64 "\n",
-			      r->resets, r->aborts, r->unanswered, r->answers, r->bytes_in, r->bytes_out);
-		return;
-	}
-	mlbd_text_add(t, "%s{\"id\":%u,\"slot\":%u,\"address\":\"%s\",\"flags\":%u,\"flows\":%u,\"waiting\":%u,\"weight\":%.9g,",
-		      comma, r->id, r->slot, ep, r->flags, r->flows, r->waiting, (double)r->weight);
-	mlbd_text_add(t,
-		      "\"newFlows\":%" PRIu64 ",\"completions\":%" PRIu64 ",\"refusals\":%" PRIu64 ",\"resets\":%" PRIu64
-		      ",\"aborts\":%" PRIu64 ",\"unanswered\":%" PRIu64 ",\"answers\":%" PRIu64,
-		      r->new_flows, r->completions, r->refusals, r->resets, r->aborts, r->unanswered, r->answers);
-	mlbd_text_add(t,
-		      ",\"bytesIn\":%" PRIu64 ",\"bytesOut\":%" PRIu64 ",\"ejections\":%" PRIu64
-		      ",\"ttfbMeanUs\":%.9g,\"connectMeanUs\":%.9g}",
-		      r->bytes_in, r->bytes_out, r->ejections, (double)r->ttfb.mean, (double)r->connect.mean);
+	if (json)
+		mlbd_text_add(
+			t, "%s{\"id\":%u,\"slot\":%u,\"address\":\"%s\",\"flags\":%u,\"flows\":%u,\"waiting\":%u,\"weight\":%.9g",
+			comma, r->id, r->slot, ep, r->flags, r->flows, r->waiting, (double)r->weight);
+	else
+		mlbd_text_add(t, "  server %s flows %u waiting %u", ep, r->flows, r->waiting);
+	stats_counters(r, json, t);
+	if (json)
+		mlbd_text_add(t, ",\"ttfbMeanUs\":%.9g,\"connectMeanUs\":%.9g}", (double)r->ttfb.mean, (double)r->connect.mean);
+	else
+		mlbd_text_add(t, "\n");
 }
 
 static void stats_vip(const struct mlbd_vip *v, const struct mlb_frame_hdr *f, const struct mlb_server_rec *rec, int n, bool json,
@@ -179,12 +189,13 @@ static void stats_vip(const struct mlbd_vip *v, const struct mlb_frame_hdr *f, c
 		mlbd_text_add(t, "vip %s %s connections %u mode %s weights from %s", v->conf.name, ep, MLB_LD(v->conns),
 			      mlb_mode_name(f->mode), mlb_ladder_name(f->ladder));
 	mlbd_text_add(t,
-		      json ? "\"frame\":%" PRIu64 ",\"generation\":%u,\"noServer\":%" PRIu64 ",\"limited\":%" PRIu64
-			     ",\"retries\":%" PRIu64 ",\"recountDiff\":%" PRIu64 ",\"localEditsRefused\":%" PRIu64
-			     ",\"servers\":[" :
-			     " frame %" PRIu64 " generation %u no-server %" PRIu64 " limited %" PRIu64 " retries %" PRIu64
-			     " recount-diff %" PRIu64 " local-edits-refused %" PRIu64 "\n",
-		      f->seq, f->generation, f->no_server, f->limited, f->retries, f->recount_diff, f->local_edits_refused);
+		      json ? "\"frame\":%" PRIu64 ",\"generation\":%u,\"noServer\":%" PRIu64 ",\"failed\":%" PRIu64
+			     ",\"limited\":%" PRIu64 ",\"retries\":%" PRIu64 ",\"recountDiff\":%" PRIu64
+			     ",\"localEditsRefused\":%" PRIu64 ",\"servers\":[" :
+			     " frame %" PRIu64 " generation %u no-server %" PRIu64 " failed %" PRIu64 " limited %" PRIu64
+			     " retries %" PRIu64 " recount-diff %" PRIu64 " local-edits-refused %" PRIu64 "\n",
+		      f->seq, f->generation, f->no_server, f->failed, f->limited, f->retries, f->recount_diff,
+		      f->local_edits_refused);
 	for (int i = 0; i < n; i++)
 		stats_server(&rec[i], json, i ? "," : "", t);
 	mlbd_text_add(t, json ? "]}" : "");

@@ -176,7 +176,7 @@ int mlbd_vip_change(struct mlbd_host *h, struct mlbd_vip *v, const struct mlbd_v
 
 	if (memcmp(&a->ep.addr, &b->ep.addr, sizeof(a->ep.addr)) || !same_port ||
 	    (o->has_other && (a->load != b->load || a->owner != b->owner || a->capacity != b->capacity || a->kappa != b->kappa ||
-			      a->eject != b->eject || a->load_balancers != b->load_balancers))) {
+			      a->eject != b->eject || a->no_guard != b->no_guard || a->load_balancers != b->load_balancers))) {
 		snprintf(err, 256, "vip %s: only mode and max-conns can change; for the rest: no vip %s, then vip %s ...",
 			 a->name, a->name, a->name);
 		return -EBUSY;

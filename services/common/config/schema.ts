@@ -60,6 +60,7 @@ const vip = z.strictObject({
   kappa: z.number().min(0).max(1000).default(0), // 0 = 1 / load balancers
   max_connections: count().default(0), // 0 = no limit
   eject: z.boolean().default(true),
+  guard: z.boolean().default(true),
   load_balancers: z.number().int().min(1).max(1024).default(1),
   servers: z.array(server).max(1024).default([]),
 });

@@ -26,6 +26,7 @@ export function dpLines(c: Config): string[] {
     const maxConns = v.max_connections || d.max_connections;
     const options = [
       `mode ${v.mode} load ${v.load} pool ${v.pool} eject ${v.eject ? "on" : "off"} load-balancers ${v.load_balancers}`,
+      ...(v.guard ? [] : ["guard off"]),
       ...(v.kappa > 0 ? [`kappa ${v.kappa}`] : []),
       ...(maxConns > 0 ? [`max-conns ${maxConns}`] : []),
     ];

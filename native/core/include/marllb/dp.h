@@ -31,6 +31,7 @@ struct mlb_vip_conf {
 	float kappa;             /* 0: 1 / load balancers */
 	uint32_t capacity;       /* slots, 1..MLB_MAX_SERVERS_PER_VIP */
 	bool eject;              /* local ejection, default on */
+	bool no_guard;           /* do not hold servers at their fair share whose ends stand out (guard.h) */
 	bool one_way;            /* this VIP's answers pass the data plane by (DSR); or-ed with mlb_dp_conf.one_way */
 	uint32_t load_balancers; /* start value, default 1 */
 };

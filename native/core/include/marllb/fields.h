@@ -56,6 +56,10 @@
 	  "Connects that the load balancer could not make: no port, no descriptor") \
 	X(U64, empty_ends, COUNTER, SUM, MLB_LD(s->ended[MLB_END_EMPTY]), "flows", "empty_ends_total", \
 	  "Flows that the server ended without a byte") \
+	X(U64, quick_ends, COUNTER, COUNT, 0, "flows", "quick_ends_total", \
+	  "Completed flows quicker than a quarter of what peers take; see docs/loop.md, the guard") \
+	X(U64, quick_answers, COUNTER, COUNT, 0, "answers", "quick_answers_total", \
+	  "Answers begun in less than a quarter of the time that peers take") \
 	X(U64, late_resets, COUNTER, SUM, MLB_LD(s->ended[MLB_END_CUT]), "flows", "late_resets_total", \
 	  "Flows reset by the server after its first bytes; also in resets") \
 	X(U64, answers, COUNTER, SUM, MLB_LD(s->answers), "answers", "answers_total", "Answers begun") \
@@ -70,6 +74,7 @@
 	X(U64, last_completion_us, TIME, MAX, MLB_LD(s->last_completion_us), "us", "", "0 = none yet") \
 	X(U64, joined_us, TIME, MAIN, 0, "us", "", "") \
 	X(U64, ejections, COUNTER, MAIN, 0, "", "ejections_total", "Times put out by the data plane itself") \
+	X(U64, guards, COUNTER, MAIN, 0, "", "guards_total", "Times held at its fair share because its ends stood out") \
 	X(U64, eject_until_us, TIME, MAIN, 0, "us", "", "0 = not ejected") \
 	X(SUMMARY, duration, SUMMARY, MAIN, 0, "us", "", "of completed flows") \
 	X(SUMMARY, ttfb, SUMMARY, MAIN, 0, "us", "", "from a request's first byte to the answer's") \

@@ -180,7 +180,7 @@ MLB_ASSERT_SIZE(struct mlb_block_ref, 16);
 MLB_ASSERT_SIZE(struct mlb_region_hdr, 256);
 MLB_ASSERT_SIZE(struct mlb_msg, 40);
 MLB_ASSERT_SIZE(struct mlb_res_sum, 32);
-MLB_ASSERT_SIZE(struct mlb_server_rec, 760);
+MLB_ASSERT_SIZE(struct mlb_server_rec, 784);
 MLB_ASSERT_SIZE(struct mlb_frame_hdr, 336);
 MLB_ASSERT_SIZE(struct mlb_out_hdr, 16);
 MLB_ASSERT_SIZE(struct mlb_in_vip, 88);

@@ -26,11 +26,12 @@
 
 /* Flags of a server: MEMBER the slot holds a server; DRAINING it keeps its flows and takes no new ones; EJECTED the data plane
  * itself put it out for a while; PROBING ejected, one probe flow is on its way; LEAVING removed from the list, its slot waits for
- * its last flow. */
+ * its last flow; GUARDED held at its fair share (guard.h). */
 #define MLB_SERVER_FLAGS(X) \
 	X(MEMBER, 1u << 0, "member") \
 	X(DRAINING, 1u << 1, "draining") \
-	X(EJECTED, 1u << 2, "ejected") X(PROBING, 1u << 3, "probing") X(LEAVING, 1u << 4, "leaving")
+	X(EJECTED, 1u << 2, "ejected") \
+	X(PROBING, 1u << 3, "probing") X(LEAVING, 1u << 4, "leaving") X(GUARDED, 1u << 5, "guarded")
 
 /* How a flow ended. COMPLETED: FIN both ways, after a byte of the server; REFUSED: the server refused the connect; RESET: the
  * server reset an established flow before its first byte; ABORT: the client went away first; UNANSWERED: the connect timed out;

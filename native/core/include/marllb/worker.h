@@ -8,14 +8,18 @@
 #include "choose.h"
 #include "worker_slot.h"
 
+#define MLB_GUARDS_MAX 32u /* servers of a VIP that are guarded at a time */
+
 /* One VIP as a worker sees it. */
 struct mlb_wvip {
 	const struct mlb_table *_Atomic table; /* swapped by main; load once per packet vector or loop */
 	struct mlb_wslots *slots;              /* [capacity], the core's own: see worker_slot.h */
-	float *q;          /* [capacity padded to 8], own + others, MLB_Q_OUT added where ejected; for mlb_choose */
-	float *others;     /* [capacity], last refresh of the other workers' and load balancers' counts and of ejections */
-	uint32_t capacity; /* slots allocated */
-	uint8_t load;      /* enum mlb_load */
+	float *q;                /* [capacity padded to 8], own + others, MLB_Q_OUT added where ejected; for mlb_choose */
+	float *others;           /* [capacity], last refresh of the other workers' and load balancers' counts and of ejections */
+	uint32_t capacity;       /* slots allocated */
+	uint8_t load;            /* enum mlb_load */
+	_Atomic uint32_t guards; /* slots in guard[]; see mlb_guard_choose */
+	_Atomic uint32_t guard[MLB_GUARDS_MAX];
 	MLB_FRAME_FIELDS(MLB_COUNTER)
 };
 

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "dp_guard.h"
+
+/* What the workers need to know of one slot. Main alone writes these, relaxed: a worker may act on them a flow late. */
+static void tell_slot(const struct mlb_dp *dp, const struct dp_vip *v, uint32_t slot, float fair_share)
+{
+	const struct mlb_guard *g = &v->guard[slot];
+	for (uint32_t i = 0; i < dp->nworkers; i++) {
+		struct mlb_wslot *s = mlb_wslot_at(v->w[i]->slots, slot);
+		for (int k = 0; k < 2; k++)
+			if (MLB_LD(s->quick_us[k]) != g->quick_us[k])
+				MLB_ST(s->quick_us[k], g->quick_us[k]);
+		if (MLB_LD(s->fair_share) != fair_share)
+			MLB_ST(s->fair_share, fair_share);
+	}
+}
+
+/* The share that static weights and the directive's factors give: what a guarded server gets at most. */
+static double pool_weight(const struct mlb_server_rec *rec, uint32_t n)
+{
+	double total = 0;
+	for (uint32_t i = 0; i < n; i++)
+		if (!(rec[i].flags & (MLB_SRV_DRAINING | MLB_SRV_LEAVING)))
+			total += (double)rec[i].weight_static * (double)rec[i].factor;
+	return total;
+}
+
+static void tell(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_server_rec *rec, uint32_t n)
+{
+	uint32_t list[MLB_GUARDS_MAX], guards = 0;
+	double total = pool_weight(rec, n);
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t slot = rec[i].slot;
+		struct dp_server *s = &v->srv[slot];
+		bool guarded = v->guard[slot].guarded && guards < MLB_GUARDS_MAX && total > 0;
+		if (s->pub.id != rec[i].id) /* gone since the frame: the slot is another's */
+			continue;
+		s->guards += guarded && !s->guarded;
+		s->guarded = guarded;
+		if (guarded)
+			list[guards++] = slot;
+		tell_slot(dp, v, slot, guarded ? (float)((double)rec[i].weight_static * (double)rec[i].factor / total) : 0);
+	}
+	for (uint32_t i = 0; i < dp->nworkers; i++) {
+		for (uint32_t k = 0; k < guards; k++)
+			MLB_ST(v->w[i]->guard[k], list[k]);
+		if (MLB_LD(v->w[i]->guards) != guards)
+			MLB_ST_REL(v->w[i]->guards, guards);
+	}
+}
+
+void dp_guard_begin(struct mlb_dp *dp)
+{
+	dp->guard_frame = 0;
+}
+
+bool dp_guard_poll(struct mlb_dp *dp)
+{
+	const struct mlb_out_hdr *out = (const struct mlb_out_hdr *)dp->out_buf;
+	const struct mlb_frame_hdr *h = (const struct mlb_frame_hdr *)(out + 1);
+	const struct mlb_server_rec *rec = (const struct mlb_server_rec *)(h + out->frames);
+
+	while (dp->guard_frame < out->frames) {
+		h = (const struct mlb_frame_hdr *)(out + 1) + dp->guard_frame++;
+		struct dp_vip *v = dp_vip_of(dp, h->vip_id);
+		if (!v || v->birth != h->birth || v->conf.no_guard)
+			continue;
+		uint64_t now = h->mono_ns / 1000, before = v->guard_us ? v->guard_us : now;
+		v->guard_us = now;
+		mlb_guard_step(v->guard, rec + h->first, h->count, now, now - before);
+		tell(dp, v, rec + h->first, h->count);
+		break;
+	}
+	return dp->guard_frame >= out->frames;
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "marllb/guard.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RECENT_US 2e6      /* time constant of the suspect share */
+#define TIMES_US 10e6      /* of the distribution of times */
+#define TIMES_LEAST 8.0f   /* samples before a server's times say anything */
+#define QUICK_FRACTION .25 /* of the peers' p10 */
+#define SUSPECT_LEAST 4.0f /* recent suspect ends before a share says anything */
+#define SHARE_LEAST .2f    /* a server stands out from this share on, */
+#define SHARE_RATIO 4.0f   /* if it is this many times the peers' median */
+#define HOLD_US 2000000u   /* guarded until it has not stood out for so long */
+#define TOKENS_MOST 2.0f   /* a guarded server that was not wanted saves up no more */
+
+enum { ANSWERS, FLOWS };
+
+static void decay_times(struct mlb_guard *g, int k, const uint32_t *now, float keep)
+{
+	for (uint32_t b = 0; b < MLB_HIST_BUCKETS; b++) {
+		uint32_t more = now[b] - g->hist[k][b]; /* modulo 2^32 */
+		g->times[k][b] = g->times[k][b] * keep + (float)more;
+		g->hist[k][b] = now[b];
+	}
+}
+
+/* Suspect ends of flows or answers: kind k grew by `total`, of them `bad`. */
+static void decay_recent(struct mlb_guard *g, int k, double total, double bad, double keep)
+{
+	g->recent[k] = (float)(g->recent[k] * keep + total);
+	g->recent_bad[k] = (float)(g->recent_bad[k] * keep + bad);
+}
+
+static float share_of(const struct mlb_guard *g, int k)
+{
+	return g->recent_bad[k] >= SUSPECT_LEAST ? g->recent_bad[k] / g->recent[k] : 0;
+}
+
+static void look(struct mlb_guard *g, const struct mlb_server_rec *r, uint64_t dt_us)
+{
+	const uint64_t total[2] = { r->answers, r->completions + r->resets + r->empty_ends };
+	const uint64_t quick[2] = { r->quick_answers, r->quick_ends };
+	uint64_t bad = r->resets + r->empty_ends;
+
+	if (g->id != r->id)
+		*g = (struct mlb_guard){ .id = r->id };
+	if (g->known) {
+		double keep = exp(-(double)dt_us / RECENT_US), used = exp(-(double)dt_us / TIMES_US);
+		decay_recent(g, ANSWERS, (double)(total[0] - g->total[0]), (double)(quick[0] - g->quick[0]), keep);
+		decay_recent(g, FLOWS, (double)(total[1] - g->total[1]), (double)(quick[1] - g->quick[1] + bad - g->bad), keep);
+		if (total[ANSWERS] != g->total[ANSWERS])
+			decay_times(g, ANSWERS, r->ttfb_hist, (float)used);
+		if (total[FLOWS] != g->total[FLOWS])
+			decay_times(g, FLOWS, r->duration_hist, (float)used);
+	} else {
+		memcpy(g->hist[ANSWERS], r->ttfb_hist, sizeof(r->ttfb_hist));
+		memcpy(g->hist[FLOWS], r->duration_hist, sizeof(r->duration_hist));
+		g->known = true;
+	}
+	memcpy(g->total, total, sizeof(total));
+	memcpy(g->quick, quick, sizeof(quick));
+	g->bad = bad;
+	float answers = share_of(g, ANSWERS), flows = share_of(g, FLOWS);
+	g->share = answers > flows ? answers : flows;
+}
+
+/* The time that 9 of 10 ends take at least, microseconds; 0 = not known. */
+static float tenth_of(const float *times)
+{
+	float sum = 0, below = 0;
+	uint32_t b = 0;
+
+	for (uint32_t i = 0; i < MLB_HIST_BUCKETS; i++)
+		sum += times[i];
+	if (sum < TIMES_LEAST)
+		return 0;
+	for (float want = .1f * sum; b < MLB_HIST_BUCKETS - 1 && below + times[b] < want; b++)
+		below += times[b];
+	float lo = (float)mlb_hist_edge(b), hi = b + 1 < MLB_HIST_BUCKETS ? (float)mlb_hist_edge(b + 1) : lo;
+	return times[b] > 0 ? lo + (hi - lo) * (.1f * sum - below) / times[b] : lo;
+}
+
+static int ascending(const void *a, const void *b)
+{
+	float x = *(const float *)a, y = *(const float *)b;
+	return (x > y) - (x < y);
+}
+
+/* Median of sorted[n] without one that equals `own`; of an even number the mean of the two in the middle. n >= 2. */
+static float median_without(const float *sorted, uint32_t n, float own)
+{
+	uint32_t skip = 0, m = n - 1;
+	while (skip + 1 < n && sorted[skip] < own)
+		skip++;
+	uint32_t lo = (m - 1) / 2, hi = m / 2;
+	return .5f * (sorted[lo + (lo >= skip)] + sorted[hi + (hi >= skip)]);
+}
+
+static bool in_pool(const struct mlb_server_rec *r)
+{
+	return (r->flags & (MLB_SRV_MEMBER | MLB_SRV_DRAINING)) == MLB_SRV_MEMBER;
+}
+
+/* From the peers' times, what is suspiciously quick of each server. Half of the peers must be known, or one odd server among few
+ * would be the reference. */
+static void set_quick(struct mlb_guard *g, const struct mlb_server_rec *rec, uint32_t n, uint32_t members, int k)
+{
+	float tenth[MLB_MAX_SERVERS_PER_VIP], sorted[MLB_MAX_SERVERS_PER_VIP];
+	uint32_t known = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		tenth[i] = in_pool(&rec[i]) ? tenth_of(g[rec[i].slot].times[k]) : 0;
+		if (tenth[i] > 0)
+			sorted[known++] = tenth[i];
+	}
+	qsort(sorted, known, sizeof(*sorted), ascending);
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t peers = known - (tenth[i] > 0);
+		float typical = 0;
+		if (peers > 0 && 2 * peers >= members - 1)
+			typical = tenth[i] > 0 ? median_without(sorted, known, tenth[i]) :
+				  known == 1   ? sorted[0] :
+						 .5f * (sorted[(known - 1) / 2] + sorted[known / 2]);
+		g[rec[i].slot].quick_us[k] = (uint32_t)(QUICK_FRACTION * (double)typical);
+	}
+}
+
+uint32_t mlb_guard_step(struct mlb_guard *g, const struct mlb_server_rec *rec, uint32_t n, uint64_t now_us, uint64_t dt_us)
+{
+	float sorted[MLB_MAX_SERVERS_PER_VIP];
+	uint32_t members = 0, guarded = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		look(&g[rec[i].slot], &rec[i], dt_us);
+		if (in_pool(&rec[i]))
+			sorted[members++] = g[rec[i].slot].share;
+	}
+	qsort(sorted, members, sizeof(*sorted), ascending);
+	for (uint32_t i = 0; i < n; i++) {
+		struct mlb_guard *s = &g[rec[i].slot];
+		if (!in_pool(&rec[i]) || members < 2) {
+			s->guarded = false;
+			continue;
+		}
+		float bar = SHARE_RATIO * median_without(sorted, members, s->share);
+		bar = bar > SHARE_LEAST ? bar : SHARE_LEAST;
+		if (s->share >= (s->guarded ? .5f * bar : bar))
+			s->suspect_us = now_us;
+		s->guarded = s->suspect_us && now_us - s->suspect_us < HOLD_US;
+		guarded += s->guarded;
+	}
+	set_quick(g, rec, n, members, ANSWERS);
+	set_quick(g, rec, n, members, FLOWS);
+	return guarded;
+}
+
+uint32_t mlb_guard_choose(const struct mlb_table *t, struct mlb_wvip *v, struct mlb_rng *rng, uint64_t flow_hash)
+{
+	uint32_t slot[MLB_GUARDS_MAX], n = MLB_LD(v->guards), used = 0;
+	float q[MLB_GUARDS_MAX];
+
+	if (t->mode == MLB_MODE_HASH)
+		return mlb_choose(t, v->q, rng, flow_hash);
+	for (uint32_t k = 0; k < n && k < MLB_GUARDS_MAX; k++) {
+		uint32_t i = MLB_LD(v->guard[k]);
+		struct mlb_wslot *s = mlb_wslot_at(v->slots, i);
+		float share = MLB_LD(s->fair_share);
+		if (share <= 0)
+			continue; /* let go, or another server's slot by now */
+		slot[used] = i;
+		q[used++] = v->q[i];
+		s->tokens += share;
+		s->tokens = s->tokens < TOKENS_MOST ? s->tokens : TOKENS_MOST;
+		if (s->tokens < 1)
+			v->q[i] = MLB_Q_OUT;
+	}
+	uint32_t chosen = mlb_choose(t, v->q, rng, flow_hash);
+	for (uint32_t k = used; k-- > 0;) { /* in reverse, should a slot be listed twice while main rewrites the list */
+		v->q[slot[k]] = q[k];
+		if (slot[k] == chosen)
+			mlb_wslot_at(v->slots, chosen)->tokens -= 1;
+	}
+	return chosen;
+}
