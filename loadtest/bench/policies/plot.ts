@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Horizontal bars with 95 % intervals, grouped by label, as a PNG file.
+// Horizontal bars with 95 % intervals, grouped by label, as SVG.
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { projectRoot } from "../../../services/common/root.js";
 import type { BenchOptions } from "../harness.js";
-import { type Colour, Picture } from "./png.js";
 import type { Interval } from "./sim.js";
 
 export interface Group {
@@ -13,21 +12,15 @@ export interface Group {
   bars: readonly Interval[];
 }
 
-const palette: Colour[] = [
-  [255, 255, 255], // background
-  [30, 30, 30], // text, axis
-  [225, 225, 225], // grid
-  [52, 101, 164],
-  [204, 120, 50],
-  [115, 160, 60],
-  [120, 120, 120],
-];
-const ink = 1;
-const grid = 2;
-const firstSeries = 3;
+const ink = "#1e1e1e";
+const grid = "#e1e1e1";
+const colours = ["#3465a4", "#cc7832", "#73a03c", "#787878"];
 const barHeight = 12;
 const groupGap = 8;
 const margin = 24;
+const plotWidth = 900;
+/** Of 12 px text: an upper bound, for a viewer's font may differ. */
+const letterWidth = 7.5;
 
 /** A round step that divides the span into about eight. */
 export function step(span: number): number {
@@ -44,49 +37,59 @@ function axis(groups: readonly Group[]): { from: number; to: number; by: number 
   return { from: Math.floor(least / by + 1e-9) * by, to: Math.ceil(most / by + 1e-9) * by, by };
 }
 
-export function draw(title: string, series: readonly string[], groups: readonly Group[]): Picture {
+const escapeXml = (text: string): string => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
+const round = (v: number): string => String(Math.round(v * 10) / 10);
+
+function rectangle(x: number, y: number, width: number, height: number, colour: string): string {
+  return `<rect x="${round(x)}" y="${round(y)}" width="${round(width)}" height="${round(height)}" fill="${colour}"/>`;
+}
+
+function text(x: number, y: number, content: string, anchor: "start" | "middle" | "end" = "start", size = 12): string {
+  return `<text x="${round(x)}" y="${round(y)}" text-anchor="${anchor}" font-size="${size}" fill="${ink}">${escapeXml(content)}</text>`;
+}
+
+export function draw(title: string, series: readonly string[], groups: readonly Group[]): string {
   const { from, to, by } = axis(groups);
-  const left = margin + Math.max(...groups.map((g) => Picture.textWidth(g.label))) + 12;
+  const left = margin + Math.max(...groups.map((g) => g.label.length)) * letterWidth + 12;
   const groupHeight = series.length * barHeight + groupGap;
   const top = 100;
-  const width = Math.max(left + 900 + 160, margin * 2 + Picture.textWidth(title, 3));
-  const height = top + groups.length * groupHeight + 60;
-  const p = new Picture(width, height, palette);
-  const x = (v: number) => left + ((v - from) / (to - from)) * 900;
+  const bottom = top + groups.length * groupHeight;
+  const width = Math.ceil(left + plotWidth + 100);
+  const height = bottom + 40;
+  const x = (v: number): number => left + ((v - from) / (to - from)) * plotWidth;
 
-  p.text(margin, 20, title, ink, 3);
+  const parts = [rectangle(0, 0, width, height, "white"), text(margin, 36, title, "start", 20)];
   let legend = margin;
   for (const [i, s] of series.entries()) {
-    p.rectangle(legend, 58, 14, 14, firstSeries + i);
-    p.text(legend + 22, 58, s, ink);
-    legend += 50 + Picture.textWidth(s);
+    parts.push(rectangle(legend, 58, 14, 14, colours[i % colours.length] as string), text(legend + 20, 70, s));
+    legend += 50 + s.length * letterWidth;
   }
   const digits = Math.max(0, -Math.floor(Math.log10(by) + 1e-9));
   for (let k = 0; from + k * by <= to + by / 2; k++) {
     const v = from + k * by;
-    p.rectangle(x(v), top - 6, 1, groups.length * groupHeight + 6, Math.abs(v - 1) < by / 10 ? ink : grid);
-    const label = v.toFixed(digits);
-    p.text(x(v) - Picture.textWidth(label) / 2, top + groups.length * groupHeight + 12, label, ink);
+    parts.push(rectangle(x(v), top - 6, 1, bottom - top + 6, Math.abs(v - 1) < by / 10 ? ink : grid));
+    parts.push(text(x(v), bottom + 20, v.toFixed(digits), "middle"));
   }
   for (const [g, group] of groups.entries()) {
     const y = top + g * groupHeight;
-    const middle = y + (series.length * barHeight - Picture.textHeight()) / 2;
-    p.text(left - 12 - Picture.textWidth(group.label), middle, group.label, ink);
+    parts.push(text(left - 12, y + (series.length * barHeight) / 2 + 4, group.label, "end"));
     for (const [i, b] of group.bars.entries()) {
-      const from1 = Math.min(x(1), x(b.value));
-      p.rectangle(from1, y + i * barHeight, Math.max(2, Math.abs(x(b.value) - x(1))), barHeight - 2, firstSeries + i);
-      p.rectangle(x(b.low), y + i * barHeight + barHeight / 2 - 2, Math.max(1, x(b.high) - x(b.low)), 2, ink);
-      p.text(Math.max(x(b.high), x(1)) + 8, y + i * barHeight - 1, b.value.toFixed(3), ink, 1.5);
+      const at = y + i * barHeight;
+      const length = Math.max(2, Math.abs(x(b.value) - x(1)));
+      parts.push(rectangle(Math.min(x(1), x(b.value)), at, length, barHeight - 2, colours[i % colours.length] as string));
+      parts.push(rectangle(x(b.low), at + barHeight / 2 - 2, Math.max(1, x(b.high) - x(b.low)), 2, ink));
+      parts.push(text(Math.max(x(b.high), x(1)) + 6, at + 9, b.value.toFixed(3), "start", 10));
     }
   }
-  return p;
+  const open = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="sans-serif">`;
+  return `${[open, ...parts, "</svg>"].join("\n")}\n`;
 }
 
-/** Draws and writes build/bench/policies-NAME.png. */
+/** Draws and writes build/bench/policies-NAME.svg. */
 export function bars(o: BenchOptions, name: string, title: string, series: readonly string[], groups: readonly Group[]): void {
   const dir = path.join(projectRoot, "build", "bench");
   mkdirSync(dir, { recursive: true });
-  const file = path.join(dir, `policies-${name}.png`);
-  writeFileSync(file, draw(title, series, groups).png());
+  const file = path.join(dir, `policies-${name}.svg`);
+  writeFileSync(file, draw(title, series, groups));
   o.progress(`plot: ${path.relative(process.cwd(), file)}`);
 }

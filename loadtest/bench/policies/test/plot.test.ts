@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+import test from "ava";
+import { draw, step } from "../plot.js";
+
+test("an axis has about eight round steps", (t) => {
+  t.deepEqual([3.2, 8, 9, 40].map(step), [0.5, 1, 2, 5]);
+});
+
+test("bars start at 1, intervals lie over them, text is escaped", (t) => {
+  const svg = draw(
+    "a < b & c",
+    ["mean", "p99"],
+    [
+      {
+        label: 'pool "x"',
+        bars: [
+          { value: 1.5, low: 1.4, high: 1.6 },
+          { value: 0.5, low: 0.4, high: 0.6 },
+        ],
+      },
+    ],
+  );
+  t.regex(svg, /^<svg xmlns="http:\/\/www.w3.org\/2000\/svg" width="\d+" height="\d+"/);
+  t.true(svg.includes("a &#60; b &#38; c") && svg.includes("pool &#34;x&#34;"));
+  const rectangles = (colour: string) =>
+    [...svg.matchAll(/<rect x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="[\d.]+" fill="(.+?)"/g)]
+      .filter((m) => m[4] === colour)
+      .map((m) => ({ x: Number(m[1]), y: Number(m[2]), end: Number(m[1]) + Number(m[3]) }));
+  const [, more] = rectangles("#3465a4"); // the first of each colour is the legend's
+  const [, less] = rectangles("#cc7832");
+  t.true(
+    more !== undefined && less !== undefined && Math.abs(more.x - less.end) < 0.2,
+    "one grows to the right of 1, one to the left",
+  );
+  t.true((more?.y ?? 0) < (less?.y ?? 0));
+  t.true(svg.includes(">1.500<") && svg.includes(">0.500<"));
+  t.is(svg.match(/<text/g)?.length, svg.match(/<\/text>/g)?.length);
+});
