@@ -162,6 +162,8 @@ static int request(struct sim_run *r, uint32_t flow, uint32_t server)
 
 	r->requests++;
 	c->waiting++;
+	if (l->worker)
+		mlb_ev_request(&l->worker->vip, server, sim_clock_us(r->now));
 	c->load_i -= r->now;
 	if (r->sc->load_waiting)
 		l->q[server] += 1;
@@ -196,9 +198,9 @@ static int arrive(struct sim_run *r, uint32_t flow)
 	struct sim_count *c = &l->count[s];
 	r->at[flow] = (uint16_t)s;
 	c->flows++;
-	c->opened++;
 	c->flow_i -= r->now;
-	c->start_sum += r->now;
+	if (l->worker)
+		mlb_ev_open(&l->worker->vip, s, sim_clock_us(r->now));
 	if (!r->sc->load_waiting)
 		l->q[s] += 1;
 	if (r->session)
@@ -231,6 +233,23 @@ static int depart(struct sim_run *r)
 	return sim_heap_push(&r->notices, r->now + rtt, EV_SEEN, flow);
 }
 
+/* The same in the events of a data plane, for frames. */
+static void count_end(const struct sim_run *r, struct sim_worker *w, uint32_t flow, bool timed_out, bool over)
+{
+	uint32_t server = r->at[flow];
+	uint64_t now = sim_clock_us(r->now);
+
+	if (timed_out)
+		mlb_ev_unwait(&w->vip, server, now);
+	else
+		mlb_ev_answer(&w->worker, &w->vip, server, sim_clock_us(began(r, flow)), now);
+	if (over && !timed_out)
+		mlb_ev_connected(&w->worker, &w->vip, server, now - (uint64_t)(rtt_of(r, flow, server) * 1e6 + .5), now);
+	if (over)
+		mlb_ev_close(&w->worker, &w->vip, server, sim_clock_us(r->w->flow[flow].at_s), now,
+			     timed_out ? MLB_END_UNANSWERED : MLB_END_COMPLETED);
+}
+
 /* The load balancer sees a request end: answered, or timed out. A timed-out connection is over. */
 static int seen(struct sim_run *r, uint32_t flow, bool timed_out)
 {
@@ -246,8 +265,8 @@ static int seen(struct sim_run *r, uint32_t flow, bool timed_out)
 	c->answers += !timed_out;
 	if (r->sc->load_waiting || over)
 		l->q[server] -= 1;
-	if (l->samples && !timed_out)
-		sim_sample(l, server, r->now - f->at_s, r->now - began(r, flow), rtt_of(r, flow, server), over);
+	if (l->worker)
+		count_end(r, l->worker, flow, timed_out, over);
 	if (!over) {
 		struct mlb_rng rng; /* of this request alone, so that it is the same under every policy */
 		mlb_rng_seed(&rng, sim_mix(r->w->seed ^ ((uint64_t)flow << 20), ss->left));
@@ -258,10 +277,8 @@ static int seen(struct sim_run *r, uint32_t flow, bool timed_out)
 	}
 	c->flows--;
 	c->flow_i += r->now;
-	c->start_sum -= f->at_s;
 	c->timed_out += timed_out;
 	c->done += !timed_out;
-	c->last_done_s = timed_out ? c->last_done_s : r->now;
 	return 0;
 }
 

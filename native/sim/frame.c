@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a policy sees: plain arrays for heuristics; for models the frame that a data plane would have published. */
+/* What a policy sees: plain arrays for heuristics; for models the frame of a data plane with one worker, counted by the core's
+ * events and summed by the core. */
 #include "run.h"
-#include <marllb/hist.h>
+#include <errno.h>
+#include <marllb/rec_sum.h>
+#include <stdlib.h>
 #include <string.h>
 
 int sim_scratch_init(struct sim_run *r)
@@ -51,92 +54,99 @@ void sim_scratch_free(struct sim_scratch *s)
 	free(s->rec);
 }
 
-void sim_sample(struct sim_lane *l, uint32_t server, double duration_s, double ttfb_s, double connect_s, bool ended)
+/* Frames carry a clock that is not 0 at the start: 0 means "never" in them. */
+uint64_t sim_clock_us(double s)
 {
-	struct sim_samples *s = &l->samples[server];
-	float connect = (float)(connect_s * 1e6);
-
-	s->ttfb_hist[mlb_hist_bucket((uint64_t)(ttfb_s * 1e6))]++;
-	if (!ended)
-		return;
-	s->duration_hist[mlb_hist_bucket((uint64_t)(duration_s * 1e6))]++;
-	if (!s->connects++ || connect < s->connect_min)
-		s->connect_min = connect;
+	return UINT64_C(1000000000) + (s > 0 ? (uint64_t)(s * 1e6 + .5) : 0);
 }
 
-static uint64_t us(double s)
+int sim_worker_new(struct sim_worker **out, uint32_t servers, uint32_t padded, uint8_t load, uint64_t seed)
 {
-	return s > 0 ? (uint64_t)(s * 1e6 + .5) : 0;
-}
+	struct sim_worker *w = calloc(1, sizeof(*w));
 
-static uint64_t clock_us(double s)
-{
-	return SIM_EPOCH_US + us(s);
-}
-
-static void fill_rec(struct sim_run *r, struct sim_lane *l, uint32_t j, struct mlb_server_rec *out)
-{
-	const struct sim_count *c = &l->count[j];
-	double joined = r->sc->server[j].join_s, wait_s = c->load_i + c->waiting * r->now;
-
-	memset(out, 0, sizeof(*out));
-	out->id = j + 1;
-	out->slot = (uint16_t)j;
-	out->flags = MLB_SRV_MEMBER;
-	out->addr = (struct mlb_addr){ { [10] = 0xff, 0xff, 10, 0, (uint8_t)(j >> 8), (uint8_t)j } };
-	out->port = 80;
-	out->flows = c->flows;
-	out->waiting = c->waiting;
-	out->weight_static = r->scratch.cfg[j];
-	out->weight = l->table && j < l->n ? l->table->weight[j] : 0;
-	out->factor = 1;
-	out->bias = (float)l->bias[j];
-	out->peer = l->info.gossip ? l->peer[j] : 0;
-	out->new_flows = c->opened;
-	out->completions = c->done;
-	out->unanswered = c->timed_out;
-	out->answers = c->answers;
-	out->flow_us = us(c->flow_i + c->flows * r->now);
-	out->wait_us = us(wait_s);
-	out->start_sum_us = us(c->start_sum) + c->flows * SIM_EPOCH_US;
-	out->last_completion_us = c->last_done_s > 0 ? clock_us(c->last_done_s) : 0;
-	out->joined_us = clock_us(joined);
-	if (!l->samples)
-		return;
-	struct sim_samples *s = &l->samples[j];
-	if (s->connects) {
-		out->connect.samples = s->connects < MLB_RESERVOIR_LEN ? s->connects : MLB_RESERVOIR_LEN;
-		out->connect.seen = s->connects;
-		out->connect.min = s->connect_min;
-		s->connects = 0;
+	if (!w)
+		return -ENOMEM;
+	w->vip.slots = aligned_alloc(MLB_CACHE_LINE, servers * sizeof(struct mlb_wslot));
+	w->vip.q = calloc(padded, sizeof(float));
+	w->vip.others = calloc(padded, sizeof(float));
+	w->decay = calloc(servers, sizeof(*w->decay));
+	w->vip.capacity = servers;
+	w->vip.load = load;
+	mlb_rng_seed(&w->worker.rng, seed);
+	if (!w->vip.slots || !w->vip.q || !w->vip.others || !w->decay) {
+		sim_worker_free(w);
+		return -ENOMEM;
 	}
-	memcpy(out->ttfb_hist, s->ttfb_hist, sizeof(out->ttfb_hist));
-	memcpy(out->duration_hist, s->duration_hist, sizeof(out->duration_hist));
+	memset(w->vip.slots, 0, servers * sizeof(struct mlb_wslot));
+	*out = w;
+	return 0;
+}
+
+void sim_worker_free(struct sim_worker *w)
+{
+	if (!w)
+		return;
+	free(w->vip.slots);
+	free(w->vip.q);
+	free(w->vip.others);
+	free(w->decay);
+	free(w);
+}
+
+/* Of the reservoirs only that of connect times is merged: mlb_observe reads no other. */
+static void fill_rec(struct sim_run *r, struct sim_lane *l, uint32_t j, uint64_t now_us, struct mlb_server_rec *out)
+{
+	struct sim_worker *w = l->worker;
+	struct mlb_wvip *vip = &w->vip;
+	const struct mlb_reservoir *connect = &mlb_wslot_at(vip->slots, j)->connect;
+
+	*out = (struct mlb_server_rec){
+		.id = j + 1,
+		.slot = (uint16_t)j,
+		.flags = MLB_SRV_MEMBER,
+		.addr = { { [10] = 0xff, 0xff, 10, 0, (uint8_t)(j >> 8), (uint8_t)j } },
+		.port = 80,
+		.weight_static = r->scratch.cfg[j],
+		.weight = l->table && j < l->n ? l->table->weight[j] : 0,
+		.factor = 1,
+		.bias = (float)l->bias[j],
+		.peer = l->info.gossip ? l->peer[j] : 0,
+		.joined_us = sim_clock_us(r->sc->server[j].join_s),
+	};
+	mlb_rec_sum(out, &vip, 1, j, now_us);
+	mlb_res_merge(&connect, 1, w->worker.frame_epoch - 1, (double)(now_us - w->worker.frame_start_us), &w->decay[j],
+		      &out->connect);
 }
 
 static void fill_frame(struct sim_run *r, struct sim_lane *l, struct sim_lb_view *v)
 {
 	struct mlb_frame_hdr *h = &r->scratch.hdr;
+	struct mlb_wvip *vip = &l->worker->vip;
+	uint64_t now_us = sim_clock_us(r->now);
 
-	l->frame_seq++;
-	memset(h, 0, sizeof(*h));
-	h->schema = MLB_FRAME_SCHEMA;
-	h->record_size = sizeof(struct mlb_server_rec);
-	h->dp_epoch = 1;
-	h->seq = l->frame_seq;
-	h->mono_ns = clock_us(r->now) * 1000;
-	h->real_ns = h->mono_ns;
-	h->vip_id = 1 + (uint32_t)(l - r->lane) / r->sc->lbs;
-	h->generation = r->present == r->sc->n ? 2 : 1;
-	h->count = r->present;
-	memcpy(h->name, "sim", 4);
-	h->mode = (uint8_t)r->st->mode;
-	h->load = r->sc->load_waiting ? MLB_LOAD_WAITING : MLB_LOAD_FLOWS;
-	h->kappa = l->table ? l->table->kappa : (float)l->kappa;
-	h->load_balancers = r->sc->lbs;
-	h->load_balancer = l->info.lb + 1;
+	*h = (struct mlb_frame_hdr){
+		.schema = MLB_FRAME_SCHEMA,
+		.record_size = sizeof(struct mlb_server_rec),
+		.dp_epoch = 1,
+		.birth = 1,
+		.seq = ++l->frame_seq,
+		.mono_ns = now_us * 1000,
+		.real_ns = now_us * 1000,
+		.vip_id = 1 + (uint32_t)(l - r->lane) / r->sc->lbs,
+		.generation = r->present == r->sc->n ? 2 : 1,
+		.count = r->present,
+		.name = "sim",
+		.mode = (uint8_t)r->st->mode,
+		.load = vip->load,
+		.kappa = l->table ? l->table->kappa : (float)l->kappa,
+		.load_balancers = r->sc->lbs,
+		.load_balancer = l->info.lb + 1,
+	};
+	mlb_frame_sum(h, &vip, 1);
+	l->worker->worker.frame_epoch++; /* closes the reservoirs' buffers */
 	for (uint32_t j = 0; j < r->present; j++)
-		fill_rec(r, l, j, &r->scratch.rec[j]);
+		fill_rec(r, l, j, now_us, &r->scratch.rec[j]);
+	l->worker->worker.frame_start_us = now_us;
 	v->hdr = h;
 	v->rec = r->scratch.rec;
 }
@@ -184,6 +194,6 @@ void sim_view_fill(struct sim_run *r, struct sim_lane *l, struct sim_lb_view *v,
 	v->ended = s->ended;
 	if (wants & SIM_WANTS_TRUTH)
 		fill_truth(r, l, v, t);
-	if (wants & (SIM_WANTS_FRAME | SIM_WANTS_SAMPLES))
+	if (wants & SIM_WANTS_FRAME)
 		fill_frame(r, l, v);
 }

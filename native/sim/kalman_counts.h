@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The core's Kalman filter on a load balancer's counts as they are, without frames: for the policies that need nothing else,
- * which makes a run three times as fast. On frames, mlb_observe does the same. */
+ * which makes a run twice as fast. On frames, mlb_observe does the same. */
 #ifndef MARLLB_SIM_KALMAN_COUNTS_H
 #define MARLLB_SIM_KALMAN_COUNTS_H
 #include "policy.h"

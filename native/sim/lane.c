@@ -31,10 +31,11 @@ int sim_lane_init(struct sim_run *r, struct sim_lane *l, uint32_t index)
 	    !l->peer)
 		return -ENOMEM;
 	memset(l->q, 0, r->padded * sizeof(float));
-	if (r->st->policy->wants & SIM_WANTS_SAMPLES) {
-		l->samples = calloc(n, sizeof(*l->samples));
-		if (!l->samples)
-			return -ENOMEM;
+	if (r->st->policy->wants & SIM_WANTS_FRAME) {
+		err = sim_worker_new(&l->worker, n, r->padded, sc->load_waiting ? MLB_LOAD_WAITING : MLB_LOAD_FLOWS,
+				     sim_mix(r->w->seed, 4000 + index));
+		if (err)
+			return err;
 	}
 	for (uint32_t j = 0; j < n; j++)
 		l->weight[j] = sc->server[j].weight;
@@ -61,7 +62,7 @@ void sim_lane_free(struct sim_run *r, struct sim_lane *l)
 	free(l->published);
 	free(l->delivered);
 	free(l->peer);
-	free(l->samples);
+	sim_worker_free(l->worker);
 }
 
 static int renew_ring(struct sim_run *r, struct sim_lane *l)

@@ -321,7 +321,7 @@ static void tick(void *state, const struct sim_lb_view *v, struct sim_decision *
 
 const struct sim_policy sim_policy_model = {
 	.name = "model",
-	.wants = SIM_WANTS_FRAME | SIM_WANTS_SAMPLES,
+	.wants = SIM_WANTS_FRAME,
 	.create = create,
 	.destroy = destroy,
 	.tick = tick,

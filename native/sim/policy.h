@@ -9,9 +9,8 @@
 
 /* What a policy wants filled; heuristics that ask for nothing stay fast. */
 enum {
-	SIM_WANTS_FRAME = 1u << 0,   /* view.hdr, view.rec with counters, gauges and integrals */
-	SIM_WANTS_SAMPLES = 1u << 1, /* also duration and ttfb histograms, least connect time */
-	SIM_WANTS_TRUTH = 1u << 2    /* view.truth: oracles and training targets only */
+	SIM_WANTS_FRAME = 1u << 0, /* view.hdr, view.rec: all but the figures of the reservoirs duration and ttfb */
+	SIM_WANTS_TRUTH = 1u << 1  /* view.truth: oracles and training targets only */
 };
 
 /* Fixed for a run. */

@@ -144,7 +144,7 @@ static void fill(void)
 		heuristics[i] = (struct sim_policy){
 			.name = mlb_policies[i]->name,
 			.core = mlb_policies[i],
-			.wants = mlb_policies[i]->sees & MLB_POLICY_LATENCY ? SIM_WANTS_FRAME | SIM_WANTS_SAMPLES : 0,
+			.wants = mlb_policies[i]->sees & MLB_POLICY_LATENCY ? SIM_WANTS_FRAME : 0,
 			.create = core_new,
 			.destroy = core_free,
 			.tick = core_tick,

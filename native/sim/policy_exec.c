@@ -220,7 +220,7 @@ static void tick(void *state, const struct sim_lb_view *v, struct sim_decision *
 
 const struct sim_policy sim_policy_exec = {
 	.name = "exec",
-	.wants = SIM_WANTS_FRAME | SIM_WANTS_SAMPLES,
+	.wants = SIM_WANTS_FRAME,
 	.create = create,
 	.destroy = destroy,
 	.tick = tick,

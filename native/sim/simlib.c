@@ -285,7 +285,7 @@ static void tracer_tick(void *state, const struct sim_lb_view *v, struct sim_dec
 
 static const struct sim_policy tracer_policy = {
 	.name = "trace",
-	.wants = SIM_WANTS_FRAME | SIM_WANTS_SAMPLES | SIM_WANTS_TRUTH,
+	.wants = SIM_WANTS_FRAME | SIM_WANTS_TRUTH,
 	.create = tracer_new,
 	.destroy = tracer_free,
 	.tick = tracer_tick,
