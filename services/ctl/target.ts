@@ -7,7 +7,7 @@ import { type Config, loadConfig } from "../common/config/load.js";
 import { ask, type Clients, connect } from "./client.js";
 import { LaunchError } from "./up/error.js";
 import { instanceFolder } from "./up/instance.js";
-import { defaultConfig } from "./up/plan.js";
+import { defaultConfig } from "./up/launch-plan.js";
 
 export interface TargetFlags {
   config?: string;

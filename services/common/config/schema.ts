@@ -86,7 +86,8 @@ export const schema = z.strictObject({
   tick_ms: ms(10, 10_000).default(200),
   dataplane: z
     .strictObject({
-      kind: z.enum(["embedded", "vpp"]).default("embedded"),
+      // A name that marllbctl resolves against the data planes that it can run (services/ctl/dataplanes).
+      kind: name.default("embedded"),
       threads: z.number().int().min(0).max(64).default(0), // 0 = one a core
       lease_ms: ms(100, 60_000).default(1000),
       connect_timeout_ms: ms(1, 60_000).default(1000),

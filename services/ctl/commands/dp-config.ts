@@ -4,9 +4,9 @@ import { mkdirSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { Command } from "commander";
 import { loadConfig } from "../../common/config/load.js";
-import { dpLines } from "../up/embedded.js";
+import { dpLines } from "../dataplanes/embedded.js";
+import { defaultConfig } from "../up/launch-plan.js";
 import { append } from "../up/options.js";
-import { defaultConfig } from "../up/plan.js";
 
 export function register(program: Command): void {
   program

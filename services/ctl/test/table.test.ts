@@ -2,7 +2,7 @@
 import test from "ava";
 import type { StreamStatsResponse__Output as Stats } from "../../../gen/marllb/v1/StreamStatsResponse.js";
 import { jain } from "../../common/native/figures.js";
-import type { Plan } from "../up/plan.js";
+import type { Plan } from "../up/launch-plan.js";
 import { cut } from "../up/screen.js";
 import { type Extra, plainLine, table } from "../up/table.js";
 import { View } from "../up/view.js";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is printed once: where everything is, and one line each to try.
 import { SERVICES } from "../../common/config/schema.js";
-import type { Plan } from "./plan.js";
+import type { Plan } from "./launch-plan.js";
 import { serviceLabel } from "./processes.js";
 
 export function banner(plan: Plan, folder: string, reached: (vip: string) => string = (vip) => vip): string[] {
@@ -27,6 +27,7 @@ export function banner(plan: Plan, folder: string, reached: (vip: string) => str
   const plaintext = c.tls ? `-insecure${c.tls.ca ? ` -cert ${c.tls.cert} -key ${c.tls.key}` : ""}` : "-plaintext";
   lines.push(`  grpcurl     grpcurl ${plaintext} ${agent.includes("[") ? `'${agent}'` : agent} marllb.v1.ShmAgent/GetStatus`);
   if (c.tracing.endpoint !== "") lines.push(`  traces      ${c.tracing.endpoint}, services marllb-<service>`);
+  for (const note of plan.notes) lines.push(`  note        ${note}`);
   lines.push(`  logs        ${folder}`, "  stop        Ctrl-C (drains first)");
   return lines;
 }

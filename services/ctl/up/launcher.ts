@@ -2,13 +2,13 @@
 // Starts a whole instance, keeps it running, and takes it down in the right order: load first, then the data plane (which drains), then
 // the services, then the demo's servers.
 import { SERVICES } from "../../common/config/schema.js";
+import type { Dataplane } from "../dataplanes/dataplane.js";
+import { findDataplane } from "../dataplanes/index.js";
 import { Child, type ChildSpec } from "./child.js";
-import type { Dataplane } from "./dataplane.js";
-import { createDataplane } from "./dataplanes.js";
 import { LaunchError } from "./error.js";
 import { Instance } from "./instance.js";
+import { choosePorts, effective, listeners, type Plan } from "./launch-plan.js";
 import type { UpOptions } from "./options.js";
-import { choosePorts, effective, listeners, type Plan } from "./plan.js";
 import { requireFree, whyTaken } from "./ports.js";
 import { demoLoadSpec, demoServersSpec, serviceSpec } from "./processes.js";
 
@@ -34,6 +34,9 @@ export class Launcher {
   /** Checks everything first, starts everything, and undoes all of it when one part does not come up. */
   static async start(o: UpOptions, environment: Record<string, string | undefined>, events: Events): Promise<Launcher> {
     const plan = effective(o, environment);
+    const kind = findDataplane(plan.config.dataplane.kind);
+    if (kind.needsRoot !== null && process.getuid?.() !== 0)
+      throw new LaunchError(`--dataplane ${kind.kind} needs root: ${kind.needsRoot}`);
     await choosePorts(plan, whyTaken);
     const instance = Instance.claim(plan.config.instance);
     let it: Launcher | undefined;
@@ -43,7 +46,7 @@ export class Launcher {
         plan.config.failover.store = { kind: "file", path: `${instance.folder}/failover.json` };
       }
       instance.writeConfig(plan.config);
-      const dataplane = await createDataplane({ config: plan.config, instance });
+      const dataplane = kind.create({ config: plan.config, instance });
       it = new Launcher(plan, instance, dataplane, events);
       await it.#up();
       return it;

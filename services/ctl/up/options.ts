@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { isIpPort } from "../../common/config/address.js";
 import { modelsFolder, policyNames } from "../../common/policies.js";
 import { MODE_WORDS } from "../../common/vocabulary.js";
+import { DATAPLANE_KINDS, dataplaneHelp } from "../dataplanes/index.js";
 
 export interface UpOptions {
   config?: string;
@@ -13,7 +14,7 @@ export interface UpOptions {
   mode?: string;
   tick?: number;
   threads?: number;
-  dataplane?: "embedded" | "vpp";
+  dataplane?: string;
   instance?: string;
   duration?: number;
   rate?: number;
@@ -69,7 +70,7 @@ export function upFlags(command: Command): Command {
     .addOption(new Option("--mode <name>", "how the data plane uses them").choices(MODE_WORDS))
     .option("--tick <ms>", "how often weights are set (default: 200)", number(10, 10_000))
     .option("--threads <n>", "threads of the data plane (default: one a core)", number(1, 64))
-    .addOption(new Option("--dataplane <kind>", "marllb-dp, or VPP with our plugin (needs root)").choices(["embedded", "vpp"]))
+    .addOption(new Option("--dataplane <kind>", dataplaneHelp()).choices(DATAPLANE_KINDS))
     .option("--instance <name>", "its own region, folder and ports, beside other instances (default: marllb)")
     .option("--duration <s>", "stop by itself after so many seconds", number(0, 1e9))
     .option("--rate <n>", "demo requests a second, 0 for none (default: 80 % of the demo servers' capacity)", number(0, 20_000))

@@ -5,7 +5,7 @@ import type { ServiceName } from "../../common/config/load.js";
 import { NODE_ARGS } from "../../common/node-args.js";
 import { projectRoot } from "../../common/root.js";
 import type { ChildSpec } from "./child.js";
-import type { Plan } from "./plan.js";
+import type { Plan } from "./launch-plan.js";
 
 const compiled = (file: string): string => path.join(projectRoot, "dist", file);
 export const serviceLabel = (s: ServiceName): string => s.replace("_", "-");

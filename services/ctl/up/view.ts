@@ -2,7 +2,7 @@
 // What is known about a running instance at this moment, turned into lines. It keeps, the table formats.
 import type { StreamStatsResponse__Output as Stats } from "../../../gen/marllb/v1/StreamStatsResponse.js";
 import { jain } from "../../common/native/figures.js";
-import type { Plan } from "./plan.js";
+import type { Plan } from "./launch-plan.js";
 import { type Extra, plainLine, table } from "./table.js";
 
 const averagedOver = 20;

@@ -4,8 +4,10 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import type { Config } from "../../common/config/load.js";
 import { projectRoot } from "../../common/root.js";
-import type { Dataplane, DataplaneContext } from "./dataplane.js";
-import { LaunchError } from "./error.js";
+import { MODE_WORDS } from "../../common/vocabulary.js";
+import { control } from "../control.js";
+import { LaunchError } from "../up/error.js";
+import type { Dataplane, DataplaneContext, DataplaneKind } from "./dataplane.js";
 
 export function dpLines(c: Config): string[] {
   const d = c.dataplane;
@@ -39,7 +41,26 @@ export function dpLines(c: Config): string[] {
   return lines;
 }
 
-export function embedded({ config, instance }: DataplaneContext): Dataplane {
+export const embedded: DataplaneKind = {
+  kind: "embedded",
+  help: "marllb-dp, TCP, unprivileged",
+  modes: MODE_WORDS,
+  settings: [
+    "threads",
+    "lease_ms",
+    "connect_timeout_ms",
+    "idle_timeout_ms",
+    "drain_timeout_ms",
+    "retries",
+    "max_connections",
+    "sources",
+  ],
+  needsRoot: null,
+  setMode: (config, vip, mode) => control(`${config.region.path}.ctl`, `set-mode vip ${vip} ${mode}`),
+  create,
+};
+
+function create({ config, instance }: DataplaneContext): Dataplane {
   const binary = path.join(projectRoot, "build/native/bin/marllb-dp");
   const file = path.join(instance.folder, "marllb-dp.conf");
   return {

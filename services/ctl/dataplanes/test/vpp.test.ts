@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The set-up that `up --dataplane vpp` gives VPP; VPP itself runs in vpp-plugin/test and the launcher's own test.
 import test from "ava";
-import { parseConfig } from "../../common/config/load.js";
-import { network, serverAddress, vipAddress, vppCommands } from "../up/vpp.js";
+import { parseConfig } from "../../../common/config/load.js";
+import { network, serverAddress, vipAddress, vppCommands } from "../vpp.js";
 
 test("an instance's names and addresses are its own, the same each time, and fit interface names", (t) => {
   const [a, b] = [network("default"), network("other")];

@@ -7,11 +7,11 @@ import test from "ava";
 import { Command } from "commander";
 import { ConfigError, loadConfig, parseConfig } from "../../common/config/load.js";
 import { knownKeys } from "../../common/config/schema-walk.js";
+import { dpLines } from "../dataplanes/embedded.js";
 import { banner } from "../up/banner.js";
-import { dpLines } from "../up/embedded.js";
 import { LaunchError } from "../up/error.js";
+import { choosePorts, defaultConfig, effective, listeners } from "../up/launch-plan.js";
 import { type UpOptions, upFlags } from "../up/options.js";
-import { choosePorts, defaultConfig, effective, listeners } from "../up/plan.js";
 import { freePort, requireFree, whyTaken } from "../up/ports.js";
 
 function options(...flags: string[]): UpOptions {
@@ -183,7 +183,7 @@ vips:
 
 test("the banner's lines work as printed in any shell, IPv6 too", (t) => {
   const { config } = effective(options("--vip", "[::1]:8080", "--set", 'services.shm_agent.listen="[::1]:50051"'), {});
-  const lines = banner({ config }, "/logs").join("\n");
+  const lines = banner({ notes: [], config }, "/logs").join("\n");
   t.true(lines.includes("curl -s 'http://[::1]:8080/'"));
   t.true(lines.includes("grpcurl -plaintext '[::1]:50051' marllb"));
 });

@@ -10,10 +10,11 @@ import { pathToFileURL } from "node:url";
 import { promisify } from "node:util";
 import type { Config } from "../../common/config/load.js";
 import { projectRoot } from "../../common/root.js";
-import type { VppJob } from "../vpp.js";
-import type { ChildSpec } from "./child.js";
-import type { Dataplane, DataplaneContext } from "./dataplane.js";
-import { LaunchError } from "./error.js";
+import { MODE_WORDS } from "../../common/vocabulary.js";
+import type { ChildSpec } from "../up/child.js";
+import { LaunchError } from "../up/error.js";
+import type { Dataplane, DataplaneContext, DataplaneKind } from "./dataplane.js";
+import type { VppJob } from "./vpp-process.js";
 
 interface BuildVpp {
   findVpp(): { prefix: string; missing?: undefined } | { missing: string };
@@ -104,13 +105,23 @@ async function makeNetwork(n: Network): Promise<void> {
   await ip("netns", "exec", n.netns, "ethtool", "-K", n.server, ...plain);
 }
 
-export function vpp({ config, instance }: DataplaneContext): Dataplane {
+export const vpp: DataplaneKind = {
+  kind: "vpp",
+  help: "VPP with our plugin (needs root)",
+  modes: MODE_WORDS,
+  // Flows outlive the launcher's drain only where VPP's own stop lets them: the demo's load alone waits drain_timeout_ms.
+  settings: ["threads", "lease_ms", "idle_timeout_ms", "drain_timeout_ms"],
+  needsRoot: "network namespaces and packet sockets",
+  setMode: { byHand: (vip, mode) => `VPP sets it by its own command: vppctl lb rl set-mode vip ${vip} ${mode}` },
+  create,
+};
+
+function create({ config, instance }: DataplaneContext): Dataplane {
   const n = network(config.instance);
   const folder = path.join(instance.folder, "vpp");
   const jobFile = path.join(folder, "job.json");
   return {
     async prepare() {
-      if (process.getuid?.() !== 0) throw new LaunchError("--dataplane vpp needs root: network namespaces and packet sockets");
       const { prefix, pluginDir } = await build();
       mkdirSync(folder, { recursive: true });
       await makeNetwork(n).catch((e: Error) => {
@@ -145,7 +156,7 @@ plugins { path ${pluginFolder(prefix)} add-path ${pluginDir} plugin default { di
       {
         name: "vpp",
         command: process.execPath,
-        args: [path.join(projectRoot, "dist/services/ctl/vpp.js"), jobFile],
+        args: [path.join(projectRoot, "dist/services/ctl/dataplanes/vpp-process.js"), jobFile],
         stopMs: 5000,
       },
     ],

@@ -7,6 +7,7 @@ import { type Config, ConfigError, loadConfig } from "../../common/config/load.j
 import { SERVICES } from "../../common/config/schema.js";
 import { modelsFolder, policyProblem } from "../../common/policies.js";
 import { projectRoot } from "../../common/root.js";
+import { findDataplane, suits } from "../dataplanes/index.js";
 import { LaunchError } from "./error.js";
 import type { UpOptions } from "./options.js";
 import { freePort, type Wanted } from "./ports.js";
@@ -17,6 +18,8 @@ export interface Plan {
   config: Mutable<Config>;
   /** The demo's servers, at addresses of `config.vips[0].servers`; undefined when real servers are used. */
   demo?: { cores: number[]; ratePerS: number; meanMs: number };
+  /** What the data plane will overlook, for a person. */
+  notes: string[];
 }
 
 export const defaultConfig = path.join(projectRoot, "deploy/config/marllb.yaml");
@@ -78,18 +81,23 @@ export function effective(o: UpOptions, environment: Record<string, string | und
   const config = loadWithFlags(file, flagSets(o, alone));
   if (config.tracing.endpoint === "") config.tracing.endpoint = environment.OTEL_EXPORTER_OTLP_ENDPOINT ?? "";
   requirePolicies(config);
+  const notes = suits(config, findDataplane(config.dataplane.kind));
   const own = config.instance !== "marllb";
   if (own && o.config === undefined) takeOwnNames(config, o);
   const first = config.vips[0] as Mutable<Config["vips"][number]>;
   const empty = config.vips.every((v) => v.servers.length === 0);
-  if (!empty) return { config };
+  if (!empty) return { config, notes };
   if (o.config !== undefined && first.pool !== "managed") {
     throw new LaunchError(`${file}: no servers are listed; add some under vips: servers:, or give --servers IP:PORT,...`);
   }
-  if (o.config !== undefined) return { config };
+  if (o.config !== undefined) return { config, notes };
   const capacityPerS = (1000 / Math.max(o.meanMs, 1)) * o.demoCores.reduce((a, b) => a + b, 0);
   first.servers = o.demoCores.map((_, i) => demoServer(own ? 0 : demoPorts + i));
-  return { config, demo: { cores: o.demoCores, meanMs: o.meanMs, ratePerS: o.rate ?? Math.min(0.8 * capacityPerS, 2000) } };
+  return {
+    config,
+    notes,
+    demo: { cores: o.demoCores, meanMs: o.meanMs, ratePerS: o.rate ?? Math.min(0.8 * capacityPerS, 2000) },
+  };
 }
 
 /** A policy that is not there falls back to Kalman for good: a name that was chosen by hand is more likely misspelt. */

@@ -1,14 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the launcher needs of a data plane, whichever it is.
+// What a kind of data plane is, whichever it is: what it can, and how the launcher runs it. A kind is one file beside this one and one
+// line in index.ts.
 import type { Config } from "../../common/config/load.js";
-import type { ChildSpec } from "./child.js";
-import type { Instance } from "./instance.js";
+import type { ChildSpec } from "../up/child.js";
+import type { Instance } from "../up/instance.js";
 
 export interface DataplaneContext {
   config: Config;
   instance: Instance;
 }
 
+export type SetMode = (config: Config, vip: string, mode: string) => Promise<void>;
+
+export interface DataplaneKind {
+  /** dataplane.kind of the configuration. */
+  kind: string;
+  help: string;
+  /** Selection modes that it has. */
+  modes: readonly string[];
+  /** Keys of `dataplane` in the configuration that it looks at; the others have no effect with it. */
+  settings: readonly (keyof Config["dataplane"])[];
+  /** Why it must run as root; null where it need not. */
+  needsRoot: string | null;
+  /** Changes the mode of a VIP while it runs, on its host; or says how a person does that. */
+  setMode: SetMode | { byHand(vip: string, mode: string): string };
+  create(context: DataplaneContext): Dataplane;
+}
+
+/** One that is run by the launcher. */
 export interface Dataplane {
   /** Says what is missing on this machine (throws LaunchError), and makes what its processes need: files, namespaces, interfaces. */
   prepare(): Promise<void>;

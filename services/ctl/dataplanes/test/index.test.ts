@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+import test from "ava";
+import { parseConfig } from "../../../common/config/load.js";
+import type { DataplaneKind } from "../dataplane.js";
+import { DATAPLANES, dataplaneHelp, findDataplane, suits } from "../index.js";
+
+const outside: DataplaneKind = {
+  kind: "outside",
+  help: "another load balancer, by its run-time API",
+  modes: ["alias"],
+  settings: ["lease_ms"],
+  needsRoot: null,
+  setMode: { byHand: (vip, mode) => `tell ${vip} ${mode}` },
+  create: () => ({ prepare: async () => {}, processes: () => [], cleanUp: async () => {} }),
+};
+const config = (text: string) => parseConfig(text);
+
+test("a kind is found by its name, and a wrong name is told what there is", (t) => {
+  for (const d of DATAPLANES) t.is(findDataplane(d.kind), d);
+  t.is(findDataplane("outside", [...DATAPLANES, outside]), outside);
+  t.throws(() => findDataplane("embeded"), { message: "dataplane.kind: expected one of embedded, vpp, found embeded" });
+  for (const d of DATAPLANES) t.true(dataplaneHelp().includes(`${d.kind}: ${d.help}`));
+});
+
+test("a mode that the data plane has not is refused with those that it has", (t) => {
+  const c = config("vips: [{ name: web, address: '127.0.0.1:80', mode: sed }]");
+  t.throws(() => suits(c, outside), { message: "VIP web: data plane outside has no mode sed; expected one of alias" });
+  t.deepEqual(suits(c, findDataplane("embedded")), []);
+});
+
+test("a setting that the data plane overlooks is told", (t) => {
+  const c = config("dataplane: { kind: outside, retries: 5, lease_ms: 3000, sources: ['127.0.0.2'] }");
+  t.deepEqual(suits(c, outside), [
+    "dataplane.retries has no effect with data plane outside",
+    "dataplane.sources has no effect with data plane outside",
+  ]);
+  t.deepEqual(suits(config(""), outside), []);
+});
