@@ -79,10 +79,9 @@ test("ended before it was ready: an error that says how, and no restart", async 
 
 test("its last words are in the log, however late they come", async (t) => {
   // A child of its own that says them after it: its pipe is still open then.
-  const late = "setTimeout(() => console.error('the reason'), 100)";
   const c = child(
     t,
-    `require('child_process').spawn(process.execPath, ['-e', ${JSON.stringify(late)}], { stdio: 'inherit' }); process.exit(3);`,
+    `require('child_process').spawn('sh', ['-c', 'sleep 0.1; echo the reason >&2'], { stdio: 'inherit' }); process.exit(3);`,
   );
   await t.throwsAsync(c.start(), { message: "it ended with exit code 3" });
   await c.stop();

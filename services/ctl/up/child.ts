@@ -35,7 +35,7 @@ interface Events {
 const firstBackoffMs = 100;
 const longestBackoffMs = 2000;
 const settledMs = 10_000;
-const lastWordsMs = 500;
+const lastWordsMs = 2000;
 
 export class Child extends EventEmitter<Events> {
   restarts = 0;
