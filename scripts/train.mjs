@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// npm run train -- --model marl|sac-gru|qmix [--config NAME|FILE] [...]: builds the simulator, makes training/.venv when it is absent, and
+// npm run train -- --model NAME [--config NAME|FILE] [...]: builds the simulator, makes training/.venv when it is absent, and
 // runs training/marllb_train (its flags: npm run train -- --help).
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #ifndef MARLLB_SIM_CLI_H
 #define MARLLB_SIM_CLI_H
+#include <stdio.h>
 #include "strategy.h"
 
 #define SIM_STRATEGIES_MAX 32u
@@ -21,4 +22,6 @@ int sim_cmd_family(int argc, char **argv, char err[256]);
 int sim_cmd_run(int argc, char **argv, char err[256]);
 int sim_cmd_named(int argc, char **argv, char err[256]);
 int sim_cmd_trace(int argc, char **argv, char err[256]);
+/* The options, for --help. */
+void sim_args_help(FILE *);
 #endif

@@ -9,17 +9,7 @@ static const char usage[] =
 	"       marllb-sim family v1 [options]       many drawn scenarios, figures relative to --reference\n"
 	"       marllb-sim named NAME|all [options]  the scenarios that docs/scenarios.md names; without NAME: lists them\n"
 	"       marllb-sim trace FILE|NAME [--seed S]  its arrivals and sizes, for arrivals of kind trace\n"
-	"options\n"
-	"  --strategy A,B,...   default oracle,SED,kalman+sed; with --policy-exec: none\n"
-	"  --seed S             default 1; same seed, same result\n"
-	"  --n N                scenarios of a family (default 2000), seeds of a file or name (default: the file's)\n"
-	"  --threads T          default: all cores; results do not depend on it\n"
-	"  --reference A,B,...  strategies the figures are relative to (a table shows the first); default oracle\n"
-	"  --gossip MS          all strategies: counts of the other load balancers, published this often\n"
-	"  --envelope trust=C   all strategies: weights pass the envelope (exact, hint, none or a number)\n"
-	"  --policy-exec CMD    adds the strategy exec:CMD+sed\n"
-	"  --tick-ms T          another tick than the scenario's\n"
-	"  --json               one JSON object instead of a table\n";
+	"options\n";
 
 int main(int argc, char **argv)
 {
@@ -29,6 +19,7 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc; i++)
 		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[1], "help") == 0) {
 			fputs(usage, stdout);
+			sim_args_help(stdout);
 			sim_strategy_help(stdout);
 			return 0;
 		}

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""python -m marllb_train --model marl|sac-gru|qmix [--config FILE|NAME] [--out FOLDER] [--fresh] [--threads N] [--nice N] [--set KEY=VALUE]"""
+"""python -m marllb_train --model NAME [--config FILE|NAME] [--out FOLDER] [--fresh] [--threads N] [--nice N] [--set KEY=VALUE]"""
 
 import argparse
 import os
 import sys
 from pathlib import Path
 
-from .conf import HERE, load
+from .conf import HERE, load, models
 
 
 def count(text):
@@ -18,7 +18,7 @@ def count(text):
 
 def arguments(argv):
     p = argparse.ArgumentParser(prog="npm run train --", description="Trains a policy on native/sim and exports it as ONNX.")
-    p.add_argument("--model", choices=("marl", "sac-gru", "qmix"), default="marl")
+    p.add_argument("--model", choices=models(), default="marl")
     p.add_argument("--config", default="default", help="a file, or a name in training/configs/MODEL/: default, paper, smoke")
     p.add_argument("--out", help="folder of checkpoints, curves and the model; default training/runs/MODEL-CONFIG")
     p.add_argument("--fresh", action="store_true", help="begin anew instead of resuming the folder's checkpoint")

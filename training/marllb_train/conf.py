@@ -10,6 +10,11 @@ FREE = ("scale",)  # keyed by names of parameters
 OPTIONAL = ("marl", "start", "grid")  # null where a run starts from nothing, or has no grid
 
 
+def models():
+    """What can be trained: each has a folder of configurations, and an entry in pipeline.TRAIN (which needs jax)."""
+    return sorted(d.name for d in (HERE / "configs").iterdir() if d.is_dir())
+
+
 def load(model, config, overrides=()):
     """config: a file, or a name in configs/MODEL. overrides: KEY=VALUE, dots into objects and lists. Exits with a sentence."""
     path = Path(config)

@@ -9,7 +9,7 @@ import unittest
 from pathlib import Path
 from unittest import mock
 
-from marllb_train import common, pipeline, simlib
+from marllb_train import common, conf, pipeline, simlib
 from marllb_train.__main__ import main
 
 
@@ -18,6 +18,9 @@ class Killed(Exception):
 
 
 class SmokeTest(unittest.TestCase):
+    def test_what_can_be_configured_can_be_trained(self):
+        self.assertEqual(sorted(pipeline.TRAIN), conf.models())
+
     def killed(self, model, at):
         """Ends a run where its save number `at` would be, starts it again, and compares it with one that was left alone."""
         with tempfile.TemporaryDirectory() as tmp:
