@@ -39,7 +39,7 @@ test("errors name file and line, or the flag, and what was expected", (t) => {
   writeFileSync(file, "threads 1\n\nvip web 127.0.0.1:8080 mode fastest\n");
   const wrong = run(["--config", file]);
   t.is(wrong.code, 1);
-  t.is(wrong.err, `marllb-dp: ${file}:3: mode 'fastest': expected sed, p2c, alias or hash\n`);
+  t.is(wrong.err, `marllb-dp: ${file}:3: mode 'fastest': expected hash, alias, sed or p2c\n`);
   t.regex(run(["--threads", "none"]).err, /^marllb-dp: --threads 'none': expected a number from 1 to 64\n$/);
   t.regex(run(["--config", path.join(folder, "nothing")]).err, /nothing: cannot read: No such file/);
 });

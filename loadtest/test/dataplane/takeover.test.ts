@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A takeover ends with exactly one data plane, whoever comes at the same time and whatever ends meanwhile.
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import test from "ava";
-import { addressOf, ask, binary, closeOrigin, Dp, named, origin, until } from "./bed.js";
+import { addressOf, ask, binary, closeOrigin, Dp, dial, echo, named, origin, type Peer, until } from "./bed.js";
 
 const alive = (dp: Dp): boolean => dp.child.process.exitCode === null && dp.child.process.signalCode === null;
 
@@ -12,7 +12,7 @@ function maps(pid: number, file: string): boolean {
   const { ino } = statSync(file);
   return readFileSync(`/proc/${pid}/maps`, "utf8")
     .split("\n")
-    .some((l) => l.endsWith(file) && Number(l.split(/\s+/)[4]) === ino);
+    .some((l) => l.includes(file) && Number(l.split(/\s+/)[4]) === ino);
 }
 
 const takeover = (folder: string): string[] => [binary, "--config", `${folder}/dp.conf`, "--stop-with-stdin", "--takeover"];
@@ -65,7 +65,7 @@ test("the listeners go to one client at a time, and only that one can release", 
   const dp = await Dp.start({ servers: [server] });
   const [first, second] = [await client(`${dp.folder}/control`), await client(`${dp.folder}/control`)];
   await second.say("release", /^error: release: expected `takeover`/);
-  await first.say("takeover", /^listener web [\s\S]*\nok\n$/);
+  await first.say("takeover", /^state \d+\nlistener web [\s\S]*\nok\n$/);
   await second.say("takeover", /^error: another marllb-dp is taking over/);
   await second.say("release", /^error: release: expected/);
   await t.throwsAsync(Dp.run(takeover(dp.folder), dp.folder), { message: /another marllb-dp is taking over/ });
@@ -111,5 +111,107 @@ test("an old data plane that does not answer is left as it was, and one that is 
       t.is(await dp.stop(), 0);
     }
   }
+  await closeOrigin(server);
+});
+
+test("a takeover hands over what was changed at run time, and takes from the file what was changed there", async (t) => {
+  const servers = await Promise.all(["a", "b", "c"].map((n) => origin(named(n))));
+  const [a, b, c] = servers.map(addressOf);
+  const old = await Dp.start({
+    servers: [servers[0] as net.Server, servers[1] as net.Server],
+    lines: ["vip gone 127.0.0.1:0", `server vip gone ${a}`, "vip filed 127.0.0.1:0", `server vip filed ${a}`, "retries 1"],
+  });
+  for (const line of [
+    "vip api 127.0.0.1:0 max-conns 9",
+    `server vip api ${c} weight 3 max-conns 7`,
+    "no vip gone",
+    "set-mode vip web p2c",
+    "idle-timeout 33s",
+    `server vip web ${b} max-conns 5`,
+    `drain vip web ${a}`,
+  ])
+    await old.control(line);
+  const before = (await old.control("show config")).split("\n");
+  const api = Number(/vip api 127\.0\.0\.1:(\d+)/.exec(before.join("\n"))?.[1]);
+  // Meanwhile the file: another retries, another VIP, one server less in a VIP.
+  const file = `${old.folder}/dp.conf`;
+  const text = readFileSync(file, "utf8").replace("retries 1", "retries 2").replace(`server vip filed ${a}\n`, "");
+  writeFileSync(file, `${text}vip new 127.0.0.1:0\nserver vip new ${b}\n`);
+  const now = await Dp.run(takeover(old.folder), old.folder);
+  t.is(await old.child.exited, 0);
+  const after = (await now.control("show config")).split("\n");
+  const only = (x: string[], y: string[]): string[] => x.filter((l) => !y.includes(l));
+  t.deepEqual(only(before, after), ["retries 1", `server vip filed ${a} weight 1 max-conns 0`]);
+  t.regex(
+    only(after, before).join("\n"),
+    new RegExp(`^retries 2\nvip new 127.0.0.1:\\d+ .*\nserver vip new ${b} weight 1 max-conns 0$`),
+  );
+  t.is(await ask(api), "c");
+  t.is(await ask(now.port), "b"); // a drains
+  t.is(await ask(now.ports.get("new") as number), "b");
+  // SIGHUP makes the file's the whole truth again.
+  await now.control("reload");
+  t.notRegex(await now.control("show config"), /vip api|idle-timeout 33000ms|p2c/);
+  t.is(await now.stop(), 0);
+  await Promise.all(servers.map(closeOrigin));
+});
+
+test("connections of the one that drains count against the limits of the new one, over two takeovers", async (t) => {
+  const server = await origin(echo);
+  const dp = await Dp.start({
+    vip: "max-conns 12",
+    lines: [`server vip web ${addressOf(server)} max-conns 10`, "drain-timeout 60s"],
+  });
+  const held: Peer[] = [];
+  /** Opens until one is turned away; how many the server has then. */
+  const fill = async (port: number): Promise<number> => {
+    for (;;) {
+      const p = await dial(port);
+      p.socket.write("x");
+      await until("an answer or an end", () => p.text !== "" || p.error !== null || p.ended);
+      if (p.text === "") return held.length;
+      held.push(p);
+    }
+  };
+  t.is(await fill(dp.port), 10);
+  let now = await Dp.run(takeover(dp.folder), dp.folder);
+  t.is(await fill(now.port), 10);
+  const shown = JSON.parse(await now.control("show servers json")) as { servers: { connections: number; previous: number }[] };
+  t.like(shown.servers[0], { connections: 0, previous: 10 });
+  const second = now;
+  for (const p of held.splice(0, 4)) p.socket.destroy();
+  await until("the places of those that went are free", async () => {
+    const s = JSON.parse(await now.control("show servers json")) as { servers: { previous: number }[] };
+    return s.servers[0]?.previous === 6;
+  });
+  t.is(await fill(now.port), 10);
+  now = await Dp.run(takeover(dp.folder), dp.folder);
+  t.is(await fill(now.port), 10);
+  for (const p of held.splice(0)) p.socket.destroy();
+  t.is(await dp.child.exited, 0);
+  t.is(await second.child.exited, 0);
+  await until("all places are free", async () => {
+    const s = JSON.parse(await now.control("show servers json")) as { servers: { previous: number }[] };
+    return s.servers[0]?.previous === 0;
+  });
+  t.is(await fill(now.port), 10);
+  for (const p of held) p.socket.destroy();
+  t.is(await now.stop(), 0);
+  await closeOrigin(server);
+});
+
+test("region and control socket that somebody removed are made again, and a takeover finds the running one", async (t) => {
+  const server = await origin(named("a"));
+  const dp = await Dp.start({ servers: [server] });
+  for (const f of ["region", "control"]) rmSync(`${dp.folder}/${f}`);
+  await until("both are there", () => ["region", "control"].every((f) => readdirSync(dp.folder).includes(f)));
+  await until("the region is its own", () => maps(dp.child.pid, `${dp.folder}/region`));
+  t.is((await dp.stats()).name, "web");
+  rmSync(`${dp.folder}/control`);
+  await until("it is there again", () => readdirSync(dp.folder).includes("control"));
+  const now = await Dp.run(takeover(dp.folder), dp.folder);
+  t.is(await dp.child.exited, 0);
+  t.is(await ask(now.port), "a");
+  t.is(await now.stop(), 0);
   await closeOrigin(server);
 });

@@ -84,7 +84,7 @@ void mlb_dp_free(struct mlb_dp *dp)
 	dp_grace_end(&dp->grace);
 	DP_EACH_VIP(dp, v)
 		dp_vip_free(dp, v);
-	mlb_region_close(&dp->region, true);
+	mlb_region_close(&dp->region, !dp->succeeded);
 	free(dp->worker);
 	free(dp->state);
 	free(dp->in_buf);

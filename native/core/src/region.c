@@ -400,7 +400,7 @@ void mlb_region_close(struct mlb_region *r, bool unlink_it)
 	char tmp[TMP_LEN];
 	if (r->unnamed)
 		unlink(tmp_name(r->path, tmp));
-	else if (unlink_it && !r->handed_over && same_file(r->fd, r->path))
+	else if (unlink_it && same_file(r->fd, r->path))
 		unlink(r->path);
 	unmap(r);
 	close(r->fd);

@@ -25,6 +25,7 @@
 static char signal_event, wake_event, stdin_event;
 
 #define LOOK_US 1000000u
+#define PREVIOUS_US 200000u
 #define STOP_LOOK_US 10000u /* while draining: is the last connection gone? */
 
 static int watch(struct mlbd_app *app, int fd, void *what)
@@ -51,7 +52,8 @@ static int reload(struct mlbd_app *app, char err[512])
 		if (plan->settings.threads == 0 && threads != app->host->threads)
 			mlbd_log("info", "the processors allow %u threads now; %u run until a restart or a takeover", threads,
 				 app->host->threads);
-		mlbd_plan_free(plan);
+		mlbd_plan_free(&app->base);
+		app->base = *plan;
 	}
 	free(plan);
 	return rc;
@@ -94,6 +96,8 @@ static int give(struct mlbd_app *app, int fd, struct mlbd_text *out, char err[51
 		return rc;
 	app->taker = fd;
 	mlbd_show(app->host, MLBD_SHOW_CONFIG, false, out);
+	mlbd_text_add(out, "base\n");
+	mlbd_plan_print(&app->base, out);
 	return 0;
 }
 
@@ -118,8 +122,7 @@ static int release(struct mlbd_app *app, int fd, const struct mlbd_text *out, ch
 		return rc;
 	}
 	app->control.handed_over = true;
-	if (mlb_dp_region(app->host->dp))
-		mlb_dp_region(app->host->dp)->handed_over = true;
+	mlb_dp_succeeded(app->host->dp);
 	stop(app);
 	return MLBD_CONTROL_SAID;
 }
@@ -133,6 +136,7 @@ static int act(struct mlbd_app *app, int fd, const struct mlbd_cmd *cmd, struct 
 		return 0;
 	case MLBD_OP_QUIT: app->quit = true; return 0;
 	case MLBD_OP_TAKEOVER: return give(app, fd, out, err);
+	case MLBD_OP_CONNECTIONS: mlbd_previous_print(app->host, out); return 0;
 	case MLBD_OP_RELEASE: return release(app, fd, out, err);
 	case MLBD_OP_RELOAD:
 		if (!app->stopping)
@@ -192,7 +196,7 @@ int mlbd_app_init(struct mlbd_app *app, char err[512])
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread: all inherit it */
-	app->taker = app->epfd = app->signal_fd = app->wake_fd = -1;
+	app->previous.fd = app->taker = app->epfd = app->signal_fd = app->wake_fd = -1;
 	mlbd_control_init(&app->control, -1, &(struct mlbd_control_hooks){ .arg = app, .run = on_line, .gone = on_gone });
 	rc = mlbd_log_start();
 	if (rc) {
@@ -276,6 +280,20 @@ static void on_event(struct mlbd_app *app, const struct epoll_event *ev)
 		mlbd_control_event(&app->control, what == &app->control ? NULL : what, ev->events);
 }
 
+/* A name may be missing because it could not be given at a takeover, or because somebody removed it (logind at a logout,
+ * tmpfiles, rm). The core looks at the region's name itself once it has been given. */
+static void look_at_names(struct mlbd_app *app)
+{
+	struct mlb_region *region = mlb_dp_region(app->host->dp);
+	char err[256];
+
+	if (app->host->handed_over)
+		return;
+	if (region && region->unnamed && mlb_region_name(region, err) == 0)
+		mlbd_log("info", "the region has its name now");
+	mlbd_control_look(&app->control);
+}
+
 void mlbd_app_loop(struct mlbd_app *app)
 {
 	while (!app->quit) {
@@ -287,10 +305,15 @@ void mlbd_app_loop(struct mlbd_app *app)
 			return;
 		if (app->stopping && wait > STOP_LOOK_US)
 			wait = STOP_LOOK_US;
+		if (now >= app->next_previous_us) {
+			app->next_previous_us = now + PREVIOUS_US;
+			mlbd_previous_poll(&app->previous, app->host);
+		}
 		if (now >= app->next_look_us) {
 			app->next_look_us = now + LOOK_US;
 			mlbd_recount_ask(app->host);
 			mlbd_control_poll(&app->control);
+			look_at_names(app);
 		}
 		n = wait_events(app, ev, 32, wait);
 		for (int i = 0; i < n; i++)
@@ -302,9 +325,12 @@ void mlbd_app_free(struct mlbd_app *app)
 {
 	mlbd_waker_join(&app->waker);
 	if (app->host)
+		mlbd_previous_end(&app->previous, app->host);
+	if (app->host)
 		mlbd_workers_join(app->host);
 	mlbd_control_close(&app->control);
 	mlbd_host_free(app->host);
+	mlbd_plan_free(&app->base);
 	close(app->epfd);
 	close(app->signal_fd);
 	close(app->wake_fd);

@@ -5,17 +5,20 @@
 #include "control.h"
 #include "host.h"
 #include "options.h"
+#include "previous.h"
 #include "waker.h"
 
 struct mlbd_app {
 	struct mlbd_options opt;
+	struct mlbd_plan base; /* file and flags as last read: what differs from it was changed at run time */
 	struct mlbd_host *host;
 	struct mlbd_control control;
 	struct mlbd_waker waker;
 	int epfd, signal_fd, wake_fd;
 	int taker; /* client that was given the listeners and may release this data plane; -1: none */
 	bool stopping, quit;
-	uint64_t stop_deadline_us, next_look_us;
+	struct mlbd_previous previous;
+	uint64_t stop_deadline_us, next_look_us, next_previous_us;
 };
 
 /* Signals, epoll and the like, before any thread is started. */

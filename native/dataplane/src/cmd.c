@@ -272,6 +272,7 @@ static const struct {
 	{ "quit", MLBD_OP_QUIT, false },
 	{ "reload", MLBD_OP_RELOAD, false },
 	{ "takeover", MLBD_OP_TAKEOVER, false },
+	{ "connections", MLBD_OP_CONNECTIONS, false },
 	{ "release", MLBD_OP_RELEASE, false },
 	{ "help", MLBD_OP_HELP, false },
 };

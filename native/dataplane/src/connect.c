@@ -35,7 +35,9 @@ static bool take_place(struct mlbd_slot *s)
 {
 	uint32_t max = atomic_load_explicit(&s->max_conns, memory_order_relaxed);
 
-	if (atomic_fetch_add_explicit(&s->conns, 1, memory_order_relaxed) < max || max == 0)
+	uint32_t previous = atomic_load_explicit(&s->previous, memory_order_relaxed);
+
+	if (atomic_fetch_add_explicit(&s->conns, 1, memory_order_relaxed) + previous < max || max == 0)
 		return true;
 	atomic_fetch_sub_explicit(&s->conns, 1, memory_order_relaxed);
 	return false;

@@ -12,6 +12,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "log.h"
+
 #define MAX_CLIENTS 64u
 #define MAX_LINE (256u << 10)
 #define MAX_OUTPUT (16u << 20)
@@ -132,6 +134,45 @@ int mlbd_control_name(struct mlbd_control *c, char err[256])
 		return fail(c->path, -errno, err);
 	c->named = true;
 	return 0;
+}
+
+/* The name is gone. A socket cannot get a second one, so another is bound; clients that are connected stay. */
+static void again(struct mlbd_control *c)
+{
+	char path[sizeof(c->path)], err[256];
+	int old = c->fd;
+
+	strcpy(path, c->path);
+	if (mlbd_control_open(c, path, false, err)) {
+		if (!c->lost)
+			mlbd_log("error", "%s", err);
+		c->lost = true;
+		return;
+	}
+	close(old); /* epoll forgets it with that */
+	c->lost = false;
+	c->named = mlbd_control_name(c, err) == 0;
+	if (c->named)
+		mlbd_log("warn", "control %s was removed: made again", path);
+}
+
+void mlbd_control_look(struct mlbd_control *c)
+{
+	struct stat st;
+	char err[256];
+
+	if (c->fd < 0 || c->handed_over)
+		return;
+	if (!c->named) {
+		if (mlbd_control_name(c, err) == 0)
+			mlbd_log("info", "control %s has its name now", c->path);
+	} else if (lstat(c->path, &st) < 0) {
+		if (errno == ENOENT)
+			again(c);
+	} else if ((st.st_dev != c->dev || st.st_ino != c->ino) && !c->lost) {
+		c->lost = true;
+		mlbd_log("error", "control %s is another's now: orders given there do not reach this data plane", c->path);
+	}
 }
 
 /* Workers may have taken every descriptor where they share this table: a listener that is ready all the time and cannot be

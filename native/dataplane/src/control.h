@@ -26,7 +26,7 @@ struct mlbd_control {
 	char path[216];
 	dev_t dev; /* of the socket file that is ours */
 	ino_t ino;
-	bool named;
+	bool named, lost;
 	bool handed_over; /* the name is about to be another process's, who took over: left alone at the close */
 	struct mlbd_client *clients;
 	int spare_fd; /* kept aside for a client that comes when there is no other descriptor; -1: lent */
@@ -40,6 +40,8 @@ int mlbd_control_open(struct mlbd_control *, const char *path, bool replace, cha
 int mlbd_control_name(struct mlbd_control *, char err[256]);
 /* An event on the socket (client NULL) or a client. */
 void mlbd_control_event(struct mlbd_control *, struct mlbd_client *, uint32_t events);
+/* Once a second: makes the socket again where its name was removed. What another process put there is left, and told once. */
+void mlbd_control_look(struct mlbd_control *);
 /* Once a second: descriptors may be free again. */
 void mlbd_control_poll(struct mlbd_control *);
 void mlbd_control_close(struct mlbd_control *);

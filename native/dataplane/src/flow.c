@@ -258,9 +258,10 @@ static int retry(struct mlbd_worker *w, struct mlbd_conn *c, int error)
 static struct mlbd_conn *admit(struct mlbd_worker *w, struct mlbd_vip *vip, struct mlb_wvip *wv)
 {
 	uint32_t max = atomic_load_explicit(&vip->max_conns, memory_order_relaxed);
+	uint32_t previous = atomic_load_explicit(&vip->previous, memory_order_relaxed);
 	struct mlbd_conn *c = NULL;
 
-	if (atomic_fetch_add_explicit(&vip->conns, 1, memory_order_relaxed) >= max && max)
+	if (atomic_fetch_add_explicit(&vip->conns, 1, memory_order_relaxed) + previous >= max && max)
 		mlb_ev_limited(wv);
 	else
 		c = mlbd_conn_get(w);

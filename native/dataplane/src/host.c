@@ -26,10 +26,7 @@ int mlbd_host_new(struct mlbd_host **out, const struct mlbd_settings *s, bool ta
 	struct mlbd_host *h = calloc(1, sizeof(*h));
 	struct mlb_dp_conf conf = {
 		.region = {
-			.path = s->shm,
-			.instance = s->instance,
 			.dataplane = "marllb-dp " MARLLB_VERSION,
-			.group = s->shm_group[0] ? s->shm_group : NULL,
 			.dp_epoch = mlbd_real_ns(),
 			.frame_us = (uint32_t)s->frame_ms * 1000,
 			.lease_us = (uint32_t)s->lease_ms * 1000,
@@ -49,6 +46,9 @@ int mlbd_host_new(struct mlbd_host **out, const struct mlbd_settings *s, bool ta
 		return rc;
 	pthread_mutex_init(&h->lock, NULL);
 	h->settings = *s;
+	conf.region.path = h->settings.shm; /* the core keeps these: a region that is removed is made again */
+	conf.region.instance = h->settings.instance;
+	conf.region.group = s->shm_group[0] ? h->settings.shm_group : NULL;
 	h->threads = mlbd_threads_wanted(s);
 	rc = mlb_dp_new(&h->dp, &conf, h->threads, err);
 	if (rc)
@@ -95,9 +95,7 @@ int mlbd_host_set(struct mlbd_host *h, const struct mlbd_setting *k, const struc
 		snprintf(err, 256, "%s takes a restart (or a takeover) to change", k->name);
 		return -EBUSY;
 	}
-	memcpy((char *)&h->settings + k->off, (const char *)from + k->off, k->size);
-	if (k->kind == MLBD_SOURCES)
-		h->settings.sources = from->sources;
+	mlbd_setting_copy(k, &h->settings, from);
 	mlbd_host_publish_settings(h);
 	return 0;
 }

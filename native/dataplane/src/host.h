@@ -13,6 +13,7 @@ struct mlbd_worker;
 struct mlbd_slot {
 	_Atomic uint32_t conns;
 	_Atomic uint32_t max_conns; /* 0: no limit */
+	_Atomic uint32_t previous;  /* connections that the previous data plane still has; they count against the limit */
 };
 
 struct mlbd_limit { /* of a server by address, main thread only: survives until the server is removed */
@@ -24,9 +25,9 @@ struct mlbd_limit { /* of a server by address, main thread only: survives until 
 struct mlbd_vip {
 	_Atomic bool used;
 	uint32_t id;
-	struct mlb_vip_conf conf; /* conf.ep: the address bound, never port 0 */
-	_Atomic uint32_t conns, max_conns;
-	struct mlbd_slot *slot; /* [MLB_MAX_SERVERS_PER_VIP], made at first use, kept */
+	struct mlb_vip_conf conf;                    /* conf.ep: the address bound, never port 0 */
+	_Atomic uint32_t conns, max_conns, previous; /* as of a server */
+	struct mlbd_slot *slot;                      /* [MLB_MAX_SERVERS_PER_VIP], made at first use, kept */
 	struct mlbd_limit *limit;
 	uint32_t limits;
 	int *fd; /* [fds] listeners, worker i % threads serves fd i */
@@ -80,6 +81,8 @@ int mlbd_server_set(struct mlbd_host *, struct mlbd_vip *, const struct mlbd_ser
 /* The server with this address that is a member; NULL: none. */
 const struct mlb_server *mlbd_server_find(struct mlbd_host *, struct mlbd_vip *, const struct mlb_endpoint *);
 uint32_t mlbd_server_limit(const struct mlbd_vip *, const struct mlb_endpoint *);
+/* reconcile.c. What runs now; 0 or -ENOMEM; the caller frees it. */
+int mlbd_host_plan(struct mlbd_host *, struct mlbd_plan *);
 /* Makes the running data plane what the plan says, as far as it can without a restart; the first thing that cannot be is in err.
  */
 int mlbd_host_reconcile(struct mlbd_host *, struct mlbd_plan *, char err[256]);

@@ -26,6 +26,24 @@ void mlbd_plan_free(struct mlbd_plan *p)
 	p->vips = 0;
 }
 
+int mlbd_plan_copy(struct mlbd_plan *to, const struct mlbd_plan *from)
+{
+	*to = *from;
+	for (uint32_t i = 0; i < from->vips; i++) {
+		size_t size = from->vip[i].servers * sizeof(*from->vip[i].server);
+
+		to->vip[i].server = malloc(size + 1);
+		if (!to->vip[i].server) {
+			to->vips = i;
+			mlbd_plan_free(to);
+			return -ENOMEM;
+		}
+		if (size)
+			memcpy(to->vip[i].server, from->vip[i].server, size);
+	}
+	return 0;
+}
+
 struct mlbd_plan_vip *mlbd_plan_find(struct mlbd_plan *p, const char *name)
 {
 	for (uint32_t i = 0; i < p->vips; i++)
@@ -77,9 +95,7 @@ static int apply(struct mlbd_plan *p, const struct mlbd_cmd *c, char err[256])
 	if (c->op == MLBD_OP_NONE)
 		return 0;
 	if (c->op == MLBD_OP_SET) {
-		memcpy((char *)&p->settings + c->setting->off, (const char *)&c->value + c->setting->off, c->setting->size);
-		if (c->setting->kind == MLBD_SOURCES)
-			p->settings.sources = c->value.sources;
+		mlbd_setting_copy(c->setting, &p->settings, &c->value);
 		return 0;
 	}
 	if (!mlbd_cmd_is_config(c->op))

@@ -60,8 +60,7 @@ static int ask_old(struct mlbd_app *app, struct start *s, char err[512])
 		return rc;
 	if (s->old.control < 0)
 		mlbd_log("info", "nobody serves %s: starting without a takeover", s->control);
-	mlbd_takeover_merge(&s->old, &s->plan);
-	return 0;
+	return s->old.control < 0 ? 0 : mlbd_plan_merge(&s->plan, &s->old.base, &s->old.run, err);
 }
 
 /* Everything but the names and the listeners' clients; what fails here leaves an old data plane as it is. */
@@ -73,6 +72,8 @@ static int build(struct mlbd_app *app, struct start *s, char err[512])
 	if (rc)
 		return rc;
 	mlbd_vips_hook(app->host);
+	if (s->old.state && mlb_dp_inherit(app->host->dp, s->old.state, s->old.state_len, err))
+		mlbd_log("warn", "takeover: %s", err); /* another release's: what its region says stays */
 	if ((rc = mlbd_workers_new(app->host, err)) || (rc = add_vips(app, s, err)))
 		return rc;
 	mlb_dp_poll(app->host->dp, mlbd_now_us(), mlbd_real_ns());
@@ -103,8 +104,13 @@ static void say_ready(struct mlbd_app *app)
 static int start(struct mlbd_app *app, struct start *s, char err[512])
 {
 	struct mlb_region *region;
+	bool takeover;
 	int rc;
 
+	if ((rc = mlbd_plan_copy(&app->base, &s->plan))) {
+		snprintf(err, 512, "no memory for the configuration");
+		return rc;
+	}
 	s->control = mlbd_control_path(&s->plan.settings, s->path);
 	if (s->control && (rc = mlbd_lock_take(&s->lock, s->control, START_WAIT_MS, err)))
 		return rc;
@@ -113,9 +119,14 @@ static int start(struct mlbd_app *app, struct start *s, char err[512])
 	if ((rc = mlbd_takeover_release(&s->old, err)))
 		return rc;
 	/* From here on the old one drains: nothing may fail any more that leaves nobody to serve. */
+	takeover = s->old.control >= 0;
+	if (takeover) {
+		mlbd_previous_begin(&app->previous, app->host, s->old.control);
+		s->old.control = -1;
+	}
 	mlbd_host_serve(app->host);
 	if ((rc = take_names(app, s, err))) {
-		if (s->old.control < 0)
+		if (!takeover)
 			return rc;
 		mlbd_log("error", "takeover: %s", err);
 	}

@@ -167,6 +167,13 @@ void mlbd_setting_print(const struct mlbd_setting *k, const struct mlbd_settings
 	}
 }
 
+void mlbd_setting_copy(const struct mlbd_setting *k, struct mlbd_settings *to, const struct mlbd_settings *from)
+{
+	memcpy((char *)to + k->off, (const char *)from + k->off, k->size);
+	if (k->kind == MLBD_SOURCES)
+		to->sources = from->sources;
+}
+
 bool mlbd_setting_same(const struct mlbd_setting *k, const struct mlbd_settings *a, const struct mlbd_settings *b)
 {
 	char x[1024], y[1024];

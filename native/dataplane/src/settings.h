@@ -43,6 +43,7 @@ const struct mlbd_setting *mlbd_setting_find(const char *name);
 int mlbd_setting_parse(const struct mlbd_setting *, char *const *words, int n, struct mlbd_settings *, char err[256]);
 /* The value as the file would spell it. */
 void mlbd_setting_print(const struct mlbd_setting *, const struct mlbd_settings *, char *buf, size_t size);
+void mlbd_setting_copy(const struct mlbd_setting *, struct mlbd_settings *to, const struct mlbd_settings *from);
 bool mlbd_setting_same(const struct mlbd_setting *, const struct mlbd_settings *, const struct mlbd_settings *);
 /* Path of the control socket, or NULL for none. */
 const char *mlbd_control_path(const struct mlbd_settings *, char buf[216]);

@@ -23,39 +23,19 @@ static struct mlbd_vip *next_vip(struct mlbd_host *h, struct mlbd_vip *v)
 
 /* Config: lines that make the same data plane when read back. */
 
-static void config_vip(struct mlbd_host *h, struct mlbd_vip *v, struct mlbd_text *t)
-{
-	const struct mlb_vip_conf *c = &v->conf;
-	char ep[MLB_ENDPOINT_LEN];
-
-	mlbd_text_add(t, "vip %s %s mode %s load %s pool %s max-conns %u capacity %u", c->name, mlb_endpoint_text(&c->ep, ep),
-		      mlb_mode_name(c->mode), mlb_load_name(c->load), mlb_owner_name(mlbd_vip_owner(h, v)), MLB_LD(v->max_conns),
-		      c->capacity);
-	mlbd_text_add(t, " kappa %g eject %s guard %s load-balancers %u\n", (double)c->kappa, c->eject ? "on" : "off",
-		      c->no_guard ? "off" : "on", c->load_balancers);
-	for (uint32_t s = 0; s < c->capacity; s++) {
-		const struct mlb_server *server = mlb_dp_server_at(h->dp, v->id, s);
-
-		if (!server || !(server->flags & MLB_SRV_MEMBER))
-			continue;
-		mlbd_text_add(t, "server vip %s %s weight %.9g max-conns %u%s\n", c->name, mlb_endpoint_text(&server->ep, ep),
-			      (double)server->weight_static, mlbd_server_limit(v, &server->ep),
-			      server->flags & MLB_SRV_DRAINING ? " drain" : "");
-	}
-}
-
 static void show_config(struct mlbd_host *h, bool json, struct mlbd_text *t)
 {
+	struct mlbd_plan *plan = malloc(sizeof(*plan));
 	struct mlbd_text lines = { 0 };
-	char value[1024];
 
-	for (uint32_t i = 0; i < mlbd_setting_count; i++) {
-		mlbd_setting_print(&mlbd_setting_list[i], &h->settings, value, sizeof(value));
-		if (value[0])
-			mlbd_text_add(&lines, "%s %s\n", mlbd_setting_list[i].name, value);
+	if (!plan || mlbd_host_plan(h, plan)) {
+		free(plan);
+		t->failed = true;
+		return;
 	}
-	for (struct mlbd_vip *v = next_vip(h, NULL); v; v = next_vip(h, v))
-		config_vip(h, v, &lines);
+	mlbd_plan_print(plan, &lines);
+	mlbd_plan_free(plan);
+	free(plan);
 	if (!json) {
 		mlbd_text_add(t, "%s", lines.s ? lines.s : "");
 	} else {
@@ -119,10 +99,11 @@ static void show_servers(struct mlbd_host *h, bool json, struct mlbd_text *t)
 			mlbd_text_add(t,
 				      json ? "%s{\"vip\":\"%s\",\"address\":\"%s\",\"id\":%u,\"slot\":%u,\"weight\":%.9g,"
 					     "\"factor\":%.9g,\"connections\":%u,"
-					     "\"maxConnections\":%u,\"flags\":[" :
-					     "%.0svip %s server %s id %u slot %u weight %g factor %g connections %u max-conns %u",
+					     "\"previous\":%u,\"maxConnections\":%u,\"flags\":[" :
+					     "%.0svip %s server %s id %u slot %u weight %g factor %g connections %u previous %u "
+					     "max-conns %u",
 				      comma, v->conf.name, ep, s->id, i, (double)s->weight_static, (double)r->factor,
-				      MLB_LD(v->slot[i].conns), MLB_LD(v->slot[i].max_conns));
+				      MLB_LD(v->slot[i].conns), MLB_LD(v->slot[i].previous), MLB_LD(v->slot[i].max_conns));
 			flag_names(s->flags | (r->flags & (MLB_SRV_EJECTED | MLB_SRV_PROBING | MLB_SRV_GUARDED)), json, t);
 			mlbd_text_add(t, json ? "]}" : "\n");
 			comma = ",";

@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -17,12 +18,39 @@
 #include "peer.h"
 #include "text.h"
 
-#define MOST_FDS (MLB_MAX_VIPS * MLBD_MAX_THREADS)
+#define MOST_FDS (MLB_MAX_VIPS * MLBD_MAX_THREADS + 1)
+#define STATE_MOST (16u << 20)
 
 _Static_assert(MLBD_MAX_THREADS <= MLBD_FDS_MOST, "a VIP's listeners go in one message");
 
+/* What is in force, in a file without a name: it may be longer than the socket takes at once. */
+static int send_state(struct mlbd_host *h, int fd, char err[256])
+{
+	int64_t len = mlb_dp_export(h->dp, NULL, 0);
+	void *state = len > 0 ? malloc((size_t)len) : NULL;
+	int file = memfd_create("marllb-state", MFD_CLOEXEC), rc = -ENOMEM;
+	char line[64];
+
+	if (len > 0 && state && file >= 0 && (len = mlb_dp_export(h->dp, state, (uint64_t)len)) > 0) {
+		rc = write(file, state, (size_t)len) == len ? 0 : -EIO;
+		snprintf(line, sizeof(line), "state %lld\n", (long long)len);
+		if (rc == 0)
+			rc = mlbd_fds_send(fd, line, &file, 1);
+	}
+	if (rc)
+		snprintf(err, 256, "cannot pass what is in force: %s", strerror(-rc));
+	free(state);
+	if (file >= 0)
+		close(file);
+	return rc;
+}
+
 int mlbd_takeover_send(struct mlbd_host *h, int fd, char err[256])
 {
+	int failed = send_state(h, fd, err);
+
+	if (failed)
+		return failed;
 	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++) {
 		struct mlbd_vip *v = &h->vip[i];
 		char line[160], ep[MLB_ENDPOINT_LEN];
@@ -178,10 +206,34 @@ static int one_listener(struct mlbd_inherit *in, const char *line, const struct 
 	return 0;
 }
 
-/* "listener" lines take their descriptors in order; the rest is configuration. */
+/* "state LENGTH" takes one. */
+static int state(struct mlbd_inherit *in, const char *line, const struct fetch *f, uint32_t *next, char err[256])
+{
+	unsigned long long len;
+
+	if (sscanf(line, "state %llu", &len) != 1 || *next == f->fds || len == 0 || len > STATE_MOST || in->state) {
+		snprintf(err, 256, "takeover: cannot read the line '%.100s'", line);
+		return -EPROTO;
+	}
+	in->state = malloc(len);
+	if (!in->state) {
+		snprintf(err, 256, "takeover: no memory");
+		return -ENOMEM;
+	}
+	in->state_len = len;
+	ssize_t n = pread(f->fd[*next], in->state, len, 0);
+
+	close(f->fd[(*next)++]);
+	if (n == (ssize_t)len)
+		return 0;
+	snprintf(err, 256, "takeover: what is in force came cut short");
+	return -EPROTO;
+}
+
+/* "listener" lines take their descriptors in order; the rest is what it runs, then, behind "base", what its file said. */
 static int understand(struct mlbd_inherit *in, struct fetch *f, char err[256])
 {
-	struct mlbd_text config = { 0 };
+	struct mlbd_text run = { 0 }, base = { 0 }, *to = &run;
 	uint32_t next = 0;
 	char *save, why[512];
 	int rc = 0;
@@ -189,13 +241,19 @@ static int understand(struct mlbd_inherit *in, struct fetch *f, char err[256])
 	for (char *line = strtok_r(f->text.s, "\n", &save); line && rc == 0; line = strtok_r(NULL, "\n", &save))
 		if (strncmp(line, "listener ", 9) == 0)
 			rc = one_listener(in, line, f, &next, err);
+		else if (strncmp(line, "state ", 6) == 0)
+			rc = state(in, line, f, &next, err);
+		else if (strcmp(line, "base") == 0)
+			to = &base;
 		else
-			mlbd_text_add(&config, "%s\n", line);
-	if (rc == 0 && config.s && (rc = mlbd_plan_text(&in->plan, "takeover", config.s, why)))
+			mlbd_text_add(to, "%s\n", line);
+	if (rc == 0 && ((run.s && (rc = mlbd_plan_text(&in->run, "takeover", run.s, why))) ||
+			(base.s && (rc = mlbd_plan_text(&in->base, "takeover: base", base.s, why)))))
 		snprintf(err, 256, "%.250s", why);
 	while (next < f->fds)
 		close(f->fd[next++]);
-	mlbd_text_free(&config);
+	mlbd_text_free(&run);
+	mlbd_text_free(&base);
 	return rc;
 }
 
@@ -253,7 +311,8 @@ int mlbd_takeover_fetch(struct mlbd_inherit *in, const char *path, char err[256]
 	int rc;
 
 	memset(in, 0, sizeof(*in));
-	mlbd_plan_init(&in->plan);
+	mlbd_plan_init(&in->run);
+	mlbd_plan_init(&in->base);
 	in->path = path;
 	in->control = dial(path);
 	if (in->control < 0) {
@@ -282,21 +341,6 @@ int mlbd_takeover_fetch(struct mlbd_inherit *in, const char *path, char err[256]
 	if (rc)
 		mlbd_takeover_free(in);
 	return rc;
-}
-
-void mlbd_takeover_merge(struct mlbd_inherit *in, struct mlbd_plan *p)
-{
-	for (uint32_t i = 0; i < p->vips; i++) {
-		struct mlbd_plan_vip *mine = &p->vip[i], *old = mlbd_plan_find(&in->plan, mine->opts.conf.name);
-
-		if (!old || old->servers > mine->opts.conf.capacity)
-			continue;
-		free(mine->server);
-		mine->server = old->server;
-		mine->servers = old->servers;
-		old->server = NULL;
-		old->servers = 0;
-	}
 }
 
 uint32_t mlbd_takeover_claim(struct mlbd_inherit *in, struct mlbd_vip_opts *o, int **fd)
@@ -369,8 +413,11 @@ void mlbd_takeover_free(struct mlbd_inherit *in)
 		free(in->listener[i].fd);
 	}
 	in->listeners = 0;
+	free(in->state);
+	in->state = NULL;
 	if (in->control >= 0)
 		close(in->control);
 	in->control = -1;
-	mlbd_plan_free(&in->plan);
+	mlbd_plan_free(&in->run);
+	mlbd_plan_free(&in->base);
 }

@@ -2,7 +2,8 @@
 /* A new binary takes the listening sockets of the old one over: the same sockets in both processes, so that no client is turned
  * away at any moment. Over the old one's control socket:
  *   new: takeover
- *   old: listener NAME ADDRESS:PORT COUNT, with COUNT descriptors beside it, once a VIP; its configuration; ok
+ *   old: listener NAME ADDRESS:PORT COUNT, with COUNT descriptors beside it, once a VIP; what it runs, as configuration;
+ *        base; what it read from its file; ok. Before that: state LENGTH, with a file of what is in force beside it
  *   new: release, once everything but its names stands      old: ok, stops accepting and drains
  * The old one decides that exactly one of the two serves on: it gives its listeners to one client at a time, and drains if and
  * only if its answer to `release` could be put where the new one still reads. */
@@ -10,7 +11,7 @@
 #define MLBD_TAKEOVER_H
 #include "host.h"
 
-/* The old side: sends every VIP's listeners over fd. */
+/* The old side: sends what is in force and every VIP's listeners over fd. */
 int mlbd_takeover_send(struct mlbd_host *, int fd, char err[256]);
 /* The answer to `release`. 0: the new one has it, and this one must drain; -errno: the new one is gone, and this one serves on.
  */
@@ -18,9 +19,9 @@ int mlbd_takeover_agree(int fd);
 
 /* The new side. */
 struct mlbd_inherit {
-	int control;           /* connection to the old one; -1: there is none */
-	const char *path;      /* of its control socket */
-	struct mlbd_plan plan; /* what it runs */
+	int control;                /* connection to the old one; -1: there is none */
+	const char *path;           /* of its control socket */
+	struct mlbd_plan run, base; /* what it runs; what its file said */
 	struct {
 		char vip[MLB_NAME_LEN];
 		struct mlb_endpoint ep;
@@ -28,11 +29,11 @@ struct mlbd_inherit {
 		uint32_t fds;
 	} listener[MLB_MAX_VIPS];
 	uint32_t listeners;
+	void *state; /* what is in force there (mlb_dp_export); NULL: nothing came */
+	uint64_t state_len;
 };
 /* Asks the data plane at `path`. 0 also when none is there (control -1 then). */
 int mlbd_takeover_fetch(struct mlbd_inherit *, const char *path, char err[256]);
-/* The running server lists of the old one replace those of the plan. */
-void mlbd_takeover_merge(struct mlbd_inherit *, struct mlbd_plan *);
 /* Listeners for this VIP: their number, 0 if none fit; *fd is then the caller's. */
 uint32_t mlbd_takeover_claim(struct mlbd_inherit *, struct mlbd_vip_opts *, int **fd);
 /* The old one drains from now on, or is dead: 0, and this one is to serve. -errno: the old one serves on, and this one must not.

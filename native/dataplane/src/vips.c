@@ -315,54 +315,23 @@ static void server_gone(void *arg, uint32_t vip_id, struct mlb_server *s)
 	struct mlbd_host *h = arg;
 	struct mlbd_vip *v = &h->vip[vip_id - 1];
 
-	if (v->slot)
-		atomic_store_explicit(&v->slot[s->slot].max_conns, 0, memory_order_relaxed);
+	if (!v->slot)
+		return;
+	atomic_store_explicit(&v->slot[s->slot].max_conns, 0, memory_order_relaxed);
+	atomic_store_explicit(&v->slot[s->slot].previous, 0, memory_order_relaxed);
+}
+
+static void notice(void *arg, const char *text)
+{
+	(void)arg;
+	mlbd_log("warn", "%s", text);
 }
 
 void mlbd_vips_hook(struct mlbd_host *h)
 {
-	mlb_dp_set_hooks(h->dp,
-			 &(struct mlb_dp_hooks){
-				 .arg = h, .server_up = server_up, .server_gone = server_gone, .recount = mlbd_recount_hook });
-}
-
-/* A whole plan. */
-
-int mlbd_host_reconcile(struct mlbd_host *h, struct mlbd_plan *p, char err[256])
-{
-	char why[256];
-	int rc, first = 0;
-
-#define KEEP_FIRST() \
-	do { \
-		if (rc && !first) { \
-			first = rc; \
-			snprintf(err, 256, "%s", why); \
-		} \
-	} while (0)
-	for (uint32_t i = 0; i < mlbd_setting_count; i++) {
-		rc = mlbd_host_set(h, &mlbd_setting_list[i], &p->settings, why);
-		KEEP_FIRST();
-	}
-	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++)
-		if (h->vip[i].used && !mlbd_plan_find(p, h->vip[i].conf.name)) {
-			rc = mlbd_vip_del(h, &h->vip[i], why);
-			KEEP_FIRST();
-		}
-	for (uint32_t i = 0; i < p->vips; i++) {
-		struct mlbd_plan_vip *want = &p->vip[i];
-		struct mlbd_vip *v = mlbd_vip_find(h, want->opts.conf.name, NULL);
-		struct mlbd_vip_opts opts = want->opts;
-
-		opts.has_mode = opts.has_max_conns = opts.has_other = true;
-		rc = v ? mlbd_vip_change(h, v, &opts, why) : mlbd_vip_add(h, &opts, NULL, 0, why);
-		KEEP_FIRST();
-		v = mlbd_vip_find(h, want->opts.conf.name, NULL);
-		if (!v || mlbd_vip_owner(h, v) == MLB_OWNER_MANAGED)
-			continue;
-		rc = mlbd_server_set(h, v, want->server, want->servers, why);
-		KEEP_FIRST();
-	}
-#undef KEEP_FIRST
-	return first;
+	mlb_dp_set_hooks(h->dp, &(struct mlb_dp_hooks){ .arg = h,
+							.server_up = server_up,
+							.server_gone = server_gone,
+							.recount = mlbd_recount_hook,
+							.notice = notice });
 }

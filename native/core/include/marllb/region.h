@@ -17,7 +17,6 @@ struct mlb_region {
 	uint64_t size;
 	int fd;
 	bool unnamed;     /* still under its temporary name */
-	bool handed_over; /* its name is about to be another data plane's, who took over: left alone at the close */
 	char path[256];
 };
 

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A plan as the lines that would make it. */
+#include <marllb/endpoint.h>
+#include "plan.h"
+
+static void print_vip(const struct mlbd_plan_vip *v, struct mlbd_text *t)
+{
+	const struct mlb_vip_conf *c = &v->opts.conf;
+	char ep[MLB_ENDPOINT_LEN];
+
+	mlbd_text_add(t, "vip %s %s mode %s load %s pool %s max-conns %u capacity %u", c->name, mlb_endpoint_text(&c->ep, ep),
+		      mlb_mode_name(c->mode), mlb_load_name(c->load), mlb_owner_name(c->owner), v->opts.max_conns, c->capacity);
+	mlbd_text_add(t, " kappa %.9g eject %s guard %s load-balancers %u\n", (double)c->kappa, c->eject ? "on" : "off",
+		      c->no_guard ? "off" : "on", c->load_balancers);
+	for (uint32_t i = 0; i < v->servers; i++)
+		mlbd_text_add(t, "server vip %s %s weight %.9g max-conns %u%s\n", c->name,
+			      mlb_endpoint_text(&v->server[i].ep, ep), (double)v->server[i].weight, v->server[i].max_conns,
+			      v->server[i].drain ? " drain" : "");
+}
+
+void mlbd_plan_print(const struct mlbd_plan *p, struct mlbd_text *t)
+{
+	char value[1024];
+
+	for (uint32_t i = 0; i < mlbd_setting_count; i++) {
+		mlbd_setting_print(&mlbd_setting_list[i], &p->settings, value, sizeof(value));
+		if (value[0])
+			mlbd_text_add(t, "%s %s\n", mlbd_setting_list[i].name, value);
+	}
+	for (uint32_t i = 0; i < p->vips; i++)
+		print_vip(&p->vip[i], t);
+}
