@@ -66,7 +66,7 @@ int sim_worker_new(struct sim_worker **out, uint32_t servers, uint32_t padded, u
 
 	if (!w)
 		return -ENOMEM;
-	w->vip.slots = aligned_alloc(MLB_CACHE_LINE, servers * sizeof(struct mlb_wslot));
+	w->vip.slots = mlb_wslots_new(servers);
 	w->vip.q = calloc(padded, sizeof(float));
 	w->vip.others = calloc(padded, sizeof(float));
 	w->decay = calloc(servers, sizeof(*w->decay));
@@ -77,7 +77,6 @@ int sim_worker_new(struct sim_worker **out, uint32_t servers, uint32_t padded, u
 		sim_worker_free(w);
 		return -ENOMEM;
 	}
-	memset(w->vip.slots, 0, servers * sizeof(struct mlb_wslot));
 	*out = w;
 	return 0;
 }
@@ -86,7 +85,7 @@ void sim_worker_free(struct sim_worker *w)
 {
 	if (!w)
 		return;
-	free(w->vip.slots);
+	mlb_wslots_free(w->vip.slots);
 	free(w->vip.q);
 	free(w->vip.others);
 	free(w->decay);
@@ -98,7 +97,6 @@ static void fill_rec(struct sim_run *r, struct sim_lane *l, uint32_t j, uint64_t
 {
 	struct sim_worker *w = l->worker;
 	struct mlb_wvip *vip = &w->vip;
-	const struct mlb_reservoir *connect = &mlb_wslot_at(vip->slots, j)->connect;
 
 	*out = (struct mlb_server_rec){
 		.id = j + 1,
@@ -114,8 +112,8 @@ static void fill_rec(struct sim_run *r, struct sim_lane *l, uint32_t j, uint64_t
 		.joined_us = sim_clock_us(r->sc->server[j].join_s),
 	};
 	mlb_rec_sum(out, &vip, 1, j, now_us);
-	mlb_res_merge(&connect, 1, w->worker.frame_epoch - 1, (double)(now_us - w->worker.frame_start_us), &w->decay[j],
-		      &out->connect);
+	mlb_rec_sum_connect(out, &vip, 1, j, w->worker.frame_epoch - 1, (double)(now_us - w->worker.frame_start_us),
+			    &w->decay[j]);
 }
 
 static void fill_frame(struct sim_run *r, struct sim_lane *l, struct sim_lb_view *v)

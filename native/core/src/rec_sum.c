@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "marllb/rec_sum.h"
+#include <stdlib.h>
+#include <string.h>
 
 /* How each kind of `sum` in fields.h is summed: r the record, s the worker's slot, g its gauges, dt since they last changed. */
 #define SUM_MAIN(name, of)
@@ -38,4 +40,26 @@ void mlb_frame_sum(struct mlb_frame_hdr *r, struct mlb_wvip *const *workers, uin
 		MLB_FRAME_FIELDS(X)
 #undef X
 	}
+}
+
+void mlb_rec_sum_connect(struct mlb_server_rec *r, struct mlb_wvip *const *workers, uint32_t n, uint32_t slot, uint32_t epoch,
+			 double frame_us, struct mlb_res_decay *decay)
+{
+	const struct mlb_reservoir *all[n];
+	for (uint32_t k = 0; k < n; k++)
+		all[k] = &mlb_wslot_at(workers[k]->slots, slot)->connect;
+	mlb_res_merge(all, n, epoch, frame_us, decay, &r->connect);
+}
+
+struct mlb_wslots *mlb_wslots_new(uint32_t n)
+{
+	void *slots = aligned_alloc(MLB_CACHE_LINE, n * sizeof(struct mlb_wslot));
+	if (slots)
+		memset(slots, 0, n * sizeof(struct mlb_wslot));
+	return slots;
+}
+
+void mlb_wslots_free(struct mlb_wslots *slots)
+{
+	free(slots);
 }
