@@ -6,6 +6,8 @@
 
 /* Watches the next n listeners that main has passed (mlbd_workers_listen). */
 void mlbd_accept_add(struct mlbd_worker *, uint32_t vip, uint32_t n);
+/* Tries again those that found no room in the descriptor table. */
+void mlbd_accept_late(struct mlbd_worker *);
 /* Gives up a VIP's listeners, or all (vip 0), after accepting those who wait there. */
 void mlbd_accept_drop(struct mlbd_worker *, uint32_t vip);
 /* Accepts up to `most`; out of descriptors the listener pauses. */

@@ -38,6 +38,8 @@ struct mlbd_queue *mlbd_pipe_get(struct mlbd_buffers *p)
 		p->pipes = q->next;
 		p->free_pipes--;
 	} else {
+		if (p->pipe_bytes + (p->pipe_size ? p->pipe_size : MLBD_PIPE_SIZE) > p->pipe_most)
+			return NULL;
 		q = malloc(sizeof(*q));
 		if (!q)
 			return NULL;
@@ -50,15 +52,18 @@ struct mlbd_queue *mlbd_pipe_get(struct mlbd_buffers *p)
 			p->pipe_size = MLBD_PIPE_SIZE;
 		while (p->pipe_size > 65536 && fcntl(q->pipe[0], F_SETPIPE_SZ, (int)p->pipe_size) < 0)
 			p->pipe_size /= 2;
+		q->size = p->pipe_size;
+		p->pipe_bytes += q->size;
 	}
 	q->off = q->len = 0;
 	p->held++;
 	return q;
 }
 
-static void destroy(struct mlbd_queue *q)
+static void destroy(struct mlbd_buffers *p, struct mlbd_queue *q)
 {
 	if (q->pipe[0] >= 0) {
+		p->pipe_bytes -= q->size;
 		close(q->pipe[0]);
 		close(q->pipe[1]);
 	}
@@ -70,7 +75,7 @@ void mlbd_queue_put(struct mlbd_buffers *p, struct mlbd_queue *q)
 	bool is_pipe = q->pipe[0] >= 0;
 
 	p->held--;
-	if (is_pipe && q->len == 0 && p->free_pipes < MLBD_BUFFERS_KEEP) {
+	if (is_pipe && q->len == 0 && p->free_pipes < MLBD_BUFFERS_KEEP && p->pipe_bytes <= p->pipe_most) {
 		q->next = p->pipes;
 		p->pipes = q;
 		p->free_pipes++;
@@ -79,7 +84,7 @@ void mlbd_queue_put(struct mlbd_buffers *p, struct mlbd_queue *q)
 		p->buffers = q;
 		p->free_buffers++;
 	} else {
-		destroy(q);
+		destroy(p, q);
 	}
 }
 
@@ -87,7 +92,7 @@ void mlbd_buffers_trim(struct mlbd_buffers *p)
 {
 	for (struct mlbd_queue *q = p->pipes, *next; q; q = next) {
 		next = q->next;
-		destroy(q);
+		destroy(p, q);
 	}
 	p->pipes = NULL;
 	p->free_pipes = 0;
@@ -102,7 +107,7 @@ void mlbd_buffers_free(struct mlbd_buffers *p)
 	p->scratch = NULL;
 	for (q = p->buffers; q; q = next) {
 		next = q->next;
-		destroy(q);
+		destroy(p, q);
 	}
 	p->buffers = NULL;
 	p->free_buffers = 0;

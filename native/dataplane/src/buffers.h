@@ -13,6 +13,7 @@
 struct mlbd_queue {
 	struct mlbd_queue *next; /* while free */
 	uint32_t off, len;
+	uint32_t size;  /* of a pipe */
 	int pipe[2];    /* -1: a buffer */
 	uint8_t data[]; /* [MLBD_BUF_SIZE] of a buffer */
 };
@@ -20,8 +21,9 @@ struct mlbd_queue {
 struct mlbd_buffers {
 	struct mlbd_queue *buffers, *pipes;
 	uint32_t free_buffers, free_pipes, pipe_size;
-	uint32_t held;              /* queues that connections hold now */
-	struct mlbd_queue *scratch; /* filled and sent at once; given away when the receiver blocks */
+	uint64_t pipe_bytes, pipe_most; /* what the pipes can hold together, kept ones included, and the limit */
+	uint32_t held;                  /* queues that connections hold now */
+	struct mlbd_queue *scratch;     /* filled and sent at once; given away when the receiver blocks */
 };
 
 /* The worker's scratch buffer; NULL: no memory. */
@@ -29,9 +31,9 @@ struct mlbd_queue *mlbd_buf_scratch(struct mlbd_buffers *);
 
 /* NULL: no memory. */
 struct mlbd_queue *mlbd_buf_get(struct mlbd_buffers *);
-/* NULL: no descriptors or memory; copy instead. */
+/* NULL: no descriptors or memory, or the limit is reached; copy instead. */
 struct mlbd_queue *mlbd_pipe_get(struct mlbd_buffers *);
-/* A pipe that still holds bytes is closed, not kept. */
+/* A pipe that still holds bytes, or is over the limit, is closed, not kept. */
 void mlbd_queue_put(struct mlbd_buffers *, struct mlbd_queue *);
 /* Closes the free pipes: their descriptors are wanted. */
 void mlbd_buffers_trim(struct mlbd_buffers *);

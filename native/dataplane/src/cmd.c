@@ -15,21 +15,23 @@
 		return -EINVAL; \
 	} while (0)
 
-const char mlbd_cmd_help[] = "  vip NAME ADDRESS:PORT [mode sed|p2c|alias|hash] [load flows|waiting] [pool local|managed]\n"
-			     "      [max-conns N] [capacity N] [kappa X] [eject on|off] [guard on|off]\n"
-			     "      [load-balancers N]\n"
-			     "                               a virtual service; naming it again changes mode and max-conns\n"
-			     "  no vip NAME                  stop listening; its connections run on\n"
-			     "  server [vip NAME] ADDRESS:PORT [weight W] [max-conns N] [drain]\n"
-			     "                               add a server, or change one that is there\n"
-			     "  no server [vip NAME] ADDRESS:PORT\n"
-			     "                               remove a server; its connections run on\n"
-			     "  drain [vip NAME] ADDRESS:PORT, undrain ...\n"
-			     "                               no new connections to this server, or again\n"
-			     "  set-servers [vip NAME] ADDRESS:PORT[=WEIGHT]...\n"
-			     "                               the whole list at once\n"
-			     "  add-server, del-server       other names for server and no server\n"
-			     "  set-mode [vip NAME] MODE     sed, p2c, alias or hash\n";
+const char mlbd_cmd_help[] =
+	"  vip NAME ADDRESS:PORT [mode sed|p2c|alias|hash] [load flows|waiting] [pool local|managed]\n"
+	"      [max-conns N] [max-conns-per-source N] [capacity N]\n"
+	"      [kappa X] [eject on|off] [guard on|off] [load-balancers N]\n"
+	"                               a virtual service; naming it again changes mode and the limits; a source is\n"
+	"                               an IPv4 address or an IPv6 /64\n"
+	"  no vip NAME                  stop listening; its connections run on\n"
+	"  server [vip NAME] ADDRESS:PORT [weight W] [max-conns N] [drain]\n"
+	"                               add a server, or change one that is there\n"
+	"  no server [vip NAME] ADDRESS:PORT\n"
+	"                               remove a server; its connections run on\n"
+	"  drain [vip NAME] ADDRESS:PORT, undrain ...\n"
+	"                               no new connections to this server, or again\n"
+	"  set-servers [vip NAME] ADDRESS:PORT[=WEIGHT]...\n"
+	"                               the whole list at once\n"
+	"  add-server, del-server       other names for server and no server\n"
+	"  set-mode [vip NAME] MODE     sed, p2c, alias or hash\n";
 
 static const char *const show_names[] = { "stats", "weights", "servers", "config", "flows" };
 
@@ -132,6 +134,12 @@ static int parse_vip(char **w, int n, struct mlbd_cmd *c, char err[256])
 			o->has_max_conns = true;
 			continue;
 		}
+		if (strcmp(k, "max-conns-per-source") == 0) {
+			if ((rc = parse_count(k, v, 0, 16777214, &o->max_per_source, err)))
+				return rc;
+			o->has_max_per_source = true;
+			continue;
+		}
 		o->has_other = true;
 		if (strcmp(k, "load") == 0) {
 			rc = parse_word(k, v, mlb_load_words, &o->conf.load, err);
@@ -148,7 +156,8 @@ static int parse_vip(char **w, int n, struct mlbd_cmd *c, char err[256])
 		} else if (strcmp(k, "kappa") == 0) {
 			rc = parse_real(k, v, 0, 1e6f, &o->conf.kappa, err);
 		} else {
-			FAIL("vip option '%.80s': expected mode, load, pool, max-conns, capacity, kappa, eject, guard or "
+			FAIL("vip option '%.80s': expected mode, load, pool, max-conns, max-conns-per-source, capacity, kappa, "
+			     "eject, guard or "
 			     "load-balancers",
 			     k);
 		}

@@ -27,7 +27,8 @@ struct mlbd_server_conf {
 struct mlbd_vip_opts { /* options beyond mlb_vip_conf; has_* where the line names it */
 	struct mlb_vip_conf conf;
 	uint32_t max_conns;
-	bool has_mode, has_max_conns, has_other;
+	uint32_t max_per_source; /* connections of one client address; 0: no limit */
+	bool has_mode, has_max_conns, has_max_per_source, has_other;
 };
 
 enum mlbd_op {

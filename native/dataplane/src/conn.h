@@ -16,7 +16,7 @@ struct mlbd_conn {
 	uint64_t start_us;   /* of the flow on this server, as told to the core */
 	uint64_t connect_us; /* when this connect began */
 	uint64_t wait_us;    /* when the client spoke and was not answered yet; 0: not waiting */
-	uint64_t last_us;    /* when bytes moved last */
+	uint64_t last_us;    /* when bytes, or an end, were passed on last */
 	uint64_t hash;       /* of the client's address and port */
 	struct mlb_addr client;
 	uint16_t client_port;
@@ -26,6 +26,8 @@ struct mlbd_conn {
 	uint8_t tries;     /* servers tried, the current one included */
 	bool client_first; /* the client ended its direction before the server did */
 	bool again;        /* in the worker's list of those with more to do */
+	bool counted;      /* in the VIP's count per source */
+	uint32_t tuned;    /* version of the settings that its sockets have; 0: none yet */
 	uint16_t tried[MLBD_MAX_RETRIES + 1];
 };
 

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "connect.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <marllb/endpoint.h>
 #include "spare.h"
+#include "sys.h"
+#include "transparent.h"
 
 #ifndef IP_BIND_ADDRESS_NO_PORT
 #define IP_BIND_ADDRESS_NO_PORT 24
@@ -84,42 +85,94 @@ uint32_t mlbd_connect_pick(struct mlbd_worker *w, struct mlbd_vip *vip, struct m
 	return slot;
 }
 
-static int bind_source(struct mlbd_worker *w, int fd, int family)
+/* A connect to a port of this machine where nobody listens can meet itself, when the kernel chooses that very port for our end
+ * (TCP's simultaneous open): the client would talk to itself. Only a server port that the kernel may choose is looked at. */
+static bool met_itself(const struct mlbd_worker *w, int fd, const struct sockaddr_storage *server, socklen_t len, uint16_t port)
 {
-	const struct mlbd_settings *s = &w->settings;
+	struct sockaddr_storage own;
+	socklen_t own_len = sizeof(own);
 
-	for (uint32_t i = 0; i < s->sources; i++) {
-		const struct mlb_addr *a = &s->source[w->next_source++ % s->sources];
-		struct sockaddr_storage ss;
-		int one = 1;
-
-		if (mlb_addr_is_v4(a) != (family == AF_INET))
-			continue;
-		/* The port is chosen at connect, so that one address reaches each server from every port. */
-		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
-		socklen_t len = mlb_addr_to_sockaddr(a, 0, &ss);
-
-		return bind(fd, (struct sockaddr *)&ss, len) < 0 ? -errno : 0;
-	}
-	return 0;
+	if (port < w->self_from || port > w->self_to || getsockname(fd, (struct sockaddr *)&own, &own_len) < 0)
+		return false;
+	if (own.ss_family == AF_INET6 && server->ss_family == AF_INET6) /* flow label and scope do not count */
+		return ((struct sockaddr_in6 *)&own)->sin6_port == htons(port) &&
+		       memcmp(&((struct sockaddr_in6 *)&own)->sin6_addr, &((const struct sockaddr_in6 *)server)->sin6_addr, 16) ==
+			       0;
+	return own_len == len && memcmp(&own, server, len) == 0;
 }
 
-int mlbd_connect_socket(struct mlbd_worker *w, int type, const struct mlbd_vip *vip, const struct mlb_server *server, int *fd)
-{
+struct target {
+	int type; /* SOCK_STREAM or SOCK_DGRAM */
 	struct sockaddr_storage ss;
-	socklen_t len = mlb_addr_to_sockaddr(&server->ep.addr, server->ep.port ? server->ep.port : vip->conf.ep.port, &ss);
-	int rc;
+	socklen_t len;
+	uint16_t port;
+};
 
-	*fd = socket(ss.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (*fd < 0 && (errno == EMFILE || errno == ENFILE) && type == SOCK_STREAM && mlbd_spare_lend(w, errno))
-		*fd = socket(ss.ss_family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+/* from: an address of this machine, or with `foreign` any; NULL: the kernel chooses. *source_failed: another source may do. */
+static int connect_from(struct mlbd_worker *w, int *fd, const struct target *t, const struct mlb_addr *from, bool foreign,
+			bool *source_failed)
+{
+	int one = 1;
+
+	*source_failed = false;
+	*fd = socket(t->ss.ss_family, t->type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (*fd < 0 && (errno == EMFILE || errno == ENFILE) && t->type == SOCK_STREAM && mlbd_spare_lend(w, errno))
+		*fd = socket(t->ss.ss_family, t->type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (*fd < 0)
 		return -errno;
-	if (w->settings.sources && (rc = bind_source(w, *fd, ss.ss_family)) < 0)
-		return rc;
-	if (connect(*fd, (struct sockaddr *)&ss, len) < 0 && errno != EINPROGRESS)
+	if (from) {
+		struct sockaddr_storage ss;
+		socklen_t len = mlb_addr_to_sockaddr(from, 0, &ss);
+
+		/* The port is chosen at connect, so that one address reaches each server from every port. */
+		setsockopt(*fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
+		if ((foreign && mlbd_transparent(*fd, t->ss.ss_family) < 0) || bind(*fd, (struct sockaddr *)&ss, len) < 0) {
+			*source_failed = true;
+			return -errno;
+		}
+	}
+	if (mlbd_connect(*fd, (const struct sockaddr *)&t->ss, t->len) < 0 && errno != EINPROGRESS) {
+		*source_failed = errno == EADDRNOTAVAIL || errno == EADDRINUSE || errno == EINVAL;
 		return -errno;
-	return 0;
+	}
+	return met_itself(w, *fd, &t->ss, t->len, t->port) ? -ECONNREFUSED : 0;
+}
+
+/* Each source once, in turn, before the server is given up. */
+static int connect_from_any(struct mlbd_worker *w, int *fd, const struct target *t)
+{
+	const struct mlbd_settings *s = &w->settings;
+	bool failed, tried = false;
+	int rc = 0;
+
+	for (uint32_t i = 0; i < s->sources; i++) {
+		const struct mlb_addr *from = &s->source[w->next_source++ % s->sources];
+		char text[MLB_ENDPOINT_LEN];
+
+		if (mlb_addr_is_v4(from) != (t->ss.ss_family == AF_INET))
+			continue;
+		tried = true;
+		rc = connect_from(w, fd, t, from, false, &failed);
+		if (!failed)
+			return rc;
+		mlbd_worker_complain(w, -rc, "cannot connect from source %s", mlb_addr_text(from, text));
+		mlbd_close(*fd);
+		*fd = -1;
+	}
+	return tried ? rc : connect_from(w, fd, t, NULL, false, &failed);
+}
+
+int mlbd_connect_socket(struct mlbd_worker *w, int type, const struct mlbd_vip *vip, const struct mlb_server *server,
+			const struct mlb_addr *client, int *fd)
+{
+	struct target t = { .type = type, .port = server->ep.port ? server->ep.port : vip->conf.ep.port };
+	bool failed;
+
+	t.len = mlb_addr_to_sockaddr(&server->ep.addr, t.port, &t.ss);
+	/* A server of the other address family cannot see the client's address. */
+	if (w->settings.transparent && mlb_addr_is_v4(client) == (t.ss.ss_family == AF_INET))
+		return connect_from(w, fd, &t, client, true, &failed);
+	return connect_from_any(w, fd, &t);
 }
 
 bool mlbd_connect_error_is_local(int e)

@@ -12,9 +12,11 @@ uint32_t mlbd_connect_pick(struct mlbd_worker *, struct mlbd_vip *, struct mlb_w
 			   uint32_t tries, bool *full);
 /* Gives a server's place back. */
 void mlbd_connect_release(struct mlbd_vip *, uint32_t slot);
-/* A socket (SOCK_STREAM or SOCK_DGRAM) that connects to the server. 0: under way or done; -errno. *fd is the caller's to close,
- * also then, if it is not -1. */
-int mlbd_connect_socket(struct mlbd_worker *, int type, const struct mlbd_vip *, const struct mlb_server *, int *fd);
+/* A socket (SOCK_STREAM or SOCK_DGRAM) that connects to the server, from the client's address where the setting `transparent`
+ * says so, else from one of the sources. 0: under way or done; -errno. *fd is the caller's to close, also then, if it is not -1.
+ */
+int mlbd_connect_socket(struct mlbd_worker *, int type, const struct mlbd_vip *, const struct mlb_server *,
+			const struct mlb_addr *client, int *fd);
 /* The error (an errno) says that this machine lacks something; it says nothing about the server. */
 bool mlbd_connect_error_is_local(int error);
 #endif

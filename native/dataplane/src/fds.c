@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -88,17 +89,31 @@ int mlbd_fds_receive(int from, int fd[MLBD_FDS_MOST])
 	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.buf, .msg_controllen = sizeof(room.buf) };
 	ssize_t n;
 
+	/* Looked at first: what does not fit into the descriptor table would be lost with the message. */
 	do
-		n = recvmsg(from, &m, MSG_CMSG_CLOEXEC);
+		n = recvmsg(from, &m, MSG_CMSG_CLOEXEC | MSG_PEEK);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
 	struct cmsghdr *cm = n == 1 ? CMSG_FIRSTHDR(&m) : NULL;
+	bool any = cm && cm->cmsg_level == SOL_SOCKET && cm->cmsg_type == SCM_RIGHTS;
+	size_t got = any ? (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int) : 0;
 
-	if (!cm || cm->cmsg_level != SOL_SOCKET || cm->cmsg_type != SCM_RIGHTS)
-		return 0;
-	size_t got = (cm->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-
-	memcpy(fd, CMSG_DATA(cm), got * sizeof(int));
+	if (got)
+		memcpy(fd, CMSG_DATA(cm), got * sizeof(int));
+	if (m.msg_flags & MSG_CTRUNC) {
+		while (got)
+			close(fd[--got]);
+		return -EMFILE;
+	}
+	mlbd_fds_skip(from);
 	return (int)got;
+}
+
+void mlbd_fds_skip(int from)
+{
+	char byte;
+
+	while (recv(from, &byte, 1, 0) < 0 && errno == EINTR)
+		;
 }

@@ -20,7 +20,9 @@ union mlbd_fds_room { /* for a message's descriptors, aligned as a control messa
 /* One message: `text`, not empty, with the descriptors beside it. 0 or -errno; the n of `fd` stay the caller's. To one of a pair
  * it never blocks: -EAGAIN if more than the socket holds is under way. */
 int mlbd_fds_send(int to, const char *text, const int *fd, uint32_t n);
-/* The descriptors of the next message, close-on-exec: their number, which is less than was sent where this table had no room for
- * all, or -errno. */
+/* The descriptors of the next message, close-on-exec: their number, or -errno. -EMFILE: this table has no room for all; the
+ * message stays where it is. */
 int mlbd_fds_receive(int from, int fd[MLBD_FDS_MOST]);
+/* Drops the next message and closes what came with it; needs no descriptor. */
+void mlbd_fds_skip(int from);
 #endif

@@ -6,10 +6,13 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <marllb/endpoint.h>
+#include "admit.h"
 #include "connect.h"
+#include "deadline.h"
+#include "keepalive.h"
+#include "sys.h"
 
 /* What is left of a connection after a step: it goes on, it has ended (its record must not be touched again), or its connect
  * failed with the errno -step and another server may be tried. */
@@ -20,7 +23,7 @@ static void close_reset(int fd)
 	struct linger l = { .l_onoff = 1, .l_linger = 0 };
 
 	setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l));
-	close(fd);
+	mlbd_close(fd);
 }
 
 /* Closes both sockets and counts the flow as `how`. reset: a peer that is still there gets an RST. */
@@ -43,10 +46,10 @@ static int end_flow(struct mlbd_worker *w, struct mlbd_conn *c, enum mlb_end how
 		if (side->fd >= 0 && reset)
 			close_reset(side->fd);
 		else if (side->fd >= 0)
-			close(side->fd);
+			mlbd_close(side->fd);
 		side->fd = -1;
 	}
-	atomic_fetch_sub_explicit(&c->vip->conns, 1, memory_order_relaxed);
+	mlbd_admit_leave(c->vip, &c->client, c->counted);
 	mlbd_conn_put(w, c);
 	return HAS_ENDED;
 }
@@ -133,6 +136,7 @@ static int finish(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s)
 	from->fin_sent = true;
 	if (s == MLBD_CLIENT && !to->fin_sent)
 		c->client_first = true;
+	c->last_us = w->now_us;
 	if (to->fin_sent) /* both ended: close says so to both sides */
 		return end_flow(w, c, MLB_END_COMPLETED, false);
 	return shutdown(to->fd, SHUT_WR) < 0 ? lose(w, c, !s, errno, true) : GOES_ON;
@@ -177,7 +181,7 @@ static void give_up_server(struct mlbd_worker *w, struct mlbd_conn *c, int error
 	mlbd_connect_release(c->vip, c->slot);
 	c->server_id = 0;
 	if (side->fd >= 0)
-		close(side->fd);
+		mlbd_close(side->fd);
 	*side = (struct mlbd_side){ .fd = -1 };
 }
 
@@ -235,7 +239,7 @@ static int find_server(struct mlbd_worker *w, struct mlbd_conn *c)
 
 		if (!server)
 			return HAS_ENDED;
-		rc = mlbd_connect_socket(w, SOCK_STREAM, c->vip, server, &c->side[MLBD_SERVER].fd);
+		rc = mlbd_connect_socket(w, SOCK_STREAM, c->vip, server, &c->client, &c->side[MLBD_SERVER].fd);
 		/* On a local network the connect is done by now, and a client that speaks first has spoken: this saves two
 		 * events. */
 		if (rc == 0)
@@ -254,50 +258,54 @@ static int retry(struct mlbd_worker *w, struct mlbd_conn *c, int error)
 	return find_server(w, c);
 }
 
-/* A place at the VIP and a record; NULL: over the VIP's limit, or no memory. */
-static struct mlbd_conn *admit(struct mlbd_worker *w, struct mlbd_vip *vip, struct mlb_wvip *wv)
+/* A record for a client that is let in; NULL: it is not, or there is no memory. */
+static struct mlbd_conn *new_conn(struct mlbd_worker *w, struct mlbd_vip *vip, struct mlb_wvip *wv,
+				  const struct mlb_endpoint *client)
 {
-	uint32_t max = atomic_load_explicit(&vip->max_conns, memory_order_relaxed);
-	uint32_t previous = atomic_load_explicit(&vip->previous, memory_order_relaxed);
-	struct mlbd_conn *c = NULL;
+	struct mlbd_conn *c;
+	bool counted;
 
-	if (atomic_fetch_add_explicit(&vip->conns, 1, memory_order_relaxed) + previous >= max && max)
+	if (!mlbd_admit(vip, &client->addr, &counted)) {
 		mlb_ev_limited(wv);
-	else
-		c = mlbd_conn_get(w);
-	if (!c)
-		atomic_fetch_sub_explicit(&vip->conns, 1, memory_order_relaxed);
+		return NULL;
+	}
+	c = mlbd_conn_get(w);
+	if (!c) {
+		mlbd_admit_leave(vip, &client->addr, counted);
+		return NULL;
+	}
+	c->vip = vip;
+	c->wv = wv;
+	c->client = client->addr;
+	c->client_port = client->port;
+	c->counted = counted;
+	c->hash = mlbd_connect_hash(client, &vip->conf.ep);
+	c->state = MLBD_CONN_CONNECTING;
+	c->side[MLBD_SERVER].fd = -1;
 	return c;
 }
 
 void mlbd_flow_accepted(struct mlbd_worker *w, uint32_t vip_id, int fd, const struct sockaddr_storage *peer)
 {
-	struct mlbd_vip *vip = &w->host->vip[vip_id - 1];
 	struct mlb_wvip *wv = atomic_load_explicit(&w->core->vip[vip_id - 1], memory_order_acquire);
-	struct mlbd_conn *c = wv ? admit(w, vip, wv) : NULL; /* no wv: removed a moment ago */
 	struct mlb_endpoint client;
+	struct mlbd_conn *c;
 
+	mlb_endpoint_from_sockaddr(peer, &client);
+	c = wv ? new_conn(w, &w->host->vip[vip_id - 1], wv, &client) : NULL; /* no wv: removed a moment ago */
 	if (!c) {
 		close_reset(fd);
 		return;
 	}
-	mlb_endpoint_from_sockaddr(peer, &client);
+	struct mlbd_side *side = &c->side[MLBD_CLIENT];
+
 	w->now_us = mlbd_now_us();
-	c->vip = vip;
-	c->wv = wv;
-	c->client = client.addr;
-	c->client_port = client.port;
-	c->hash = mlbd_connect_hash(&client, &vip->conf.ep);
 	c->last_us = w->now_us;
-	c->side[MLBD_SERVER].fd = -1;
-	c->side[MLBD_CLIENT].fd = fd;
-	c->side[MLBD_CLIENT].readable = true;
-	c->state = MLBD_CONN_CONNECTING;
+	side->fd = fd;
+	side->readable = true;
 	mlbd_wheel_add(&w->wheel, &c->link, w->now_us + w->settings.connect_ms * 1000);
 	if (find_server(w, c) == HAS_ENDED)
 		return;
-	struct mlbd_side *side = &c->side[MLBD_CLIENT];
-
 	if (mlbd_worker_watch(w, EPOLL_CTL_ADD, fd, MLBD_EVENTS | (side->want_out ? EPOLLOUT : 0), c,
 			      mlbd_conn_tag(c, MLBD_CLIENT)) < 0)
 		end_flow(w, c, MLB_END_ABORT, true);
@@ -373,24 +381,42 @@ void mlbd_flow_event(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s, uin
 		end_lost(w, c, s);
 }
 
+/* A connection that has lived until its first look at the clock gets its socket options, so that a short one does without these
+ * system calls; again when the settings have changed. */
+static void tune(struct mlbd_worker *w, struct mlbd_conn *c)
+{
+	if (c->tuned == w->settings_version)
+		return;
+	c->tuned = w->settings_version;
+	for (int s = 0; s < 2; s++)
+		mlbd_keepalive(c->side[s].fd, &w->settings);
+}
+
 void mlbd_flow_timer(void *arg, struct mlbd_link *l)
 {
 	struct mlbd_worker *w = arg;
 	struct mlbd_conn *c = (struct mlbd_conn *)l;
-	bool connecting = c->state == MLBD_CONN_CONNECTING;
-	uint64_t deadline = connecting ? c->connect_us + w->settings.connect_ms * 1000 : c->last_us + w->settings.idle_ms * 1000;
+	bool queued = c->side[MLBD_CLIENT].queue || c->side[MLBD_SERVER].queue;
+	enum mlbd_overdue why;
+	uint64_t deadline = mlbd_deadline(c, &w->settings, &why);
 
 	if (deadline > w->now_us) {
+		if (why != MLBD_DUE_CONNECT)
+			tune(w, c);
 		mlbd_wheel_add(&w->wheel, l, deadline);
 		return;
 	}
-	if (!connecting) {
-		/* With bytes on their way it is a cut, which must not look like an end. */
-		end_flow(w, c, MLB_END_IDLE, c->side[MLBD_CLIENT].queue || c->side[MLBD_SERVER].queue);
-		return;
+	/* What looks like an end must be one: with bytes on their way, or an answer still owed to a client that has ended, it is
+	 * a reset. */
+	switch (why) {
+	case MLBD_DUE_CONNECT:
+		mlbd_wheel_add(&w->wheel, l, w->now_us + w->settings.connect_ms * 1000);
+		retry(w, c, ETIMEDOUT);
+		break;
+	case MLBD_DUE_FIRST_BYTE: end_flow(w, c, MLB_END_ABORT, false); break;
+	case MLBD_DUE_HALF_CLOSED: end_flow(w, c, MLB_END_IDLE, queued || !c->side[MLBD_SERVER].fin_sent); break;
+	case MLBD_DUE_IDLE: end_flow(w, c, MLB_END_IDLE, queued); break;
 	}
-	mlbd_wheel_add(&w->wheel, l, w->now_us + w->settings.connect_ms * 1000);
-	retry(w, c, ETIMEDOUT);
 }
 
 void mlbd_flow_again(struct mlbd_worker *w)

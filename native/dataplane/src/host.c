@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "cpus.h"
+#include "transparent.h"
 
 static uint64_t dp_clock(void *arg)
 {
@@ -44,6 +45,10 @@ int mlbd_host_new(struct mlbd_host **out, const struct mlbd_settings *s, bool ta
 	snprintf(err, 256, "no memory");
 	if (!h)
 		return rc;
+	if (s->transparent && (rc = mlbd_transparent_allowed(err))) {
+		free(h);
+		return rc;
+	}
 	pthread_mutex_init(&h->lock, NULL);
 	h->settings = *s;
 	conf.region.path = h->settings.shm; /* the core keeps these: a region that is removed is made again */
@@ -73,6 +78,7 @@ void mlbd_host_free(struct mlbd_host *h)
 		free(v->fd);
 		free(v->slot);
 		free(v->limit);
+		free(v->per_source);
 	}
 	mlb_dp_free(h->dp);
 	pthread_mutex_destroy(&h->lock);
@@ -94,6 +100,12 @@ int mlbd_host_set(struct mlbd_host *h, const struct mlbd_setting *k, const struc
 	if (!k->live) {
 		snprintf(err, 256, "%s takes a restart (or a takeover) to change", k->name);
 		return -EBUSY;
+	}
+	if (from->transparent && !h->settings.transparent && k->off == offsetof(struct mlbd_settings, transparent)) {
+		int rc = mlbd_transparent_allowed(err);
+
+		if (rc)
+			return rc;
 	}
 	mlbd_setting_copy(k, &h->settings, from);
 	mlbd_host_publish_settings(h);

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include "log.h"
+#include "per_source.h"
 #include "plan.h"
 
 struct mlbd_worker;
@@ -27,6 +28,8 @@ struct mlbd_vip {
 	uint32_t id;
 	struct mlb_vip_conf conf;                    /* conf.ep: the address bound, never port 0 */
 	_Atomic uint32_t conns, max_conns, previous; /* as of a server */
+	_Atomic uint32_t max_per_source;             /* connections of one client address; 0: no limit */
+	struct mlbd_per_source *_Atomic per_source;  /* made at the first limit, kept */
 	struct mlbd_slot *slot;                      /* [MLB_MAX_SERVERS_PER_VIP], made at first use, kept */
 	struct mlbd_limit *limit;
 	uint32_t limits;
@@ -88,5 +91,5 @@ int mlbd_host_plan(struct mlbd_host *, struct mlbd_plan *);
 int mlbd_host_reconcile(struct mlbd_host *, struct mlbd_plan *, char err[256]);
 
 /* listen.c. One socket a thread; port 0: the kernel chooses and ep gets it. */
-int mlbd_listen(struct mlb_endpoint *ep, uint32_t n, int backlog, int *fd, char err[256]);
+int mlbd_listen(struct mlb_endpoint *ep, uint32_t n, int backlog, bool freebind, int *fd, char err[256]);
 #endif

@@ -9,6 +9,10 @@
 #include <marllb/endpoint.h>
 #include "host.h"
 
+#ifndef IPV6_FREEBIND
+#define IPV6_FREEBIND 78
+#endif
+
 static int fail(const struct mlb_endpoint *ep, int error, char err[256])
 {
 	char text[MLB_ENDPOINT_LEN];
@@ -17,7 +21,7 @@ static int fail(const struct mlb_endpoint *ep, int error, char err[256])
 	if (error == EADDRINUSE)
 		snprintf(err, 256, "%s: the port is in use by another process; stop it or give the vip another port", text);
 	else if (error == EADDRNOTAVAIL)
-		snprintf(err, 256, "%s: this machine does not have the address", text);
+		snprintf(err, 256, "%s: this machine does not have the address (freebind on listens all the same)", text);
 	else if (error == EACCES)
 		snprintf(err, 256, "%s: ports below net.ipv4.ip_unprivileged_port_start need CAP_NET_BIND_SERVICE", text);
 	else
@@ -25,7 +29,7 @@ static int fail(const struct mlb_endpoint *ep, int error, char err[256])
 	return -error;
 }
 
-static int open_one(const struct mlb_endpoint *ep, bool share)
+static int open_one(const struct mlb_endpoint *ep, bool share, bool freebind)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = mlb_addr_to_sockaddr(&ep->addr, ep->port, &ss);
@@ -36,6 +40,9 @@ static int open_one(const struct mlb_endpoint *ep, bool share)
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (share)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+	if (freebind)
+		setsockopt(fd, ss.ss_family == AF_INET6 ? IPPROTO_IPV6 : IPPROTO_IP,
+			   ss.ss_family == AF_INET6 ? IPV6_FREEBIND : IP_FREEBIND, &one, sizeof(one));
 	if (ss.ss_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* accepted sockets inherit both */
@@ -49,20 +56,20 @@ static int open_one(const struct mlb_endpoint *ep, bool share)
 	return fd;
 }
 
-int mlbd_listen(struct mlb_endpoint *ep, uint32_t n, int backlog, int *fd, char err[256])
+int mlbd_listen(struct mlb_endpoint *ep, uint32_t n, int backlog, bool freebind, int *fd, char err[256])
 {
 	uint32_t opened = 0;
 	int rc;
 
 	/* SO_REUSEPORT would share the port with any other process of this user: one bind without it finds that out. */
 	if (ep->port) {
-		rc = open_one(ep, false);
+		rc = open_one(ep, false, freebind);
 		if (rc < 0)
 			return fail(ep, -rc, err);
 		close(rc);
 	}
 	for (; opened < n; opened++) {
-		rc = open_one(ep, true);
+		rc = open_one(ep, true, freebind);
 		if (rc < 0)
 			goto fail;
 		fd[opened] = rc;

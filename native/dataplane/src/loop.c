@@ -153,8 +153,10 @@ void *mlbd_loop(void *arg)
 		for (int i = 0; i < n; i++)
 			dispatch(w, &events[i], n, &mail);
 		mlbd_wheel_run(&w->wheel, w->now_us, mlbd_flow_timer, w);
-		if (w->resume_us && w->now_us >= w->resume_us)
+		if (w->resume_us && w->now_us >= w->resume_us) {
 			mlbd_spare_resume(w);
+			mlbd_accept_late(w);
+		}
 		/* Mail may take listeners away that the batch still named: last. */
 		if (mail)
 			read_mail(w);

@@ -10,6 +10,8 @@ static void print_vip(const struct mlbd_plan_vip *v, struct mlbd_text *t)
 
 	mlbd_text_add(t, "vip %s %s mode %s load %s pool %s max-conns %u capacity %u", c->name, mlb_endpoint_text(&c->ep, ep),
 		      mlb_mode_name(c->mode), mlb_load_name(c->load), mlb_owner_name(c->owner), v->opts.max_conns, c->capacity);
+	if (v->opts.max_per_source)
+		mlbd_text_add(t, " max-conns-per-source %u", v->opts.max_per_source);
 	mlbd_text_add(t, " kappa %.9g eject %s guard %s load-balancers %u\n", (double)c->kappa, c->eject ? "on" : "off",
 		      c->no_guard ? "off" : "on", c->load_balancers);
 	for (uint32_t i = 0; i < v->servers; i++)

@@ -31,6 +31,29 @@ const struct mlbd_setting mlbd_setting_list[] = {
 	  true },
 	{ "idle-timeout", "TIME", "close a connection on which nothing moved for this long (default: 10m)", MLBD_TIME, F(idle_ms),
 	  10, 604800000, true },
+	{ "first-byte-timeout", "TIME",
+	  "close a connection on which neither side has said anything by then; 0: idle-timeout holds (default: 1m)", MLBD_TIME,
+	  F(first_byte_ms), 0, 604800000, true },
+	{ "half-closed-timeout", "TIME",
+	  "close a connection of which one side has ended and the other is silent for this long; 0: idle-timeout holds (default: "
+	  "1m)",
+	  MLBD_TIME, F(half_closed_ms), 0, 604800000, true },
+	{ "keepalive", "TIME", "ask a silent peer whether it is there after this long, by TCP keepalive; 0: never (default: 1m)",
+	  MLBD_TIME, F(keepalive_ms), 0, 32767000, true },
+	{ "keepalive-interval", "TIME", "ask again after this long without an answer (default: 15s)", MLBD_TIME,
+	  F(keepalive_interval_ms), 1000, 32767000, true },
+	{ "keepalive-probes", "N", "a peer that leaves so many unanswered is gone (default: 4)", MLBD_COUNT, F(keepalive_probes),
+	  1, 127, true },
+	{ "user-timeout", "TIME",
+	  "a peer that acknowledges nothing, or takes nothing, for this long is gone; 0: the kernel's default (default: 2m)",
+	  MLBD_TIME, F(user_timeout_ms), 0, 2147483647, true },
+	{ "pipe-memory", "MIB", "at most this much kernel memory for spliced streams; beyond it bytes are copied (default: 128)",
+	  MLBD_COUNT, F(pipe_memory), 0, 1048576, true },
+	{ "freebind", "on|off", "listen on addresses that this machine does not have yet (default: off)", MLBD_SWITCH,
+	  F(freebind), 0, 1, true },
+	{ "transparent", "on|off",
+	  "connect to servers from the client's address; needs CAP_NET_ADMIN and routes back (default: off)", MLBD_SWITCH,
+	  F(transparent), 0, 1, true },
 	{ "drain-timeout", "TIME", "at a stop, wait this long for connections to end (default: 30s)", MLBD_TIME, F(drain_ms), 0,
 	  604800000, true },
 };
@@ -46,6 +69,12 @@ void mlbd_settings_default(struct mlbd_settings *s)
 	s->connect_ms = 2000;
 	s->idle_ms = 600000;
 	s->drain_ms = 30000;
+	s->first_byte_ms = s->half_closed_ms = 60000;
+	s->keepalive_ms = 60000;
+	s->keepalive_interval_ms = 15000;
+	s->keepalive_probes = 4;
+	s->user_timeout_ms = 120000;
+	s->pipe_memory = 128;
 	s->retries = 3;
 	s->backlog = 4096;
 }
@@ -127,6 +156,13 @@ int mlbd_setting_parse(const struct mlbd_setting *k, char *const *words, int n, 
 		memset(at, 0, k->size);
 		strcpy(at, words[0]);
 		return 0;
+	case MLBD_SWITCH:
+		v = strcmp(words[0], "on") == 0;
+		if (!v && strcmp(words[0], "off") != 0) {
+			snprintf(err, 256, "%s '%.80s': expected on or off", k->name, words[0]);
+			return -EINVAL;
+		}
+		break;
 	case MLBD_TIME:
 		if (parse_time(words[0], &v) || v < k->min || v > k->max) {
 			snprintf(err, 256,
@@ -162,6 +198,8 @@ void mlbd_setting_print(const struct mlbd_setting *k, const struct mlbd_settings
 			size_t used = strlen(buf);
 			snprintf(buf + used, size - used, "%s%s", i ? " " : "", mlb_addr_text(&s->source[i], a));
 		}
+	} else if (k->kind == MLBD_SWITCH) {
+		snprintf(buf, size, "%s", *(const uint64_t *)at ? "on" : "off");
 	} else {
 		snprintf(buf, size, "%" PRIu64 "%s", *(const uint64_t *)at, k->kind == MLBD_TIME ? "ms" : "");
 	}

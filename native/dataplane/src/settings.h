@@ -18,13 +18,18 @@ struct mlbd_settings {
 	uint64_t threads;   /* 0: as many as the processors allow */
 	uint64_t frame_ms, lease_ms;
 	uint64_t connect_ms, idle_ms, drain_ms;
-	uint64_t retries; /* other servers tried after a failed connect */
+	uint64_t first_byte_ms, half_closed_ms;                         /* 0: none of its own, idle_ms holds */
+	uint64_t keepalive_ms, keepalive_interval_ms, keepalive_probes; /* keepalive_ms 0: no probes */
+	uint64_t user_timeout_ms;                                       /* 0: the kernel's (about 15 minutes) */
+	uint64_t pipe_memory;                                           /* MiB */
+	uint64_t freebind, transparent;                                 /* 0 or 1 */
+	uint64_t retries;                                               /* other servers tried after a failed connect */
 	uint64_t backlog;
 	struct mlb_addr source[MLBD_MAX_SOURCES]; /* connects to servers come from these in turn; none: the kernel's choice */
 	uint32_t sources;
 };
 
-enum mlbd_kind { MLBD_TEXT, MLBD_PATH, MLBD_COUNT, MLBD_TIME, MLBD_SOURCES };
+enum mlbd_kind { MLBD_TEXT, MLBD_PATH, MLBD_COUNT, MLBD_TIME, MLBD_SWITCH, MLBD_SOURCES };
 
 struct mlbd_setting {
 	const char *name, *arg, *help;

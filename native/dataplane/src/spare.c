@@ -7,9 +7,14 @@
 
 #define PAUSE_US 100000u
 
-static void out_of_descriptors(struct mlbd_worker *w, int error)
+void mlbd_spare_later(struct mlbd_worker *w)
 {
 	w->resume_us = w->now_us + PAUSE_US;
+}
+
+static void out_of_descriptors(struct mlbd_worker *w, int error)
+{
+	mlbd_spare_later(w);
 	mlbd_buffers_trim(&w->buffers);
 	mlbd_worker_complain(w, error, "new connections wait until others end (ulimit -n)");
 }
@@ -22,12 +27,13 @@ static void pause_one(struct mlbd_worker *w, struct mlbd_listener *l)
 }
 
 /* Exclusive: after a takeover by more threads than there were, some share a listener. */
-int mlbd_spare_watch(struct mlbd_worker *w, struct mlbd_listener *l)
+void mlbd_spare_watch(struct mlbd_worker *w, struct mlbd_listener *l)
 {
 	int rc = mlbd_worker_watch(w, EPOLL_CTL_ADD, l->fd, EPOLLIN | EPOLLEXCLUSIVE, l, MLBD_TAG_LISTENER);
 
 	l->paused = rc < 0;
-	return rc;
+	if (rc < 0)
+		mlbd_spare_later(w);
 }
 
 void mlbd_spare_pause(struct mlbd_worker *w, struct mlbd_listener *l, int error)
@@ -59,10 +65,10 @@ void mlbd_spare_resume(struct mlbd_worker *w)
 	w->resume_us = 0;
 	mlbd_spare_keep(w);
 	if (w->spare_fd < 0) {
-		w->resume_us = w->now_us + PAUSE_US;
+		mlbd_spare_later(w);
 		return;
 	}
 	for (uint32_t i = 0; i < w->listeners; i++)
-		if (w->listener[i]->paused && mlbd_spare_watch(w, w->listener[i]) < 0)
-			w->resume_us = w->now_us + PAUSE_US;
+		if (w->listener[i]->paused)
+			mlbd_spare_watch(w, w->listener[i]);
 }

@@ -7,14 +7,16 @@
 #define MLBD_SPARE_H
 #include "worker.h"
 
-/* Watches a listener again, or for the first time. 0 or -errno. */
-int mlbd_spare_watch(struct mlbd_worker *, struct mlbd_listener *);
+/* Watches a listener, for the first time or again; where that fails it pauses. */
+void mlbd_spare_watch(struct mlbd_worker *, struct mlbd_listener *);
 /* accept found no descriptor or memory: this listener pauses. */
 void mlbd_spare_pause(struct mlbd_worker *, struct mlbd_listener *, int error);
 /* There is no descriptor for a server's socket: pauses all listeners and sets the reserve free. False: it was lent already. */
 bool mlbd_spare_lend(struct mlbd_worker *, int error);
 /* Takes the reserve, where it is not there. */
 void mlbd_spare_keep(struct mlbd_worker *);
+/* Something that needs descriptors is tried again soon. */
+void mlbd_spare_later(struct mlbd_worker *);
 /* Tries the paused listeners again; called when w->resume_us has come. */
 void mlbd_spare_resume(struct mlbd_worker *);
 #endif

@@ -4,10 +4,11 @@
 #ifndef MLBD_SYS_H
 #define MLBD_SYS_H
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* As recv, send and epoll_wait. */
+/* As recv, send, accept4, connect, close and epoll_wait. */
 static inline ssize_t mlbd_recv(int fd, void *buf, size_t n)
 {
 	return syscall(SYS_recvfrom, fd, buf, n, 0, NULL, NULL);
@@ -15,6 +16,18 @@ static inline ssize_t mlbd_recv(int fd, void *buf, size_t n)
 static inline ssize_t mlbd_send(int fd, const void *buf, size_t n, int flags)
 {
 	return syscall(SYS_sendto, fd, buf, n, flags, NULL, 0);
+}
+static inline int mlbd_accept(int fd, struct sockaddr *peer, socklen_t *len, int flags)
+{
+	return (int)syscall(SYS_accept4, fd, peer, len, flags);
+}
+static inline int mlbd_connect(int fd, const struct sockaddr *to, socklen_t len)
+{
+	return (int)syscall(SYS_connect, fd, to, len);
+}
+static inline int mlbd_close(int fd)
+{
+	return (int)syscall(SYS_close, fd);
 }
 static inline int mlbd_epoll_wait(int epfd, struct epoll_event *ev, int most, int ms)
 {

@@ -56,7 +56,7 @@ static int listen_all(struct mlbd_host *h, struct mlbd_vip *v, const int *fd, ui
 		return -ENOMEM;
 	}
 	if (fds == 0) {
-		rc = mlbd_listen(&v->conf.ep, n, (int)h->settings.backlog, v->fd, err);
+		rc = mlbd_listen(&v->conf.ep, n, (int)h->settings.backlog, h->settings.freebind, v->fd, err);
 	} else {
 		memcpy(v->fd, fd, fds * sizeof(*fd));
 		n = fds;
@@ -111,6 +111,20 @@ void mlbd_host_stop_accept(struct mlbd_host *h)
 	}
 }
 
+/* The table comes before the limit that makes workers look at it. */
+static int set_per_source(struct mlbd_vip *v, uint32_t most, char err[256])
+{
+	if (most && !v->per_source) {
+		v->per_source = mlbd_per_source_new(mlbd_real_ns() ^ (uint64_t)(uintptr_t)v);
+		if (!v->per_source) {
+			snprintf(err, 256, "no memory to count connections per source");
+			return -ENOMEM;
+		}
+	}
+	atomic_store(&v->max_per_source, most);
+	return 0;
+}
+
 int mlbd_vip_add(struct mlbd_host *h, const struct mlbd_vip_opts *o, const int *fd, uint32_t fds, char err[256])
 {
 	struct mlbd_vip_opts opts = *o;
@@ -135,10 +149,10 @@ int mlbd_vip_add(struct mlbd_host *h, const struct mlbd_vip_opts *o, const int *
 	v = &h->vip[id - 1];
 	if (!v->slot)
 		v->slot = calloc(MLB_MAX_SERVERS_PER_VIP, sizeof(*v->slot));
-	if (!v->slot) {
+	rc = v->slot ? set_per_source(v, opts.max_per_source, err) : -ENOMEM;
+	if (rc) {
 		mlb_dp_vip_del(h->dp, id, err);
 		snprintf(err, 256, "no memory");
-		rc = -ENOMEM;
 		goto fail;
 	}
 	v->id = id;
@@ -177,12 +191,14 @@ int mlbd_vip_change(struct mlbd_host *h, struct mlbd_vip *v, const struct mlbd_v
 	if (memcmp(&a->ep.addr, &b->ep.addr, sizeof(a->ep.addr)) || !same_port ||
 	    (o->has_other && (a->load != b->load || a->owner != b->owner || a->capacity != b->capacity || a->kappa != b->kappa ||
 			      a->eject != b->eject || a->no_guard != b->no_guard || a->load_balancers != b->load_balancers))) {
-		snprintf(err, 256, "vip %s: only mode and max-conns can change; for the rest: no vip %s, then vip %s ...",
-			 a->name, a->name, a->name);
+		snprintf(err, 256, "vip %s: only mode and limits can change; for the rest: no vip %s, then vip %s ...", a->name,
+			 a->name, a->name);
 		return -EBUSY;
 	}
 	if (o->has_max_conns)
 		atomic_store(&v->max_conns, o->max_conns);
+	if (o->has_max_per_source && set_per_source(v, o->max_per_source, err))
+		return -ENOMEM;
 	if (o->has_mode && b->mode != a->mode) {
 		int rc = mlb_dp_set_mode(h->dp, v->id, (enum mlb_mode)b->mode, err);
 

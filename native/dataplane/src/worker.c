@@ -2,6 +2,7 @@
 #include "worker.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -13,6 +14,21 @@
 
 #define COMPLAIN_US 5000000u
 
+static void own_ports(struct mlbd_worker *w)
+{
+	FILE *f = fopen("/proc/sys/net/ipv4/ip_local_port_range", "re");
+	unsigned from, to;
+
+	w->self_from = 1;
+	w->self_to = UINT16_MAX;
+	if (f && fscanf(f, "%u %u", &from, &to) == 2 && from <= to && to <= UINT16_MAX) {
+		w->self_from = (uint16_t)from;
+		w->self_to = (uint16_t)to;
+	}
+	if (f)
+		fclose(f);
+}
+
 int mlbd_worker_init(struct mlbd_worker *w, struct mlbd_host *h, uint32_t index, char err[256])
 {
 	memset(w, 0, sizeof(*w));
@@ -21,6 +37,7 @@ int mlbd_worker_init(struct mlbd_worker *w, struct mlbd_host *h, uint32_t index,
 	w->core = mlb_dp_worker(h->dp, index);
 	w->now_us = mlbd_now_us();
 	w->accepting = true;
+	own_ports(w);
 	w->spare_fd = w->pass[0] = w->pass[1] = -1;
 	mlbd_wheel_init(&w->wheel, w->now_us);
 	mlbd_link_init(&w->free_conns);
@@ -62,6 +79,7 @@ void mlbd_worker_free(struct mlbd_worker *w)
 		free(w->recount[i]);
 	free(w->again);
 	free(w->listener);
+	free(w->late);
 	free(w->excluded);
 	free(w->excluded_q);
 	close_if_open(w->epfd);
@@ -79,11 +97,17 @@ int mlbd_worker_watch(struct mlbd_worker *w, int op, int fd, uint32_t events, vo
 	return epoll_ctl(w->epfd, op, fd, &ev) < 0 ? -errno : 0;
 }
 
-void mlbd_worker_complain(struct mlbd_worker *w, int error, const char *what)
+void mlbd_worker_complain(struct mlbd_worker *w, int error, const char *fmt, ...)
 {
+	char what[256];
+	va_list ap;
+
 	if (w->complained_us && w->now_us - w->complained_us < COMPLAIN_US)
 		return;
 	w->complained_us = w->now_us;
+	va_start(ap, fmt);
+	vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
 	mlbd_log("warn", "worker %u: %s: %s", w->index, strerror(error), what);
 }
 
@@ -95,6 +119,7 @@ void mlbd_worker_settings(struct mlbd_worker *w)
 	w->settings = h->live;
 	w->settings_version = atomic_load_explicit(&h->settings_version, memory_order_relaxed);
 	pthread_mutex_unlock(&h->lock);
+	w->buffers.pipe_most = (w->settings.pipe_memory << 20) / h->threads;
 }
 
 void mlbd_worker_post(struct mlbd_worker *w, struct mlbd_mail *m)

@@ -17,6 +17,11 @@ struct mlbd_listener {
 	bool paused;  /* out of descriptors: not in epoll until resume_us */
 };
 
+struct mlbd_late {
+	uint32_t vip; /* 0: removed meanwhile */
+	uint32_t fds;
+};
+
 struct mlbd_flow_row { /* of `show flows` */
 	struct mlb_endpoint client;
 	uint32_t vip, slot, server_id;
@@ -62,7 +67,9 @@ struct mlbd_worker {
 
 	struct mlbd_listener **listener; /* after a takeover by fewer threads: several of a VIP */
 	uint32_t listeners, listener_cap;
-	uint64_t resume_us;     /* when paused listeners are tried again; 0: none is paused */
+	struct mlbd_late *late; /* listeners on their way that found no room in the descriptor table, oldest first */
+	uint32_t lates, late_cap;
+	uint64_t resume_us;     /* when paused and late listeners are tried again; 0: there are none */
 	uint64_t complained_us; /* last time it logged a lack of descriptors or the like */
 	int spare_fd;           /* the descriptor in reserve (spare.h); -1: lent */
 	bool accepting, quit;
@@ -73,7 +80,8 @@ struct mlbd_worker {
 	struct mlbd_link free_conns, dead;
 	_Atomic uint32_t conns; /* written here, read by main */
 	uint32_t next_source;
-	struct mlbd_conn **again; /* had more to move than one turn allows */
+	uint16_t self_from, self_to; /* ports that the kernel gives to our own connects: a server there could be ourselves */
+	struct mlbd_conn **again;    /* had more to move than one turn allows */
 	uint32_t agains, again_cap;
 	struct mlbd_recount *_Atomic recount[MLB_MAX_VIPS];
 	uint32_t *excluded; /* [MLB_MAX_SERVERS_PER_VIP] slots put out for one choice */
@@ -107,7 +115,7 @@ struct mlbd_mail *mlbd_worker_mail(struct mlbd_worker *);
 /* Copies the live settings. */
 void mlbd_worker_settings(struct mlbd_worker *);
 /* Logs what this machine, and no server, is short of; once in five seconds. */
-void mlbd_worker_complain(struct mlbd_worker *, int error, const char *what);
+void mlbd_worker_complain(struct mlbd_worker *, int error, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* epoll_ctl ADD or MOD with a tagged pointer; 0 or -errno. */
 int mlbd_worker_watch(struct mlbd_worker *, int op, int fd, uint32_t events, void *ptr, uint64_t tag);
 #endif

@@ -9,7 +9,7 @@
 
 TEST(a_buffer_is_used_again)
 {
-	struct mlbd_buffers p = { 0 };
+	struct mlbd_buffers p = { .pipe_most = 1u << 30 };
 	struct mlbd_queue *a = mlbd_buf_get(&p), *b;
 
 	a->off = 3;
@@ -28,7 +28,7 @@ TEST(a_buffer_is_used_again)
 
 TEST(free_ones_are_bounded)
 {
-	struct mlbd_buffers p = { 0 };
+	struct mlbd_buffers p = { .pipe_most = 1u << 30 };
 	struct mlbd_queue *q[4 * MLBD_BUFFERS_KEEP];
 
 	for (uint32_t i = 0; i < 4 * MLBD_BUFFERS_KEEP; i++)
@@ -45,7 +45,7 @@ TEST(free_ones_are_bounded)
 /* Bytes of one connection must never come out in another. */
 TEST(a_pipe_with_bytes_in_it_is_not_used_again)
 {
-	struct mlbd_buffers p = { 0 };
+	struct mlbd_buffers p = { .pipe_most = 1u << 30 };
 	struct mlbd_queue *q = mlbd_pipe_get(&p);
 	int fd = q->pipe[1];
 
@@ -54,6 +54,27 @@ TEST(a_pipe_with_bytes_in_it_is_not_used_again)
 	mlbd_queue_put(&p, q);
 	CHECK_EQ(p.free_pipes, 0);
 	CHECK(fcntl(fd, F_GETFD) < 0);
+	mlbd_buffers_free(&p);
+}
+
+/* The kernel's memory that spliced connections can fill is bounded. */
+TEST(pipes_are_bounded_by_what_they_can_hold)
+{
+	struct mlbd_buffers p = { .pipe_most = 3 * MLBD_PIPE_SIZE };
+	struct mlbd_queue *q[4];
+	uint32_t n = 0;
+
+	while (n < 4 && (q[n] = mlbd_pipe_get(&p)))
+		n++;
+	CHECK(n >= 1 && p.pipe_bytes <= p.pipe_most && p.pipe_bytes + p.pipe_size > p.pipe_most);
+	mlbd_queue_put(&p, q[--n]);
+	q[n] = mlbd_pipe_get(&p);
+	CHECK(q[n] != NULL); /* a kept one is used again */
+	p.pipe_most = 0;
+	CHECK(mlbd_pipe_get(&p) == NULL);
+	for (n++; n;)
+		mlbd_queue_put(&p, q[--n]);
+	CHECK_EQ(p.pipe_bytes, 0); /* over the limit none is kept */
 	mlbd_buffers_free(&p);
 }
 
@@ -72,4 +93,4 @@ TEST(text_grows_and_quotes)
 }
 
 MLB_TEST_MAIN(CASE(a_buffer_is_used_again), CASE(free_ones_are_bounded), CASE(a_pipe_with_bytes_in_it_is_not_used_again),
-	      CASE(text_grows_and_quotes))
+	      CASE(pipes_are_bounded_by_what_they_can_hold), CASE(text_grows_and_quotes))

@@ -24,6 +24,7 @@ struct dp {
 	int hold;      /* its standard input: it stops when this is closed */
 	uint16_t port; /* of the VIP `web` */
 	char folder[64];
+	char line[160]; /* for a test that makes a control line */
 };
 
 static inline struct sockaddr_in dp_at(uint16_t port)

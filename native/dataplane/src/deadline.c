@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "deadline.h"
+
+static bool nothing_said(const struct mlbd_conn *c)
+{
+	const struct mlbd_side *a = &c->side[MLBD_CLIENT], *b = &c->side[MLBD_SERVER];
+
+	return !a->passed && !b->passed && !a->queue && !b->queue && !c->wait_us;
+}
+
+uint64_t mlbd_deadline(const struct mlbd_conn *c, const struct mlbd_settings *s, enum mlbd_overdue *why)
+{
+	uint64_t ms = s->idle_ms;
+
+	if (c->state == MLBD_CONN_CONNECTING) {
+		*why = MLBD_DUE_CONNECT;
+		return c->connect_us + s->connect_ms * 1000;
+	}
+	*why = MLBD_DUE_IDLE;
+	if (s->first_byte_ms && s->first_byte_ms < ms && nothing_said(c)) {
+		*why = MLBD_DUE_FIRST_BYTE;
+		ms = s->first_byte_ms;
+	}
+	if (s->half_closed_ms && s->half_closed_ms < ms && (c->side[MLBD_CLIENT].fin_sent || c->side[MLBD_SERVER].fin_sent)) {
+		*why = MLBD_DUE_HALF_CLOSED;
+		ms = s->half_closed_ms;
+	}
+	return c->last_us + ms * 1000;
+}
