@@ -104,6 +104,17 @@ static int flow_ring_refresh(struct dp_vip *v, const float *weight, bool wanted)
 	return 0;
 }
 
+/* What an outside load balancer is told: shares, whatever the scale of the weights. */
+static void tell_weights(const struct mlb_dp *dp, const struct dp_vip *v, const float *weight, uint32_t n)
+{
+	float share[MLB_MAX_SERVERS_PER_VIP], sum = 0;
+	for (uint32_t i = 0; i < n; i++)
+		sum += weight[i];
+	for (uint32_t i = 0; i < n; i++)
+		share[i] = sum > 0 ? weight[i] / sum : 0;
+	dp->hooks.weights(dp->hooks.arg, v->id, share, n);
+}
+
 int dp_table_swap(struct mlb_dp *dp, struct dp_vip *v)
 {
 	float weight[MLB_MAX_SERVERS_PER_VIP], bias[MLB_MAX_SERVERS_PER_VIP];
@@ -130,5 +141,7 @@ int dp_table_swap(struct mlb_dp *dp, struct dp_vip *v)
 	for (uint32_t i = 0; i < dp->nworkers; i++)
 		MLB_ST_REL(v->w[i]->table, t);
 	dp_grace_next(&dp->grace);
+	if (dp->hooks.weights)
+		tell_weights(dp, v, weight, n);
 	return 0;
 }

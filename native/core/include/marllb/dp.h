@@ -114,6 +114,10 @@ struct mlb_dp_hooks {
 	void *arg;
 	int (*server_up)(void *arg, uint32_t vip_id, struct mlb_server *);    /* before the first flow; nonzero refuses it */
 	void (*server_gone)(void *arg, uint32_t vip_id, struct mlb_server *); /* after the last flow, all workers passed */
+	/* The shares of new flows that are in force from now on, for a data plane that only steers another load balancer; NULL:
+	 * nobody wants them. share[slot] sums to 1, or to 0 without a server; 0 = no new flows; mlb_dp_server_at says who is in
+	 * a slot. At each change of servers, weights or masks. It must not change VIPs or servers. */
+	void (*weights)(void *arg, uint32_t vip_id, const float *share, uint32_t n);
 	/* One sentence for the log; NULL: nobody reads it. */
 	void (*notice)(void *arg, const char *text);
 	/* Once a second; NULL: no recount. Adds to diff[slot] what each worker found when it last walked its own flow table
