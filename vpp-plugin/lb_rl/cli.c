@@ -83,10 +83,10 @@ static clib_error_t *lbrl_set_shm_fn(vlib_main_t *vm, unformat_input_t *in, vlib
 }
 LBRL_CLI(lbrl_set_shm_cmd, "lb rl set-shm", lbrl_set_shm_fn, shm_help);
 
-static char vip_help[] =
-	"lb rl set-vip <name> <address>[/<length>] [tcp <port>[,<port>]...] [udp <port>[,<port>]...] "
-	"[l3dsr [dscp <0..63>]|nat|gre4|gre6|ipip4|ipip6|l2dsr] [src <outer address>] "
-	"[mode hash|alias|sed|p2c] [load flows|waiting] [max-servers <n>] [sticky] [no-eject] [no-guard], or lb rl set-vip <name> del";
+static char vip_help[] = "lb rl set-vip <name> <address>[/<length>] [tcp <port>[,<port>]...] [udp <port>[,<port>]...] "
+			 "[l3dsr [dscp <0..63>]|nat|gre4|gre6|ipip4|ipip6|l2dsr] [src <outer address>] "
+			 "[mode hash|alias|sed|p2c] [load flows|waiting] [max-servers <n>] [sticky] [no-eject] [no-guard], or lb "
+			 "rl set-vip <name> del";
 
 /* PORT[,PORT]... after tcp or udp. */
 static clib_error_t *lbrl_parse_ports(unformat_input_t *line, u8 proto, lbrl_vip_args_t *a)

@@ -171,7 +171,9 @@ int lbrl_vip_add(const lbrl_vip_args_t *a, char err[256])
 {
 	lbrl_main_t *m = &lbrl_main;
 	fib_prefix_t pfx = { .fp_len = a->plen, .fp_proto = a->is_ip6 ? FIB_PROTOCOL_IP6 : FIB_PROTOCOL_IP4, .fp_addr = a->addr };
-	struct mlb_vip_conf conf = { .mode = a->mode ? a->mode : MLB_MODE_SED, .load = a->load, .eject = !a->eject_off, .no_guard = a->guard_off };
+	struct mlb_vip_conf conf = {
+		.mode = a->mode ? a->mode : MLB_MODE_SED, .load = a->load, .eject = !a->eject_off, .no_guard = a->guard_off
+	};
 	u32 id;
 
 	fib_prefix_normalize(&pfx, &pfx);

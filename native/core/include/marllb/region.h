@@ -16,7 +16,7 @@ struct mlb_region {
 	} blk[MLB_BLK_COUNT];
 	uint64_t size;
 	int fd;
-	bool unnamed;     /* still under its temporary name */
+	bool unnamed; /* still under its temporary name */
 	char path[256];
 };
 
