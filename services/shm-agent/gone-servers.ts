@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What servers had counted that a VIP no longer has, so that sums over its servers never fall. A record's counts begin at 0; it goes once
-// its server left the list and its last flow ended. The last counts are those of the frame before: flows that ended in between, at
-// most a frame's worth, are missing.
+// What a server had counted before it left and came back, so that its sums never fall. A record's counts begin at 0; it goes once its
+// server left the list and its last flow ended. The last counts are those of the frame before: flows that ended in between, at most a
+// frame's worth, are missing. (Of a whole VIP the data plane itself counts, across servers.)
 import { type FrameView, layout } from "../common/native/frame.js";
 
 /** Fields of a record that only grow. */
@@ -12,7 +12,6 @@ export const SUMMED: readonly string[] = layout.serverFields
 type Sums = Map<string, number>;
 
 export class GoneServers {
-  readonly #all: Sums = new Map();
   /** By address, for as long as another record has it: a server that left and came back goes on counting. */
   readonly #byAddress = new Map<string, Sums>();
 
@@ -30,10 +29,6 @@ export class GoneServers {
     return this.#byAddress.get(address)?.get(field) ?? 0;
   }
 
-  all(field: string): number {
-    return this.#all.get(field) ?? 0;
-  }
-
   #add(view: FrameView, i: number): void {
     const address = view.addresses()[i] as string;
     let own = this.#byAddress.get(address);
@@ -42,9 +37,7 @@ export class GoneServers {
       this.#byAddress.set(address, own);
     }
     for (const field of SUMMED) {
-      const n = view.column(field)[i] as number;
-      own.set(field, (own.get(field) ?? 0) + n);
-      this.#all.set(field, (this.#all.get(field) ?? 0) + n);
+      own.set(field, (own.get(field) ?? 0) + (view.column(field)[i] as number));
     }
   }
 }

@@ -12,8 +12,8 @@ const quantiles: [string, Quantile][] = [
 
 /** Cumulative. */
 export interface Answers {
-  /** Time that flows waited for answers: the integral of flows waiting. */
-  waitedS: number;
+  /** Their times to first byte, seconds. Flows that wait for an answer that never begins are not in it. */
+  sumS: number;
   answers: number;
 }
 
@@ -40,7 +40,7 @@ export function latencyMetrics(registry: Registry, all: () => VipLatency[]): voi
       all().map(({ stats, answers }) => ({
         labels: { vip: stats.vip?.name ?? "" },
         quantiles: known(stats),
-        sum: answers.waitedS,
+        sum: answers.sumS,
         count: answers.answers,
       })),
   );
@@ -54,7 +54,7 @@ export function latencyMetrics(registry: Registry, all: () => VipLatency[]): voi
           (server): Quantiles => ({
             labels: { vip: vip.stats.vip?.name ?? "", server: server.address },
             quantiles: known(statsOf(vip, server)),
-            sum: server.waitedS,
+            sum: server.sumS,
             count: server.answers,
           }),
         ),

@@ -40,10 +40,3 @@ export function sumOf(vip: Vip, row: ServerRow, field: string): number {
   const now = row.records.reduce((n, i) => n + (column[i] as number), 0);
   return summed.has(field) ? now + vip.gone.of(row.address, field) : now;
 }
-
-/** Over all servers that the VIP ever had. */
-export function totalOf(vip: Vip, field: string): number {
-  let n = vip.gone.all(field);
-  for (const value of vip.view.column(field)) n += value;
-  return n;
-}

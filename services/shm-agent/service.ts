@@ -17,7 +17,7 @@ import { latencyMetrics } from "./latency-metrics.js";
 import { agentMetrics } from "./metrics.js";
 import { pushOf } from "./push.js";
 import type { RegionPort } from "./region.js";
-import { serverRows, sumOf, totalOf } from "./server-rows.js";
+import { serverRows, sumOf } from "./server-rows.js";
 import { History, statistics } from "./stats.js";
 import type { Vip } from "./vip.js";
 
@@ -96,11 +96,11 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
   latencyMetrics(registry, () =>
     agent.vips().map((vip) => ({
       stats: statsOf(vip),
-      answers: { waitedS: totalOf(vip, "wait_us") / 1e6, answers: totalOf(vip, "answers") },
+      answers: { sumS: (vip.view.figures.ttfb_sum_us ?? 0) / 1e6, answers: vip.view.figures.answers ?? 0 },
       servers: serverRows(vip.view).map((row) => ({
         address: row.address,
         member: row.member,
-        waitedS: sumOf(vip, row, "wait_us") / 1e6,
+        sumS: sumOf(vip, row, "ttfb_sum_us") / 1e6,
         answers: sumOf(vip, row, "answers"),
       })),
     })),

@@ -109,7 +109,7 @@ export class Vip {
   get counters(): Readonly<Counters> {
     return this.#counters;
   }
-  /** What servers had counted that the frame no longer holds. */
+  /** What servers had counted before they left and came back. */
   get gone(): GoneServers {
     return this.#gone;
   }

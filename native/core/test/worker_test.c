@@ -137,11 +137,15 @@ TEST(workers_are_summed)
 	CHECK_EQ(r.start_sum_us, 4000);
 	CHECK_EQ(r.new_flows, 2);
 	CHECK_EQ(r.answers, 1);
+	CHECK_EQ(r.ttfb_sum_us, 3000); /* a's flow still waits: it is in wait_us, and in no answer's time */
 	CHECK_EQ(r.ttfb_hist[mlb_hist_bucket(3000)], 1);
 	CHECK(r.weight == 0.5f && r.id == 9); /* main's own are left alone */
 	CHECK_EQ(h.no_server, 2);
 	CHECK_EQ(h.misses, 1);
 	CHECK_EQ(h.failed, 1);
+	/* Counted by the VIP itself: they stay when the server's slot is cleared. */
+	CHECK_EQ(h.answers, 1);
+	CHECK_EQ(h.ttfb_sum_us, 3000);
 	CHECK_EQ(h.seq, 7);
 	free(first);
 	slots = second;

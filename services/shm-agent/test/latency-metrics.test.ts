@@ -12,10 +12,10 @@ test("latency is a summary: quantiles where they are known, sum and count for th
   latencyMetrics(registry, () => [
     {
       stats: { vip, servers: [server, idle], ttfb_p50_ms: 10, ttfb_p95_ms: 20, ttfb_p99_ms: 30, jain: 0.5 },
-      answers: { waitedS: 4.5, answers: 300 },
+      answers: { sumS: 4.5, answers: 300 },
       servers: [
-        { address: server.address, member: 0, waitedS: 1.5, answers: 100 },
-        { address: idle.address, member: 1, waitedS: 0, answers: 0 },
+        { address: server.address, member: 0, sumS: 1.5, answers: 100 },
+        { address: idle.address, member: 1, sumS: 0, answers: 0 },
       ],
     },
   ]);

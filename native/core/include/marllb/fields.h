@@ -63,6 +63,7 @@
 	X(U64, late_resets, COUNTER, SUM, MLB_LD(s->ended[MLB_END_CUT]), "flows", "late_resets_total", \
 	  "Flows reset by the server after its first bytes; also in resets") \
 	X(U64, answers, COUNTER, SUM, MLB_LD(s->answers), "answers", "answers_total", "Answers begun") \
+	X(U64, ttfb_sum_us, COUNTER, COUNT, 0, "us", "", "of the answers begun: times from a request's first byte to the answer's") \
 	X(U64, packets_in, COUNTER, SUM, MLB_LD(s->packets_in), "packets", "packets_in_total", \
 	  "Packets from clients; 0 where the data plane sees none") \
 	X(U64, packets_out, COUNTER, SUM, MLB_LD(s->packets_out), "packets", "packets_out_total", "Packets to clients") \
@@ -110,6 +111,8 @@
 	X(U64, term, ID, MAIN, 0, "", "", "of the directive in effect") \
 	X(F32, kappa, STATE, MAIN, 0, "flows", "", "in effect") \
 	X(U32, load_balancers, STATE, MAIN, 0, "", "", "sharing the pool, as last told; 1 = alone") \
+	X(U64, answers, COUNTER, COUNT, 0, "answers", "", "answers begun, those of servers that left among them") \
+	X(U64, ttfb_sum_us, COUNTER, COUNT, 0, "us", "", "of these answers: times from a request's first byte to the answer's") \
 	X(U64, no_server, COUNTER, COUNT, 0, "flows", "no_server_total", "New flows without an eligible server") \
 	X(U64, failed, COUNTER, COUNT, 0, "flows", "failed_total", "New flows turned away after all tries to connect failed") \
 	X(U64, untracked, COUNTER, COUNT, 0, "flows", "untracked_total", "New flows that found no room in the flow table") \

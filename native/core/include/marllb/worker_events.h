@@ -180,6 +180,9 @@ static inline void mlb_ev_answer(struct mlb_worker *w, struct mlb_wvip *v, uint3
 	uint64_t us = now - request_at;
 	mlb_ev_waiting(v, i, (uint32_t)-1, now);
 	MLB_ADD(s->answers, 1);
+	MLB_ADD(s->ttfb_sum_us, us);
+	MLB_ADD(v->answers, 1);
+	MLB_ADD(v->ttfb_sum_us, us);
 	MLB_ADD(s->ttfb_hist[mlb_hist_bucket(us)], 1);
 	if (__builtin_expect(us < MLB_LD(s->quick_us[0]), 0))
 		MLB_ADD(s->quick_answers, 1);
