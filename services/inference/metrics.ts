@@ -38,3 +38,5 @@ export function inferenceMetrics(registry: Registry, streams: () => number) {
     }),
   };
 }
+
+export type InferenceMetrics = ReturnType<typeof inferenceMetrics>;

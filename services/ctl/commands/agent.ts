@@ -12,6 +12,12 @@ import { type Common, common, weightArguments } from "./common.js";
 const plain = { demo: new Map(), notes: [], colour: false };
 
 export function register(program: Command): void {
+  status(program);
+  stats(program);
+  weightCommands(program);
+}
+
+function status(program: Command): void {
   common(program.command("status").description("the agent, its VIPs and its peers")).action((o: Common) =>
     withClients(o, async ({ agent }) => {
       const s = await ask(agent, "GetStatus", {});
@@ -46,7 +52,9 @@ export function register(program: Command): void {
       });
     }),
   );
+}
 
+function stats(program: Command): void {
   common(program.command("stats").description("statistics of one VIP's servers"))
     .option("--vip <name>", "VIP by name or number (default: the only one)")
     .option("--watch", "a line each interval until Ctrl-C", false)
@@ -69,7 +77,9 @@ export function register(program: Command): void {
         });
       }),
     );
+}
 
+function weightCommands(program: Command): void {
   const weights = common(
     program.command("weights").enablePositionalOptions().description("weights in effect; `weights push` sets them for a while"),
   )

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+// The streams of Steer: one session each, one step at a time, the newest frame next.
+import type * as grpc from "@grpc/grpc-js";
+import type { Frame__Output } from "../../gen/marllb/v1/Frame.js";
+import type { SteerRequest__Output } from "../../gen/marllb/v1/SteerRequest.js";
+import type { SteerResponse } from "../../gen/marllb/v1/SteerResponse.js";
+import type { Clock } from "../common/clock.js";
+import { invalid, ServiceError, toStatus } from "../common/grpc/errors.js";
+import { birthOf, vipKey } from "../common/identity.js";
+import type { Logger } from "../common/log.js";
+import { childSpan, lateSpan } from "../common/telemetry.js";
+import { wireLadder } from "../common/vocabulary.js";
+import type { Catalog } from "./catalog.js";
+import type { InferenceMetrics } from "./metrics.js";
+import type { Session } from "./session.js";
+
+export type Steer = grpc.ServerDuplexStream<SteerRequest__Output, SteerResponse>;
+
+const CHECKPOINT_MS = 1000;
+/** It is many times an answer's size and in no hurry: it does not go with the weights, but when these are in effect. */
+const CHECKPOINT_WAIT_MS = 5;
+/** So many streams keep the service warm: rehearsals would only cost. */
+const WARM_STREAMS = 8;
+
+export interface Stream {
+  call: Steer;
+  instance: string;
+  vipId: number;
+  /** Whose frames it brings; another's, under the same id, have no business here. */
+  key: string;
+  session: Session;
+  checkpointAt: number;
+  /** A step runs; the newest frame that came meanwhile waits. */
+  busy: boolean;
+  next: Frame__Output | null;
+}
+
+export interface SteeringOptions {
+  catalog: Catalog;
+  clock: Clock;
+  log: Logger;
+  metrics: InferenceMetrics;
+  newSession(policy: string): Session;
+  /** A step that takes longer has a span of its own. */
+  slowMs: number;
+}
+
+export class Steering {
+  private readonly streams: Map<Steer, Stream>;
+
+  /** `streams`: shared with whoever asks how many there are. */
+  constructor(
+    private readonly o: SteeringOptions,
+    streams: Map<Steer, Stream>,
+  ) {
+    this.streams = streams;
+  }
+
+  open(call: Steer): void {
+    call.on("data", (m: SteerRequest__Output) => {
+      try {
+        this.message(call, m);
+      } catch (e) {
+        call.emit("error", toStatus(e));
+      }
+    });
+    const end = (): void => void this.streams.delete(call);
+    call.on("error", end).on("cancelled", end).on("close", end);
+    call.on("end", () => {
+      end();
+      call.end();
+    });
+  }
+
+  /** The one stream of a VIP; `instance` empty where it is the only one. */
+  find(instance: string, vipId: number): Stream {
+    if (vipId === 0) throw invalid("vip_id", "is missing");
+    const all = [...this.streams.values()].filter((s) => (instance === "" || s.instance === instance) && s.vipId === vipId);
+    if (all.length > 1 && instance === "" && new Set(all.map((s) => s.instance)).size > 1) {
+      throw invalid("instance", `several agents are connected: ${[...new Set(all.map((s) => s.instance))].join(", ")}`);
+    }
+    // A stream that was cut may linger beside the one that replaced it.
+    const s = all.at(-1);
+    if (!s) throw new ServiceError("NOT_FOUND", `vip_id: no stream of VIP ${vipId}${instance ? ` of ${instance}` : ""}`);
+    return s;
+  }
+
+  /** Says the last of each stream and ends it. */
+  stop(): void {
+    for (const s of this.streams.values()) {
+      this.checkpoint(s);
+      s.call.end();
+    }
+    this.streams.clear();
+  }
+
+  private message(call: Steer, m: SteerRequest__Output): void {
+    if (m.frame) void this.run(this.streamOf(call, m.frame), m.frame);
+    else if (m.rehearsal) void this.rehearse(this.streamOf(call, m.rehearsal), m.rehearsal);
+    else if (m.hello || !this.streams.has(call)) this.hello(call, m);
+    else throw invalid("message", "expected a frame");
+  }
+
+  private checkpoint(s: Stream): void {
+    if (this.streams.has(s.call) && !s.call.cancelled) s.call.write({ checkpoint: s.session.checkpoint(s.vipId) });
+  }
+
+  private async answer(s: Stream, frame: Frame__Output): Promise<void> {
+    const start = this.o.clock.now();
+    const span = childSpan("inference.steer", frame.trace);
+    try {
+      const weights = await s.session.step(frame);
+      const now = this.o.clock.now();
+      if (!frame.want_weights || s.call.cancelled) return;
+      s.call.write({ weights, trace: frame.trace });
+      if (now - s.checkpointAt >= CHECKPOINT_MS) {
+        s.checkpointAt = now;
+        setTimeout(() => this.checkpoint(s), CHECKPOINT_WAIT_MS);
+      }
+      this.o.metrics.answers.inc({ policy: weights.policy ?? "", ladder: wireLadder.word(String(weights.ladder)) });
+      this.o.metrics.outOfRange.set(s.session.last?.outOfRange ?? 0);
+    } catch (e) {
+      this.o.metrics.refused.inc();
+      this.o.log.debug({ err: e }, "frame refused");
+    } finally {
+      const ms = this.o.clock.now() - start;
+      this.o.metrics.seconds.observe(ms / 1000);
+      span?.end();
+      if (!span && ms > this.o.slowMs)
+        lateSpan("inference.steer", frame.trace, this.o.clock.unixMs() - ms, this.o.clock.unixMs());
+    }
+  }
+
+  /** An answer that nobody uses; a frame that comes meanwhile waits its turn. */
+  private async rehearse(s: Stream, frame: Frame__Output): Promise<void> {
+    if (s.busy || this.streams.size >= WARM_STREAMS) return;
+    s.busy = true;
+    try {
+      const weights = await s.session.rehearse(frame);
+      if (!s.call.cancelled) s.call.write({ weights, rehearsal: true });
+    } catch (e) {
+      this.o.log.debug({ err: e }, "rehearsal");
+    }
+    s.busy = false;
+    const { next } = s;
+    s.next = null;
+    if (next) await this.run(s, next);
+  }
+
+  private async run(s: Stream, frame: Frame__Output): Promise<void> {
+    if (s.busy) {
+      s.next = frame;
+      return;
+    }
+    s.busy = true;
+    for (let f: Frame__Output | null = frame; f !== null; s.next = null) {
+      await this.answer(s, f);
+      f = s.next;
+    }
+    s.busy = false;
+  }
+
+  private hello(call: Steer, m: SteerRequest__Output): void {
+    const h = m.hello;
+    if (!h) throw new ServiceError("FAILED_PRECONDITION", "message: expected a hello first");
+    if (this.streams.has(call)) throw invalid("hello", "only one a stream");
+    if (!h.vip) throw invalid("hello.vip", "is missing");
+    const { vip_id: vipId, name: vip } = h.vip;
+    const session = this.o.newSession(h.policy || "kalman");
+    if (h.checkpoint && !session.restore(h.checkpoint)) this.o.log.warn({ instance: h.instance, vip }, "checkpoint of no use");
+    this.streams.set(call, {
+      call,
+      instance: h.instance,
+      vipId,
+      key: vipKey(birthOf(h.vip)),
+      session,
+      checkpointAt: this.o.clock.now(),
+      busy: false,
+      next: null,
+    });
+    this.o.log.info({ instance: h.instance, vip, policy: session.policyName }, "steering");
+    if (!this.o.catalog.get(session.policyName)) {
+      const reason = this.o.catalog.whyNot(session.policyName);
+      this.o.log.warn({ vip, policy: session.policyName, reason }, "the policy is not there: kalman steers");
+    }
+  }
+
+  /** The stream of a frame that came on it. */
+  private streamOf(call: Steer, frame: Frame__Output): Stream {
+    const s = this.streams.get(call);
+    if (!s) throw new ServiceError("FAILED_PRECONDITION", "message: expected a hello first");
+    if (vipKey(birthOf(frame)) !== s.key)
+      throw invalid("frame", `expected the VIP of the hello, found another with id ${frame.vip_id}`);
+    return s;
+  }
+}
