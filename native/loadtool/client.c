@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <marllb/rng.h>
 #include "load.h"
 
 #ifndef IP_BIND_ADDRESS_NO_PORT
@@ -52,10 +53,7 @@ struct client {
 
 static double uniform(struct client *k)
 {
-	uint64_t z = (k->rng += UINT64_C(0x9e3779b97f4a7c15));
-	z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return (double)((z ^ (z >> 31)) >> 11) * 0x1.0p-53;
+	return (double)(mlb_splitmix64(&k->rng) >> 11) * 0x1.0p-53;
 }
 
 static void flight_add(struct client *k, struct conn *n)

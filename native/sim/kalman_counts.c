@@ -81,7 +81,7 @@ void sim_kalman_tick(struct sim_kalman *k, const struct sim_lb_view *v)
 		k->flow_s[j] = v->flow_s[j];
 		k->ended[j] = v->ended[j];
 	}
-	mlb_kalman_step_shared(k->srv, &k->pool, k->n, k->q, k->d, k->others, dt, 1. / v->info->lbs);
+	mlb_kalman_step(k->srv, &k->pool, k->n, k->q, k->d, k->others, dt, 1. / v->info->lbs);
 	k->at_s = v->now_s;
 	k->stepped = true;
 }

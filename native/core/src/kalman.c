@@ -46,13 +46,7 @@ static double log_load(const double *q, const double *others, uint32_t i, double
 }
 
 void mlb_kalman_step(struct mlb_kalman_srv *s, struct mlb_kalman_pool *pool, uint32_t n, const double *q, const double *d,
-		     double dt, double kappa)
-{
-	mlb_kalman_step_shared(s, pool, n, q, d, NULL, dt, kappa);
-}
-
-void mlb_kalman_step_shared(struct mlb_kalman_srv *s, struct mlb_kalman_pool *pool, uint32_t n, const double *q, const double *d,
-			    const double *others, double dt, double kappa)
+		     const double *others, double dt, double kappa)
 {
 	/* Steps longer than the native one gain as much variance and pull as the steps they stand for; a shorter one, which
 	 * only a first frame is, counts as one. */

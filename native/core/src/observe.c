@@ -270,7 +270,7 @@ static void make_step(const struct mlb_frame_hdr *h, const struct mlb_server_rec
 	}
 	st->ema[OBS_PA] += (float)p.opened;
 	st->ema[OBS_PT] += (float)dt;
-	mlb_kalman_step_shared(k, &st->pool, n, q, d, others, dt, p.kappa);
+	mlb_kalman_step(k, &st->pool, n, q, d, others, dt, p.kappa);
 	for (uint32_t i = 0; i < n; i++) {
 		st->srv[i].kalman = k[i];
 		if (!in_pool)

@@ -7,7 +7,8 @@
  * servers there are. A server's darts depend on its key and weight alone, so a server that comes, goes or changes its weight
  * moves only the buckets that it wins or loses. Nothing but multiplications of exactly known order: load balancers that share a
  * pool agree. */
-#include "marllb/choose.h"
+#include "marllb/ring.h"
+#include "marllb/rng.h"
 #include <errno.h>
 #include <math.h>
 #include <stdatomic.h>

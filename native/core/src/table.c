@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Building the immutable table that workers choose from: shares, score factors and the alias table (Walker 1977; linear-time
  * build by Vose 1991). One allocation. */
-#include "marllb/choose.h"
+#include "marllb/table.h"
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>

@@ -13,13 +13,13 @@ TEST(one_server_one_step)
 	mlb_kalman_init(&s, 2);
 	CHECK_NEAR(s.x, log(2), 1e-15);
 	CHECK_NEAR(s.p, .3, 1e-15);
-	mlb_kalman_step(&s, &pool, 1, &q, &d, .2, .5);
+	mlb_kalman_step(&s, &pool, 1, &q, &d, NULL, .2, .5);
 	double e = .4 * 6.001 / .400001, v = -log((e + .474) / 6.474), p = .3028, r = 3.56 / (e + .05), g = p / (p + r);
 	double x = log(2) + g * v;
 	CHECK_NEAR(s.x, x + .00029 * (log(2) - x), 1e-12);
 	CHECK_NEAR(s.p, p * (1 - g), 1e-12);
 	CHECK_NEAR(pool.sum_d, 6, 1e-12);
-	mlb_kalman_step(&s, &pool, 1, &q, &d, .2, .5);
+	mlb_kalman_step(&s, &pool, 1, &q, &d, NULL, .2, .5);
 	CHECK_NEAR(pool.sum_d, 6 * exp(-.2) + 6, 1e-12);
 	CHECK_NEAR(pool.sum_q, .4 * exp(-.2) + .4, 1e-12);
 }
@@ -42,7 +42,7 @@ TEST(queue_evidence_and_jump)
 	x[1] = p / (p + r) * v;
 	x[1] -= .00029 * x[1];
 	x[1] = x[1] < -3.56 ? -3.56 : x[1];
-	mlb_kalman_step(s, &pool, 2, q, d, .2, .5);
+	mlb_kalman_step(s, &pool, 2, q, d, NULL, .2, .5);
 	CHECK_NEAR(s[1].x, x[1], 1e-12);
 	CHECK(s[0].x > 0);
 }
@@ -83,7 +83,7 @@ TEST(finds_a_speed_it_was_not_told)
 				u *= mlb_rng_unit(&rng);
 			d[i] = n;
 		}
-		mlb_kalman_step(s, &pool, 2, q, d, .2, .5);
+		mlb_kalman_step(s, &pool, 2, q, d, NULL, .2, .5);
 	}
 	mlb_kalman_weights(s, 2, w);
 	CHECK_NEAR(w[1], 1, 0);
@@ -101,8 +101,8 @@ TEST(others_counts_join_the_queues_evidence)
 		mlb_kalman_init(&own[i], 1);
 		mlb_kalman_init(&shared[i], 1);
 	}
-	mlb_kalman_step(own, &a, 2, q, d, .2, .5);
-	mlb_kalman_step_shared(shared, &b, 2, q, d, others, .2, .5);
+	mlb_kalman_step(own, &a, 2, q, d, NULL, .2, .5);
+	mlb_kalman_step(shared, &b, 2, q, d, others, .2, .5);
 	CHECK(own[1].x > own[0].x + .01);
 	CHECK_NEAR(shared[0].x + log(1), shared[1].x, .01);
 }
@@ -123,7 +123,7 @@ TEST(stays_finite_whatever_it_is_fed)
 			q[i] = mlb_rng_below(&rng, 3) ? exp(30 * mlb_rng_unit(&rng) - 15) : 0;
 			d[i] = mlb_rng_below(&rng, 3) ? floor(exp(14 * mlb_rng_unit(&rng))) : 0;
 		}
-		mlb_kalman_step(s, &pool, 3, q, d, t % 7 ? .2 : 1.5, .25);
+		mlb_kalman_step(s, &pool, 3, q, d, NULL, t % 7 ? .2 : 1.5, .25);
 		mlb_kalman_weights(s, 3, w);
 		for (int i = 0; i < 3; i++) {
 			CHECK(isfinite(s[i].x) && s[i].p > 0 && isfinite(s[i].p) && w[i] > 0 && w[i] <= 1);

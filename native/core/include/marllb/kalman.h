@@ -24,14 +24,12 @@ void mlb_kalman_init(struct mlb_kalman_srv *, double weight_cfg);
 /* A server that joins: x = log_cfg + mean over the n present ones of (x - log_cfg), P = .3. */
 void mlb_kalman_join(struct mlb_kalman_srv *joined, double weight_cfg, const struct mlb_kalman_srv *present, uint32_t n);
 /* One update. q[n]: integral of the own count over the step, flow-seconds; d[n]: completions (refusals counted when seen);
- * dt: seconds; kappa: flows. */
+ * dt: seconds; kappa: flows. others[n]: the other load balancers' flows where the choice counts them too (gossip), as they stand
+ * at the step; NULL where it does not. The reference knows own counts only; without the others' part the queue's evidence would
+ * pull against a balance that is kept over all counts (family v1, counts every 20 ms, over the oracle: 1.14/1.20
+ * without, 1.09/1.10 with). */
 void mlb_kalman_step(struct mlb_kalman_srv *s, struct mlb_kalman_pool *pool, uint32_t n, const double *q, const double *d,
-		     double dt, double kappa);
-/* The same where the choice also counts the other load balancers' flows (gossip): others[n] as it stands at the step, flows, or
- * NULL. The reference knows own counts only; without the others' part the queue's evidence would pull against a balance that is
- * kept over all counts (family v1, counts every 20 ms, over the oracle: 1.14/1.20 without, 1.09/1.10 with). */
-void mlb_kalman_step_shared(struct mlb_kalman_srv *s, struct mlb_kalman_pool *pool, uint32_t n, const double *q, const double *d,
-			    const double *others, double dt, double kappa);
+		     const double *others, double dt, double kappa);
 /* weight[n] = exp(x - max x), > 0. */
 void mlb_kalman_weights(const struct mlb_kalman_srv *s, uint32_t n, double *weight);
 
