@@ -2,6 +2,7 @@
 #include "accept.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -12,6 +13,7 @@
 #include "flow.h"
 #include "spare.h"
 #include "sys.h"
+#include "udp.h"
 
 void mlbd_accept_some(struct mlbd_worker *w, struct mlbd_listener *l, uint32_t most)
 {
@@ -40,6 +42,10 @@ static bool watch_new(struct mlbd_worker *w, uint32_t vip, int fd)
 {
 	struct mlbd_listener *l;
 
+	bool udp = w->host->vip[vip - 1].conf.ep.proto == IPPROTO_UDP;
+
+	if (udp && mlbd_udp_begin(w) < 0)
+		return false;
 	if (w->listeners == w->listener_cap) {
 		uint32_t cap = w->listener_cap ? 2 * w->listener_cap : 16;
 		struct mlbd_listener **more = realloc(w->listener, cap * sizeof(*more));
@@ -54,6 +60,7 @@ static bool watch_new(struct mlbd_worker *w, uint32_t vip, int fd)
 		return false;
 	l->fd = fd;
 	l->vip = vip;
+	l->udp = udp;
 	w->listener[w->listeners++] = l;
 	mlbd_spare_watch(w, l);
 	return true;
@@ -136,8 +143,20 @@ void mlbd_accept_drop(struct mlbd_worker *w, uint32_t vip)
 			w->listener[kept++] = l;
 			continue;
 		}
+		/* Answers of flows that drain leave by the listener's socket, so it stays. What a new process reads is not ours.
+		 */
+		if (l->udp && w->udp && !vip) {
+			if (w->host->handed_over && !l->paused) {
+				epoll_ctl(w->epfd, EPOLL_CTL_DEL, l->fd, NULL);
+				l->paused = true;
+			}
+			w->listener[kept++] = l;
+			continue;
+		}
+		if (l->udp && w->udp)
+			mlbd_udp_drop(w, l);
 		/* Closing a listener resets who waits there. (After a takeover the new process accepts them.) */
-		if (!w->host->handed_over)
+		if (!w->host->handed_over && !l->udp)
 			mlbd_accept_some(w, l, 65536);
 		if (!l->paused)
 			epoll_ctl(w->epfd, EPOLL_CTL_DEL, l->fd,

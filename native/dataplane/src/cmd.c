@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,10 +18,11 @@
 
 const char mlbd_cmd_help[] =
 	"  vip NAME ADDRESS:PORT [mode sed|p2c|alias|hash] [load flows|waiting] [pool local|managed]\n"
-	"      [max-conns N] [max-conns-per-source N] [capacity N]\n"
+	"      [protocol tcp|udp] [responses N] [max-conns N] [max-conns-per-source N] [capacity N]\n"
 	"      [kappa X] [eject on|off] [guard on|off] [load-balancers N]\n"
 	"                               a virtual service; naming it again changes mode and the limits; a source is\n"
-	"                               an IPv4 address or an IPv6 /64\n"
+	"                               an IPv4 address or an IPv6 /64. A udp flow is over when nothing passed for\n"
+	"                               udp-timeout, or after N responses (DNS: 1; 0, the default: by time alone)\n"
 	"  no vip NAME                  stop listening; its connections run on\n"
 	"  server [vip NAME] ADDRESS:PORT [weight W] [max-conns N] [drain]\n"
 	"                               add a server, or change one that is there\n"
@@ -140,6 +142,20 @@ static int parse_vip(char **w, int n, struct mlbd_cmd *c, char err[256])
 			o->has_max_per_source = true;
 			continue;
 		}
+		if (strcmp(k, "responses") == 0) {
+			if ((rc = parse_count(k, v, 0, 1000000, &o->responses, err)))
+				return rc;
+			o->has_responses = true;
+			continue;
+		}
+		if (strcmp(k, "protocol") == 0) {
+			bool udp;
+
+			if ((rc = parse_choice(k, v, "tcp", "udp", &udp, err)))
+				return rc;
+			o->conf.ep.proto = udp ? IPPROTO_UDP : IPPROTO_TCP;
+			continue;
+		}
 		o->has_other = true;
 		if (strcmp(k, "load") == 0) {
 			rc = parse_word(k, v, mlb_load_words, &o->conf.load, err);
@@ -157,13 +173,14 @@ static int parse_vip(char **w, int n, struct mlbd_cmd *c, char err[256])
 			rc = parse_real(k, v, 0, 1e6f, &o->conf.kappa, err);
 		} else {
 			FAIL("vip option '%.80s': expected mode, load, pool, max-conns, max-conns-per-source, capacity, kappa, "
-			     "eject, guard or "
-			     "load-balancers",
+			     "eject, guard, load-balancers, protocol or responses",
 			     k);
 		}
 		if (rc)
 			return rc;
 	}
+	if (o->responses && o->conf.ep.proto != IPPROTO_UDP)
+		FAIL("responses: expected with protocol udp only");
 	return 0;
 }
 

@@ -28,7 +28,8 @@ struct mlbd_vip_opts { /* options beyond mlb_vip_conf; has_* where the line name
 	struct mlb_vip_conf conf;
 	uint32_t max_conns;
 	uint32_t max_per_source; /* connections of one client address; 0: no limit */
-	bool has_mode, has_max_conns, has_max_per_source, has_other;
+	uint32_t responses;      /* of a UDP flow; 0: no limit */
+	bool has_mode, has_max_conns, has_max_per_source, has_responses, has_other;
 };
 
 enum mlbd_op {

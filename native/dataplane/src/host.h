@@ -30,6 +30,7 @@ struct mlbd_vip {
 	_Atomic uint32_t conns, max_conns, previous; /* as of a server */
 	_Atomic uint32_t max_per_source;             /* connections of one client address; 0: no limit */
 	struct mlbd_per_source *_Atomic per_source;  /* made at the first limit, kept */
+	_Atomic uint32_t responses;                  /* a UDP flow ends after so many datagrams of its server; 0: by time alone */
 	struct mlbd_slot *slot;                      /* [MLB_MAX_SERVERS_PER_VIP], made at first use, kept */
 	struct mlbd_limit *limit;
 	uint32_t limits;
@@ -90,6 +91,6 @@ int mlbd_host_plan(struct mlbd_host *, struct mlbd_plan *);
  */
 int mlbd_host_reconcile(struct mlbd_host *, struct mlbd_plan *, char err[256]);
 
-/* listen.c. One socket a thread; port 0: the kernel chooses and ep gets it. */
+/* listen.c. One socket a thread, of the protocol in ep; port 0: the kernel chooses and ep gets it. */
 int mlbd_listen(struct mlb_endpoint *ep, uint32_t n, int backlog, bool freebind, int *fd, char err[256]);
 #endif

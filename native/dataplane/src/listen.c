@@ -8,6 +8,7 @@
 
 #include <marllb/endpoint.h>
 #include "host.h"
+#include "udp_io.h"
 
 #ifndef IPV6_FREEBIND
 #define IPV6_FREEBIND 78
@@ -33,11 +34,13 @@ static int open_one(const struct mlb_endpoint *ep, bool share, bool freebind)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = mlb_addr_to_sockaddr(&ep->addr, ep->port, &ss);
-	int one = 1, fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	bool udp = ep->proto == IPPROTO_UDP;
+	int one = 1, fd = socket(ss.ss_family, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -errno;
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (!udp) /* of UDP it would let any process of this user share the port */
+		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	if (share)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
 	if (freebind)
@@ -45,8 +48,12 @@ static int open_one(const struct mlb_endpoint *ep, bool share, bool freebind)
 			   ss.ss_family == AF_INET6 ? IPV6_FREEBIND : IP_FREEBIND, &one, sizeof(one));
 	if (ss.ss_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* accepted sockets inherit both */
-	setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &one, sizeof(one));
+	if (udp) {
+		mlbd_udp_socket(fd, ss.ss_family, mlb_addr_is_any(&ep->addr));
+	} else {
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* accepted sockets inherit both */
+		setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &one, sizeof(one));
+	}
 	if (bind(fd, (struct sockaddr *)&ss, len) < 0) {
 		int error = errno;
 
@@ -84,7 +91,7 @@ int mlbd_listen(struct mlb_endpoint *ep, uint32_t n, int backlog, bool freebind,
 		}
 	}
 	/* Only when all are bound: from here on clients come. */
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < n && ep->proto != IPPROTO_UDP; i++)
 		if (listen(fd[i], backlog) < 0) {
 			rc = -errno;
 			goto fail;

@@ -14,6 +14,7 @@
 #include "recount.h"
 #include "spare.h"
 #include "sys.h"
+#include "udp.h"
 
 #define BATCH 256
 #define BUSY 8 /* events in a batch */
@@ -39,16 +40,38 @@ static void list_flow(void *arg, struct mlbd_conn *c)
 	};
 }
 
+static void list_udp_flow(void *arg, struct mlbd_udp_flow *f)
+{
+	struct mlbd_flow_list *list = ((void **)arg)[0];
+	struct mlbd_worker *w = ((void **)arg)[1];
+
+	list->total++;
+	if (list->count == list->cap)
+		return;
+	list->row[list->count++] = (struct mlbd_flow_row){
+		.client = { .addr = f->key.client, .port = f->key.client_port },
+		.vip = f->vip->id,
+		.slot = f->slot,
+		.server_id = f->server_id,
+		.age_us = w->now_us - f->start_us,
+		.idle_us = w->now_us - f->last_us,
+		.waiting = f->wait_us != 0,
+	};
+}
+
 static void open_mail(struct mlbd_worker *w, struct mlbd_mail *m)
 {
 	switch (m->kind) {
 	case MLBD_MAIL_LISTEN: mlbd_accept_add(w, m->vip, m->fds); break;
 	case MLBD_MAIL_UNLISTEN: mlbd_accept_drop(w, m->vip); break;
 	case MLBD_MAIL_STOP_ACCEPT:
-		mlbd_accept_drop(w, 0);
 		w->accepting = false;
+		mlbd_accept_drop(w, 0);
 		break;
-	case MLBD_MAIL_FLOWS: mlbd_conn_each(w, list_flow, (void *[]){ m->flows, w }); break;
+	case MLBD_MAIL_FLOWS:
+		mlbd_conn_each(w, list_flow, (void *[]){ m->flows, w });
+		mlbd_udp_each(w, list_udp_flow, (void *[]){ m->flows, w });
+		break;
 	case MLBD_MAIL_RECOUNT: mlbd_recount_worker(w); break;
 	case MLBD_MAIL_QUIT: w->quit = true; break;
 	}
@@ -72,6 +95,8 @@ static uint64_t due_us(const struct mlbd_worker *w)
 
 	if (w->resume_us && w->resume_us < due)
 		due = w->resume_us;
+	if (w->udp && mlbd_udp_due_us(w) < due)
+		due = mlbd_udp_due_us(w);
 	return w->live_us < due ? w->live_us : due;
 }
 
@@ -106,6 +131,10 @@ static void dispatch(struct mlbd_worker *w, const struct epoll_event *ev, int ba
 		mlbd_flow_event(w, ptr, MLBD_SERVER, ev->events);
 	else if (tag == MLBD_TAG_SERVER)
 		return; /* of a connect that was given up */
+	else if (tag == MLBD_TAG_UDP)
+		mlbd_udp_answer(w, ptr);
+	else if (tag == MLBD_TAG_LISTENER && ((struct mlbd_listener *)ptr)->udp)
+		mlbd_udp_readable(w, ptr);
 	else if (tag == MLBD_TAG_LISTENER)
 		mlbd_accept_some(w, ptr, batch >= BUSY ? ACCEPT_MOST : 1);
 	else if (ptr == w)
@@ -153,6 +182,8 @@ void *mlbd_loop(void *arg)
 		for (int i = 0; i < n; i++)
 			dispatch(w, &events[i], n, &mail);
 		mlbd_wheel_run(&w->wheel, w->now_us, mlbd_flow_timer, w);
+		if (w->udp)
+			mlbd_udp_turn(w);
 		if (w->resume_us && w->now_us >= w->resume_us) {
 			mlbd_spare_resume(w);
 			mlbd_accept_late(w);
@@ -163,6 +194,7 @@ void *mlbd_loop(void *arg)
 		if (!mlbd_link_empty(&w->dead))
 			mlbd_conn_reap(w);
 	}
+	mlbd_udp_end(w);
 	mlbd_accept_drop(w, 0);
 	mlbd_flow_end_all(w);
 	mlbd_conn_free_all(w);

@@ -73,6 +73,7 @@ static void merge_options(struct mlbd_vip_opts *file, const struct mlbd_vip_opts
 	PICK(conf.load_balancers);
 	PICK(max_conns);
 	PICK(max_per_source);
+	PICK(responses);
 	/* Port 0 in the file is the port that the kernel gave. */
 	if (!base || memcmp(&base->conf.ep.addr, &run->conf.ep.addr, sizeof(run->conf.ep.addr)) ||
 	    (base->conf.ep.port && base->conf.ep.port != run->conf.ep.port))

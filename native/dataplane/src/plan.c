@@ -59,7 +59,8 @@ static int add_vip(struct mlbd_plan *p, const struct mlbd_cmd *c, char err[256])
 	if (mlbd_plan_find(p, c->vip))
 		FAIL("vip %s is there already", c->vip);
 	for (uint32_t i = 0; i < p->vips; i++)
-		if (c->opts.conf.ep.port && mlb_endpoint_eq(&p->vip[i].opts.conf.ep, &c->opts.conf.ep))
+		if (c->opts.conf.ep.port && p->vip[i].opts.conf.ep.proto == c->opts.conf.ep.proto &&
+		    mlb_endpoint_eq(&p->vip[i].opts.conf.ep, &c->opts.conf.ep))
 			FAIL("vip %s: %s is vip %s already", c->vip, mlb_endpoint_text(&c->opts.conf.ep, ep),
 			     p->vip[i].opts.conf.name);
 	if (p->vips == MLB_MAX_VIPS)

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A plan as the lines that would make it. */
+#include <netinet/in.h>
+
 #include <marllb/endpoint.h>
 #include "plan.h"
 
@@ -10,6 +12,8 @@ static void print_vip(const struct mlbd_plan_vip *v, struct mlbd_text *t)
 
 	mlbd_text_add(t, "vip %s %s mode %s load %s pool %s max-conns %u capacity %u", c->name, mlb_endpoint_text(&c->ep, ep),
 		      mlb_mode_name(c->mode), mlb_load_name(c->load), mlb_owner_name(c->owner), v->opts.max_conns, c->capacity);
+	if (c->ep.proto == IPPROTO_UDP)
+		mlbd_text_add(t, " protocol udp responses %u", v->opts.responses);
 	if (v->opts.max_per_source)
 		mlbd_text_add(t, " max-conns-per-source %u", v->opts.max_per_source);
 	mlbd_text_add(t, " kappa %.9g eject %s guard %s load-balancers %u\n", (double)c->kappa, c->eject ? "on" : "off",

@@ -8,9 +8,10 @@
 
 static int plan_of_vip(struct mlbd_host *h, struct mlbd_vip *v, struct mlbd_plan_vip *p)
 {
-	*p = (struct mlbd_plan_vip){
-		.opts = { .conf = v->conf, .max_conns = MLB_LD(v->max_conns), .max_per_source = MLB_LD(v->max_per_source) }
-	};
+	*p = (struct mlbd_plan_vip){ .opts = { .conf = v->conf,
+					       .max_conns = MLB_LD(v->max_conns),
+					       .max_per_source = MLB_LD(v->max_per_source),
+					       .responses = MLB_LD(v->responses) } };
 	p->opts.conf.owner = mlbd_vip_owner(h, v);
 	p->server = calloc(v->conf.capacity, sizeof(*p->server));
 	if (!p->server)
@@ -67,7 +68,7 @@ int mlbd_host_reconcile(struct mlbd_host *h, struct mlbd_plan *p, char err[256])
 		struct mlbd_vip *v = mlbd_vip_find(h, want->opts.conf.name, NULL);
 		struct mlbd_vip_opts opts = want->opts;
 
-		opts.has_mode = opts.has_max_conns = opts.has_max_per_source = opts.has_other = true;
+		opts.has_mode = opts.has_max_conns = opts.has_max_per_source = opts.has_responses = opts.has_other = true;
 		rc = v ? mlbd_vip_change(h, v, &opts, why) : mlbd_vip_add(h, &opts, NULL, 0, why);
 		KEEP_FIRST();
 		v = mlbd_vip_find(h, want->opts.conf.name, NULL);

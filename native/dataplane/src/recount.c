@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "conn.h"
+#include "udp.h"
 
 static struct mlbd_recount *of(struct mlbd_worker *w, uint32_t vip)
 {
@@ -23,6 +24,14 @@ static void count_one(void *arg, struct mlbd_conn *c)
 		r->found[c->slot]++;
 }
 
+static void count_udp(void *arg, struct mlbd_udp_flow *f)
+{
+	struct mlbd_recount *r = of(arg, f->vip->id - 1);
+
+	if (r && f->server_id)
+		r->found[f->slot]++;
+}
+
 void mlbd_recount_worker(struct mlbd_worker *w)
 {
 	for (uint32_t v = 0; v < MLB_MAX_VIPS; v++) {
@@ -32,6 +41,7 @@ void mlbd_recount_worker(struct mlbd_worker *w)
 			memset(r->found, 0, sizeof(r->found));
 	}
 	mlbd_conn_each(w, count_one, w);
+	mlbd_udp_each(w, count_udp, w);
 	for (uint32_t v = 0; v < MLB_MAX_VIPS; v++) {
 		struct mlb_wvip *wv = atomic_load_explicit(&w->core->vip[v], memory_order_acquire);
 		struct mlbd_recount *r = MLB_LD(w->recount[v]);

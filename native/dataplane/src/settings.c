@@ -54,6 +54,8 @@ const struct mlbd_setting mlbd_setting_list[] = {
 	{ "transparent", "on|off",
 	  "connect to servers from the client's address; needs CAP_NET_ADMIN and routes back (default: off)", MLBD_SWITCH,
 	  F(transparent), 0, 1, true },
+	{ "udp-timeout", "TIME", "a udp flow on which nothing passed for this long is over (default: 1m)", MLBD_TIME, F(udp_ms),
+	  10, 604800000, true },
 	{ "drain-timeout", "TIME", "at a stop, wait this long for connections to end (default: 30s)", MLBD_TIME, F(drain_ms), 0,
 	  604800000, true },
 };
@@ -68,6 +70,7 @@ void mlbd_settings_default(struct mlbd_settings *s)
 	s->lease_ms = 1000;
 	s->connect_ms = 2000;
 	s->idle_ms = 600000;
+	s->udp_ms = 60000;
 	s->drain_ms = 30000;
 	s->first_byte_ms = s->half_closed_ms = 60000;
 	s->keepalive_ms = 60000;

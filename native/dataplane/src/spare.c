@@ -46,7 +46,8 @@ bool mlbd_spare_lend(struct mlbd_worker *w, int error)
 {
 	out_of_descriptors(w, error);
 	for (uint32_t i = 0; i < w->listeners; i++)
-		pause_one(w, w->listener[i]);
+		if (!w->listener[i]->udp) /* UDP makes room by itself */
+			pause_one(w, w->listener[i]);
 	if (w->spare_fd < 0)
 		return false;
 	close(w->spare_fd);
@@ -69,6 +70,7 @@ void mlbd_spare_resume(struct mlbd_worker *w)
 		return;
 	}
 	for (uint32_t i = 0; i < w->listeners; i++)
-		if (w->listener[i]->paused)
+		/* A UDP listener that a new process reads stays out. */
+		if (w->listener[i]->paused && !(w->listener[i]->udp && w->host->handed_over))
 			mlbd_spare_watch(w, w->listener[i]);
 }

@@ -57,7 +57,8 @@ int mlbd_takeover_send(struct mlbd_host *h, int fd, char err[256])
 
 		if (!v->used)
 			continue;
-		snprintf(line, sizeof(line), "listener %s %s %u\n", v->conf.name, mlb_endpoint_text(&v->conf.ep, ep), v->fds);
+		snprintf(line, sizeof(line), "listener %s %s %u%s\n", v->conf.name, mlb_endpoint_text(&v->conf.ep, ep), v->fds,
+			 v->conf.ep.proto == IPPROTO_UDP ? " udp" : "");
 		int rc = mlbd_fds_send(fd, line, v->fd, v->fds);
 
 		if (rc) {
@@ -150,16 +151,17 @@ static int read_answer(int control, struct fetch *f, char err[256])
 	}
 }
 
-/* What another process sent is a listening TCP socket of this address, as ours are. */
+/* What another process sent is a listening TCP socket, or a UDP socket, of this address, as ours are. */
 static int check_listener(int fd, const struct mlb_endpoint *ep)
 {
 	struct sockaddr_storage ss;
 	struct mlb_endpoint bound;
 	socklen_t len = sizeof(ss), size = sizeof(int);
 	int listening = 0, protocol = 0, flags = fcntl(fd, F_GETFL);
+	bool udp = ep->proto == IPPROTO_UDP;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) < 0 || !listening ||
-	    getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) < 0 || protocol != IPPROTO_TCP ||
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) < 0 || listening == udp ||
+	    getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) < 0 || protocol != (udp ? IPPROTO_UDP : IPPROTO_TCP) ||
 	    getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
 		return -ENOTSOCK;
 	mlb_endpoint_from_sockaddr(&ss, &bound);
@@ -172,23 +174,25 @@ static int check_listener(int fd, const struct mlb_endpoint *ep)
 /* "listener NAME ADDRESS:PORT COUNT" takes its descriptors, from fd[*next] on. */
 static int one_listener(struct mlbd_inherit *in, const char *line, const struct fetch *f, uint32_t *next, char err[256])
 {
-	char name[MLB_NAME_LEN], address[MLB_ENDPOINT_LEN];
+	char name[MLB_NAME_LEN], address[MLB_ENDPOINT_LEN], protocol[4] = "tcp";
 	struct mlb_endpoint ep;
 	uint32_t n;
 	int *fd, rc;
 
-	if (sscanf(line, "listener %31s %63s %u", name, address, &n) != 3 || n > f->fds - *next ||
+	if (sscanf(line, "listener %31s %63s %u %3s", name, address, &n, protocol) < 3 || n > f->fds - *next ||
 	    in->listeners == MLB_MAX_VIPS || mlb_endpoint_parse(address, true, &ep, err)) {
 		snprintf(err, 256, "takeover: cannot read the line '%.100s'", line);
 		return -EPROTO;
 	}
+	if (strcmp(protocol, "udp") == 0)
+		ep.proto = IPPROTO_UDP;
 	if (n > MLBD_MAX_THREADS) {
 		snprintf(err, 256, "takeover: vip %s has %u listeners, expected at most %u", name, n, MLBD_MAX_THREADS);
 		return -EPROTO;
 	}
 	for (uint32_t i = 0; i < n; i++)
 		if ((rc = check_listener(f->fd[*next + i], &ep))) {
-			snprintf(err, 256, "takeover: what came for vip %s is no listening TCP socket of %s: %s", name, address,
+			snprintf(err, 256, "takeover: what came for vip %s is no listening socket of %s: %s", name, address,
 				 strerror(-rc));
 			return -EPROTO;
 		}

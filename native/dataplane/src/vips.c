@@ -135,7 +135,8 @@ int mlbd_vip_add(struct mlbd_host *h, const struct mlbd_vip_opts *o, const int *
 	int rc;
 
 	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++)
-		if (h->vip[i].used && opts.conf.ep.port && mlb_endpoint_eq(&h->vip[i].conf.ep, &opts.conf.ep)) {
+		if (h->vip[i].used && opts.conf.ep.port && h->vip[i].conf.ep.proto == opts.conf.ep.proto &&
+		    mlb_endpoint_eq(&h->vip[i].conf.ep, &opts.conf.ep)) {
 			snprintf(err, 256, "%s is vip %s already", mlb_endpoint_text(&opts.conf.ep, text), h->vip[i].conf.name);
 			return -EEXIST;
 		}
@@ -161,6 +162,7 @@ int mlbd_vip_add(struct mlbd_host *h, const struct mlbd_vip_opts *o, const int *
 	v->fds = staged.fds;
 	v->limits = 0;
 	atomic_store(&v->max_conns, opts.max_conns);
+	atomic_store(&v->responses, opts.responses);
 	v->used = true;
 	if (h->serving)
 		post_listeners(h, v);
@@ -188,7 +190,7 @@ int mlbd_vip_change(struct mlbd_host *h, struct mlbd_vip *v, const struct mlbd_v
 	const struct mlb_vip_conf *a = &v->conf, *b = &o->conf;
 	bool same_port = b->ep.port == a->ep.port || b->ep.port == 0;
 
-	if (memcmp(&a->ep.addr, &b->ep.addr, sizeof(a->ep.addr)) || !same_port ||
+	if (memcmp(&a->ep.addr, &b->ep.addr, sizeof(a->ep.addr)) || !same_port || a->ep.proto != b->ep.proto ||
 	    (o->has_other && (a->load != b->load || a->owner != b->owner || a->capacity != b->capacity || a->kappa != b->kappa ||
 			      a->eject != b->eject || a->no_guard != b->no_guard || a->load_balancers != b->load_balancers))) {
 		snprintf(err, 256, "vip %s: only mode and limits can change; for the rest: no vip %s, then vip %s ...", a->name,
@@ -197,6 +199,8 @@ int mlbd_vip_change(struct mlbd_host *h, struct mlbd_vip *v, const struct mlbd_v
 	}
 	if (o->has_max_conns)
 		atomic_store(&v->max_conns, o->max_conns);
+	if (o->has_responses)
+		atomic_store(&v->responses, o->responses);
 	if (o->has_max_per_source && set_per_source(v, o->max_per_source, err))
 		return -ENOMEM;
 	if (o->has_mode && b->mode != a->mode) {

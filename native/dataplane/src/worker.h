@@ -9,12 +9,14 @@
 #include "wheel.h"
 
 struct mlbd_conn;
+struct mlbd_udp;
 struct mlbd_recount;
 
 struct mlbd_listener {
 	int fd;
 	uint32_t vip; /* id */
-	bool paused;  /* out of descriptors: not in epoll until resume_us */
+	bool paused;  /* not in epoll: out of descriptors until resume_us, or another process reads it (UDP) */
+	bool udp;
 };
 
 struct mlbd_late {
@@ -81,6 +83,7 @@ struct mlbd_worker {
 	_Atomic uint32_t conns; /* written here, read by main */
 	uint32_t next_source;
 	uint16_t self_from, self_to; /* ports that the kernel gives to our own connects: a server there could be ourselves */
+	struct mlbd_udp *udp;        /* NULL until the first UDP listener */
 	struct mlbd_conn **again;    /* had more to move than one turn allows */
 	uint32_t agains, again_cap;
 	struct mlbd_recount *_Atomic recount[MLB_MAX_VIPS];
@@ -100,7 +103,8 @@ enum {
 	MLBD_TAG_SERVER = 1,
 	MLBD_TAG_LISTENER = 2,
 	MLBD_TAG_OWN = 3 /* mailbox, timer */,
-	MLBD_TAG_MASK = 3
+	MLBD_TAG_UDP = 4 /* a UDP flow's server */,
+	MLBD_TAG_MASK = 7
 };
 #define MLBD_TAG_TRY_SHIFT 60
 

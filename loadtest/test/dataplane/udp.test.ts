@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+// UDP through marllb-dp, with real sockets: flows, answers, refusals, limits, trains, time-outs, drains and takeovers.
+import dgram from "node:dgram";
+import test from "ava";
+import { sleep } from "../../process.js";
+import { binary, Dp, type DpOptions, until } from "./bed.js";
+
+interface Origin {
+  address: string;
+  heard: string[];
+  close(): Promise<void>;
+}
+
+/** Answers `answers(text)`, each element a datagram. */
+async function origin(answers: (text: string) => string[], host = "127.0.0.1"): Promise<Origin> {
+  const s = dgram.createSocket(host.includes(":") ? "udp6" : "udp4");
+  const heard: string[] = [];
+  s.on("message", (data, from) => {
+    heard.push(data.toString());
+    for (const a of answers(data.toString())) s.send(a, from.port, from.address);
+  });
+  await new Promise<void>((resolve) => s.bind(0, host, resolve));
+  const at = s.address();
+  return {
+    address: host.includes(":") ? `[${host}]:${at.port}` : `${host}:${at.port}`,
+    heard,
+    close: () => new Promise((resolve) => s.close(() => resolve())),
+  };
+}
+
+class Client {
+  readonly heard: string[] = [];
+  readonly from: string[] = [];
+  constructor(
+    readonly socket: dgram.Socket,
+    readonly port: number,
+    readonly host: string,
+  ) {
+    socket.on("message", (d, from) => {
+      this.heard.push(d.toString());
+      this.from.push(`${from.address}:${from.port}`);
+    });
+    socket.on("error", () => {});
+  }
+  static async open(port: number, host = "127.0.0.1"): Promise<Client> {
+    const s = dgram.createSocket(host.includes(":") ? "udp6" : "udp4");
+    await new Promise<void>((resolve) => s.bind(0, () => resolve()));
+    return new Client(s, port, host);
+  }
+  say(text: string): void {
+    this.socket.send(text, this.port, this.host);
+  }
+  /** Sends until an answer comes, as a UDP client does. */
+  async ask(text: string): Promise<string> {
+    const before = this.heard.length;
+    let tries = 0;
+    await until(
+      `an answer to ${text}`,
+      async () => {
+        if (tries++ % 50 === 0) this.say(text);
+        return this.heard.length > before;
+      },
+      20_000,
+    );
+    return this.heard[before] as string;
+  }
+  close(): void {
+    this.socket.close();
+  }
+}
+
+const start = (o: DpOptions): Promise<Dp> => Dp.start({ ...o, vip: `protocol udp ${o.vip ?? ""}` });
+const named = (name: string) => (text: string) => [`${name} ${text}`];
+
+test("datagrams of a client go to one server, and its answers come back from the VIP", async (t) => {
+  const a = await origin(named("a"));
+  const b = await origin(named("b"));
+  const dp = await start({ servers: [a.address, b.address] });
+  const names = new Set<string>();
+  for (let i = 0; i < 20; i++) {
+    const c = await Client.open(dp.port);
+    const first = (await c.ask("1")).split(" ")[0] as string;
+    for (let k = 2; k < 5; k++) t.is(await c.ask(String(k)), `${first} ${k}`);
+    t.true(c.from.every((from) => from === `127.0.0.1:${dp.port}`));
+    names.add(first);
+    c.close();
+  }
+  t.is(names.size, 2);
+  const s = await dp.statsWhen("20 flows", (x) => x.servers.reduce((n, v) => n + v.newFlows, 0) >= 20);
+  t.true(s.servers.reduce((n, v) => n + v.answers, 0) >= 80);
+  t.is(s.recountDiff, 0);
+  t.is(await dp.stop(), 0);
+  await Promise.all([a.close(), b.close()]);
+});
+
+test("a flow ends after its number of responses, as completed", async (t) => {
+  const a = await origin(named("a"));
+  const dp = await start({ servers: [a.address], vip: "responses 1", threads: 1 });
+  const c = await Client.open(dp.port);
+  for (let i = 0; i < 5; i++) await c.ask(String(i));
+  const s = await dp.statsWhen("5 completed", (x) => (x.servers[0]?.completions ?? 0) >= 5);
+  t.is(s.connections, 0);
+  t.is(s.servers[0]?.flows, 0);
+  t.regex(await dp.control("show config"), /vip web .* protocol udp responses 1/);
+  c.close();
+  t.is(await dp.stop(), 0);
+  await a.close();
+});
+
+test("a flow is over when nothing passed for udp-timeout", async (t) => {
+  const a = await origin(named("a"));
+  const dp = await start({ servers: [a.address], lines: ["udp-timeout 200ms"] });
+  const c = await Client.open(dp.port);
+  await c.ask("1");
+  await dp.statsWhen("no flow", (x) => x.servers[0]?.flows === 0 && x.servers[0].newFlows >= 1);
+  t.is(await c.ask("2"), "a 2");
+  c.close();
+  t.is(await dp.stop(), 0);
+  await a.close();
+});
+
+test("a datagram that its server refuses is sent to another one, and the server is put out", async (t) => {
+  const gone = await origin(named("gone"));
+  await gone.close();
+  const a = await origin(named("a"));
+  const dp = await start({ servers: [gone.address, a.address], vip: "mode alias", threads: 1 });
+  for (let i = 0; i < 30; i++) {
+    const c = await Client.open(dp.port);
+    t.is(await c.ask("x"), "a x");
+    c.close();
+  }
+  const s = await dp.statsWhen("refusals", (x) => x.servers.some((v) => v.refusals > 0));
+  t.true((s.servers.find((v) => v.address === gone.address)?.ejections ?? 0) >= 1);
+  t.is(await dp.stop(), 0);
+  await a.close();
+});
+
+test("limits of the VIP hold for flows", async (t) => {
+  const a = await origin(named("a"));
+  const dp = await start({ servers: [a.address], vip: "max-conns 2" });
+  const [one, two, three] = [await Client.open(dp.port), await Client.open(dp.port), await Client.open(dp.port)] as const;
+  await one.ask("1");
+  await two.ask("1");
+  three.say("1");
+  const s = await dp.statsWhen("one limited", (x) => x.limited >= 1);
+  t.is(s.connections, 2);
+  t.deepEqual(three.heard, []);
+  for (const c of [one, two, three]) c.close();
+  t.is(await dp.stop(), 0);
+  await a.close();
+});
+
+test("answers of a wildcard VIP come from the address that the client sent to", async (t) => {
+  const a = await origin(named("a"));
+  const dp = await start({ host: "0.0.0.0", servers: [a.address] });
+  for (const host of ["127.0.0.1", "127.0.0.5"]) {
+    const c = await Client.open(dp.port, host);
+    await c.ask("x");
+    t.is(c.from[0], `${host}:${dp.port}`);
+    c.close();
+  }
+  t.is(await dp.stop(), 0);
+  await a.close();
+});
+
+test("IPv6 clients, IPv4 servers", async (t) => {
+  const a = await origin(named("a"));
+  const dp = await start({ host: "::1", servers: [a.address] });
+  const c = await Client.open(dp.port, "::1");
+  t.is(await c.ask("x"), "a x");
+  c.close();
+  t.is(await dp.stop(), 0);
+  await a.close();
+});
+
+test("TCP and UDP share an address and port", async (t) => {
+  const a = await origin(named("a"));
+  const dp = await start({ servers: [a.address] });
+  await dp.control(`vip tcp 127.0.0.1:${dp.port}`);
+  await t.throwsAsync(dp.control(`vip again 127.0.0.1:${dp.port} protocol udp`), { message: /is vip web already/ });
+  const c = await Client.open(dp.port);
+  t.is(await c.ask("x"), "a x");
+  c.close();
+  t.is(await dp.stop(), 0);
+  await a.close();
+});
+
+test("a flood of silent sources pushes itself out, not a client that is served", async (t) => {
+  const a = await origin((text) => (text === "flood" ? [] : [`a ${text}`]));
+  const { folder, command } = Dp.command({ servers: [a.address], threads: 1, vip: "protocol udp" });
+  const dp = await Dp.run(["sh", "-c", 'ulimit -n 200; exec "$@"', "sh", ...command], folder); // room for 100 flows
+  const c = await Client.open(dp.port);
+  await c.ask("1");
+  const flood: Client[] = [];
+  for (let i = 0; i < 300; i++) {
+    const f = await Client.open(dp.port);
+    f.say("flood");
+    flood.push(f);
+    if (i % 20 === 0) await sleep(5);
+  }
+  const s = await dp.statsWhen("the flood", (x) => (x.servers[0]?.aborts ?? 0) >= 100);
+  t.true(s.connections <= 100);
+  t.is(await c.ask("2"), "a 2");
+  t.is((await dp.stats()).servers[0]?.newFlows, s.servers[0]?.newFlows, "the client's flow is still its first one");
+  for (const f of flood) f.close();
+  c.close();
+  t.is(await dp.stop(), 0);
+  await a.close();
+});
+
+test("a stop lets flows end, takes no new ones, and does not wait for silence of a minute", async (t) => {
+  const a = await origin(named("a"));
+  const dp = await start({ servers: [a.address], lines: ["drain-timeout 60s"] });
+  const c = await Client.open(dp.port);
+  await c.ask("1");
+  const began = performance.now();
+  t.is(await dp.stop(), 0);
+  t.true(performance.now() - began < 30_000);
+  c.close();
+  await a.close();
+});
+
+test("a takeover hands the sockets over: nobody's datagram is lost", async (t) => {
+  const a = await origin(named("a"));
+  const dp = await start({ servers: [a.address] });
+  const c = await Client.open(dp.port);
+  await c.ask("before");
+  const command = [binary, "--config", `${dp.folder}/dp.conf`, "--stop-with-stdin", "--takeover"];
+  const next = await Dp.run(command, dp.folder);
+  t.is(next.port, dp.port);
+  for (let i = 0; i < 50; i++) {
+    c.say(`after ${i}`);
+    await sleep(2);
+  }
+  await until("all answers", () => c.heard.filter((h) => h.startsWith("a after")).length === 50);
+  c.close();
+  t.is(await next.stop(), 0);
+  await a.close();
+});

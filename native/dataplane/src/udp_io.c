@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "udp_io.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <marllb/endpoint.h>
+
+#ifndef SOL_UDP
+#define SOL_UDP 17
+#endif
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
+#define DATA_SIZE ((size_t)MLBD_UDP_BATCH * MLBD_UDP_MOST)
+
+int mlbd_udp_batch_init(struct mlbd_udp_batch *b)
+{
+	memset(b, 0, sizeof(*b));
+	b->data = mmap(NULL, DATA_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (b->data == MAP_FAILED) {
+		b->data = NULL;
+		return -ENOMEM;
+	}
+	return 0;
+}
+
+void mlbd_udp_batch_free(struct mlbd_udp_batch *b)
+{
+	if (b->data)
+		munmap(b->data, DATA_SIZE);
+	b->data = NULL;
+}
+
+void mlbd_udp_socket(int fd, int family, bool wildcard)
+{
+	int one = 1;
+
+	setsockopt(fd, SOL_UDP, UDP_GRO, &one, sizeof(one));
+	if (wildcard && family == AF_INET)
+		setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &one, sizeof(one));
+	else if (wildcard)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &one, sizeof(one));
+}
+
+static uint16_t segment_of(struct msghdr *m)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c))
+		if (c->cmsg_level == SOL_UDP && c->cmsg_type == UDP_GRO) {
+			int size;
+
+			memcpy(&size, CMSG_DATA(c), sizeof(size));
+			return (uint16_t)size;
+		}
+	return 0;
+}
+
+int mlbd_udp_receive(int fd, struct mlbd_udp_batch *b)
+{
+	int n;
+
+	for (uint32_t i = b->count; i < MLBD_UDP_BATCH; i++) {
+		b->iov[i] = (struct iovec){ b->data + (size_t)i * MLBD_UDP_MOST, MLBD_UDP_MOST };
+		b->msg[i].msg_hdr = (struct msghdr){ .msg_name = &b->peer[i],
+						     .msg_namelen = sizeof(b->peer[i]),
+						     .msg_iov = &b->iov[i],
+						     .msg_iovlen = 1,
+						     .msg_control = &b->control[i],
+						     .msg_controllen = sizeof(b->control[i]) };
+	}
+	do
+		n = recvmmsg(fd, b->msg + b->count, MLBD_UDP_BATCH - b->count, MSG_DONTWAIT, NULL);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN ? 0 : -errno;
+	for (int i = 0; i < n; i++, b->count++) {
+		struct mmsghdr *m = &b->msg[b->count];
+		uint16_t size = segment_of(&m->msg_hdr);
+
+		b->segment[b->count] = size < m->msg_len ? size : 0;
+	}
+	return n;
+}
+
+uint32_t mlbd_udp_bytes(const struct mlbd_udp_batch *b, uint32_t i)
+{
+	return b->msg[i].msg_len;
+}
+
+uint32_t mlbd_udp_datagrams(const struct mlbd_udp_batch *b, uint32_t i)
+{
+	uint32_t size = b->segment[i];
+
+	return size ? (b->msg[i].msg_len + size - 1) / size : 1;
+}
+
+void mlbd_udp_local(struct mlbd_udp_batch *b, uint32_t i, struct mlb_addr *local)
+{
+	struct msghdr *m = &b->msg[i].msg_hdr;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+		if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+			struct in_pktinfo info;
+
+			memcpy(&info, CMSG_DATA(c), sizeof(info));
+			*local = mlb_addr_of_v4(&info.ipi_addr);
+		} else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+			struct in6_pktinfo info;
+
+			memcpy(&info, CMSG_DATA(c), sizeof(info));
+			memcpy(local->b, &info.ipi6_addr, sizeof(local->b));
+		}
+	}
+}
+
+/* Appends a control message; the buffer has room for one of each kind. */
+static void attach(struct msghdr *m, int level, int type, const void *data, size_t size)
+{
+	struct cmsghdr *c = (struct cmsghdr *)((char *)m->msg_control + m->msg_controllen);
+
+	memset(c, 0, CMSG_SPACE(size));
+	c->cmsg_level = level;
+	c->cmsg_type = type;
+	c->cmsg_len = CMSG_LEN(size);
+	memcpy(CMSG_DATA(c), data, size);
+	m->msg_controllen += CMSG_SPACE(size);
+}
+
+static void attach_source(struct msghdr *m, const struct mlb_addr *local)
+{
+	if (mlb_addr_is_v4(local)) {
+		struct in_pktinfo info = { 0 };
+
+		memcpy(&info.ipi_spec_dst, local->b + 12, 4);
+		attach(m, IPPROTO_IP, IP_PKTINFO, &info, sizeof(info));
+	} else {
+		struct in6_pktinfo info = { 0 };
+
+		memcpy(&info.ipi6_addr, local->b, sizeof(local->b));
+		attach(m, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof(info));
+	}
+}
+
+void mlbd_udp_address(struct mlbd_udp_batch *b, uint32_t i, const struct mlb_addr *to, uint16_t port,
+		      const struct mlb_addr *local)
+{
+	struct msghdr *m = &b->msg[i].msg_hdr;
+
+	b->iov[i].iov_len = b->msg[i].msg_len;
+	m->msg_flags = 0;
+	m->msg_control = &b->control[i];
+	m->msg_controllen = 0;
+	m->msg_name = to ? &b->peer[i] : NULL;
+	m->msg_namelen = to ? mlb_addr_to_sockaddr(to, port, &b->peer[i]) : 0;
+	if (local)
+		attach_source(m, local);
+	if (b->segment[i])
+		attach(m, SOL_UDP, UDP_SEGMENT, &b->segment[i], sizeof(b->segment[i]));
+	if (m->msg_controllen == 0)
+		m->msg_control = NULL;
+}
+
+/* A train that the kernel cannot cut on this path: one datagram after the other. */
+static int send_train(int fd, struct mlbd_udp_batch *b, uint32_t i)
+{
+	struct msghdr m = b->msg[i].msg_hdr;
+	struct iovec piece;
+	uint32_t size = b->segment[i], whole = b->msg[i].msg_len;
+
+	m.msg_controllen -= CMSG_SPACE(sizeof(b->segment[i])); /* the last one attached */
+	if (m.msg_controllen == 0)
+		m.msg_control = NULL;
+	m.msg_iov = &piece;
+	for (uint32_t off = 0; off < whole; off += size) {
+		piece.iov_base = b->data + (size_t)i * MLBD_UDP_MOST + off;
+		piece.iov_len = whole - off < size ? whole - off : size;
+		if (sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+int mlbd_udp_send(int fd, struct mlbd_udp_batch *b, uint32_t first, uint32_t n, uint32_t *sent)
+{
+	*sent = 0;
+	while (*sent < n) {
+		uint32_t i = first + *sent, len = b->msg[i].msg_len;
+		int rc = n - *sent == 1 ? (sendmsg(fd, &b->msg[i].msg_hdr, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -1 : 1) :
+					  sendmmsg(fd, b->msg + i, n - *sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		if (rc > 0) {
+			*sent += (uint32_t)rc;
+			continue;
+		}
+		b->msg[i].msg_len = len;
+		if (errno == EINTR)
+			continue;
+		if (!b->segment[i] || (errno != EINVAL && errno != EIO && errno != EMSGSIZE))
+			return -errno;
+		rc = send_train(fd, b, i);
+		if (rc < 0)
+			return rc;
+		++*sent;
+	}
+	return 0;
+}
