@@ -67,3 +67,5 @@ export function failoverMetrics(registry: Registry, core: FailoverCore, health: 
     storeErrors: new Counter({ name: "marllb_failover_store_errors_total", help: "Writes to the store that failed", registers }),
   };
 }
+
+export type FailoverMetrics = ReturnType<typeof failoverMetrics>;

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agents that are connected, one link a VIP: frames in, directives out.
+import type * as grpc from "@grpc/grpc-js";
+import type { Frame__Output } from "../../gen/marllb/v1/Frame.js";
+import type { Roster__Output } from "../../gen/marllb/v1/Roster.js";
+import type { SuperviseRequest__Output } from "../../gen/marllb/v1/SuperviseRequest.js";
+import type { SuperviseResponse } from "../../gen/marllb/v1/SuperviseResponse.js";
+import type { Clock } from "../common/clock.js";
+import { canonicalAddress } from "../common/config/address.js";
+import { invalid } from "../common/grpc/errors.js";
+import { birthOf, vipKey } from "../common/identity.js";
+import type { Logger } from "../common/log.js";
+import { decodeFrame, memberIds } from "../common/native/frame.js";
+import { childSpan } from "../common/telemetry.js";
+import type { AgentVip, FailoverCore, PoolView } from "./core.js";
+import { directiveFor } from "./messages.js";
+import type { FailoverMetrics } from "./metrics.js";
+import { type Seen, seenIn, serversOf } from "./seen.js";
+
+export type Supervise = grpc.ServerDuplexStream<SuperviseRequest__Output, SuperviseResponse>;
+
+/** An order not in force after so long is said again. */
+const RESEND_MS = 1000;
+
+interface Link {
+  agent: AgentVip;
+  stream: Supervise;
+  frame: Frame__Output;
+  sentAt: number;
+}
+
+const linkKey = (instance: string, vipId: number): string => `${instance}/${vipId}`;
+
+export interface SupervisionOptions {
+  core: FailoverCore;
+  metrics: FailoverMetrics;
+  clock: Clock;
+  log: Logger;
+}
+
+export class Supervision {
+  private readonly links = new Map<string, Link>();
+
+  constructor(private readonly o: SupervisionOptions) {}
+
+  open(stream: Supervise): void {
+    stream.on("data", (r: SuperviseRequest__Output) => {
+      const span = childSpan("failover.supervise", r.frame?.trace);
+      this.o.metrics.frames.inc();
+      try {
+        this.message(stream, r);
+      } catch (e) {
+        this.o.metrics.refused.inc();
+        this.o.log.debug({ err: e }, "frame refused");
+      }
+      span?.end();
+    });
+    const end = (): void => {
+      for (const [key, link] of this.links) if (link.stream === stream) this.links.delete(key);
+    };
+    stream.on("error", end).on("cancelled", end).on("close", end);
+    stream.on("end", () => {
+      end();
+      stream.end();
+    });
+  }
+
+  send(agent: AgentVip, view: PoolView): void {
+    const link = this.links.get(linkKey(agent.instance, agent.vipId));
+    if (!link) return;
+    link.sentAt = this.o.clock.now();
+    link.stream.write({ directive: directiveFor(agent, view) });
+    this.o.metrics.orders.inc();
+  }
+
+  /** Says orders again that are not in force. */
+  tick(now: number): void {
+    const { core } = this.o;
+    for (const { agent, sentAt } of this.links.values()) {
+      const term = core.agentsOf(agent.pool).length > 0 ? core.find(agent.vipId, agent.pool).pool.term : 0;
+      if (agent.appliedTerm < term && now - sentAt > RESEND_MS) core.resend(agent);
+    }
+  }
+
+  /** What the newest frames say of a pool's servers, by address. */
+  seenOf(pool: string): Map<string, Seen> {
+    return seenIn([...this.links.values()].filter((l) => l.agent.pool === pool).map((l) => decodeFrame(l.frame)));
+  }
+
+  stop(): void {
+    for (const link of this.links.values()) link.stream.end();
+  }
+
+  private message(stream: Supervise, r: SuperviseRequest__Output): void {
+    if (r.roster) this.rostered(r.roster);
+    else if (r.frame) this.supervised(stream, r, r.frame);
+    else throw invalid("frame", "is missing");
+  }
+
+  private rostered(roster: Roster__Output): void {
+    const vips = roster.gone.map((v) => ({ ...birthOf(v), vipId: v.vip_id, name: v.name }));
+    for (const vip of vips) {
+      const key = linkKey(roster.instance, vip.vipId);
+      const link = this.links.get(key);
+      if (link && vipKey(link.agent) === vipKey(vip)) this.links.delete(key);
+    }
+    this.o.core.gone(roster.instance, vips, this.o.clock.now());
+  }
+
+  private supervised(stream: Supervise, r: SuperviseRequest__Output, frame: Frame__Output): void {
+    const { core } = this.o;
+    const now = this.o.clock.now();
+    const instance = r.instance || frame.instance;
+    const key = linkKey(instance, frame.vip_id);
+    let agent = core.known(instance, frame.vip_id);
+    const link = this.links.get(key);
+    if (!agent || vipKey(agent) !== vipKey(birthOf(frame)) || agent.generation !== frame.generation || !link) {
+      agent = agentOf(instance, r, frame, now);
+      this.links.set(key, { agent, stream, frame, sentAt: now });
+      core.list(agent, now);
+    } else {
+      const moved = link.stream !== stream;
+      this.links.set(key, { agent, stream, frame, sentAt: link.sentAt });
+      if (moved) core.resend(agent);
+    }
+    core.seen(agent, Number(r.applied_term), r.ladder, now);
+  }
+}
+
+function agentOf(instance: string, r: SuperviseRequest__Output, frame: Frame__Output, now: number): AgentVip {
+  const view = decodeFrame(frame);
+  return {
+    instance,
+    vipId: view.vipId,
+    pool: view.name,
+    dpEpoch: view.dpEpoch,
+    birth: view.birth,
+    generation: view.generation,
+    servers: serversOf(view),
+    ids: new Map([...memberIds(view)].map(([a, id]) => [canonicalAddress(a), id])),
+    seenAt: now,
+    appliedTerm: Number(r.applied_term),
+    ladder: r.ladder,
+  };
+}
