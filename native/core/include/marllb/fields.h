@@ -63,7 +63,7 @@
 	X(U64, late_resets, COUNTER, SUM, MLB_LD(s->ended[MLB_END_CUT]), "flows", "late_resets_total", \
 	  "Flows reset by the server after its first bytes; also in resets") \
 	X(U64, answers, COUNTER, SUM, MLB_LD(s->answers), "answers", "answers_total", "Answers begun") \
-	X(U64, ttfb_sum_us, COUNTER, COUNT, 0, "us", "", "of the answers begun: times from a request's first byte to the answer's") \
+	X(U64, ttfb_sum_us, COUNTER, COUNT, 0, "us", "", "of the answers begun: from a request's first byte to the answer's") \
 	X(U64, packets_in, COUNTER, SUM, MLB_LD(s->packets_in), "packets", "packets_in_total", \
 	  "Packets from clients; 0 where the data plane sees none") \
 	X(U64, packets_out, COUNTER, SUM, MLB_LD(s->packets_out), "packets", "packets_out_total", "Packets to clients") \
