@@ -65,7 +65,7 @@ test.serial("weights of the policy come into effect; people and controllers see 
   await vipWhere(s, "the new policy in force", (x) => x.policy === "uniform");
   const why = await call<{ servers: { reason: string }[] }>(inference(), "Explain", { vip_id: v.vip_id });
   t.is(why.servers.length, 4);
-  t.regex(why.servers[0]?.reason ?? "", /all alike/);
+  t.regex(why.servers[0]?.reason ?? "", /the same weight for every server/);
   await t.throwsAsync(call(inference(), "SetPolicy", { vip_id: v.vip_id, policy: "nope" }), {
     message: /NOT_FOUND: policy: no policy "nope"/,
   });
