@@ -94,37 +94,56 @@ static inline uint32_t choose(const struct mlb_table *t, struct mlb_wvip *wv, st
 	return mlb_choose(t, wv->q, &w->rng, flow_hash);
 }
 
-/* The flow that chooses a READY slot takes the probe. The worker's view may be stale: where its choice was ejected, or is being
- * probed, since its last refresh, it marks the slot out and chooses again, up to 4 times; if all are out, the last choice stands.
- */
+/* Worker: may this new flow go to a slot? An IN one takes it; a READY one takes exactly one flow, its probe. Otherwise the
+ * worker's view is older than the ejection (or the probe): it marks the slot out until its refresh at its next loop. */
+static bool admits(struct mlb_dp *dp, struct mlb_wvip *wv, struct dp_eject *e, uint32_t slot, uint64_t now_us)
+{
+	uint32_t state = MLB_LD_ACQ(e->state);
+	bool probe = false;
+	if (state == DP_IN)
+		return true;
+	if (state == DP_READY) {
+		/* Before the state, or main could see PROBING with a time long past. */
+		MLB_ST(e->until_us, now_us + PROBE_US);
+		probe = move(e, DP_READY, DP_PROBING);
+	}
+	if (probe)
+		workers_look(dp);
+	wv->others[slot] += MLB_Q_OUT;
+	wv->q[slot] += MLB_Q_OUT;
+	return probe;
+}
+
+static struct mlb_wvip *wvip_of(struct mlb_worker *w, uint32_t vip_id)
+{
+	return vip_id - 1 < MLB_MAX_VIPS ? MLB_LD_ACQ(w->vip[vip_id - 1]) : NULL;
+}
+
+/* A choice that is not admitted is made again, up to 4 times; if all are out, the last choice stands. */
 uint32_t mlb_dp_choose(struct mlb_dp *dp, struct mlb_worker *w, uint32_t vip_id, uint64_t flow_hash, uint64_t now_us)
 {
-	struct mlb_wvip *wv = vip_id - 1 < MLB_MAX_VIPS ? MLB_LD_ACQ(w->vip[vip_id - 1]) : NULL;
+	struct mlb_wvip *wv = wvip_of(w, vip_id);
 	const struct mlb_table *t = wv ? MLB_LD_ACQ(wv->table) : NULL;
 	if (!t)
 		return MLB_NONE;
 	uint32_t slot = choose(t, wv, w, flow_hash);
 	struct dp_vip *v = dp_vip_of(dp, vip_id);
 	for (int k = 0; k < 4 && v && slot != MLB_NONE && MLB_LD(v->out) != 0; k++) {
-		struct dp_eject *e = &v->srv[slot].eject;
-		uint32_t state = MLB_LD_ACQ(e->state);
-		if (state == DP_IN)
-			break;
-		bool probe = false;
-		if (state == DP_READY) {
-			/* Before the state, or main could see PROBING with a time long past. */
-			MLB_ST(e->until_us, now_us + PROBE_US);
-			probe = move(e, DP_READY, DP_PROBING);
-		}
-		if (probe)
-			workers_look(dp);
-		wv->others[slot] += MLB_Q_OUT; /* until this worker's refresh at its next loop */
-		wv->q[slot] += MLB_Q_OUT;
-		if (probe)
+		if (admits(dp, wv, &v->srv[slot].eject, slot, now_us))
 			break;
 		slot = choose(t, wv, w, flow_hash);
 	}
 	return slot;
+}
+
+bool mlb_dp_admits(struct mlb_dp *dp, struct mlb_worker *w, uint32_t vip_id, uint32_t slot, uint64_t now_us)
+{
+	struct mlb_wvip *wv = wvip_of(w, vip_id);
+	const struct mlb_table *t = wv ? MLB_LD_ACQ(wv->table) : NULL;
+	struct dp_vip *v = dp_vip_of(dp, vip_id);
+	if (!t || !v || slot >= t->nslots || !(t->weight[slot] > 0) || wv->q[slot] >= MLB_Q_OUT)
+		return false;
+	return MLB_LD(v->out) == 0 || admits(dp, wv, &v->srv[slot].eject, slot, now_us);
 }
 
 void dp_eject_forget(struct mlb_dp *dp, struct dp_vip *v, struct dp_server *s)

@@ -75,6 +75,29 @@ TEST(one_probe_then_in_again)
 	world_free(w);
 }
 
+/* A flow with an affinity asks about its server by itself: it is held to the same single probe. */
+TEST(affinity_takes_part_in_the_probe)
+{
+	struct world *w = world_new(2, 4, 8, false);
+	loop(w);
+	struct mlb_worker *a = mlb_dp_worker(w->dp, 0), *b = mlb_dp_worker(w->dp, 1);
+	CHECK(mlb_dp_admits(w->dp, a, w->vip, 1, w->now));
+	CHECK(!mlb_dp_admits(w->dp, a, w->vip, 7, w->now)); /* no server there */
+	fail(w, 1, 3);
+	CHECK(!mlb_dp_admits(w->dp, a, w->vip, 1, w->now));
+	CHECK(mlb_dp_admits(w->dp, a, w->vip, 0, w->now));
+	world_run(w, 1001 * MS, false);
+	loop(w);
+	CHECK(mlb_dp_admits(w->dp, a, w->vip, 1, w->now)); /* the probe */
+	CHECK(!mlb_dp_admits(w->dp, a, w->vip, 1, w->now));
+	CHECK(!mlb_dp_admits(w->dp, b, w->vip, 1, w->now)); /* its view is older */
+	CHECK_EQ(chosen(w, 1), 0);
+	mlb_dp_connect_result(w->dp, w->vip, 1, true, w->now);
+	loop(w);
+	CHECK(mlb_dp_admits(w->dp, b, w->vip, 1, w->now));
+	world_free(w);
+}
+
 TEST(two_workers_share_one_probe)
 {
 	struct world *w = world_new(2, 4, 8, false);
@@ -226,7 +249,8 @@ TEST(load_waiting_counts_flows_that_wait)
 	world_free(w);
 }
 
-MLB_TEST_MAIN(CASE(three_failures_in_a_row_put_a_server_out), CASE(one_probe_then_in_again), CASE(two_workers_share_one_probe),
+MLB_TEST_MAIN(CASE(three_failures_in_a_row_put_a_server_out), CASE(one_probe_then_in_again),
+	      CASE(affinity_takes_part_in_the_probe), CASE(two_workers_share_one_probe),
 	      CASE(failed_probes_double_the_time_up_to_30_s), CASE(lost_probe_is_given_up), CASE(at_most_half_of_the_pool),
 	      CASE(a_single_server_is_never_put_out_nor_where_it_is_off), CASE(ejection_does_not_outlive_the_server),
 	      CASE(workers_hear_of_each_others_flows_within_a_millisecond), CASE(peers_counts_weigh_on_choice),

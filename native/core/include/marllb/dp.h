@@ -98,6 +98,9 @@ void mlb_dp_connect_result(struct mlb_dp *, uint32_t vip_id, uint32_t slot, bool
 /* Worker-safe: the server for a new flow, as mlb_choose over the VIP's table, MLB_NONE if there is none. An ejected server whose
  * time is over is given to one flow only, the probe, until its mlb_dp_connect_result comes (or 5 s passed). */
 uint32_t mlb_dp_choose(struct mlb_dp *, struct mlb_worker *, uint32_t vip_id, uint64_t flow_hash, uint64_t now_us);
+/* Worker-safe: the same question about a server that a host prefers for a new flow (client affinity): may it take one? False
+ * where it is masked, drained or ejected; true for one flow that becomes the probe. */
+bool mlb_dp_admits(struct mlb_dp *, struct mlb_worker *, uint32_t vip_id, uint32_t slot, uint64_t now_us);
 
 /* Called by the worker at the top of each loop (or packet vector): marks it as passed, refreshes `others` at most every ms. */
 void mlb_dp_worker_loop(struct mlb_dp *, struct mlb_worker *, uint64_t now_us);
