@@ -32,7 +32,13 @@ async function pathWithPly() {
 export async function buildVpp({ prefix, name = "vpp", flags = [] }) {
   const dir = `build/${name}`;
   const plugin = `${dir}/lib/vpp_plugins/lb_rl_plugin.so`;
-  const inputs = ["vpp-plugin/CMakeLists.txt", "vpp-plugin/lb_rl", "native/core/src", "native/core/include"];
+  const inputs = [
+    "vpp-plugin/CMakeLists.txt",
+    "vpp-plugin/lb_rl",
+    "native/core/CMakeLists.txt",
+    "native/core/src",
+    "native/core/include",
+  ];
   await whenStale(`vpp-${name}`, { inputs, extra: [prefix, ...flags], outputs: [plugin] }, async () => {
     process.stderr.write(`setup: building the VPP plugin in ${dir} (half a minute)\n`);
     const env = { PATH: await pathWithPly() };

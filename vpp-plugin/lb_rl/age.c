@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ageing: each worker walks its own tables, a little every millisecond, so that a whole round takes about a second. */
 #include <lb_rl/life.h>
+#include <lb_rl/place.h>
 
 #define LBRL_ROUND_MS 1000
 #define LBRL_HALF_MS 3000
@@ -21,22 +22,16 @@ static u32 lbrl_timeout_ms(const struct mlb_flow *f)
 	return mlb_tcp_timeout_ms(f->tcp, lbrl_main.established_ms);
 }
 
-static void lbrl_expire(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow *f)
+static void lbrl_expire(lbrl_thread_t *t, struct mlb_flow *f)
 {
-	struct mlb_wvip *wv = lbrl_wvip(t, f->key.vip);
+	bool half = f->flags & MLB_FLOW_HALF;
 
-	if (!wv || f->key.dir == LBRL_DIR_STICKY)
+	if (f->key.dir == LBRL_DIR_STICKY)
 		return;
-	if (f->flags & MLB_FLOW_WAITING)
-		mlb_ev_unwait(wv, f->slot, t->now_us);
-	if (f->flags & MLB_FLOW_COUNTED)
-		mlb_ev_close(t->w, wv, f->slot, f->start_us, t->now_us, MLB_END_IDLE);
-	else if (f->flags & MLB_FLOW_HALF) {
-		mlb_ev_half_close(wv, f->slot, f->start_us, t->now_us, MLB_END_UNANSWERED);
-		/* Seen both ways, silence is the server's. One-way it may be a flood's: no verdict on the server. */
-		if (!(f->flags & MLB_FLOW_ONE_WAY) && f->tcp == MLB_TCP_SYN)
-			mlb_dp_connect_result(lbrl_main.dp, v->id, f->slot, false, t->now_us);
-	}
+	/* Seen both ways, silence is the server's. One-way it may be a flood's: no verdict on the server. */
+	if (half && !(f->flags & MLB_FLOW_ONE_WAY) && f->tcp == MLB_TCP_SYN)
+		mlb_dp_connect_result(lbrl_main.dp, f->key.vip, f->slot, false, t->now_us);
+	lbrl_life_end(t, f, half ? MLB_END_UNANSWERED : MLB_END_IDLE);
 }
 
 static void lbrl_age_one(void *arg, struct mlb_flow *f)
@@ -45,12 +40,12 @@ static void lbrl_age_one(void *arg, struct mlb_flow *f)
 	lbrl_vip_t *v = &lbrl_main.vip[f->key.vip];
 	u32 idle = a->t->now_ms - f->last_ms;
 
-	/* last_ms of another thread's clock never stands here, but a walk may follow a packet of the same loop by a stale now. */
+	/* The walk's now may be older than the packet that was seen last in the same loop. */
 	if ((i32)idle < 0)
 		return;
-	if (v->used == 1 && idle <= lbrl_timeout_ms(f))
+	if (v->used == LBRL_VIP_ACTIVE && idle <= lbrl_timeout_ms(f))
 		return;
-	lbrl_expire(a->t, v, f);
+	lbrl_expire(a->t, f);
 	mlb_flow_remove(a->table, f);
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The binary API: the same calls as the CLI's. All handlers are mp-safe. */
-#include <lb_rl/lb_rl.h>
+#include <lb_rl/config.h>
+#include <lb_rl/names.h>
+#include <lb_rl/stats.h>
 #include <vnet/ip/ip_types_api.h>
 #include <vlibapi/api.h>
 #include <vlibmemory/api.h>
@@ -12,8 +14,12 @@
 #define REPLY_MSG_ID_BASE lbrl_main.msg_id_base
 #include <vlibapi/api_helper_macros.h>
 
+#define X(name, value, word) STATIC_ASSERT(LB_RL_API_MODE_##name == (value), "lb_rl.api has the core's modes");
+MLB_MODES(X)
+#undef X
+
 /* The reason of a refusal goes to the log: an API reply holds a number only. */
-static int lbrl_logged(int rv, const char err[256])
+static int lbrl_logged(int rv, const char err[MLB_ERR_LEN])
 {
 	if (rv)
 		clib_warning("lb rl: %s", err);
@@ -26,16 +32,12 @@ static void lbrl_string(char *out, const u8 *in, u32 n)
 	out[n - 1] = 0;
 }
 
-static bool lbrl_api_endpoint(const vl_api_lb_rl_server_t *s, struct mlb_endpoint *ep, f32 *w)
+static struct mlb_endpoint lbrl_api_endpoint(const vl_api_lb_rl_server_t *s)
 {
 	ip46_address_t a;
 	ip46_type_t t = ip_address_decode(&s->address, &a);
 
-	clib_memset(ep, 0, sizeof(*ep));
-	lbrl_addr_from_ip46(&ep->addr, &a, t == IP46_TYPE_IP6);
-	ep->port = s->port;
-	*w = s->weight;
-	return true;
+	return (struct mlb_endpoint){ .addr = lbrl_addr_of(&a, t == IP46_TYPE_IP6), .port = s->port };
 }
 
 static void vl_api_lb_rl_enable_disable_t_handler(vl_api_lb_rl_enable_disable_t *mp)
@@ -43,7 +45,7 @@ static void vl_api_lb_rl_enable_disable_t_handler(vl_api_lb_rl_enable_disable_t 
 	vl_api_lb_rl_enable_disable_reply_t *rmp;
 	lbrl_enable_args_t a = { mp->flows,         mp->half_open,        mp->established_timeout_s,
 				 mp->udp_timeout_s, mp->sticky_timeout_s, mp->lease_ms };
-	char err[256];
+	char err[MLB_ERR_LEN];
 	int rv = lbrl_logged(mp->enable ? lbrl_enable(&a, err) : lbrl_disable(err), err);
 
 	REPLY_MACRO_END(VL_API_LB_RL_ENABLE_DISABLE_REPLY);
@@ -52,7 +54,7 @@ static void vl_api_lb_rl_enable_disable_t_handler(vl_api_lb_rl_enable_disable_t 
 static void vl_api_lb_rl_start_stop_t_handler(vl_api_lb_rl_start_stop_t *mp)
 {
 	vl_api_lb_rl_start_stop_reply_t *rmp;
-	char err[256];
+	char err[MLB_ERR_LEN];
 	int rv = lbrl_logged(mp->start ? lbrl_start(err) : lbrl_stop(err), err);
 
 	REPLY_MACRO_END(VL_API_LB_RL_START_STOP_REPLY);
@@ -61,7 +63,7 @@ static void vl_api_lb_rl_start_stop_t_handler(vl_api_lb_rl_start_stop_t *mp)
 static void vl_api_lb_rl_set_shm_t_handler(vl_api_lb_rl_set_shm_t *mp)
 {
 	vl_api_lb_rl_set_shm_reply_t *rmp;
-	char path[256], err[256];
+	char path[256], err[MLB_ERR_LEN];
 
 	lbrl_string(path, mp->path, sizeof(path));
 	int rv = lbrl_logged(lbrl_set_shm(path, err), err);
@@ -73,16 +75,16 @@ static void vl_api_lb_rl_vip_add_t_handler(vl_api_lb_rl_vip_add_t *mp)
 	vl_api_lb_rl_vip_add_reply_t *rmp;
 	lbrl_vip_args_t a = {
 		.n_ports = mp->n_ports,
-		.fwd = mp->forwarding,
 		.dscp = mp->dscp,
+		.outer_port = mp->outer_port,
 		.mode = mp->mode,
 		.sticky = mp->sticky,
 		.load = mp->load_waiting ? MLB_LOAD_WAITING : MLB_LOAD_FLOWS,
 		.eject_off = mp->no_eject,
 		.capacity = mp->max_servers,
 	};
+	char forwarding[sizeof(mp->forwarding)], err[MLB_ERR_LEN];
 	fib_prefix_t pfx;
-	char err[256];
 	int rv;
 
 	ip_prefix_decode(&mp->prefix, &pfx);
@@ -90,22 +92,28 @@ static void vl_api_lb_rl_vip_add_t_handler(vl_api_lb_rl_vip_add_t *mp)
 	a.plen = pfx.fp_len;
 	a.is_ip6 = pfx.fp_proto == FIB_PROTOCOL_IP6;
 	lbrl_string(a.name, mp->name, sizeof(a.name));
+	lbrl_string(forwarding, mp->forwarding, sizeof(forwarding));
+	a.fwd = lbrl_fwd_parse(forwarding);
 	for (u32 i = 0; i < clib_min(a.n_ports, LBRL_MAX_PORTS); i++)
 		a.ports[i] = (lbrl_port_t){ mp->ports[i].port, mp->ports[i].protocol };
-	if (mp->forwarding >= LBRL_FWD_COUNT || mp->mode > MLB_MODE_P2C)
-		rv = VNET_API_ERROR_INVALID_VALUE;
+	if (a.fwd == LBRL_FWD_COUNT)
+		rv = lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "forwarding `%s`: one of" LBRL_FWD_WORDS " expected",
+			       forwarding);
+	else if (mp->mode > MLB_MODE_P2C)
+		rv = lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "mode %u is none of lb_rl_mode", mp->mode);
 	else {
-		if (lbrl_fwd_is_tunnel(a.fwd))
+		if (lbrl_fwd_ops[a.fwd].outer)
 			a.src_set = ip_address_decode(&mp->tunnel_src, &a.src) == IP46_TYPE_IP6 ? 6 : 4;
-		rv = lbrl_logged(lbrl_vip_add(&a, err), err);
+		rv = lbrl_vip_add(&a, err);
 	}
+	lbrl_logged(rv, err);
 	REPLY_MACRO_END(VL_API_LB_RL_VIP_ADD_REPLY);
 }
 
 static void vl_api_lb_rl_vip_del_t_handler(vl_api_lb_rl_vip_del_t *mp)
 {
 	vl_api_lb_rl_vip_del_reply_t *rmp;
-	char name[MLB_NAME_LEN], err[256];
+	char name[MLB_NAME_LEN], err[MLB_ERR_LEN];
 
 	lbrl_string(name, mp->name, sizeof(name));
 	int rv = lbrl_logged(lbrl_vip_del(name, err), err);
@@ -115,7 +123,7 @@ static void vl_api_lb_rl_vip_del_t_handler(vl_api_lb_rl_vip_del_t *mp)
 static void vl_api_lb_rl_set_servers_t_handler(vl_api_lb_rl_set_servers_t *mp)
 {
 	vl_api_lb_rl_set_servers_reply_t *rmp;
-	char vip[MLB_NAME_LEN], err[256];
+	char vip[MLB_NAME_LEN], err[MLB_ERR_LEN];
 	struct mlb_endpoint *eps = 0;
 	f32 *w = 0;
 	int rv = 0;
@@ -127,12 +135,9 @@ static void vl_api_lb_rl_set_servers_t_handler(vl_api_lb_rl_set_servers_t *mp)
 		 vl_msg_api_get_msg_length(mp) < sizeof(*mp) + mp->count * sizeof(mp->servers[0]))
 		rv = VNET_API_ERROR_INVALID_VALUE;
 	for (u32 i = 0; !rv && i < mp->count; i++) {
-		struct mlb_endpoint ep;
-		f32 weight;
 		vl_api_lb_rl_server_t s = mp->servers[i];
-		lbrl_api_endpoint(&s, &ep, &weight);
-		vec_add1(eps, ep);
-		vec_add1(w, weight);
+		vec_add1(eps, lbrl_api_endpoint(&s));
+		vec_add1(w, s.weight);
 	}
 	if (!rv)
 		rv = lbrl_logged(lbrl_servers_set(vip, eps, w, vec_len(eps), err), err);
@@ -144,25 +149,22 @@ static void vl_api_lb_rl_set_servers_t_handler(vl_api_lb_rl_set_servers_t *mp)
 static void vl_api_lb_rl_server_add_del_t_handler(vl_api_lb_rl_server_add_del_t *mp)
 {
 	vl_api_lb_rl_server_add_del_reply_t *rmp;
-	char vip[MLB_NAME_LEN], err[256];
-	struct mlb_endpoint ep;
-	f32 w;
+	char vip[MLB_NAME_LEN], err[MLB_ERR_LEN];
+	struct mlb_endpoint ep = lbrl_api_endpoint(&mp->server);
 
 	lbrl_string(vip, mp->vip, sizeof(vip));
-	lbrl_api_endpoint(&mp->server, &ep, &w);
-	int rv = lbrl_logged(mp->is_add ? lbrl_server_add(vip, &ep, w, err) : lbrl_server_del(vip, &ep, err), err);
+	int rv =
+		lbrl_logged(mp->is_add ? lbrl_server_add(vip, &ep, mp->server.weight, err) : lbrl_server_del(vip, &ep, err), err);
 	REPLY_MACRO_END(VL_API_LB_RL_SERVER_ADD_DEL_REPLY);
 }
 
 static void vl_api_lb_rl_drain_t_handler(vl_api_lb_rl_drain_t *mp)
 {
 	vl_api_lb_rl_drain_reply_t *rmp;
-	char vip[MLB_NAME_LEN], err[256];
-	struct mlb_endpoint ep;
-	f32 w;
+	char vip[MLB_NAME_LEN], err[MLB_ERR_LEN];
+	struct mlb_endpoint ep = lbrl_api_endpoint(&mp->server);
 
 	lbrl_string(vip, mp->vip, sizeof(vip));
-	lbrl_api_endpoint(&mp->server, &ep, &w);
 	int rv = lbrl_logged(lbrl_server_drain(vip, &ep, mp->drain, err), err);
 	REPLY_MACRO_END(VL_API_LB_RL_DRAIN_REPLY);
 }
@@ -170,7 +172,7 @@ static void vl_api_lb_rl_drain_t_handler(vl_api_lb_rl_drain_t *mp)
 static void vl_api_lb_rl_set_mode_t_handler(vl_api_lb_rl_set_mode_t *mp)
 {
 	vl_api_lb_rl_set_mode_reply_t *rmp;
-	char vip[MLB_NAME_LEN], err[256];
+	char vip[MLB_NAME_LEN], err[MLB_ERR_LEN];
 	int rv;
 
 	lbrl_string(vip, mp->vip, sizeof(vip));
@@ -184,7 +186,7 @@ static void vl_api_lb_rl_set_mode_t_handler(vl_api_lb_rl_set_mode_t *mp)
 static void vl_api_lb_rl_nat_interface_t_handler(vl_api_lb_rl_nat_interface_t *mp)
 {
 	vl_api_lb_rl_nat_interface_reply_t *rmp;
-	char err[256];
+	char err[MLB_ERR_LEN];
 	int rv;
 
 	VALIDATE_SW_IF_INDEX_END(mp);
@@ -197,18 +199,18 @@ static void vl_api_lb_rl_vip_dump_t_handler(vl_api_lb_rl_vip_dump_t *mp)
 {
 	vl_api_registration_t *reg = vl_api_client_index_to_registration(mp->client_index);
 	u32 context = mp->context;
+	struct mlb_server_rec *recs;
 	struct mlb_frame_hdr h;
 
 	if (!reg || !lbrl_main.enabled)
 		return;
-	vec_validate(lbrl_main.recs, MLB_MAX_SERVERS_PER_VIP - 1);
 	for (u32 id = 1; id <= MLB_MAX_VIPS; id++) {
 		lbrl_vip_t *v = &lbrl_main.vip[id];
 		vl_api_lb_rl_vip_details_t *rmp;
-		if (v->used != 1)
+		if (v->used != LBRL_VIP_ACTIVE)
 			continue;
 		clib_memset(&h, 0, sizeof(h));
-		int n = mlb_dp_frame(lbrl_main.dp, id, &h, lbrl_main.recs, MLB_MAX_SERVERS_PER_VIP);
+		int n = lbrl_frame(v, &h, &recs);
 		REPLY_MACRO_DETAILS4_END(VL_API_LB_RL_VIP_DETAILS, reg, context, ({
 						 strncpy((char *)rmp->name, v->name, sizeof(rmp->name) - 1);
 						 rmp->vip_id = id;
@@ -218,7 +220,9 @@ static void vl_api_lb_rl_vip_dump_t_handler(vl_api_lb_rl_vip_dump_t *mp)
 							 rmp->ports[i].protocol = v->ports[i].proto;
 							 rmp->ports[i].port = v->ports[i].port;
 						 }
-						 rmp->forwarding = v->fwd;
+						 strncpy((char *)rmp->forwarding, lbrl_fwd_ops[v->fwd].name,
+							 sizeof(rmp->forwarding) - 1);
+						 rmp->outer_port = v->outer_port;
 						 rmp->dscp = v->tos >> 2;
 						 rmp->mode = h.mode;
 						 rmp->sticky = v->sticky;
@@ -233,13 +237,14 @@ static void vl_api_lb_rl_vip_dump_t_handler(vl_api_lb_rl_vip_dump_t *mp)
 
 static void lbrl_send_servers(vl_api_registration_t *reg, u32 context, lbrl_vip_t *v)
 {
+	struct mlb_server_rec *recs;
 	struct mlb_frame_hdr h;
-	int n = mlb_dp_frame(lbrl_main.dp, v->id, &h, lbrl_main.recs, MLB_MAX_SERVERS_PER_VIP);
+	int n = lbrl_frame(v, &h, &recs);
 
 	for (int i = 0; i < n; i++) {
-		struct mlb_server_rec *r = &lbrl_main.recs[i];
+		struct mlb_server_rec *r = &recs[i];
 		vl_api_lb_rl_server_details_t *rmp;
-		bool is4 = lbrl_addr_is_ip4(&r->addr);
+		bool is4 = mlb_addr_is_v4(&r->addr);
 		ip46_address_t a = {};
 		clib_memcpy(is4 ? (void *)&a.ip4 : (void *)&a.ip6, r->addr.b + (is4 ? 12 : 0), is4 ? 4 : 16);
 		REPLY_MACRO_DETAILS4_END(VL_API_LB_RL_SERVER_DETAILS, reg, context, ({
@@ -271,9 +276,8 @@ static void vl_api_lb_rl_server_dump_t_handler(vl_api_lb_rl_server_dump_t *mp)
 	if (!reg || !lbrl_main.enabled)
 		return;
 	lbrl_string(vip, mp->vip, sizeof(vip));
-	vec_validate(lbrl_main.recs, MLB_MAX_SERVERS_PER_VIP - 1);
 	for (u32 id = 1; id <= MLB_MAX_VIPS; id++)
-		if (lbrl_main.vip[id].used == 1 && (!vip[0] || !strcmp(vip, lbrl_main.vip[id].name)))
+		if (lbrl_main.vip[id].used == LBRL_VIP_ACTIVE && (!vip[0] || !strcmp(vip, lbrl_main.vip[id].name)))
 			lbrl_send_servers(reg, mp->context, &lbrl_main.vip[id]);
 }
 

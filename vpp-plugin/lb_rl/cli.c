@@ -13,7 +13,7 @@ static clib_error_t *lbrl_enable_fn(vlib_main_t *vm, unformat_input_t *in, vlib_
 	unformat_input_t line;
 	lbrl_enable_args_t a = {};
 	clib_error_t *e = 0;
-	char err[256];
+	char err[MLB_ERR_LEN];
 
 	if (lbrl_cli_line(in, &line)) {
 		while (!e && unformat_check_input(&line) != UNFORMAT_END_OF_INPUT)
@@ -29,10 +29,10 @@ static clib_error_t *lbrl_enable_fn(vlib_main_t *vm, unformat_input_t *in, vlib_
 LBRL_CLI(lbrl_enable_cmd, "lb rl enable", lbrl_enable_fn, enable_help);
 
 /* Commands without arguments. */
-static clib_error_t *lbrl_plain(unformat_input_t *in, const char *help, int (*fn)(char err[256]))
+static clib_error_t *lbrl_plain(unformat_input_t *in, const char *help, int (*fn)(char err[MLB_ERR_LEN]))
 {
 	unformat_input_t line;
-	char err[256];
+	char err[MLB_ERR_LEN];
 
 	if (lbrl_cli_line(in, &line)) {
 		clib_error_t *e = lbrl_cli_unexpected(&line, help);
@@ -67,7 +67,7 @@ static clib_error_t *lbrl_set_shm_fn(vlib_main_t *vm, unformat_input_t *in, vlib
 	unformat_input_t line;
 	clib_error_t *e = 0;
 	u8 *path = 0;
-	char err[256];
+	char err[MLB_ERR_LEN];
 
 	if (!lbrl_cli_line(in, &line))
 		return clib_error_return(0, "expected: %s", shm_help);
@@ -83,10 +83,10 @@ static clib_error_t *lbrl_set_shm_fn(vlib_main_t *vm, unformat_input_t *in, vlib
 }
 LBRL_CLI(lbrl_set_shm_cmd, "lb rl set-shm", lbrl_set_shm_fn, shm_help);
 
-static char vip_help[] = "lb rl set-vip <name> <address>[/<length>] [tcp <port>[,<port>]...] [udp <port>[,<port>]...] "
-			 "[l3dsr [dscp <0..63>]|nat|gre4|gre6|ipip4|ipip6|l2dsr] [src <outer address>] "
-			 "[mode hash|alias|sed|p2c] [load flows|waiting] [max-servers <n>] [sticky] [no-eject] [no-guard], or lb "
-			 "rl set-vip <name> del";
+static char vip_help[] =
+	"lb rl set-vip <name> <address>[/<length>] [tcp <port>[,<port>]...] [udp <port>[,<port>]...] [<forwarding>] "
+	"[dscp <0..63>] [src <outer address>] [outer-port <port>] [mode hash|alias|sed|p2c] [load flows|waiting] "
+	"[max-servers <n>] [sticky] [no-eject] [no-guard], or lb rl set-vip <name> del; forwarding:" LBRL_FWD_WORDS;
 
 /* PORT[,PORT]... after tcp or udp. */
 static clib_error_t *lbrl_parse_ports(unformat_input_t *line, u8 proto, lbrl_vip_args_t *a)
@@ -106,10 +106,10 @@ static clib_error_t *lbrl_parse_ports(unformat_input_t *line, u8 proto, lbrl_vip
 	return 0;
 }
 
-static clib_error_t *lbrl_parse_vip(unformat_input_t *line, lbrl_vip_args_t *a)
+/* ADDRESS[/LENGTH] */
+static clib_error_t *lbrl_parse_prefix(unformat_input_t *line, lbrl_vip_args_t *a)
 {
-	u32 plen, x;
-	enum mlb_mode mode;
+	u32 plen;
 
 	if (unformat(line, "%U", unformat_ip4_address, &a->addr.ip4))
 		a->plen = 32;
@@ -119,46 +119,69 @@ static clib_error_t *lbrl_parse_vip(unformat_input_t *line, lbrl_vip_args_t *a)
 	} else
 		return lbrl_cli_unexpected(line, vip_help);
 	if (unformat(line, "/%u", &plen)) {
-		if (plen > (a->is_ip6 ? 128 : 32))
-			return clib_error_return(0, "prefix length 0..%u expected, not %u", a->is_ip6 ? 128 : 32, plen);
+		if (plen > a->plen)
+			return clib_error_return(0, "prefix length 0..%u expected, not %u", a->plen, plen);
 		a->plen = plen;
 	}
-	while (unformat_check_input(line) != UNFORMAT_END_OF_INPUT) {
-		u8 proto = unformat(line, "tcp") ? IP_PROTOCOL_TCP : unformat(line, "udp") ? IP_PROTOCOL_UDP : 0;
-		if (proto) {
-			clib_error_t *e = lbrl_parse_ports(line, proto, a);
-			if (e)
-				return e;
-		} else if (unformat(line, "%U", unformat_lbrl_fwd, &a->fwd))
-			;
-		else if (unformat(line, "dscp %u", &x)) {
-			if (x > 63)
-				return clib_error_return(0, "dscp 0..63 expected, not %u", x);
-			a->dscp = x;
-		} else if (unformat(line, "src %U", unformat_ip4_address, &a->src.ip4))
-			a->src_set = 4;
-		else if (unformat(line, "src %U", unformat_ip6_address, &a->src.ip6))
-			a->src_set = 6;
-		else if (unformat(line, "mode %U", unformat_lbrl_mode, &mode))
-			a->mode = mode;
-		else if (unformat(line, "load flows"))
-			a->load = MLB_LOAD_FLOWS;
-		else if (unformat(line, "load waiting"))
-			a->load = MLB_LOAD_WAITING;
-		else if (unformat(line, "max-servers %u", &x)) {
-			if (x < 1 || x > MLB_MAX_SERVERS_PER_VIP)
-				return clib_error_return(0, "max-servers 1..%u expected, not %u", MLB_MAX_SERVERS_PER_VIP, x);
-			a->capacity = x;
-		} else if (unformat(line, "sticky"))
-			a->sticky = 1;
-		else if (unformat(line, "no-eject"))
-			a->eject_off = 1;
-		else if (unformat(line, "no-guard"))
-			a->guard_off = 1;
-		else
-			return lbrl_cli_unexpected(line, vip_help);
-	}
 	return 0;
+}
+
+/* One option that holds a number within a range: 0 where the line has another word, else 1, with *e where it is out of range. */
+static bool lbrl_parse_number(unformat_input_t *line, const char *word, u32 least, u32 most, u16 *to, clib_error_t **e)
+{
+	u32 x;
+
+	if (!unformat(line, word))
+		return false;
+	if (unformat(line, "%u", &x) && x >= least && x <= most)
+		*to = x;
+	else
+		*e = clib_error_return(0, "%s %u..%u expected", word, least, most);
+	return true;
+}
+
+static clib_error_t *lbrl_parse_vip_option(unformat_input_t *line, lbrl_vip_args_t *a)
+{
+	clib_error_t *e = 0;
+	enum mlb_mode mode;
+	u16 dscp = 0;
+	u8 proto = unformat(line, "tcp") ? IP_PROTOCOL_TCP : unformat(line, "udp") ? IP_PROTOCOL_UDP : 0;
+
+	if (proto)
+		return lbrl_parse_ports(line, proto, a);
+	if (lbrl_parse_number(line, "dscp", 0, 63, &dscp, &e))
+		a->dscp = dscp;
+	else if (lbrl_parse_number(line, "max-servers", 1, MLB_MAX_SERVERS_PER_VIP, &a->capacity, &e) ||
+		 lbrl_parse_number(line, "outer-port", 1, 65535, &a->outer_port, &e))
+		;
+	else if (unformat(line, "src %U", unformat_ip4_address, &a->src.ip4))
+		a->src_set = 4;
+	else if (unformat(line, "src %U", unformat_ip6_address, &a->src.ip6))
+		a->src_set = 6;
+	else if (unformat(line, "mode %U", unformat_lbrl_mode, &mode))
+		a->mode = mode;
+	else if (unformat(line, "load flows"))
+		a->load = MLB_LOAD_FLOWS;
+	else if (unformat(line, "load waiting"))
+		a->load = MLB_LOAD_WAITING;
+	else if (unformat(line, "sticky"))
+		a->sticky = 1;
+	else if (unformat(line, "no-eject"))
+		a->eject_off = 1;
+	else if (unformat(line, "no-guard"))
+		a->guard_off = 1;
+	else if (!unformat(line, "%U", unformat_lbrl_fwd, &a->fwd))
+		return lbrl_cli_unexpected(line, vip_help);
+	return e;
+}
+
+static clib_error_t *lbrl_parse_vip(unformat_input_t *line, lbrl_vip_args_t *a)
+{
+	clib_error_t *e = lbrl_parse_prefix(line, a);
+
+	while (!e && unformat_check_input(line) != UNFORMAT_END_OF_INPUT)
+		e = lbrl_parse_vip_option(line, a);
+	return e;
 }
 
 static clib_error_t *lbrl_set_vip_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
@@ -166,7 +189,7 @@ static clib_error_t *lbrl_set_vip_fn(vlib_main_t *vm, unformat_input_t *in, vlib
 	unformat_input_t line;
 	lbrl_vip_args_t a = { .fwd = LBRL_FWD_L3DSR };
 	clib_error_t *e = 0;
-	char err[256] = "";
+	char err[MLB_ERR_LEN] = "";
 
 	if (!lbrl_cli_line(in, &line))
 		return clib_error_return(0, "expected: %s", vip_help);
@@ -194,7 +217,7 @@ static clib_error_t *lbrl_set_servers_fn(vlib_main_t *vm, unformat_input_t *in, 
 	unformat_input_t line;
 	struct mlb_endpoint ep, *eps = 0;
 	f32 w, *weights = 0;
-	char vip[MLB_NAME_LEN] = "", err[256] = "";
+	char vip[MLB_NAME_LEN] = "", err[MLB_ERR_LEN] = "";
 	clib_error_t *e = 0;
 
 	if (!lbrl_cli_line(in, &line))
@@ -211,10 +234,7 @@ static clib_error_t *lbrl_set_servers_fn(vlib_main_t *vm, unformat_input_t *in, 
 	if (!e && !vec_len(eps))
 		e = clib_error_return(0, "expected: %s", servers_help);
 	if (!e) {
-		bool any = vip[0];
-		for (u32 id = 1; id <= MLB_MAX_VIPS; id++)
-			any |= lbrl_main.vip[id].used == 1;
-		if (any)
+		if (vip[0] || lbrl_vip_any())
 			e = lbrl_cli_result(lbrl_servers_set(vip, eps, weights, vec_len(eps), err), err);
 		else {
 			vec_free(lbrl_main.staged);
@@ -233,7 +253,7 @@ static clib_error_t *lbrl_set_servers_fn(vlib_main_t *vm, unformat_input_t *in, 
 }
 LBRL_CLI(lbrl_set_servers_cmd, "lb rl set-servers", lbrl_set_servers_fn, servers_help);
 
-typedef int lbrl_one_server_fn(const char *vip, const struct mlb_endpoint *ep, f32 w, bool undo, char err[256]);
+typedef int lbrl_one_server_fn(const char *vip, const struct mlb_endpoint *ep, f32 w, bool undo, char err[MLB_ERR_LEN]);
 
 static clib_error_t *lbrl_one_server(unformat_input_t *in, const char *help, const char *undo_word, lbrl_one_server_fn *fn)
 {
@@ -241,7 +261,7 @@ static clib_error_t *lbrl_one_server(unformat_input_t *in, const char *help, con
 	struct mlb_endpoint ep;
 	f32 w = 1;
 	bool have = false, undo = false;
-	char vip[MLB_NAME_LEN] = "", err[256] = "";
+	char vip[MLB_NAME_LEN] = "", err[MLB_ERR_LEN] = "";
 	clib_error_t *e = 0;
 
 	if (!lbrl_cli_line(in, &line))
@@ -264,15 +284,15 @@ static clib_error_t *lbrl_one_server(unformat_input_t *in, const char *help, con
 	return e;
 }
 
-static int lbrl_do_add(const char *vip, const struct mlb_endpoint *ep, f32 w, bool undo, char err[256])
+static int lbrl_do_add(const char *vip, const struct mlb_endpoint *ep, f32 w, bool undo, char err[MLB_ERR_LEN])
 {
 	return lbrl_server_add(vip, ep, w, err);
 }
-static int lbrl_do_del(const char *vip, const struct mlb_endpoint *ep, f32 w, bool undo, char err[256])
+static int lbrl_do_del(const char *vip, const struct mlb_endpoint *ep, f32 w, bool undo, char err[MLB_ERR_LEN])
 {
 	return lbrl_server_del(vip, ep, err);
 }
-static int lbrl_do_drain(const char *vip, const struct mlb_endpoint *ep, f32 w, bool undo, char err[256])
+static int lbrl_do_drain(const char *vip, const struct mlb_endpoint *ep, f32 w, bool undo, char err[MLB_ERR_LEN])
 {
 	return lbrl_server_drain(vip, ep, !undo, err);
 }
@@ -305,7 +325,7 @@ static clib_error_t *lbrl_set_mode_fn(vlib_main_t *vm, unformat_input_t *in, vli
 {
 	unformat_input_t line;
 	enum mlb_mode mode = 0;
-	char vip[MLB_NAME_LEN] = "", err[256] = "";
+	char vip[MLB_NAME_LEN] = "", err[MLB_ERR_LEN] = "";
 	clib_error_t *e = 0;
 
 	if (!lbrl_cli_line(in, &line))
@@ -329,7 +349,7 @@ static clib_error_t *lbrl_nat_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli
 	unformat_input_t line;
 	u32 sw_if_index = ~0;
 	bool add = true;
-	char err[256] = "";
+	char err[MLB_ERR_LEN] = "";
 	clib_error_t *e = 0;
 
 	if (!lbrl_cli_line(in, &line))

@@ -2,7 +2,8 @@
 /* Parsing that the commands share. */
 #ifndef LB_RL_CLI_H
 #define LB_RL_CLI_H
-#include <lb_rl/lb_rl.h>
+#include <lb_rl/config.h>
+#include <lb_rl/names.h>
 
 /* unformat functions */
 uword unformat_lbrl_name(unformat_input_t *in, va_list *args);     /* char[MLB_NAME_LEN] */
@@ -12,7 +13,7 @@ uword unformat_lbrl_mode(unformat_input_t *in, va_list *args);     /* enum mlb_m
 
 /* "`x` is not understood here; expected: usage" */
 clib_error_t *lbrl_cli_unexpected(unformat_input_t *line, const char *usage);
-clib_error_t *lbrl_cli_result(int rv, const char err[256]);
+clib_error_t *lbrl_cli_result(int rv, const char err[MLB_ERR_LEN]);
 /* Line input, or an empty one where the command stands alone. */
 bool lbrl_cli_line(unformat_input_t *in, unformat_input_t *line);
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lb rl show ...: figures come from the newest frame, the same that services see, so they are at most a frame old. */
 #include <lb_rl/cli.h>
-#include <lb_rl/life.h>
-#include <marllb/envelope.h>
+#include <lb_rl/names.h>
+#include <lb_rl/place.h>
+#include <lb_rl/stats.h>
 
 /* [vip NAME]; all VIPs without. */
 static clib_error_t *lbrl_show_args(unformat_input_t *in, const char *help, char vip[MLB_NAME_LEN], u32 *max)
@@ -26,19 +27,14 @@ static clib_error_t *lbrl_show_args(unformat_input_t *in, const char *help, char
 
 #define lbrl_foreach_vip(v, which) \
 	for (lbrl_vip_t *v = lbrl_main.vip + 1; v <= lbrl_main.vip + MLB_MAX_VIPS; v++) \
-		if (v->used == 1 && (!(which)[0] || !strcmp((which), v->name)))
-
-static int lbrl_frame(lbrl_vip_t *v, struct mlb_frame_hdr *h)
-{
-	vec_validate(lbrl_main.recs, MLB_MAX_SERVERS_PER_VIP - 1);
-	return mlb_dp_frame(lbrl_main.dp, v->id, h, lbrl_main.recs, MLB_MAX_SERVERS_PER_VIP);
-}
+		if (v->used == LBRL_VIP_ACTIVE && (!(which)[0] || !strcmp((which), v->name)))
 
 static char stats_help[] = "lb rl show stats [vip <name>]";
 
 static clib_error_t *lbrl_show_stats_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
 	char name[MLB_NAME_LEN];
+	struct mlb_server_rec *recs;
 	struct mlb_frame_hdr h;
 	clib_error_t *e = lbrl_show_args(in, stats_help, name, 0);
 
@@ -46,14 +42,14 @@ static clib_error_t *lbrl_show_stats_fn(vlib_main_t *vm, unformat_input_t *in, v
 		return e;
 	lbrl_foreach_vip(v, name)
 	{
-		int n = lbrl_frame(v, &h);
+		int n = lbrl_frame(v, &h, &recs);
 		if (n < 0) {
 			vlib_cli_output(vm, "%U: no frame yet", format_lbrl_vip, v);
 			continue;
 		}
 		u64 flows = 0, news = 0, packets = 0, bytes = 0, bytes_out = 0, half = 0;
 		for (int i = 0; i < n; i++) {
-			struct mlb_server_rec *r = &lbrl_main.recs[i];
+			struct mlb_server_rec *r = &recs[i];
 			flows += r->flows;
 			half += r->half_open;
 			news += r->new_flows;
@@ -62,8 +58,8 @@ static clib_error_t *lbrl_show_stats_fn(vlib_main_t *vm, unformat_input_t *in, v
 			bytes_out += r->bytes_out;
 		}
 		vlib_cli_output(vm, "%U", format_lbrl_vip, v);
-		vlib_cli_output(vm, "  frame %llu, mode %s, weights from %s, %d servers", h.seq, lbrl_mode_names[h.mode],
-				lbrl_ladder_names[h.ladder], n);
+		vlib_cli_output(vm, "  frame %llu, mode %s, weights from %s, %d servers", h.seq, mlb_mode_name(h.mode),
+				mlb_ladder_name(h.ladder), n);
 		vlib_cli_output(vm, "  flows %llu, half-open %llu, new %llu, packets in %llu, bytes in %llu, bytes out %llu",
 				flows, half, news, packets, bytes, bytes_out);
 		vlib_cli_output(vm, "  misses %llu, untracked %llu, no server %llu, limited %llu", h.misses, h.untracked,
@@ -73,7 +69,7 @@ static clib_error_t *lbrl_show_stats_fn(vlib_main_t *vm, unformat_input_t *in, v
 					    "both directions seen");
 		for (u32 i = 1; i < MLB_REFUSE_COUNT; i++)
 			if (h.refused[i])
-				vlib_cli_output(vm, "  weight vectors refused (%s) %llu", mlb_refuse_names[i], h.refused[i]);
+				vlib_cli_output(vm, "  weight vectors refused (%s) %llu", mlb_refuse_name(i), h.refused[i]);
 	}
 	/* Not ours alone: all that VPP took. Weights, modes and server lists add none. */
 	vlib_cli_output(vm, "worker barriers since start %llu", vlib_worker_threads[0].barrier_sync_count);
@@ -94,6 +90,7 @@ static char weights_help[] = "lb rl show weights [vip <name>]";
 static clib_error_t *lbrl_show_weights_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
 	char name[MLB_NAME_LEN];
+	struct mlb_server_rec *recs;
 	struct mlb_frame_hdr h;
 	clib_error_t *e = lbrl_show_args(in, weights_help, name, 0);
 
@@ -101,13 +98,14 @@ static clib_error_t *lbrl_show_weights_fn(vlib_main_t *vm, unformat_input_t *in,
 		return e;
 	lbrl_foreach_vip(v, name)
 	{
-		int n = lbrl_frame(v, &h);
+		int n = lbrl_frame(v, &h, &recs);
 		vlib_cli_output(vm, "%s: weights from %s, mode %s, kappa %.3f, sequence %llu, term %llu", v->name,
-				n < 0 ? "static-dp" : lbrl_ladder_names[h.ladder], n < 0 ? "sed" : lbrl_mode_names[h.mode],
-				n < 0 ? 1.0 : h.kappa, n < 0 ? 0 : h.applied_seq, n < 0 ? 0 : h.term);
+				mlb_ladder_name(n < 0 ? MLB_LADDER_STATIC_DP : h.ladder),
+				mlb_mode_name(n < 0 ? MLB_MODE_SED : h.mode), n < 0 ? 1.0 : h.kappa, n < 0 ? 0 : h.applied_seq,
+				n < 0 ? 0 : h.term);
 		vlib_cli_output(vm, "  %-40s %9s %9s %7s %8s", "server", "static", "share", "factor", "bias");
 		for (int i = 0; i < n; i++) {
-			struct mlb_server_rec *r = &lbrl_main.recs[i];
+			struct mlb_server_rec *r = &recs[i];
 			u8 *s = format(0, "%U", format_lbrl_addr, &r->addr);
 			if (r->port)
 				s = format(s, ":%u", r->port);
@@ -138,6 +136,7 @@ static char servers_help[] = "lb rl show servers [vip <name>]";
 static clib_error_t *lbrl_show_servers_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
 	char name[MLB_NAME_LEN];
+	struct mlb_server_rec *recs;
 	struct mlb_frame_hdr h;
 	clib_error_t *e = lbrl_show_args(in, servers_help, name, 0);
 
@@ -145,10 +144,10 @@ static clib_error_t *lbrl_show_servers_fn(vlib_main_t *vm, unformat_input_t *in,
 		return e;
 	lbrl_foreach_vip(v, name)
 	{
-		int n = lbrl_frame(v, &h);
+		int n = lbrl_frame(v, &h, &recs);
 		vlib_cli_output(vm, "%U", format_lbrl_vip, v);
 		for (int i = 0; i < n; i++) {
-			struct mlb_server_rec *r = &lbrl_main.recs[i];
+			struct mlb_server_rec *r = &recs[i];
 			vlib_cli_output(vm,
 					"  [%u] id %u %U port %u %U: flows %u half-open %u waiting %u new %llu done %llu refused "
 					"%llu reset %llu "

@@ -3,6 +3,7 @@
  * tracked FIB entry whose load-balance the nodes walk themselves (one graph node less than ip4-load-balance, and it follows every
  * change of the FIB, because load-balances change in place). */
 #include <lb_rl/lb_rl.h>
+#include <marllb/endpoint.h>
 #include <vnet/fib/fib_entry_track.h>
 #include <vnet/fib/fib_table.h>
 #include <vnet/fib/fib_source.h>
@@ -73,7 +74,7 @@ void lbrl_server_track(lbrl_vip_t *v, u32 slot)
 	lbrl_server_t *srv = &v->server[slot];
 	fib_prefix_t pfx = {};
 
-	if (lbrl_addr_is_ip4(&srv->addr)) {
+	if (mlb_addr_is_v4(&srv->addr)) {
 		pfx.fp_proto = FIB_PROTOCOL_IP4;
 		pfx.fp_len = 32;
 		clib_memcpy(&pfx.fp_addr.ip4, srv->addr.b + 12, 4);

@@ -1,76 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What exists between `enable` and `disable`: the core's data plane with its region, and every thread's flow tables. */
-#include <lb_rl/lb_rl.h>
-
-static int lbrl_fail(char err[256], int rv, const char *why)
-{
-	snprintf(err, 256, "%s", why);
-	return rv;
-}
-
-/* An all-zero address can stand nowhere a server is. */
-static int lbrl_hook_up(void *arg, u32 vip_id, struct mlb_server *s)
-{
-	lbrl_vip_t *v = &lbrl_main.vip[vip_id];
-	lbrl_server_t *srv = &v->server[s->slot];
-	bool want4 = v->fwd == LBRL_FWD_GRE4 || v->fwd == LBRL_FWD_IPIP4 || (!lbrl_fwd_is_tunnel(v->fwd) && !v->is_ip6);
-
-	if (lbrl_addr_is_ip4(&s->ep.addr) != want4)
-		return -EAFNOSUPPORT;
-	if (s->ep.port && v->fwd != LBRL_FWD_NAT && s->ep.port != v->port)
-		return -EINVAL;
-	if (s->ep.port && v->fwd == LBRL_FWD_NAT && !v->port)
-		return -EINVAL;
-	if (v->fwd == LBRL_FWD_NAT) {
-		clib_bihash_kv_16_8_t kv;
-		clib_memcpy(kv.key, s->ep.addr.b, 16);
-		kv.value = 0;
-		clib_bihash_search_inline_16_8(&lbrl_main.by_server, &kv);
-		kv.value |= 1ULL << (vip_id - 1);
-		clib_bihash_add_del_16_8(&lbrl_main.by_server, &kv, 1);
-	}
-	clib_memset(srv, 0, sizeof(*srv));
-	srv->addr = s->ep.addr;
-	srv->port = clib_host_to_net_u16(s->ep.port);
-	srv->vip_id = vip_id;
-	u32 sum = 0;
-	for (u32 i = 0; i < 16; i += 2)
-		sum += (u16) ~(*(u16 *)(v->addr.b + i)) + *(u16 *)(srv->addr.b + i);
-	while (sum >> 16)
-		sum = (sum & 0xffff) + (sum >> 16);
-	srv->addr_delta = sum;
-	lbrl_server_track(v, s->slot);
-	__atomic_store_n(&srv->id, s->id, __ATOMIC_RELEASE);
-	return 0;
-}
-
-/* Does the NAT VIP have another server of this address (another port)? */
-static bool lbrl_vip_has_addr(const lbrl_vip_t *v, const struct mlb_addr *a)
-{
-	for (u32 i = 0; i < v->capacity; i++)
-		if (v->server[i].id && !memcmp(&v->server[i].addr, a, sizeof(*a)))
-			return true;
-	return false;
-}
-
-static void lbrl_hook_gone(void *arg, u32 vip_id, struct mlb_server *s)
-{
-	lbrl_vip_t *v = &lbrl_main.vip[vip_id];
-	lbrl_server_t *srv = &v->server[s->slot];
-
-	if (srv->id != s->id)
-		return;
-	srv->id = 0;
-	lbrl_server_untrack(v, s->slot);
-	if (v->fwd == LBRL_FWD_NAT && !lbrl_vip_has_addr(v, &srv->addr)) {
-		clib_bihash_kv_16_8_t kv;
-		clib_memcpy(kv.key, srv->addr.b, 16);
-		if (clib_bihash_search_inline_16_8(&lbrl_main.by_server, &kv) == 0) {
-			kv.value &= ~(1ULL << (vip_id - 1));
-			clib_bihash_add_del_16_8(&lbrl_main.by_server, &kv, kv.value != 0);
-		}
-	}
-}
+#include <lb_rl/config.h>
+#include <lb_rl/stats.h>
 
 static void lbrl_threads_free(void)
 {
@@ -81,7 +12,7 @@ static void lbrl_threads_free(void)
 	}
 }
 
-static int lbrl_threads_new(char err[256])
+static int lbrl_threads_new(char err[MLB_ERR_LEN])
 {
 	u32 n = vlib_get_n_threads();
 
@@ -106,24 +37,42 @@ static int lbrl_threads_new(char err[256])
 	return 0;
 }
 
-int lbrl_enable(const lbrl_enable_args_t *a, char err[256])
+static bool lbrl_within(u32 x, u32 least, u32 most)
+{
+	return x >= least && x <= most;
+}
+
+static int lbrl_settings(const lbrl_enable_args_t *a, char err[MLB_ERR_LEN])
+{
+	lbrl_main_t *m = &lbrl_main;
+	u32 flows = a->flows ? a->flows : 1 << 20, half_open = a->half_open ? a->half_open : 1 << 16;
+	u32 most_s = ~0u / 1000; /* milliseconds are counted in 32 bits */
+
+	if (!lbrl_within(flows, 1024, 1u << 27))
+		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "flows: 1024..134217728 expected");
+	if (!lbrl_within(half_open, 1024, 1u << 24))
+		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "half-open: 1024..16777216 expected");
+	if (a->established_s > most_s || a->udp_s > most_s || a->sticky_s > most_s)
+		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "a time-out of 1..%u s expected", most_s);
+	m->flow_capacity = flows;
+	m->half_capacity = half_open;
+	m->established_ms = (a->established_s ? a->established_s : 3600) * 1000;
+	m->udp_ms = (a->udp_s ? a->udp_s : 30) * 1000;
+	m->sticky_ms = (a->sticky_s ? a->sticky_s : 300) * 1000;
+	m->lease_ms = a->lease_ms ? a->lease_ms : 1000;
+	return 0;
+}
+
+int lbrl_enable(const lbrl_enable_args_t *a, char err[MLB_ERR_LEN])
 {
 	lbrl_main_t *m = &lbrl_main;
 	u32 n = vlib_get_n_threads();
 
 	if (m->enabled)
 		return lbrl_fail(err, VNET_API_ERROR_VALUE_EXIST, "lb rl is enabled already");
-	m->flow_capacity = a->flows ? a->flows : 1 << 20;
-	m->half_capacity = a->half_open ? a->half_open : 1 << 16;
-	m->established_ms = (a->established_s ? a->established_s : 3600) * 1000;
-	m->udp_ms = (a->udp_s ? a->udp_s : 30) * 1000;
-	m->sticky_ms = (a->sticky_s ? a->sticky_s : 300) * 1000;
-	m->lease_ms = a->lease_ms ? a->lease_ms : 1000;
-	if (m->flow_capacity < 1024 || m->flow_capacity > 1u << 27)
-		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "flows: 1024..134217728 expected");
-	if (m->half_capacity < 1024 || m->half_capacity > 1u << 24)
-		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "half-open: 1024..16777216 expected");
-
+	int rv = lbrl_settings(a, err);
+	if (rv)
+		return rv;
 	struct mlb_dp_conf conf = {
 		.region = {
 			.path = m->shm_path, .instance = m->instance, .dataplane = "vpp lb_rl " LBRL_VERSION,
@@ -131,11 +80,12 @@ int lbrl_enable(const lbrl_enable_args_t *a, char err[256])
 		},
 		.seed = clib_cpu_time_now(),
 	};
-	if (mlb_dp_new(&m->dp, &conf, n, err) < 0)
-		return VNET_API_ERROR_SYSCALL_ERROR_1;
+	rv = lbrl_rv(mlb_dp_new(&m->dp, &conf, n, err));
+	if (rv)
+		return rv;
 	struct mlb_dp_hooks hooks = { .server_up = lbrl_hook_up, .server_gone = lbrl_hook_gone };
 	mlb_dp_set_hooks(m->dp, &hooks);
-	int rv = lbrl_threads_new(err);
+	rv = lbrl_threads_new(err);
 	if (rv) {
 		mlb_dp_free(m->dp);
 		m->dp = 0;
@@ -153,7 +103,7 @@ int lbrl_enable(const lbrl_enable_args_t *a, char err[256])
 }
 
 /* The only change that stops the workers: what they read is given back at once. */
-int lbrl_disable(char err[256])
+int lbrl_disable(char err[MLB_ERR_LEN])
 {
 	lbrl_main_t *m = &lbrl_main;
 	vlib_main_t *vm = vlib_get_main();
@@ -170,11 +120,7 @@ int lbrl_disable(char err[256])
 		vlib_node_set_state(vlib_get_main_by_index(i), lbrl_worker_node.index, VLIB_NODE_STATE_DISABLED);
 	for (u32 id = 1; id <= MLB_MAX_VIPS; id++) {
 		lbrl_vip_t *v = &m->vip[id];
-		for (u32 s = 0; v->used && s < v->capacity; s++)
-			if (v->server[s].id) {
-				v->server[s].id = 0;
-				lbrl_server_untrack(v, s);
-			}
+		lbrl_servers_untrack(v);
 		clib_mem_free(v->server);
 		clib_memset(v, 0, sizeof(*v));
 	}
@@ -195,7 +141,7 @@ int lbrl_disable(char err[256])
 	return 0;
 }
 
-int lbrl_start(char err[256])
+int lbrl_start(char err[MLB_ERR_LEN])
 {
 	if (!lbrl_main.enabled)
 		return lbrl_fail(err, VNET_API_ERROR_FEATURE_DISABLED, "lb rl is not enabled: `lb rl enable` first");
@@ -206,7 +152,7 @@ int lbrl_start(char err[256])
 	return 0;
 }
 
-int lbrl_stop(char err[256])
+int lbrl_stop(char err[MLB_ERR_LEN])
 {
 	if (!lbrl_main.enabled)
 		return lbrl_fail(err, VNET_API_ERROR_FEATURE_DISABLED, "lb rl is not enabled: `lb rl enable` first");
@@ -216,7 +162,7 @@ int lbrl_stop(char err[256])
 	return 0;
 }
 
-int lbrl_set_shm(const char *path, char err[256])
+int lbrl_set_shm(const char *path, char err[MLB_ERR_LEN])
 {
 	if (lbrl_main.enabled)
 		return lbrl_fail(err, VNET_API_ERROR_INSTANCE_IN_USE,

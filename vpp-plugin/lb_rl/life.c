@@ -1,117 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <lb_rl/forward.h>
 #include <lb_rl/life.h>
-
-static u64 lbrl_ring_hash(const lbrl_vip_t *v, const struct mlb_flow_key *k)
-{
-	u64 a, b, x;
-	clib_memcpy(&a, k->client.b, 8);
-	clib_memcpy(&b, k->client.b + 8, 8);
-	x = a ^ v->ring_seed;
-	x = mlb_splitmix64(&x) ^ b;
-	/* With sticky the client's address alone decides, as it does for tracked flows. */
-	x = mlb_splitmix64(&x) ^ (v->sticky ? 0 : (u64)k->cport << 32 | (u64)k->vport << 16 | k->proto);
-	return mlb_splitmix64(&x);
-}
-
-u32 lbrl_life_ring(lbrl_thread_t *t, const lbrl_vip_t *v, const struct mlb_flow_key *k)
-{
-	struct mlb_wvip *wv = lbrl_wvip(t, v->id);
-	const struct mlb_table *tab = wv ? atomic_load_explicit(&wv->table, memory_order_acquire) : 0;
-	u32 slot;
-
-	if (!tab || !tab->miss_ring)
-		return MLB_NONE;
-	slot = mlb_ring_lookup(tab->miss_ring, lbrl_ring_hash(v, k), 0);
-	return slot != MLB_NONE && v->server[slot].id ? slot : MLB_NONE;
-}
+#include <lb_rl/place.h>
 
 struct mlb_flow *lbrl_life_find(lbrl_thread_t *t, const struct mlb_flow_key *k, u64 hash)
 {
 	struct mlb_flow *f = mlb_flow_find(t->flows, k, hash);
 	return f ? f : mlb_flow_find(t->half, k, mlb_flow_hash(t->half, k));
-}
-
-/* NAT: two flows of one client port to one server endpoint could not be told apart in the server's replies. They come about only
- * through different VIPs (or ports of one) that share a server. */
-static bool lbrl_nat_collides(lbrl_thread_t *t, const lbrl_vip_t *v, const struct mlb_flow_key *k, u32 slot)
-{
-	const lbrl_server_t *srv = &v->server[slot];
-	clib_bihash_kv_16_8_t kv;
-	u64 others;
-
-	if (v->fwd != LBRL_FWD_NAT)
-		return false;
-	clib_memcpy(kv.key, srv->addr.b, 16);
-	if (clib_bihash_search_inline_16_8(&lbrl_main.by_server, &kv))
-		return false;
-	others = kv.value & ~(1ULL << (v->id - 1));
-	u16 sport = srv->port ? clib_net_to_host_u16(srv->port) : k->vport;
-	while (others) {
-		lbrl_vip_t *o = &lbrl_main.vip[__builtin_ctzll(others) + 1];
-		others &= others - 1;
-		struct mlb_flow_key ok = *k;
-		ok.vip = o->id;
-		ok.vport = o->port ? o->port : sport;
-		struct mlb_flow *f = lbrl_life_find(t, &ok, mlb_flow_hash(t->flows, &ok));
-		if (!f || f->tcp >= MLB_TCP_CLOSED || !lbrl_flow_valid(o, f))
-			continue;
-		const lbrl_server_t *os = &o->server[f->slot];
-		u16 oport = os->port ? clib_net_to_host_u16(os->port) : ok.vport;
-		if (oport == sport && !memcmp(&os->addr, &srv->addr, sizeof(srv->addr)))
-			return true;
-	}
-	return false;
-}
-
-/* Affinity of a client address: the entry of an earlier flow, if its server may still take flows. */
-static struct mlb_flow *lbrl_sticky_find(lbrl_thread_t *t, lbrl_vip_t *v, const struct mlb_flow_key *k, struct mlb_flow_key *sk)
-{
-	*sk = *k;
-	if (v->host_mask4)
-		clib_memset(sk->client.b, 0, 4);
-	sk->cport = sk->vport = 0;
-	sk->proto = 0;
-	sk->dir = LBRL_DIR_STICKY;
-	return mlb_flow_find(t->flows, sk, mlb_flow_hash(t->flows, sk));
-}
-
-static u32 lbrl_choose(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k)
-{
-	const struct mlb_table *tab = atomic_load_explicit(&wv->table, memory_order_acquire);
-	struct mlb_flow_key sk;
-	struct mlb_flow *s = 0;
-	u32 slot;
-
-	if (!tab || !tab->eligible)
-		return MLB_NONE;
-	if (PREDICT_FALSE(v->sticky)) {
-		s = lbrl_sticky_find(t, v, k, &sk);
-		if (s && lbrl_flow_valid(v, s) && s->slot < tab->nslots && tab->weight[s->slot] > 0 &&
-		    wv->q[s->slot] < MLB_Q_OUT) {
-			s->last_ms = t->now_ms;
-			return s->slot;
-		}
-	}
-	slot = mlb_choose(tab, wv->q, &t->w->rng, tab->mode == MLB_MODE_HASH ? lbrl_ring_hash(v, k) : 0);
-	if (slot == MLB_NONE)
-		return MLB_NONE;
-	/* With many servers their lines are not at hand: what opening the flow writes comes while the server's own is waited for.
-	 */
-	mlb_wvip_prefetch(wv, slot);
-	if (!v->server[slot].id)
-		return MLB_NONE;
-	if (PREDICT_FALSE(v->sticky)) {
-		if (!s) {
-			s = mlb_flow_insert(t->flows, &sk, mlb_flow_hash(t->flows, &sk));
-			t->inserts++;
-		}
-		if (s) {
-			s->slot = slot;
-			s->server_id = v->server[slot].id;
-			s->last_ms = t->now_ms;
-		}
-	}
-	return slot;
 }
 
 static void lbrl_flow_fill(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow *f, u32 slot)
@@ -121,14 +16,14 @@ static void lbrl_flow_fill(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow *f, 
 	f->start_us = t->now_us;
 	f->last_ms = t->now_ms;
 	f->wait_us = 0;
-	f->flags = v->fwd == LBRL_FWD_NAT ? 0 : MLB_FLOW_ONE_WAY;
+	f->flags = lbrl_both_ways(v) ? 0 : MLB_FLOW_ONE_WAY;
 	f->tcp = MLB_TCP_NEW;
 	f->host = 0;
 }
 
 static lbrl_verdict_t lbrl_by_ring(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k, u32 why)
 {
-	u32 slot = lbrl_life_ring(t, v, k);
+	u32 slot = lbrl_place_by_ring(t, v, k);
 	if (slot == MLB_NONE) {
 		mlb_ev_no_server(wv);
 		return (lbrl_verdict_t){ MLB_NONE, LBRL_ERROR_NO_SERVER, 0 };
@@ -140,10 +35,9 @@ static lbrl_verdict_t lbrl_by_ring(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_w
 	return (lbrl_verdict_t){ slot, why, 0 };
 }
 
-/* A flow that ended counts no more; its entry stays for the last packets. */
-static void lbrl_end(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow *f, enum mlb_end how)
+void lbrl_life_end(lbrl_thread_t *t, struct mlb_flow *f, enum mlb_end how)
 {
-	struct mlb_wvip *wv = lbrl_wvip(t, v->id);
+	struct mlb_wvip *wv = lbrl_wvip(t, f->key.vip);
 
 	if (!wv)
 		return;
@@ -174,7 +68,6 @@ static struct mlb_flow *lbrl_establish(lbrl_thread_t *t, lbrl_vip_t *v, struct m
 	n = mlb_flow_find(t->flows, &f->key, hash);
 	if (!n) {
 		n = mlb_flow_insert(t->flows, &f->key, hash);
-		t->inserts++;
 		if (!n) {
 			/* Full: it stays where it is for as long as packets come, not counted as established; the next packet
 			 * tries again. */
@@ -201,7 +94,7 @@ struct mlb_flow *lbrl_life_tcp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow 
 	bool one_way = f->flags & MLB_FLOW_ONE_WAY;
 	enum mlb_tcp_state was = f->tcp, is = mlb_tcp_next(was, flags, from_client, one_way);
 
-	/* Only the server can vouch for an adopted flow, or a flood of ACKs would fill the table of established ones. */
+	/* An adopted flow counts as established only after a packet from its server, or a flood of ACKs would fill the table. */
 	if (PREDICT_FALSE(f->host == LBRL_ADOPTED && !(flags & MLB_TCP_F_RST))) {
 		if (from_client)
 			return f;
@@ -223,15 +116,15 @@ struct mlb_flow *lbrl_life_tcp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow 
 		else if (is == MLB_TCP_RESET || is == MLB_TCP_CLOSED) {
 			if (!from_client && was == MLB_TCP_SYN)
 				mlb_dp_connect_result(lbrl_main.dp, v->id, f->slot, false, t->now_us);
-			lbrl_end(t, v, f, from_client ? MLB_END_ABORT : MLB_END_REFUSED);
+			lbrl_life_end(t, f, from_client ? MLB_END_ABORT : MLB_END_REFUSED);
 		} else if (is == MLB_TCP_CLOSING)
-			lbrl_end(t, v, f, MLB_END_COMPLETED);
+			lbrl_life_end(t, f, MLB_END_COMPLETED);
 		return f;
 	}
 	if (is == MLB_TCP_RESET)
-		lbrl_end(t, v, f, from_client ? MLB_END_ABORT : MLB_END_RESET);
+		lbrl_life_end(t, f, from_client ? MLB_END_ABORT : MLB_END_RESET);
 	else if (is == MLB_TCP_CLOSING || is == MLB_TCP_CLOSED)
-		lbrl_end(t, v, f, MLB_END_COMPLETED);
+		lbrl_life_end(t, f, MLB_END_COMPLETED);
 	return f;
 }
 
@@ -255,7 +148,7 @@ static lbrl_verdict_t lbrl_new_tcp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_w
 				   struct mlb_flow *reuse)
 {
 	struct mlb_flow *f = reuse;
-	u32 slot = lbrl_choose(t, v, wv, k);
+	u32 slot = lbrl_place_new(t, v, wv, k);
 
 	if (slot == MLB_NONE) {
 		mlb_ev_no_server(wv);
@@ -267,7 +160,6 @@ static lbrl_verdict_t lbrl_new_tcp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_w
 	}
 	if (!f) {
 		f = mlb_flow_insert(t->half, k, mlb_flow_hash(t->half, k));
-		t->inserts++;
 		/* No room for one more half-open flow: SYN and ACK alike go by the ring, to one server. */
 		if (!f)
 			return lbrl_by_ring(t, v, wv, k, LBRL_ERROR_UNTRACKED);
@@ -281,7 +173,7 @@ static lbrl_verdict_t lbrl_new_tcp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_w
 
 static lbrl_verdict_t lbrl_new_udp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k, u64 hash)
 {
-	u32 slot = lbrl_choose(t, v, wv, k);
+	u32 slot = lbrl_place_new(t, v, wv, k);
 	struct mlb_flow *f;
 
 	if (slot == MLB_NONE) {
@@ -293,7 +185,6 @@ static lbrl_verdict_t lbrl_new_udp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_w
 		return (lbrl_verdict_t){ MLB_NONE, LBRL_ERROR_NAT_COLLISION, 0 };
 	}
 	f = mlb_flow_insert(t->flows, k, hash);
-	t->inserts++;
 	if (!f)
 		return lbrl_by_ring(t, v, wv, k, LBRL_ERROR_UNTRACKED);
 	lbrl_flow_fill(t, v, f, slot);
@@ -311,7 +202,6 @@ static lbrl_verdict_t lbrl_nat_adopt(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb
 	if (r.slot == MLB_NONE || lbrl_nat_collides(t, v, k, r.slot))
 		return r;
 	r.f = mlb_flow_insert(t->half, k, mlb_flow_hash(t->half, k));
-	t->inserts++;
 	if (!r.f)
 		return r;
 	lbrl_flow_fill(t, v, r.f, r.slot);
@@ -328,7 +218,7 @@ lbrl_verdict_t lbrl_life_miss(lbrl_thread_t *t, lbrl_vip_t *v, const struct mlb_
 	bool syn = (flags & (MLB_TCP_F_SYN | MLB_TCP_F_ACK | MLB_TCP_F_RST)) == MLB_TCP_F_SYN;
 	struct mlb_flow *f;
 
-	if (PREDICT_FALSE(!wv || v->used != 1))
+	if (PREDICT_FALSE(!wv || v->used != LBRL_VIP_ACTIVE))
 		return (lbrl_verdict_t){ MLB_NONE, LBRL_ERROR_NO_SERVER, 0 };
 	/* An earlier packet of this vector may have made the flow; half-open ones the batch does not look for at all. */
 	f = mlb_flow_find(t->flows, k, hash);
@@ -347,7 +237,7 @@ lbrl_verdict_t lbrl_life_miss(lbrl_thread_t *t, lbrl_vip_t *v, const struct mlb_
 		if (!f)
 			return lbrl_new_udp(t, v, wv, k, hash);
 		/* The server left while the flow slept: nothing counts any more, the entry takes a new one. */
-		u32 slot = lbrl_choose(t, v, wv, k);
+		u32 slot = lbrl_place_new(t, v, wv, k);
 		if (slot == MLB_NONE)
 			return lbrl_by_ring(t, v, wv, k, LBRL_ERROR_MISS);
 		lbrl_flow_fill(t, v, f, slot);
@@ -357,7 +247,7 @@ lbrl_verdict_t lbrl_life_miss(lbrl_thread_t *t, lbrl_vip_t *v, const struct mlb_
 	}
 	if (syn)
 		return lbrl_new_tcp(t, v, wv, k, f);
-	if (v->fwd == LBRL_FWD_NAT && !f)
+	if (lbrl_both_ways(v) && !f)
 		return lbrl_nat_adopt(t, v, wv, k);
 	return lbrl_by_ring(t, v, wv, k, LBRL_ERROR_MISS);
 }

@@ -3,8 +3,9 @@
 #ifndef LB_RL_LIFE_H
 #define LB_RL_LIFE_H
 #include <lb_rl/lb_rl.h>
+#include <marllb/tcp.h>
 
-/* What to do with a packet that the batch found no flow for. */
+/* What to do with a packet that the fast path found no counted flow for. */
 typedef struct {
 	u32 slot;           /* MLB_NONE: no server */
 	u32 error;          /* LBRL_ERROR_*: FORWARDED, NEW_FLOW, MISS, UNTRACKED, NO_SERVER, NAT_COLLISION */
@@ -21,13 +22,8 @@ void lbrl_life_payload(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow *f, bool
 struct mlb_flow *lbrl_life_find(lbrl_thread_t *t, const struct mlb_flow_key *k, u64 hash);
 /* Goes on with the walk over both tables that ends idle flows; called once a loop. */
 void lbrl_life_age(lbrl_thread_t *t);
-/* The ring's server for a packet that belongs to no flow (ICMP); MLB_NONE where there is none. */
-u32 lbrl_life_ring(lbrl_thread_t *t, const lbrl_vip_t *v, const struct mlb_flow_key *k);
-
-static inline struct mlb_wvip *lbrl_wvip(lbrl_thread_t *t, u32 vip_id)
-{
-	return atomic_load_explicit(&t->w->vip[vip_id - 1], memory_order_acquire);
-}
+/* The flow ended: it counts no more. Its entry stays for the last packets. */
+void lbrl_life_end(lbrl_thread_t *t, struct mlb_flow *f, enum mlb_end how);
 
 /* A server that left its slot after the flow ended is not the flow's any more. */
 static inline bool lbrl_flow_valid(const lbrl_vip_t *v, const struct mlb_flow *f)
@@ -38,6 +34,4 @@ static inline bool lbrl_flow_valid(const lbrl_vip_t *v, const struct mlb_flow *f
 enum { LBRL_TCP_SPECIAL = MLB_TCP_F_FIN | MLB_TCP_F_SYN | MLB_TCP_F_RST };
 /* In a flow's `host`: made from a packet in mid-flow, and the server has said nothing yet. */
 enum { LBRL_ADOPTED = 1 };
-/* Sticky entries live in the flow tables as well, told apart by the key's dir. */
-enum { LBRL_DIR_FLOW = 0, LBRL_DIR_STICKY = 1 };
 #endif

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lb-rl-return4, lb-rl-return6: servers' replies under NAT, a feature of server-facing interfaces. What belongs to no flow of
  * ours goes on untouched. The candidates for a reply's VIP come from the server's address; the flow itself decides. */
-#include <lb_rl/slow.h>
+#include <lb_rl/life.h>
+#include <lb_rl/node.h>
 #include <lb_rl/path.h>
+#include <lb_rl/sums.h>
+#include <marllb/endpoint.h>
 #include <vnet/feature/feature.h>
 
 typedef struct {
@@ -40,7 +43,7 @@ static_always_inline bool lbrl_is_reply(const struct mlb_flow *f, const struct m
 	const lbrl_server_t *srv = &v->server[f->slot];
 	u16 want = srv->port ? clib_net_to_host_u16(srv->port) : f->key.vport;
 
-	return lbrl_flow_valid(v, f) && want == sport && !memcmp(&srv->addr, server, sizeof(*server));
+	return lbrl_flow_valid(v, f) && want == sport && mlb_addr_eq(&srv->addr, server);
 }
 
 /* The rest of the search: half-open flows, and further VIPs that share the server. */
@@ -74,8 +77,8 @@ static_always_inline void lbrl_account(lbrl_thread_t *t, struct mlb_flow *f, boo
 		mlb_ev_bytes(wv, slot, false, 1, len);
 }
 
-/* Options, fragments, ICMP errors of servers. True: ours, rewritten. */
-static bool lbrl_slow_reply(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, u32 *owner, u32 *vip, u32 *slot)
+/* Options, fragments, ICMP errors of servers. True: ours, rewritten. *owner: ~0, or the thread that it is handed to. */
+static bool lbrl_slow_reply(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, u32 *owner)
 {
 	u8 *ip = vlib_buffer_get_current(b);
 	struct mlb_pkt pkt;
@@ -110,9 +113,7 @@ static bool lbrl_slow_reply(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, u32 *o
 	struct mlb_flow *f = lbrl_reply_search(t, vips, server, c, cport, sport, proto, is6);
 	if (!f)
 		return false;
-	lbrl_vip_t *v = &lbrl_main.vip[f->key.vip];
-	*vip = v->id;
-	*slot = f->slot;
+	const lbrl_vip_t *v = &lbrl_main.vip[f->key.vip];
 	u16 vport = f->key.vport;
 	if (!icmp)
 		lbrl_account(t, f, proto == IP_PROTOCOL_TCP && !pkt.later_fragment, pkt.tcp_flags, pkt.total_len,
@@ -121,157 +122,179 @@ static bool lbrl_slow_reply(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, u32 *o
 	return true;
 }
 
-/* Replies that another thread owns. */
+/* A vector on its way through the node. */
 typedef struct {
-	u32 bi[VLIB_FRAME_SIZE];
-	u16 thread[VLIB_FRAME_SIZE];
-	bool gone[VLIB_FRAME_SIZE]; /* by place in the vector */
-	u32 n;
-} lbrl_away_t;
+	vlib_main_t *vm;
+	vlib_node_runtime_t *node;
+	lbrl_thread_t *t;
+	vlib_buffer_t *bufs[VLIB_FRAME_SIZE];
+	u16 nexts[VLIB_FRAME_SIZE];
+	lbrl_reply_batch_t replies;
+	lbrl_away_t away;
+	u32 ours;
+	bool handoff;
+} lbrl_returns_t;
 
-/* config: where the packet stood on its feature arc before this node asked for the next feature: the owner's node asks again. */
-static_always_inline void lbrl_hand_off(lbrl_away_t *away, vlib_buffer_t *b, u32 bi, u32 i, u32 thread, u32 config)
+static_always_inline struct mlb_addr lbrl_source(const void *ip, bool is6)
 {
-	b->current_config_index = config;
-	away->bi[away->n] = bi;
-	away->thread[away->n++] = thread;
-	away->gone[i] = true;
+	struct mlb_addr a;
+
+	if (!is6)
+		return mlb_addr_of_v4(&((const ip4_header_t *)ip)->src_address);
+	clib_memcpy_fast(a.b, ((const ip6_header_t *)ip)->src_address.as_u8, 16);
+	return a;
+}
+
+static_always_inline const void *lbrl_destination(const void *ip, bool is6)
+{
+	return is6 ? (const void *)&((const ip6_header_t *)ip)->dst_address :
+		     (const void *)&((const ip4_header_t *)ip)->dst_address;
+}
+
+/* A whole, option-free TCP or UDP packet? */
+static_always_inline bool lbrl_plain_reply(const vlib_buffer_t *b, const u8 *ip, bool is6)
+{
+	const u32 hl = is6 ? 40 : 20;
+	u8 proto = ip[is6 ? 6 : 9];
+
+	if (proto != IP_PROTOCOL_TCP && proto != IP_PROTOCOL_UDP)
+		return false;
+	if (b->current_length < hl + (proto == IP_PROTOCOL_TCP ? 20 : 8))
+		return false;
+	return is6 || (ip[0] == 0x45 && !(((ip4_header_t *)ip)->flags_and_fragment_offset & clib_host_to_net_u16(0x3fff)));
+}
+
+/* The owner's node asks for the next feature again, so the packet is handed over as it came: config is its place on the arc. */
+static_always_inline void lbrl_return_elsewhere(lbrl_returns_t *c, u32 i, u32 bi, u32 owner, u32 config)
+{
+	c->bufs[i]->current_config_index = config;
+	lbrl_hand_off(&c->away, bi, owner, &c->nexts[i]);
+}
+
+/* First pass, packet i: its next feature; a plain packet of a server of ours joins the batch, an unusual one is done at once. */
+static_always_inline void lbrl_return_key(lbrl_returns_t *c, u32 i, u32 bi, bool is6)
+{
+	lbrl_reply_batch_t *s = &c->replies;
+	vlib_buffer_t *b = c->bufs[i];
+	u8 *ip = vlib_buffer_get_current(b);
+	udp_header_t *udp = (udp_header_t *)(ip + (is6 ? 40 : 20));
+	u32 config = b->current_config_index;
+
+	vnet_feature_next_u16(&c->nexts[i], b);
+	if (PREDICT_FALSE(!lbrl_plain_reply(b, ip, is6))) {
+		u32 owner;
+		if (lbrl_slow_reply(c->t, b, is6, &owner))
+			c->ours++;
+		else if (owner != ~0)
+			lbrl_return_elsewhere(c, i, bi, owner, config);
+		return;
+	}
+	struct mlb_addr server = lbrl_source(ip, is6);
+	u64 vips = lbrl_candidates(&server);
+	if (PREDICT_FALSE(!vips))
+		return;
+	lbrl_reply_key(&s->key[s->n], __builtin_ctzll(vips) + 1, lbrl_destination(ip, is6), clib_net_to_host_u16(udp->dst_port),
+		       clib_net_to_host_u16(udp->src_port), ip[is6 ? 6 : 9], is6);
+	if (PREDICT_FALSE(c->handoff)) {
+		u32 owner = lbrl_owner(&s->key[s->n]);
+		if (owner != c->vm->thread_index) {
+			lbrl_return_elsewhere(c, i, bi, owner, config);
+			return;
+		}
+	}
+	s->vips[s->n] = vips;
+	s->hash[s->n] = mlb_flow_hash(c->t->flows, &s->key[s->n]);
+	s->at[s->n++] = i;
+}
+
+/* Source address and port of a plain reply become the VIP's. */
+static_always_inline void lbrl_return_rewrite(void *at, const lbrl_vip_t *v, u16 vport, bool tcp, bool is6)
+{
+	udp_header_t *udp = is6 ? (void *)((ip6_header_t *)at + 1) : (void *)((ip4_header_t *)at + 1);
+	u32 d;
+
+	if (is6) {
+		ip6_header_t *ip = at;
+		d = lbrl_delta128(ip->src_address.as_u8, v->addr.b);
+		clib_memcpy_fast(ip->src_address.as_u8, v->addr.b, 16);
+	} else {
+		ip4_header_t *ip = at;
+		u32 to = *(u32 *)(v->addr.b + 12);
+		d = lbrl_delta32(ip->src_address.as_u32, to);
+		ip->src_address.as_u32 = to;
+		ip->checksum = lbrl_csum_add(ip->checksum, d);
+	}
+	d += (u16)~udp->src_port + vport;
+	udp->src_port = vport;
+	lbrl_l4_fix(udp, tcp, d);
+}
+
+/* Last pass, reply j of the batch: its flow, counters, rewrite. One of no flow goes on untouched. */
+static_always_inline void lbrl_return_packet(lbrl_returns_t *c, u32 j, bool is6)
+{
+	lbrl_reply_batch_t *s = &c->replies;
+	const struct mlb_flow_key *k = &s->key[j];
+	vlib_buffer_t *b = c->bufs[s->at[j]];
+	u8 *ip = vlib_buffer_get_current(b);
+	udp_header_t *udp = (udp_header_t *)(ip + (is6 ? 40 : 20));
+	tcp_header_t *th = (tcp_header_t *)udp;
+	bool tcp = k->proto == IP_PROTOCOL_TCP;
+	struct mlb_flow *f = s->flow[j];
+	struct mlb_addr server = lbrl_source(ip, is6);
+	u16 sport = clib_net_to_host_u16(udp->src_port);
+
+	if (PREDICT_FALSE(!f || !lbrl_is_reply(f, &server, sport))) {
+		f = lbrl_reply_search(c->t, s->vips[j], &server, lbrl_destination(ip, is6), k->cport, sport, k->proto, is6);
+		if (!f)
+			return;
+	}
+	lbrl_vip_t *v = &lbrl_main.vip[f->key.vip];
+	u32 slot = f->slot;
+	u16 vport = clib_host_to_net_u16(f->key.vport);
+	u32 len = is6 ? clib_net_to_host_u16(((ip6_header_t *)ip)->payload_length) + 40 :
+			clib_net_to_host_u16(((ip4_header_t *)ip)->length);
+	u32 off = (is6 ? 40 : 20) + (tcp ? 4 * (th->data_offset_and_reserved >> 4) : 8);
+
+	lbrl_account(c->t, f, tcp, tcp ? th->flags & 0x1f : 0, len, len > off);
+	lbrl_return_rewrite(ip, v, vport, tcp, is6);
+	c->ours++;
+	lbrl_add_trace(c->vm, c->node, b,
+		       (lbrl_trace_t){ .vip_id = v->id,
+				       .slot = slot,
+				       .error = LBRL_ERROR_RETURNED,
+				       .next = c->nexts[s->at[j]],
+				       .from_server = 1 });
 }
 
 static_always_inline uword lbrl_return_inline(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame, bool is6)
 {
-	lbrl_thread_t *t = vec_elt_at_index(lbrl_main.thread, vm->thread_index);
-	u32 *from = vlib_frame_vector_args(frame), n = frame->n_vectors, ours = 0;
-	vlib_buffer_t *bufs[VLIB_FRAME_SIZE];
-	u16 nexts[VLIB_FRAME_SIZE];
-	bool handoff = lbrl_main.n_workers > 1, enabled = lbrl_main.enabled;
-	lbrl_reply_batch_t s;
-	lbrl_away_t away;
+	u32 *from = vlib_frame_vector_args(frame), n = frame->n_vectors;
+	lbrl_returns_t c;
 
-	vlib_get_buffers(vm, from, bufs, n);
-	s.n = away.n = 0;
-	for (u32 i = 0; i < n; i++) {
-		vlib_buffer_t *b = bufs[i];
-		u8 *ip = vlib_buffer_get_current(b);
-		const u32 hl = is6 ? 40 : 20;
-		u8 proto = ip[is6 ? 6 : 9];
-		udp_header_t *udp = (udp_header_t *)(ip + hl);
-		struct mlb_addr server;
-
-		if (i + 4 < n) {
-			vlib_prefetch_buffer_header(bufs[i + 4], LOAD);
-			clib_prefetch_store(bufs[i + 4]->data);
-		}
-		away.gone[i] = false;
-		u32 config = b->current_config_index;
-		vnet_feature_next_u16(&nexts[i], b);
-		if (!enabled)
-			continue;
-		bool plain = (proto == IP_PROTOCOL_TCP || proto == IP_PROTOCOL_UDP) &&
-			     b->current_length >= hl + (proto == IP_PROTOCOL_TCP ? 20 : 8);
-		if (!is6)
-			plain = plain && ip[0] == 0x45 &&
-				!(((ip4_header_t *)ip)->flags_and_fragment_offset & clib_host_to_net_u16(0x3fff));
-		if (PREDICT_FALSE(!plain)) {
-			u32 owner, vip = 0, slot = MLB_NONE;
-			if (lbrl_slow_reply(t, b, is6, &owner, &vip, &slot)) {
-				ours++;
-			} else if (owner != ~0)
-				lbrl_hand_off(&away, b, from[i], i, owner, config);
-			continue;
-		}
-		if (is6)
-			clib_memcpy_fast(server.b, ((ip6_header_t *)ip)->src_address.as_u8, 16);
-		else {
-			ip46_address_t a = { .ip4 = ((ip4_header_t *)ip)->src_address };
-			lbrl_addr_from_ip46(&server, &a, false);
-		}
-		u64 vips = lbrl_candidates(&server);
-		if (PREDICT_FALSE(!vips))
-			continue;
-		lbrl_reply_key(&s.key[s.n], __builtin_ctzll(vips) + 1,
-			       is6 ? (void *)&((ip6_header_t *)ip)->dst_address : (void *)&((ip4_header_t *)ip)->dst_address,
-			       clib_net_to_host_u16(udp->dst_port), clib_net_to_host_u16(udp->src_port), proto, is6);
-		if (PREDICT_FALSE(handoff)) {
-			u32 owner = lbrl_owner(&s.key[s.n]);
-			if (owner != vm->thread_index) {
-				lbrl_hand_off(&away, b, from[i], i, owner, config);
-				continue;
-			}
-		}
-		s.vips[s.n] = vips;
-		s.hash[s.n] = mlb_flow_hash(t->flows, &s.key[s.n]);
-		s.at[s.n++] = i;
-	}
-	if (enabled)
-		mlb_flow_find_batch(t->flows, s.key, s.hash, s.n, s.flow);
-
-	for (u32 j = 0; j < s.n; j++) {
-		vlib_buffer_t *b = bufs[s.at[j]];
-		u8 *ip = vlib_buffer_get_current(b);
-		ip4_header_t *ip4 = (ip4_header_t *)ip;
-		ip6_header_t *ip6 = (ip6_header_t *)ip;
-		const struct mlb_flow_key *k = &s.key[j];
-		udp_header_t *udp = (udp_header_t *)(ip + (is6 ? 40 : 20));
-		bool tcp = k->proto == IP_PROTOCOL_TCP;
-		struct mlb_flow *f = s.flow[j];
-		struct mlb_addr server;
-		u16 sport = clib_net_to_host_u16(udp->src_port);
-
-		if (is6)
-			clib_memcpy_fast(server.b, ip6->src_address.as_u8, 16);
-		else {
-			ip46_address_t a = { .ip4 = ip4->src_address };
-			lbrl_addr_from_ip46(&server, &a, false);
-		}
-		if (PREDICT_FALSE(!f || !lbrl_is_reply(f, &server, sport))) {
-			f = lbrl_reply_search(t, s.vips[j], &server, is6 ? (void *)&ip6->dst_address : (void *)&ip4->dst_address,
-					      k->cport, sport, k->proto, is6);
-			if (!f)
-				continue;
-		}
-		lbrl_vip_t *v = &lbrl_main.vip[f->key.vip];
-		u32 slot = f->slot, len, off, d;
-		u16 vport = clib_host_to_net_u16(f->key.vport);
-		u8 flags = tcp ? ((tcp_header_t *)udp)->flags & 0x1f : 0;
-
-		len = is6 ? clib_net_to_host_u16(ip6->payload_length) + 40 : clib_net_to_host_u16(ip4->length);
-		off = (is6 ? 40 : 20) + (tcp ? 4 * (((tcp_header_t *)udp)->data_offset_and_reserved >> 4) : 8);
-		lbrl_account(t, f, tcp, flags, len, len > off);
-		if (is6) {
-			d = lbrl_delta128(ip6->src_address.as_u8, v->addr.b);
-			clib_memcpy_fast(ip6->src_address.as_u8, v->addr.b, 16);
-		} else {
-			u32 to = *(u32 *)(v->addr.b + 12);
-			d = lbrl_delta32(ip4->src_address.as_u32, to);
-			ip4->src_address.as_u32 = to;
-			ip4->checksum = lbrl_csum_add(ip4->checksum, d);
-		}
-		d += (u16)~udp->src_port + vport;
-		udp->src_port = vport;
-		lbrl_l4_fix(udp, tcp, d);
-		ours++;
-		if (PREDICT_FALSE((node->flags & VLIB_NODE_FLAG_TRACE) && (b->flags & VLIB_BUFFER_IS_TRACED))) {
-			lbrl_trace_t *tr = vlib_add_trace(vm, node, b, sizeof(*tr));
-			*tr = (lbrl_trace_t){ v->id, slot, LBRL_ERROR_RETURNED, nexts[s.at[j]], 1 };
-		}
-	}
-	vlib_node_increment_counter(vm, node->node_index, LBRL_ERROR_RETURNED, ours);
-	if (PREDICT_TRUE(!away.n)) {
-		vlib_buffer_enqueue_to_next(vm, node, from, nexts, n);
+	c.vm = vm;
+	c.node = node;
+	c.t = vec_elt_at_index(lbrl_main.thread, vm->thread_index);
+	c.handoff = lbrl_main.n_workers > 1;
+	c.replies.n = c.away.n = c.ours = 0;
+	vlib_get_buffers(vm, from, c.bufs, n);
+	if (PREDICT_FALSE(!lbrl_main.enabled)) {
+		for (u32 i = 0; i < n; i++)
+			vnet_feature_next_u16(&c.nexts[i], c.bufs[i]);
+		vlib_buffer_enqueue_to_next(vm, node, from, c.nexts, n);
 		return n;
 	}
-	u32 sent = vlib_buffer_enqueue_to_thread(vm, node, lbrl_main.fq_return[is6], away.bi, away.thread, away.n, 1);
-	vlib_node_increment_counter(vm, node->node_index, LBRL_ERROR_CONGESTION, away.n - sent);
-	t->handoff_drops += away.n - sent;
-	u32 stay[VLIB_FRAME_SIZE], n_stay = 0;
-	for (u32 i = 0; i < n; i++)
-		if (!away.gone[i]) {
-			nexts[n_stay] = nexts[i];
-			stay[n_stay++] = from[i];
+	for (u32 i = 0; i < n; i++) {
+		if (i + 4 < n) {
+			vlib_prefetch_buffer_header(c.bufs[i + 4], LOAD);
+			clib_prefetch_store(c.bufs[i + 4]->data);
 		}
-	if (n_stay)
-		vlib_buffer_enqueue_to_next(vm, node, stay, nexts, n_stay);
+		lbrl_return_key(&c, i, from[i], is6);
+	}
+	mlb_flow_find_batch(c.t->flows, c.replies.key, c.replies.hash, c.replies.n, c.replies.flow);
+	for (u32 j = 0; j < c.replies.n; j++)
+		lbrl_return_packet(&c, j, is6);
+	vlib_node_increment_counter(vm, node->node_index, LBRL_ERROR_RETURNED, c.ours);
+	lbrl_dispatch(vm, node, c.t, from, c.nexts, n, &c.away, lbrl_main.fq_return[is6]);
 	return n;
 }
 

@@ -1,60 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lb-rl-ip4, lb-rl-ip6: where the FIB sends a VIP's packets. Siblings of the lookup nodes, so a next hop's edge is the same in
- * ours. Three passes over a vector: keys of all plain packets; one batched lookup; state, counters, rewrite, next hop. */
-#include <lb_rl/slow.h>
+ * ours. A vector goes through in chunks of LBRL_CHUNK packets, each in three passes: keys of its plain packets (all others are
+ * done at once); a guess at each flow by its tag; then state, counters, rewrite and next hop. */
+#include <lb_rl/fwd_l2dsr.h>
+#include <lb_rl/fwd_l3dsr.h>
+#include <lb_rl/fwd_nat.h>
+#include <lb_rl/node.h>
 #include <lb_rl/plain.h>
-#include <vnet/feature/feature.h>
-
-static_always_inline void lbrl_add_trace(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_buffer_t *b, u32 vip, u32 slot,
-					 u32 error, u16 next)
-{
-	if (PREDICT_FALSE((node->flags & VLIB_NODE_FLAG_TRACE) && (b->flags & VLIB_BUFFER_IS_TRACED))) {
-		lbrl_trace_t *tr = vlib_add_trace(vm, node, b, sizeof(*tr));
-		*tr = (lbrl_trace_t){ .vip_id = vip, .slot = slot, .error = error, .next = next };
-	}
-}
-
-typedef struct {
-	u32 bi[VLIB_FRAME_SIZE];
-	u16 thread[VLIB_FRAME_SIZE];
-	u32 n;
-} lbrl_away_t;
-
-/* The drop node counts what it drops by b->error. */
-static_always_inline void lbrl_count(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_buffer_t *b, u32 error, u16 next)
-{
-	if (next == IP_LOOKUP_NEXT_DROP)
-		b->error = node->errors[error];
-	else
-		vlib_node_increment_counter(vm, node->node_index, error, 1);
-}
-
-/* One unusual packet. False: it leaves this vector, to another thread. */
-static_always_inline bool lbrl_one_slow(vlib_main_t *vm, vlib_node_runtime_t *node, lbrl_thread_t *t, vlib_buffer_t *b, u32 bi,
-					bool is6, const u16 *ports, u16 *next, lbrl_away_t *away)
-{
-	lbrl_slow_t r = lbrl_slow_vip(t, b, is6, ports);
-
-	if (r.thread != ~0) {
-		away->bi[away->n] = bi;
-		away->thread[away->n++] = r.thread;
-		return false;
-	}
-	*next = r.next;
-	lbrl_add_trace(vm, node, b, r.vip_id, r.slot, r.error, r.next);
-	lbrl_count(vm, node, b, r.error, r.next);
-	return true;
-}
-
-static_always_inline void lbrl_leave(vlib_main_t *vm, vlib_node_runtime_t *node, lbrl_thread_t *t, u32 queue, lbrl_away_t *away)
-{
-	u32 sent = vlib_buffer_enqueue_to_thread(vm, node, queue, away->bi, away->thread, away->n, 1);
-
-	if (sent < away->n) {
-		vlib_node_increment_counter(vm, node->node_index, LBRL_ERROR_CONGESTION, away->n - sent);
-		t->handoff_drops += away->n - sent;
-	}
-}
 
 /* What a vector keeps while its chunks are done one after the other. */
 typedef struct {
@@ -66,8 +18,7 @@ typedef struct {
 	bool trace, handoff;
 } lbrl_vector_t;
 
-#define LBRL_AHEAD 8        /* packets from asking for a buffer's header to reading it */
-#define LBRL_GONE ((u16)~0) /* next of a packet that left the vector */
+#define LBRL_AHEAD 8 /* packets from asking for a buffer's header to reading it */
 
 /* First pass: keys and hashes of plain packets, their buckets on the way; all else is done at once. bufs goes on for LBRL_AHEAD.
  */
@@ -85,20 +36,17 @@ static_always_inline void lbrl_keys(lbrl_vector_t *c, lbrl_batch_t *s, vlib_buff
 		clib_prefetch_store(vlib_buffer_get_current(bufs[i + LBRL_AHEAD / 2]));
 		if (PREDICT_FALSE(!(is6 ? lbrl_plain6(bufs[i], ip, &w) : lbrl_plain4(bufs[i], ip, &w)))) {
 			vnet_buffer2(bufs[i])->unused[0] = 0;
-			if (!lbrl_one_slow(c->vm, c->node, c->t, bufs[i], from[i], is6, 0, &nexts[i], &c->away))
-				nexts[i] = LBRL_GONE;
+			lbrl_one_slow(c->vm, c->node, c->t, bufs[i], from[i], is6, 0, &nexts[i], &c->away);
 			continue;
 		}
 		u64u *key = (u64u *)&s->key[k];
 		key[0] = w.w[0];
 		key[1] = w.w[1];
 		key[2] = w.w[2];
-		if (PREDICT_FALSE(c->handoff) && lbrl_main.vip[(u16)(w.w[2] >> 32)].fwd == LBRL_FWD_NAT) {
+		if (PREDICT_FALSE(c->handoff) && lbrl_both_ways(&lbrl_main.vip[(u16)(w.w[2] >> 32)])) {
 			u32 owner = lbrl_owner(&s->key[k]);
 			if (owner != c->vm->thread_index) {
-				c->away.bi[c->away.n] = from[i];
-				c->away.thread[c->away.n++] = owner;
-				nexts[i] = LBRL_GONE;
+				lbrl_hand_off(&c->away, from[i], owner, &nexts[i]);
 				continue;
 			}
 		}
@@ -132,7 +80,7 @@ static_always_inline bool lbrl_uncounted(lbrl_vector_t *c, lbrl_vip_t *v, const 
 	lbrl_slow_refuse(b, is6, r.error, &q);
 	lbrl_count(c->vm, c->node, b, r.error, q.next);
 	*next = q.next;
-	lbrl_add_trace(c->vm, c->node, b, k->vip, MLB_NONE, r.error, q.next);
+	lbrl_add_trace(c->vm, c->node, b, (lbrl_trace_t){ .vip_id = k->vip, .slot = MLB_NONE, .error = r.error, .next = q.next });
 	return false;
 }
 
@@ -143,40 +91,41 @@ typedef struct {
 	/* NULL once the VIP is removed: then it has no counted flow either, and no packet comes to count */
 	struct mlb_wslots *slots;
 	lbrl_fwd_t fwd;
+	bool both_ways;
 } lbrl_at_vip_t;
 
 static_always_inline lbrl_at_vip_t lbrl_at_vip(lbrl_thread_t *t, u16 id)
 {
 	lbrl_vip_t *v = &lbrl_main.vip[id];
 	struct mlb_wvip *wv = lbrl_wvip(t, id);
-	return (lbrl_at_vip_t){ v, v->server, PREDICT_TRUE(wv != 0) ? wv->slots : 0, v->fwd };
+	return (lbrl_at_vip_t){ v, v->server, PREDICT_TRUE(wv != 0) ? wv->slots : 0, v->fwd, lbrl_both_ways(v) };
 }
 
 /* Whole plain packet to its server; the next node. */
-static_always_inline u16 lbrl_send(lbrl_vector_t *c, vlib_buffer_t *b, void *ip, const lbrl_at_vip_t *at, u32 slot, bool tcp,
-				   bool is6, u32 *error)
+static_always_inline u16 lbrl_send(lbrl_vector_t *c, vlib_buffer_t *b, void *ip, const lbrl_at_vip_t *at, u32 slot, u64 hash,
+				   bool tcp, bool is6, u32 *error)
 {
 	const lbrl_server_t *srv = &at->server[slot];
+	struct mlb_pkt pkt;
+	u16 next;
 
 	c->forwarded++;
-	if (PREDICT_TRUE(at->fwd <= LBRL_FWD_NAT)) {
-		if (is6)
-			lbrl_rewrite6(ip, at->v, at->fwd, srv, tcp);
-		else
-			lbrl_rewrite4(ip, at->v, at->fwd, srv, tcp);
-	} else if (at->fwd != LBRL_FWD_L2DSR) {
-		struct mlb_pkt pkt;
-		lbrl_slow_t r;
+	switch (at->fwd) {
+#define X(n, word, file, ...) \
+	case LBRL_FWD_##n: lbrl_##file##_plain(ip, at->v, srv, tcp, is6); break;
+		LBRL_PLAIN_FORWARDS(X)
+#undef X
+	default:
 		pkt.version = is6 ? 6 : 4;
 		pkt.total_len = is6 ? clib_net_to_host_u16(((ip6_header_t *)ip)->payload_length) + 40 :
 				      clib_net_to_host_u16(((ip4_header_t *)ip)->length);
-		if (!lbrl_slow_forward(b, &pkt, at->v, srv, &r)) {
+		u32 e = lbrl_forward(b, &pkt, at->v, srv, hash, &next);
+		if (PREDICT_FALSE(e != LBRL_ERROR_FORWARDED)) {
 			c->forwarded--;
-			*error = LBRL_ERROR_NO_ROOM;
-			b->error = c->node->errors[LBRL_ERROR_NO_ROOM];
-			return IP_LOOKUP_NEXT_DROP;
+			*error = e;
+			b->error = c->node->errors[e];
 		}
-		return r.next;
+		return next;
 	}
 	return lbrl_next_hop(b, srv->lbi, ip, is6);
 }
@@ -204,19 +153,30 @@ static_always_inline void lbrl_packet(lbrl_vector_t *c, const lbrl_at_vip_t *at,
 		f->last_ms = c->now_ms;
 		slot = f->slot;
 	}
-	if (at->fwd == LBRL_FWD_NAT && f && !(f->flags & MLB_FLOW_WAITING)) {
+	if (at->both_ways && f && !(f->flags & MLB_FLOW_WAITING)) {
 		u32 off = (is6 ? 40 : 20) + (tcp ? 4 * (th->data_offset_and_reserved >> 4) : 8);
 		if (len > off)
 			lbrl_life_payload(c->t, at->v, f, true);
 	}
 	mlb_ev_bytes_at(at->slots, slot, true, 1, len);
-	*next = lbrl_send(c, b, ip, at, slot, tcp, is6, &error);
+	*next = lbrl_send(c, b, ip, at, slot, s->hash[j], tcp, is6, &error);
 	if (PREDICT_FALSE(c->trace))
-		lbrl_add_trace(c->vm, c->node, b, k->vip, slot, error, *next);
+		lbrl_add_trace(c->vm, c->node, b,
+			       (lbrl_trace_t){ .vip_id = k->vip, .slot = slot, .error = error, .next = *next });
 }
 
-/* Most chunks hold packets of one VIP: what is the VIP's is looked up once then, and L3 DSR, the quickest way, has a loop of its
- * own. */
+/* A chunk whose packets are all of one VIP. fwd is a constant of the caller's, and so is what it asks of it. */
+static_always_inline void lbrl_chunk_of(lbrl_vector_t *c, lbrl_at_vip_t at, lbrl_fwd_t fwd, const lbrl_batch_t *s,
+					vlib_buffer_t **bufs, u16 *nexts, bool is6)
+{
+	at.fwd = fwd;
+	at.both_ways = !lbrl_fwd_ops[fwd].one_way;
+	for (u32 j = 0; j < s->n; j++)
+		lbrl_packet(c, &at, s, j, bufs[s->at[j]], &nexts[s->at[j]], is6);
+}
+
+/* Most chunks hold packets of one VIP: what is the VIP's is looked up once then, and each plain way of forwarding has a loop of
+ * its own. */
 static_always_inline void lbrl_chunk(lbrl_vector_t *c, lbrl_batch_t *s, vlib_buffer_t **bufs, u16 *nexts, bool is6)
 {
 	lbrl_at_vip_t at = {};
@@ -225,11 +185,12 @@ static_always_inline void lbrl_chunk(lbrl_vector_t *c, lbrl_batch_t *s, vlib_buf
 		s->guess[j] = mlb_flow_guess(c->t->flows, s->hash[j]);
 	if (PREDICT_TRUE(s->one_vip)) {
 		at = lbrl_at_vip(c->t, s->key[0].vip);
-		if (at.fwd == LBRL_FWD_L3DSR) {
-			at.fwd = LBRL_FWD_L3DSR;
-			for (u32 j = 0; j < s->n; j++)
-				lbrl_packet(c, &at, s, j, bufs[s->at[j]], &nexts[s->at[j]], is6);
-			return;
+		switch (at.fwd) {
+#define X(n, ...) \
+	case LBRL_FWD_##n: lbrl_chunk_of(c, at, LBRL_FWD_##n, s, bufs, nexts, is6); return;
+			LBRL_PLAIN_FORWARDS(X)
+#undef X
+		default: break;
 		}
 	}
 	for (u32 j = 0; j < s->n; j++) {
@@ -241,7 +202,7 @@ static_always_inline void lbrl_chunk(lbrl_vector_t *c, lbrl_batch_t *s, vlib_buf
 
 static_always_inline uword lbrl_vip_inline(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame, bool is6)
 {
-	u32 *from = vlib_frame_vector_args(frame), n = frame->n_vectors, stay[VLIB_FRAME_SIZE], n_stay = 0;
+	u32 *from = vlib_frame_vector_args(frame), n = frame->n_vectors;
 	vlib_buffer_t *bufs[VLIB_FRAME_SIZE + LBRL_AHEAD];
 	u16 nexts[VLIB_FRAME_SIZE];
 	lbrl_vector_t c;
@@ -269,18 +230,7 @@ static_always_inline uword lbrl_vip_inline(vlib_main_t *vm, vlib_node_runtime_t 
 	}
 
 	vlib_node_increment_counter(vm, node->node_index, LBRL_ERROR_FORWARDED, c.forwarded);
-	if (PREDICT_TRUE(c.away.n == 0)) {
-		vlib_buffer_enqueue_to_next(vm, node, from, nexts, n);
-		return n;
-	}
-	for (u32 i = 0; i < n; i++)
-		if (nexts[i] != LBRL_GONE) {
-			nexts[n_stay] = nexts[i];
-			stay[n_stay++] = from[i];
-		}
-	if (n_stay)
-		vlib_buffer_enqueue_to_next(vm, node, stay, nexts, n_stay);
-	lbrl_leave(vm, node, c.t, lbrl_main.fq_vip[is6], &c.away);
+	lbrl_dispatch(vm, node, c.t, from, nexts, n, &c.away, lbrl_main.fq_vip[is6]);
 	return n;
 }
 
@@ -294,77 +244,5 @@ VLIB_NODE_FN(lbrl_ip6_node)(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_fra
 	return lbrl_vip_inline(vm, node, frame, true);
 }
 
-/* Fragments come back from shallow reassembly with the ports of their first one. */
-static_always_inline uword lbrl_reass_inline(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame, bool is6)
-{
-	lbrl_thread_t *t = vec_elt_at_index(lbrl_main.thread, vm->thread_index);
-	u32 *from = vlib_frame_vector_args(frame), n = frame->n_vectors, stay[VLIB_FRAME_SIZE], n_stay = 0;
-	u16 nexts[VLIB_FRAME_SIZE];
-	lbrl_away_t away;
-
-	if (PREDICT_FALSE(!lbrl_main.enabled)) {
-		vlib_buffer_free(vm, from, n);
-		return n;
-	}
-	away.n = 0;
-	for (u32 i = 0; i < n; i++) {
-		vlib_buffer_t *b = vlib_get_buffer(vm, from[i]);
-		u16 ports[2] = { clib_net_to_host_u16(vnet_buffer(b)->ip.reass.l4_src_port),
-				 clib_net_to_host_u16(vnet_buffer(b)->ip.reass.l4_dst_port) };
-		if (lbrl_one_slow(vm, node, t, b, from[i], is6, ports, &nexts[n_stay], &away))
-			stay[n_stay++] = from[i];
-	}
-	if (n_stay)
-		vlib_buffer_enqueue_to_next(vm, node, stay, nexts, n_stay);
-	/* The owner's table decides; the ports travel with the buffer. */
-	if (away.n)
-		lbrl_leave(vm, node, t, lbrl_main.fq_reass[is6], &away);
-	return n;
-}
-
-VLIB_NODE_FN(lbrl_reass4_node)(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame)
-{
-	return lbrl_reass_inline(vm, node, frame, false);
-}
-
-VLIB_NODE_FN(lbrl_reass6_node)(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame)
-{
-	return lbrl_reass_inline(vm, node, frame, true);
-}
-
-#define LBRL_NODE(var, nm, sibling) \
-	VLIB_REGISTER_NODE(var) = { \
-		.name = nm, \
-		.sibling_of = sibling, \
-		.vector_size = sizeof(u32), \
-		.format_trace = format_lbrl_trace, \
-		.n_errors = LBRL_N_ERROR, \
-		.error_counters = lbrl_error_counters, \
-	}
-LBRL_NODE(lbrl_ip4_node, "lb-rl-ip4", "ip4-lookup");
-LBRL_NODE(lbrl_ip6_node, "lb-rl-ip6", "ip6-lookup");
-LBRL_NODE(lbrl_reass4_node, "lb-rl-reass4", "ip4-lookup");
-LBRL_NODE(lbrl_reass6_node, "lb-rl-reass6", "ip6-lookup");
-
-#ifndef CLIB_MARCH_VARIANT
-/* Fragments take a feature arc of our own through shallow reassembly, enabled on one interface number that stands for all. The
- * nodes that serve plugins (26.06) lose what one worker hands another of IPv4, and crash on IPv6. */
-#define LBRL_FRAG_ARC(v, six) \
-	VNET_FEATURE_ARC_INIT(lbrl_frag##v, static) = { \
-		.arc_name = "lb-rl-frag" #v, \
-		.start_nodes = VNET_FEATURES("lb-rl-ip" #v), \
-		.last_in_arc = "lb-rl-reass" #v, \
-		.arc_index_ptr = &lbrl_main.frag_arc[six], \
-	}; \
-	VNET_FEATURE_INIT(lbrl_frag##v##_reass, static) = { \
-		.arc_name = "lb-rl-frag" #v, \
-		.node_name = "ip" #v "-sv-reassembly-feature", \
-		.runs_before = VNET_FEATURES("lb-rl-reass" #v), \
-	}; \
-	VNET_FEATURE_INIT(lbrl_frag##v##_back, static) = { \
-		.arc_name = "lb-rl-frag" #v, \
-		.node_name = "lb-rl-reass" #v, \
-	}
-LBRL_FRAG_ARC(4, 0);
-LBRL_FRAG_ARC(6, 1);
-#endif
+LBRL_SIBLING_NODE(lbrl_ip4_node, "lb-rl-ip4", "ip4-lookup");
+LBRL_SIBLING_NODE(lbrl_ip6_node, "lb-rl-ip6", "ip6-lookup");

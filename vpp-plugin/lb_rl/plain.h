@@ -4,6 +4,8 @@
 #ifndef LB_RL_PLAIN_H
 #define LB_RL_PLAIN_H
 #include <lb_rl/path.h>
+#include <vnet/tcp/tcp_packet.h>
+#include <vnet/udp/udp_packet.h>
 
 /* Packets that go through the passes together: their buffers, headers, buckets and flows fit the first-level cache side by side.
  */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The main thread's step, once a millisecond: frames, msg_in, ejection, reclaiming (all in the core's dp), then the counters.
- * Everything dp does to a server that has to be seen by packets comes through the hooks here. */
+/* The main thread's step, twice a millisecond: frames, weights, ejection, grace periods (all in the core, by mlb_dp_poll), then
+ * ten times a second the stat segment. What the core does to a server reaches the nodes by the hooks in server.c. */
 #include <lb_rl/lb_rl.h>
+#include <lb_rl/stats.h>
 #include <time.h>
 
 #define LBRL_STEP_US 500 /* half of the millisecond within which weights are to take effect */

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <lb_rl/slow.h>
+#include <lb_rl/lb_rl.h>
 #include <lb_rl/path.h>
+#include <lb_rl/place.h>
+#include <lb_rl/slow.h>
 #include <vnet/feature/feature.h>
-
-u16 lbrl_lookup_edge(bool from6, bool to6)
-{
-	return lbrl_main.edge_lookup[from6][to6];
-}
 
 static u32 lbrl_pkt_error(enum mlb_pkt_error e)
 {
@@ -22,49 +19,6 @@ static u32 lbrl_pkt_error(enum mlb_pkt_error e)
 	case MLB_PKT_UDP_LENGTH: return LBRL_ERROR_UDP_LENGTH;
 	default: return LBRL_ERROR_PROTO;
 	}
-}
-
-/* Checksums that hardware was to fill in cannot wait once the packet lies inside another one. */
-static void lbrl_settle_offload(vlib_buffer_t *b, bool is6)
-{
-	if (b->flags & VNET_BUFFER_F_OFFLOAD)
-		vnet_calc_checksums_inline(vlib_get_main(), b, !is6, is6);
-}
-
-bool lbrl_encap(vlib_buffer_t *b, const struct mlb_pkt *pkt, const lbrl_vip_t *v, const lbrl_server_t *srv)
-{
-	enum mlb_tunnel kind = v->fwd == LBRL_FWD_GRE4 || v->fwd == LBRL_FWD_GRE6 ? MLB_TUNNEL_GRE : MLB_TUNNEL_IPIP;
-
-	if (PREDICT_FALSE(b->current_data + VLIB_BUFFER_PRE_DATA_SIZE < 44 + 18))
-		return false;
-	lbrl_settle_offload(b, v->is_ip6);
-	u32 n = mlb_pkt_encap(vlib_buffer_get_current(b), pkt, kind, &v->src, &srv->addr);
-	vlib_buffer_advance(b, -(word)n);
-	return true;
-}
-
-bool lbrl_slow_forward(vlib_buffer_t *b, struct mlb_pkt *pkt, const lbrl_vip_t *v, const lbrl_server_t *srv, lbrl_slow_t *r)
-{
-	u8 *ip = vlib_buffer_get_current(b);
-	bool is6 = v->is_ip6;
-
-	switch (v->fwd) {
-	case LBRL_FWD_L3DSR: mlb_pkt_l3dsr(ip, pkt, &srv->addr, v->tos >> 2); break;
-	case LBRL_FWD_NAT: mlb_pkt_nat(ip, pkt, true, &srv->addr, clib_net_to_host_u16(srv->port)); break;
-	case LBRL_FWD_L2DSR: break;
-	default: {
-		bool out6 = v->fwd == LBRL_FWD_GRE6 || v->fwd == LBRL_FWD_IPIP6;
-		if (!lbrl_encap(b, pkt, v, srv))
-			return false;
-		if (out6 != is6) {
-			r->next = lbrl_lookup_edge(is6, out6);
-			return true;
-		}
-		break;
-	}
-	}
-	r->next = lbrl_next_hop(b, srv->lbi, vlib_buffer_get_current(b), is6);
-	return true;
 }
 
 /* Sends a packet that was made in this buffer: a reply of ours. */
@@ -117,10 +71,10 @@ static void lbrl_pkt_key(const struct mlb_pkt *p, const lbrl_vip_t *v, struct ml
 		lbrl_key4(k, *(u32u *)(client->b + 12), *(u32u *)(vip->b + 12) & v->host_mask4, cport, vport, v->id, proto);
 }
 
-/* Hand-off: NAT flows live with their owner. True: the packet goes there. */
+/* Flows seen both ways live with their owner. True: the packet goes there. */
 static bool lbrl_elsewhere(lbrl_thread_t *t, const lbrl_vip_t *v, const struct mlb_flow_key *k, lbrl_slow_t *r)
 {
-	if (v->fwd != LBRL_FWD_NAT || lbrl_main.n_workers < 2)
+	if (!lbrl_both_ways(v) || lbrl_main.n_workers < 2)
 		return false;
 	u32 owner = lbrl_owner(k);
 	if (owner == t - lbrl_main.thread)
@@ -151,55 +105,110 @@ static void lbrl_slow_icmp(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, struct 
 	r->vip_id = id;
 	if (lbrl_elsewhere(t, v, &k, r))
 		return;
-	struct mlb_flow *f = lbrl_life_find(t, &k, mlb_flow_hash(t->flows, &k));
+	u64 hash = mlb_flow_hash(t->flows, &k);
+	struct mlb_flow *f = lbrl_life_find(t, &k, hash);
 	if (!f || !lbrl_flow_valid(v, f)) {
 		/* Without NAT the flow may be another worker's: RSS does not see what an ICMP error quotes. Each is asked in
 		 * turn. */
 		u32 self = t - lbrl_main.thread, hops = vnet_buffer2(b)->unused[0];
-		if (v->fwd != LBRL_FWD_NAT && lbrl_main.n_workers > 1 && hops < lbrl_main.n_workers) {
+		if (!lbrl_both_ways(v) && lbrl_main.n_workers > 1 && hops < lbrl_main.n_workers) {
 			u32 next = self + 1 < lbrl_main.first_worker + lbrl_main.n_workers ? self + 1 : lbrl_main.first_worker;
 			vnet_buffer2(b)->unused[0] = hops + 1;
 			r->thread = next;
 			return;
 		}
-		r->slot = lbrl_life_ring(t, v, &k);
-		if (r->slot == MLB_NONE || v->fwd == LBRL_FWD_NAT)
+		r->slot = lbrl_place_by_ring(t, v, &k);
+		if (r->slot == MLB_NONE || lbrl_both_ways(v))
 			return;
 	} else
 		r->slot = f->slot;
-	if (lbrl_slow_forward(b, pkt, v, &v->server[r->slot], r))
+	r->error = lbrl_forward(b, pkt, v, &v->server[r->slot], hash, &r->next);
+	if (r->error == LBRL_ERROR_FORWARDED)
 		r->error = LBRL_ERROR_ICMP;
-	else
-		r->error = LBRL_ERROR_NO_ROOM;
+}
+
+/* A fragment's ports are those that reassembly found. False: r says what becomes of it. */
+static bool lbrl_slow_fragment(vlib_buffer_t *b, bool is6, const u16 *ports, struct mlb_pkt *pkt, lbrl_slow_t *r)
+{
+	if (!ports) {
+		u32 next;
+		r->error = LBRL_ERROR_REASS;
+		vnet_feature_arc_start(lbrl_main.frag_arc[is6], 0, &next, b);
+		r->next = next;
+		return false;
+	}
+	pkt->sport = ports[0];
+	pkt->dport = ports[1];
+	pkt->proto = vnet_buffer(b)->ip.reass.ip_proto;
+	/* The first one's flags, which reassembly keeps for those after it. */
+	pkt->tcp_flags = vnet_buffer(b)->ip.reass.icmp_type_or_tcp_flags & 0x1f;
+	if (pkt->proto == IP_PROTOCOL_TCP || pkt->proto == IP_PROTOCOL_UDP)
+		return true;
+	r->error = LBRL_ERROR_PROTO;
+	return false;
+}
+
+/* The packet's flow and server. flow: NULL where the ring placed it. */
+static struct mlb_flow *lbrl_slow_place(lbrl_thread_t *t, lbrl_vip_t *v, const struct mlb_flow_key *k, u64 hash,
+					const struct mlb_pkt *pkt, lbrl_slow_t *r)
+{
+	bool tcp = pkt->proto == IP_PROTOCOL_TCP;
+	struct mlb_flow *f = mlb_flow_find(t->flows, k, hash);
+
+	if (f && lbrl_flow_valid(v, f) && f->flags & (MLB_FLOW_COUNTED | MLB_FLOW_HALF)) {
+		if (tcp && !pkt->later_fragment)
+			f = lbrl_life_tcp(t, v, f, pkt->tcp_flags, true);
+		f->last_ms = t->now_ms;
+		r->slot = f->slot;
+		r->error = LBRL_ERROR_FORWARDED;
+		return f;
+	}
+	lbrl_verdict_t m = lbrl_life_miss(t, v, k, hash, tcp ? pkt->tcp_flags : 0);
+	r->slot = m.slot;
+	r->error = m.error;
+	return m.f;
+}
+
+/* A TCP or UDP packet of a VIP. */
+static void lbrl_slow_balance(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, lbrl_vip_t *v, const struct mlb_pkt *pkt,
+			      lbrl_slow_t *r)
+{
+	struct mlb_flow_key k;
+
+	r->vip_id = v->id;
+	lbrl_pkt_key(pkt, v, &k, false);
+	if (lbrl_elsewhere(t, v, &k, r))
+		return;
+	u64 hash = mlb_flow_hash(t->flows, &k);
+	struct mlb_flow *f = lbrl_slow_place(t, v, &k, hash, pkt, r);
+	if (r->slot == MLB_NONE) {
+		lbrl_slow_refuse(b, is6, r->error, r);
+		return;
+	}
+	struct mlb_wvip *wv = lbrl_wvip(t, v->id);
+	if (wv)
+		mlb_ev_bytes(wv, r->slot, true, 1, pkt->total_len);
+	if (f && lbrl_both_ways(v) && pkt->total_len > pkt->payload_off)
+		lbrl_life_payload(t, v, f, true);
+	u32 error = lbrl_forward(b, pkt, v, &v->server[r->slot], hash, &r->next);
+	if (error != LBRL_ERROR_FORWARDED)
+		r->error = error;
 }
 
 lbrl_slow_t lbrl_slow_vip(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, const u16 *ports)
 {
 	lbrl_slow_t r = { .slot = MLB_NONE, .next = IP_LOOKUP_NEXT_DROP, .thread = ~0 };
 	lbrl_prefix_t *p = &lbrl_main.prefix[vnet_buffer(b)->ip.adj_index[VLIB_TX]];
-	u8 *ip = vlib_buffer_get_current(b);
 	struct mlb_pkt pkt;
 	u32 len = vlib_buffer_length_in_chain(vlib_get_main(), b);
 
 	/* Headers lie in the first buffer; a chain whose first part is shorter than any header is no packet to look into. */
 	if (b->current_length < len && b->current_length < 128)
 		len = b->current_length;
-	enum mlb_pkt_error e = mlb_pkt_parse(ip, len, &pkt);
+	enum mlb_pkt_error e = mlb_pkt_parse(vlib_buffer_get_current(b), len, &pkt);
 	if (e == MLB_PKT_FRAGMENT) {
-		if (!ports) {
-			r.error = LBRL_ERROR_REASS;
-			u32 n;
-			vnet_feature_arc_start(lbrl_main.frag_arc[is6], 0, &n, b);
-			r.next = n;
+		if (!lbrl_slow_fragment(b, is6, ports, &pkt, &r))
 			return r;
-		}
-		pkt.sport = ports[0];
-		pkt.dport = ports[1];
-		pkt.proto = vnet_buffer(b)->ip.reass.ip_proto;
-		if (pkt.proto != IP_PROTOCOL_TCP && pkt.proto != IP_PROTOCOL_UDP) {
-			r.error = LBRL_ERROR_PROTO;
-			return r;
-		}
 	} else if (e != MLB_PKT_OK) {
 		r.error = lbrl_pkt_error(e);
 		return r;
@@ -209,62 +218,9 @@ lbrl_slow_t lbrl_slow_vip(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, const u1
 		return r;
 	}
 	u16 id = lbrl_vip_of_port(p, pkt.proto == IP_PROTOCOL_UDP, pkt.dport);
-	if (!id) {
+	if (id)
+		lbrl_slow_balance(t, b, is6, &lbrl_main.vip[id], &pkt, &r);
+	else
 		lbrl_slow_refuse(b, is6, LBRL_ERROR_NO_VIP, &r);
-		return r;
-	}
-	lbrl_vip_t *v = &lbrl_main.vip[id];
-	struct mlb_flow_key k;
-	lbrl_pkt_key(&pkt, v, &k, false);
-	r.vip_id = id;
-	if (lbrl_elsewhere(t, v, &k, &r))
-		return r;
-	/* A fragment's flags (its first has them) stand in reassembly's word on it. */
-	u8 flags = pkt.proto != IP_PROTOCOL_TCP ? 0 :
-		   ports                        ? vnet_buffer(b)->ip.reass.icmp_type_or_tcp_flags & 0x1f :
-						  pkt.tcp_flags;
-	u64 hash = mlb_flow_hash(t->flows, &k);
-	struct mlb_flow *f = mlb_flow_find(t->flows, &k, hash);
-	bool ended = f && !(f->flags & (MLB_FLOW_COUNTED | MLB_FLOW_HALF));
-	if (f && lbrl_flow_valid(v, f) && !ended) {
-		if (pkt.proto == IP_PROTOCOL_TCP && !pkt.later_fragment)
-			f = lbrl_life_tcp(t, v, f, flags, true);
-		f->last_ms = t->now_ms;
-		r.slot = f->slot;
-		r.error = LBRL_ERROR_FORWARDED;
-	} else {
-		lbrl_verdict_t m = lbrl_life_miss(t, v, &k, hash, flags);
-		r.slot = m.slot;
-		r.error = m.error;
-		f = m.f;
-	}
-	if (r.slot == MLB_NONE) {
-		lbrl_slow_refuse(b, is6, r.error, &r);
-		return r;
-	}
-	struct mlb_wvip *wv = lbrl_wvip(t, id);
-	if (wv)
-		mlb_ev_bytes(wv, r.slot, true, 1, pkt.total_len);
-	if (f && v->fwd == LBRL_FWD_NAT && pkt.total_len > pkt.payload_off)
-		lbrl_life_payload(t, v, f, true);
-	if (!lbrl_slow_forward(b, &pkt, v, &v->server[r.slot], &r)) {
-		r.error = LBRL_ERROR_NO_ROOM;
-		r.next = IP_LOOKUP_NEXT_DROP;
-	}
 	return r;
-}
-
-u8 *format_lbrl_trace(u8 *s, va_list *args)
-{
-	CLIB_UNUSED(vlib_main_t * vm) = va_arg(*args, vlib_main_t *);
-	CLIB_UNUSED(vlib_node_t * node) = va_arg(*args, vlib_node_t *);
-	lbrl_trace_t *t = va_arg(*args, lbrl_trace_t *);
-	lbrl_vip_t *v = &lbrl_main.vip[t->vip_id <= MLB_MAX_VIPS ? t->vip_id : 0];
-
-	s = format(s, "lb-rl %s: %s", t->kind ? "server" : "client", lbrl_error_counters[t->error].desc);
-	if (t->vip_id)
-		s = format(s, "\n  VIP %s", v->used ? v->name : "(removed since)");
-	if (t->slot != MLB_NONE && v->used && t->slot < v->capacity)
-		s = format(s, ", server %U slot %u", format_lbrl_addr, &v->server[t->slot].addr, t->slot);
-	return format(s, ", next %u", t->next);
 }

@@ -2,7 +2,7 @@
 /* /lb-rl/... in the stat segment: per VIP by VIP id, per server by slot under the VIP's name. Copied from the frames ten times a
  * second by the main thread, so the packet path pays nothing; sized to the VIP's maximum when it is made, never grown under
  * readers. */
-#include <lb_rl/lb_rl.h>
+#include <lb_rl/stats.h>
 #include <vlib/stats/stats.h>
 
 #define LBRL_VIP_STATS(X) \
@@ -61,7 +61,16 @@ void lbrl_stats_vip(lbrl_vip_t *v)
 	}
 }
 
-/* A slot without a server, and all of a VIP that is gone, show nought: not what was there before. */
+int lbrl_frame(const lbrl_vip_t *v, struct mlb_frame_hdr *h, struct mlb_server_rec **recs)
+{
+	static struct mlb_server_rec *all;
+
+	vec_validate(all, MLB_MAX_SERVERS_PER_VIP - 1);
+	*recs = all;
+	return mlb_dp_frame(lbrl_main.dp, v->id, h, all, MLB_MAX_SERVERS_PER_VIP);
+}
+
+/* Slots without a server, and VIPs that were removed, report 0. */
 static void lbrl_stats_clear(u32 id, const u64 *kept)
 {
 	for (u32 s = 0; s < server_room[id]; s++)
@@ -79,14 +88,15 @@ static void lbrl_stats_none(u32 id)
 
 static void lbrl_stats_one(lbrl_vip_t *v)
 {
+	struct mlb_server_rec *recs;
 	struct mlb_frame_hdr h;
 	u64 sum[V_COUNT] = {}, kept[MLB_MAX_SERVERS_PER_VIP / 64] = {};
 
-	int n = mlb_dp_frame(lbrl_main.dp, v->id, &h, lbrl_main.recs, MLB_MAX_SERVERS_PER_VIP);
+	int n = lbrl_frame(v, &h, &recs);
 	if (n < 0)
 		return;
 	for (int i = 0; i < n; i++) {
-		struct mlb_server_rec *r = &lbrl_main.recs[i];
+		struct mlb_server_rec *r = &recs[i];
 		if (r->slot >= server_room[v->id])
 			continue;
 		kept[r->slot / 64] |= 1ULL << (r->slot % 64);
@@ -110,9 +120,8 @@ static void lbrl_stats_one(lbrl_vip_t *v)
 
 void lbrl_stats_update(void)
 {
-	vec_validate(lbrl_main.recs, MLB_MAX_SERVERS_PER_VIP - 1);
 	for (u32 id = 1; id <= MLB_MAX_VIPS; id++)
-		if (lbrl_main.vip[id].used == 1) {
+		if (lbrl_main.vip[id].used == LBRL_VIP_ACTIVE) {
 			shown[id] = 1;
 			lbrl_stats_one(&lbrl_main.vip[id]);
 		} else if (shown[id]) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rewriting in place. Checksums are updated by what changed (RFC 1624), never computed anew: a wrong one stays wrong, so the
  * receiver still sees damage done before us. */
+#include "marllb/endpoint.h"
 #include "marllb/packet.h"
 #include "packet_bytes.h"
 
@@ -111,38 +112,15 @@ void mlb_pkt_l3dsr(uint8_t *ip, const struct mlb_pkt *pkt, const struct mlb_addr
 		update(sum, delta, pkt->proto);
 }
 
-static bool is_v4(const struct mlb_addr *a)
+uint32_t mlb_pkt_outer(uint8_t *ip, const struct mlb_pkt *pkt, uint8_t next, uint32_t shim, uint32_t flow,
+		       const struct mlb_addr *src, const struct mlb_addr *dst)
 {
-	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
-	return memcmp(a->b, mapped, 12) == 0;
-}
-
-/* 20 bits that spread inner flows over the paths between (RFC 6438); never 0. */
-static uint32_t flow_label(const struct mlb_pkt *pkt)
-{
-	uint64_t a[2], b[2], h;
-	memcpy(a, pkt->src.b, 16);
-	memcpy(b, pkt->dst.b, 16);
-	h = a[0] ^ (a[1] * 3) ^ (b[0] * 5) ^ (b[1] * 7) ^ ((uint64_t)pkt->sport << 32 | (uint32_t)pkt->dport << 8 | pkt->proto);
-	h *= UINT64_C(0x9e3779b97f4a7c15);
-	return (uint32_t)(h >> 44) | 1u;
-}
-
-uint32_t mlb_pkt_encap(uint8_t *ip, const struct mlb_pkt *pkt, enum mlb_tunnel tunnel, const struct mlb_addr *src,
-		       const struct mlb_addr *dst)
-{
-	bool v4 = is_v4(dst), inner4 = pkt->version == 4;
-	uint32_t gre = tunnel == MLB_TUNNEL_GRE ? GRE_HDR : 0, hdr = v4 ? IP4_HDR : IP6_HDR, size = hdr + gre;
-	uint8_t next = gre ? P_GRE : inner4 ? P_IPIP : P_IPV6;
+	bool v4 = mlb_addr_is_v4(dst), inner4 = pkt->version == 4;
+	uint32_t hdr = v4 ? IP4_HDR : IP6_HDR, size = hdr + shim, payload = pkt->total_len + shim;
 	uint8_t tos = inner4 ? ip[1] : (uint8_t)(ip[0] << 4 | ip[1] >> 4), *out = ip - size;
-	uint32_t payload = pkt->total_len + gre;
 
 	if (payload + (v4 ? hdr : 0) > UINT16_MAX)
 		return 0;
-	if (gre) {
-		put16(ip - 4, 0);
-		put16(ip - 2, inner4 ? 0x0800 : 0x86dd);
-	}
 	memset(out, 0, hdr);
 	if (v4) {
 		out[0] = 0x45;
@@ -156,7 +134,8 @@ uint32_t mlb_pkt_encap(uint8_t *ip, const struct mlb_pkt *pkt, enum mlb_tunnel t
 		memcpy(out + 16, dst->b + 12, 4);
 		set_raw16(out + 10, (uint16_t)~fold(sum_bytes(out, IP4_HDR)));
 	} else {
-		put32(out, 6u << 28 | (uint32_t)tos << 20 | flow_label(pkt));
+		/* A label of 0 means none. */
+		put32(out, 6u << 28 | (uint32_t)tos << 20 | (flow >> 12) | 1u);
 		put16(out + 4, (uint16_t)payload);
 		out[6] = next;
 		out[7] = 64;

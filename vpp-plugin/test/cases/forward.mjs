@@ -150,8 +150,33 @@ function tunnel(name, v6, kind) {
           },
         ],
       },
+      ...(outer6
+        ? [
+            {
+              name: "the outer flow label is the flow's",
+              steps: [
+                { send: twice(C, V), server: (o) => o.length === 16, check: (o) => eachFlows(o.server, (p) => p.label, inside) },
+              ],
+            },
+          ]
+        : []),
     ],
   };
+}
+
+const inside = (p) => p.inner;
+/** Eight flows, two packets of each. */
+const twice = (C, V) =>
+  [...Array(16).keys()].map((i) => ({ src: C, dst: V, udp: true, sport: 4100 + (i % 8), dport: 5, payload: "x" }));
+/** What is asked of the outer packet is equal for all packets of a flow, and not for all flows. */
+function eachFlows(packets, outer, inner) {
+  const by = new Map();
+  for (const p of packets) {
+    const flow = inner(p).sport;
+    if ((by.get(flow) ?? outer(p)) !== outer(p)) throw new Error(`flow ${flow} has ${by.get(flow)} and ${outer(p)}`);
+    by.set(flow, outer(p));
+  }
+  if (new Set(by.values()).size < 2) throw new Error(`all flows have ${[...by.values()]}`);
 }
 
 export const groups = [

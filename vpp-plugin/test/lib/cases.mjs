@@ -1,11 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs a group. A group is { name, setup: [commands], prepare(bed, options), cases } or { name, count, run(options) }. A case is
 // { name, cli: [commands], steps: [{ from: "client"|"server", send: [packet] or () => [packet], client: [expected], server: [expected], errors, says, cli, node, worker }] }:
-// what comes out on each side must match, in order, the packets described; nothing else may come out.
+// what comes out on each side must match, in order, the packets described; nothing else may come out. until: { command: what it says
+// at last }; after: milliseconds to wait before anything else.
+import { setTimeout as sleep } from "node:timers/promises";
 import { Bed } from "./bed.mjs";
 import { match, ok, reorder, test } from "./tap.mjs";
 
+async function until(bed, command, want) {
+  for (const end = Date.now() + 60_000; ; await sleep(100)) {
+    const out = await bed.v.cli(command);
+    if (want.test(out)) return;
+    ok(Date.now() < end, `${command} still says:\n${out}\nexpected ${want}`);
+  }
+}
+
 async function step(bed, s) {
+  if (s.after) await sleep(s.after);
+  for (const [c, want] of Object.entries(s.until ?? {})) await until(bed, c, want);
   const before = s.errors ? await bed.errors() : {};
   for (const c of s.cli ?? []) await bed.v.config([c]);
   if (s.send) {

@@ -170,7 +170,7 @@ export function parseIp(b) {
   } else {
     b = b.subarray(0, 40 + b.readUInt16BE(4));
     [src, dst, proto, at] = [b.subarray(8, 24), b.subarray(24, 40), b[6], 40];
-    Object.assign(d, { ttl: b[7], tos: (b.readUInt32BE(0) >>> 20) & 255 });
+    Object.assign(d, { ttl: b[7], tos: (b.readUInt32BE(0) >>> 20) & 255, label: b.readUInt32BE(0) & 0xfffff });
     while ([0, 43, 60, 44].includes(proto)) {
       if (proto === 44) d.frag = [b.readUInt16BE(at + 2) & 0xfff8, !!(b[at + 3] & 1)];
       const len = proto === 44 ? 8 : 8 * (b[at + 1] + 1);

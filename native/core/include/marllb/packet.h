@@ -58,12 +58,14 @@ uint16_t mlb_csum_update16(uint16_t sum, uint16_t from, uint16_t to);
 void mlb_pkt_nat(uint8_t *ip, const struct mlb_pkt *, bool dst, const struct mlb_addr *addr, uint16_t port);
 /* L3 DSR: puts dscp (0..63) into the header and the server's address as destination; ECN bits kept, L4 checksum updated. */
 void mlb_pkt_l3dsr(uint8_t *ip, const struct mlb_pkt *, const struct mlb_addr *server, uint8_t dscp);
-/* Writes an outer header in front: GRE (RFC 2784) or IP in IP (RFC 2003, 2473) with 4 or 6 outside; returns bytes written (<= 44)
- * before `ip`, which must have that headroom; 0 where the whole would not fit an IP packet. src and dst of one family. TOS is
- * copied, DF and the identification too (IPv6 inside: DF set); an outer IPv6 flow label is a hash of the inner flow. */
-enum mlb_tunnel { MLB_TUNNEL_GRE, MLB_TUNNEL_IPIP };
-uint32_t mlb_pkt_encap(uint8_t *ip, const struct mlb_pkt *, enum mlb_tunnel, const struct mlb_addr *src,
-		       const struct mlb_addr *dst);
+/* Writes an outer IP header (4 or 6 by the family of src and dst) in front of a packet, `shim` bytes ahead of `ip`: the room
+ * between is for the tunnel's own headers, which the caller writes and whose protocol is `next`. Returns the bytes before `ip`,
+ * 40
+ * + shim at most, which must be there; 0 where the whole would not fit an IP packet. Of the packet's record it needs version and
+ * total_len. TOS is copied, DF and the identification too (IPv6 inside: DF set). flow: equal for all packets of a flow; 20 bits
+ * of it become an outer IPv6 flow label (RFC 6438). */
+uint32_t mlb_pkt_outer(uint8_t *ip, const struct mlb_pkt *, uint8_t next, uint32_t shim, uint32_t flow,
+		       const struct mlb_addr *src, const struct mlb_addr *dst);
 /* Full checksum of an L4 segment with pseudo header (the field itself taken as 0), for tests and made packets; all of it must be
  * readable. */
 uint16_t mlb_pkt_l4_csum(const uint8_t *ip, const struct mlb_pkt *);

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a VIP's packets reach a server. A way of forwarding is a row here and a file fwd_<file>.c; everything else asks for the
+ * row's properties, never for its name or its number. */
+#ifndef LB_RL_FORWARD_H
+#define LB_RL_FORWARD_H
+#include <vlib/vlib.h>
+#include <marllb/packet.h>
+#include <lb_rl/trace.h>
+#include <lb_rl/vip.h>
+
+/* X(NAME, "word", file, properties of lbrl_fwd_ops_t). Plain ones rewrite a packet in place and have a fast path:
+ * lbrl_<file>_plain in fwd_<file>.h, of which the nodes make a loop each. */
+#define LBRL_PLAIN_FORWARDS(X) \
+	X(L3DSR, "l3dsr", l3dsr, .one_way = 1, .keeps_port = 1, .takes_dscp = 1) \
+	X(NAT, "nat", nat, .one_address = 1) \
+	X(L2DSR, "l2dsr", l2dsr, .one_way = 1, .keeps_port = 1)
+/* The others put the packet, untouched, behind an outer header. */
+#define LBRL_TUNNEL(version) .outer = version, .one_way = 1, .keeps_port = 1
+#define LBRL_TUNNELS(X) \
+	X(GRE4, "gre4", gre, LBRL_TUNNEL(4)) \
+	X(GRE6, "gre6", gre, LBRL_TUNNEL(6)) \
+	X(IPIP4, "ipip4", ipip, LBRL_TUNNEL(4)) \
+	X(IPIP6, "ipip6", ipip, LBRL_TUNNEL(6))
+#define LBRL_FORWARDS(X) LBRL_PLAIN_FORWARDS(X) LBRL_TUNNELS(X)
+
+typedef enum {
+#define X(n, ...) LBRL_FWD_##n,
+	LBRL_FORWARDS(X)
+#undef X
+		LBRL_FWD_COUNT
+} lbrl_fwd_t;
+
+/* Rewrites or wraps one parsed packet of any shape. flow: equal for all packets of a flow. Tunnels read version and total_len of
+ * the packet's record and no more. Returns LBRL_ERROR_FORWARDED, or why the packet cannot go. */
+typedef u32 lbrl_fwd_fn_t(vlib_buffer_t *b, const struct mlb_pkt *pkt, const lbrl_vip_t *v, const lbrl_server_t *srv, u32 flow);
+
+typedef struct {
+	const char *name;
+	lbrl_fwd_fn_t *rewrite;
+	u16 outer_port;     /* default UDP destination port of the outer header; 0: it has no UDP header */
+	u8 outer;           /* IP version of the outer header, which needs `src`; 0: none, then servers are of the VIP's family */
+	u8 one_way : 1;     /* replies pass us by; else they come back through us and are given the VIP's address */
+	u8 keeps_port : 1;  /* a server gets the packet's own port */
+	u8 one_address : 1; /* the VIP cannot be a prefix */
+	u8 takes_dscp : 1;
+} lbrl_fwd_ops_t;
+
+#define X(n, word, file, ...) lbrl_fwd_fn_t lbrl_##file##_rewrite;
+LBRL_FORWARDS(X)
+#undef X
+/* By lbrl_fwd_t. Constant in each file that asks, so that a property of a known way costs nothing. */
+static const lbrl_fwd_ops_t lbrl_fwd_ops[LBRL_FWD_COUNT] = {
+#define X(n, word, file, ...) { .name = word, .rewrite = lbrl_##file##_rewrite, __VA_ARGS__ },
+	LBRL_FORWARDS(X)
+#undef X
+};
+
+/* All words, a space before each: for help and messages. */
+#define LBRL_FWD_WORD(n, word, ...) " " word
+#define LBRL_FWD_WORDS LBRL_FORWARDS(LBRL_FWD_WORD)
+/* LBRL_FWD_COUNT where no way has that word. */
+lbrl_fwd_t lbrl_fwd_parse(const char *word);
+
+/* Do replies of its servers come back through us? */
+static_always_inline bool lbrl_both_ways(const lbrl_vip_t *v)
+{
+	return !lbrl_fwd_ops[v->fwd].one_way;
+}
+
+/* Family of the header that a server's packets leave with: its own address must be of it. */
+static_always_inline bool lbrl_leaves_as_ip6(const lbrl_vip_t *v)
+{
+	u8 outer = lbrl_fwd_ops[v->fwd].outer;
+	return outer ? outer == 6 : v->is_ip6;
+}
+
+/* Any parsed packet to its server: the VIP's way, then the next hop. Returns as lbrl_fwd_fn_t. */
+u32 lbrl_forward(vlib_buffer_t *b, const struct mlb_pkt *pkt, const lbrl_vip_t *v, const lbrl_server_t *srv, u32 flow, u16 *next);
+
+/* For tunnels: puts the outer IP header, whose protocol is `proto`, in front of the packet and leaves `room` bytes at *own for
+ * the tunnel's own headers. The buffer begins at the outer header then. Returns as lbrl_fwd_fn_t. */
+u32 lbrl_outer(vlib_buffer_t *b, const struct mlb_pkt *pkt, const lbrl_vip_t *v, const lbrl_server_t *srv, u32 flow, u8 proto,
+	       u32 room, u8 **own);
+/* The protocol number of the packet inside. */
+static_always_inline u8 lbrl_inner_protocol(const struct mlb_pkt *pkt)
+{
+	return pkt->version == 6 ? IP_PROTOCOL_IPV6 : IP_PROTOCOL_IP_IN_IP;
+}
+
+/* Edge from a lookup node (all our nodes are its siblings) to a lookup node. */
+u16 lbrl_lookup_edge(bool from6, bool to6);
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Interfaces on the servers' side, where replies under NAT come in. */
+#include <lb_rl/config.h>
+#include <vnet/feature/feature.h>
+#include <vnet/ip/reass/ip4_sv_reass.h>
+#include <vnet/ip/reass/ip6_sv_reass.h>
+
+int lbrl_nat_interface(u32 sw_if_index, bool add, char err[MLB_ERR_LEN])
+{
+	u32 at = vec_search(lbrl_main.nat_interfaces, sw_if_index);
+
+	if (add && !lbrl_main.enabled)
+		return lbrl_fail(err, VNET_API_ERROR_FEATURE_DISABLED, "lb rl is not enabled: `lb rl enable` first");
+	if (add == (at != ~0))
+		return lbrl_fail(err, add ? VNET_API_ERROR_VALUE_EXIST : VNET_API_ERROR_NO_SUCH_ENTRY, "the interface is %s",
+				 add ? "set already" : "not set");
+	/* Fragments of replies need their first one's ports. */
+	ip4_sv_reass_enable_disable_with_refcnt(sw_if_index, add);
+	ip6_sv_reass_enable_disable_with_refcnt(sw_if_index, add);
+	int rv = vnet_feature_enable_disable("ip4-unicast", "lb-rl-return4", sw_if_index, add, 0, 0);
+	if (!rv)
+		rv = vnet_feature_enable_disable("ip6-unicast", "lb-rl-return6", sw_if_index, add, 0, 0);
+	if (rv)
+		return lbrl_fail(err, rv, "the interface does not take IP features");
+	if (add)
+		vec_add1(lbrl_main.nat_interfaces, sw_if_index);
+	else
+		vec_del1(lbrl_main.nat_interfaces, at);
+	return 0;
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which server a packet without a flow goes to. Worker only. Returns slots; MLB_NONE where there is none. */
+#ifndef LB_RL_PLACE_H
+#define LB_RL_PLACE_H
+#include <lb_rl/lb_rl.h>
+
+/* A new flow: the client's affinity where the VIP is sticky, else the core's choice. */
+u32 lbrl_place_new(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k);
+/* A packet of an unknown flow: every worker and load balancer finds the same server by the ring. */
+u32 lbrl_place_by_ring(lbrl_thread_t *t, const lbrl_vip_t *v, const struct mlb_flow_key *k);
+/* Would a flow to that server be mistaken in replies for one of another VIP? */
+bool lbrl_nat_collides(lbrl_thread_t *t, const lbrl_vip_t *v, const struct mlb_flow_key *k, u32 slot);
+
+/* Sticky entries live in the flow tables as well, told apart by the key's dir. */
+enum { LBRL_DIR_FLOW = 0, LBRL_DIR_STICKY = 1 };
+#endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The stat segment, and the frames behind it and behind what commands and API show. Main thread. */
+#ifndef LB_RL_STATS_H
+#define LB_RL_STATS_H
+#include <lb_rl/lb_rl.h>
+
+/* Makes the entries of a VIP that was just added. */
+void lbrl_stats_vip(lbrl_vip_t *v);
+void lbrl_stats_update(void);
+/* The VIP's newest frame: its header and servers, of which it returns the number, negative before the first frame. *recs holds
+ * until the next call. */
+int lbrl_frame(const lbrl_vip_t *v, struct mlb_frame_hdr *h, struct mlb_server_rec **recs);
+#endif

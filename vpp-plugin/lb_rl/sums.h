@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Checksums of a packet on the fast path, changed by what changes in it. */
+#ifndef LB_RL_SUMS_H
+#define LB_RL_SUMS_H
+#include <vnet/ip/ip.h>
+#include <vnet/tcp/tcp_packet.h>
+#include <vnet/udp/udp_packet.h>
+
+/* Sums of 16-bit words as they stand in memory; RFC 1624, eqn. 3. Both halves and the carry between them in one addition. */
+static_always_inline u16 lbrl_fold(u32 s)
+{
+	return (s + (s << 16 | s >> 16)) >> 16;
+}
+
+static_always_inline u32 lbrl_delta32(u32 from, u32 to)
+{
+	return (u16)~from + (u16)(~from >> 16) + (to & 0xffff) + (to >> 16);
+}
+
+static_always_inline u32 lbrl_delta128(const u8 *from, const u8 *to)
+{
+	u32 s = 0;
+	for (int i = 0; i < 16; i += 4)
+		s += lbrl_delta32(*(u32u *)(from + i), *(u32u *)(to + i));
+	return s;
+}
+
+static_always_inline u16 lbrl_csum_add(u16 csum, u32 delta)
+{
+	return ~lbrl_fold((u16)~csum + delta);
+}
+
+/* A UDP checksum of 0 means none (IPv4); one that comes out as 0 is sent as 0xffff. */
+static_always_inline void lbrl_l4_fix(void *l4, bool tcp, u32 delta)
+{
+	if (tcp) {
+		tcp_header_t *h = l4;
+		h->checksum = lbrl_csum_add(h->checksum, delta);
+	} else {
+		udp_header_t *h = l4;
+		if (h->checksum) {
+			u16 c = lbrl_csum_add(h->checksum, delta);
+			h->checksum = c ? c : 0xffff;
+		}
+	}
+}
+#endif

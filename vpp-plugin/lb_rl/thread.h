@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What one VLIB thread has of its own. */
+#ifndef LB_RL_THREAD_H
+#define LB_RL_THREAD_H
+#include <vlib/vlib.h>
+#include <marllb/flow.h>
+#include <marllb/worker.h>
+
+/* The thread's own, but for the tables: main makes them before the thread runs our nodes. */
+typedef struct {
+	CLIB_CACHE_LINE_ALIGN_MARK(cacheline0);
+	struct mlb_worker *w;
+	struct mlb_flow_table *flows, *half; /* established and UDP flows; half-open ones */
+	u64 now_us;
+	u32 now_ms;
+	u32 flow_cursor, half_cursor; /* where the ageing walk goes on */
+	u64 aged_us;                  /* when the walk went on last */
+	u64 handoff_drops;
+} lbrl_thread_t;
+
+static inline struct mlb_wvip *lbrl_wvip(lbrl_thread_t *t, u32 vip_id)
+{
+	return atomic_load_explicit(&t->w->vip[vip_id - 1], memory_order_acquire);
+}
+#endif

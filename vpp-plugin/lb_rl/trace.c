@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <lb_rl/lb_rl.h>
+#include <lb_rl/names.h>
+#include <lb_rl/trace.h>
+
+vlib_error_desc_t lbrl_error_counters[] = {
+#define X(n, s, t) { #n, t, VL_COUNTER_SEVERITY_##s },
+	LBRL_ERRORS(X)
+#undef X
+};
+
+u8 *format_lbrl_trace(u8 *s, va_list *args)
+{
+	CLIB_UNUSED(vlib_main_t * vm) = va_arg(*args, vlib_main_t *);
+	CLIB_UNUSED(vlib_node_t * node) = va_arg(*args, vlib_node_t *);
+	lbrl_trace_t *t = va_arg(*args, lbrl_trace_t *);
+	lbrl_vip_t *v = &lbrl_main.vip[t->vip_id <= MLB_MAX_VIPS ? t->vip_id : 0];
+
+	s = format(s, "lb-rl %s: %s", t->from_server ? "server" : "client", lbrl_error_counters[t->error].desc);
+	if (t->vip_id)
+		s = format(s, "\n  VIP %s", v->used ? v->name : "(removed since)");
+	if (t->slot != MLB_NONE && v->used && t->slot < v->capacity)
+		s = format(s, ", server %U slot %u", format_lbrl_addr, &v->server[t->slot].addr, t->slot);
+	return format(s, ", next %u", t->next);
+}
