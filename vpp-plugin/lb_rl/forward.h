@@ -20,7 +20,9 @@
 	X(GRE4, "gre4", gre, LBRL_TUNNEL(4)) \
 	X(GRE6, "gre6", gre, LBRL_TUNNEL(6)) \
 	X(IPIP4, "ipip4", ipip, LBRL_TUNNEL(4)) \
-	X(IPIP6, "ipip6", ipip, LBRL_TUNNEL(6))
+	X(IPIP6, "ipip6", ipip, LBRL_TUNNEL(6)) \
+	X(GUE4, "gue4", gue, LBRL_TUNNEL(4), .outer_port = 6080) \
+	X(GUE6, "gue6", gue, LBRL_TUNNEL(6), .outer_port = 6080)
 #define LBRL_FORWARDS(X) LBRL_PLAIN_FORWARDS(X) LBRL_TUNNELS(X)
 
 typedef enum {

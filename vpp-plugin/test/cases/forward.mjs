@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every way of forwarding, on both families: what a server receives, and under NAT what the client gets back.
 import { C4, C6, s4, s6, serverMac } from "../lib/bed.mjs";
-import { buildIp } from "../lib/packet.mjs";
+import { buildIp, parseIp } from "../lib/packet.mjs";
 
 const V4 = "10.9.0.1";
 const V6 = "fd00:9::1";
@@ -179,6 +179,117 @@ function eachFlows(packets, outer, inner) {
   if (new Set(by.values()).size < 2) throw new Error(`all flows have ${[...by.values()]}`);
 }
 
+/** The packet behind a GUE header: version 0, no options, protocol 4 or 41. */
+function gueInner(p) {
+  const b = Buffer.from(p.payload, "latin1");
+  const want = [0, b[4] >> 4 === 6 ? 41 : 4, 0, 0].join();
+  if ([...b.subarray(0, 4)].join() !== want) throw new Error(`GUE header ${[...b.subarray(0, 4)]}, expected ${want}`);
+  return parseIp(b.subarray(4));
+}
+
+function gue(name, v6, kind) {
+  const [C, V, W] = v6 ? [C6, V6, "fd00:9::2"] : [C4, V4, "10.9.0.2"];
+  const outer6 = kind.endsWith("6");
+  const [src, s] = outer6 ? ["fd00:1::1", s6(1)] : ["10.0.1.1", s4(1)];
+  const sent = [
+    syn(C, V, 4000, { tos: 0xb9 }),
+    { src: C, dst: V, udp: true, sport: 4001, dport: 5, payload: "abc" },
+    { src: C, dst: V, udp: true, sport: 4002, dport: 5, payload: "z".repeat(1201) },
+  ];
+  const around = (more) => ({
+    ...{ src, dst: s, sums: "ok", udp: true, dport: 6080, sport: (n) => n >= 49152 },
+    // IPv6 has no checksum of its own: UDP must have one.
+    udpSum: (n) => (n !== 0) === outer6,
+    ...more,
+  });
+  return {
+    name,
+    setup: [`lb rl set-vip v ${V} ${kind} src ${src}`, `lb rl set-servers vip v ${s}`],
+    cases: [
+      {
+        name: "the packet lies unchanged inside, behind UDP to port 6080 and a GUE header",
+        steps: [
+          {
+            send: sent,
+            server: [around({ tos: 0xb9 }), around(), around()],
+            check: (o) => {
+              for (const [i, p] of o.server.entries()) {
+                const whole = buildIp(sent[i]);
+                const at = v6 ? 7 : 8; // hop limit, or TTL and the header's checksum, which the lookup changes
+                const got = Buffer.from(p.payload, "latin1").subarray(4);
+                gueInner(p);
+                if (got.length !== whole.length) throw new Error(`${got.length} bytes inside, ${whole.length} were sent`);
+                if (
+                  !got.subarray(v6 ? 8 : 12).equals(whole.subarray(v6 ? 8 : 12)) ||
+                  !got.subarray(0, at).equals(whole.subarray(0, at))
+                )
+                  throw new Error(`inside ${got.toString("hex")}, sent ${whole.toString("hex")}`);
+              }
+            },
+          },
+        ],
+      },
+      {
+        name: "the outer source port is the flow's",
+        steps: [
+          { send: twice(C, V), server: (o) => o.length === 16, check: (o) => eachFlows(o.server, (p) => p.sport, gueInner) },
+        ],
+      },
+      {
+        name: "fragments are wrapped one by one, with the source port of their flow",
+        steps: [
+          {
+            send: [
+              {
+                src: C,
+                dst: V,
+                udp: true,
+                sport: 4300,
+                dport: 5,
+                payload: "y".repeat(600),
+                frag: [0, true, 7],
+                fragBytes: [0, 304],
+              },
+              {
+                src: C,
+                dst: V,
+                udp: true,
+                sport: 4300,
+                dport: 5,
+                payload: "y".repeat(600),
+                frag: [304, false, 7],
+                fragBytes: [304],
+              },
+            ],
+            server: [around(), around()],
+            check: (o) => {
+              const [a, b] = o.server;
+              if (a.sport !== b.sport) throw new Error(`source ports ${a.sport} and ${b.sport}`);
+              if (gueInner(a).frag[0] !== 0 || gueInner(b).frag[0] !== 304) throw new Error("not the two fragments");
+            },
+          },
+        ],
+      },
+      {
+        name: "outer-port sets the destination port, of ways that have one",
+        cli: [`lb rl set-vip w ${W} ${kind} src ${src} outer-port 7000`, `lb rl set-servers vip w ${s}`],
+        steps: [
+          { send: [syn(C, W, 4400)], server: [around({ dport: 7000 })] },
+          {
+            says: {
+              "lb rl show config": new RegExp(`${kind} src ${src} outer-port 7000`),
+              "lb rl set-vip x 10.9.0.3 l3dsr outer-port 7000": /l3dsr has no outer UDP header: leave outer-port out/,
+              [`lb rl set-vip x 10.9.0.3 ${kind} src ${src} outer-port 0`]: /outer-port 1\.\.65535 expected/,
+              [`lb rl set-vip x 10.9.0.3 ${kind}`]: new RegExp(`${kind} needs .src <IPv${outer6 ? 6 : 4} address>`),
+              [`lb rl set-servers vip w ${s}:6080`.replace(s, outer6 ? `[${s}]` : s)]: /keeps the packet's port/,
+            },
+          },
+        ],
+      },
+    ],
+  };
+}
+
 export const groups = [
   dsr("l3dsr4", false, "l3dsr dscp 10", (s) => s, 40),
   dsr("l3dsr6", true, "l3dsr dscp 10", (s) => s, 40),
@@ -190,4 +301,5 @@ export const groups = [
     tunnel(`${k} with IPv4 inside`, false, k),
     tunnel(`${k} with IPv6 inside`, true, k),
   ]),
+  ...["gue4", "gue6"].flatMap((k) => [gue(`${k} with IPv4 inside`, false, k), gue(`${k} with IPv6 inside`, true, k)]),
 ];

@@ -80,6 +80,7 @@ const api = [
           },
           { name: "n", vip_id: 2, prefix: "10.9.0.2/32", n_ports: 0, forwarding: "nat", sticky: true, servers: 0 },
           { name: "t", vip_id: 3, prefix: "fd00:9::/64", forwarding: "gre4", outer_port: 0, servers: 0 },
+          { name: "u", vip_id: 4, prefix: "10.9.0.4/32", forwarding: "gue4", outer_port: 6081, servers: 0 },
         ],
       ],
       [
@@ -141,6 +142,7 @@ async function apiCases(bed, client) {
       ["lb_rl_vip_add", vipAdd("a", `${V}/32`, { ...ports([6, 80], [6, 443], [17, 53]), dscp: 5 }), done],
       ["lb_rl_vip_add", vipAdd("n", "10.9.0.2/32", { forwarding: "nat", sticky: true, load_waiting: true, mode: 2 }), done],
       ["lb_rl_vip_add", vipAdd("t", "fd00:9::/64", { forwarding: "gre4", tunnel_src: "10.0.1.1", max_servers: 16 }), done],
+      ["lb_rl_vip_add", vipAdd("u", "10.9.0.4/32", { forwarding: "gue4", tunnel_src: "10.0.1.1", outer_port: 6081 }), done],
       ["lb_rl_vip_add", vipAdd("b", "10.9.0.3/32", { forwarding: "gre" }), refused],
       ["lb_rl_vip_add", vipAdd("b", "10.9.0.3/32", { forwarding: "nat", outer_port: 6081 }), refused],
       ["lb_rl_vip_add", vipAdd("a", "10.9.0.3/32"), refused],

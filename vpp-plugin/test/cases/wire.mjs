@@ -7,6 +7,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { exec, which } from "../../../scripts/lib/exec.mjs";
 import { ok, test } from "../lib/tap.mjs";
 import { Vpp } from "../lib/vpp.mjs";
@@ -17,6 +18,8 @@ const VIP = "10.79.0.1";
 const server = (i) => `10.79.2.${10 + i}`;
 const SERVERS = 3;
 const MB = 1024;
+const COUNT = 11;
+const GUE = fileURLToPath(new URL("../lib/gue.py", import.meta.url));
 
 async function must(command, ...args) {
   const { code, out } = await exec(command, args, { timeoutMs: 120_000 });
@@ -266,11 +269,59 @@ async function tunnel(kind, options, digest) {
   }
 }
 
+/** Into a server whose kernel takes the outer packet and is given the inner one (lib/gue.py); replies pass VPP by. */
+async function gue(kind, options, dir) {
+  const outer6 = kind === "gue6";
+  const [src, address] = outer6 ? ["fd79:2::1", "fd79:2::10"] : ["10.79.2.1", server(0)];
+  const tun = `${id}t`;
+  const size = 64 << 20;
+  const whole = (await must("sh", "-c", `head -c ${size} ${dir}/www/big | sha256sum`)).slice(0, 64);
+  const v = await Vpp.start({ ...options, plugins: ["af_packet_plugin.so"] });
+  let end;
+  try {
+    await v.config([
+      `create host-interface name ${id}cv`,
+      `create host-interface name ${id}sv`,
+      `set interface ip address host-${id}cv 10.79.1.1/24`,
+      `set interface ip address host-${id}sv 10.79.2.1/24`,
+      `set interface ip address host-${id}sv fd79:2::1/64`,
+      `set interface state host-${id}cv up`,
+      `set interface state host-${id}sv up`,
+      `lb rl set-shm ${v.dir}/shm`,
+      "lb rl enable flows 65536",
+      `lb rl set-vip web ${VIP} tcp 80 ${kind} src ${src}`,
+      `lb rl set-servers ${address}`,
+    ]);
+    await inNs(NS.server, "ip", "addr", "replace", "fd79:2::10/64", "dev", `${id}s`, "nodad");
+    end = spawn("ip", ["netns", "exec", NS.server, "python3", GUE, address, "6080", tun], { stdio: ["ignore", "pipe", "pipe"] });
+    process.once("exit", () => end.kill("SIGKILL"));
+    let said = "";
+    for (const out of [end.stdout, end.stderr]) out.on("data", (d) => (said += d));
+    for (let i = 0; i < 100 && !said.includes("ready"); i++) await sleep(100);
+    await inNs(NS.server, "ip", "link", "set", tun, "up");
+    // The inner packet's source is not behind the tunnel.
+    for (const x of ["all", tun]) await inNs(NS.server, "sysctl", "-qw", `net.ipv4.conf.${x}.rp_filter=0`);
+    await test(`wire ${kind}: the server's kernel takes the outer packet; pages and 64 MB, byte for byte`, async () => {
+      for (let i = 0; i < 10; i++) {
+        const { code, out } = await curl(`http://${VIP}/small`);
+        ok(code === 0 && out === "small\n", `curl ${i}: ${code} ${out}\n${said}\n${await v.cli("show errors")}`);
+      }
+      const get = `curl -s -m 200 -r 0-${size - 1} http://${VIP}/big | sha256sum`;
+      const { out } = await exec("ip", ["netns", "exec", NS.client, "sh", "-c", get], { timeoutMs: 240_000 });
+      ok(out.startsWith(whole), `sha256 ${out}, expected ${whole}`);
+      ok(end.exitCode === null, `the tunnel's end: ${said}`);
+    });
+  } finally {
+    end?.kill("SIGKILL");
+    await v.stop();
+  }
+}
+
 async function run(options) {
-  const missing = ["nginx", "curl", "wrk", "ethtool", "ip"].filter((c) => !which(c));
+  const missing = ["nginx", "curl", "wrk", "ethtool", "ip", "python3"].filter((c) => !which(c));
   if (process.getuid() !== 0 || missing.length) {
     const why = missing.length ? `no ${missing.join(", ")}` : "needs root";
-    for (let i = 0; i < 9; i++) await test(`wire ${i}`, () => why);
+    for (let i = 0; i < COUNT; i++) await test(`wire ${i}`, () => why);
     return;
   }
   const dir = mkdtempSync(path.join(os.tmpdir(), "marllb-wire-"));
@@ -284,6 +335,8 @@ async function run(options) {
     await inNs(NS.client, "ip", "link", "set", `${id}c`, "mtu", "1400");
     await tunnel("ipip", options, web.digest);
     await tunnel("gre", options, web.digest);
+    await gue("gue4", options, dir);
+    await gue("gue6", options, dir);
   } finally {
     web?.child.kill("SIGTERM");
     await remove();
@@ -291,4 +344,4 @@ async function run(options) {
   }
 }
 
-export const groups = [{ name: "wire", count: 9, run }];
+export const groups = [{ name: "wire", count: COUNT, run }];

@@ -202,6 +202,7 @@ export function parseIp(b) {
       udp: true,
       sport: rest.readUInt16BE(0),
       dport: rest.readUInt16BE(2),
+      udpSum: rest.readUInt16BE(6),
       payload: rest.subarray(8).toString("latin1"),
     });
   } else if (proto === PROTO.icmp || proto === PROTO.icmp6) {
