@@ -38,11 +38,26 @@ export function sourceRules(file, text) {
   return problems;
 }
 
-/** A data plane counts by the events of marllb/worker.h: what lies behind them belongs to the core alone. */
+const CONTRACT = [
+  {
+    of: /^(native\/(?!core\/)|vpp-plugin\/)/,
+    not: /\bmlb_wslot(_\w+)?\b|worker_slot\.h/,
+    why: "uses a worker's counters: count by the mlb_ev_* calls of marllb/worker.h",
+  },
+  {
+    of: /^(native\/dataplane\/|vpp-plugin\/)/,
+    not: /\bmlb_(choose|sed|p2c|alias_choose)\(/,
+    why: "chooses past ejection: mlb_dp_choose of marllb/dp.h gives an ejected server's probe to one flow",
+  },
+];
+
+/** A data plane counts by the events of marllb/worker.h and chooses by marllb/dp.h: what lies behind them belongs to the core alone. */
 export function hostContract(file, text) {
-  if (!/^(native\/(?!core\/)|vpp-plugin\/).*\.(c|h|cc)$/.test(file)) return [];
-  const line = text.split("\n").findIndex((l) => /\bmlb_wslot(_\w+)?\b|worker_slot\.h/.test(l));
-  return line < 0 ? [] : [`${file}:${line + 1}: uses a worker's counters: count by the mlb_ev_* calls of marllb/worker.h`];
+  const lines = /\.(c|h|cc)$/.test(file) ? text.split("\n") : [];
+  return CONTRACT.filter((rule) => rule.of.test(file)).flatMap((rule) => {
+    const at = lines.findIndex((l) => rule.not.test(l));
+    return at < 0 ? [] : [`${file}:${at + 1}: ${rule.why}`];
+  });
 }
 
 /** clang-format breaks no long string and no word of a comment. */

@@ -26,6 +26,9 @@ test("a data plane counts by events, never past them", (t) => {
   t.is(hostContract("native/dataplane/src/a.c", "#include <marllb/worker_slot.h>\n").length, 1);
   t.deepEqual(hostContract("native/dataplane/src/a.c", "struct mlb_wslots *slots; mlb_ev_open(wv, s, now);\n"), []);
   t.deepEqual(hostContract("native/core/src/dp_frame.c", "mlb_wslot_at(slots, i);\n"), []);
+  t.regex(hostContract("vpp-plugin/lb_rl/a.c", "s = mlb_choose(tab, wv->q, &rng, 0);\n")[0], /a\.c:1: chooses past ejection/);
+  t.deepEqual(hostContract("vpp-plugin/lb_rl/a.c", "s = mlb_dp_choose(dp, w, id, 0, now);\n"), []);
+  t.deepEqual(hostContract("native/sim/a.c", "s = mlb_choose(tab, q, &rng, 0);\n"), []);
 });
 
 test("C: lines of at most 130 columns, functions of at most 70 lines", (t) => {
