@@ -1,41 +1,39 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* /lb-rl/... in the stat segment: per VIP by VIP id, per server by slot under the VIP's name. Copied from the frames ten times a
- * second by the main thread, so the packet path pays nothing; sized to the VIP's maximum when it is made, never grown under
- * readers. */
+/* /lb-rl/... in the stat segment: the integer fields of a frame that are exported as metrics (native/core, fields.h), per VIP by
+ * VIP id, per server by slot; a VIP has its servers' sums too. Copied from the frames ten times a second by the main thread, so
+ * the packet path pays nothing; sized to the VIP's maximum when it is made, never grown under readers. */
 #include <lb_rl/stats.h>
+#include <marllb/layout_fields.h>
 #include <vlib/stats/stats.h>
 
-#define LBRL_VIP_STATS(X) \
-	X(flows) X(new_flows) X(packets_in) X(packets_out) X(bytes_in) X(bytes_out) X(misses) X(untracked) X(no_server)
-#define LBRL_SERVER_STATS(X) \
-	X(flows) X(half_open) X(new_flows) X(completions) X(packets_in) X(packets_out) X(bytes_in) X(bytes_out)
+/* Entries of one VIP id; made once and kept, for entries of a deleted VIP are reused by the next of that id. Those of the VIP:
+ * the frame's own fields, then the sums over servers. */
+typedef struct {
+	u32 *vip, *server; /* stat segment's entry indices, in the order of the fields below */
+	u32 room;          /* slots that the server entries hold */
+	bool shown;
+} lbrl_stats_t;
+static lbrl_stats_t stats[MLB_MAX_VIPS + 1];
+/* What is exported. */
+static const struct mlb_field **vip_fields, **server_fields;
 
-enum {
-#define X(n) V_##n,
-	LBRL_VIP_STATS(X)
-#undef X
-		V_COUNT
-};
-enum {
-#define X(n) S_##n,
-	LBRL_SERVER_STATS(X)
-#undef X
-		S_COUNT
-};
-static const char *const vip_names[V_COUNT] = {
-#define X(n) #n,
-	LBRL_VIP_STATS(X)
-#undef X
-};
-static const char *const server_names[S_COUNT] = {
-#define X(n) #n,
-	LBRL_SERVER_STATS(X)
-#undef X
-};
-/* Entry indices; made once per VIP id and kept, for entries of a deleted VIP are reused by the next of that id. */
-static u32 vip_entry[MLB_MAX_VIPS + 1][V_COUNT], server_entry[MLB_MAX_VIPS + 1][S_COUNT];
-static u32 server_room[MLB_MAX_VIPS + 1];
-static u8 made[MLB_MAX_VIPS + 1], shown[MLB_MAX_VIPS + 1];
+static const struct mlb_field **lbrl_exported(const struct mlb_field *all, u32 n)
+{
+	const struct mlb_field **out = 0;
+
+	for (u32 i = 0; i < n; i++) {
+		const struct mlb_field *f = &all[i];
+		if (f->metric[0] && f->count == 1 && (f->kind == MLB_FIELD_U32 || f->kind == MLB_FIELD_U64))
+			vec_add1(out, f);
+	}
+	return out;
+}
+
+static u64 lbrl_value(const struct mlb_field *f, const void *of)
+{
+	const u8 *at = (const u8 *)of + f->offset;
+	return f->kind == MLB_FIELD_U32 ? *(const u32 *)at : *(const u64 *)at;
+}
 
 static counter_t *lbrl_vector(u32 entry)
 {
@@ -43,21 +41,33 @@ static counter_t *lbrl_vector(u32 entry)
 	return data[0];
 }
 
+static u32 lbrl_entry(u32 id, const char *of, const struct mlb_field *f)
+{
+	return vlib_stats_add_counter_vector("/lb-rl/%u/%s/%s", id, of, f->name);
+}
+
 void lbrl_stats_vip(lbrl_vip_t *v)
 {
-	if (!made[v->id]) {
-		made[v->id] = 1;
-		for (u32 i = 0; i < V_COUNT; i++)
-			vip_entry[v->id][i] = vlib_stats_add_counter_vector("/lb-rl/%u/vip/%s", v->id, vip_names[i]);
-		for (u32 i = 0; i < S_COUNT; i++)
-			server_entry[v->id][i] = vlib_stats_add_counter_vector("/lb-rl/%u/server/%s", v->id, server_names[i]);
-		for (u32 i = 0; i < V_COUNT; i++)
-			vlib_stats_validate(vip_entry[v->id][i], 0, 0);
+	lbrl_stats_t *s = &stats[v->id];
+
+	if (!vip_fields) {
+		vip_fields = lbrl_exported(mlb_frame_fields, mlb_frame_field_count);
+		server_fields = lbrl_exported(mlb_server_fields, mlb_server_field_count);
 	}
-	if (v->capacity > server_room[v->id]) {
-		server_room[v->id] = v->capacity;
-		for (u32 i = 0; i < S_COUNT; i++)
-			vlib_stats_validate(server_entry[v->id][i], 0, v->capacity - 1);
+	if (!s->vip) {
+		for (u32 i = 0; i < vec_len(vip_fields); i++)
+			vec_add1(s->vip, lbrl_entry(v->id, "vip", vip_fields[i]));
+		for (u32 i = 0; i < vec_len(server_fields); i++) {
+			vec_add1(s->vip, lbrl_entry(v->id, "vip", server_fields[i]));
+			vec_add1(s->server, lbrl_entry(v->id, "server", server_fields[i]));
+		}
+		for (u32 i = 0; i < vec_len(s->vip); i++)
+			vlib_stats_validate(s->vip[i], 0, 0);
+	}
+	if (v->capacity > s->room) {
+		s->room = v->capacity;
+		for (u32 i = 0; i < vec_len(s->server); i++)
+			vlib_stats_validate(s->server[i], 0, v->capacity - 1);
 	}
 }
 
@@ -70,62 +80,59 @@ int lbrl_frame(const lbrl_vip_t *v, struct mlb_frame_hdr *h, struct mlb_server_r
 	return mlb_dp_frame(lbrl_main.dp, v->id, h, all, MLB_MAX_SERVERS_PER_VIP);
 }
 
-/* Slots without a server, and VIPs that were removed, report 0. */
-static void lbrl_stats_clear(u32 id, const u64 *kept)
+/* Slots without a server, and VIPs that were removed, report 0. kept: bitmap of slots that have one. */
+static void lbrl_stats_clear(lbrl_stats_t *s, const u64 *kept)
 {
-	for (u32 s = 0; s < server_room[id]; s++)
-		if (!(kept[s / 64] >> (s % 64) & 1))
-			for (u32 i = 0; i < S_COUNT; i++)
-				lbrl_vector(server_entry[id][i])[s] = 0;
+	for (u32 slot = 0; slot < s->room; slot++)
+		if (!(kept[slot / 64] >> (slot % 64) & 1))
+			for (u32 i = 0; i < vec_len(s->server); i++)
+				lbrl_vector(s->server[i])[slot] = 0;
 }
 
-static void lbrl_stats_none(u32 id)
+static void lbrl_stats_none(lbrl_stats_t *s)
 {
-	lbrl_stats_clear(id, (u64[MLB_MAX_SERVERS_PER_VIP / 64]){});
-	for (u32 i = 0; i < V_COUNT; i++)
-		lbrl_vector(vip_entry[id][i])[0] = 0;
+	lbrl_stats_clear(s, (u64[MLB_MAX_SERVERS_PER_VIP / 64]){});
+	for (u32 i = 0; i < vec_len(s->vip); i++)
+		lbrl_vector(s->vip[i])[0] = 0;
 }
 
-static void lbrl_stats_one(lbrl_vip_t *v)
+static void lbrl_stats_one(lbrl_stats_t *s, lbrl_vip_t *v)
 {
 	struct mlb_server_rec *recs;
 	struct mlb_frame_hdr h;
-	u64 sum[V_COUNT] = {}, kept[MLB_MAX_SERVERS_PER_VIP / 64] = {};
-
+	u64 kept[MLB_MAX_SERVERS_PER_VIP / 64] = {};
+	u32 own = vec_len(vip_fields);
 	int n = lbrl_frame(v, &h, &recs);
+
 	if (n < 0)
 		return;
-	for (int i = 0; i < n; i++) {
-		struct mlb_server_rec *r = &recs[i];
-		if (r->slot >= server_room[v->id])
-			continue;
-		kept[r->slot / 64] |= 1ULL << (r->slot % 64);
-#define X(f) lbrl_vector(server_entry[v->id][S_##f])[r->slot] = r->f;
-		LBRL_SERVER_STATS(X)
-#undef X
-		sum[V_flows] += r->flows;
-		sum[V_new_flows] += r->new_flows;
-		sum[V_packets_in] += r->packets_in;
-		sum[V_packets_out] += r->packets_out;
-		sum[V_bytes_in] += r->bytes_in;
-		sum[V_bytes_out] += r->bytes_out;
+	for (u32 f = 0; f < own; f++)
+		lbrl_vector(s->vip[f])[0] = lbrl_value(vip_fields[f], &h);
+	for (int i = 0; i < n; i++)
+		kept[recs[i].slot / 64] |= 1ULL << (recs[i].slot % 64);
+	for (u32 f = 0; f < vec_len(server_fields); f++) {
+		counter_t *by_slot = lbrl_vector(s->server[f]);
+		u64 sum = 0;
+		for (int i = 0; i < n; i++) {
+			u64 value = lbrl_value(server_fields[f], &recs[i]);
+			by_slot[recs[i].slot] = value;
+			sum += value;
+		}
+		lbrl_vector(s->vip[own + f])[0] = sum;
 	}
-	lbrl_stats_clear(v->id, kept);
-	sum[V_misses] = h.misses;
-	sum[V_untracked] = h.untracked;
-	sum[V_no_server] = h.no_server;
-	for (u32 i = 0; i < V_COUNT; i++)
-		lbrl_vector(vip_entry[v->id][i])[0] = sum[i];
+	lbrl_stats_clear(s, kept);
 }
 
 void lbrl_stats_update(void)
 {
-	for (u32 id = 1; id <= MLB_MAX_VIPS; id++)
+	for (u32 id = 1; id <= MLB_MAX_VIPS; id++) {
+		lbrl_stats_t *s = &stats[id];
 		if (lbrl_main.vip[id].used == LBRL_VIP_ACTIVE) {
-			shown[id] = 1;
-			lbrl_stats_one(&lbrl_main.vip[id]);
-		} else if (shown[id]) {
-			shown[id] = 0;
-			lbrl_stats_none(id);
+			s->shown = true;
+			lbrl_stats_one(s, &lbrl_main.vip[id]);
+		} else if (s->shown) {
+			s->shown = false;
+			lbrl_stats_none(s);
 		}
+	}
 }
