@@ -45,6 +45,13 @@ async function network() {
   }
   for (let i = 0; i < SERVERS; i++) await inNs(NS.server, "ip", "addr", "add", `${server(i)}/24`, "dev", `${id}s`);
   await inNs(NS.server, "ip", "addr", "add", `${VIP}/32`, "dev", "lo");
+  // What it sends from the VIP must not make it ask for VPP's MAC with the VIP as source.
+  await inNs(NS.server, "sysctl", "-qw", "net.ipv4.conf.all.arp_announce=2");
+}
+
+/** Each VPP has MACs of its own: what the namespaces know of the one before is no use. */
+async function forgetNeighbours() {
+  for (const ns of Object.values(NS)) await inNs(ns, "ip", "neigh", "flush", "all");
 }
 
 /** Also at an exit that nobody waits for: a test that was broken off leaves no namespace. */
@@ -186,6 +193,7 @@ async function mode(name, fwd, options, digest, dir) {
       `lb rl set-servers ${Array.from({ length: SERVERS }, (_, i) => server(i)).join(" ")}`,
       ...(fwd === "nat" ? [`lb rl nat interface host-${id}sv`] : []),
     ]);
+    await forgetNeighbours();
   } catch (e) {
     await v.stop();
     throw e;
@@ -249,6 +257,7 @@ async function tunnel(kind, options, digest) {
       `ip route add ${VIP}/32 via 10.79.2.2 host-${id}sv`,
       `ip route add 10.79.1.0/24 via ${near} host-${id}b`,
     ]);
+    await forgetNeighbours();
     await test(`wire ${kind} into a second VPP: pages and a download of ${MB} MB, byte for byte`, async () => {
       for (let i = 0; i < 10; i++) {
         const { code, out } = await curl(`http://${VIP}/small`);
@@ -293,6 +302,7 @@ async function gue(kind, options, dir) {
       `lb rl set-servers ${address}`,
     ]);
     await inNs(NS.server, "ip", "addr", "replace", "fd79:2::10/64", "dev", `${id}s`, "nodad");
+    await forgetNeighbours();
     end = spawn("ip", ["netns", "exec", NS.server, "python3", GUE, address, "6080", tun], { stdio: ["ignore", "pipe", "pipe"] });
     process.once("exit", () => end.kill("SIGKILL"));
     let said = "";
