@@ -4,6 +4,7 @@ import type { Directive } from "../../gen/marllb/v1/Directive.js";
 import type { Pool, Pool__Output } from "../../gen/marllb/v1/Pool.js";
 import type { SetOverrideRequest__Output } from "../../gen/marllb/v1/SetOverrideRequest.js";
 import { canonicalAddress, isIpPort } from "../common/config/address.js";
+import { loopOf, type OwnVip } from "../common/config/own.js";
 import { invalid } from "../common/grpc/errors.js";
 import { wireMode } from "../common/vocabulary.js";
 import { type AgentVip, nameOf, type PoolView } from "./core.js";
@@ -77,6 +78,16 @@ export function membersOf(pool: Pool__Output): Member[] {
       throw invalid(`pool.servers[${i}].weight`, `expected more than 0 and at most ${MAX_WEIGHT}, found ${s.weight}`);
     }
     return { address: a, weight, drain: s.drain };
+  });
+}
+
+/** Refuses a server that leads back to the pool's own VIP. `vips`: those whose addresses are known here. */
+export function refuseLoops(members: readonly Member[], pool: string, vips: readonly OwnVip[]): void {
+  const of = vips.find((v) => v.name === pool);
+  if (!of) return;
+  members.forEach((m, i) => {
+    const loop = loopOf(vips, of, m.address);
+    if (loop !== null) throw invalid(`pool.servers[${i}].address`, loop);
   });
 }
 

@@ -9,11 +9,12 @@ import type { GetPoolResponse } from "../../gen/marllb/v1/GetPoolResponse.js";
 import type { WatchPoolRequest__Output } from "../../gen/marllb/v1/WatchPoolRequest.js";
 import type { WatchPoolResponse } from "../../gen/marllb/v1/WatchPoolResponse.js";
 import { canonicalAddress } from "../common/config/address.js";
+import type { OwnVip } from "../common/config/own.js";
 import { failStream, invalid, ServiceError, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
 import type { CreateService, Service, ServiceContext } from "../common/run.js";
 import { FailoverCore, type PoolView } from "./core.js";
-import { address, membersOf, overrideOf, poolMessage } from "./messages.js";
+import { address, membersOf, overrideOf, poolMessage, refuseLoops } from "./messages.js";
 import { type FailoverMetrics, failoverMetrics } from "./metrics.js";
 import type { PoolState } from "./pool.js";
 import { shownShare } from "./seen.js";
@@ -189,10 +190,21 @@ class FailoverService {
     return { pool: poolMessage(pool), members, state: `VIP_STATE_${order.status}` as const, term: pool.term, override };
   }
 
+  /** The configuration knows the VIPs' addresses, the pools which servers they have now. */
+  private ownVips(): OwnVip[] {
+    const pools = new Map(this.core.views().map((v) => [v.pool.name, v.pool.members]));
+    return this.context.config.vips.map((v) => ({
+      name: v.name,
+      address: v.address,
+      servers: (pools.get(v.name) ?? v.servers).map((s) => s.address),
+    }));
+  }
+
   private applyPool(r: ApplyPoolRequest__Output): ApplyPoolResponse {
     if (!r.pool) throw invalid("pool", "is missing");
     const members = membersOf(r.pool);
     const view = this.core.find(r.pool.vip_id, r.pool.name);
+    refuseLoops(members, view.pool.name, this.ownVips());
     const changes = this.core.apply(view, members, Number(r.pool.revision), r.dry_run, this.context.clock.now());
     return { pool: poolMessage(view.pool), changes };
   }

@@ -40,7 +40,7 @@ test("errors name file and line, or the flag, and what was expected", (t) => {
   const wrong = run(["--config", file]);
   t.is(wrong.code, 1);
   t.is(wrong.err, `marllb-dp: ${file}:3: mode 'fastest': expected hash, alias, sed or p2c\n`);
-  t.regex(run(["--threads", "none"]).err, /^marllb-dp: --threads 'none': expected a number from 1 to 64\n$/);
+  t.regex(run(["--threads", "none"]).err, /^marllb-dp: --threads 'none': expected a number from 0 to 64\n$/);
   t.regex(run(["--config", path.join(folder, "nothing")]).err, /nothing: cannot read: No such file/);
 });
 
@@ -151,6 +151,26 @@ test("VIPs come and go; the connections of a removed one run on", async (t) => {
   t.is(await ask(dp.port), "a");
   t.is(await dp.stop(), 0);
   await closeOrigin(a);
+});
+
+test("a server that is a VIP, or leads back to one, is refused at the socket and in a file; nothing changes", async (t) => {
+  const a = await origin(named("a"));
+  const dp = await Dp.start({ host: "0.0.0.0", servers: [a] });
+  await t.throwsAsync(dp.control(`server 127.0.0.2:${dp.port} max-conns 5`), { message: /is the vip itself/ });
+  await t.throwsAsync(dp.control(`set-servers ${addressOf(a)} 127.0.0.1:${dp.port}`), { message: /is the vip itself/ });
+  await dp.control("vip second 127.0.0.1:0");
+  const port = Number(/vip second 127\.0\.0\.1:(\d+)/.exec(await dp.control("show config"))?.[1]);
+  await dp.control(`server vip second 127.0.0.1:${dp.port}`); // a chain is no loop
+  await t.throwsAsync(dp.control(`server vip web 127.0.0.1:${port}`), { message: /leads back to the vip: vip second/ });
+  await t.throwsAsync(dp.control(`vip third 127.0.0.1:${dp.port}`), { message: /overlaps vip web \(0\.0\.0\.0:\d+\)/ });
+  const config = await dp.control("show config");
+  t.deepEqual(config.match(/^(set-)?server.*$/gm)?.length, 2, config);
+  t.is(await ask(dp.port), "a");
+  t.is(await ask(port), "a");
+  t.is(await dp.stop(), 0);
+  await closeOrigin(a);
+  const wild = run(["--check", "--vip", "a 0.0.0.0:1", "--server", "127.0.0.1:1"]);
+  t.true(wild.err.includes("vip a: server 127.0.0.1:1 is the vip itself"), wild.err);
 });
 
 test("SIGHUP reads the file again; a wrong file changes nothing and is reported", async (t) => {

@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "dp_types.h"
+
 int dp_fail(char *err, int code, const char *fmt, ...)
 {
 	if (err) {
@@ -13,4 +15,10 @@ int dp_fail(char *err, int code, const char *fmt, ...)
 		va_end(ap);
 	}
 	return code;
+}
+
+void dp_notice(struct mlb_dp *dp, const char *text)
+{
+	if (dp->hooks.notice)
+		dp->hooks.notice(dp->hooks.arg, text);
 }

@@ -2,26 +2,28 @@
 /* Managed pools: the wanted server lists that failover writes through msg_pool. */
 #include "dp_pool.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "dp_fail.h"
 #include "dp_servers.h"
 
-static int read_list(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_pool_entry *e, uint32_t n)
+static int read_list(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_pool_entry *e, uint32_t n, char err[256])
 {
 	struct mlb_endpoint ep[MLB_MAX_SERVERS_PER_VIP];
 	float weight[MLB_MAX_SERVERS_PER_VIP];
 	bool draining[MLB_MAX_SERVERS_PER_VIP];
 	if (n > MLB_MAX_SERVERS_PER_VIP)
-		return -E2BIG;
+		return dp_fail(err, -E2BIG, "expected at most %u servers, found %u", MLB_MAX_SERVERS_PER_VIP, n);
 	for (uint32_t i = 0; i < n; i++) {
 		static const struct mlb_addr nowhere;
 		if (memcmp(&e[i].addr, &nowhere, sizeof(nowhere)) == 0 || (e[i].flags & ~(uint32_t)MLB_SRV_DRAINING))
-			return -EINVAL;
+			return dp_fail(err, -EINVAL, "entry %u has no address, or flags that are not known", i);
 		ep[i] = (struct mlb_endpoint){ .addr = e[i].addr, .port = e[i].port };
 		weight[i] = e[i].weight;
 		draining[i] = e[i].flags & MLB_SRV_DRAINING;
 	}
-	return dp_servers_set(dp, v, ep, weight, draining, n, NULL);
+	return dp_servers_set(dp, v, ep, weight, draining, n, err);
 }
 
 static void take(struct mlb_dp *dp, const struct mlb_pool_vip *p, const struct mlb_pool_entry *entry, uint32_t entries)
@@ -33,11 +35,12 @@ static void take(struct mlb_dp *dp, const struct mlb_pool_vip *p, const struct m
 	}
 	if (!dp_after(p->revision, v->pool_seen))
 		return;
+	char err[256] = "expected owner and entries within the message";
 	int rc = 0;
 	if (p->owner > MLB_OWNER_MANAGED || p->first > entries || p->count > entries - p->first)
 		rc = -EINVAL;
 	else if (p->owner == MLB_OWNER_MANAGED)
-		rc = read_list(dp, v, entry + p->first, p->count);
+		rc = read_list(dp, v, entry + p->first, p->count, err);
 	dp->effect_dirty = true;
 	if (rc == -ENOSPC) { /* slots of servers on their way out: the list is good, only too early */
 		dp->pool_again = true;
@@ -45,7 +48,10 @@ static void take(struct mlb_dp *dp, const struct mlb_pool_vip *p, const struct m
 	}
 	v->pool_seen = p->revision;
 	if (rc != 0) {
+		char text[320];
 		v->pool_refused++;
+		snprintf(text, sizeof(text), "vip %s: pool refused: %s", v->conf.name, err);
+		dp_notice(dp, text);
 		return;
 	}
 	v->conf.owner = (uint8_t)p->owner;

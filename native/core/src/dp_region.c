@@ -3,13 +3,9 @@
  * then no agent finds it, and orders have no effect. About once a second main looks, and makes it again. */
 #include "dp_region.h"
 
-#define LOOK_US 1000000u
+#include "dp_fail.h"
 
-static void notice(struct mlb_dp *dp, const char *text)
-{
-	if (dp->hooks.notice)
-		dp->hooks.notice(dp->hooks.arg, text);
-}
+#define LOOK_US 1000000u
 
 static void renew(struct mlb_dp *dp)
 {
@@ -21,12 +17,12 @@ static void renew(struct mlb_dp *dp)
 		dp->in_seq = dp->pool_seq = dp->peer_seq = 0;
 		dp->beat = 0;
 		dp->effect_dirty = true;
-		notice(dp, "the region was removed or replaced: made again");
+		dp_notice(dp, "the region was removed or replaced: made again");
 	} else if (rc == -EBUSY) {
 		dp->succeeded = true;
-		notice(dp, "another data plane has the region's name now: this one's orders end here");
+		dp_notice(dp, "another data plane has the region's name now: this one's orders end here");
 	} else if (rc != dp->region_rc) { /* said once, tried every second */
-		notice(dp, err);
+		dp_notice(dp, err);
 	}
 	dp->region_rc = rc;
 }

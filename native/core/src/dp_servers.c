@@ -39,6 +39,12 @@ static int check_weight(float w, const struct mlb_endpoint *ep, char *err)
 		       (double)LEAST_WEIGHT, (double)MOST_WEIGHT, (double)w);
 }
 
+static int ask_host(struct mlb_dp *dp, const struct dp_vip *v, const struct mlb_endpoint *ep, char *err)
+{
+	char unread[256];
+	return dp->hooks.server_may ? dp->hooks.server_may(dp->hooks.arg, v->id, ep, err ? err : unread) : 0;
+}
+
 /* A server without a composed share takes what the others' shares say of its configured weight. */
 static float first_share(struct dp_vip *v, float weight)
 {
@@ -184,7 +190,9 @@ int mlb_dp_server_add(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_endpo
 	if (find(v, ep, &hint))
 		return dp_fail(err, -EEXIST, "vip %s has server %s already", v->conf.name, mlb_endpoint_text(ep, text));
 	uint32_t slot;
-	rc = join(dp, v, ep, weight, NULL, &slot, err);
+	rc = ask_host(dp, v, ep, err);
+	if (rc == 0)
+		rc = join(dp, v, ep, weight, NULL, &slot, err);
 	if (rc != 0)
 		return rc;
 	if (id)
@@ -291,6 +299,8 @@ int dp_servers_set(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoin
 		have[i] = find(v, &ep[i], &hint);
 		if (have[i])
 			keep[have[i]->pub.slot] = true;
+		else if ((rc = ask_host(dp, v, &ep[i], err)) != 0)
+			return rc;
 		else
 			fresh++;
 	}

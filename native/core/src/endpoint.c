@@ -91,6 +91,8 @@ int mlb_endpoint_parse(const char *text, bool port0, struct mlb_endpoint *ep, ch
 	host[end - begin] = 0;
 	if (!brackets && strchr(host, ':'))
 		return bad(err, text, "brackets about an IPv6 address, as in [2001:db8::1]:8080");
+	if (strchr(host, '%'))
+		return bad(err, text, "an address without a scope (%...): no message to a data plane has a place for one");
 	if (mlb_addr_parse(host, &ep->addr))
 		return bad(err, text, form);
 	if (parse_port(colon + 1, &ep->port) || (ep->port == 0 && !port0))

@@ -305,6 +305,46 @@ TEST(managed_pool)
 	world_free(w);
 }
 
+static int never_66(void *arg, uint32_t vip_id, const struct mlb_endpoint *ep, char err[256])
+{
+	(void)arg;
+	(void)vip_id;
+	if (ep->addr.b[15] != 66)
+		return 0;
+	snprintf(err, 256, "66 is not a server");
+	return -ELOOP;
+}
+
+static char noticed[320];
+
+static void note(void *arg, const char *text)
+{
+	(void)arg;
+	snprintf(noticed, sizeof(noticed), "%s", text);
+}
+
+/* One server that the host refuses takes the whole list with it, wherever the list comes from. */
+TEST(a_host_may_refuse_a_server)
+{
+	struct world *w = world_new(1, 2, 8, true);
+	struct mlb_endpoint list[3] = { world_ep(3), world_ep(66), world_ep(5) };
+	float weight[3] = { 5, 5, 5 };
+
+	mlb_dp_set_hooks(w->dp, &(struct mlb_dp_hooks){ .server_may = never_66, .notice = note });
+	CHECK_EQ(mlb_dp_server_add(w->dp, w->vip, &list[1], 1, NULL, w->err), -ELOOP);
+	CHECK_STR(w->err, "66 is not a server");
+	CHECK_EQ(mlb_dp_server_set(w->dp, w->vip, list, weight, 3, w->err), -ELOOP);
+	CHECK_STR(w->err, "66 is not a server");
+	CHECK_EQ(server(w, 0)->flags, MLB_SRV_MEMBER);
+	CHECK_EQ(server(w, 1)->flags, MLB_SRV_MEMBER);
+	CHECK_EQ(server(w, 2)->flags, 0);
+	send_pool(w, 1, MLB_OWNER_MANAGED, (uint32_t[]){ 7, 66 }, NULL, 2, 0);
+	CHECK_EQ(world_effect(w).pool_refused, 1);
+	CHECK_STR(noticed, "vip web: pool refused: 66 is not a server");
+	CHECK_EQ(server(w, 2)->flags, 0);
+	world_free(w);
+}
+
 /* A list that needs slots of servers on their way out waits for them; it is not refused. */
 TEST(managed_pool_waits_for_slots)
 {
@@ -361,4 +401,5 @@ TEST(a_new_vip_in_a_freed_id_is_another_vip)
 MLB_TEST_MAIN(CASE(edits_and_their_errors), CASE(vips_and_their_errors), CASE(all_draining_means_all_eligible),
 	      CASE(a_new_vip_in_a_freed_id_is_another_vip), CASE(set_keeps_adds_and_removes), CASE(rings_follow_the_list),
 	      CASE(slot_is_reused_only_after_last_flow_and_all_workers), CASE(counts_start_from_zero_in_a_reused_slot),
-	      CASE(weights_never_reach_a_wrong_server_under_churn), CASE(managed_pool), CASE(managed_pool_waits_for_slots))
+	      CASE(weights_never_reach_a_wrong_server_under_churn), CASE(managed_pool),
+	      CASE(a_host_may_refuse_a_server), CASE(managed_pool_waits_for_slots))

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <marllb/endpoint.h>
+#include "own.h"
 
 #define FAIL(...) \
 	do { \
@@ -54,25 +55,26 @@ struct mlbd_plan_vip *mlbd_plan_find(struct mlbd_plan *p, const char *name)
 
 static int add_vip(struct mlbd_plan *p, const struct mlbd_cmd *c, char err[256])
 {
-	char ep[MLB_ENDPOINT_LEN];
+	int rc;
 
 	if (mlbd_plan_find(p, c->vip))
 		FAIL("vip %s is there already", c->vip);
 	for (uint32_t i = 0; i < p->vips; i++)
-		if (c->opts.conf.ep.port && p->vip[i].opts.conf.ep.proto == c->opts.conf.ep.proto &&
-		    mlb_endpoint_eq(&p->vip[i].opts.conf.ep, &c->opts.conf.ep))
-			FAIL("vip %s: %s is vip %s already", c->vip, mlb_endpoint_text(&c->opts.conf.ep, ep),
-			     p->vip[i].opts.conf.name);
+		if ((rc = mlbd_vips_apart(&p->vip[i].opts.conf, &c->opts.conf, err)))
+			return rc;
 	if (p->vips == MLB_MAX_VIPS)
 		FAIL("vip %s: expected at most %u vips", c->vip, MLB_MAX_VIPS);
 	p->vip[p->vips++].opts = c->opts;
 	return 0;
 }
 
-static int add_server(struct mlbd_plan_vip *v, const struct mlbd_server_conf *s, char err[256])
+static int add_server(struct mlbd_plan *p, struct mlbd_plan_vip *v, const struct mlbd_server_conf *s, char err[256])
 {
 	char ep[MLB_ENDPOINT_LEN];
+	int rc = mlbd_loop_check(p, v, &s->ep, mlbd_addr_is_local, err);
 
+	if (rc)
+		return rc;
 	for (uint32_t i = 0; i < v->servers; i++)
 		if (mlb_endpoint_eq(&v->server[i].ep, &s->ep))
 			FAIL("server %s is in vip %s already", mlb_endpoint_text(&s->ep, ep), v->opts.conf.name);
@@ -109,11 +111,11 @@ static int apply(struct mlbd_plan *p, const struct mlbd_cmd *c, char err[256])
 	if (!v)
 		FAIL("expected vip NAME: %s", p->vips ? "there are several" : "there is no vip yet");
 	switch (c->op) {
-	case MLBD_OP_SERVER: return add_server(v, &c->server, err);
+	case MLBD_OP_SERVER: return add_server(p, v, &c->server, err);
 	case MLBD_OP_SET_SERVERS:
 		v->servers = 0;
 		for (uint32_t i = 0; i < c->count; i++)
-			if ((rc = add_server(v, &c->list[i], err)))
+			if ((rc = add_server(p, v, &c->list[i], err)))
 				return rc;
 		return 0;
 	case MLBD_OP_MODE: v->opts.conf.mode = (uint8_t)c->mode; return 0;

@@ -20,7 +20,7 @@ void mlbd_plan_init(struct mlbd_plan *);
 void mlbd_plan_free(struct mlbd_plan *);
 /* -ENOMEM. */
 int mlbd_plan_copy(struct mlbd_plan *to, const struct mlbd_plan *from);
-/* One line; -EINVAL, err without place. */
+/* One line; -EINVAL, -EEXIST (an address is taken), -ELOOP (a server is a VIP), -ENOMEM; err without place. */
 int mlbd_plan_line(struct mlbd_plan *, const char *line, char err[256]);
 /* All lines of a text or file; err begins with "NAME:LINE: ". The plan is then half filled: throw it away. */
 int mlbd_plan_text(struct mlbd_plan *, const char *name, const char *text, char err[512]);

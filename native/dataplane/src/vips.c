@@ -7,6 +7,7 @@
 
 #include <marllb/endpoint.h>
 #include "host.h"
+#include "own.h"
 #include "recount.h"
 #include "workers.h"
 
@@ -130,16 +131,12 @@ int mlbd_vip_add(struct mlbd_host *h, const struct mlbd_vip_opts *o, const int *
 	struct mlbd_vip_opts opts = *o;
 	struct mlbd_vip staged = { .conf = opts.conf };
 	struct mlbd_vip *v;
-	char text[MLB_ENDPOINT_LEN];
 	uint32_t id;
 	int rc;
 
 	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++)
-		if (h->vip[i].used && opts.conf.ep.port && h->vip[i].conf.ep.proto == opts.conf.ep.proto &&
-		    mlb_endpoint_eq(&h->vip[i].conf.ep, &opts.conf.ep)) {
-			snprintf(err, 256, "%s is vip %s already", mlb_endpoint_text(&opts.conf.ep, text), h->vip[i].conf.name);
-			return -EEXIST;
-		}
+		if (h->vip[i].used && (rc = mlbd_vips_apart(&h->vip[i].conf, &opts.conf, err)))
+			return rc;
 	/* The sockets first: what the core is told must be the address that was bound. */
 	rc = listen_all(h, &staged, fd, fds, err);
 	if (rc)
@@ -261,6 +258,16 @@ static int set_limit(struct mlbd_host *h, struct mlbd_vip *v, const struct mlb_e
 	return 0;
 }
 
+static void use_limits(struct mlbd_host *h, struct mlbd_vip *v)
+{
+	for (uint32_t s = 0; s < v->conf.capacity; s++) {
+		const struct mlb_server *server = mlb_dp_server_at(h->dp, v->id, s);
+
+		if (server && (server->flags & MLB_SRV_MEMBER))
+			atomic_store_explicit(&v->slot[s].max_conns, mlbd_server_limit(v, &server->ep), memory_order_relaxed);
+	}
+}
+
 int mlbd_server_put(struct mlbd_host *h, struct mlbd_vip *v, const struct mlbd_cmd *c, char err[256])
 {
 	const struct mlbd_server_conf *s = &c->server;
@@ -268,11 +275,15 @@ int mlbd_server_put(struct mlbd_host *h, struct mlbd_vip *v, const struct mlbd_c
 	uint32_t id;
 	int rc = 0;
 
+	char ignored[256];
+
 	if (c->has_max_conns || !there)
 		rc = set_limit(h, v, &s->ep, s->max_conns, err);
-	if (rc == 0 && !there)
+	if (rc == 0 && !there) {
 		rc = mlb_dp_server_add(h->dp, v->id, &s->ep, s->weight, &id, err);
-	else if (rc == 0 && c->has_weight)
+		if (rc)
+			set_limit(h, v, &s->ep, 0, ignored);
+	} else if (rc == 0 && c->has_weight)
 		rc = mlb_dp_server_weight(h->dp, v->id, &s->ep, s->weight, err);
 	if (rc == 0 && s->drain)
 		rc = mlb_dp_server_drain(h->dp, v->id, &s->ep, true, err);
@@ -288,25 +299,31 @@ int mlbd_server_del(struct mlbd_host *h, struct mlbd_vip *v, const struct mlb_en
 
 int mlbd_server_set(struct mlbd_host *h, struct mlbd_vip *v, const struct mlbd_server_conf *list, uint32_t n, char err[256])
 {
+	struct mlbd_limit *limit = calloc(n + 1, sizeof(*limit)), *old = v->limit;
 	struct mlb_endpoint *ep = calloc(n + 1, sizeof(*ep));
 	float *weight = calloc(n + 1, sizeof(*weight));
+	uint32_t old_limits = v->limits;
 	int rc = -ENOMEM;
 
 	snprintf(err, 256, "no memory");
-	if (!ep || !weight)
+	if (!ep || !weight || !limit)
 		goto out;
-	while (v->limits) {
-		struct mlb_endpoint old = v->limit[v->limits - 1].ep;
-
-		set_limit(h, v, &old, 0, err);
-	}
+	v->limit = limit; /* before the servers: the first flow of one is counted against its limit */
+	v->limits = 0;
 	for (uint32_t i = 0; i < n; i++) {
 		ep[i] = list[i].ep;
 		weight[i] = list[i].weight;
-		if (list[i].max_conns && (rc = set_limit(h, v, &ep[i], list[i].max_conns, err)))
-			goto out;
+		if (list[i].max_conns)
+			limit[v->limits++] = (struct mlbd_limit){ list[i].ep, list[i].max_conns };
 	}
 	rc = mlb_dp_server_set(h->dp, v->id, ep, weight, n, err);
+	if (rc) { /* the list is as it was */
+		v->limit = old;
+		v->limits = old_limits;
+		old = limit;
+	}
+	limit = old; /* the one that goes */
+	use_limits(h, v);
 	for (uint32_t i = 0; i < n && rc == 0; i++) {
 		const struct mlb_server *server = mlbd_server_find(h, v, &ep[i]);
 
@@ -314,8 +331,35 @@ int mlbd_server_set(struct mlbd_host *h, struct mlbd_vip *v, const struct mlbd_s
 			rc = mlb_dp_server_drain(h->dp, v->id, &ep[i], list[i].drain, err);
 	}
 out:
+	free(limit);
 	free(ep);
 	free(weight);
+	return rc;
+}
+
+/* Every list of servers passes here: file, control socket, takeover, pool. The whole graph is looked at only for a server that is
+ * a VIP. */
+static int server_may(void *arg, uint32_t vip_id, const struct mlb_endpoint *ep, char err[256])
+{
+	struct mlbd_host *h = arg;
+	const struct mlbd_vip *of = &h->vip[vip_id - 1];
+	struct mlbd_plan *plan;
+	bool known = false;
+	int rc = 0;
+
+	for (uint32_t i = 0; i < MLB_MAX_VIPS && !known; i++)
+		known = h->vip[i].used && mlbd_leads_to(ep, &h->vip[i].conf.ep, mlbd_addr_is_local);
+	if (!known)
+		return 0;
+	plan = malloc(sizeof(*plan));
+	if (!plan || (rc = mlbd_host_plan(h, plan))) {
+		free(plan);
+		snprintf(err, 256, "no memory");
+		return -ENOMEM;
+	}
+	rc = mlbd_loop_check(plan, mlbd_plan_find(plan, of->conf.name), ep, mlbd_addr_is_local, err);
+	mlbd_plan_free(plan);
+	free(plan);
 	return rc;
 }
 
@@ -350,6 +394,7 @@ static void notice(void *arg, const char *text)
 void mlbd_vips_hook(struct mlbd_host *h)
 {
 	mlb_dp_set_hooks(h->dp, &(struct mlb_dp_hooks){ .arg = h,
+							.server_may = server_may,
 							.server_up = server_up,
 							.server_gone = server_gone,
 							.recount = mlbd_recount_hook,

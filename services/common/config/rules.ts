@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules that span several keys. Each problem names the path of the value that is wrong.
-import { canonicalAddress, parseHostPort } from "./address.js";
+import { canonicalAddress } from "./address.js";
+import { loopOf, overlaps } from "./own.js";
 import { type Config, SERVICES } from "./schema.js";
 
 export interface Problem {
@@ -11,15 +12,19 @@ export interface Problem {
 export function crossChecks(c: Config): Problem[] {
   const problems: Problem[] = [];
   const names = new Map<string, string>();
-  const listeners = new Map<string, string>();
+  const listeners: { address: string; where: string }[] = [];
 
   const listen = (address: string, path: (string | number)[]): void => {
-    if (parseHostPort(address)?.port === 0) return;
-    const key = canonicalAddress(address);
-    const first = listeners.get(key);
-    if (first !== undefined) problems.push({ path, message: `duplicate address ${address}: ${first} listens there already` });
-    else listeners.set(key, path.join("."));
+    const first = listeners.find((l) => overlaps(l.address, address));
+    if (!first) {
+      listeners.push({ address, where: path.join(".") });
+    } else if (canonicalAddress(first.address) === canonicalAddress(address)) {
+      problems.push({ path, message: `duplicate address ${address}: ${first.where} listens there already` });
+    } else {
+      problems.push({ path, message: `address ${address} overlaps ${first.address}, where ${first.where} listens` });
+    }
   };
+  const own = c.vips.map((v) => ({ name: v.name, address: v.address, servers: v.servers.map((s) => s.address) }));
 
   for (const s of SERVICES) {
     listen(c.services[s].listen, ["services", s, "listen"]);
@@ -40,9 +45,8 @@ export function crossChecks(c: Config): Problem[] {
         });
       }
       seen.add(key);
-      if (key === canonicalAddress(vip.address)) {
-        problems.push({ path: ["vips", i, "servers", j, "address"], message: `server ${server.address} is the VIP itself` });
-      }
+      const loop = loopOf(own, own[i] as (typeof own)[number], server.address);
+      if (loop !== null) problems.push({ path: ["vips", i, "servers", j, "address"], message: loop });
     });
   });
   const total = c.vips.reduce((n, v) => n + v.servers.length, 0);

@@ -115,6 +115,9 @@ void mlb_dp_worker_idle(struct mlb_worker *, bool idle);
 /* Host hooks, main thread. */
 struct mlb_dp_hooks {
 	void *arg;
+	/* May the VIP have this server? NULL: it may. Asked of each server that joins, before anything of the list changes, so
+	 * that a list is taken whole or not at all. Negative errno and one sentence refuse it. */
+	int (*server_may)(void *arg, uint32_t vip_id, const struct mlb_endpoint *, char err[256]);
 	int (*server_up)(void *arg, uint32_t vip_id, struct mlb_server *);    /* before the first flow; nonzero refuses it */
 	void (*server_gone)(void *arg, uint32_t vip_id, struct mlb_server *); /* after the last flow, all workers passed */
 	/* The shares of new flows that are in force from now on, for a data plane that only steers another load balancer; NULL:

@@ -72,6 +72,21 @@ const wrong: { what: string; text: string; expect: RegExp }[] = [
     expect: /^f\.yaml:6:18: vips\[0\]\.servers\[1\]\.address: duplicate address/,
   },
   {
+    what: "a wildcard VIP over another VIP",
+    text: "vips:\n- {name: a, address: 0.0.0.0:1}\n- {name: b, address: 127.0.0.1:1}\n",
+    expect: /^f\.yaml:3:22: vips\[1\]\.address: address 127\.0\.0\.1:1 overlaps 0\.0\.0\.0:1, where vips\.0\.address listens$/,
+  },
+  {
+    what: "a wildcard VIP as its own server",
+    text: "vips:\n- {name: a, address: 0.0.0.0:1, servers: [{address: 127.0.0.1:1}]}\n",
+    expect: /vips\[0\]\.servers\[0\]\.address: server 127\.0\.0\.1:1 is the VIP itself$/,
+  },
+  {
+    what: "two VIPs that lead to each other",
+    text: "vips:\n- {name: a, address: 127.0.0.1:1, servers: [{address: 127.0.0.1:2}]}\n- {name: b, address: 127.0.0.1:2, servers: [{address: 127.0.0.1:1}]}\n",
+    expect: /vips\[1\]\.servers\[0\]\.address: server 127\.0\.0\.1:1 leads back to the VIP: VIP a has it behind it/,
+  },
+  {
     what: "duplicate VIP name",
     text: "vips:\n- {name: a, address: 127.0.0.1:1}\n- {name: a, address: 127.0.0.1:2}\n",
     expect: /duplicate name a: also vips\.0/,

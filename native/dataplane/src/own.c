@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "own.h"
+
+#include <errno.h>
+#include <ifaddrs.h>
+#include <netinet/in.h>
+#include <string.h>
+
+#include <marllb/endpoint.h>
+
+_Static_assert(MLB_MAX_VIPS <= 64, "a set of VIPs is one word");
+
+bool mlbd_addr_is_local(const struct mlb_addr *a)
+{
+	struct ifaddrs *list = NULL;
+	bool found = mlb_addr_is_loopback(a);
+
+	if (found || getifaddrs(&list))
+		return found;
+	for (const struct ifaddrs *i = list; i && !found; i = i->ifa_next) {
+		struct mlb_endpoint ep;
+
+		if (!i->ifa_addr || (i->ifa_addr->sa_family != AF_INET && i->ifa_addr->sa_family != AF_INET6))
+			continue;
+		mlb_endpoint_from_sockaddr((const struct sockaddr_storage *)i->ifa_addr, &ep);
+		found = mlb_addr_eq(&ep.addr, a);
+	}
+	freeifaddrs(list);
+	return found;
+}
+
+static bool same_family(const struct mlb_addr *a, const struct mlb_addr *b)
+{
+	return mlb_addr_is_v4(a) == mlb_addr_is_v4(b);
+}
+
+bool mlbd_vips_overlap(const struct mlb_endpoint *a, const struct mlb_endpoint *b)
+{
+	if (a->port != b->port || a->port == 0 || a->proto != b->proto)
+		return false;
+	if (mlb_addr_eq(&a->addr, &b->addr))
+		return true;
+	return same_family(&a->addr, &b->addr) && (mlb_addr_is_any(&a->addr) || mlb_addr_is_any(&b->addr));
+}
+
+int mlbd_vips_apart(const struct mlb_vip_conf *a, const struct mlb_vip_conf *b, char err[256])
+{
+	char here[MLB_ENDPOINT_LEN], there[MLB_ENDPOINT_LEN];
+
+	if (!mlbd_vips_overlap(&a->ep, &b->ep))
+		return 0;
+	mlb_endpoint_text(&b->ep, here);
+	if (mlb_endpoint_eq(&a->ep, &b->ep))
+		snprintf(err, 256, "vip %s: %s is vip %s already", b->name, here, a->name);
+	else
+		snprintf(err, 256,
+			 "vip %s: %s overlaps vip %s (%s): expected another port, or addresses that do not cover each other",
+			 b->name, here, a->name, mlb_endpoint_text(&a->ep, there));
+	return -EEXIST;
+}
+
+bool mlbd_leads_to(const struct mlb_endpoint *server, const struct mlb_endpoint *vip, mlbd_local local)
+{
+	static const uint8_t lo4[4] = { 127, 0, 0, 1 };
+	struct mlb_addr to = server->addr;
+
+	if (server->port != vip->port || !same_family(&to, &vip->addr))
+		return false;
+	if (mlb_addr_is_any(&to)) /* the kernel connects to the loopback address then */
+		to = mlb_addr_is_v4(&to) ? mlb_addr_of_v4(lo4) : (struct mlb_addr){ { [15] = 1 } };
+	return mlb_addr_is_any(&vip->addr) ? local(&to) : mlb_addr_eq(&to, &vip->addr);
+}
+
+/* The VIPs that a server of `of` leads to; one bit each. */
+static uint64_t targets(const struct mlbd_plan *p, const struct mlbd_plan_vip *of, const struct mlb_endpoint *server,
+			mlbd_local local)
+{
+	uint64_t set = 0;
+
+	for (uint32_t i = 0; i < p->vips; i++)
+		if (p->vip[i].opts.conf.ep.proto == of->opts.conf.ep.proto &&
+		    mlbd_leads_to(server, &p->vip[i].opts.conf.ep, local))
+			set |= 1ull << i;
+	return set;
+}
+
+int mlbd_loop_check(const struct mlbd_plan *p, const struct mlbd_plan_vip *of, const struct mlb_endpoint *server,
+		    mlbd_local local, char err[256])
+{
+	uint64_t self = 1ull << (of - p->vip), reached = targets(p, of, server, local), walked = 0;
+	const char *name = of->opts.conf.name;
+	char text[MLB_ENDPOINT_LEN];
+
+	if (reached & self) {
+		snprintf(err, 256, "vip %s: server %s is the vip itself", name, mlb_endpoint_text(server, text));
+		return -ELOOP;
+	}
+	while (reached & ~walked) {
+		uint32_t i = (uint32_t)__builtin_ctzll(reached & ~walked);
+		const struct mlbd_plan_vip *v = &p->vip[i];
+
+		walked |= 1ull << i;
+		for (uint32_t k = 0; k < v->servers; k++)
+			reached |= targets(p, v, &v->server[k].ep, local);
+		if (reached & self) {
+			snprintf(err, 256, "vip %s: server %s leads back to the vip: vip %s has it behind it", name,
+				 mlb_endpoint_text(server, text), v->opts.conf.name);
+			return -ELOOP;
+		}
+	}
+	return 0;
+}
