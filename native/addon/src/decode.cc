@@ -8,7 +8,6 @@
 #include "marllb/agent.h"
 #include "marllb/endpoint.h"
 #include "marllb/layout_fields.h"
-#include "observation.h"
 
 template <typename T> static T load(const uint8_t *p)
 {

@@ -160,7 +160,7 @@ private:
 	Napi::Value effects(const Napi::CallbackInfo &call)
 	{
 		Napi::Env env = call.Env();
-		mlb_agent_effect e[MLB_MAX_VIPS];
+		mlb_effect e[MLB_MAX_VIPS];
 		int n = mlb_agent_effects(agent(env), e);
 		if (n < 0 && n != -EAGAIN)
 			fail(env, n, "the data plane's effects contradict themselves");

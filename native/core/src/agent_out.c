@@ -69,7 +69,7 @@ uint64_t mlb_agent_message(const struct mlb_agent *a)
 	return a->out_seq;
 }
 
-int mlb_agent_effects(struct mlb_agent *a, struct mlb_agent_effect out[MLB_MAX_VIPS])
+int mlb_agent_effects(struct mlb_agent *a, struct mlb_effect out[MLB_MAX_VIPS])
 {
 	struct {
 		struct mlb_effect_hdr h;
@@ -85,19 +85,7 @@ int mlb_agent_effects(struct mlb_agent *a, struct mlb_agent_effect out[MLB_MAX_V
 		const struct mlb_effect *e = &in.e[i];
 		if (e->vip_id < 1 || e->vip_id > MLB_MAX_VIPS || e->last_refusal >= MLB_REFUSE_COUNT)
 			continue; /* the data plane is not believed either */
-		out[n++] = (struct mlb_agent_effect){ .birth = e->birth,
-						      .vip_id = e->vip_id,
-						      .generation = e->generation,
-						      .last_refusal = e->last_refusal,
-						      .agent_epoch = e->agent_epoch,
-						      .seq = e->seq,
-						      .frame_seq = e->frame_seq,
-						      .swap_ns = e->swap_ns,
-						      .all_ns = e->all_ns,
-						      .applied = e->applied,
-						      .refused = e->refused,
-						      .pool_revision = e->pool_revision,
-						      .pool_refused = e->pool_refused };
+		out[n++] = *e;
 	}
 	return n;
 }

@@ -214,6 +214,47 @@ test.serial("each part is killed and comes back; connections go on, and the loop
   t.regex(await s.get(), /^server/);
 });
 
+test.serial(
+  "what failover ordered stays in force while it is away, over restarts of the agent and of the data plane",
+  async (t) => {
+    const s = new Stack({ servers: 3 });
+    t.teardown(() => s.down());
+    await s.up();
+    const v = await vipWhere(s, "the loop runs", (x) => x.effect_ms > 0 && x.term !== "0");
+    await call(new v1.Failover(s.failover.grpc, insecure), "Drain", { vip_id: v.vip_id, address: s.addresses[0] });
+    const weight = async (): Promise<number | undefined> => {
+      const r = await call<{ weights: { address: string; weight: number }[] }>(
+        new v1.ShmAgent(s.agent.grpc, insecure),
+        "GetWeights",
+        { vip_id: v.vip_id },
+      );
+      return r.weights.find((x) => x.address === s.addresses[0])?.weight;
+    };
+    await eventually("the drained one is out", async () => (await weight()) === 0);
+    const { term } = await vipWhere(s, "the drain's term", (x) => Number(x.published) > 0);
+    s.failover.child.kill("SIGKILL");
+    await s.failover.exited;
+
+    s.agent.child.kill("SIGKILL");
+    await s.agent.exited;
+    await s.startAgent();
+    await vipWhere(s, "the new agent composes under the old term", (x) => Number(x.published) > 2 && x.term === term);
+    t.is(await weight(), 0);
+    for (let i = 0; i < 20; i++) t.not(await s.get(), "server 0\n");
+
+    const old = (await status(s)).dp_epoch;
+    s.dp.child.kill("SIGKILL");
+    await new Promise((r) => s.dp.child.once("close", r));
+    await s.startDataPlane();
+    await eventually("the new data plane is told the old term", async () => {
+      const now = await status(s);
+      return now.dp_epoch !== old && now.vips.some((x) => x.term === term && x.effect_ms > 0);
+    });
+    t.is(await weight(), 0);
+    for (let i = 0; i < 20; i++) t.not(await s.get(), "server 0\n");
+  },
+);
+
 test.serial("a second agent on the same region is refused with the reason", async (t) => {
   const s = new Stack({ servers: 1 });
   t.teardown(() => s.down());

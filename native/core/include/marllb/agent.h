@@ -3,7 +3,7 @@
  * counts and offsets of a message are checked before use. Plain types, for the addon is C++. One thread, but mlb_agent_wait. */
 #ifndef MARLLB_AGENT_H
 #define MARLLB_AGENT_H
-#include "types.h"
+#include "layout.h"
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -46,12 +46,8 @@ int mlb_agent_frames(struct mlb_agent *, struct mlb_agent_frame out[MLB_MAX_VIPS
  * over a call of mlb_agent_frames, a VIP without a frame was absent. */
 uint64_t mlb_agent_message(const struct mlb_agent *);
 
-struct mlb_agent_effect {
-	uint32_t vip_id, generation, last_refusal; /* enum mlb_refuse */
-	uint64_t birth, agent_epoch, seq, frame_seq, swap_ns, all_ns, applied, refused, pool_revision, pool_refused;
-};
 /* All VIPs', if anything changed since the call before. */
-int mlb_agent_effects(struct mlb_agent *, struct mlb_agent_effect out[MLB_MAX_VIPS]);
+int mlb_agent_effects(struct mlb_agent *, struct mlb_effect out[MLB_MAX_VIPS]);
 
 /* What the envelope takes, and what goes with the result. Arrays of n in any order, ids naming the servers. */
 struct mlb_agent_vector {
