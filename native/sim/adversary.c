@@ -5,7 +5,7 @@
  *   flip     at each tick, much or little by coin, all load balancers by the same coins
  *   herd     much for one half of the pool, the halves changing every other tick */
 #include "draw.h"
-#include "policy_table.h"
+#include "policies.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,6 +3,7 @@
  * arrivals (a sorted array), departures (a winner tree over servers), what load balancers see an RTT later (a small heap),
  * and control: ticks, changes of capacity, joins, gossip (another small heap). */
 #include "draw.h"
+#include "engine.h"
 #include "run.h"
 #include <pthread.h>
 #include <stdio.h>

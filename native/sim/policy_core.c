@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The core's heuristics as policies of the simulator: each is given of the observation what it says that it sees. */
 #include "kalman_counts.h"
-#include "policy_table.h"
+#include "policies.h"
 #include <errno.h>
 #include <marllb/observe.h>
 #include <math.h>

@@ -8,7 +8,7 @@
  * A policy that reads or answers nothing for 60 s, ends, or answers what is no such line ends the run with the reason. */
 #include "exec_child.h"
 #include "json.h"
-#include "policy_table.h"
+#include "policies.h"
 #include <errno.h>
 #include <marllb/observe.h>
 #include <math.h>

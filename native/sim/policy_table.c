@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policy_table.h"
+#include "policies.h"
 #include "model.h"
 #include <string.h>
 

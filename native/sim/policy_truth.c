@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What no data plane can see: policies that are told the servers' true state. */
-#include "policy_table.h"
+#include "policies.h"
 #include <errno.h>
 #include <math.h>
 #include <stdlib.h>

@@ -3,9 +3,11 @@
  * prequal.c (probes), measure.c (figures). Private to the engine. */
 #ifndef MARLLB_SIM_RUN_H
 #define MARLLB_SIM_RUN_H
-#include "engine.h"
 #include "heap.h"
+#include "result.h"
+#include "scenario.h"
 #include "server.h"
+#include "strategy.h"
 #include <marllb/choose.h>
 #include <marllb/hist.h>
 #include <marllb/rng.h>

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "agent_priv.h"
+#include "marllb/agent.h"
 
 #include <stdio.h>
 

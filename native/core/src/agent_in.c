@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the agent publishes: vectors through the envelope, and wanted pools. */
 #include "agent_priv.h"
+#include "marllb/agent.h"
 
 enum mlb_refuse mlb_agent_compose(const struct mlb_agent_vector *x, float *bare, float *share)
 {

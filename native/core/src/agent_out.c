@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the data plane publishes, copied out and checked. */
 #include "agent_priv.h"
+#include "marllb/agent.h"
 
 /* A frame that does not fit its message, or is of another layout, is passed over. */
 static bool good_frame(const struct mlb_frame_hdr *f, uint32_t records)

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include "marllb/agent.h"
 #include "marllb/envelope.h"
 #include "marllb/region.h"
 

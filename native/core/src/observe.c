@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "marllb/hist.h"
+#include "marllb/observe.h"
 #include "marllb/rng.h"
 #include "observe_priv.h"
 

@@ -2,7 +2,7 @@
 /* Between observe.c (frames to figures and state) and observe_features.c (figures to features). */
 #ifndef MARLLB_OBSERVE_PRIV_H
 #define MARLLB_OBSERVE_PRIV_H
-#include "marllb/observe.h"
+#include "marllb/observe_types.h"
 
 /* Decayed figures of a server: completions, flow-seconds and new flows, log durations (count, sum), failures; time constant in
  * seconds behind the name. */

@@ -95,7 +95,7 @@ static int give(struct mlbd_app *app, int fd, struct mlbd_text *out, char err[51
 	if (rc)
 		return rc;
 	app->taker = fd;
-	mlbd_show(app->host, MLBD_SHOW_CONFIG, false, out);
+	mlbd_show_answer(app->host, MLBD_SHOW_CONFIG, false, out);
 	mlbd_text_add(out, "base\n");
 	mlbd_plan_print(&app->base, out);
 	return 0;

@@ -10,6 +10,8 @@
 #include <marllb/endpoint.h>
 #include <marllb/nearest.h>
 
+#include "words.h"
+
 #define FAIL(...) \
 	do { \
 		snprintf(err, 256, __VA_ARGS__); \

@@ -5,18 +5,6 @@
 #include <marllb/dp.h>
 #include "settings.h"
 
-#define MLBD_MAX_WORDS 8192
-
-/* A line cut into words. '#' begins a comment; double quotes keep spaces. */
-struct mlbd_words {
-	char *text;
-	char **w;
-	int n;
-};
-/* -EINVAL: a quote is not closed; -ENOMEM. Free it always. */
-int mlbd_words_split(struct mlbd_words *, const char *line, char err[256]);
-void mlbd_words_free(struct mlbd_words *);
-
 struct mlbd_server_conf {
 	struct mlb_endpoint ep;
 	float weight;       /* > 0, default 1 */

@@ -55,7 +55,7 @@ int mlbd_exec(struct mlbd_host *h, const struct mlbd_cmd *c, bool draining, stru
 	switch (c->op) {
 	case MLBD_OP_NONE: return 0;
 	case MLBD_OP_HELP: help(out); return 0;
-	case MLBD_OP_SHOW: mlbd_show(h, c->show, c->json, out); return 0;
+	case MLBD_OP_SHOW: mlbd_show_answer(h, c->show, c->json, out); return 0;
 	default: break;
 	}
 	if (draining) {

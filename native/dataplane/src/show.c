@@ -286,7 +286,7 @@ static void show_flows(struct mlbd_host *h, bool json, struct mlbd_text *t)
 	free(list.row);
 }
 
-void mlbd_show(struct mlbd_host *h, enum mlbd_show what, bool json, struct mlbd_text *t)
+void mlbd_show_answer(struct mlbd_host *h, enum mlbd_show what, bool json, struct mlbd_text *t)
 {
 	switch (what) {
 	case MLBD_SHOW_CONFIG: show_config(h, json, t); break;

@@ -5,7 +5,7 @@
 #include "text.h"
 
 /* The answer to a show command: lines of text, or one line of JSON. */
-void mlbd_show(struct mlbd_host *, enum mlbd_show, bool json, struct mlbd_text *);
+void mlbd_show_answer(struct mlbd_host *, enum mlbd_show, bool json, struct mlbd_text *);
 /* The VIPs with the addresses bound, for the ready line. */
 void mlbd_show_ready(struct mlbd_host *, struct mlbd_text *);
 #endif

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "words.h"
+
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "cmd.h"
 
 int mlbd_words_split(struct mlbd_words *out, const char *line, char err[256])
 {

@@ -5,6 +5,7 @@
 
 #include <marllb/endpoint.h>
 #include "cmd.h"
+#include "words.h"
 
 static struct mlbd_cmd cmd;
 static char err[256];

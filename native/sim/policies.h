@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef MARLLB_SIM_POLICY_TABLE_H
-#define MARLLB_SIM_POLICY_TABLE_H
+/* The policies there are, each defined in its policy_*.c or adversary.c; policy_table.c finds them by name. */
+#ifndef MARLLB_SIM_POLICIES_H
+#define MARLLB_SIM_POLICIES_H
 #include "policy.h"
 
 extern const struct sim_policy sim_policy_true, sim_policy_avail, sim_policy_exec, sim_policy_adversary;

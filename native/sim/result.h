@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The figures of one run. */
+#ifndef MARLLB_SIM_RESULT_H
+#define MARLLB_SIM_RESULT_H
+#include <stdint.h>
+
+struct sim_result {
+	uint64_t flows;   /* requests measured */
+	uint64_t events;  /* flows simulated, those outside the measured time included */
+	uint64_t refused; /* of the measured ones */
+	double mean_s, p99_s, p50_s, p90_s;
+	double cvar95_s;   /* mean of the slowest 5 % */
+	double mean_log_s; /* mean of the log of completion times in seconds */
+	double jain;       /* of mean jobs in 1 s / capacity, averaged over the measured seconds */
+	double jobs;       /* mean number in the pool while measured */
+};
+#endif
