@@ -76,6 +76,10 @@ void dp_sum_server(struct mlb_dp *dp, struct dp_vip *v, uint32_t slot, struct ml
 	add_ejection(s, r);
 	r->flags |= s->guarded ? MLB_SRV_GUARDED : 0;
 	r->guards = s->guards;
+	if (v->guard[slot].id == s->pub.id) { /* as of the frame before */
+		r->quick_answers = v->guard[slot].quick[0];
+		r->quick_ends = v->guard[slot].quick[1];
+	}
 	r->duration = s->sum[0];
 	r->ttfb = s->sum[1];
 	r->connect = s->sum[2];

@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dp_guard.h"
 
-/* What the workers need to know of one slot. Main alone writes these, relaxed: a worker may act on them a flow late. */
+/* Main alone writes it, relaxed: a worker may act on it a flow late. */
 static void tell_slot(const struct mlb_dp *dp, const struct dp_vip *v, uint32_t slot, float fair_share)
 {
-	const struct mlb_guard *g = &v->guard[slot];
 	for (uint32_t i = 0; i < dp->nworkers; i++) {
 		struct mlb_wslot *s = mlb_wslot_at(v->w[i]->slots, slot);
-		for (int k = 0; k < 2; k++)
-			if (MLB_LD(s->quick_us[k]) != g->quick_us[k])
-				MLB_ST(s->quick_us[k], g->quick_us[k]);
 		if (MLB_LD(s->fair_share) != fair_share)
 			MLB_ST(s->fair_share, fair_share);
 	}
@@ -33,7 +29,7 @@ static void tell(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_server_re
 	for (uint32_t i = 0; i < n; i++) {
 		uint32_t slot = rec[i].slot;
 		struct dp_server *s = &v->srv[slot];
-		bool guarded = v->guard[slot].guarded && guards < MLB_GUARDS_MAX && total > 0;
+		bool guarded = !v->conf.no_guard && v->guard[slot].guarded && guards < MLB_GUARDS_MAX && total > 0;
 		if (s->pub.id != rec[i].id) /* gone since the frame: the slot is another's */
 			continue;
 		s->guards += guarded && !s->guarded;
@@ -64,7 +60,7 @@ bool dp_guard_poll(struct mlb_dp *dp)
 	while (dp->guard_frame < out->frames) {
 		h = (const struct mlb_frame_hdr *)(out + 1) + dp->guard_frame++;
 		struct dp_vip *v = dp_vip_of(dp, h->vip_id);
-		if (!v || v->birth != h->birth || v->conf.no_guard)
+		if (!v || v->birth != h->birth)
 			continue;
 		uint64_t now = h->mono_ns / 1000, before = v->guard_us ? v->guard_us : now;
 		v->guard_us = now;

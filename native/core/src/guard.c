@@ -17,13 +17,20 @@
 
 enum { ANSWERS, FLOWS };
 
-static void decay_times(struct mlb_guard *g, int k, const uint32_t *now, float keep)
+/* Takes the growth of a histogram in, and counts what lies below quick_us as a whole bucket. Workers need not compare anything.
+ */
+static uint32_t take_times(struct mlb_guard *g, int k, const uint32_t *now, float keep)
 {
+	uint32_t quick = 0;
 	for (uint32_t b = 0; b < MLB_HIST_BUCKETS; b++) {
 		uint32_t more = now[b] - g->hist[k][b]; /* modulo 2^32 */
+		if (b + 1 < MLB_HIST_BUCKETS && mlb_hist_edge(b + 1) <= g->quick_us[k])
+			quick += more;
 		g->times[k][b] = g->times[k][b] * keep + (float)more;
 		g->hist[k][b] = now[b];
 	}
+	g->quick[k] += quick;
+	return quick;
 }
 
 /* Suspect ends of flows or answers: kind k grew by `total`, of them `bad`. */
@@ -41,26 +48,25 @@ static float share_of(const struct mlb_guard *g, int k)
 static void look(struct mlb_guard *g, const struct mlb_server_rec *r, uint64_t dt_us)
 {
 	const uint64_t total[2] = { r->answers, r->completions + r->resets + r->empty_ends };
-	const uint64_t quick[2] = { r->quick_answers, r->quick_ends };
 	uint64_t bad = r->resets + r->empty_ends;
 
 	if (g->id != r->id)
 		*g = (struct mlb_guard){ .id = r->id };
 	if (g->known) {
 		double keep = exp(-(double)dt_us / RECENT_US), used = exp(-(double)dt_us / TIMES_US);
-		decay_recent(g, ANSWERS, (double)(total[0] - g->total[0]), (double)(quick[0] - g->quick[0]), keep);
-		decay_recent(g, FLOWS, (double)(total[1] - g->total[1]), (double)(quick[1] - g->quick[1] + bad - g->bad), keep);
+		uint32_t quick[2] = { 0, 0 };
 		if (total[ANSWERS] != g->total[ANSWERS])
-			decay_times(g, ANSWERS, r->ttfb_hist, (float)used);
+			quick[ANSWERS] = take_times(g, ANSWERS, r->ttfb_hist, (float)used);
 		if (total[FLOWS] != g->total[FLOWS])
-			decay_times(g, FLOWS, r->duration_hist, (float)used);
+			quick[FLOWS] = take_times(g, FLOWS, r->duration_hist, (float)used);
+		decay_recent(g, ANSWERS, (double)(total[ANSWERS] - g->total[ANSWERS]), quick[ANSWERS], keep);
+		decay_recent(g, FLOWS, (double)(total[FLOWS] - g->total[FLOWS]), (double)(quick[FLOWS] + bad - g->bad), keep);
 	} else {
 		memcpy(g->hist[ANSWERS], r->ttfb_hist, sizeof(r->ttfb_hist));
 		memcpy(g->hist[FLOWS], r->duration_hist, sizeof(r->duration_hist));
 		g->known = true;
 	}
 	memcpy(g->total, total, sizeof(total));
-	memcpy(g->quick, quick, sizeof(quick));
 	g->bad = bad;
 	float answers = share_of(g, ANSWERS), flows = share_of(g, FLOWS);
 	g->share = answers > flows ? answers : flows;

@@ -56,9 +56,9 @@
 	  "Connects that the load balancer could not make: no port, no descriptor") \
 	X(U64, empty_ends, COUNTER, SUM, MLB_LD(s->ended[MLB_END_EMPTY]), "flows", "empty_ends_total", \
 	  "Flows that the server ended without a byte") \
-	X(U64, quick_ends, COUNTER, COUNT, 0, "flows", "quick_ends_total", \
+	X(U64, quick_ends, COUNTER, MAIN, 0, "flows", "quick_ends_total", \
 	  "Completed flows quicker than a quarter of what peers take; see docs/loop.md, the guard") \
-	X(U64, quick_answers, COUNTER, COUNT, 0, "answers", "quick_answers_total", \
+	X(U64, quick_answers, COUNTER, MAIN, 0, "answers", "quick_answers_total", \
 	  "Answers begun in less than a quarter of the time that peers take") \
 	X(U64, late_resets, COUNTER, SUM, MLB_LD(s->ended[MLB_END_CUT]), "flows", "late_resets_total", \
 	  "Flows reset by the server after its first bytes; also in resets") \

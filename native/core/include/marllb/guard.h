@@ -19,9 +19,10 @@ struct mlb_guard {
 	uint32_t id; /* of the server it is about; another one in the slot starts anew */
 	bool known;  /* the figures below are of an earlier frame */
 	bool guarded;
-	uint32_t quick_us[2];        /* ends (answers; whole flows) quicker than this are suspect; 0 = no reference yet */
-	uint64_t suspect_us;         /* when it last stood out */
-	uint64_t total[2], quick[2]; /* cumulative figures at the last frame, of answers and of flows */
+	uint32_t quick_us[2]; /* ends (answers; whole flows) quicker than this are suspect; 0 = no reference yet */
+	uint64_t suspect_us;  /* when it last stood out */
+	uint64_t total[2];    /* cumulative figures at the last frame, of answers and of flows */
+	uint64_t quick[2];    /* of them those that were suspiciously quick, by the histogram: cumulative */
 	uint64_t bad;
 	float recent[2], recent_bad[2];     /* their growth, decayed with 2 s */
 	float share;                        /* of suspect ends among the recent ones, 0..1 */

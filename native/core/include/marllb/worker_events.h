@@ -184,8 +184,6 @@ static inline void mlb_ev_answer(struct mlb_worker *w, struct mlb_wvip *v, uint3
 	MLB_ADD(v->answers, 1);
 	MLB_ADD(v->ttfb_sum_us, us);
 	MLB_ADD(s->ttfb_hist[mlb_hist_bucket(us)], 1);
-	if (__builtin_expect(us < MLB_LD(s->quick_us[0]), 0))
-		MLB_ADD(s->quick_answers, 1);
 	mlb_ev_sample(w, &s->ttfb, us, now);
 }
 
@@ -216,8 +214,6 @@ static inline void mlb_ev_close(struct mlb_worker *w, struct mlb_wvip *v, uint32
 	if (how == MLB_END_COMPLETED) {
 		uint64_t us = now - start;
 		MLB_ADD(s->duration_hist[mlb_hist_bucket(us)], 1);
-		if (__builtin_expect(us < MLB_LD(s->quick_us[1]), 0))
-			MLB_ADD(s->quick_ends, 1);
 		mlb_ev_sample(w, &s->duration, us, now);
 	}
 	mlb_wvip_update_q(v, i);

@@ -43,11 +43,8 @@ struct mlb_wslot {
 	uint32_t pad;
 	uint64_t half_step; /* the worker's own: eighth of a second that half_bin stands at */
 	uint32_t half_bin[8];
-	/* Main tells (guard.h): answers and flows quicker than this are counted, 0 = none; share of a guarded slot, 0 = it is
-	 * not. */
-	_Atomic uint32_t quick_us[2];
-	_Atomic float fair_share;
-	float tokens; /* the worker's own: flows that the guarded slot has earned */
+	_Atomic float fair_share; /* main tells: of a guarded slot (guard.h), 0 = it is not */
+	float tokens;             /* the worker's own: flows that the guarded slot has earned */
 	_Atomic uint64_t ended[MLB_END_COUNT];
 	MLB_SERVER_FIELDS(MLB_COUNTER)
 	_Atomic uint32_t ttfb_hist[MLB_HIST_BUCKETS], duration_hist[MLB_HIST_BUCKETS];
