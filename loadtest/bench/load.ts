@@ -17,7 +17,7 @@ export interface LoadResult {
 }
 
 export interface LoadOptions {
-  mode: "new" | "keepalive" | "bulk" | "idle";
+  mode: "new" | "keepalive" | "bulk" | "idle" | "udp";
   /** Requests a second; 0 = closed loop. */
   rate?: number;
   conns?: number;
@@ -45,9 +45,16 @@ export async function load(address: string, o: LoadOptions, cores: number): Prom
   return r;
 }
 
-export async function startOrigin(cores: number): Promise<{ child: Child; port: number }> {
+export async function startOrigin(cores: number, udp = false): Promise<{ child: Child; port: number }> {
   const child = new Child(
-    pinned(loadCpus(cores), [nativeBin("marllb-load"), "serve", "--listen", "127.0.0.1:0", "--stop-with-stdin"]),
+    pinned(loadCpus(cores), [
+      nativeBin("marllb-load"),
+      "serve",
+      "--listen",
+      "127.0.0.1:0",
+      "--stop-with-stdin",
+      ...(udp ? ["--udp"] : []),
+    ]),
   );
   const { port } = JSON.parse(await child.line()) as { port: number };
   return { child, port };

@@ -4,5 +4,6 @@ import { benchMain } from "./harness.js";
 import { loop } from "./loop.js";
 import { qos } from "./qos.js";
 import { tcp } from "./tcp/tcp.js";
+import { udp } from "./tcp/udp.js";
 
-await benchMain("bench", [core, tcp, loop, qos]);
+await benchMain("bench", [core, tcp, udp, loop, qos]);

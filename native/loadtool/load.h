@@ -9,7 +9,7 @@
 /* HTTP/1.1 just wide enough: "GET /<bytes>"; the answer has that many bytes of body, which it states. */
 #define LOAD_REQ_MAX 512
 
-enum load_mode { LOAD_NEW, LOAD_KEEPALIVE, LOAD_BULK, LOAD_IDLE };
+enum load_mode { LOAD_NEW, LOAD_KEEPALIVE, LOAD_BULK, LOAD_IDLE, LOAD_UDP };
 
 struct load_conf {
 	struct sockaddr_storage addr;
@@ -39,6 +39,9 @@ double load_stats_quantile(const struct load_stats *, double p);
 
 int load_effects(const char *region, double seconds);
 int load_serve(const struct sockaddr_storage *, socklen_t, bool stop_with_stdin);
+/* udp.c: echo, and datagrams of `bytes` on `conns` sockets. */
+int load_udp_serve(const struct sockaddr_storage *, socklen_t, bool stop_with_stdin);
+int load_udp_run(const struct load_conf *, struct load_stats *, double *elapsed_s);
 int load_run(const struct load_conf *, struct load_stats *, double *elapsed_s);
 
 uint64_t load_now_us(void);

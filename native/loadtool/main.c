@@ -6,13 +6,15 @@
 #include "load.h"
 
 static const char usage[] =
-	"marllb-load serve --listen ADDR:PORT [--stop-with-stdin]\n"
-	"  answers GET /N with N bytes; prints {\"ready\":true,\"port\":P}\n"
-	"marllb-load run --connect ADDR:PORT --mode new|keepalive|bulk|idle [--rate R] [--conns C] [--seconds S] [--warmup S]\n"
+	"marllb-load serve --listen ADDR:PORT [--udp] [--stop-with-stdin]\n"
+	"  answers GET /N with N bytes, or each datagram with itself; prints {\"ready\":true,\"port\":P}\n"
+	"marllb-load run --connect ADDR:PORT --mode new|keepalive|bulk|idle|udp [--rate R] [--conns C] [--seconds S] [--warmup "
+	"S]\n"
 	"                [--bytes N | --any] [--sources K] [--seed N]\n"
 	"  asks for /N and takes N bytes for an answer; --any asks any server for / and takes what length its answer states\n"
 	"  rate 0 = closed loop with C connections; idle holds C connections until stdin ends (prints {\"held\":C} when they are "
 	"there)\n"
+	"  udp: datagrams of N bytes on C sockets, each to be answered\n"
 	"  prints one JSON object; times in microseconds\n"
 	"marllb-load effects --region PATH [--seconds S]\n"
 	"  how long after each frame its weights took effect, of the region's first VIP\n";
@@ -45,14 +47,15 @@ int main(int argc, char **argv)
 					      { "stop-with-stdin", 0, 0, 'x' },
 					      { "region", 1, 0, 'g' },
 					      { "any", 0, 0, 'a' },
+					      { "udp", 0, 0, 'u' },
 					      { "help", 0, 0, 'h' },
 					      { 0, 0, 0, 0 } };
-	static const char *const modes[] = { "new", "keepalive", "bulk", "idle" };
+	static const char *const modes[] = { "new", "keepalive", "bulk", "idle", "udp" };
 	struct load_conf c = {
 		.mode = LOAD_NEW, .conns = 32, .seconds = 1, .warmup = 0.2, .sources = 4, .seed = 1, .stop_fd = 0
 	};
 	const char *addr = NULL, *region = NULL;
-	bool stop_with_stdin = false;
+	bool stop_with_stdin = false, udp = false;
 	if (argc < 2 || (strcmp(argv[1], "serve") && strcmp(argv[1], "run") && strcmp(argv[1], "effects"))) {
 		fputs(usage, stderr);
 		return 2;
@@ -69,10 +72,10 @@ int main(int argc, char **argv)
 		case 'c': addr = optarg; break;
 		case 'm': {
 			int i = 0;
-			while (i < 4 && strcmp(modes[i], optarg))
+			while (i < 5 && strcmp(modes[i], optarg))
 				i++;
-			if (i == 4)
-				return fail("--mode", optarg, "new, keepalive, bulk or idle");
+			if (i == 5)
+				return fail("--mode", optarg, "new, keepalive, bulk, idle or udp");
 			c.mode = (enum load_mode)i;
 			break;
 		}
@@ -85,6 +88,7 @@ int main(int argc, char **argv)
 		case 'e': c.seed = (uint64_t)v; break;
 		case 'g': region = optarg; break;
 		case 'a': c.any = true; break;
+		case 'u': udp = true; break;
 		case 'x': stop_with_stdin = true; break;
 		case 'h': fputs(usage, stdout); return 0;
 		default: return 2;
@@ -97,14 +101,14 @@ int main(int argc, char **argv)
 		return fail(serve ? "--listen" : "--connect", addr, "ADDR:PORT, for example 127.0.0.1:8080 or [::1]:8080");
 	c.addr_len = mlb_addr_to_sockaddr(&ep.addr, ep.port, &c.addr);
 	if (serve) {
-		int r = load_serve(&c.addr, c.addr_len, stop_with_stdin);
+		int r = (udp ? load_udp_serve : load_serve)(&c.addr, c.addr_len, stop_with_stdin);
 		if (r < 0)
 			fprintf(stderr, "marllb-load: %s: %s\n", addr, strerror(-r));
 		return r < 0;
 	}
 	static struct load_stats s;
 	double elapsed = 0;
-	int r = load_run(&c, &s, &elapsed);
+	int r = (c.mode == LOAD_UDP ? load_udp_run : load_run)(&c, &s, &elapsed);
 	if (r < 0) {
 		fprintf(stderr, "marllb-load: %s\n", strerror(-r));
 		return 1;

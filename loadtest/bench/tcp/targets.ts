@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The load balancers that are compared: ours and the peers, each with one thread on one CPU, in front of the same origin.
+import dgram from "node:dgram";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import os from "node:os";
@@ -26,14 +27,19 @@ export function absent(kind: "haproxy" | "nginx"): string | null {
   return which(kind) ? null : `${kind} is not installed (${installs[kind]})`;
 }
 
-/** checkout: whose marllb-dp, this one's unless said. */
-export async function startTarget(kind: TargetKind, originPort: number, checkout?: string): Promise<Target> {
+export interface TargetOptions {
+  /** Whose marllb-dp, this checkout's unless said. */
+  checkout?: string;
+  udp?: boolean;
+}
+
+export async function startTarget(kind: TargetKind, originPort: number, options: TargetOptions = {}): Promise<Target> {
   const folder = mkdtempSync(path.join(os.tmpdir(), `marllb-bench-${kind}-`));
   const port = await freePort();
-  const command = kind === "marllb" ? ours(folder, port, originPort, checkout) : peer(kind, folder, port, originPort);
+  const command = kind === "marllb" ? ours(folder, port, originPort, options) : peer(kind, folder, port, originPort, options);
   const child = new Child(pinned(lbCpu, command));
   try {
-    await answers(port, child);
+    await (options.udp ? answersUdp : answers)(port, child);
   } catch (e) {
     await child.stop();
     rmSync(folder, { recursive: true, force: true });
@@ -53,7 +59,7 @@ export async function startTarget(kind: TargetKind, originPort: number, checkout
   };
 }
 
-function ours(folder: string, port: number, originPort: number, checkout?: string): string[] {
+function ours(folder: string, port: number, originPort: number, options: TargetOptions): string[] {
   const file = path.join(folder, "dp.conf");
   writeFileSync(
     file,
@@ -62,17 +68,17 @@ function ours(folder: string, port: number, originPort: number, checkout?: strin
       `control ${folder}/control`,
       `instance bench${port}`,
       "threads 1",
-      `vip bench 127.0.0.1:${port} mode sed`,
+      `vip bench 127.0.0.1:${port} mode sed${options.udp ? " protocol udp" : ""}`,
       `server vip bench 127.0.0.1:${originPort} weight 1`,
       "",
     ].join("\n"),
   );
-  return [nativeBin("marllb-dp", checkout), "--config", file];
+  return [nativeBin("marllb-dp", options.checkout), "--config", file];
 }
 
 /** Peers run from loadtest/bench/peers: the options that were fastest here, in files one can read and run by hand. */
-function peer(kind: "haproxy" | "nginx", folder: string, port: number, originPort: number): string[] {
-  const source = { haproxy: "haproxy.cfg", nginx: "nginx.conf" }[kind];
+function peer(kind: "haproxy" | "nginx", folder: string, port: number, originPort: number, options: TargetOptions): string[] {
+  const source = { haproxy: "haproxy.cfg", nginx: options.udp ? "nginx-udp.conf" : "nginx.conf" }[kind];
   const template = readFileSync(path.join(projectRoot, "loadtest/bench/peers", source), "utf8");
   const values: Record<string, string> = { LISTEN_PORT: String(port), ORIGIN_PORT: String(originPort), FOLDER: folder };
   const file = path.join(folder, source);
@@ -85,6 +91,27 @@ function peer(kind: "haproxy" | "nginx", folder: string, port: number, originPor
   return kind === "haproxy"
     ? [program, "-db", "-f", file]
     : [program, "-p", folder, "-c", file, "-e", path.join(folder, "error.log")];
+}
+
+/** Until a datagram comes back from the origin. */
+async function answersUdp(port: number, child: Child): Promise<void> {
+  const s = dgram.createSocket("udp4");
+  let heard = false;
+  s.on("message", () => {
+    heard = true;
+  });
+  s.on("error", () => {});
+  try {
+    for (let i = 0; i < 100 && !heard; i++) {
+      if (child.process.exitCode !== null)
+        throw new Error(`${child.process.spawnargs.join(" ")} ended at its start\n${child.stderr}`);
+      s.send("?", port, "127.0.0.1");
+      await sleep(50);
+    }
+  } finally {
+    s.close();
+  }
+  if (!heard) throw new Error(`${child.process.spawnargs.join(" ")} does not answer on UDP ${port}\n${child.stderr}`);
 }
 
 async function answers(port: number, child: Child): Promise<void> {

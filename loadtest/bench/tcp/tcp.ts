@@ -155,7 +155,7 @@ async function startTargets(originPort: number, before?: string): Promise<Target
   const kinds = ["marllb", ...present(), "marllb"] as const;
   try {
     if (before) {
-      targets.push(await startTarget("marllb", originPort, before));
+      targets.push(await startTarget("marllb", originPort, { checkout: before }));
       (targets[0] as Target).name = "before";
     }
     for (const k of kinds) targets.push(await startTarget(k, originPort));
