@@ -29,6 +29,22 @@ static inline int mlbd_close(int fd)
 {
 	return (int)syscall(SYS_close, fd);
 }
+static inline ssize_t mlbd_recvmsg(int fd, struct msghdr *m, int flags)
+{
+	return syscall(SYS_recvmsg, fd, m, flags);
+}
+static inline ssize_t mlbd_sendmsg(int fd, const struct msghdr *m, int flags)
+{
+	return syscall(SYS_sendmsg, fd, m, flags);
+}
+static inline int mlbd_recvmmsg(int fd, struct mmsghdr *m, unsigned n, int flags)
+{
+	return (int)syscall(SYS_recvmmsg, fd, m, n, flags, NULL);
+}
+static inline int mlbd_sendmmsg(int fd, struct mmsghdr *m, unsigned n, int flags)
+{
+	return (int)syscall(SYS_sendmmsg, fd, m, n, flags);
+}
 static inline int mlbd_epoll_wait(int epfd, struct epoll_event *ev, int most, int ms)
 {
 	return (int)syscall(SYS_epoll_pwait, epfd, ev, most, ms, NULL, 8);

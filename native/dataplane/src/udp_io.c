@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include <marllb/endpoint.h>
+#include "sys.h"
 
 #ifndef SOL_UDP
 #define SOL_UDP 17
@@ -17,7 +18,9 @@
 #define UDP_GRO 104
 #endif
 
-#define DATA_SIZE ((size_t)MLBD_UDP_BATCH * MLBD_UDP_MOST)
+/* Not a power of two apart: the heads of all pieces would meet in one set of the cache. */
+#define STRIDE ((size_t)MLBD_UDP_MOST + 5 * MLB_CACHE_LINE)
+#define DATA_SIZE (MLBD_UDP_BATCH * STRIDE)
 
 int mlbd_udp_batch_init(struct mlbd_udp_batch *b)
 {
@@ -60,12 +63,13 @@ static uint16_t segment_of(struct msghdr *m)
 	return 0;
 }
 
-int mlbd_udp_receive(int fd, struct mlbd_udp_batch *b)
+int mlbd_udp_receive(int fd, struct mlbd_udp_batch *b, uint32_t most)
 {
 	int n;
 
-	for (uint32_t i = b->count; i < MLBD_UDP_BATCH; i++) {
-		b->iov[i] = (struct iovec){ b->data + (size_t)i * MLBD_UDP_MOST, MLBD_UDP_MOST };
+	most = most < MLBD_UDP_BATCH - b->count ? most : MLBD_UDP_BATCH - b->count;
+	for (uint32_t i = b->count; i < b->count + most; i++) {
+		b->iov[i] = (struct iovec){ b->data + i * STRIDE, MLBD_UDP_MOST };
 		b->msg[i].msg_hdr = (struct msghdr){ .msg_name = &b->peer[i],
 						     .msg_namelen = sizeof(b->peer[i]),
 						     .msg_iov = &b->iov[i],
@@ -73,9 +77,14 @@ int mlbd_udp_receive(int fd, struct mlbd_udp_batch *b)
 						     .msg_control = &b->control[i],
 						     .msg_controllen = sizeof(b->control[i]) };
 	}
-	do
-		n = recvmmsg(fd, b->msg + b->count, MLBD_UDP_BATCH - b->count, MSG_DONTWAIT, NULL);
-	while (n < 0 && errno == EINTR);
+	do {
+		if (most == 1 && (n = (int)mlbd_recvmsg(fd, &b->msg[b->count].msg_hdr, MSG_DONTWAIT)) >= 0) {
+			b->msg[b->count].msg_len = (uint32_t)n;
+			n = 1;
+		} else if (most > 1) {
+			n = mlbd_recvmmsg(fd, b->msg + b->count, most, MSG_DONTWAIT);
+		}
+	} while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return errno == EAGAIN ? 0 : -errno;
 	for (int i = 0; i < n; i++, b->count++) {
@@ -177,7 +186,7 @@ static int send_train(int fd, struct mlbd_udp_batch *b, uint32_t i)
 		m.msg_control = NULL;
 	m.msg_iov = &piece;
 	for (uint32_t off = 0; off < whole; off += size) {
-		piece.iov_base = b->data + (size_t)i * MLBD_UDP_MOST + off;
+		piece.iov_base = b->data + i * STRIDE + off;
 		piece.iov_len = whole - off < size ? whole - off : size;
 		if (sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 			return -errno;
@@ -185,13 +194,24 @@ static int send_train(int fd, struct mlbd_udp_batch *b, uint32_t i)
 	return 0;
 }
 
+/* 1, or -1 with errno. */
+static int send_one(int fd, const struct mlbd_udp_batch *b, uint32_t i)
+{
+	const struct msghdr *m = &b->msg[i].msg_hdr;
+	ssize_t n = m->msg_name || m->msg_controllen ?
+			    mlbd_sendmsg(fd, m, MSG_DONTWAIT | MSG_NOSIGNAL) :
+			    mlbd_send(fd, b->iov[i].iov_base, b->iov[i].iov_len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	return n < 0 ? -1 : 1;
+}
+
 int mlbd_udp_send(int fd, struct mlbd_udp_batch *b, uint32_t first, uint32_t n, uint32_t *sent)
 {
 	*sent = 0;
 	while (*sent < n) {
 		uint32_t i = first + *sent, len = b->msg[i].msg_len;
-		int rc = n - *sent == 1 ? (sendmsg(fd, &b->msg[i].msg_hdr, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -1 : 1) :
-					  sendmmsg(fd, b->msg + i, n - *sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+		int rc = n - *sent == 1 ? send_one(fd, b, i) :
+					  mlbd_sendmmsg(fd, b->msg + i, n - *sent, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (rc > 0) {
 			*sent += (uint32_t)rc;

@@ -22,7 +22,7 @@ struct mlbd_udp_batch {
 	struct sockaddr_storage peer[MLBD_UDP_BATCH];
 	union mlbd_udp_control control[MLBD_UDP_BATCH];
 	uint16_t segment[MLBD_UDP_BATCH]; /* bytes of a datagram of the train; 0: one datagram */
-	uint8_t *data;                    /* [MLBD_UDP_BATCH * MLBD_UDP_MOST], touched only as far as it is used */
+	uint8_t *data;                    /* MLBD_UDP_BATCH pieces, touched only as far as they are used */
 };
 
 /* 0 or -ENOMEM. */
@@ -33,9 +33,9 @@ void mlbd_udp_batch_free(struct mlbd_udp_batch *);
  * wanted. */
 void mlbd_udp_socket(int fd, int family, bool wildcard);
 
-/* Receives into the batch behind what it holds, as far as there is room. Number of new messages, 0 where nothing waits, -errno.
- */
-int mlbd_udp_receive(int fd, struct mlbd_udp_batch *);
+/* Receives at most `most` messages into the batch behind what it holds, as far as there is room. Number of new messages, 0 where
+ * nothing waits, -errno. */
+int mlbd_udp_receive(int fd, struct mlbd_udp_batch *, uint32_t most);
 /* Datagrams of message i, and its bytes. */
 uint32_t mlbd_udp_datagrams(const struct mlbd_udp_batch *, uint32_t i);
 uint32_t mlbd_udp_bytes(const struct mlbd_udp_batch *, uint32_t i);
