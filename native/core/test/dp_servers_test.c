@@ -401,5 +401,5 @@ TEST(a_new_vip_in_a_freed_id_is_another_vip)
 MLB_TEST_MAIN(CASE(edits_and_their_errors), CASE(vips_and_their_errors), CASE(all_draining_means_all_eligible),
 	      CASE(a_new_vip_in_a_freed_id_is_another_vip), CASE(set_keeps_adds_and_removes), CASE(rings_follow_the_list),
 	      CASE(slot_is_reused_only_after_last_flow_and_all_workers), CASE(counts_start_from_zero_in_a_reused_slot),
-	      CASE(weights_never_reach_a_wrong_server_under_churn), CASE(managed_pool),
-	      CASE(a_host_may_refuse_a_server), CASE(managed_pool_waits_for_slots))
+	      CASE(weights_never_reach_a_wrong_server_under_churn), CASE(managed_pool), CASE(a_host_may_refuse_a_server),
+	      CASE(managed_pool_waits_for_slots))
