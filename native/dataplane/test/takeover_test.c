@@ -124,9 +124,9 @@ TEST(what_is_no_listener_of_that_address_is_refused)
 	uint16_t port, other;
 	int udp = listening(&port, SOCK_DGRAM), tcp = listening(&other, SOCK_STREAM), file = open("/dev/null", O_RDWR);
 
-	refused(0, udp, 1, port, "no listening TCP socket");
-	refused(0, tcp, 1, port, "no listening TCP socket");
-	refused(0, file, 1, port, "no listening TCP socket");
+	refused(0, udp, 1, port, "no listening socket");
+	refused(0, tcp, 1, port, "no listening socket");
+	refused(0, file, 1, port, "no listening socket");
 	close(udp);
 	close(tcp);
 	close(file);
