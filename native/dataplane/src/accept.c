@@ -165,4 +165,6 @@ void mlbd_accept_drop(struct mlbd_worker *w, uint32_t vip)
 		free(l);
 	}
 	w->listeners = kept;
+	if (vip)
+		mlbd_flow_end_greetings(w, vip);
 }

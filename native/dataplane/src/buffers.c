@@ -13,7 +13,7 @@ struct mlbd_queue *mlbd_buf_get(struct mlbd_buffers *p)
 		p->buffers = q->next;
 		p->free_buffers--;
 	} else {
-		q = malloc(sizeof(*q) + MLBD_BUF_SIZE);
+		q = malloc(sizeof(*q) + MLBD_BUF_SIZE + MLBD_BUF_LEAD);
 		if (!q)
 			return NULL;
 		q->pipe[0] = q->pipe[1] = -1;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #define MLBD_BUF_SIZE (32u << 10)
+#define MLBD_BUF_LEAD 128u        /* a buffer takes so much more, for what goes ahead of a peer's bytes */
 #define MLBD_PIPE_SIZE (1u << 20) /* asked for; the kernel may give less */
 #define MLBD_BUFFERS_KEEP 16u     /* free ones kept of either kind */
 
@@ -15,7 +16,7 @@ struct mlbd_queue {
 	uint32_t off, len;
 	uint32_t size;  /* of a pipe */
 	int pipe[2];    /* -1: a buffer */
-	uint8_t data[]; /* [MLBD_BUF_SIZE] of a buffer */
+	uint8_t data[]; /* [MLBD_BUF_SIZE + MLBD_BUF_LEAD] of a buffer */
 };
 
 struct mlbd_buffers {

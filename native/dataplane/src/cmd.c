@@ -21,12 +21,13 @@
 const char mlbd_cmd_help[] =
 	"  vip NAME ADDRESS:PORT [mode sed|p2c|alias|hash] [load flows|waiting] [pool local|managed]\n"
 	"      [protocol tcp|udp] [responses N] [max-conns N] [max-conns-per-source N] [capacity N]\n"
+	"      [accept-proxy NETWORK,...|none] [send-proxy off|v1|v2]\n"
 	"      [kappa X] [eject on|off] [guard on|off] [load-balancers N]\n"
-	"                               a virtual service; naming it again changes mode and the limits; a source is\n"
-	"                               an IPv4 address or an IPv6 /64. A udp flow is over when nothing passed for\n"
-	"                               udp-timeout, or after N responses (DNS: 1; 0, the default: by time alone)\n"
+	"                               a virtual service; naming it again changes mode, limits and PROXY headers; a\n"
+	"                               source is an IPv4 address or an IPv6 /64. A udp flow is over when nothing passed\n"
+	"                               for udp-timeout, or after N responses (DNS: 1; 0, the default: by time alone)\n"
 	"  no vip NAME                  stop listening; its connections run on\n"
-	"  server [vip NAME] ADDRESS:PORT [weight W] [max-conns N] [drain]\n"
+	"  server [vip NAME] ADDRESS:PORT [weight W] [max-conns N] [send-proxy vip|off|v1|v2] [drain]\n"
 	"                               add a server, or change one that is there\n"
 	"  no server [vip NAME] ADDRESS:PORT\n"
 	"                               remove a server; its connections run on\n"
@@ -106,6 +107,17 @@ static int parse_word(const char *what, const char *text, const struct mlb_word 
 	return 0;
 }
 
+static const struct mlb_word send_proxy_words[] = { { "VIP", "vip", MLBD_SEND_PROXY_VIP },
+						    { "OFF", "off", MLBD_SEND_PROXY_OFF },
+						    { "V1", "v1", MLBD_SEND_PROXY_V1 },
+						    { "V2", "v2", MLBD_SEND_PROXY_V2 },
+						    { 0 } };
+
+const char *mlbd_send_proxy_name(uint8_t v)
+{
+	return send_proxy_words[v].word;
+}
+
 static int parse_vip(char **w, int n, struct mlbd_cmd *c, char err[256])
 {
 	struct mlbd_vip_opts *o = &c->opts;
@@ -122,6 +134,7 @@ static int parse_vip(char **w, int n, struct mlbd_cmd *c, char err[256])
 	o->conf.capacity = MLB_MAX_SERVERS_PER_VIP;
 	o->conf.eject = true;
 	o->conf.load_balancers = 1;
+	o->send_proxy = MLBD_SEND_PROXY_OFF;
 	for (int i = 2; i < n; i += 2) {
 		const char *k = w[i], *v = i + 1 < n ? w[i + 1] : "";
 
@@ -158,6 +171,18 @@ static int parse_vip(char **w, int n, struct mlbd_cmd *c, char err[256])
 			o->conf.ep.proto = udp ? IPPROTO_UDP : IPPROTO_TCP;
 			continue;
 		}
+		if (strcmp(k, "accept-proxy") == 0) {
+			if ((rc = mlbd_nets_parse(k, v, &o->accept_proxy, err)))
+				return rc;
+			o->has_accept_proxy = true;
+			continue;
+		}
+		if (strcmp(k, "send-proxy") == 0) {
+			if ((rc = parse_word(k, v, send_proxy_words + 1, &o->send_proxy, err)))
+				return rc;
+			o->has_send_proxy = true;
+			continue;
+		}
 		o->has_other = true;
 		if (strcmp(k, "load") == 0) {
 			rc = parse_word(k, v, mlb_load_words, &o->conf.load, err);
@@ -174,8 +199,8 @@ static int parse_vip(char **w, int n, struct mlbd_cmd *c, char err[256])
 		} else if (strcmp(k, "kappa") == 0) {
 			rc = parse_real(k, v, 0, 1e6f, &o->conf.kappa, err);
 		} else {
-			FAIL("vip option '%.80s': expected mode, load, pool, max-conns, max-conns-per-source, capacity, kappa, "
-			     "eject, guard, load-balancers, protocol or responses",
+			FAIL("vip option '%.80s': expected mode, load, pool, max-conns, max-conns-per-source, accept-proxy, "
+			     "send-proxy, capacity, kappa, eject, guard, load-balancers, protocol or responses",
 			     k);
 		}
 		if (rc)
@@ -183,6 +208,8 @@ static int parse_vip(char **w, int n, struct mlbd_cmd *c, char err[256])
 	}
 	if (o->responses && o->conf.ep.proto != IPPROTO_UDP)
 		FAIL("responses: expected with protocol udp only");
+	if (o->conf.ep.proto == IPPROTO_UDP && (o->accept_proxy.n || o->send_proxy != MLBD_SEND_PROXY_OFF))
+		FAIL("vip %s: PROXY headers: expected protocol tcp", c->vip);
 	return 0;
 }
 
@@ -226,8 +253,11 @@ static int parse_server(char **w, int n, struct mlbd_cmd *c, bool bare, char err
 		} else if (strcmp(w[i], "max-conns") == 0) {
 			rc = parse_count(w[i], v, 0, UINT32_MAX, &c->server.max_conns, err);
 			c->has_max_conns = true;
+		} else if (strcmp(w[i], "send-proxy") == 0) {
+			rc = parse_word(w[i], v, send_proxy_words, &c->server.send_proxy, err);
+			c->has_send_proxy = true;
 		} else {
-			FAIL("server option '%.80s': expected weight, max-conns or drain", w[i]);
+			FAIL("server option '%.80s': expected weight, max-conns, send-proxy or drain", w[i]);
 		}
 		if (rc)
 			return rc;

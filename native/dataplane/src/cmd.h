@@ -3,21 +3,33 @@
 #ifndef MLBD_CMD_H
 #define MLBD_CMD_H
 #include <marllb/dp.h>
+#include "nets.h"
 #include "settings.h"
+
+/* Whether a server is sent a PROXY header first, and of which version. */
+enum mlbd_send_proxy {
+	MLBD_SEND_PROXY_VIP /* of a server: as its VIP says */,
+	MLBD_SEND_PROXY_OFF,
+	MLBD_SEND_PROXY_V1,
+	MLBD_SEND_PROXY_V2
+};
 
 struct mlbd_server_conf {
 	struct mlb_endpoint ep;
 	float weight;       /* > 0, default 1 */
 	uint32_t max_conns; /* 0: no limit */
+	uint8_t send_proxy; /* enum mlbd_send_proxy */
 	bool drain;
 };
 
 struct mlbd_vip_opts { /* options beyond mlb_vip_conf; has_* where the line names it */
 	struct mlb_vip_conf conf;
 	uint32_t max_conns;
-	uint32_t max_per_source; /* connections of one client address; 0: no limit */
-	uint32_t responses;      /* of a UDP flow; 0: no limit */
-	bool has_mode, has_max_conns, has_max_per_source, has_responses, has_other;
+	uint32_t max_per_source;       /* connections of one client address; 0: no limit */
+	uint32_t responses;            /* of a UDP flow; 0: no limit */
+	struct mlbd_nets accept_proxy; /* connections from there begin with a PROXY header */
+	uint8_t send_proxy;            /* enum mlbd_send_proxy, never VIP */
+	bool has_mode, has_max_conns, has_max_per_source, has_responses, has_accept_proxy, has_send_proxy, has_other;
 };
 
 enum mlbd_op {
@@ -49,8 +61,8 @@ struct mlbd_cmd {
 	char vip[MLB_NAME_LEN];     /* empty: the only VIP */
 	struct mlbd_vip_opts opts;
 	struct mlbd_server_conf server;
-	bool has_weight, has_max_conns; /* of server */
-	struct mlbd_server_conf *list;  /* MLBD_OP_SET_SERVERS; mlbd_cmd_free frees it */
+	bool has_weight, has_max_conns, has_send_proxy; /* of server */
+	struct mlbd_server_conf *list;                  /* MLBD_OP_SET_SERVERS; mlbd_cmd_free frees it */
 	uint32_t count;
 	enum mlb_mode mode;
 	enum mlbd_show show;
@@ -62,6 +74,7 @@ int mlbd_cmd_parse(const char *line, struct mlbd_cmd *, char err[256]);
 void mlbd_cmd_free(struct mlbd_cmd *);
 /* True for what a configuration file may hold. */
 bool mlbd_cmd_is_config(enum mlbd_op);
+const char *mlbd_send_proxy_name(uint8_t);
 const char *mlbd_show_name(enum mlbd_show);
 /* The words understood, for --help and `help`. */
 extern const char mlbd_cmd_help[];

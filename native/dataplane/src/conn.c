@@ -48,11 +48,29 @@ void mlbd_conn_reap(struct mlbd_worker *w)
 	}
 }
 
+bool mlbd_conn_again(struct mlbd_worker *w, struct mlbd_conn *c)
+{
+	if (c->again)
+		return true;
+	if (w->agains == w->again_cap) {
+		uint32_t cap = w->again_cap ? 2 * w->again_cap : 64;
+		struct mlbd_conn **more = realloc(w->again, cap * sizeof(*more));
+
+		if (!more)
+			return false;
+		w->again = more;
+		w->again_cap = cap;
+	}
+	w->again[w->agains++] = c;
+	c->again = true;
+	return true;
+}
+
 void mlbd_conn_each(struct mlbd_worker *w, void (*fn)(void *arg, struct mlbd_conn *), void *arg)
 {
 	for (struct mlbd_slab *slab = w->slabs; slab; slab = slab->next)
 		for (uint32_t i = 0; i < MLBD_SLAB_CONNS; i++)
-			if (slab->conn[i].state == MLBD_CONN_OPEN || slab->conn[i].state == MLBD_CONN_CONNECTING)
+			if (slab->conn[i].state != MLBD_CONN_FREE && slab->conn[i].state != MLBD_CONN_DEAD)
 				fn(arg, &slab->conn[i]);
 }
 

@@ -6,20 +6,22 @@
 #include "relay.h"
 #include "worker.h"
 
-enum mlbd_conn_state { MLBD_CONN_FREE, MLBD_CONN_CONNECTING, MLBD_CONN_OPEN, MLBD_CONN_DEAD };
+enum mlbd_conn_state { MLBD_CONN_FREE, MLBD_CONN_GREETING, MLBD_CONN_CONNECTING, MLBD_CONN_OPEN, MLBD_CONN_DEAD };
 
 struct mlbd_conn {
 	struct mlbd_link link; /* in the wheel, or free, or dead; first member */
 	struct mlbd_side side[2];
 	struct mlbd_vip *vip;
-	struct mlb_wvip *wv;
-	uint64_t start_us;   /* of the flow on this server, as told to the core */
+	struct mlb_wvip *wv; /* NULL while GREETING: not let in yet */
+	uint64_t start_us;   /* of the flow on this server, as told to the core; GREETING: when it was accepted */
 	uint64_t connect_us; /* when this connect began */
 	uint64_t wait_us;    /* when the client spoke and was not answered yet; 0: not waiting */
 	uint64_t last_us;    /* when bytes, or an end, were passed on last */
 	uint64_t hash;       /* of the client's address and port */
 	struct mlb_addr client;
 	uint16_t client_port;
+	uint16_t local_port; /* proxied: with `local` the address that the client connected to */
+	struct mlb_addr local;
 	uint16_t slot;
 	uint32_t server_id;
 	uint8_t state;     /* enum mlbd_conn_state */
@@ -27,6 +29,7 @@ struct mlbd_conn {
 	bool client_first; /* the client ended its direction before the server did */
 	bool again;        /* in the worker's list of those with more to do */
 	bool counted;      /* in the VIP's count per source */
+	bool proxied;      /* client and local are those of a PROXY header */
 	uint32_t tuned;    /* version of the settings that its sockets have; 0: none yet */
 	uint16_t tried[MLBD_MAX_RETRIES + 1];
 };
@@ -54,6 +57,8 @@ struct mlbd_conn *mlbd_conn_get(struct mlbd_worker *);
 void mlbd_conn_put(struct mlbd_worker *, struct mlbd_conn *);
 /* After a batch of events, when no event can name the dead any more. */
 void mlbd_conn_reap(struct mlbd_worker *);
+/* Puts it in the list of those with more to do, once; false: no memory. */
+bool mlbd_conn_again(struct mlbd_worker *, struct mlbd_conn *);
 /* Calls fn for every connection of this worker. */
 void mlbd_conn_each(struct mlbd_worker *, void (*fn)(void *arg, struct mlbd_conn *), void *arg);
 /* All must be dead. */

@@ -12,6 +12,10 @@ uint64_t mlbd_deadline(const struct mlbd_conn *c, const struct mlbd_settings *s,
 {
 	uint64_t ms = s->idle_ms;
 
+	if (c->state == MLBD_CONN_GREETING) {
+		*why = MLBD_DUE_GREETING;
+		return c->start_us + s->proxy_header_ms * 1000;
+	}
 	if (c->state == MLBD_CONN_CONNECTING) {
 		*why = MLBD_DUE_CONNECT;
 		return c->connect_us + s->connect_ms * 1000;

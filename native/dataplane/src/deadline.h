@@ -5,6 +5,7 @@
 #include "conn.h"
 
 enum mlbd_overdue {
+	MLBD_DUE_GREETING,    /* the PROXY header has not come */
 	MLBD_DUE_CONNECT,     /* the server has not answered */
 	MLBD_DUE_FIRST_BYTE,  /* neither side has said anything */
 	MLBD_DUE_HALF_CLOSED, /* one side has ended and the other is silent */

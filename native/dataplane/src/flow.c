@@ -11,20 +11,14 @@
 #include "admit.h"
 #include "connect.h"
 #include "deadline.h"
+#include "greet.h"
 #include "keepalive.h"
+#include "socket.h"
 #include "sys.h"
 
 /* What is left of a connection after a step: it goes on, it has ended (its record must not be touched again), or its connect
  * failed with the errno -step and another server may be tried. */
 enum { GOES_ON = 0, HAS_ENDED = 1 };
-
-static void close_reset(int fd)
-{
-	struct linger l = { .l_onoff = 1, .l_linger = 0 };
-
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &l, sizeof(l));
-	mlbd_close(fd);
-}
 
 /* Closes both sockets and counts the flow as `how`. reset: a peer that is still there gets an RST. */
 static int end_flow(struct mlbd_worker *w, struct mlbd_conn *c, enum mlb_end how, bool reset)
@@ -44,12 +38,13 @@ static int end_flow(struct mlbd_worker *w, struct mlbd_conn *c, enum mlb_end how
 			mlbd_queue_put(&w->buffers, side->queue);
 		side->queue = NULL;
 		if (side->fd >= 0 && reset)
-			close_reset(side->fd);
+			mlbd_socket_reset(side->fd);
 		else if (side->fd >= 0)
 			mlbd_close(side->fd);
 		side->fd = -1;
 	}
-	mlbd_admit_leave(c->vip, &c->client, c->counted);
+	if (c->wv)
+		mlbd_admit_leave(c->vip, &c->client, c->counted);
 	mlbd_conn_put(w, c);
 	return HAS_ENDED;
 }
@@ -87,20 +82,8 @@ static void connected(struct mlbd_worker *w, struct mlbd_conn *c)
 
 static int await_turn(struct mlbd_worker *w, struct mlbd_conn *c)
 {
-	if (c->again)
-		return GOES_ON;
-	if (w->agains == w->again_cap) {
-		uint32_t cap = w->again_cap ? 2 * w->again_cap : 64;
-		struct mlbd_conn **more = realloc(w->again, cap * sizeof(*more));
-
-		if (!more) /* no edge will come for what is left unread */
-			return end_flow(w, c, MLB_END_ABORT, true);
-		w->again = more;
-		w->again_cap = cap;
-	}
-	w->again[w->agains++] = c;
-	c->again = true;
-	return GOES_ON;
+	/* No edge will come for what is left unread. */
+	return mlbd_conn_again(w, c) ? GOES_ON : end_flow(w, c, MLB_END_ABORT, true);
 }
 
 /* EPOLLOUT stays registered from then on: an edge comes only after a write has found the socket full. */
@@ -183,6 +166,7 @@ static void give_up_server(struct mlbd_worker *w, struct mlbd_conn *c, int error
 	if (side->fd >= 0)
 		mlbd_close(side->fd);
 	*side = (struct mlbd_side){ .fd = -1 };
+	mlbd_relay_unlead(&w->buffers, &c->side[MLBD_CLIENT]);
 }
 
 /* Chooses a server and begins a connect, counted as a flow. NULL: there is no server left and the connection has ended. */
@@ -230,6 +214,15 @@ static int watch_server(struct mlbd_worker *w, struct mlbd_conn *c)
 	return GOES_ON;
 }
 
+/* What this server is sent ahead of the client's bytes. */
+static int lead(struct mlbd_worker *w, struct mlbd_conn *c)
+{
+	uint8_t head[MLBD_PROXY_WRITE_MOST];
+	uint32_t n = mlbd_greet_write(c, head);
+
+	return n ? mlbd_relay_lead(&w->buffers, &c->side[MLBD_CLIENT], head, n) : GOES_ON;
+}
+
 /* Tries servers until a connect is under way. */
 static int find_server(struct mlbd_worker *w, struct mlbd_conn *c)
 {
@@ -240,6 +233,8 @@ static int find_server(struct mlbd_worker *w, struct mlbd_conn *c)
 		if (!server)
 			return HAS_ENDED;
 		rc = mlbd_connect_socket(w, SOCK_STREAM, c->vip, server, &c->client, &c->side[MLBD_SERVER].fd);
+		if (rc == 0)
+			rc = lead(w, c);
 		/* On a local network the connect is done by now, and a client that speaks first has spoken: this saves two
 		 * events. */
 		if (rc == 0)
@@ -258,82 +253,83 @@ static int retry(struct mlbd_worker *w, struct mlbd_conn *c, int error)
 	return find_server(w, c);
 }
 
-/* A record for a client that is let in; NULL: it is not, or there is no memory. */
-static struct mlbd_conn *new_conn(struct mlbd_worker *w, struct mlbd_vip *vip, struct mlb_wvip *wv,
-				  const struct mlb_endpoint *client)
+/* The client is known, by its socket or by a PROXY header: lets it in and finds it a server. */
+static int enter(struct mlbd_worker *w, struct mlbd_conn *c, const struct mlb_endpoint *client)
 {
-	struct mlbd_conn *c;
-	bool counted;
+	struct mlb_wvip *wv = atomic_load_explicit(&w->core->vip[c->vip->id - 1], memory_order_acquire);
 
-	if (!mlbd_admit(vip, &client->addr, &counted)) {
+	if (!wv) /* removed a moment ago */
+		return end_flow(w, c, MLB_END_ABORT, true);
+	if (!mlbd_admit(c->vip, &client->addr, &c->counted)) {
 		mlb_ev_limited(wv);
-		return NULL;
+		return end_flow(w, c, MLB_END_REFUSED, true);
 	}
-	c = mlbd_conn_get(w);
-	if (!c) {
-		mlbd_admit_leave(vip, &client->addr, counted);
-		return NULL;
-	}
-	c->vip = vip;
 	c->wv = wv;
 	c->client = client->addr;
 	c->client_port = client->port;
-	c->counted = counted;
-	c->hash = mlbd_connect_hash(client, &vip->conf.ep);
+	c->hash = mlbd_connect_hash(client, &c->vip->conf.ep);
+	c->last_us = w->now_us;
 	c->state = MLBD_CONN_CONNECTING;
-	c->side[MLBD_SERVER].fd = -1;
-	return c;
+	c->side[MLBD_CLIENT].readable = true;
+	mlbd_link_del(&c->link); /* from where the header's time-out has it */
+	mlbd_wheel_add(&w->wheel, &c->link, w->now_us + w->settings.connect_ms * 1000);
+	return find_server(w, c);
+}
+
+/* Not what the VIP's accept-proxy asks for. */
+static int refuse(struct mlbd_worker *w, struct mlbd_conn *c, const char *what)
+{
+	mlbd_greet_refused(w, c, what);
+	return end_flow(w, c, MLB_END_ABORT, true);
+}
+
+/* Reads the PROXY header that comes first. */
+static int greet(struct mlbd_worker *w, struct mlbd_conn *c)
+{
+	struct mlb_endpoint client;
+
+	switch (mlbd_greet_read(c, &client)) {
+	case MLBD_GREET_MORE: return c->side[MLBD_CLIENT].fin_near ? refuse(w, c, "a part of one") : GOES_ON;
+	case MLBD_GREET_BAD: return refuse(w, c, "something else");
+	case MLBD_GREET_GONE: return end_flow(w, c, MLB_END_ABORT, false);
+	default: return enter(w, c, &client);
+	}
 }
 
 void mlbd_flow_accepted(struct mlbd_worker *w, uint32_t vip_id, int fd, const struct sockaddr_storage *peer)
 {
-	struct mlb_wvip *wv = atomic_load_explicit(&w->core->vip[vip_id - 1], memory_order_acquire);
+	struct mlbd_conn *c = mlbd_conn_get(w);
 	struct mlb_endpoint client;
-	struct mlbd_conn *c;
+	int rc;
 
-	mlb_endpoint_from_sockaddr(peer, &client);
-	c = wv ? new_conn(w, &w->host->vip[vip_id - 1], wv, &client) : NULL; /* no wv: removed a moment ago */
 	if (!c) {
-		close_reset(fd);
+		mlbd_socket_reset(fd);
 		return;
 	}
 	struct mlbd_side *side = &c->side[MLBD_CLIENT];
 
 	w->now_us = mlbd_now_us();
-	c->last_us = w->now_us;
+	mlb_endpoint_from_sockaddr(peer, &client);
+	c->vip = &w->host->vip[vip_id - 1];
+	c->side[MLBD_SERVER].fd = -1;
 	side->fd = fd;
-	side->readable = true;
-	mlbd_wheel_add(&w->wheel, &c->link, w->now_us + w->settings.connect_ms * 1000);
-	if (find_server(w, c) == HAS_ENDED)
+	if (mlbd_greet_expected(c->vip, &client.addr)) {
+		c->client = client.addr;
+		c->client_port = client.port;
+		c->state = MLBD_CONN_GREETING;
+		c->start_us = c->last_us = w->now_us;
+		mlbd_wheel_add(&w->wheel, &c->link, w->now_us + w->settings.proxy_header_ms * 1000);
+		rc = greet(w, c);
+	} else {
+		rc = enter(w, c, &client);
+	}
+	if (rc == HAS_ENDED)
 		return;
 	if (mlbd_worker_watch(w, EPOLL_CTL_ADD, fd, MLBD_EVENTS | (side->want_out ? EPOLLOUT : 0), c,
 			      mlbd_conn_tag(c, MLBD_CLIENT)) < 0)
 		end_flow(w, c, MLB_END_ABORT, true);
 	else
 		side->watched = true;
-}
-
-static int socket_error(int fd)
-{
-	int error = 0;
-	socklen_t len = sizeof(error);
-
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
-		return errno;
-	return error;
-}
-
-/* TCP urgent data is forwarded in line; the urgent pointer is dropped (RFC 6093). A client's socket inherits the option from its
- * listener. */
-static void urgent(struct mlbd_side *side)
-{
-	int one = 1;
-
-	if (side->urgent)
-		return;
-	side->urgent = true;
-	side->streak = 0;
-	setsockopt(side->fd, SOL_SOCKET, SO_OOBINLINE, &one, sizeof(one));
 }
 
 static int on_readable(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s, uint32_t events)
@@ -345,7 +341,7 @@ static int on_readable(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s, u
 		side->fin_near = false; /* after a reset only the error itself ends the reading */
 	else if (events & EPOLLRDHUP)
 		side->fin_near = true;
-	return step(w, c, s);
+	return c->state == MLBD_CONN_GREETING ? greet(w, c) : step(w, c, s);
 }
 
 void mlbd_flow_event(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s, uint32_t events)
@@ -357,7 +353,7 @@ void mlbd_flow_event(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s, uin
 		return;
 	if (s == MLBD_SERVER && c->state == MLBD_CONN_CONNECTING) {
 		if (events & (EPOLLERR | EPOLLHUP)) {
-			int error = socket_error(side->fd);
+			int error = mlbd_socket_error(side->fd);
 
 			retry(w, c, error ? error : ECONNRESET);
 			return;
@@ -365,9 +361,10 @@ void mlbd_flow_event(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s, uin
 		if (!(events & (EPOLLOUT | EPOLLIN)))
 			return;
 		connected(w, c);
+		mlbd_relay_lead_now(&c->side[MLBD_CLIENT]);
 	}
 	if (events & EPOLLPRI)
-		urgent(side);
+		mlbd_socket_urgent(side);
 	if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
 		rc = on_readable(w, c, s, events);
 	if (rc < 0) { /* a first write found the connect refused */
@@ -381,17 +378,6 @@ void mlbd_flow_event(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s, uin
 		end_lost(w, c, s);
 }
 
-/* A connection that has lived until its first look at the clock gets its socket options, so that a short one does without these
- * system calls; again when the settings have changed. */
-static void tune(struct mlbd_worker *w, struct mlbd_conn *c)
-{
-	if (c->tuned == w->settings_version)
-		return;
-	c->tuned = w->settings_version;
-	for (int s = 0; s < 2; s++)
-		mlbd_keepalive(c->side[s].fd, &w->settings);
-}
-
 void mlbd_flow_timer(void *arg, struct mlbd_link *l)
 {
 	struct mlbd_worker *w = arg;
@@ -401,8 +387,8 @@ void mlbd_flow_timer(void *arg, struct mlbd_link *l)
 	uint64_t deadline = mlbd_deadline(c, &w->settings, &why);
 
 	if (deadline > w->now_us) {
-		if (why != MLBD_DUE_CONNECT)
-			tune(w, c);
+		if (why != MLBD_DUE_CONNECT && why != MLBD_DUE_GREETING)
+			mlbd_keepalive_conn(c, &w->settings, w->settings_version);
 		mlbd_wheel_add(&w->wheel, l, deadline);
 		return;
 	}
@@ -413,6 +399,7 @@ void mlbd_flow_timer(void *arg, struct mlbd_link *l)
 		mlbd_wheel_add(&w->wheel, l, w->now_us + w->settings.connect_ms * 1000);
 		retry(w, c, ETIMEDOUT);
 		break;
+	case MLBD_DUE_GREETING: refuse(w, c, "none in time"); break;
 	case MLBD_DUE_FIRST_BYTE: end_flow(w, c, MLB_END_ABORT, false); break;
 	case MLBD_DUE_HALF_CLOSED: end_flow(w, c, MLB_END_IDLE, queued || !c->side[MLBD_SERVER].fin_sent); break;
 	case MLBD_DUE_IDLE: end_flow(w, c, MLB_END_IDLE, queued); break;
@@ -433,6 +420,19 @@ void mlbd_flow_again(struct mlbd_worker *w)
 	}
 	memmove(w->again, w->again + n, (w->agains - n) * sizeof(*w->again));
 	w->agains -= n;
+}
+
+static void end_greeting(void *arg, struct mlbd_conn *c)
+{
+	struct mlbd_worker *w = ((void **)arg)[0];
+
+	if (c->state == MLBD_CONN_GREETING && c->vip->id == *(uint32_t *)((void **)arg)[1])
+		end_flow(w, c, MLB_END_ABORT, true);
+}
+
+void mlbd_flow_end_greetings(struct mlbd_worker *w, uint32_t vip_id)
+{
+	mlbd_conn_each(w, end_greeting, (void *[]){ w, &vip_id });
 }
 
 static void end_one(void *worker, struct mlbd_conn *c)

@@ -14,6 +14,8 @@ void mlbd_flow_event(struct mlbd_worker *, struct mlbd_conn *, unsigned side, ui
 void mlbd_flow_timer(void *worker, struct mlbd_link *);
 /* Goes on with those that had more to move than one turn allows. */
 void mlbd_flow_again(struct mlbd_worker *);
+/* Resets those that wait for a PROXY header of this VIP: it goes, and nothing counts them there yet. */
+void mlbd_flow_end_greetings(struct mlbd_worker *, uint32_t vip_id);
 /* Resets every connection. */
 void mlbd_flow_end_all(struct mlbd_worker *);
 #endif

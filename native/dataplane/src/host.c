@@ -77,7 +77,8 @@ void mlbd_host_free(struct mlbd_host *h)
 			close(v->fd[k]);
 		free(v->fd);
 		free(v->slot);
-		free(v->limit);
+		free(v->more);
+		free(v->accept_proxy);
 		free(v->per_source);
 	}
 	mlb_dp_free(h->dp);

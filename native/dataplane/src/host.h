@@ -12,14 +12,17 @@ struct mlbd_worker;
 
 /* Limit and count of one server slot, all workers together. A slot is reused only after its last flow, so conns is 0 then. */
 struct mlbd_slot {
+	_Atomic uint8_t send_proxy; /* enum mlbd_send_proxy */
 	_Atomic uint32_t conns;
 	_Atomic uint32_t max_conns; /* 0: no limit */
 	_Atomic uint32_t previous;  /* connections that the previous data plane still has; they count against the limit */
 };
 
-struct mlbd_limit { /* of a server by address, main thread only: survives until the server is removed */
+/* What the core does not know of a server, by address; main thread only. It survives until the server is removed. */
+struct mlbd_server_more {
 	struct mlb_endpoint ep;
 	uint32_t max_conns;
+	uint8_t send_proxy;
 };
 
 /* A VIP as this host knows it, at index id - 1, never freed: workers may hold its address. */
@@ -32,8 +35,11 @@ struct mlbd_vip {
 	struct mlbd_per_source *_Atomic per_source;  /* made at the first limit, kept */
 	_Atomic uint32_t responses;                  /* a UDP flow ends after so many datagrams of its server; 0: by time alone */
 	struct mlbd_slot *slot;                      /* [MLB_MAX_SERVERS_PER_VIP], made at first use, kept */
-	struct mlbd_limit *limit;
-	uint32_t limits;
+	struct mlbd_nets *_Atomic accept_proxy;      /* replaced whole; NULL: no connection begins with a PROXY header */
+	_Atomic uint8_t send_proxy;                  /* enum mlbd_send_proxy */
+	_Atomic uint64_t bad_proxy_headers;          /* connections ended for want of one */
+	struct mlbd_server_more *more;               /* of servers of which there is more to say */
+	uint32_t mores;
 	int *fd; /* [fds] listeners, worker i % threads serves fd i */
 	uint32_t fds;
 };
@@ -84,7 +90,10 @@ int mlbd_server_del(struct mlbd_host *, struct mlbd_vip *, const struct mlb_endp
 int mlbd_server_set(struct mlbd_host *, struct mlbd_vip *, const struct mlbd_server_conf *, uint32_t n, char err[256]);
 /* The server with this address that is a member; NULL: none. */
 const struct mlb_server *mlbd_server_find(struct mlbd_host *, struct mlbd_vip *, const struct mlb_endpoint *);
-uint32_t mlbd_server_limit(const struct mlbd_vip *, const struct mlb_endpoint *);
+/* All zero where nothing more is known. */
+struct mlbd_server_more mlbd_server_more(const struct mlbd_vip *, const struct mlb_endpoint *);
+/* What the workers are to know of the server in a slot. */
+void mlbd_server_tell(struct mlbd_vip *, uint32_t slot, const struct mlbd_server_more *);
 /* reconcile.c. What runs now; 0 or -ENOMEM; the caller frees it. */
 int mlbd_host_plan(struct mlbd_host *, struct mlbd_plan *);
 /* Makes the running data plane what the plan says, as far as it can without a restart; the first thing that cannot be is in err.

@@ -27,3 +27,12 @@ void mlbd_keepalive(int fd, const struct mlbd_settings *s)
 	set_int(fd, SOL_SOCKET, SO_KEEPALIVE, s->keepalive_ms != 0);
 	set_int(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, s->user_timeout_ms);
 }
+
+void mlbd_keepalive_conn(struct mlbd_conn *c, const struct mlbd_settings *s, uint32_t version)
+{
+	if (c->tuned == version)
+		return;
+	c->tuned = version;
+	for (int side = 0; side < 2; side++)
+		mlbd_keepalive(c->side[side].fd, s);
+}

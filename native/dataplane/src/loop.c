@@ -35,7 +35,7 @@ static void list_flow(void *arg, struct mlbd_conn *c)
 		.server_id = c->server_id,
 		.age_us = w->now_us - c->start_us,
 		.idle_us = w->now_us - c->last_us,
-		.connecting = c->state == MLBD_CONN_CONNECTING,
+		.connecting = c->state != MLBD_CONN_OPEN,
 		.waiting = c->wait_us != 0,
 	};
 }
@@ -73,6 +73,7 @@ static void open_mail(struct mlbd_worker *w, struct mlbd_mail *m)
 		mlbd_udp_each(w, list_udp_flow, (void *[]){ m->flows, w });
 		break;
 	case MLBD_MAIL_RECOUNT: mlbd_recount_worker(w); break;
+	case MLBD_MAIL_SYNC: break;
 	case MLBD_MAIL_QUIT: w->quit = true; break;
 	}
 	if (m->done)

@@ -26,6 +26,7 @@ static void merge_server(struct mlbd_server_conf *file, const struct mlbd_server
 {
 	PICK(weight);
 	PICK(max_conns);
+	PICK(send_proxy);
 	PICK(drain);
 }
 
@@ -74,6 +75,8 @@ static void merge_options(struct mlbd_vip_opts *file, const struct mlbd_vip_opts
 	PICK(max_conns);
 	PICK(max_per_source);
 	PICK(responses);
+	PICK(accept_proxy);
+	PICK(send_proxy);
 	/* Port 0 in the file is the port that the kernel gave. */
 	if (!base || memcmp(&base->conf.ep.addr, &run->conf.ep.addr, sizeof(run->conf.ep.addr)) ||
 	    (base->conf.ep.port && base->conf.ep.port != run->conf.ep.port))

@@ -80,6 +80,8 @@ static int add_server(struct mlbd_plan *p, struct mlbd_plan_vip *v, const struct
 			FAIL("server %s is in vip %s already", mlb_endpoint_text(&s->ep, ep), v->opts.conf.name);
 	if (v->servers == v->opts.conf.capacity)
 		FAIL("vip %s: expected at most %u servers", v->opts.conf.name, v->opts.conf.capacity);
+	if (v->opts.conf.ep.proto == IPPROTO_UDP && s->send_proxy > MLBD_SEND_PROXY_OFF)
+		FAIL("server %s: send-proxy: expected a vip with protocol tcp", mlb_endpoint_text(&s->ep, ep));
 	struct mlbd_server_conf *more = realloc(v->server, (v->servers + 1) * sizeof(*more));
 
 	if (!more)

@@ -16,12 +16,24 @@ static void print_vip(const struct mlbd_plan_vip *v, struct mlbd_text *t)
 		mlbd_text_add(t, " protocol udp responses %u", v->opts.responses);
 	if (v->opts.max_per_source)
 		mlbd_text_add(t, " max-conns-per-source %u", v->opts.max_per_source);
+	if (v->opts.accept_proxy.n) {
+		char nets[MLBD_NETS_TEXT];
+
+		mlbd_text_add(t, " accept-proxy %s", mlbd_nets_text(&v->opts.accept_proxy, nets));
+	}
+	if (v->opts.send_proxy != MLBD_SEND_PROXY_OFF)
+		mlbd_text_add(t, " send-proxy %s", mlbd_send_proxy_name(v->opts.send_proxy));
 	mlbd_text_add(t, " kappa %.9g eject %s guard %s load-balancers %u\n", (double)c->kappa, c->eject ? "on" : "off",
 		      c->no_guard ? "off" : "on", c->load_balancers);
-	for (uint32_t i = 0; i < v->servers; i++)
-		mlbd_text_add(t, "server vip %s %s weight %.9g max-conns %u%s\n", c->name,
-			      mlb_endpoint_text(&v->server[i].ep, ep), (double)v->server[i].weight, v->server[i].max_conns,
-			      v->server[i].drain ? " drain" : "");
+	for (uint32_t i = 0; i < v->servers; i++) {
+		const struct mlbd_server_conf *s = &v->server[i];
+
+		mlbd_text_add(t, "server vip %s %s weight %.9g max-conns %u", c->name, mlb_endpoint_text(&s->ep, ep),
+			      (double)s->weight, s->max_conns);
+		if (s->send_proxy != MLBD_SEND_PROXY_VIP)
+			mlbd_text_add(t, " send-proxy %s", mlbd_send_proxy_name(s->send_proxy));
+		mlbd_text_add(t, "%s\n", s->drain ? " drain" : "");
+	}
 }
 
 void mlbd_plan_print(const struct mlbd_plan *p, struct mlbd_text *t)

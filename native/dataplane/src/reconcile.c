@@ -11,7 +11,12 @@ static int plan_of_vip(struct mlbd_host *h, struct mlbd_vip *v, struct mlbd_plan
 	*p = (struct mlbd_plan_vip){ .opts = { .conf = v->conf,
 					       .max_conns = MLB_LD(v->max_conns),
 					       .max_per_source = MLB_LD(v->max_per_source),
-					       .responses = MLB_LD(v->responses) } };
+					       .responses = MLB_LD(v->responses),
+					       .send_proxy = MLB_LD(v->send_proxy) } };
+	const struct mlbd_nets *nets = MLB_LD(v->accept_proxy);
+
+	if (nets)
+		p->opts.accept_proxy = *nets;
 	p->opts.conf.owner = mlbd_vip_owner(h, v);
 	p->server = calloc(v->conf.capacity, sizeof(*p->server));
 	if (!p->server)
@@ -19,13 +24,17 @@ static int plan_of_vip(struct mlbd_host *h, struct mlbd_vip *v, struct mlbd_plan
 	for (uint32_t s = 0; s < v->conf.capacity; s++) {
 		const struct mlb_server *server = mlb_dp_server_at(h->dp, v->id, s);
 
-		if (server && (server->flags & MLB_SRV_MEMBER))
-			p->server[p->servers++] = (struct mlbd_server_conf){
-				.ep = server->ep,
-				.weight = server->weight_static,
-				.max_conns = mlbd_server_limit(v, &server->ep),
-				.drain = (server->flags & MLB_SRV_DRAINING) != 0,
-			};
+		if (!server || !(server->flags & MLB_SRV_MEMBER))
+			continue;
+		struct mlbd_server_more more = mlbd_server_more(v, &server->ep);
+
+		p->server[p->servers++] = (struct mlbd_server_conf){
+			.ep = server->ep,
+			.weight = server->weight_static,
+			.max_conns = more.max_conns,
+			.send_proxy = more.send_proxy,
+			.drain = (server->flags & MLB_SRV_DRAINING) != 0,
+		};
 	}
 	return 0;
 }
@@ -96,6 +105,7 @@ int mlbd_host_reconcile(struct mlbd_host *h, struct mlbd_plan *p, char err[256])
 		struct mlbd_vip_opts opts = want->opts;
 
 		opts.has_mode = opts.has_max_conns = opts.has_max_per_source = opts.has_responses = opts.has_other = true;
+		opts.has_accept_proxy = opts.has_send_proxy = true;
 		rc = v ? mlbd_vip_change(h, v, &opts, why) : mlbd_vip_add(h, &opts, NULL, 0, why);
 		KEEP_FIRST();
 	}

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "sys.h"
@@ -30,8 +31,13 @@ static struct mlbd_outcome outcome(const struct move *m, enum mlbd_relayed what)
 
 static void took(struct move *m, uint32_t n)
 {
+	uint32_t ours = n < m->from->lead ? n : m->from->lead;
+
+	m->from->lead -= (uint8_t)ours;
+	if (n == ours)
+		return;
 	m->from->passed = true;
-	m->moved += n;
+	m->moved += n - ours;
 }
 
 /* Nagle holds back only a small write that follows an unacknowledged one, so the first write needs no option. (A client's socket
@@ -40,13 +46,13 @@ static void before_write(struct move *m)
 {
 	int one = 1;
 
-	if (!m->first_small || !m->from->passed || m->to->nodelay)
+	if (!m->first_small || m->to->nodelay || !(m->from->passed || (m->from->led && !m->from->lead)))
 		return;
 	setsockopt(m->to->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 	m->to->nodelay = true;
 }
 
-/* Writes what waits. 0: all gone; -EAGAIN; other: the receiver's socket failed. */
+/* Writes what waits. 0: all gone; -EAGAIN; other: the receiver's socket failed. MSG_MORE as in copy_piece. */
 static int flush(struct move *m)
 {
 	struct mlbd_queue *q = m->from->queue;
@@ -55,7 +61,7 @@ static int flush(struct move *m)
 	while (q->len) {
 		ssize_t n = q->pipe[0] >= 0 ?
 				    splice(q->pipe[0], NULL, m->to->fd, NULL, q->len, SPLICE_F_MOVE | SPLICE_F_NONBLOCK) :
-				    mlbd_send(m->to->fd, q->data + q->off, q->len, MSG_NOSIGNAL);
+				    mlbd_send(m->to->fd, q->data + q->off, q->len, MSG_NOSIGNAL | (m->from->eof ? MSG_MORE : 0));
 
 		if (n < 0) {
 			if (errno == EINTR)
@@ -69,18 +75,14 @@ static int flush(struct move *m)
 	return 0;
 }
 
-/* Reads into the scratch buffer and writes at once. Returns bytes read, 0 when there was nothing, -errno; m->at_write tells whose
- * error. Bytes that were not taken are left in the side's queue in any case. */
-static int copy_piece(struct move *m)
+/* Reads into a buffer, behind what is in it. Returns bytes read, 0 when there was nothing, -errno. */
+static int fill(struct move *m, struct mlbd_queue *q)
 {
 	struct mlbd_side *from = m->from;
-	struct mlbd_queue *q = mlbd_buf_scratch(m->buffers);
-	ssize_t n, sent;
+	ssize_t n;
 
-	if (!q)
-		return -ENOMEM;
 	do
-		n = mlbd_recv(from->fd, q->data, MLBD_BUF_SIZE);
+		n = mlbd_recv(from->fd, q->data + q->off + q->len, MLBD_BUF_SIZE);
 	while (n < 0 && errno == EINTR);
 	if (n <= 0) {
 		if (n < 0 && errno != EAGAIN)
@@ -96,6 +98,25 @@ static int copy_piece(struct move *m)
 	}
 	from->streak = (uint32_t)n < SPLICE_LEAST || from->urgent ? 0 : from->streak + (uint32_t)n;
 	m->read += (uint32_t)n;
+	q->len += (uint32_t)n;
+	return (int)n;
+}
+
+/* Reads into the scratch buffer and writes at once. Returns bytes read, 0 when there was nothing, -errno; m->at_write tells whose
+ * error. Bytes that were not taken are left in the side's queue in any case. */
+static int copy_piece(struct move *m)
+{
+	struct mlbd_side *from = m->from;
+	struct mlbd_queue *q = mlbd_buf_scratch(m->buffers);
+	ssize_t sent;
+	int n;
+
+	if (!q)
+		return -ENOMEM;
+	q->off = q->len = 0;
+	n = fill(m, q);
+	if (n <= 0)
+		return n;
 	before_write(m);
 	/* Where the end is known, shutdown or close follows at once: with MSG_MORE its FIN goes in the same packet. */
 	do
@@ -103,7 +124,7 @@ static int copy_piece(struct move *m)
 	while (sent < 0 && errno == EINTR);
 	if (sent == n) {
 		took(m, (uint32_t)n);
-		return (int)n;
+		return n;
 	}
 	int error = sent < 0 ? errno : EAGAIN;
 
@@ -117,7 +138,7 @@ static int copy_piece(struct move *m)
 		m->at_write = true;
 		return -error;
 	}
-	return (int)n;
+	return n;
 }
 
 /* Fills the pipe. As copy_piece, without writing. */
@@ -165,6 +186,48 @@ static struct mlbd_outcome failed(const struct move *m, unsigned side, int error
 	return o;
 }
 
+int mlbd_relay_lead(struct mlbd_buffers *b, struct mlbd_side *from, const uint8_t *data, uint32_t len)
+{
+	struct mlbd_queue *q = from->queue;
+
+	if (!q) { /* the scratch buffer is given away, as in copy_piece */
+		q = mlbd_buf_scratch(b);
+		if (!q)
+			return -ENOMEM;
+		b->scratch = NULL;
+		q->len = 0;
+		from->queue = q;
+	}
+	memmove(q->data + len, q->data + q->off, q->len);
+	memcpy(q->data, data, len);
+	q->off = 0;
+	q->len += len;
+	from->lead = (uint8_t)len;
+	from->led = true;
+	from->lead_now = false;
+	return 0;
+}
+
+void mlbd_relay_lead_now(struct mlbd_side *from)
+{
+	if (!from->lead)
+		return;
+	from->lead_now = true;
+	from->readable = true;
+}
+
+void mlbd_relay_unlead(struct mlbd_buffers *b, struct mlbd_side *from)
+{
+	if (from->lead) {
+		from->queue->off += from->lead;
+		from->queue->len -= from->lead;
+		from->lead = 0;
+	}
+	if (from->queue && !from->queue->len)
+		drop_queue(b, from);
+	from->led = false;
+}
+
 struct mlbd_outcome mlbd_relay(struct mlbd_buffers *b, struct mlbd_side side[2], unsigned s)
 {
 	struct mlbd_side *from = &side[s];
@@ -173,6 +236,12 @@ struct mlbd_outcome mlbd_relay(struct mlbd_buffers *b, struct mlbd_side side[2],
 	for (uint32_t step = 0;; step++) {
 		int n;
 
+		if (from->lead && from->lead == from->queue->len) { /* nothing behind it yet */
+			if (from->readable && !from->eof && (n = fill(&m, from->queue)) < 0)
+				return failed(&m, s, n);
+			if (from->lead == from->queue->len && !from->lead_now && !from->eof)
+				return outcome(&m, MLBD_IDLE);
+		}
 		if (from->queue && from->queue->len) {
 			n = flush(&m);
 			if (n == -EAGAIN)

@@ -27,6 +27,9 @@ struct mlbd_side {
 	bool watched : 1;  /* registered with epoll */
 	bool passed : 1;   /* a byte read here was taken by the other side */
 	bool nodelay : 1;  /* TCP_NODELAY is set */
+	bool led : 1;      /* a lead was put ahead of what is read here */
+	bool lead_now : 1; /* it goes alone if nothing follows it yet */
+	uint8_t lead;      /* bytes at the front of the queue that are ours: not counted as read, moved or passed */
 };
 
 enum mlbd_relayed {
@@ -46,6 +49,14 @@ struct mlbd_outcome {
 	uint8_t at_write : 1; /* LOST: a write found it; what that side said before it failed may still be unread */
 };
 
+/* Puts `len` bytes of ours (at most MLBD_BUF_LEAD) ahead of what side `from` says, before any of it was passed on. They go with
+ * its first bytes, in one segment, or with its end. -ENOMEM. */
+int mlbd_relay_lead(struct mlbd_buffers *, struct mlbd_side *from, const uint8_t *data, uint32_t len);
+/* The receiver is there, and may be the one to speak first: the lead is not held back any longer, though bytes that have come
+ * meanwhile still go with it. */
+void mlbd_relay_lead_now(struct mlbd_side *from);
+/* Takes back what has not gone: the receiver is given up. */
+void mlbd_relay_unlead(struct mlbd_buffers *, struct mlbd_side *from);
 /* Moves what it can from side `s` to the other. */
 struct mlbd_outcome mlbd_relay(struct mlbd_buffers *, struct mlbd_side side[2], unsigned s);
 /* The socket of side `s` was found failed at a write: moves what it said before. MLBD_IDLE, whatever happens. */

@@ -34,6 +34,9 @@ const struct mlbd_setting mlbd_setting_list[] = {
 	{ "first-byte-timeout", "TIME",
 	  "close a connection on which neither side has said anything by then; 0: idle-timeout holds (default: 1m)", MLBD_TIME,
 	  F(first_byte_ms), 0, 604800000, true },
+	{ "proxy-header-timeout", "TIME",
+	  "close a connection that must begin with a PROXY header and has not sent it by then (default: 5s)", MLBD_TIME,
+	  F(proxy_header_ms), 10, 600000, true },
 	{ "half-closed-timeout", "TIME",
 	  "close a connection of which one side has ended and the other is silent for this long; 0: idle-timeout holds (default: "
 	  "1m)",
@@ -69,6 +72,7 @@ void mlbd_settings_default(struct mlbd_settings *s)
 	s->frame_ms = 100;
 	s->lease_ms = 1000;
 	s->connect_ms = 2000;
+	s->proxy_header_ms = 5000;
 	s->idle_ms = 600000;
 	s->udp_ms = 60000;
 	s->drain_ms = 30000;

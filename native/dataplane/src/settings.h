@@ -17,6 +17,7 @@ struct mlbd_settings {
 	char control[104];  /* Unix socket; empty: shm + ".ctl"; "off": none */
 	uint64_t threads;   /* 0: as many as the processors allow */
 	uint64_t frame_ms, lease_ms;
+	uint64_t proxy_header_ms;
 	uint64_t connect_ms, idle_ms, udp_ms, drain_ms;
 	uint64_t first_byte_ms, half_closed_ms;                         /* 0: none of its own, idle_ms holds */
 	uint64_t keepalive_ms, keepalive_interval_ms, keepalive_probes; /* keepalive_ms 0: no probes */

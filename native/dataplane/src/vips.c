@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* VIPs and servers of the running data plane: the core keeps the lists, this adds listeners and limits. */
+/* VIPs of the running data plane: the core keeps the list, this adds listeners, limits and PROXY headers. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,6 +126,25 @@ static int set_per_source(struct mlbd_vip *v, uint32_t most, char err[256])
 	return 0;
 }
 
+/* The old list may be in a worker's hands until it has answered. */
+static int set_accept_proxy(struct mlbd_host *h, struct mlbd_vip *v, const struct mlbd_nets *nets, char err[256])
+{
+	struct mlbd_nets *old = v->accept_proxy, *now = NULL;
+
+	if (nets->n) {
+		now = malloc(sizeof(*now));
+		if (!now) {
+			snprintf(err, 256, "no memory for the networks of accept-proxy");
+			return -ENOMEM;
+		}
+		*now = *nets;
+	}
+	atomic_store_explicit(&v->accept_proxy, now, memory_order_release);
+	if (old && mlbd_workers_tell(h, &(struct mlbd_mail){ .kind = MLBD_MAIL_SYNC }) == 0)
+		free(old);
+	return 0;
+}
+
 int mlbd_vip_add(struct mlbd_host *h, const struct mlbd_vip_opts *o, const int *fd, uint32_t fds, char err[256])
 {
 	struct mlbd_vip_opts opts = *o;
@@ -148,6 +167,8 @@ int mlbd_vip_add(struct mlbd_host *h, const struct mlbd_vip_opts *o, const int *
 	if (!v->slot)
 		v->slot = calloc(MLB_MAX_SERVERS_PER_VIP, sizeof(*v->slot));
 	rc = v->slot ? set_per_source(v, opts.max_per_source, err) : -ENOMEM;
+	if (rc == 0)
+		rc = set_accept_proxy(h, v, &opts.accept_proxy, err);
 	if (rc) {
 		mlb_dp_vip_del(h->dp, id, err);
 		snprintf(err, 256, "no memory");
@@ -157,9 +178,11 @@ int mlbd_vip_add(struct mlbd_host *h, const struct mlbd_vip_opts *o, const int *
 	v->conf = staged.conf;
 	v->fd = staged.fd;
 	v->fds = staged.fds;
-	v->limits = 0;
+	v->mores = 0;
 	atomic_store(&v->max_conns, opts.max_conns);
 	atomic_store(&v->responses, opts.responses);
+	atomic_store(&v->send_proxy, opts.send_proxy);
+	atomic_store(&v->bad_proxy_headers, 0);
 	v->used = true;
 	if (h->serving)
 		post_listeners(h, v);
@@ -190,8 +213,9 @@ int mlbd_vip_change(struct mlbd_host *h, struct mlbd_vip *v, const struct mlbd_v
 	if (memcmp(&a->ep.addr, &b->ep.addr, sizeof(a->ep.addr)) || !same_port || a->ep.proto != b->ep.proto ||
 	    (o->has_other && (a->load != b->load || a->owner != b->owner || a->capacity != b->capacity || a->kappa != b->kappa ||
 			      a->eject != b->eject || a->no_guard != b->no_guard || a->load_balancers != b->load_balancers))) {
-		snprintf(err, 256, "vip %s: only mode and limits can change; for the rest: no vip %s, then vip %s ...", a->name,
-			 a->name, a->name);
+		snprintf(err, 256,
+			 "vip %s: only mode, limits and PROXY headers can change; for the rest: no vip %s, then vip %s ...",
+			 a->name, a->name, a->name);
 		return -EBUSY;
 	}
 	if (o->has_max_conns)
@@ -199,6 +223,10 @@ int mlbd_vip_change(struct mlbd_host *h, struct mlbd_vip *v, const struct mlbd_v
 	if (o->has_responses)
 		atomic_store(&v->responses, o->responses);
 	if (o->has_max_per_source && set_per_source(v, o->max_per_source, err))
+		return -ENOMEM;
+	if (o->has_send_proxy)
+		atomic_store(&v->send_proxy, o->send_proxy);
+	if (o->has_accept_proxy && set_accept_proxy(h, v, &o->accept_proxy, err))
 		return -ENOMEM;
 	if (o->has_mode && b->mode != a->mode) {
 		int rc = mlb_dp_set_mode(h->dp, v->id, (enum mlb_mode)b->mode, err);
@@ -208,133 +236,6 @@ int mlbd_vip_change(struct mlbd_host *h, struct mlbd_vip *v, const struct mlbd_v
 		v->conf.mode = b->mode;
 	}
 	return 0;
-}
-
-/* Servers. */
-
-uint32_t mlbd_server_limit(const struct mlbd_vip *v, const struct mlb_endpoint *ep)
-{
-	for (uint32_t i = 0; i < v->limits; i++)
-		if (mlb_endpoint_eq(&v->limit[i].ep, ep))
-			return v->limit[i].max_conns;
-	return 0;
-}
-
-const struct mlb_server *mlbd_server_find(struct mlbd_host *h, struct mlbd_vip *v, const struct mlb_endpoint *ep)
-{
-	for (uint32_t s = 0; s < v->conf.capacity; s++) {
-		const struct mlb_server *server = mlb_dp_server_at(h->dp, v->id, s);
-
-		if (server && (server->flags & MLB_SRV_MEMBER) && mlb_endpoint_eq(&server->ep, ep))
-			return server;
-	}
-	return NULL;
-}
-
-/* 0 forgets it. Called before the server is added, so that its first flow is counted against the limit. */
-static int set_limit(struct mlbd_host *h, struct mlbd_vip *v, const struct mlb_endpoint *ep, uint32_t max, char err[256])
-{
-	const struct mlb_server *server = mlbd_server_find(h, v, ep);
-	uint32_t i = 0;
-
-	if (server)
-		atomic_store_explicit(&v->slot[server->slot].max_conns, max, memory_order_relaxed);
-	while (i < v->limits && !mlb_endpoint_eq(&v->limit[i].ep, ep))
-		i++;
-	if (i < v->limits && max == 0) {
-		v->limit[i] = v->limit[--v->limits];
-	} else if (i < v->limits) {
-		v->limit[i].max_conns = max;
-	} else if (max) {
-		struct mlbd_limit *more = realloc(v->limit, (v->limits + 1) * sizeof(*more));
-
-		if (!more) {
-			snprintf(err, 256, "no memory");
-			return -ENOMEM;
-		}
-		v->limit = more;
-		more[v->limits++] = (struct mlbd_limit){ *ep, max };
-	}
-	return 0;
-}
-
-static void use_limits(struct mlbd_host *h, struct mlbd_vip *v)
-{
-	for (uint32_t s = 0; s < v->conf.capacity; s++) {
-		const struct mlb_server *server = mlb_dp_server_at(h->dp, v->id, s);
-
-		if (server && (server->flags & MLB_SRV_MEMBER))
-			atomic_store_explicit(&v->slot[s].max_conns, mlbd_server_limit(v, &server->ep), memory_order_relaxed);
-	}
-}
-
-int mlbd_server_put(struct mlbd_host *h, struct mlbd_vip *v, const struct mlbd_cmd *c, char err[256])
-{
-	const struct mlbd_server_conf *s = &c->server;
-	const struct mlb_server *there = mlbd_server_find(h, v, &s->ep);
-	uint32_t id;
-	int rc = 0;
-
-	char ignored[256];
-
-	if (c->has_max_conns || !there)
-		rc = set_limit(h, v, &s->ep, s->max_conns, err);
-	if (rc == 0 && !there) {
-		rc = mlb_dp_server_add(h->dp, v->id, &s->ep, s->weight, &id, err);
-		if (rc)
-			set_limit(h, v, &s->ep, 0, ignored);
-	} else if (rc == 0 && c->has_weight)
-		rc = mlb_dp_server_weight(h->dp, v->id, &s->ep, s->weight, err);
-	if (rc == 0 && s->drain)
-		rc = mlb_dp_server_drain(h->dp, v->id, &s->ep, true, err);
-	return rc;
-}
-
-int mlbd_server_del(struct mlbd_host *h, struct mlbd_vip *v, const struct mlb_endpoint *ep, char err[256])
-{
-	int rc = mlb_dp_server_del(h->dp, v->id, ep, err);
-
-	return rc ? rc : set_limit(h, v, ep, 0, err);
-}
-
-int mlbd_server_set(struct mlbd_host *h, struct mlbd_vip *v, const struct mlbd_server_conf *list, uint32_t n, char err[256])
-{
-	struct mlbd_limit *limit = calloc(n + 1, sizeof(*limit)), *old = v->limit;
-	struct mlb_endpoint *ep = calloc(n + 1, sizeof(*ep));
-	float *weight = calloc(n + 1, sizeof(*weight));
-	uint32_t old_limits = v->limits;
-	int rc = -ENOMEM;
-
-	snprintf(err, 256, "no memory");
-	if (!ep || !weight || !limit)
-		goto out;
-	v->limit = limit; /* before the servers: the first flow of one is counted against its limit */
-	v->limits = 0;
-	for (uint32_t i = 0; i < n; i++) {
-		ep[i] = list[i].ep;
-		weight[i] = list[i].weight;
-		if (list[i].max_conns)
-			limit[v->limits++] = (struct mlbd_limit){ list[i].ep, list[i].max_conns };
-	}
-	rc = mlb_dp_server_set(h->dp, v->id, ep, weight, n, err);
-	if (rc) { /* the list is as it was */
-		v->limit = old;
-		v->limits = old_limits;
-		old = limit;
-	}
-	limit = old; /* the one that goes */
-	use_limits(h, v);
-	for (uint32_t i = 0; i < n && rc == 0; i++) {
-		const struct mlb_server *server = mlbd_server_find(h, v, &ep[i]);
-
-		if (server && !(server->flags & MLB_SRV_DRAINING) != !list[i].drain)
-			rc = mlb_dp_server_drain(h->dp, v->id, &ep[i], list[i].drain, err);
-	}
-out:
-	free(limit);
-	free(ep);
-	free(weight);
-	return rc;
 }
 
 /* Every list of servers passes here: file, control socket, takeover, pool. The whole graph is looked at only for a server that is
@@ -363,14 +264,16 @@ static int server_may(void *arg, uint32_t vip_id, const struct mlb_endpoint *ep,
 	return rc;
 }
 
-/* The agent may change a managed pool: its servers' limits come from the VIP's own list, by address. */
+/* The agent may change a managed pool: what more is known of its servers comes from the VIP's own list, by address. */
 static int server_up(void *arg, uint32_t vip_id, struct mlb_server *s)
 {
 	struct mlbd_host *h = arg;
 	struct mlbd_vip *v = &h->vip[vip_id - 1];
 
+	struct mlbd_server_more more = mlbd_server_more(v, &s->ep);
+
 	if (v->slot)
-		atomic_store_explicit(&v->slot[s->slot].max_conns, mlbd_server_limit(v, &s->ep), memory_order_relaxed);
+		mlbd_server_tell(v, s->slot, &more);
 	return 0;
 }
 
@@ -381,7 +284,7 @@ static void server_gone(void *arg, uint32_t vip_id, struct mlb_server *s)
 
 	if (!v->slot)
 		return;
-	atomic_store_explicit(&v->slot[s->slot].max_conns, 0, memory_order_relaxed);
+	mlbd_server_tell(v, s->slot, &(struct mlbd_server_more){ 0 });
 	atomic_store_explicit(&v->slot[s->slot].previous, 0, memory_order_relaxed);
 }
 

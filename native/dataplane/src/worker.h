@@ -42,6 +42,7 @@ enum mlbd_mail_kind {
 	MLBD_MAIL_STOP_ACCEPT,
 	MLBD_MAIL_FLOWS,
 	MLBD_MAIL_RECOUNT,
+	MLBD_MAIL_SYNC, /* only to be acted on: what the worker had in hand before is out of its hands */
 	MLBD_MAIL_QUIT
 };
 

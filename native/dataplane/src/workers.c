@@ -44,17 +44,17 @@ int mlbd_workers_start(struct mlbd_host *h, char err[256])
 	return 0;
 }
 
-void mlbd_workers_ask(struct mlbd_worker *w, const struct mlbd_mail *what)
+int mlbd_workers_ask(struct mlbd_worker *w, const struct mlbd_mail *what)
 {
 	struct mlbd_mail *m;
 	sem_t done;
 
 	if (!w->started)
-		return;
+		return 0;
 	m = malloc(sizeof(*m));
 	if (!m) {
 		mlbd_log("error", "no memory for a message to worker %u", w->index);
-		return;
+		return -ENOMEM;
 	}
 	sem_init(&done, 0, 0);
 	*m = *what;
@@ -63,12 +63,17 @@ void mlbd_workers_ask(struct mlbd_worker *w, const struct mlbd_mail *what)
 	while (sem_wait(&done) < 0)
 		; /* interrupted */
 	sem_destroy(&done);
+	return 0;
 }
 
-void mlbd_workers_tell(struct mlbd_host *h, const struct mlbd_mail *what)
+int mlbd_workers_tell(struct mlbd_host *h, const struct mlbd_mail *what)
 {
+	int rc = 0;
+
 	for (uint32_t i = 0; i < h->threads; i++)
-		mlbd_workers_ask(&h->worker[i], what);
+		if (mlbd_workers_ask(&h->worker[i], what))
+			rc = -ENOMEM;
+	return rc;
 }
 
 int mlbd_workers_listen(struct mlbd_worker *w, uint32_t vip, const int *fd, uint32_t n)
