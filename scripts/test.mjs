@@ -85,7 +85,7 @@ const groups = {
     testSanitized("asan", "address,undefined", { env: { ASAN_OPTIONS: "detect_leaks=1", UBSAN_OPTIONS: "print_stacktrace=1" } }),
   tsan: () => testSanitized("tsan", "thread", { match: /thread/, env: { TSAN_OPTIONS: "halt_on_error=1" } }),
   ava: testAva,
-  fuzz: () => testFolder("fuzz", "native/net/fuzz/run.mjs"),
+  fuzz: () => testFolder("fuzz", "native/fuzz.mjs"),
   vpp: () => testFolder("vpp", "vpp-plugin/test/run.mjs"),
   training: () => testFolder("training", "training/test/run.py"),
 };

@@ -84,6 +84,24 @@ TEST(vip_defaults)
 	CHECK(!cmd.opts.has_mode && !cmd.opts.has_max_conns && !cmd.opts.has_other);
 }
 
+TEST(proxy_headers)
+{
+	CHECK_EQ(parse("vip web 127.0.0.1:80 accept-proxy 10.0.0.0/8,::1 send-proxy v2"), 0);
+	CHECK_EQ(cmd.opts.accept_proxy.n, 2);
+	CHECK_EQ(cmd.opts.send_proxy, MLBD_SEND_PROXY_V2);
+	CHECK(cmd.opts.has_accept_proxy && cmd.opts.has_send_proxy && !cmd.opts.has_other);
+	CHECK_EQ(parse("vip web 127.0.0.1:80"), 0);
+	CHECK_EQ(cmd.opts.accept_proxy.n, 0);
+	CHECK_EQ(cmd.opts.send_proxy, MLBD_SEND_PROXY_OFF);
+	CHECK(!cmd.opts.has_accept_proxy && !cmd.opts.has_send_proxy);
+	CHECK_EQ(parse("server 127.0.0.1:1 send-proxy v1"), 0);
+	CHECK_EQ(cmd.server.send_proxy, MLBD_SEND_PROXY_V1);
+	CHECK(cmd.has_send_proxy);
+	CHECK_EQ(parse("server 127.0.0.1:1"), 0);
+	CHECK_EQ(cmd.server.send_proxy, MLBD_SEND_PROXY_VIP);
+	CHECK(!cmd.has_send_proxy);
+}
+
 TEST(server_lines)
 {
 	CHECK_EQ(parse("server vip web 10.0.0.1:9001 weight 2.5 max-conns 100 drain"), 0);
@@ -174,6 +192,13 @@ TEST(errors_say_what_was_expected)
 	CHECK(refused("server 127.0.0.1:1 weight 1e99", "weight"));
 	CHECK(refused("server 127.0.0.1:1 max-conns -3", "max-conns"));
 	CHECK(refused("server vip", "expected a name after vip"));
+	CHECK(refused("vip web 127.0.0.1:1 accept-proxy", "expected none, or networks"));
+	CHECK(refused("vip web 127.0.0.1:1 accept-proxy 10.0.0.0/33", "accept-proxy '10.0.0.0/33'"));
+	CHECK(refused("vip web 127.0.0.1:1 send-proxy v3", "expected off, v1 or v2"));
+	CHECK(refused("vip web 127.0.0.1:1 send-proxy vip", "expected off, v1 or v2"));
+	CHECK(refused("server 127.0.0.1:1 send-proxy on", "expected vip, off, v1 or v2"));
+	CHECK(refused("vip dns 127.0.0.1:53 protocol udp send-proxy v1", "expected protocol tcp"));
+	CHECK(refused("vip dns 127.0.0.1:53 accept-proxy ::/0 protocol udp", "expected protocol tcp"));
 	CHECK(refused("no thing", "no: expected vip NAME"));
 	CHECK(refused("threads 65", "from 0 to 64"));
 	CHECK(refused("threads 1 2", "threads: expected N"));
@@ -220,6 +245,6 @@ TEST(random_lines)
 	CHECK(accepted > 0 && refusals > 0);
 }
 
-MLB_TEST_MAIN(CASE(words), CASE(empty_lines_and_comments), CASE(vip_with_everything), CASE(vip_defaults), CASE(server_lines),
-	      CASE(set_servers), CASE(drain_has_two_meanings), CASE(show), CASE(settings), CASE(errors_say_what_was_expected),
-	      CASE(random_lines))
+MLB_TEST_MAIN(CASE(words), CASE(empty_lines_and_comments), CASE(vip_with_everything), CASE(vip_defaults), CASE(proxy_headers),
+	      CASE(server_lines), CASE(set_servers), CASE(drain_has_two_meanings), CASE(show), CASE(settings),
+	      CASE(errors_say_what_was_expected), CASE(random_lines))

@@ -74,7 +74,56 @@ static const struct {
 	{ "threads many\n", "dp.conf:1: ", "from 0 to 64" },
 	{ "wibble 3\n", "dp.conf:1: ", "unknown word 'wibble'" },
 	{ "quit\n", "dp.conf:1: ", "control socket" },
+	{ "vip dns 127.0.0.1:53 protocol udp\nserver 127.0.0.1:54 send-proxy v2\n",
+	  "dp.conf:2: ", "expected a vip with protocol tcp" },
 };
+
+/* What is printed reads back as the same plan. */
+TEST(a_printed_plan_reads_back)
+{
+	struct mlbd_text first = { 0 }, second = { 0 };
+
+	CHECK_EQ(read_text("vip web 127.0.0.1:8080 accept-proxy 10.0.0.0/8,2001:db8::/32 send-proxy v1 max-conns 7\n"
+			   "server 127.0.0.1:9001 weight 2 send-proxy off drain\n"
+			   "server 127.0.0.1:9002 send-proxy v2\n"
+			   "server 127.0.0.1:9003 max-conns 5\n"
+			   "vip dns 127.0.0.1:5353 protocol udp responses 1\n"),
+		 0);
+	mlbd_plan_print(&plan, &first);
+	CHECK(strstr(first.s, " accept-proxy 10.0.0.0/8,2001:db8::/32 send-proxy v1 "));
+	CHECK(strstr(first.s, "127.0.0.1:9001 weight 2 max-conns 0 send-proxy off drain\n"));
+	CHECK_EQ(read_text(first.s), 0);
+	mlbd_plan_print(&plan, &second);
+	CHECK_STR(second.s, first.s);
+	mlbd_text_free(&first);
+	mlbd_text_free(&second);
+}
+
+static void read_plan(struct mlbd_plan *p, const char *text)
+{
+	mlbd_plan_init(p);
+	CHECK_EQ(mlbd_plan_text(p, "dp.conf", text, err), 0);
+}
+
+/* What was changed at run time stays over a takeover; elsewhere the new file decides. */
+TEST(a_takeover_keeps_proxy_headers)
+{
+	static struct mlbd_plan file, base, run;
+	char why[256];
+
+	read_plan(&base, "vip web 127.0.0.1:80\nserver 127.0.0.1:1\nserver 127.0.0.1:2 send-proxy v1\n");
+	read_plan(&run, "vip web 127.0.0.1:80 accept-proxy 10.0.0.0/8\nserver 127.0.0.1:1 send-proxy v2\n"
+			"server 127.0.0.1:2 send-proxy v1\n");
+	read_plan(&file, "vip web 127.0.0.1:80 send-proxy v2\nserver 127.0.0.1:1\nserver 127.0.0.1:2 send-proxy off\n");
+	CHECK_EQ(mlbd_plan_merge(&file, &base, &run, why), 0);
+	CHECK_EQ(file.vip[0].opts.accept_proxy.n, 1);
+	CHECK_EQ(file.vip[0].opts.send_proxy, MLBD_SEND_PROXY_V2);
+	CHECK_EQ(file.vip[0].server[0].send_proxy, MLBD_SEND_PROXY_V2);
+	CHECK_EQ(file.vip[0].server[1].send_proxy, MLBD_SEND_PROXY_OFF);
+	mlbd_plan_free(&file);
+	mlbd_plan_free(&base);
+	mlbd_plan_free(&run);
+}
 
 TEST(errors_name_file_and_line)
 {
@@ -172,6 +221,7 @@ TEST(settings_print_as_they_are_read)
 	}
 }
 
-MLB_TEST_MAIN(CASE(a_whole_file), CASE(one_vip_needs_no_name), CASE(errors_name_file_and_line),
+MLB_TEST_MAIN(CASE(a_whole_file), CASE(one_vip_needs_no_name), CASE(a_printed_plan_reads_back),
+	      CASE(a_takeover_keeps_proxy_headers), CASE(errors_name_file_and_line),
 	      CASE(two_vips_may_leave_the_port_to_the_kernel), CASE(flags_override_the_file), CASE(flags_that_are_wrong),
 	      CASE(a_file_that_is_not_there), CASE(settings_print_as_they_are_read))
