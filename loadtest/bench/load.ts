@@ -45,16 +45,10 @@ export async function load(address: string, o: LoadOptions, cores: number): Prom
   return r;
 }
 
-export async function startOrigin(cores: number, udp = false): Promise<{ child: Child; port: number }> {
+/** flags: of `marllb-load serve`. */
+export async function startOrigin(cores: number, ...flags: string[]): Promise<{ child: Child; port: number }> {
   const child = new Child(
-    pinned(loadCpus(cores), [
-      nativeBin("marllb-load"),
-      "serve",
-      "--listen",
-      "127.0.0.1:0",
-      "--stop-with-stdin",
-      ...(udp ? ["--udp"] : []),
-    ]),
+    pinned(loadCpus(cores), [nativeBin("marllb-load"), "serve", "--listen", "127.0.0.1:0", "--stop-with-stdin", ...flags]),
   );
   const { port } = JSON.parse(await child.line()) as { port: number };
   return { child, port };

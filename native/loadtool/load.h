@@ -38,7 +38,8 @@ void load_stats_add(struct load_stats *, uint64_t us);
 double load_stats_quantile(const struct load_stats *, double p);
 
 int load_effects(const char *region, double seconds);
-int load_serve(const struct sockaddr_storage *, socklen_t, bool stop_with_stdin);
+/* accept_proxy: every connection begins with a PROXY header. */
+int load_serve(const struct sockaddr_storage *, socklen_t, bool stop_with_stdin, bool accept_proxy);
 /* udp.c: echo, and datagrams of `bytes` on `conns` sockets. */
 int load_udp_serve(const struct sockaddr_storage *, socklen_t, bool stop_with_stdin);
 int load_udp_run(const struct load_conf *, struct load_stats *, double *elapsed_s);

@@ -6,8 +6,9 @@
 #include "load.h"
 
 static const char usage[] =
-	"marllb-load serve --listen ADDR:PORT [--udp] [--stop-with-stdin]\n"
-	"  answers GET /N with N bytes, or each datagram with itself; prints {\"ready\":true,\"port\":P}\n"
+	"marllb-load serve --listen ADDR:PORT [--udp | --accept-proxy] [--stop-with-stdin]\n"
+	"  answers GET /N with N bytes, or each datagram with itself; prints {\"ready\":true,\"port\":P};\n"
+	"  with --accept-proxy every connection begins with a PROXY header\n"
 	"marllb-load run --connect ADDR:PORT --mode new|keepalive|bulk|idle|udp [--rate R] [--conns C] [--seconds S] [--warmup "
 	"S]\n"
 	"                [--bytes N | --any] [--sources K] [--seed N]\n"
@@ -48,6 +49,7 @@ int main(int argc, char **argv)
 					      { "region", 1, 0, 'g' },
 					      { "any", 0, 0, 'a' },
 					      { "udp", 0, 0, 'u' },
+					      { "accept-proxy", 0, 0, 'p' },
 					      { "help", 0, 0, 'h' },
 					      { 0, 0, 0, 0 } };
 	static const char *const modes[] = { "new", "keepalive", "bulk", "idle", "udp" };
@@ -55,7 +57,7 @@ int main(int argc, char **argv)
 		.mode = LOAD_NEW, .conns = 32, .seconds = 1, .warmup = 0.2, .sources = 4, .seed = 1, .stop_fd = 0
 	};
 	const char *addr = NULL, *region = NULL;
-	bool stop_with_stdin = false, udp = false;
+	bool stop_with_stdin = false, udp = false, accept_proxy = false;
 	if (argc < 2 || (strcmp(argv[1], "serve") && strcmp(argv[1], "run") && strcmp(argv[1], "effects"))) {
 		fputs(usage, stderr);
 		return 2;
@@ -90,6 +92,7 @@ int main(int argc, char **argv)
 		case 'a': c.any = true; break;
 		case 'u': udp = true; break;
 		case 'x': stop_with_stdin = true; break;
+		case 'p': accept_proxy = true; break;
 		case 'h': fputs(usage, stdout); return 0;
 		default: return 2;
 		}
@@ -101,7 +104,8 @@ int main(int argc, char **argv)
 		return fail(serve ? "--listen" : "--connect", addr, "ADDR:PORT, for example 127.0.0.1:8080 or [::1]:8080");
 	c.addr_len = mlb_addr_to_sockaddr(&ep.addr, ep.port, &c.addr);
 	if (serve) {
-		int r = (udp ? load_udp_serve : load_serve)(&c.addr, c.addr_len, stop_with_stdin);
+		int r = udp ? load_udp_serve(&c.addr, c.addr_len, stop_with_stdin) :
+			      load_serve(&c.addr, c.addr_len, stop_with_stdin, accept_proxy);
 		if (r < 0)
 			fprintf(stderr, "marllb-load: %s: %s\n", addr, strerror(-r));
 		return r < 0;

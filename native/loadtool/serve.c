@@ -10,10 +10,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 #include "load.h"
+#include "proxy_header.h"
 
 struct conn {
 	int fd;
 	bool close_after, want_write;
+	bool want_header;   /* a PROXY header comes first */
 	uint32_t have;      /* bytes of an incomplete request kept in req */
 	uint64_t body_left; /* of the answer under way */
 	char head[160];
@@ -62,6 +64,20 @@ static int answer(struct conn *c)
 	return flush_conn(c);
 }
 
+/* Takes the PROXY header off the front; false: there is none. An incomplete one stays. */
+static bool take_header(struct conn *c)
+{
+	struct mlbd_proxy_header h;
+	int len = mlbd_proxy_parse((const uint8_t *)c->req, c->have, &h);
+
+	if (len <= 0)
+		return len == 0;
+	c->have -= (uint32_t)len;
+	memmove(c->req, c->req + len, c->have);
+	c->want_header = false;
+	return true;
+}
+
 static void on_ready(int ep, struct conn *c, uint32_t events)
 {
 	if (c->head_sent < c->head_len || c->body_left) {
@@ -81,6 +97,10 @@ static void on_ready(int ep, struct conn *c, uint32_t events)
 			return;
 		}
 		c->have += (uint32_t)n;
+		if (c->want_header && !take_header(c)) {
+			drop(ep, c);
+			return;
+		}
 		if (c->have < 4 || memcmp(c->req + c->have - 4, "\r\n\r\n", 4) != 0) {
 			if (c->have == LOAD_REQ_MAX - 1) {
 				drop(ep, c);
@@ -101,7 +121,7 @@ static void on_ready(int ep, struct conn *c, uint32_t events)
 	}
 }
 
-int load_serve(const struct sockaddr_storage *addr, socklen_t len, bool stop_with_stdin)
+int load_serve(const struct sockaddr_storage *addr, socklen_t len, bool stop_with_stdin, bool accept_proxy)
 {
 	struct rlimit rl;
 	if (getrlimit(RLIMIT_NOFILE, &rl) == 0) {
@@ -155,6 +175,7 @@ int load_serve(const struct sockaddr_storage *addr, socklen_t len, bool stop_wit
 					continue;
 				}
 				c->fd = fd;
+				c->want_header = accept_proxy;
 				struct epoll_event a = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = c };
 				epoll_ctl(ep, EPOLL_CTL_ADD, fd, &a);
 			}

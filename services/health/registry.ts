@@ -21,6 +21,8 @@ export interface Target {
   dpEpoch: bigint;
   serverId: number;
   address: string;
+  /** Address of its VIP. */
+  vip: string;
 }
 
 interface VipSeen {
@@ -55,6 +57,8 @@ export class HealthRegistry {
   readonly #vips = new Map<string, VipSeen>();
   readonly #verdicts = new Map<string, Verdict>();
   readonly #users = new Map<string, number>();
+  /** Of each server's address, that of a VIP that it serves. */
+  readonly #vipOf = new Map<string, string>();
 
   readonly #onChange: (changes: Change[], joined: boolean) => void;
   readonly #onAddress: (address: string, added: boolean) => void;
@@ -80,7 +84,7 @@ export class HealthRegistry {
       const fresh = this.#members(instance, f, before, now);
       seen = fresh.seen;
       this.#vips.set(key, seen);
-      for (const t of seen.targets.values()) this.#use(t.address, now);
+      for (const t of seen.targets.values()) this.#use(t, now);
       for (const t of before?.targets.values() ?? []) this.#release(t.address);
       if (fresh.added.length > 0)
         this.#onChange(
@@ -120,6 +124,11 @@ export class HealthRegistry {
     );
   }
 
+  /** The address of a VIP that the server at this one serves. */
+  vipOf(address: string): string | undefined {
+    return this.#vipOf.get(address);
+  }
+
   addresses(): string[] {
     return [...this.#verdicts.keys()];
   }
@@ -134,7 +143,7 @@ export class HealthRegistry {
       const old = before?.targets.get(serverId);
       // A server without a port of its own takes the packet's: it is checked at the VIP's.
       const address = old?.address ?? (addresses[i] as string).replace(/:0$/, `:${vipPort}`);
-      const target = old ?? { instance, vipId: f.vipId, dpEpoch: f.dpEpoch, serverId, address };
+      const target = old ?? { instance, vipId: f.vipId, dpEpoch: f.dpEpoch, serverId, address, vip: f.address };
       if (!old) added.push(target);
       targets.set(serverId, target);
     });
@@ -200,7 +209,8 @@ export class HealthRegistry {
     for (const t of seen.targets.values()) this.#release(t.address);
   }
 
-  #use(address: string, now: number): void {
+  #use({ address, vip }: Target, now: number): void {
+    this.#vipOf.set(address, vip);
     const n = this.#users.get(address) ?? 0;
     this.#users.set(address, n + 1);
     this.#verdictOf(address, now);
@@ -214,6 +224,7 @@ export class HealthRegistry {
       return;
     }
     this.#users.delete(address);
+    this.#vipOf.delete(address);
     this.#verdicts.delete(address);
     this.#onAddress(address, false);
   }

@@ -10,6 +10,7 @@ import type { Verdict as VerdictMessage } from "../../gen/marllb/v1/Verdict.js";
 import type { WatchRequest__Output } from "../../gen/marllb/v1/WatchRequest.js";
 import type { WatchResponse } from "../../gen/marllb/v1/WatchResponse.js";
 import { ACTIVE_KINDS, findCheck } from "../common/checks/index.js";
+import { type SendProxy, sentTo } from "../common/checks/proxy.js";
 import { parseHostPort } from "../common/config/address.js";
 import type { Config } from "../common/config/load.js";
 import { invalid, unary } from "../common/grpc/errors.js";
@@ -39,10 +40,12 @@ class HealthService {
   private readonly timers: NodeJS.Timeout[];
   private lastUnmade = "";
   private health: Config["health"];
+  private vips: Config["vips"];
 
   constructor(private readonly context: ServiceContext) {
     const { clock, registry } = context;
     this.health = context.config.health;
+    this.vips = context.config.vips;
     this.checker = this.newChecker();
     this.servers = new HealthRegistry(
       this.rules(),
@@ -73,14 +76,23 @@ class HealthService {
       random: Math.random,
       check:
         check.run &&
-        ((address) => probe({ check, address, timeoutMs: health.timeout_ms, options: health }, this.context.clock.now)),
+        ((address) =>
+          probe({ check, address, timeoutMs: health.timeout_ms, options: this.options(address) }, this.context.clock.now)),
       onResult: (address, result) => this.checked(address, result),
     });
   }
 
+  /** The check's keys for this server: behind `send_proxy` it takes no connection without a header. */
+  private options(address: string): Config["health"] {
+    const health = this.health as Config["health"] & { send_proxy: SendProxy };
+    if (health.send_proxy !== "auto") return health;
+    return { ...health, send_proxy: sentTo(this.vips, address, this.servers.vipOf(address)) } as Config["health"];
+  }
+
   /** Verdicts stay; the next check of each address is made by the new settings. */
-  private reload(health: Config["health"]): void {
+  private reload({ health, vips }: Config): void {
     this.health = health;
+    this.vips = vips;
     this.servers.rules = this.rules();
     this.checker.stop();
     this.checker = this.newChecker();
@@ -106,7 +118,7 @@ class HealthService {
       name: "marllb.v1.Health",
       definition: v1.Health.service,
       implementation,
-      reload: { keys: ["health"], apply: (config) => this.reload(config.health) },
+      reload: { keys: ["health", "vips"], apply: (config) => this.reload(config) },
       stop: async () => {
         for (const t of this.timers) clearInterval(t);
         this.checker.stop();
@@ -201,13 +213,14 @@ class HealthService {
     if (r.timeout_ms > LONGEST_CHECK_MS)
       throw invalid("timeout_ms", `expected at most ${LONGEST_CHECK_MS}, found ${r.timeout_ms}`);
     const check = findCheck(kind);
-    const options = z.object(check.schema).safeParse(r.path === "" ? health : { ...health, path: r.path });
-    if (!options.success) {
-      const [issue] = options.error.issues;
+    const options = this.options(r.address);
+    const parsed = z.object(check.schema).safeParse(r.path === "" ? options : { ...options, path: r.path });
+    if (!parsed.success) {
+      const [issue] = parsed.error.issues;
       throw invalid(String(issue?.path[0]), issue?.message ?? "");
     }
     const timeoutMs = r.timeout_ms || health.timeout_ms;
-    const result = await probe({ check, address: r.address, timeoutMs, options: options.data }, this.context.clock.now);
+    const result = await probe({ check, address: r.address, timeoutMs, options: parsed.data }, this.context.clock.now);
     const state = result.ok ? "UP" : result.local ? "UNKNOWN" : "DOWN";
     return { state: `HEALTH_STATE_${state}` as const, reason: result.reason, rtt_ms: result.rttMs };
   }

@@ -31,6 +31,8 @@ export interface TargetOptions {
   /** Whose marllb-dp, this checkout's unless said. */
   checkout?: string;
   udp?: boolean;
+  /** Further options of its VIP. */
+  vip?: string;
 }
 
 export async function startTarget(kind: TargetKind, originPort: number, options: TargetOptions = {}): Promise<Target> {
@@ -68,7 +70,7 @@ function ours(folder: string, port: number, originPort: number, options: TargetO
       `control ${folder}/control`,
       `instance bench${port}`,
       "threads 1",
-      `vip bench 127.0.0.1:${port} mode sed${options.udp ? " protocol udp" : ""}`,
+      `vip bench 127.0.0.1:${port} mode sed${options.udp ? " protocol udp" : ""} ${options.vip ?? ""}`,
       `server vip bench 127.0.0.1:${originPort} weight 1`,
       "",
     ].join("\n"),

@@ -190,13 +190,41 @@ async function measure(o: BenchOptions, w: Workload, originPort: number): Promis
   for (const s of w.rows) report(o, w, s, m, present());
 }
 
+/** What a PROXY header for the server costs: two of ours, one sends it, to an origin that takes it; each connection has one request. */
+async function proxyProtocol(o: BenchOptions, plainPort: number): Promise<void> {
+  const w = workloads[0] as Workload;
+  const origin = await startOrigin(cores, "--accept-proxy");
+  const m: Measured = { rounds: [] };
+  try {
+    const all = o.quick ? 3 : w.rounds;
+    const lives = o.quick ? 1 : LIVES;
+    for (let life = 0; life < lives; life++) {
+      const targets: Target[] = [];
+      try {
+        targets.push(await startTarget("marllb", plainPort));
+        targets.push({ ...(await startTarget("marllb", origin.port, { vip: "send-proxy v2" })), name: "proxy" });
+        const first = m.rounds.length;
+        const count = Math.round((all * (life + 1)) / lives) - first;
+        m.rounds.push(...(await alternate(targets, first, count, (t, seed) => visit(t, w, seed))).rounds);
+      } finally {
+        await stopTargets(targets);
+      }
+    }
+  } finally {
+    await origin.child.stop();
+  }
+  const note = `cpu_us: plain ${level(m, "marllb", "cpu_us").toPrecision(4)}, send-proxy v2 ${level(m, "proxy", "cpu_us").toPrecision(4)}`;
+  o.report(row("tcp.proxy_protocol.cpu_vs_plain", "ratio", "<= 1.02", compare(m, "proxy", "marllb", "cpu_us"), note, "value"));
+}
+
 export const tcp: Group = {
-  ids: ["tcp.new", "tcp.keepalive", "tcp.bulk", "tcp.rss_per_conn"],
+  ids: ["tcp.new", "tcp.keepalive", "tcp.bulk", "tcp.rss_per_conn", "tcp.proxy_protocol"],
   async run(o) {
     const origin = await startOrigin(cores);
     try {
       for (const w of workloads.filter((x) => x.rows.some((s) => o.wants(`tcp.${x.name}.${s.suffix}`))))
         await measure(o, w, origin.port);
+      if (o.wants("tcp.proxy_protocol.cpu_vs_plain")) await proxyProtocol(o, origin.port);
       if (o.wants("tcp.rss_per_conn.vs_peer")) await rss(o, origin.port);
     } finally {
       await origin.child.stop();

@@ -71,7 +71,7 @@ async function measure(o: BenchOptions, s: Spec, originPort: number): Promise<vo
 export const udp: Group = {
   ids: specs.map((s) => s.id),
   async run(o) {
-    const origin = await startOrigin(cores, true);
+    const origin = await startOrigin(cores, "--udp");
     try {
       for (const s of specs) if (o.wants(s.id)) await measure(o, s, origin.port);
     } finally {

@@ -36,6 +36,7 @@ export interface VipStats {
   limited: number;
   retries: number;
   recountDiff: number;
+  badProxyHeaders: number;
   servers: ServerStats[];
 }
 

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-import { type ClientRequest, get, type RequestOptions } from "node:http";
-import type { TLSSocket } from "node:tls";
+import { get } from "node:http";
+import type { Socket } from "node:net";
 import { z } from "zod";
 import { formatHostPort, type HostPort } from "../config/address.js";
 import { CheckFailed, defineCheck } from "./check.js";
-import { refuseSelf } from "./socket.js";
+import { proxyKeys, type SendProxy } from "./proxy.js";
+import { opened } from "./socket.js";
 
 /** "200-399", "204" or "200-299,401", as pairs of first and last. Null where it is none of these. */
 export function statusRanges(text: string): [number, number][] | null {
@@ -19,6 +20,7 @@ export function statusRanges(text: string): [number, number][] | null {
 
 /** Keys that every check by an HTTP request has. */
 export const httpKeys = {
+  ...proxyKeys,
   path: z
     .string()
     .regex(/^\/[\x21-\x7e]*$/, { error: "expected a path that begins with /, without spaces" })
@@ -32,32 +34,23 @@ export const httpKeys = {
 export interface HttpOptions {
   path: string;
   status: string;
+  send_proxy: SendProxy;
 }
 
-/** A request without a pool of connections. The status decides; the body is not read. */
-export function requestStatus(
-  make: (options: RequestOptions) => ClientRequest,
+/** A request over a connection of its own. The status decides; the body is not read. */
+export async function requestStatus(
+  socket: Socket,
   target: HostPort,
   options: HttpOptions,
   signal: AbortSignal,
   hostHeader = formatHostPort(target.host, target.port),
 ): Promise<string> {
   return new Promise((resolve, reject) => {
-    const request = make({
-      ...target,
+    const request = get({
       path: options.path,
-      agent: false,
+      createConnection: () => socket,
       signal,
-      headers: { host: hostHeader, "user-agent": "marllb-health" },
-    });
-    request.on("socket", (socket) => {
-      socket.on((socket as TLSSocket).encrypted ? "secureConnect" : "connect", () => {
-        try {
-          refuseSelf(socket);
-        } catch (e) {
-          request.destroy(e as Error);
-        }
-      });
+      headers: { host: hostHeader, "user-agent": "marllb-health", connection: "close" },
     });
     request.on("response", (response) => {
       const code = response.statusCode ?? 0;
@@ -74,5 +67,6 @@ export const check = defineCheck({
   kind: "http",
   help: "GET of `path` answers with a status of `status`",
   schema: httpKeys,
-  run: (target, options, signal) => requestStatus(get, target, options, signal),
+  run: async (target, options, signal) =>
+    requestStatus(await opened(target, signal, options.send_proxy), target, options, signal),
 });

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { readFileSync } from "node:fs";
-import { get } from "node:https";
-import { isIP } from "node:net";
+import { isIP, type Socket } from "node:net";
+import { type ConnectionOptions, connect, type TLSSocket } from "node:tls";
 import { z } from "zod";
 import { CheckFailed, defineCheck } from "./check.js";
 import { httpKeys, requestStatus } from "./http.js";
+import { opened } from "./socket.js";
 
 /** The CA file as it is now: a renewed one counts from the next check on. */
 function authority(file: string): Buffer | undefined {
@@ -14,6 +15,16 @@ function authority(file: string): Buffer | undefined {
   } catch (e) {
     throw new CheckFailed(`tls_ca: ${(e as Error).message}`, true);
   }
+}
+
+function secured(socket: Socket, options: ConnectionOptions): Promise<TLSSocket> {
+  return new Promise((resolve, reject) => {
+    const tls = connect({ ...options, socket }, () => resolve(tls));
+    tls.on("error", (e) => {
+      socket.destroy();
+      reject(e);
+    });
+  });
 }
 
 export const check = defineCheck({
@@ -31,7 +42,10 @@ export const check = defineCheck({
   },
   async run(target, options, signal) {
     const name = options.tls_name || (isIP(target.host) === 0 ? target.host : "");
-    const tls = { servername: name, ca: authority(options.tls_ca), rejectUnauthorized: options.tls_verify };
-    return requestStatus((o) => get({ ...o, ...tls }), target, options, signal, options.tls_name || undefined);
+    const ca = authority(options.tls_ca);
+    const tcp = await opened(target, signal, options.send_proxy);
+    // Without SNI the certificate must name the address.
+    const tls = { servername: name, host: target.host, ca, rejectUnauthorized: options.tls_verify };
+    return requestStatus(await secured(tcp, tls), target, options, signal, options.tls_name || undefined);
   },
 });

@@ -2,6 +2,7 @@
 // TCP connections of checks.
 import { connect, type Socket, type TcpNetConnectOpts } from "node:net";
 import { CheckFailed } from "./check.js";
+import { proxyHeader, type SendProxy } from "./proxy.js";
 
 /**
  * Rejects where local and remote end are one socket. A connect to a port of this host without a listener meets itself when the
@@ -12,8 +13,8 @@ export function refuseSelf(socket: Socket): void {
     throw new CheckFailed("connected to itself: no listener");
 }
 
-/** A connection that is open and has a peer. */
-export function opened(target: TcpNetConnectOpts, signal: AbortSignal): Promise<Socket> {
+/** A connection that is open and has a peer, which was sent a PROXY header where one is wanted. */
+export function opened(target: TcpNetConnectOpts, signal: AbortSignal, proxy: SendProxy = "off"): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect(target);
     const fail = (e: Error): void => {
@@ -27,7 +28,9 @@ export function opened(target: TcpNetConnectOpts, signal: AbortSignal): Promise<
     socket.on("connect", () => {
       try {
         refuseSelf(socket);
-        resolve(socket);
+        const header = proxyHeader(proxy, socket);
+        if (header === null) resolve(socket);
+        else socket.write(header, (e) => (e ? fail(e) : resolve(socket)));
       } catch (e) {
         fail(e as Error);
       }

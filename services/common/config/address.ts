@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { isIPv4, isIPv6 } from "node:net";
+import { isIP, isIPv4, isIPv6 } from "node:net";
 
 export interface HostPort {
   host: string;
@@ -46,4 +46,11 @@ export function canonicalAddress(text: string): string {
 export function isIpPort(text: string): boolean {
   const hp = parseHostPort(text);
   return hp !== null && (isIPv4(hp.host) || isIPv6(hp.host));
+}
+
+/** "10.0.0.0/8" or "2001:db8::/32"; an address without a prefix is a network of one. */
+export function isNetwork(text: string): boolean {
+  const m = /^([^/%]+)(?:\/(\d{1,3}))?$/.exec(text);
+  const family = isIP(m?.[1] ?? "");
+  return family !== 0 && Number(m?.[2] ?? 0) <= (family === 4 ? 32 : 128);
 }

@@ -4,8 +4,9 @@
 import { isIPv4, isIPv6 } from "node:net";
 import { z } from "zod";
 import { CHECK_KINDS, checkKeys } from "../checks/index.js";
+import { PROXY_VERSIONS } from "../checks/proxy.js";
 import { LOAD_WORDS, MODE_WORDS, OWNER_WORDS, TRUST_WORDS } from "../vocabulary.js";
-import { isIpPort, parseHostPort } from "./address.js";
+import { isIpPort, isNetwork, parseHostPort } from "./address.js";
 
 export const SERVICES = ["shm_agent", "inference", "health", "failover"] as const;
 
@@ -23,6 +24,7 @@ const ip = address(
   (s) => (isIPv4(s) || isIPv6(s)) && !s.includes("%"),
   'expected an IP address without port, such as 10.0.0.2 or "::1"',
 );
+const network = address(isNetwork, 'expected a network, such as 10.0.0.0/8 or "2001:db8::/32"');
 // gRPC resolves it: HOST:PORT, or a resolver's name such as dns:///inference.lb:50052.
 const dialled = z.string().regex(/^[^\s"']+$/, { error: "expected HOST:PORT or a name that gRPC can resolve, without spaces" });
 const endpoint = z.string().regex(/^$|^(https?:\/\/)?(\[[0-9A-Fa-f:.]+\]|[^\s:/[\]]+)(:\d{1,5})?(\/\S*)?$/, {
@@ -43,6 +45,7 @@ const server = z.strictObject({
   weight: z.number().positive().max(1e6).default(1),
   max_connections: count().default(0), // 0 = no limit
   drain: z.boolean().default(false),
+  send_proxy: z.enum(["vip", ...PROXY_VERSIONS]).default("vip"), // vip: as the VIP says
 });
 
 const vip = z.strictObject({
@@ -62,6 +65,8 @@ const vip = z.strictObject({
   eject: z.boolean().default(true),
   guard: z.boolean().default(true),
   load_balancers: z.number().int().min(1).max(1024).default(1),
+  accept_proxy: z.array(network).max(32).default([]), // connections from there begin with a PROXY header
+  send_proxy: z.enum(PROXY_VERSIONS).default("off"),
   servers: z.array(server).max(1024).default([]),
 });
 

@@ -18,6 +18,8 @@ export interface DataplaneKind {
   help: string;
   /** Selection modes that it has. */
   modes: readonly string[];
+  /** It takes and sends PROXY headers: it ends connections, not only packets. */
+  proxyHeaders: boolean;
   /** Keys of `dataplane` in the configuration that it looks at; the others have no effect with it. */
   settings: readonly (keyof Config["dataplane"])[];
   /** Why it must run as root; null where it need not. */

@@ -31,11 +31,14 @@ export function dpLines(c: Config): string[] {
       ...(v.guard ? [] : ["guard off"]),
       ...(v.kappa > 0 ? [`kappa ${v.kappa}`] : []),
       ...(maxConns > 0 ? [`max-conns ${maxConns}`] : []),
+      ...(v.accept_proxy.length > 0 ? [`accept-proxy ${v.accept_proxy.join(",")}`] : []),
+      ...(v.send_proxy === "off" ? [] : [`send-proxy ${v.send_proxy}`]),
     ];
     lines.push(`vip ${v.name} ${v.address} ${options.join(" ")}`);
     for (const s of v.servers) {
       const limit = s.max_connections > 0 ? ` max-conns ${s.max_connections}` : "";
-      lines.push(`server vip ${v.name} ${s.address} weight ${s.weight}${limit}${s.drain ? " drain" : ""}`);
+      const proxy = s.send_proxy === "vip" ? "" : ` send-proxy ${s.send_proxy}`;
+      lines.push(`server vip ${v.name} ${s.address} weight ${s.weight}${limit}${proxy}${s.drain ? " drain" : ""}`);
     }
   }
   return lines;
@@ -45,6 +48,7 @@ export const embedded: DataplaneKind = {
   kind: "embedded",
   help: "marllb-dp, TCP, unprivileged",
   modes: MODE_WORDS,
+  proxyHeaders: true,
   settings: [
     "threads",
     "lease_ms",

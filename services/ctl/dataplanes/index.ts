@@ -27,6 +27,9 @@ export function suits(config: Config, dataplane: DataplaneKind): string[] {
         `VIP ${v.name}: data plane ${dataplane.kind} has no mode ${v.mode}; expected one of ${dataplane.modes.join(", ")}`,
         2,
       );
+    if (dataplane.proxyHeaders) continue;
+    const asked = v.accept_proxy.length > 0 || [v, ...v.servers].some((x) => x.send_proxy === "v1" || x.send_proxy === "v2");
+    if (asked) throw new LaunchError(`VIP ${v.name}: data plane ${dataplane.kind} has no PROXY headers`, 2);
   }
   const defaults = parseConfig("").dataplane;
   const keys = Object.keys(config.dataplane) as (keyof Config["dataplane"])[];

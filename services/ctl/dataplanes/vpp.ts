@@ -111,6 +111,7 @@ export const vpp: DataplaneKind = {
   kind: "vpp",
   help: "VPP with our plugin (needs root)",
   modes: MODE_WORDS,
+  proxyHeaders: false,
   // Flows outlive the launcher's drain only where VPP's own stop lets them: the demo's load alone waits drain_timeout_ms.
   settings: ["threads", "lease_ms", "idle_timeout_ms", "drain_timeout_ms"],
   needsRoot: "network namespaces and packet sockets",

@@ -163,6 +163,11 @@ region: {path: /dev/shm/x, group: lb}
 vips:
   - {name: a, address: "[::1]:80", mode: hash, kappa: 0.5, max_connections: 9, servers: [{address: "10.0.0.1:81", weight: 2, drain: true}]}
   - {name: b, address: "127.0.0.1:80", load: waiting, pool: managed, eject: false, load_balancers: 3}
+  - name: c
+    address: "127.0.0.1:81"
+    accept_proxy: [10.0.0.0/8, "2001:db8::/32"]
+    send_proxy: v2
+    servers: [{address: "10.0.0.1:82", send_proxy: "off"}, {address: "10.0.0.1:83"}]
 `);
   const lines = dpLines(c);
   for (const line of [
@@ -176,6 +181,9 @@ vips:
     "vip a [::1]:80 mode hash load flows pool local eject on load-balancers 1 kappa 0.5 max-conns 9",
     "server vip a 10.0.0.1:81 weight 2 drain",
     "vip b 127.0.0.1:80 mode sed load waiting pool managed eject off load-balancers 3",
+    "vip c 127.0.0.1:81 mode sed load flows pool local eject on load-balancers 1 accept-proxy 10.0.0.0/8,2001:db8::/32 send-proxy v2",
+    "server vip c 10.0.0.1:82 weight 1 send-proxy off",
+    "server vip c 10.0.0.1:83 weight 1",
   ]) {
     t.true(lines.includes(line), `${line}\nis not in\n${lines.join("\n")}`);
   }

@@ -108,7 +108,13 @@ function requirePolicies(config: Config): void {
   }
 }
 
-const demoServer = (port: number) => ({ address: `127.0.0.1:${port}`, weight: 1, max_connections: 0, drain: false });
+const demoServer = (port: number) => ({
+  address: `127.0.0.1:${port}`,
+  weight: 1,
+  max_connections: 0,
+  drain: false,
+  send_proxy: "vip" as const,
+});
 
 /** An instance of another name: a region and ports of its own, unless a flag says otherwise. */
 function takeOwnNames(config: Mutable<Config>, o: UpOptions): void {

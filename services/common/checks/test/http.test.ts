@@ -23,7 +23,8 @@ test("the status decides, and the request is as HTTP wants it", async (t) => {
   const { port } = server.address() as AddressInfo;
   t.teardown(() => server.close());
   const { signal } = new AbortController();
-  const ask = async (path: string, status = "200-399") => check.run?.({ host: "::1", port }, { path, status }, signal);
+  const ask = async (path: string, status = "200-399") =>
+    check.run?.({ host: "::1", port }, { path, status, send_proxy: "off" }, signal);
   t.is(await ask("/ok"), "status 204");
   await t.throwsAsync(ask("/bad"), { message: "status 503", code: "CHECK_FAILED" });
   t.is(await ask("/bad", "503"), "status 503");

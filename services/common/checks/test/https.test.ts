@@ -47,7 +47,7 @@ test.after.always(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-const defaults = { path: "/", status: "200-399", tls_verify: true, tls_name: "", tls_ca: "" };
+const defaults = { path: "/", status: "200-399", tls_verify: true, tls_name: "", tls_ca: "", send_proxy: "off" };
 const ask = async (options: Partial<typeof defaults>, host = "127.0.0.1") =>
   check.run?.({ host, port }, { ...defaults, ...options }, new AbortController().signal);
 

@@ -8,6 +8,7 @@ const outside: DataplaneKind = {
   kind: "outside",
   help: "another load balancer, by its run-time API",
   modes: ["alias"],
+  proxyHeaders: false,
   settings: ["lease_ms"],
   needsRoot: null,
   setMode: { byHand: (vip, mode) => `tell ${vip} ${mode}` },
@@ -35,4 +36,11 @@ test("a setting that the data plane overlooks is told", (t) => {
     "dataplane.sources has no effect with data plane outside",
   ]);
   t.deepEqual(suits(config(""), outside), []);
+});
+
+test("PROXY headers are refused where a data plane has none", (t) => {
+  const asking = (rest: string) => config(`vips: [{name: a, address: "10.0.0.1:80", mode: alias, ${rest}}]`);
+  for (const asked of ["send_proxy: v2", "accept_proxy: [10.0.0.0/8]", 'servers: [{address: "10.0.0.2:80", send_proxy: v1}]'])
+    t.throws(() => suits(asking(asked), outside), { message: /VIP a: data plane .* has no PROXY headers/ }, asked);
+  t.notThrows(() => suits(asking('send_proxy: "off"'), outside));
 });
