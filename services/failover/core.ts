@@ -282,6 +282,9 @@ export class FailoverCore {
       const known = new Set(entry.pool.members.map((m) => m.address));
       const stranger = override.entries.find((e) => !known.has(e.address));
       if (stranger) throw new ServiceError("NOT_FOUND", `weights: ${stranger.address} is not in pool ${entry.pool.name}`);
+      const none = new Set(override.entries.filter((e) => e.weight === 0).map((e) => e.address));
+      if (entry.pool.members.every((m) => none.has(m.address)))
+        throw invalid("weights", `expected a weight above 0 for some server of pool ${entry.pool.name}`);
     }
     entry.pool.override = override;
     this.judge(entry, now);

@@ -105,7 +105,6 @@ export function overrideOf(r: SetOverrideRequest__Output): OverrideState {
     }
     return { address: a, weight: w.weight };
   });
-  if (entries.every((e) => e.weight === 0)) throw invalid("weights", "expected at least one weight above 0");
   if (wireMode.value(r.mode) === undefined) throw invalid("mode", `unknown mode ${r.mode}`);
   return { entries, mode: r.mode, reason: r.reason };
 }

@@ -103,13 +103,15 @@ function overrideDecision(o: OverrideWeights): Decision {
 }
 
 /**
- * Raw weights and biases in the frame's order. A server that the decision does not know gets its configured weight, scaled as
- * the others' weights are on average; what the decision knows beside is ignored.
+ * Raw weights and biases in the frame's order. A server that the decision does not know gets its configured weight, which an
+ * operator's order (`exact`) is on the scale of; a policy's has any scale, and is taken as the others' weights are on average. What
+ * the decision knows beside is ignored.
  */
 export function rawInOrder(
   ids: ArrayLike<number>,
   weightStatic: Float32Array,
   decision: Decision | null,
+  exact: boolean,
 ): { raw: Float32Array; bias: Float32Array } {
   const n = ids.length;
   const raw = new Float32Array(n);
@@ -134,7 +136,7 @@ export function rawInOrder(
     sumRaw += raw[i] as number;
     sumStatic += weightStatic[i] as number;
   }
-  const scale = sumRaw > 0 && sumStatic > 0 && Number.isFinite(sumRaw) ? sumRaw / sumStatic : 1;
+  const scale = !exact && sumRaw > 0 && sumStatic > 0 && Number.isFinite(sumRaw) ? sumRaw / sumStatic : 1;
   for (const i of unknown) raw[i] = (weightStatic[i] as number) * scale;
   return { raw, bias };
 }

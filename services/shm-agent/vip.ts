@@ -312,7 +312,8 @@ export class Vip {
 
   #vector(source: Source, decision: Decision | null, nowMs: number): Vector {
     const v = this.view;
-    const { raw, bias } = rawInOrder(v.ids, v.weightStatic, decision);
+    const exact = source === "override";
+    const { raw, bias } = rawInOrder(v.ids, v.weightStatic, decision, exact);
     const loadBalancers = this.#directive.loadBalancers || this.settings.loadBalancers;
     const ejected = new Uint8Array(v.count);
     for (let i = 0; i < v.count; i++) ejected[i] = ((v.flags[i] as number) & ServerFlag.EJECTED) !== 0 ? 1 : 0;
@@ -330,6 +331,7 @@ export class Vip {
       stepRatio: this.settings.stepRatio,
       dt: this.#composedAt === null ? LONG_AGO_S : (nowMs - this.#composedAt) / 1000,
       ejectedCap: this.settings.ejectedCap,
+      exact,
       kappa: decision !== null && decision.kappa > 0 ? decision.kappa : this.settings.kappa,
       loadBalancers,
       loadBalancer: this.#directive.loadBalancer,

@@ -58,6 +58,7 @@ class Writer {
       stepRatio: 0,
       dt: 0.2,
       ejectedCap: 0.05,
+      exact: false,
       kappa: 0,
       loadBalancers: 1,
       loadBalancer: 0,

@@ -20,6 +20,7 @@ mlb_agent_vector vector_of(const Napi::Object &o)
 	x.step_ratio = static_cast<float>(number_of(o, "stepRatio"));
 	x.dt_s = static_cast<float>(number_of(o, "dt"));
 	x.ejected_cap = static_cast<float>(number_of(o, "ejectedCap"));
+	x.exact = property(o, "exact").ToBoolean();
 	return x;
 }
 

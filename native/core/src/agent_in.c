@@ -6,7 +6,7 @@
 enum mlb_refuse mlb_agent_compose(const struct mlb_agent_vector *x, float *bare, float *share)
 {
 	struct mlb_envelope_conf c = {
-		.trust = x->trust, .step_ratio = x->step_ratio, .dt_s = x->dt_s, .ejected_cap = x->ejected_cap
+		.trust = x->trust, .step_ratio = x->step_ratio, .dt_s = x->dt_s, .ejected_cap = x->ejected_cap, .exact = x->exact
 	};
 	return mlb_envelope(&c, x->n, x->raw, x->stat, x->factor, x->prev, x->ejected, bare, share);
 }

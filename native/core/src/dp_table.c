@@ -21,20 +21,31 @@ void dp_use_static(struct dp_vip *v)
 	v->ladder = MLB_LADDER_STATIC_DP;
 }
 
-/* weight[n] by slot. Fallbacks, so that some server is always eligible: if masks and drains leave none, the static weights of
- * those that do not drain; if all drain, of all members. */
+/* Fallbacks when drains leave no server with a share, the first that leaves one: neither masked nor draining, not draining, all.
+ */
+static bool in_reach(const struct dp_server *s, int fallback)
+{
+	switch (fallback) {
+	case 0: return dp_takes_flows(s) && s->factor > 0;
+	case 1: return dp_takes_flows(s);
+	default: return dp_is_member(s);
+	}
+}
+
+/* weight[n] by slot; some server is always eligible. */
 static void fill_weights(const struct dp_vip *v, uint32_t n, float *weight)
 {
-	float sum = 0, open = 0;
+	float sum = 0;
 	for (uint32_t i = 0; i < n; i++) {
 		const struct dp_server *s = &v->srv[i];
 		weight[i] = dp_takes_flows(s) ? s->share : 0;
 		sum += weight[i];
-		open += dp_takes_flows(s);
 	}
-	for (uint32_t i = 0; sum <= 0 && i < n; i++) {
-		const struct dp_server *s = &v->srv[i];
-		weight[i] = (open > 0 ? dp_takes_flows(s) : dp_is_member(s)) ? s->pub.weight_static : 0;
+	for (int fallback = 0; sum <= 0 && fallback < 3; fallback++) {
+		for (uint32_t i = 0; i < n; i++) {
+			weight[i] = in_reach(&v->srv[i], fallback) ? v->srv[i].pub.weight_static : 0;
+			sum += weight[i];
+		}
 	}
 }
 

@@ -113,50 +113,85 @@ static void cap_ejected(uint32_t n, const uint8_t *ejected, double cap, double *
 		x[i] *= ejected[i] ? cap * all / out : (1 - cap) * all / (all - out);
 }
 
-enum mlb_refuse mlb_envelope(const struct mlb_envelope_conf *c, uint32_t n, const float *raw, const float *stat,
-			     const float *factor, const float *prev, const uint8_t *ejected, float *bare, float *share)
+/* Of a weight vector, the sum of those in. */
+static double sum_in(uint32_t n, const float *v, const bool *in)
 {
-	enum mlb_refuse why = check(c, n, raw, stat, factor);
-	if (why != MLB_REFUSE_NONE)
-		return why;
-
-	bool in[MLB_MAX_SERVERS_PER_VIP], any = false;
-	double x[MLB_MAX_SERVERS_PER_VIP], s[MLB_MAX_SERVERS_PER_VIP], lo[MLB_MAX_SERVERS_PER_VIP], hi[MLB_MAX_SERVERS_PER_VIP];
+	double sum = 0;
 	for (uint32_t i = 0; i < n; i++)
-		any |= !factor || factor[i] > 0;
-	if (!any)
-		factor = NULL; /* all are masked: all are eligible */
+		sum += in[i] ? (double)v[i] : 0;
+	return sum;
+}
 
-	double raw_sum = 0, stat_sum = 0;
-	for (uint32_t i = 0; i < n; i++) {
-		in[i] = !factor || factor[i] > 0;
-		raw_sum += in[i] ? raw[i] : 0;
-		stat_sum += in[i] ? stat[i] : 0;
-	}
-	if (raw_sum <= 0)
+/* Who is eligible: those whose factor is above 0, or all. Returns the factors that count then. */
+static const float *eligible(uint32_t n, const float *factor, bool *in)
+{
+	bool any = false;
+	for (uint32_t i = 0; factor && i < n; i++)
+		any |= factor[i] > 0;
+	for (uint32_t i = 0; i < n; i++)
+		in[i] = !any || factor[i] > 0;
+	return any ? factor : NULL;
+}
+
+/* What is asked, as shares of the eligible servers. Weights that masks leave empty are no reason to publish nothing: the order
+ * that masked them would then not act either. The eligible servers share by their static weights. */
+static enum mlb_refuse asked(const struct mlb_envelope_conf *c, uint32_t n, const float *raw, const float *stat, const bool *in,
+			     double *x)
+{
+	double sum = sum_in(n, raw, in);
+	bool any = false;
+	for (uint32_t i = 0; i < n; i++)
+		any |= raw[i] > 0;
+	if (!any && !c->exact)
 		return MLB_REFUSE_ALL_ZERO;
-	for (uint32_t i = 0; i < n; i++) {
-		x[i] = in[i] ? raw[i] / raw_sum : 0;
-		s[i] = in[i] ? stat[i] / stat_sum : 0;
+	if (sum <= 0) {
+		raw = stat;
+		sum = sum_in(n, stat, in);
 	}
+	for (uint32_t i = 0; i < n; i++)
+		x[i] = in[i] ? raw[i] / sum : 0;
+	return MLB_REFUSE_NONE;
+}
 
+static void bound(const struct mlb_envelope_conf *c, uint32_t n, const float *stat, const float *prev, const bool *in, double *x)
+{
+	double s[MLB_MAX_SERVERS_PER_VIP], lo[MLB_MAX_SERVERS_PER_VIP], hi[MLB_MAX_SERVERS_PER_VIP];
+	double stat_sum = sum_in(n, stat, in);
+	for (uint32_t i = 0; i < n; i++)
+		s[i] = in[i] ? stat[i] / stat_sum : 0;
 	bounds(c, n, s, prev, in, lo, hi);
 	double scale = scale_to_one(n, x, lo, hi, in), sum = 0;
 	for (uint32_t i = 0; i < n; i++) {
 		x[i] = in[i] ? clamp(scale * x[i], lo[i], hi[i]) : 0;
 		sum += x[i];
 	}
-	double total = 0;
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < n; i++)
 		x[i] /= sum;
+}
+
+enum mlb_refuse mlb_envelope(const struct mlb_envelope_conf *c, uint32_t n, const float *raw, const float *stat,
+			     const float *factor, const float *prev, const uint8_t *ejected, float *bare, float *share)
+{
+	bool in[MLB_MAX_SERVERS_PER_VIP];
+	double x[MLB_MAX_SERVERS_PER_VIP], total = 0;
+	enum mlb_refuse why = check(c, n, raw, stat, factor);
+	if (why != MLB_REFUSE_NONE)
+		return why;
+	factor = eligible(n, factor, in);
+	why = asked(c, n, raw, stat, in, x);
+	if (why != MLB_REFUSE_NONE)
+		return why;
+	if (!c->exact)
+		bound(c, n, stat, prev, in, x);
+	for (uint32_t i = 0; i < n; i++) {
 		if (bare)
 			bare[i] = (float)x[i];
-		x[i] *= factor ? factor[i] : 1;
+		x[i] *= factor ? (double)factor[i] : 1;
 		total += x[i];
 	}
 	for (uint32_t i = 0; i < n; i++)
 		x[i] /= total;
-	if (ejected)
+	if (ejected && !c->exact)
 		cap_ejected(n, ejected, c->ejected_cap, x);
 	for (uint32_t i = 0; i < n; i++)
 		share[i] = (float)x[i];

@@ -91,5 +91,24 @@ TEST(masks_in_mode_hash_without_the_agent_and_without_servers)
 	world_free(w);
 }
 
-MLB_TEST_MAIN(CASE(a_masked_server_takes_no_new_flow_in_mode_hash), CASE(the_lookup_table_is_built_again_only_for_other_servers),
+/* All flows were pinned on one server, and the data plane's own list drains it: a masked one does not take its place. */
+TEST(a_drain_of_the_only_pinned_server_leaves_masks_in_force)
+{
+	struct world *w = world_new(1, 3, 8, true);
+	struct vector x;
+	world_run(w, 100 * MS, true);
+	vector_make(w, &x, 3);
+	x.e[0].weight = 1;
+	x.e[1].weight = x.e[2].weight = 0;
+	x.e[1].factor = 0;
+	CHECK_EQ(mlb_dp_apply(w->dp, &x.v, x.e), MLB_REFUSE_NONE);
+	struct mlb_endpoint first = world_ep(1);
+	CHECK_EQ(mlb_dp_server_drain(w->dp, w->vip, &first, true, w->err), 0);
+	const struct mlb_table *t = world_table(w);
+	CHECK(t->weight[0] == 0 && t->weight[1] == 0 && t->weight[2] == 1);
+	world_free(w);
+}
+
+MLB_TEST_MAIN(CASE(a_drain_of_the_only_pinned_server_leaves_masks_in_force), CASE(a_masked_server_takes_no_new_flow_in_mode_hash),
+	      CASE(the_lookup_table_is_built_again_only_for_other_servers),
 	      CASE(masks_in_mode_hash_without_the_agent_and_without_servers))

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "marllb/choose.h"
 #include "marllb/envelope.h"
 #include "marllb/fairness.h"
 #include "marllb/rng.h"
@@ -34,7 +35,6 @@ TEST(refuses_bad_vectors)
 		{ { 1, INFINITY }, { 1, 1 }, { 1, 1 }, 2, MLB_REFUSE_NOT_FINITE },
 		{ { 1, -.5f }, { 1, 1 }, { 1, 1 }, 2, MLB_REFUSE_NEGATIVE },
 		{ { 0, 0 }, { 1, 1 }, { 1, 1 }, 2, MLB_REFUSE_ALL_ZERO },
-		{ { 1, 0 }, { 1, 1 }, { 0, 1 }, 2, MLB_REFUSE_ALL_ZERO }, /* the only weight is on a masked server */
 		{ { 1, 1 }, { 1, 0 }, { 1, 1 }, 2, MLB_REFUSE_OUT_OF_RANGE },
 		{ { 1, 1 }, { 1, 1 }, { 1, 1.5f }, 2, MLB_REFUSE_OUT_OF_RANGE },
 		{ { 1, 1 }, { 1, 1 }, { 1, NAN }, 2, MLB_REFUSE_NOT_FINITE },
@@ -89,6 +89,93 @@ TEST(factors_are_not_rate_limited_and_bare_is_before_them)
 	CHECK_NEAR(bare[0] / bare[2], .5, 1e-5);
 	CHECK_NEAR(sum(bare, 3), 1, 1e-6);
 	CHECK_EQ(bare[1], 0);
+}
+
+TEST(weights_that_masks_leave_empty_fall_back_to_those_eligible)
+{
+	float raw[3] = { 1, 0, 0 }, stat[3] = { 1, 1, 3 }, masked[3] = { 0, 1, 1 }, none[3] = { 0, 0, 0 }, share[3];
+	for (int exact = 0; exact < 2; exact++) {
+		struct mlb_envelope_conf c = open_conf;
+		c.exact = exact;
+		CHECK_EQ(mlb_envelope(&c, 3, raw, stat, masked, NULL, NULL, NULL, share), MLB_REFUSE_NONE);
+		CHECK_EQ(share[0], 0);
+		CHECK_NEAR(share[1], .25, 1e-6);
+		CHECK_NEAR(share[2], .75, 1e-6);
+	}
+	struct mlb_envelope_conf c = open_conf;
+	c.exact = true;
+	CHECK_EQ(mlb_envelope(&c, 3, none, stat, NULL, NULL, NULL, NULL, share), MLB_REFUSE_NONE);
+	CHECK_NEAR(share[2], .6, 1e-6);
+	CHECK_EQ(mlb_envelope(&c, 3, none, stat, none, NULL, NULL, NULL, share), MLB_REFUSE_NONE);
+	CHECK_NEAR(share[2], .6, 1e-6);
+}
+
+#define DRAWS 100000u
+
+/* How many of DRAWS flows each server gets when they end at once, so that every mode follows the shares alone. */
+static void draw(const float *share, uint32_t n, enum mlb_mode mode, uint32_t *count)
+{
+	float q[MLB_MAX_SERVERS_PER_VIP] = { 0 };
+	struct mlb_table *t;
+	struct mlb_rng r;
+	mlb_rng_seed(&r, 11);
+	CHECK_EQ(mlb_table_new(&t, n, share, NULL, 1, mode, 1, NULL, NULL), 0);
+	memset(count, 0, n * sizeof(*count));
+	for (uint32_t i = 0; i < DRAWS; i++) {
+		uint32_t s = mlb_choose(t, q, &r, i);
+		count[s < n ? s : 0]++;
+	}
+	mlb_table_free(t);
+}
+
+/* An operator's weights, and the shares that they are: at any trust, whatever came before and whoever is ejected. */
+TEST(exact_weights_are_those_weights_over_many_draws)
+{
+	static const struct {
+		float raw[4];
+		double share[4];
+	} t[] = {
+		{ { 0, 1, 1, 1 }, { 0, 1 / 3., 1 / 3., 1 / 3. } },
+		{ { 1, 99, 99, 99 }, { 1 / 298., 99 / 298., 99 / 298., 99 / 298. } },
+		{ { 1, 99, 0, 0 }, { .01, .99, 0, 0 } },
+		{ { 1e-6f, 1, 1, 1 }, { 1e-6 / 3, 1 / 3., 1 / 3., 1 / 3. } },
+		{ { 1e6f, 0, 0, 0 }, { 1, 0, 0, 0 } },
+	};
+	static const float trusts[] = { 0, .1f, 1.5f, 10 }, stat[4] = { 5, 1, 1, 1 }, prev[4] = { .25f, .25f, .25f, .25f };
+	static const uint8_t ejected[4] = { 0, 1, 1, 0 };
+	for (size_t k = 0; k < sizeof(t) / sizeof(t[0]) * 4; k++) {
+		const float *raw = t[k / 4].raw;
+		const double *want = t[k / 4].share;
+		struct mlb_envelope_conf c = {
+			.trust = trusts[k % 4], .step_ratio = 2, .dt_s = .2f, .ejected_cap = .05f, .exact = true
+		};
+		float share[4];
+		uint32_t n[4];
+		CHECK_EQ(mlb_envelope(&c, 4, raw, stat, NULL, prev, ejected, NULL, share), MLB_REFUSE_NONE);
+		draw(share, 4, MLB_MODE_ALIAS, n);
+		for (uint32_t i = 0; i < 4; i++) {
+			CHECK(raw[i] > 0 || share[i] == 0);
+			CHECK_NEAR(share[i], want[i], 1e-6 * want[i]);
+			CHECK_NEAR(n[i], DRAWS * want[i], 4 * sqrt(DRAWS * want[i] * (1 - want[i])) + (want[i] > 0));
+		}
+		for (enum mlb_mode m = MLB_MODE_SED; m <= MLB_MODE_P2C; m++) {
+			draw(share, 4, m, n);
+			for (uint32_t i = 0; i < 4; i++)
+				CHECK(raw[i] > 0 || n[i] == 0);
+		}
+	}
+}
+
+TEST(exact_weights_heed_masks_and_slow_starts)
+{
+	struct mlb_envelope_conf c = { .trust = .1f, .step_ratio = 2, .dt_s = 0, .ejected_cap = .05f, .exact = true };
+	float raw[3] = { 8, 2, 2 }, stat[3] = { 1, 1, 1 }, prev[3] = { .3f, .3f, .4f }, factor[3] = { 0, 1, .5f }, share[3],
+	      bare[3];
+	CHECK_EQ(mlb_envelope(&c, 3, raw, stat, factor, prev, NULL, bare, share), MLB_REFUSE_NONE);
+	CHECK_EQ(share[0], 0);
+	CHECK_NEAR(share[1], 2 / 3., 1e-6);
+	CHECK_NEAR(share[2], 1 / 3., 1e-6);
+	CHECK_NEAR(bare[1], .5, 1e-6);
 }
 
 TEST(all_masked_means_all_eligible)
@@ -175,6 +262,8 @@ TEST(bias_is_bounded_by_the_load_it_is_added_to)
 
 MLB_TEST_MAIN(CASE(bias_is_bounded_by_the_load_it_is_added_to), CASE(normalises), CASE(refuses_bad_vectors),
 	      CASE(trust_bounds_the_share_around_the_static_one), CASE(rate_is_scaled_to_the_tick),
-	      CASE(factors_are_not_rate_limited_and_bare_is_before_them), CASE(all_masked_means_all_eligible),
-	      CASE(a_server_that_is_back_is_not_rate_limited), CASE(ejected_servers_hold_at_most_the_cap),
-	      CASE(bounds_hold_for_random_vectors), CASE(fairness))
+	      CASE(factors_are_not_rate_limited_and_bare_is_before_them),
+	      CASE(weights_that_masks_leave_empty_fall_back_to_those_eligible),
+	      CASE(exact_weights_are_those_weights_over_many_draws), CASE(exact_weights_heed_masks_and_slow_starts),
+	      CASE(all_masked_means_all_eligible), CASE(a_server_that_is_back_is_not_rate_limited),
+	      CASE(ejected_servers_hold_at_most_the_cap), CASE(bounds_hold_for_random_vectors), CASE(fairness))

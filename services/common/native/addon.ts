@@ -53,6 +53,8 @@ export interface EnvelopeInput {
   dt: number;
   /** Most that ejected servers may hold together, 0..1. */
   ejectedCap: number;
+  /** An operator's order: `raw` as it is, 0 is none; trust, stepRatio and ejectedCap do not act. */
+  exact: boolean;
 }
 
 /** A vector to compose and publish as the answer to `frame`. */

@@ -98,6 +98,7 @@ function vector(frame: RawFrame, raw: number[], more: Partial<Vector> = {}): Vec
     stepRatio: 0,
     dt: 0.2,
     ejectedCap: 0.05,
+    exact: false,
     kappa: 0,
     loadBalancers: 1,
     loadBalancer: 0,
@@ -328,10 +329,12 @@ test("the envelope by itself", (t) => {
     stepRatio: 2,
     dt: 0.2,
     ejectedCap: 0.05,
+    exact: false,
   };
   const c = compose(input);
   near(t, c.bare, [0.25, 0.75]);
   near(t, c.share, [0.95, 0.05]);
+  near(t, compose({ ...input, raw: Float32Array.of(0, 3), trust: 0.1, exact: true }).share, [0, 1]);
   const bad = t.throws(() => compose({ ...input, raw: [1, 3] as unknown as Float32Array }), { instanceOf: NativeError });
   t.is(bad?.code, "EINVAL");
 });

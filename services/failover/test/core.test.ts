@@ -161,6 +161,10 @@ test("an override goes out by id, stays, and is cleared", (t) => {
   t.is(core.setOverride(view, override, 1), term, "the same again is no new term");
   t.true(core.setOverride(view, null, 2) > term);
   t.is(directiveFor(a, view).override, null);
+  core.setOverride(view, { ...override, entries: [{ address: "10.0.0.2:80", weight: 0 }] }, 2);
+  t.deepEqual(directiveFor(a, view).override?.weights, [0], "none for one of several");
+  const none = view.pool.members.map((m) => ({ address: m.address, weight: 0 }));
+  t.throws(() => core.setOverride(view, { ...override, entries: none }, 2), { message: /above 0 for some server/ });
   t.throws(() => core.setOverride(view, { ...override, entries: [{ address: "10.0.0.7:80", weight: 1 }] }, 3), {
     message: /not in pool/,
   });

@@ -25,6 +25,7 @@ test("weights follow their server's id, not its place", (t) => {
       [10, 1, -0.25],
       [11, 2],
     ]),
+    false,
   );
   t.deepEqual([...raw], [1, 2, 3]);
   t.deepEqual([...bias], [-0.25, 0, 0.5]);
@@ -42,6 +43,7 @@ test("an id that the frame does not have is ignored", (t) => {
           [11, 2],
           [12, 3],
         ]),
+        false,
       ).raw,
     ],
     [1, 2, 3],
@@ -59,15 +61,21 @@ test("a server without a weight gets its configured one on the others' scale", (
           [10, 10],
           [11, 10],
         ]),
+        false,
       ).raw,
     ],
     [10, 10, 20],
   );
 });
 
+test("a server that an order does not name keeps its configured weight", (t) => {
+  t.deepEqual([...rawInOrder(ids, stat, decision([[10, 5]]), true).raw], [5, 1, 2]);
+  t.deepEqual([...rawInOrder(ids, stat, decision([[10, 0]]), true).raw], [0, 1, 2]);
+});
+
 test("no decision, or one that knows nobody, is static", (t) => {
-  t.deepEqual([...rawInOrder(ids, stat, null).raw], [1, 1, 2]);
-  t.deepEqual([...rawInOrder(ids, stat, decision([[99, 5]])).raw], [1, 1, 2]);
+  t.deepEqual([...rawInOrder(ids, stat, null, false).raw], [1, 1, 2]);
+  t.deepEqual([...rawInOrder(ids, stat, decision([[99, 5]]), false).raw], [1, 1, 2]);
 });
 
 test("factors: a missing id is 1, an unknown one is ignored", (t) => {

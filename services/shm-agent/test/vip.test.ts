@@ -115,6 +115,22 @@ test("a push rules for its hold, then inference again; an override wins over bot
   t.deepEqual([vip.source, shares(vip)], ["inference", "10=0.5 11=0.5"]);
 });
 
+test("an override is exact and names whom it wants; answers and pushes pass the envelope", (t) => {
+  const { vip, region } = setup();
+  vip.answered(decision([1, 1]), Ladder.MODEL, region, 0);
+  vip.push({ decision: decision([9, 1]), untilMs: 1000 }, region, 100);
+  vip.order({ ...NO_DIRECTIVE, term: 1n, override: { weights: new Map([[10, 5]]), mode: 0, reason: "" } });
+  vip.compose(region, 200);
+  t.deepEqual(
+    region.published.map((v) => v.exact),
+    [false, false, true],
+  );
+  t.is(shares(vip), "10=0.63 11=0.38", "11 keeps its configured 3");
+  vip.order({ ...NO_DIRECTIVE, term: 2n, override: { weights: new Map([[10, 0]]), mode: 0, reason: "" } });
+  vip.compose(region, 300);
+  t.is(shares(vip), "10=0 11=1");
+});
+
 test("the rate limit's last shares follow the servers over a change of the list", (t) => {
   const { vip, region } = setup();
   vip.answered(decision([1, 3]), Ladder.MODEL, region, 0);

@@ -59,6 +59,7 @@ struct mlb_agent_vector {
 	const uint8_t *ejected;                         /* may be NULL */
 	float trust, step_ratio, dt_s, ejected_cap, kappa;
 	uint32_t load_balancers, load_balancer, mode, ladder, state;
+	bool exact;
 };
 /* Runs the envelope into bare[n] and share[n]. */
 enum mlb_refuse mlb_agent_compose(const struct mlb_agent_vector *, float *bare, float *share);

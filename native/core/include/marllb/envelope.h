@@ -13,12 +13,14 @@ struct mlb_envelope_conf {
 	float step_ratio;  /* most a share may change in 200 ms, 2; scaled to dt; 0 = no rate limit */
 	float dt_s;        /* seconds since the previous composed vector */
 	float ejected_cap; /* most that ejected servers may hold together, share 0..1, default .05 */
+	bool exact;        /* an operator's order: the weights are taken as they are, 0 is none; no trust, no rate, no cap */
 };
 
 /* Arrays of n servers. raw: policy's weights, any scale. stat: configured weights > 0. factor: directive's, 0..1 (NULL = all 1).
  * prev: the shares that this function returned before the factors were applied, NULL at first; factors are not rate-limited.
  * ejected: nonzero where the data plane has put a server out (NULL = none). bare (NULL or n): shares before the factors, for
- * the next call's prev. share: the result, sums to 1. If every factor is 0, all are eligible (factors taken as 1).
+ * the next call's prev. share: the result, sums to 1. If every factor is 0, all are eligible (factors taken as 1). If no eligible
+ * server has a weight, they share by their configured weights; only a policy that gives nobody a weight is refused as ALL_ZERO.
  * Returns MLB_REFUSE_NONE, or the reason (NOT_FINITE, NEGATIVE, ALL_ZERO, OUT_OF_RANGE, LENGTH), share then untouched. */
 enum mlb_refuse mlb_envelope(const struct mlb_envelope_conf *, uint32_t n, const float *raw, const float *stat,
 			     const float *factor, const float *prev, const uint8_t *ejected, float *bare, float *share);
