@@ -9,6 +9,9 @@ import { NODE_ARGS } from "../services/common/node-args.js";
 import { projectRoot } from "../services/common/root.js";
 import { Child, freePort, nativeBin } from "./process.js";
 
+/** A machine that is busy with ten other things starts a process in this time all the same. */
+const START_MS = 90_000;
+
 export type Part = "dataplane" | "shm-agent" | "inference" | "health" | "failover";
 export const services: readonly Part[] = ["failover", "health", "inference", "shm-agent"];
 
@@ -121,7 +124,7 @@ export class Stack {
   async takeOver(): Promise<Child> {
     const old = this.parts.get("dataplane");
     const child = this.#dataPlane("--takeover");
-    await child.line(20_000);
+    await child.line(START_MS);
     this.parts.set("dataplane", child);
     if (old) this.#draining.push(old);
     return child;
@@ -130,7 +133,7 @@ export class Stack {
   async start(part: Part): Promise<Child> {
     const child = part === "dataplane" ? this.#dataPlane() : this.spawnService(part);
     this.parts.set(part, child);
-    await child.line(20_000);
+    await child.line(START_MS);
     return child;
   }
 

@@ -15,8 +15,9 @@ const runs: readonly LoadOptions[] = [
   { mode: "keepalive", rate: 400, conns: 16, seconds: 5, warmup: 0, bytes: 512 },
 ];
 
-export async function keepLedger(address: string, cores: number, until: () => boolean): Promise<Ledger> {
-  const ledger: Ledger = { requests: 0, lost: 0, failures: [] };
+export const newLedger = (): Ledger => ({ requests: 0, lost: 0, failures: [] });
+
+export async function keepLedger(ledger: Ledger, address: string, cores: number, until: () => boolean): Promise<void> {
   const lane = async (o: LoadOptions, seed: number): Promise<void> => {
     for (let n = 0; !until(); n++) {
       const r = await load(address, { ...o, seed: seed + 10 * n }, cores);
@@ -28,5 +29,4 @@ export async function keepLedger(address: string, cores: number, until: () => bo
     }
   };
   await Promise.all(runs.map(lane));
-  return ledger;
 }

@@ -11,7 +11,7 @@ import { sleep } from "../process.js";
 import { Stack, services } from "../stack.js";
 import { Churn } from "./churn.js";
 import { flat } from "./flat.js";
-import { keepLedger } from "./ledger.js";
+import { keepLedger, type Ledger, newLedger } from "./ledger.js";
 import { Samples } from "./samples.js";
 
 const usage = "usage: npm run soak [-- --minutes N] [--seed S] [--tick MS]\n";
@@ -61,6 +61,7 @@ async function soak(f: Flags): Promise<boolean> {
   });
   const churn = new Churn(stack, { web: addresses.slice(2, 5), others: addresses.slice(5) }, random(f.seed));
   const samples = new Samples();
+  const ledger = newLedger();
   const start = performance.now();
   const seconds = (): number => (performance.now() - start) / 1000;
   const end = f.minutes * 60;
@@ -91,13 +92,13 @@ async function soak(f: Flags): Promise<boolean> {
       if (t > next) {
         next += 60;
         process.stderr.write(
-          `# ${Math.round(t / 60)} of ${f.minutes} minutes; ${[...churn.counts].map(([k, n]) => `${n} ${k}`).join(", ")}\n`,
+          `# ${Math.round(t / 60)} of ${f.minutes} minutes; ${ledger.requests} requests, ${ledger.lost} lost; ${[...churn.counts].map(([k, n]) => `${n} ${k}`).join(", ")}\n`,
         );
       }
     }
   };
   try {
-    const [ledger] = await Promise.all([keepLedger(stack.vip, cores, over), changes(), trouble(), watch()]);
+    await Promise.all([keepLedger(ledger, stack.vip, cores, over), changes(), trouble(), watch()]);
     return report(churn, samples, ledger);
   } finally {
     await stack.stop();
@@ -105,7 +106,7 @@ async function soak(f: Flags): Promise<boolean> {
   }
 }
 
-function report(churn: Churn, samples: Samples, ledger: Awaited<ReturnType<typeof keepLedger>>): boolean {
+function report(churn: Churn, samples: Samples, ledger: Ledger): boolean {
   let good = ledger.lost === 0;
   const line = (name: string, value: string, verdict: string): void =>
     void process.stdout.write(`${name.padEnd(28)} ${value.padEnd(48)} ${verdict}\n`);
