@@ -93,97 +93,103 @@ TEST(nat_of_later_fragments_changes_addresses_only)
 	same("later fragment", p.b, &want);
 }
 
+static const struct {
+	const char *what;
+	struct desc sent, own;
+	const char *router, *vip, *server;
+	uint8_t type;
+	uint32_t keep;
+	bool dst;
+} quoting_errors[] = {
+	{ "fragmentation needed, 8 bytes of TCP quoted",
+	  { VIP4, CLIENT4, 80, 40000, 6, .payload = 90 },
+	  { SERVER4, CLIENT4, 8080, 40000, 6, .payload = 90 },
+	  "203.0.113.9",
+	  VIP4,
+	  SERVER4,
+	  3,
+	  28,
+	  true },
+	{ "unreachable, all of a TCP packet quoted",
+	  { VIP4, CLIENT4, 80, 40000, 6, .payload = 91 },
+	  { SERVER4, CLIENT4, 8080, 40000, 6, .payload = 91 },
+	  "203.0.113.9",
+	  VIP4,
+	  SERVER4,
+	  3,
+	  999,
+	  true },
+	{ "time exceeded about UDP",
+	  { VIP4, CLIENT4, 53, 40000, 17, .payload = 7, .options = 4 },
+	  { SERVER4, CLIENT4, 8080, 40000, 17, .payload = 7, .options = 4 },
+	  "203.0.113.9",
+	  VIP4,
+	  SERVER4,
+	  11,
+	  999,
+	  true },
+	{ "UDP without checksum",
+	  { VIP4, CLIENT4, 53, 40000, 17, .payload = 7, .no_udp_sum = true },
+	  { SERVER4, CLIENT4, 8080, 40000, 17, .payload = 7, .no_udp_sum = true },
+	  "203.0.113.9",
+	  VIP4,
+	  SERVER4,
+	  3,
+	  999,
+	  true },
+	{ "packet too big over IPv6",
+	  { VIP6, CLIENT6, 80, 40000, 6, .payload = 500 },
+	  { SERVER6, CLIENT6, 8080, 40000, 6, .payload = 500 },
+	  "2001:db8:ff::9",
+	  VIP6,
+	  SERVER6,
+	  2,
+	  999,
+	  true },
+	{ "packet too big over IPv6, short quote behind options",
+	  { VIP6, CLIENT6, 80, 40000, 6, .options = 8 },
+	  { SERVER6, CLIENT6, 8080, 40000, 6, .options = 8 },
+	  "2001:db8:ff::9",
+	  VIP6,
+	  SERVER6,
+	  2,
+	  56,
+	  true },
+	{ "the server itself refuses a client's UDP",
+	  { CLIENT4, SERVER4, 40000, 8080, 17, .payload = 7 },
+	  { CLIENT4, VIP4, 40000, 53, 17, .payload = 7 },
+	  SERVER4,
+	  CLIENT4,
+	  VIP4,
+	  3,
+	  999,
+	  false },
+};
+
 /* A router complains to the VIP about a packet that we sent in its name: the server must see the complaint about its own packet.
  */
 TEST(nat_of_icmp_errors_rewrites_the_quote)
 {
-	static const struct {
-		const char *what;
-		struct desc sent, own;
-		const char *router, *vip, *server;
-		uint8_t type;
-		uint32_t keep;
-		bool dst;
-	} cases[] = {
-		{ "fragmentation needed, 8 bytes of TCP quoted",
-		  { VIP4, CLIENT4, 80, 40000, 6, .payload = 90 },
-		  { SERVER4, CLIENT4, 8080, 40000, 6, .payload = 90 },
-		  "203.0.113.9",
-		  VIP4,
-		  SERVER4,
-		  3,
-		  28,
-		  true },
-		{ "unreachable, all of a TCP packet quoted",
-		  { VIP4, CLIENT4, 80, 40000, 6, .payload = 91 },
-		  { SERVER4, CLIENT4, 8080, 40000, 6, .payload = 91 },
-		  "203.0.113.9",
-		  VIP4,
-		  SERVER4,
-		  3,
-		  999,
-		  true },
-		{ "time exceeded about UDP",
-		  { VIP4, CLIENT4, 53, 40000, 17, .payload = 7, .options = 4 },
-		  { SERVER4, CLIENT4, 8080, 40000, 17, .payload = 7, .options = 4 },
-		  "203.0.113.9",
-		  VIP4,
-		  SERVER4,
-		  11,
-		  999,
-		  true },
-		{ "UDP without checksum",
-		  { VIP4, CLIENT4, 53, 40000, 17, .payload = 7, .no_udp_sum = true },
-		  { SERVER4, CLIENT4, 8080, 40000, 17, .payload = 7, .no_udp_sum = true },
-		  "203.0.113.9",
-		  VIP4,
-		  SERVER4,
-		  3,
-		  999,
-		  true },
-		{ "packet too big over IPv6",
-		  { VIP6, CLIENT6, 80, 40000, 6, .payload = 500 },
-		  { SERVER6, CLIENT6, 8080, 40000, 6, .payload = 500 },
-		  "2001:db8:ff::9",
-		  VIP6,
-		  SERVER6,
-		  2,
-		  999,
-		  true },
-		{ "packet too big over IPv6, short quote behind options",
-		  { VIP6, CLIENT6, 80, 40000, 6, .options = 8 },
-		  { SERVER6, CLIENT6, 8080, 40000, 6, .options = 8 },
-		  "2001:db8:ff::9",
-		  VIP6,
-		  SERVER6,
-		  2,
-		  56,
-		  true },
-		{ "the server itself refuses a client's UDP",
-		  { CLIENT4, SERVER4, 40000, 8080, 17, .payload = 7 },
-		  { CLIENT4, VIP4, 40000, 53, 17, .payload = 7 },
-		  SERVER4,
-		  CLIENT4,
-		  VIP4,
-		  3,
-		  999,
-		  false },
-	};
-	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct bytes sent = build(&cases[i].sent), own = build(&cases[i].own), p, want;
-		struct mlb_addr to = addr(cases[i].server);
+	for (unsigned i = 0; i < sizeof(quoting_errors) / sizeof(quoting_errors[0]); i++) {
+		struct bytes sent = build(&quoting_errors[i].sent), own = build(&quoting_errors[i].own), p, want;
+		struct mlb_addr to = addr(quoting_errors[i].server);
 		struct mlb_pkt pkt;
-		if (cases[i].dst) {
-			p = build_error(cases[i].router, cases[i].vip, cases[i].type, &sent, cases[i].keep);
-			want = build_error(cases[i].router, cases[i].server, cases[i].type, &own, cases[i].keep);
+		if (quoting_errors[i].dst) {
+			p = build_error(quoting_errors[i].router, quoting_errors[i].vip, quoting_errors[i].type, &sent,
+					quoting_errors[i].keep);
+			want = build_error(quoting_errors[i].router, quoting_errors[i].server, quoting_errors[i].type, &own,
+					   quoting_errors[i].keep);
 		} else {
-			p = build_error(cases[i].router, cases[i].vip, cases[i].type, &sent, cases[i].keep);
-			want = build_error(cases[i].server, cases[i].vip, cases[i].type, &own, cases[i].keep);
+			p = build_error(quoting_errors[i].router, quoting_errors[i].vip, quoting_errors[i].type, &sent,
+					quoting_errors[i].keep);
+			want = build_error(quoting_errors[i].server, quoting_errors[i].vip, quoting_errors[i].type, &own,
+					   quoting_errors[i].keep);
 		}
 		CHECK_EQ(mlb_pkt_parse(p.b, p.n, &pkt), MLB_PKT_OK);
 		CHECK(pkt.icmp_error);
-		mlb_pkt_nat(p.b, &pkt, cases[i].dst, &to, cases[i].dst ? cases[i].own.sport : cases[i].own.dport);
-		same(cases[i].what, p.b, &want);
+		mlb_pkt_nat(p.b, &pkt, quoting_errors[i].dst, &to,
+			    quoting_errors[i].dst ? quoting_errors[i].own.sport : quoting_errors[i].own.dport);
+		same(quoting_errors[i].what, p.b, &want);
 	}
 }
 

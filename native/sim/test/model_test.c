@@ -5,7 +5,7 @@
 #include "mlbtest.h"
 #include "model.h"
 #include "net.h"
-#include "../../net/test/onnx_build.h"
+#include "onnx_build.h"
 
 /* The shipped model with some bytes replaced by as many others. */
 static int try_model(const char *from, const char *to, size_t len, char err[256])

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Writes ONNX files for tests, message by message. */
-#ifndef MARLLB_NET_ONNX_BUILD_H
-#define MARLLB_NET_ONNX_BUILD_H
+#ifndef MARLLB_TESTING_ONNX_BUILD_H
+#define MARLLB_TESTING_ONNX_BUILD_H
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
