@@ -90,7 +90,7 @@ function prune(dir) {
 
 async function compile() {
   if (!existsSync(path.join(root, "services"))) return;
-  const inputs = ["services", "loadtest", "gen", "tsconfig.json", "package-lock.json"];
+  const inputs = ["services", "testbed", "loadtest", "gen", "tsconfig.json", "package-lock.json"];
   await whenStale("typescript", { inputs, outputs: ["dist"] }, async () => {
     await must("compiling TypeScript", bin("tsc"), ["-p", "tsconfig.json"]);
     prune(path.join(root, "dist"));

@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { projectRoot } from "../../services/common/root.js";
-import { Child, nativeBin } from "../process.js";
+import { Child, nativeBin } from "../../testbed/process.js";
 import type { BenchOptions, Group } from "./harness.js";
 import { type Estimate, ratio, row } from "./row.js";
 

@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import os from "node:os";
 import { parseArgs } from "node:util";
 import { projectRoot } from "../../services/common/root.js";
-import { nativeBin } from "../process.js";
+import { nativeBin } from "../../testbed/process.js";
 import { line, type Row, writeRows } from "./row.js";
 
 export interface BenchOptions {

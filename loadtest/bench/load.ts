@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Runs the load tool (native/loadtool).
-import { Child, nativeBin, pinned } from "../process.js";
+import { Child, nativeBin, pinned } from "../../testbed/process.js";
 
 export interface LoadResult {
   requests: number;

@@ -2,10 +2,11 @@
 // loop.* rows: from a frame's publication by the data plane to its weights in effect there (last worker passed), through shared memory, the
 // agent and inference as separate processes; watched from outside (marllb-load effects reads the region).
 
+import { Child, nativeBin } from "../../testbed/process.js";
+import { Stack } from "../../testbed/stack.js";
+import { sleep } from "../../testbed/wait.js";
 import { OpenLoop } from "../demo/open-loop.js";
 import { startServers, stopServers } from "../demo/pool.js";
-import { Child, nativeBin, sleep } from "../process.js";
-import { Stack } from "../stack.js";
 import type { BenchOptions, Group } from "./harness.js";
 import { mean, quantile, row } from "./row.js";
 

@@ -2,11 +2,12 @@
 // qos.* rows: the whole loop on real TCP. Three load balancers run at the same time, each in front of servers of its own (1, 2, 4 and 8
 // cores of virtual capacity, processor sharing), and get the same arrivals and sizes: Kalman that is told nothing, least connections, and
 // shortest expected delay that is told the capacities.
+
+import { Stack } from "../../testbed/stack.js";
+import { sleep } from "../../testbed/wait.js";
 import { OpenLoop } from "../demo/open-loop.js";
 import { startServers, stopServers } from "../demo/pool.js";
 import type { DemoServer } from "../demo/server.js";
-import { sleep } from "../process.js";
-import { Stack } from "../stack.js";
 import type { BenchOptions, Group } from "./harness.js";
 import { type Estimate, mean, ratio, row } from "./row.js";
 

@@ -2,7 +2,7 @@
 // node dist/loadtest/demo/load.js --target 127.0.0.1:8080 --rate 160: open-loop load; a JSON line a second, a last one for the whole run.
 import { parseArgs } from "node:util";
 import { OpenLoop } from "./open-loop.js";
-import { ready, untilStopped } from "./process.js";
+import { ready, untilStopped } from "./ready.js";
 
 const { values } = parseArgs({
   options: {

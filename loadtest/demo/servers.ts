@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // node dist/loadtest/demo/servers.js --cores 1,2,4,8: demo servers of that many virtual cores, all in this one process.
 import { parseArgs } from "node:util";
-import { ready, untilStopped } from "./process.js";
 import { random } from "./random.js";
+import { ready, untilStopped } from "./ready.js";
 import { DemoServer } from "./server.js";
 
 const { values } = parseArgs({

@@ -4,7 +4,7 @@ import { execFile } from "node:child_process";
 import path from "node:path";
 import { promisify } from "node:util";
 import { projectRoot } from "../../services/common/root.js";
-import { which } from "../process.js";
+import { which } from "../../testbed/process.js";
 
 export const installHint = "go install github.com/bojand/ghz/cmd/ghz@latest";
 

@@ -5,8 +5,8 @@ import * as grpc from "@grpc/grpc-js";
 import { v1 } from "../../services/common/grpc/protos.js";
 import { modelsFolder, policyNames } from "../../services/common/policies.js";
 import { MODE_WORDS } from "../../services/common/vocabulary.js";
-import { controlLine } from "../control.js";
-import { type Part, type Stack, services } from "../stack.js";
+import { controlText } from "../../testbed/control.js";
+import { type Part, type Stack, services } from "../../testbed/stack.js";
 
 export interface Spare {
   /** Origins that join and leave the VIP `web`. */
@@ -70,7 +70,7 @@ export class Churn {
   /** A line for the control socket. Errors are answers: a VIP may be there already, a pool may be full of servers that drain. */
   async #line(what: string, line: string): Promise<void> {
     this.#count(what);
-    const answer = await controlLine(this.stack.control, line);
+    const answer = await controlText(this.stack.controlSocket, line);
     const error = /^error: (.*)$/m.exec(answer);
     if (error) this.refused.set(what, `${line}: ${error[1]}`);
   }
@@ -96,7 +96,7 @@ export class Churn {
 
   async #push(): Promise<void> {
     this.#count("push");
-    const client = new v1.ShmAgent(this.stack.grpc.get("shm-agent") as string, grpc.credentials.createInsecure());
+    const client = new v1.ShmAgent(this.stack.at("shm-agent"), grpc.credentials.createInsecure());
     const failed = (e: Error): void => void this.refused.set("push", e.message);
     await new Promise<void>((resolve) => {
       const deadline = Date.now() + 2000;
@@ -118,7 +118,7 @@ export class Churn {
 
   async #policy(): Promise<void> {
     this.#count("policy");
-    const client = new v1.Inference(this.stack.grpc.get("inference") as string, grpc.credentials.createInsecure());
+    const client = new v1.Inference(this.stack.at("inference"), grpc.credentials.createInsecure());
     const request = { instance: this.stack.instance, vip_id: 1, policy: this.#one(policies) };
     await new Promise<void>((resolve) => {
       client.SetPolicy(request, { deadline: Date.now() + 2000 }, (e) => {

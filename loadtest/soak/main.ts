@@ -4,11 +4,11 @@
 // that the same processes live on, and memory, descriptors and threads must stay flat. No request may be lost.
 import os from "node:os";
 import { parseArgs } from "node:util";
+import { controlText } from "../../testbed/control.js";
+import { Stack, services } from "../../testbed/stack.js";
+import { sleep } from "../../testbed/wait.js";
 import { startOrigin } from "../bench/load.js";
-import { controlLine } from "../control.js";
 import { random } from "../demo/random.js";
-import { sleep } from "../process.js";
-import { Stack, services } from "../stack.js";
 import { Churn } from "./churn.js";
 import { flat } from "./flat.js";
 import { keepLedger, type Ledger, newLedger } from "./ledger.js";
@@ -43,7 +43,7 @@ function flags(): Flags {
 }
 
 async function recount(stack: Stack): Promise<number> {
-  const stats = JSON.parse((await controlLine(stack.control, "show stats json")).split("\n")[0] as string) as {
+  const stats = JSON.parse((await controlText(stack.controlSocket, "show stats json")).split("\n")[0] as string) as {
     vips: { recountDiff: number }[];
   };
   return stats.vips.reduce((a, v) => a + v.recountDiff, 0);

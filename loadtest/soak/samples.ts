@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a process holds, over time: memory, descriptors, threads.
 import { readdirSync, readFileSync } from "node:fs";
-import { residentBytes } from "../process.js";
+import { residentBytes } from "../../testbed/process.js";
 import type { Point } from "./flat.js";
 
 export interface Series {

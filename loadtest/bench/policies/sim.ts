@@ -2,7 +2,7 @@
 // Runs marllb-sim and reads its JSON.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { nativeBin } from "../../process.js";
+import { nativeBin } from "../../../testbed/process.js";
 import type { Estimate } from "../row.js";
 
 export interface Interval {

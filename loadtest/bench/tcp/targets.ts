@@ -6,7 +6,9 @@ import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { projectRoot } from "../../../services/common/root.js";
-import { Child, cpuNs, family, freePort, nativeBin, pinned, residentBytes, sleep, versionOf, which } from "../../process.js";
+import { dpConfig } from "../../../testbed/dp-config.js";
+import { Child, cpuNs, family, freePort, nativeBin, pinned, residentBytes, versionOf, which } from "../../../testbed/process.js";
+import { sleep } from "../../../testbed/wait.js";
 import { lbCpu } from "../load.js";
 
 export interface Target {
@@ -65,15 +67,18 @@ function ours(folder: string, port: number, originPort: number, options: TargetO
   const file = path.join(folder, "dp.conf");
   writeFileSync(
     file,
-    [
-      `shm ${folder}/region`,
-      `control ${folder}/control`,
-      `instance bench${port}`,
-      "threads 1",
-      `vip bench 127.0.0.1:${port} mode sed${options.udp ? " protocol udp" : ""} ${options.vip ?? ""}`,
-      `server vip bench 127.0.0.1:${originPort} weight 1`,
-      "",
-    ].join("\n"),
+    dpConfig({
+      region: `${folder}/region`,
+      control: `${folder}/control`,
+      instance: `bench${port}`,
+      threads: 1,
+      vip: {
+        name: "bench",
+        address: `127.0.0.1:${port}`,
+        options: `mode sed${options.udp ? " protocol udp" : ""} ${options.vip ?? ""}`,
+      },
+      servers: [`127.0.0.1:${originPort} weight 1`],
+    }),
   );
   return [nativeBin("marllb-dp", options.checkout), "--config", file];
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // tcp.* rows: marllb-dp against the better of HAProxy and nginx, row by row, on this machine, one thread each.
 import os from "node:os";
-import { Child } from "../../process.js";
+import { Child } from "../../../testbed/process.js";
 import type { BenchOptions, Group } from "../harness.js";
 import { type LoadOptions, load, loadCommand, startOrigin } from "../load.js";
 import { type Against, type Estimate, mean, ratio, row } from "../row.js";

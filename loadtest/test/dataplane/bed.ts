@@ -4,7 +4,10 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import os from "node:os";
 import path from "node:path";
-import { Child, nativeBin, sleep } from "../../process.js";
+import { control } from "../../../testbed/control.js";
+import { dpConfig } from "../../../testbed/dp-config.js";
+import { Child, nativeBin } from "../../../testbed/process.js";
+import { sleep } from "../../../testbed/wait.js";
 
 /** Another build of it can be tested, for example one with a sanitizer. */
 export const binary = process.env.MARLLB_DP ?? nativeBin("marllb-dp");
@@ -63,17 +66,19 @@ export class Dp {
     const folder = o.folder ?? mkdtempSync(path.join(os.tmpdir(), "marllb-dp-"));
     const host = o.host ?? "127.0.0.1";
     const shown = host.includes(":") ? `[${host}]` : host;
-    const lines = [
-      `shm ${folder}/region`,
-      `control ${folder}/control`,
-      `threads ${o.threads ?? 2}`,
-      "frame 20ms",
-      `vip web ${shown}:${o.port ?? 0} ${o.vip ?? ""}`,
-      ...(o.servers ?? []).map((s) => `server vip web ${typeof s === "string" ? s : addressOf(s)}`),
-      ...(o.lines ?? []),
-    ];
     const file = path.join(folder, "dp.conf");
-    writeFileSync(file, `${lines.join("\n")}\n`);
+    writeFileSync(
+      file,
+      dpConfig({
+        region: `${folder}/region`,
+        control: `${folder}/control`,
+        threads: o.threads ?? 2,
+        frameMs: 20,
+        vip: { name: "web", address: `${shown}:${o.port ?? 0}`, ...(o.vip !== undefined && { options: o.vip }) },
+        servers: (o.servers ?? []).map((s) => (typeof s === "string" ? s : addressOf(s))),
+        ...(o.lines && { lines: o.lines }),
+      }),
+    );
     return { folder, file, command: [binary, "--config", file, "--stop-with-stdin", ...(o.args ?? [])] };
   }
 
@@ -99,12 +104,8 @@ export class Dp {
   }
 
   /** The answer without its last line; rejects with what the data plane said when that is an error. */
-  async control(line: string): Promise<string> {
-    const answer = await controlText(path.join(this.folder, "control"), line);
-    const lines = answer.trimEnd().split("\n");
-    const last = lines.pop() ?? "";
-    if (last !== "ok") throw new Error(last || "no answer");
-    return lines.join("\n");
+  control(line: string): Promise<string> {
+    return control(path.join(this.folder, "control"), line);
   }
 
   async stats(vip = "web"): Promise<VipStats> {
@@ -139,19 +140,6 @@ export class Dp {
     rmSync(this.folder, { recursive: true, force: true });
     return code;
   }
-}
-
-export function controlText(file: string, line: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    let answer = "";
-    const s = net.connect(file, () => s.end(`${line}\n`));
-    s.setEncoding("utf8");
-    s.on("data", (d) => {
-      answer += d;
-    });
-    s.on("error", reject);
-    s.on("close", () => resolve(answer));
-  });
 }
 
 export async function until(what: string, ok: () => Promise<boolean> | boolean, ms = 15_000, seen = () => ""): Promise<void> {

@@ -3,7 +3,8 @@
 import { spawn } from "node:child_process";
 import net from "node:net";
 import test from "ava";
-import { freePort, sleep } from "../../process.js";
+import { freePort } from "../../../testbed/process.js";
+import { sleep } from "../../../testbed/wait.js";
 import { addressOf, ask, closeOrigin, Dp, dial, named, origin, until } from "./bed.js";
 
 /** Refuses: of an address where no test listens, so that none running beside this one takes the port. */

@@ -6,7 +6,8 @@ import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import test from "ava";
-import { addressOf, ask, binary, closeOrigin, controlText, Dp, dial, named, origin, until } from "./bed.js";
+import { controlText } from "../../../testbed/control.js";
+import { addressOf, ask, binary, closeOrigin, Dp, dial, named, origin, until } from "./bed.js";
 
 /** Runs it to its end; it must end by itself. */
 function run(args: readonly string[]): { code: number | null; out: string; err: string } {

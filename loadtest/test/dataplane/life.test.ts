@@ -3,8 +3,8 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import type net from "node:net";
 import test from "ava";
+import { sleep } from "../../../testbed/wait.js";
 import { random } from "../../demo/random.js";
-import { sleep } from "../../process.js";
 import { addressOf, ask, binary, closeOrigin, Dp, dial, echo, named, origin, type Peer, until } from "./bed.js";
 
 /** Clients that come, ask a few times, and go, until stopped; every failure is kept. */

@@ -2,7 +2,7 @@
 // Many connections at once through one marllb-dp: every one is served, again and again, through a change of weights and of the list.
 import { readFileSync } from "node:fs";
 import test from "ava";
-import { Child, nativeBin } from "../../process.js";
+import { Child, nativeBin } from "../../../testbed/process.js";
 import { Dp, type VipStats } from "./bed.js";
 
 /** A process may have so many descriptors. */

@@ -6,7 +6,7 @@ import os from "node:os";
 import path from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { findCheck } from "../../../services/common/checks/index.js";
-import { Child, freePort, which } from "../../process.js";
+import { Child, freePort, which } from "../../../testbed/process.js";
 import { Dp, until } from "./bed.js";
 
 /** One after the other: HAProxy, nginx and the data plane share ports that were free a moment before. */

@@ -3,8 +3,8 @@
 import { createHash } from "node:crypto";
 import net from "node:net";
 import test from "ava";
+import { sleep } from "../../../testbed/wait.js";
 import { random } from "../../demo/random.js";
-import { sleep } from "../../process.js";
 import { ask, closeOrigin, Dp, dial, echo, named, origin, Peer, until } from "./bed.js";
 
 test("random chunks both ways at once arrive whole and in order", async (t) => {

@@ -2,7 +2,7 @@
 // UDP through marllb-dp, with real sockets: flows, answers, refusals, limits, trains, time-outs, drains and takeovers.
 import dgram from "node:dgram";
 import test from "ava";
-import { sleep } from "../../process.js";
+import { sleep } from "../../../testbed/wait.js";
 import { binary, Dp, type DpOptions, until } from "./bed.js";
 
 interface Origin {

@@ -2,12 +2,12 @@
 // What the fault tests share: demo servers, a stack, steady traffic that counts every failure, and questions to the parts.
 import * as grpc from "@grpc/grpc-js";
 import { v1 } from "../../../services/common/grpc/protos.js";
-import { controlLine } from "../../control.js";
+import { controlText } from "../../../testbed/control.js";
+import { Stack, type StackOptions } from "../../../testbed/stack.js";
+import { sleep } from "../../../testbed/wait.js";
 import { OpenLoop } from "../../demo/open-loop.js";
 import { random } from "../../demo/random.js";
 import { DemoServer } from "../../demo/server.js";
-import { sleep } from "../../process.js";
-import { Stack, type StackOptions } from "../../stack.js";
 
 export class Bed {
   private constructor(
@@ -43,7 +43,7 @@ export class Bed {
   }
 
   async status(): Promise<{ attached: boolean; ladder: string; agentEpoch: number; dpEpoch: string; refused: number }> {
-    const client = new v1.ShmAgent(this.stack.grpc.get("shm-agent") as string, grpc.credentials.createInsecure());
+    const client = new v1.ShmAgent(this.stack.at("shm-agent"), grpc.credentials.createInsecure());
     try {
       const r = await new Promise<Awaited<ReturnType<typeof ask>>>((resolve, reject) => ask(client).then(resolve, reject));
       const vip = r.vips?.[0];
@@ -65,7 +65,7 @@ export class Bed {
   }
 
   control(line: string): Promise<string> {
-    return controlLine(this.stack.control, line);
+    return controlText(this.stack.controlSocket, line);
   }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Faults around the region: the data plane dies, its writer dies in mid-write, a second agent comes, servers come and go.
 import test from "ava";
-import { sleep } from "../../process.js";
+import { sleep } from "../../../testbed/wait.js";
 import { Bed, demo, until } from "./bed.js";
 
 test.serial("kill -9 marllb-dp: its restart serves, the agent attaches to the new region by itself", async (t) => {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // kill -9 of the services under load: packets flow, the ladder goes down as it says, and climbs back by itself.
 import test from "ava";
-import { sleep } from "../../process.js";
-import { type Part, services } from "../../stack.js";
+import { type Part, services } from "../../../testbed/stack.js";
+import { sleep } from "../../../testbed/wait.js";
 import { Bed } from "./bed.js";
 
 for (const part of services) {

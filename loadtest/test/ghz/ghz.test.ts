@@ -3,11 +3,11 @@ import { execFile } from "node:child_process";
 import path from "node:path";
 import { promisify } from "node:util";
 import test from "ava";
+import { which } from "../../../testbed/process.js";
+import { Stack, services } from "../../../testbed/stack.js";
 import { random } from "../../demo/random.js";
 import { DemoServer } from "../../demo/server.js";
 import { findGhz, installHint, runProfile } from "../../ghz/profile.js";
-import { which } from "../../process.js";
-import { Stack, services } from "../../stack.js";
 
 const run = promisify(execFile);
 
@@ -22,7 +22,7 @@ async function stack(t: { teardown(fn: () => Promise<void>): void }): Promise<St
 
 const ghz = findGhz();
 (ghz ? test.serial : test.serial.skip)(`ghz: a unary and a streaming profile (${installHint})`, async (t) => {
-  const address = (await stack(t)).grpc.get("shm-agent") as string;
+  const address = (await stack(t)).at("shm-agent");
   const unary = await runProfile(ghz as string, "unary", address);
   t.deepEqual(Object.keys(unary.statuses), ["OK"]);
   t.true(unary.count > 100);
@@ -47,7 +47,7 @@ const grpcurl = which("grpcurl") ?? which(path.join(process.env.HOME ?? "/", "go
       failover: "Failover",
     };
     for (const part of services) {
-      const address = s.grpc.get(part) as string;
+      const address = s.at(part);
       const name = `marllb.v1.${names[part]}`;
       const call = async (...args: string[]): Promise<string> => (await run(grpcurl as string, ["-plaintext", ...args])).stdout;
       t.true((await call(address, "list")).split("\n").includes(name));
@@ -57,7 +57,7 @@ const grpcurl = which("grpcurl") ?? which(path.join(process.env.HOME ?? "/", "go
     t.regex(await call2(s), /"instance"/);
 
     async function call2(it: Stack): Promise<string> {
-      const address = it.grpc.get("shm-agent") as string;
+      const address = it.at("shm-agent");
       return (await run(grpcurl as string, ["-plaintext", address, "marllb.v1.ShmAgent/GetStatus"])).stdout;
     }
   },

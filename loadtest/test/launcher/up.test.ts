@@ -9,9 +9,9 @@ import path from "node:path";
 import { promisify } from "node:util";
 import test from "ava";
 import { projectRoot } from "../../../services/common/root.js";
+import { which } from "../../../testbed/process.js";
 import { random } from "../../demo/random.js";
 import { DemoServer } from "../../demo/server.js";
-import { which } from "../../process.js";
 import { freshName, instanceFolder, Run, until } from "./run.js";
 
 const demo = ["--demo-cores", "1,2,4", "--mean-ms", "20", "--rate", "40"];

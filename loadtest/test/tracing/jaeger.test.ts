@@ -5,8 +5,8 @@ import os from "node:os";
 import path from "node:path";
 import test from "ava";
 import { stringify } from "yaml";
-import { Child, freePort, which } from "../../process.js";
-import { Stack } from "../../stack.js";
+import { Child, freePort, which } from "../../../testbed/process.js";
+import { Stack } from "../../../testbed/stack.js";
 import { demo, until } from "../faults/bed.js";
 
 const jaeger = process.env.JAEGER ?? which("jaeger");

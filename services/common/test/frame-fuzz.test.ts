@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
+import { MUTATIONS, realFrame, SEED } from "../../../testbed/fuzz.js";
+import { Mutator } from "../../../testbed/mutate.js";
 import { decodeFrame } from "../native/frame.js";
-import { MUTATIONS, realFrame, SEED } from "./fuzz.js";
-import { Mutator } from "./mutate.js";
 
 test("frames, mutated, are decoded or refused", async (t) => {
   const { frame, stack } = await realFrame();
-  t.teardown(() => stack.down());
+  t.teardown(() => stack.stop());
   const raw = [frame.hdr, frame.records];
   const mutator = new Mutator(SEED);
   let decoded = 0;

@@ -7,11 +7,11 @@ import { createInterface } from "node:readline";
 import { StringDecoder } from "node:string_decoder";
 import * as grpc from "@grpc/grpc-js";
 import test from "ava";
+import { scratch } from "../../../testbed/service.js";
 import { v1 } from "../grpc/protos.js";
 import { createLog } from "../log.js";
 import { LogWriter } from "../log-writer.js";
 import { projectRoot } from "../root.js";
-import { scratch } from "./spawn.js";
 
 /** A pipe: its reading end does not wait, its writing end does, as an inherited stderr. */
 function pipe(dir: string): { read(): string; writeEnd: number; readEnd: number } {

@@ -1,11 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // The whole loop on real TCP: weights in effect, masks, overrides, restarts of each part.
 import * as grpc from "@grpc/grpc-js";
-import test from "ava";
+import test, { type ExecutionContext } from "ava";
 import type { GetStatusResponse__Output } from "../../../gen/marllb/v1/GetStatusResponse.js";
 import type { VipStatus__Output } from "../../../gen/marllb/v1/VipStatus.js";
+import { Origins } from "../../../testbed/origins.js";
+import { Stack } from "../../../testbed/stack.js";
+import { eventually } from "../../../testbed/wait.js";
 import { v1 } from "../grpc/protos.js";
-import { eventually, Stack } from "./stack.js";
+
+/** The loop with HTTP servers behind it, health and failover quick; stopped when the test is over. */
+async function loop(t: ExecutionContext, servers: number): Promise<{ s: Stack; origins: Origins }> {
+  const origins = await Origins.start(servers);
+  t.teardown(() => origins.stop());
+  const s = await Stack.whole({
+    servers: origins.addresses.map((address) => ({ address })),
+    threads: 2,
+    lines: ["drain-timeout 0ms"],
+    config: { health: { interval_ms: 100, timeout_ms: 100, rise: 1, fall: 2 }, failover: { slow_start_ms: 300 } },
+  });
+  t.teardown(() => s.stop());
+  return { s, origins };
+}
 
 const insecure = grpc.credentials.createInsecure();
 const clients: grpc.Client[] = [];
@@ -25,7 +41,8 @@ function call<T>(client: grpc.Client, method: string, request: object): Promise<
     );
   });
 }
-const status = (s: Stack): Promise<GetStatusResponse__Output> => call(new v1.ShmAgent(s.agent.grpc, insecure), "GetStatus", {});
+const status = (s: Stack): Promise<GetStatusResponse__Output> =>
+  call(new v1.ShmAgent(s.at("shm-agent"), insecure), "GetStatus", {});
 const vipWhere = (s: Stack, what: string, ok: (v: VipStatus__Output) => boolean): Promise<VipStatus__Output> =>
   eventually(what, async () => {
     const r = await status(s).catch(() => null);
@@ -33,9 +50,7 @@ const vipWhere = (s: Stack, what: string, ok: (v: VipStatus__Output) => boolean)
   });
 
 test.serial("weights of the policy come into effect; people and controllers see and set them", async (t) => {
-  const s = new Stack({ servers: 4 });
-  t.teardown(() => s.down());
-  await s.up();
+  const { s, origins } = await loop(t, 4);
   const v = await vipWhere(s, "a weight vector of the policy in effect", (x) => x.ladder === "LADDER_MODEL" && x.effect_ms > 0);
   t.deepEqual([v.name, v.policy, v.source, v.servers, v.state], ["web", "kalman", "inference", 4, "VIP_STATE_NORMAL"]);
   t.regex(await s.get(), /^server \d/);
@@ -50,17 +65,17 @@ test.serial("weights of the policy come into effect; people and controllers see 
   );
 
   // Decoded statistics.
-  const stats = new v1.ShmAgent(s.agent.grpc, insecure);
+  const stats = new v1.ShmAgent(s.at("shm-agent"), insecure);
   clients.push(stats);
   const stream = stats.StreamStats({ vip_id: 0, every_ms: 0 });
   stream.on("error", () => {});
   const seen = await new Promise<{ servers: { address: string; share: number; state: string }[] }>((r) => stream.once("data", r));
   stream.cancel();
-  t.deepEqual(seen.servers.map((x) => x.address).sort(), [...s.addresses].sort());
+  t.deepEqual(seen.servers.map((x) => x.address).sort(), [...origins.addresses].sort());
   t.true(Math.abs(seen.servers.reduce((a, x) => a + x.share, 0) - 1) < 1e-4);
 
   // The policy is switched at run time, and explains itself.
-  const inference = () => new v1.Inference(s.inference.grpc, insecure);
+  const inference = () => new v1.Inference(s.at("inference"), insecure);
   t.is((await call<{ previous: string }>(inference(), "SetPolicy", { vip_id: v.vip_id, policy: "uniform" })).previous, "kalman");
   await vipWhere(s, "the new policy in force", (x) => x.policy === "uniform");
   const why = await call<{ servers: { reason: string }[] }>(inference(), "Explain", { vip_id: v.vip_id });
@@ -72,14 +87,15 @@ test.serial("weights of the policy come into effect; people and controllers see 
   await t.throwsAsync(call(inference(), "Explain", { vip_id: 63 }), { message: /NOT_FOUND/ });
 
   // A push rules for its hold.
-  const agent = () => new v1.ShmAgent(s.agent.grpc, insecure);
-  const weights = s.addresses.map((address, i) => ({ address, weight: i === 0 ? 2 : 1 }));
+  const agent = () => new v1.ShmAgent(s.at("shm-agent"), insecure);
+  const weights = origins.addresses.map((address, i) => ({ address, weight: i === 0 ? 2 : 1 }));
   const pushed = await call<{ composed: { address: string; weight: number }[] }>(agent(), "PushWeights", {
     vip_id: v.vip_id,
     weights,
     hold_ms: 3000,
   });
-  const heavy = (list: { address: string; weight: number }[]) => list.find((x) => x.address === s.addresses[0])?.weight ?? 0;
+  const heavy = (list: { address: string; weight: number }[]) =>
+    list.find((x) => x.address === origins.addresses[0])?.weight ?? 0;
   // The envelope limits each step by the time since the last one, so the first may be small; the next ticks go on to 2 of 5.
   t.true(heavy(pushed.composed) > 0.25 && heavy(pushed.composed) <= 0.4001, JSON.stringify(pushed.composed));
   await eventually("the push in full", async () => {
@@ -92,27 +108,25 @@ test.serial("weights of the policy come into effect; people and controllers see 
   });
 
   // An operator's override wins and stays, until cleared.
-  const failover = () => new v1.Failover(s.failover.grpc, insecure);
+  const failover = () => new v1.Failover(s.at("failover"), insecure);
   await call(failover(), "SetOverride", {
     vip_id: v.vip_id,
-    weights: [{ address: s.addresses[1], weight: 1 }],
+    weights: [{ address: origins.addresses[1], weight: 1 }],
     mode: "MODE_ALIAS",
   });
   await vipWhere(s, "the override in force", (x) => x.source === "override" && x.mode === "MODE_ALIAS");
   await call(failover(), "ClearOverride", { vip_id: v.vip_id });
   await vipWhere(s, "inference after the override", (x) => x.source === "inference");
 
-  const text = await (await fetch(`http://${s.agent.metrics}/metrics`)).text();
+  const text = await (await fetch(`http://${s.metrics.get("shm-agent")}/metrics`)).text();
   t.regex(text, /marllb_server_flows_total\{[^}]*server="127\.0\.0\.1:\d+"[^}]*\} \d/);
   t.regex(text, /marllb_effect_seconds_count\{[^}]*\} [1-9]/);
 });
 
 test.serial("a dead server is masked and comes back; a drain and a managed pool reach the data plane", async (t) => {
-  const s = new Stack({ servers: 4 });
-  t.teardown(() => s.down());
-  await s.up();
+  const { s, origins } = await loop(t, 4);
   const v = await vipWhere(s, "the loop runs", (x) => x.effect_ms > 0 && x.term !== "0");
-  const failover = () => new v1.Failover(s.failover.grpc, insecure);
+  const failover = () => new v1.Failover(s.at("failover"), insecure);
   type PoolNow = {
     members: { server: { address: string }; factor: number; health: string; reason: string }[];
     state: string;
@@ -122,44 +136,41 @@ test.serial("a dead server is masked and comes back; a drain and a managed pool 
   const factor = (p: PoolNow, address: string | undefined) => p.members.find((m) => m.server.address === address)?.factor;
   await eventually("all are up", async () => (await pool()).members.every((m) => m.health === "HEALTH_FACT_UP"));
 
-  const dead = s.servers[2];
-  dead?.closeAllConnections();
-  await new Promise<void>((r) => dead?.close(() => r()));
-  await eventually("the dead one is masked", async () => factor(await pool(), s.addresses[2]) === 0);
+  await origins.close(2);
+  await eventually("the dead one is masked", async () => factor(await pool(), origins.addresses[2]) === 0);
   await vipWhere(s, "the agent obeys", (x) => x.state === "VIP_STATE_DEGRADED");
   const masked = await call<{ weights: { address: string; weight: number }[] }>(
-    new v1.ShmAgent(s.agent.grpc, insecure),
+    new v1.ShmAgent(s.at("shm-agent"), insecure),
     "GetWeights",
     { vip_id: v.vip_id },
   );
-  t.is(masked.weights.find((w) => w.address === s.addresses[2])?.weight, 0);
+  t.is(masked.weights.find((w) => w.address === origins.addresses[2])?.weight, 0);
   for (let i = 0; i < 20; i++) t.not(await s.get(), "server 2\n");
 
-  const port = Number(s.addresses[2]?.split(":")[1]);
-  await new Promise<void>((r) => dead?.listen(port, "127.0.0.1", r));
-  await eventually("it is back in full", async () => factor(await pool(), s.addresses[2]) === 1);
+  await origins.open(2);
+  await eventually("it is back in full", async () => factor(await pool(), origins.addresses[2]) === 1);
 
-  await call(failover(), "Drain", { vip_id: v.vip_id, address: s.addresses[0] });
+  await call(failover(), "Drain", { vip_id: v.vip_id, address: origins.addresses[0] });
   await eventually("the draining one is out", async () => {
     const w = await call<{ weights: { address: string; weight: number }[] }>(
-      new v1.ShmAgent(s.agent.grpc, insecure),
+      new v1.ShmAgent(s.at("shm-agent"), insecure),
       "GetWeights",
       { vip_id: v.vip_id },
     );
-    return w.weights.find((x) => x.address === s.addresses[0])?.weight === 0;
+    return w.weights.find((x) => x.address === origins.addresses[0])?.weight === 0;
   });
-  await call(failover(), "Undrain", { vip_id: v.vip_id, address: s.addresses[0] });
+  await call(failover(), "Undrain", { vip_id: v.vip_id, address: origins.addresses[0] });
 
-  await s.control(`drain vip web ${s.addresses[3]}`);
+  await s.control(`drain vip web ${origins.addresses[3]}`);
   const own = await eventually("the data plane's own drain is seen", async () =>
-    (await pool()).members.find((m) => m.server.address === s.addresses[3] && m.factor === 0),
+    (await pool()).members.find((m) => m.server.address === origins.addresses[3] && m.factor === 0),
   );
   t.regex(own.reason, /own list/);
-  await t.throwsAsync(call(failover(), "Undrain", { vip_id: v.vip_id, address: s.addresses[3] }), {
+  await t.throwsAsync(call(failover(), "Undrain", { vip_id: v.vip_id, address: origins.addresses[3] }), {
     message: /FAILED_PRECONDITION: address: .* drains by a data plane's own list/,
   });
 
-  const two = s.addresses.slice(0, 2).map((address) => ({ address, weight: 1 }));
+  const two = origins.addresses.slice(0, 2).map((address) => ({ address, weight: 1 }));
   const applied = await call<{ changes: string[] }>(failover(), "ApplyPool", { pool: { vip_id: v.vip_id, servers: two } });
   t.true(applied.changes.includes("local -> managed"), applied.changes.join());
   await vipWhere(s, "the data plane has the wanted two", (x) => x.servers === 2);
@@ -170,43 +181,37 @@ test.serial("a dead server is masked and comes back; a drain and a managed pool 
 });
 
 test.serial("each part is killed and comes back; connections go on, and the loop climbs back", async (t) => {
-  const s = new Stack({ servers: 3 });
-  t.teardown(() => s.down());
-  await s.up();
+  const { s } = await loop(t, 3);
   const model = (x: VipStatus__Output): boolean => x.ladder === "LADDER_MODEL" && x.effect_ms > 0;
   const v = await vipWhere(s, "the loop runs", model);
-  await call(new v1.Inference(s.inference.grpc, insecure), "SetPolicy", { vip_id: v.vip_id, policy: "static" });
+  await call(new v1.Inference(s.at("inference"), insecure), "SetPolicy", { vip_id: v.vip_id, policy: "static" });
   await vipWhere(s, "the policy is set", (x) => x.policy === "static");
 
-  s.inference.child.kill("SIGKILL");
-  await s.inference.exited;
+  await s.kill("inference");
   await vipWhere(s, "last good weights", (x) => x.ladder === "LADDER_LAST_GOOD");
   t.regex(await s.get(), /^server/);
-  await s.startInference();
+  await s.start("inference");
   const back = await vipWhere(s, "the model again", model);
   t.is(back.policy, "static", "the chosen policy came back with the checkpoint");
 
   for (const part of ["health", "failover"] as const) {
-    s[part].child.kill("SIGKILL");
-    await s[part].exited;
+    await s.kill(part);
     t.regex(await s.get(), /^server/);
-    await (part === "health" ? s.startHealth() : s.startFailover());
+    await s.start(part);
     await eventually(
       `${part} is heard again`,
       async () => (await status(s)).peers.find((p) => p.name === part)?.state === "ready",
     );
   }
 
-  s.agent.child.kill("SIGKILL");
-  await s.agent.exited;
+  await s.kill("shm-agent");
   t.regex(await s.get(), /^server/);
-  await s.startAgent();
+  await s.start("shm-agent");
   await vipWhere(s, "a new agent took over", model);
 
   const old = (await status(s)).dp_epoch;
-  s.dp.child.kill("SIGKILL");
-  await new Promise((r) => s.dp.child.once("close", r));
-  await s.startDataPlane();
+  await s.kill("dataplane");
+  await s.start("dataplane");
   await eventually("the agent attached to the new data plane", async () => {
     const now = await status(s);
     return now.attached && now.dp_epoch !== old && now.vips.some(model);
@@ -217,35 +222,30 @@ test.serial("each part is killed and comes back; connections go on, and the loop
 test.serial(
   "what failover ordered stays in force while it is away, over restarts of the agent and of the data plane",
   async (t) => {
-    const s = new Stack({ servers: 3 });
-    t.teardown(() => s.down());
-    await s.up();
+    const { s, origins } = await loop(t, 3);
     const v = await vipWhere(s, "the loop runs", (x) => x.effect_ms > 0 && x.term !== "0");
-    await call(new v1.Failover(s.failover.grpc, insecure), "Drain", { vip_id: v.vip_id, address: s.addresses[0] });
+    await call(new v1.Failover(s.at("failover"), insecure), "Drain", { vip_id: v.vip_id, address: origins.addresses[0] });
     const weight = async (): Promise<number | undefined> => {
       const r = await call<{ weights: { address: string; weight: number }[] }>(
-        new v1.ShmAgent(s.agent.grpc, insecure),
+        new v1.ShmAgent(s.at("shm-agent"), insecure),
         "GetWeights",
         { vip_id: v.vip_id },
       );
-      return r.weights.find((x) => x.address === s.addresses[0])?.weight;
+      return r.weights.find((x) => x.address === origins.addresses[0])?.weight;
     };
     await eventually("the drained one is out", async () => (await weight()) === 0);
     const { term } = await vipWhere(s, "the drain's term", (x) => Number(x.published) > 0);
-    s.failover.child.kill("SIGKILL");
-    await s.failover.exited;
+    await s.kill("failover");
 
-    s.agent.child.kill("SIGKILL");
-    await s.agent.exited;
-    await s.startAgent();
+    await s.kill("shm-agent");
+    await s.start("shm-agent");
     await vipWhere(s, "the new agent composes under the old term", (x) => Number(x.published) > 2 && x.term === term);
     t.is(await weight(), 0);
     for (let i = 0; i < 20; i++) t.not(await s.get(), "server 0\n");
 
     const old = (await status(s)).dp_epoch;
-    s.dp.child.kill("SIGKILL");
-    await new Promise((r) => s.dp.child.once("close", r));
-    await s.startDataPlane();
+    await s.kill("dataplane");
+    await s.start("dataplane");
     await eventually("the new data plane is told the old term", async () => {
       const now = await status(s);
       return now.dp_epoch !== old && now.vips.some((x) => x.term === term && x.effect_ms > 0);
@@ -256,17 +256,14 @@ test.serial(
 );
 
 test.serial("a second agent on the same region is refused with the reason", async (t) => {
-  const s = new Stack({ servers: 1 });
-  t.teardown(() => s.down());
-  await s.up();
+  const { s } = await loop(t, 1);
   await vipWhere(s, "the loop runs", (x) => x.effect_ms > 0);
-  const first = s.agent;
-  (s as { agent?: unknown }).agent = undefined;
-  await s.startAgent();
-  const second = await status(s);
+  const child = s.spawnService("shm-agent", ["--port", "0", "--metrics-port", "0"]);
+  t.teardown(() => child.stop());
+  const { grpc: address } = JSON.parse(await child.line(60_000)) as { grpc: string };
+  const second = await call<GetStatusResponse__Output>(new v1.ShmAgent(address, insecure), "GetStatus", {});
   t.false(second.attached);
-  const e = await t.throwsAsync(call(new v1.ShmAgent(s.agent.grpc, insecure), "GetWeights", { vip_id: 1 }));
+  const e = await t.throwsAsync(call(new v1.ShmAgent(address, insecure), "GetWeights", { vip_id: 1 }));
   t.regex(e?.message ?? "", /UNAVAILABLE: not attached to a data plane: .*agent/);
-  s.agent = first;
   t.true((await status(s)).attached);
 });

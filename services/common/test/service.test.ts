@@ -8,9 +8,9 @@ import { delimiter, join } from "node:path";
 import { promisify } from "node:util";
 import * as grpc from "@grpc/grpc-js";
 import test from "ava";
+import { launch, type ServiceFolder, scratch, start } from "../../../testbed/service.js";
 import { v1 } from "../grpc/protos.js";
 import { stateFolder } from "../run.js";
-import { launch, type ServiceFolder, scratch, start } from "./spawn.js";
 
 const run = promisify(execFile);
 const SERVICES: [ServiceFolder, string][] = [
@@ -96,7 +96,7 @@ test("a wrong configuration ends with code 2 and its place", async (t) => {
   t.teardown(s.remove);
   const file = s.config("tick_ms: 200\nhelth: {}\n");
   const r = await launch("health", ["--config", file]);
-  t.deepEqual(r, { code: 2, stderr: `${file}:2:1: helth: unknown key; did you mean health?\n` });
+  t.deepEqual(r, { code: 2, stderr: `${file}:2:1: helth: unknown key; did you mean health?` });
 });
 
 test("TLS: a client with the certificate is served, one without is not", async (t) => {

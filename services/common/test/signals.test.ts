@@ -2,7 +2,7 @@
 // What signals do to a service: HUP reads the configuration again, the unused are told and ignored, QUIT is an orderly stop.
 import { writeFileSync } from "node:fs";
 import test from "ava";
-import { type Started, scratch, start } from "./spawn.js";
+import { type Started, scratch, start } from "../../../testbed/service.js";
 
 const CONFIG = (rest: string) => `
 instance: test-${process.pid}

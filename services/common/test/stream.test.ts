@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { EventEmitter } from "node:events";
 import test from "ava";
+import { FakeTimers } from "../../../testbed/fake-timers.js";
 import { type Duplex, LastingStream } from "../stream.js";
-import { FakeTimers } from "./fake-timers.js";
 
 class FakeStream extends EventEmitter implements Duplex<string, string> {
   written: string[] = [];

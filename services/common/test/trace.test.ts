@@ -5,12 +5,24 @@ import { existsSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import * as grpc from "@grpc/grpc-js";
-import test from "ava";
+import test, { type ExecutionContext } from "ava";
+import { Origins } from "../../../testbed/origins.js";
+import { freePort } from "../../../testbed/process.js";
+import { scratch } from "../../../testbed/service.js";
+import { Stack, type StackOptions } from "../../../testbed/stack.js";
+import { eventually } from "../../../testbed/wait.js";
 import { spansOf } from "./otlp.js";
-import { freePort, scratch } from "./spawn.js";
-import { eventually, Stack } from "./stack.js";
 
 const SERVICES = ["marllb-shm-agent", "marllb-inference", "marllb-health", "marllb-failover"];
+
+/** The loop with two servers; stopped when the test is over. */
+async function loop(t: ExecutionContext, options: Partial<StackOptions>): Promise<Stack> {
+  const origins = await Origins.start(2);
+  t.teardown(() => origins.stop());
+  const s = await Stack.whole({ servers: origins.addresses.map((address) => ({ address })), ...options });
+  t.teardown(() => s.stop());
+  return s;
+}
 
 async function receiver(): Promise<{ endpoint: string; bodies: Buffer[]; stop(): void }> {
   const bodies: Buffer[] = [];
@@ -36,9 +48,7 @@ async function receiver(): Promise<{ endpoint: string; bodies: Buffer[]; stop():
 test.serial("a sampled tick is one trace with spans of all four services", async (t) => {
   const r = await receiver();
   t.teardown(r.stop);
-  const s = new Stack({ servers: 2, env: { OTEL_EXPORTER_OTLP_ENDPOINT: r.endpoint } });
-  t.teardown(() => s.down());
-  await s.up();
+  await loop(t, { env: { OTEL_EXPORTER_OTLP_ENDPOINT: r.endpoint } });
   // The first ticks may fail while streams open; one that took effect has all of them.
   const spans = await eventually("a whole trace", async () => {
     const all = r.bodies.flatMap(spansOf);
@@ -68,10 +78,8 @@ test.serial("a tick without an answer is a trace of its own, marked as failed", 
   const r = await receiver();
   t.teardown(r.stop);
   // Sampled once an hour: what arrives later is there because it failed.
-  const s = new Stack({ servers: 2, config: `tracing: { endpoint: "${r.endpoint}", sample_ms: 3600000 }` });
-  t.teardown(() => s.down());
-  await s.up();
-  s.inference.child.kill("SIGKILL");
+  const s = await loop(t, { config: { tracing: { endpoint: r.endpoint, sample_ms: 3_600_000 } } });
+  await s.kill("inference");
   await eventually("a failed tick", async () => r.bodies.flatMap(spansOf).some((x) => x.name === "tick" && x.error !== ""));
   t.pass();
 });
@@ -123,9 +131,7 @@ exporters: { jaeger_storage_exporter: { trace_storage: mem } }
     if (child.exitCode !== null) t.log(stderr.slice(-2000));
   }
   t.is(child.exitCode, null, "Jaeger runs");
-  const s = new Stack({ servers: 2, env: { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${otlp}` } });
-  t.teardown(() => s.down());
-  await s.up();
+  await loop(t, { env: { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${otlp}` } });
   type Traces = { data: { processes: Record<string, { serviceName: string }>; spans: { operationName: string }[] }[] };
   const trace = await eventually("a trace with all services", async () => {
     const r = (await (await fetch(`${api}/traces?service=marllb-shm-agent&operation=tick&limit=20`)).json()) as Traces;

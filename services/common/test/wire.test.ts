@@ -2,10 +2,10 @@
 // Damaged messages over real connections: every call ends, and the service serves on.
 import * as grpc from "@grpc/grpc-js";
 import test from "ava";
+import { samples } from "../../../testbed/messages.js";
+import { Mutator } from "../../../testbed/mutate.js";
+import { type ServiceFolder, scratch, start } from "../../../testbed/service.js";
 import { v1 } from "../grpc/protos.js";
-import { samples } from "./messages.js";
-import { Mutator } from "./mutate.js";
-import { type ServiceFolder, scratch, start } from "./spawn.js";
 
 const CALLS = 200;
 const asIs = (b: Buffer): Buffer => b;

@@ -5,8 +5,8 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
-import { freePort } from "../../common/test/spawn.js";
-import { eventually } from "../../common/test/stack.js";
+import { freePort } from "../../../testbed/process.js";
+import { eventually } from "../../../testbed/wait.js";
 import { etcdStore } from "../etcd-store.js";
 import type { PoolState } from "../pool.js";
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
+import { fuzzService, MUTATIONS, SEED } from "../../../testbed/fuzz.js";
+import { Mutator } from "../../../testbed/mutate.js";
 import { v1 } from "../../common/grpc/protos.js";
-import { fuzzService, MUTATIONS, SEED } from "../../common/test/fuzz.js";
-import { Mutator } from "../../common/test/mutate.js";
 import { FailoverCore } from "../core.js";
 import { create } from "../service.js";
 import { factsOf } from "../verdicts.js";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
-import { fakeFrame } from "../../common/test/fake-frame.js";
+import { fakeFrame } from "../../../testbed/fake-frame.js";
 import { seenIn, serversOf, shownShare } from "../seen.js";
 
 test("flows of all load balancers are summed; one that drains or has ejected a server is enough to say so", (t) => {

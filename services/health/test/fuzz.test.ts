@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
-import { fuzzService } from "../../common/test/fuzz.js";
+import { fuzzService } from "../../../testbed/fuzz.js";
 import { create } from "../service.js";
 
 fuzzService(test, "health", create);

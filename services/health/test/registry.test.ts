@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
-import { fakeFrame } from "../../common/test/fake-frame.js";
+import { fakeFrame } from "../../../testbed/fake-frame.js";
 import { ServerFlag } from "../../common/vocabulary.js";
 import { type Change, FORGET_MS, HealthRegistry } from "../registry.js";
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import test, { type ExecutionContext } from "ava";
-import { context } from "../../common/test/fuzz.js";
+import { context } from "../../../testbed/fuzz.js";
 import { Agent } from "../agent.js";
 import type { RawFrame } from "../region.js";
 import type { Vip } from "../vip.js";

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A region port in memory: normalises instead of the envelope, refuses what is not finite, keeps what was published.
 
+import { type FakeServer, fakeFrame } from "../../../testbed/fake-frame.js";
 import type { FrameView } from "../../common/native/frame.js";
 import type { Composed, EnvelopeInput } from "../../common/native/region.js";
-import { type FakeServer, fakeFrame } from "../../common/test/fake-frame.js";
 import type { Effect, PoolVip, Published, RawFrame, RegionPort, Vector } from "../region.js";
 
 export class FakeRegion implements RegionPort {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
+import { ask, context, fuzzService, MUTATIONS, SEED } from "../../../testbed/fuzz.js";
+import { Mutator } from "../../../testbed/mutate.js";
 import { v1 } from "../../common/grpc/protos.js";
-import { ask, context, fuzzService, MUTATIONS, SEED } from "../../common/test/fuzz.js";
-import { Mutator } from "../../common/test/mutate.js";
 import { Agent } from "../agent.js";
 import { create } from "../service.js";
 import type { Vip } from "../vip.js";

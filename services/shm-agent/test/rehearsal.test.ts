@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
-import { FakeTimers } from "../../common/test/fake-timers.js";
+import { FakeTimers } from "../../../testbed/fake-timers.js";
 import { PRIMING, Rehearsal } from "../rehearsal.js";
 
 /** An inference that answers a rehearsal after a millisecond, and a frame at once. */

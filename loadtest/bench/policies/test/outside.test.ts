@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import test from "ava";
 import { projectRoot } from "../../../../services/common/root.js";
-import { nativeBin } from "../../../process.js";
+import { nativeBin } from "../../../../testbed/process.js";
 
 const dir = mkdtempSync(join(tmpdir(), "marllb-outside-"));
 test.after.always(() => rmSync(dir, { recursive: true }));

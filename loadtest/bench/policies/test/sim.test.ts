@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
-import { nativeBin } from "../../../process.js";
+import { nativeBin } from "../../../../testbed/process.js";
 
 const dir = mkdtempSync(join(tmpdir(), "marllb-sim-"));
 test.after.always(() => rmSync(dir, { recursive: true }));

@@ -1,12 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-// Child processes of the benchmarks: started, asked for CPU time and memory, stopped by their own pid.
+// Child processes of tests and benchmarks: started, asked for CPU time and memory, stopped by their own pid; ports for them.
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { accessSync, constants, readdirSync, readFileSync } from "node:fs";
+import { createServer } from "node:net";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { projectRoot } from "../services/common/root.js";
+import { sleep } from "./wait.js";
 
-export { freePort } from "../services/common/test/spawn.js";
+const givenPorts = new Set<number>();
+const FIRST_PORT = 15_000;
+const LAST_PORT = 31_999;
+
+/**
+ * A port of 127.0.0.1 that was free a moment ago; never one that this process was given before. It lies below the range from which
+ * the kernel gives ports to whoever connects or binds port 0, so that none of those takes it before its user binds it.
+ */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT + 1));
+    if (givenPorts.has(port)) continue;
+    givenPorts.add(port);
+    const free = await new Promise<boolean>((resolve) => {
+      const server = createServer();
+      server.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+    });
+    if (free) return port;
+  }
+}
 
 /** A native program of this checkout, or of another built one. */
 export const nativeBin = (name: string, checkout = projectRoot): string => path.join(checkout, "build/native/bin", name);
@@ -30,14 +51,27 @@ export function pinned(cpus: string, command: readonly string[]): string[] {
   return which("taskset") ? ["taskset", "-c", cpus, ...command] : [...command];
 }
 
+/** A machine that is busy with ten other things starts a process in this time all the same. */
+export const START_MS = 90_000;
+
+export interface ChildOptions {
+  env?: NodeJS.ProcessEnv;
+  cwd?: string;
+  /** How many lines of its stderr are kept, the last ones. */
+  errorLines?: number;
+}
+
 export class Child {
   readonly process: ChildProcess;
   private readonly errors: string[] = [];
   private readonly lines: string[] = [];
   private waiting: ((line: string) => void)[] = [];
+  /** Its exit code; null by a signal, or where it could not be started. */
   readonly exited: Promise<number | null>;
+  /** The same, when all that it wrote was read. */
+  readonly closed: Promise<number | null>;
 
-  constructor(command: readonly string[], options: { env?: NodeJS.ProcessEnv; cwd?: string } = {}) {
+  constructor(command: readonly string[], { errorLines = 50, ...options }: ChildOptions = {}) {
     const [file, ...args] = command;
     this.process = spawn(file as string, args, { stdio: ["pipe", "pipe", "pipe"], ...options });
     this.process.stdin?.on("error", () => {});
@@ -48,7 +82,7 @@ export class Child {
     });
     createInterface({ input: this.process.stderr! }).on("line", (l) => {
       this.errors.push(l);
-      if (this.errors.length > 50) this.errors.shift();
+      if (this.errors.length > errorLines) this.errors.shift();
     });
     this.exited = new Promise((resolve) => {
       this.process.on("exit", (code) => resolve(code));
@@ -57,6 +91,11 @@ export class Child {
         resolve(null);
       });
     });
+    this.closed = new Promise((resolve) => this.process.on("close", (code) => resolve(code)));
+  }
+
+  get ended(): boolean {
+    return this.process.exitCode !== null || this.process.signalCode !== null;
   }
 
   get pid(): number {
@@ -95,8 +134,6 @@ export class Child {
     await this.exited;
   }
 }
-
-export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** A process and all its descendants. */
 export function family(pid: number): number[] {

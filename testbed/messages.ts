@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Good messages of every method, for tests that damage them.
-import type { Frame } from "../../../gen/marllb/v1/Frame.js";
-import type { RawFrame } from "../native/frame.js";
+import type { Frame } from "../gen/marllb/v1/Frame.js";
+import type { RawFrame } from "../services/common/native/frame.js";
 
 export function frameMessage(f: RawFrame): Frame {
   return {

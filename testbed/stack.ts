@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// A whole marllb on this machine for benchmarks and fault tests: marllb-dp and the four services as separate processes, ports and
+// A whole marllb on this machine for tests and benchmarks: marllb-dp and the four services as separate processes, ports and
 // files of their own, each startable and killable by itself.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { stringify } from "yaml";
-import { NODE_ARGS } from "../services/common/node-args.js";
-import { projectRoot } from "../services/common/root.js";
-import { Child, freePort, nativeBin } from "./process.js";
+import { control } from "./control.js";
+import { dpConfig } from "./dp-config.js";
+import { Child, freePort, nativeBin, START_MS } from "./process.js";
+import { type ServiceFolder, serviceCommand } from "./service.js";
 
-/** A machine that is busy with ten other things starts a process in this time all the same. */
-const START_MS = 90_000;
-
-export type Part = "dataplane" | "shm-agent" | "inference" | "health" | "failover";
-export const services: readonly Part[] = ["failover", "health", "inference", "shm-agent"];
+export type Part = "dataplane" | ServiceFolder;
+export const services: readonly ServiceFolder[] = ["failover", "health", "inference", "shm-agent"];
 
 export interface StackServer {
   address: string;
@@ -27,18 +25,22 @@ export interface StackOptions {
   tickMs?: number;
   threads?: number;
   trust?: string | number;
-  /** Deep changes of the configuration, by section. */
+  /** Changes of the configuration, key by key within a section. */
   config?: Record<string, unknown>;
+  /** Added to the services' environment. */
+  env?: NodeJS.ProcessEnv;
   /** Lines added to marllb-dp's file. */
   lines?: readonly string[];
 }
+
+const isSection = (v: unknown): v is Record<string, unknown> => typeof v === "object" && v !== null && !Array.isArray(v);
 
 export class Stack {
   readonly folder = mkdtempSync(path.join(os.tmpdir(), "marllb-stack-"));
   readonly region = path.join("/dev/shm", `${path.basename(this.folder)}`);
   readonly parts = new Map<Part, Child>();
-  readonly grpc = new Map<Part, string>();
-  readonly metrics = new Map<Part, string>();
+  private readonly grpc = new Map<ServiceFolder, string>();
+  readonly metrics = new Map<ServiceFolder, string>();
   vip = "";
   #draining: Child[] = [];
 
@@ -48,14 +50,22 @@ export class Stack {
   static async dataPlane(options: StackOptions): Promise<Stack> {
     const s = new Stack(options);
     await s.prepare();
-    await s.start("dataplane");
-    return s;
+    return s.starting(["dataplane"]);
   }
 
   static async whole(options: StackOptions): Promise<Stack> {
     const s = await Stack.dataPlane(options);
-    for (const part of services) await s.start(part);
-    return s;
+    return s.starting(services);
+  }
+
+  private async starting(parts: readonly Part[]): Promise<Stack> {
+    try {
+      for (const part of parts) await this.start(part);
+      return this;
+    } catch (e) {
+      await this.stop();
+      throw e;
+    }
   }
 
   private async prepare(): Promise<void> {
@@ -77,7 +87,7 @@ export class Stack {
       trust: o.trust ?? "hint",
       servers,
     };
-    const config = {
+    const config: Record<string, unknown> = {
       instance: this.instance,
       region: { path: this.region },
       tick_ms: tick,
@@ -85,27 +95,42 @@ export class Stack {
       services: section,
       failover: { store: { kind: "file", path: path.join(this.folder, "failover.json") } },
       log: { level: "warn" },
-      ...o.config,
     };
+    for (const [key, value] of Object.entries(o.config ?? {}))
+      config[key] = isSection(value) && isSection(config[key]) ? { ...config[key], ...value } : value;
     writeFileSync(path.join(this.folder, "marllb.yaml"), stringify(config));
     writeFileSync(
       path.join(this.folder, "dp.conf"),
-      [
-        `instance ${config.instance}`,
-        `shm ${this.region}`,
-        `control ${this.control}`,
-        `threads ${o.threads ?? 1}`,
-        `frame ${Math.max(5, tick / 2)}ms`,
-        ...(o.lines ?? []),
-        `vip web ${this.vip} mode ${vip.mode}`,
-        ...servers.map((s) => `server vip web ${s.address} weight ${s.weight}`),
-        "",
-      ].join("\n"),
+      dpConfig({
+        region: this.region,
+        control: this.controlSocket,
+        instance: this.instance,
+        threads: o.threads ?? 1,
+        frameMs: Math.max(5, tick / 2),
+        vip: { name: "web", address: this.vip, options: `mode ${vip.mode}` },
+        servers: servers.map((s) => `${s.address} weight ${s.weight}`),
+        ...(o.lines && { lines: o.lines }),
+      }),
     );
   }
 
-  get control(): string {
+  get controlSocket(): string {
     return path.join(this.folder, "dp.ctl");
+  }
+
+  /** One line to the data plane's control socket; its answer without `ok`. */
+  control(line: string): Promise<string> {
+    return control(this.controlSocket, line);
+  }
+
+  /** gRPC address of a service. */
+  at(part: ServiceFolder): string {
+    return this.grpc.get(part) as string;
+  }
+
+  /** What a server answers through the VIP, on a connection of its own. */
+  async get(url = "/"): Promise<string> {
+    return (await fetch(`http://${this.vip}${url}`, { headers: { connection: "close" } })).text();
   }
 
   /** The instance's name, as in frames. */
@@ -138,11 +163,10 @@ export class Stack {
   }
 
   /** A service on this stack's configuration, not waited for. */
-  spawnService(part: Part, flags: readonly string[] = []): Child {
-    const main = path.join(projectRoot, `dist/services/${part}/main.js`);
+  spawnService(part: ServiceFolder, flags: readonly string[] = []): Child {
     const config = path.join(this.folder, "marllb.yaml");
-    return new Child([process.execPath, ...NODE_ARGS, main, "--config", config, "--stop-with-stdin", ...flags], {
-      env: { ...process.env, NODE_OPTIONS: "" },
+    return new Child(serviceCommand(part, ["--config", config, "--stop-with-stdin", ...flags]), {
+      env: { ...process.env, NODE_OPTIONS: "", ...this.options.env },
     });
   }
 

@@ -5,22 +5,23 @@ import { EventEmitter } from "node:events";
 import type { ServiceDefinition } from "@grpc/grpc-js";
 import type { TestFn } from "ava";
 import { pino } from "pino";
-import { parseConfig } from "../config/load.js";
-import { Registry } from "../metrics.js";
-import type { RawFrame } from "../native/frame.js";
-import { attachRegion } from "../native/region.js";
-import type { CreateService, Service, ServiceContext } from "../run.js";
+import { parseConfig } from "../services/common/config/load.js";
+import { Registry } from "../services/common/metrics.js";
+import type { RawFrame } from "../services/common/native/frame.js";
+import { attachRegion } from "../services/common/native/region.js";
+import type { CreateService, Service, ServiceContext } from "../services/common/run.js";
 import { frameMessage, samples } from "./messages.js";
 import { Mutator } from "./mutate.js";
-import { eventually, Stack } from "./stack.js";
+import { Stack } from "./stack.js";
+import { eventually } from "./wait.js";
 
 export const MUTATIONS = 10_000;
 export const SEED = 20_261;
 
-/** A frame of a real data plane, which runs until `down`. */
+/** A frame of a real data plane, which runs until its stack is stopped. */
 export async function realFrame(): Promise<{ frame: RawFrame; stack: Stack }> {
-  const stack = new Stack({ servers: 3 });
-  await stack.prepare();
+  // Nobody connects: servers need no process.
+  const stack = await Stack.dataPlane({ servers: [9, 10, 11].map((port) => ({ address: `127.0.0.1:${port}` })) });
   const region = attachRegion(stack.region, () => {});
   const frame = await eventually("a frame", async () => region.frames()?.[0]);
   region.close();
@@ -125,7 +126,7 @@ export function fuzzService(
 ): void {
   test(`${folder}: every message, mutated`, async (t) => {
     const { frame, stack } = await realFrame();
-    t.teardown(() => stack.down());
+    t.teardown(() => stack.stop());
     const service = await create(context(stack.region));
     await eventually("the service is ready", () => ready(service));
     const all = samples(folder, frameMessage(frame));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A frame made up for tests of parts that take a decoded one.
-import { BUCKETS } from "../histogram.js";
-import type { FrameView } from "../native/frame.js";
+import { BUCKETS } from "../services/common/histogram.js";
+import type { FrameView } from "../services/common/native/frame.js";
 
 export interface FakeServer {
   id: number;

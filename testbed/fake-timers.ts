@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { Timers } from "../stream.js";
+import type { Timers } from "../services/common/stream.js";
 
 /** Virtual time. */
 export class FakeTimers implements Timers {
