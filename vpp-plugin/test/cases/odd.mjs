@@ -14,11 +14,9 @@ export const fragments = (p, at, id) => [
   { ...p, frag: [at, false, id], fragBytes: [at] },
 ];
 
-function options(v6, nat) {
-  const [C, V, s] = v6 ? [C6, V6, s6(1)] : [C4, V4, s4(1)];
-  const addr = nat ? (v6 ? `[${s}]:8080` : `${s}:8080`) : s;
-  const dport = nat ? 8080 : 80;
-  const more = v6
+/** What makes a header longer than usual. */
+function longer(v6) {
+  return v6
     ? [
         { ext: [[60, Buffer.from([0, 0, 1, 4, 0, 0, 0, 0])]] },
         {
@@ -29,6 +27,12 @@ function options(v6, nat) {
         },
       ]
     : [{ options: Buffer.from([1, 1, 1, 0]) }, { options: Buffer.from([7, 7, 4, 0, 0, 0, 0, 1]) }];
+}
+
+function options(v6, nat) {
+  const [C, V, s] = v6 ? [C6, V6, s6(1)] : [C4, V4, s4(1)];
+  const addr = nat ? (v6 ? `[${s}]:8080` : `${s}:8080`) : s;
+  const dport = nat ? 8080 : 80;
   const big = { src: C, dst: V, udp: true, sport: 5001, dport: 80, payload: "y".repeat(600) };
   return {
     name: `odd ${nat ? "nat" : "dsr"}${v6 ? 6 : 4}`,
@@ -43,7 +47,7 @@ function options(v6, nat) {
         name: v6
           ? "extension headers are walked past, never read as ports"
           : "IP options are walked past, never read as ports (behind ip4-options, which punts them)",
-        steps: more.map((m, i) => ({
+        steps: longer(v6).map((m, i) => ({
           node: v6 ? undefined : "ip4-lookup",
           send: [syn(C, V, 5100 + i, m)],
           server: [out(C, s, { tcp: "S", sport: 5100 + i, dport })],
