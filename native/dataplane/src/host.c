@@ -112,3 +112,10 @@ int mlbd_host_set(struct mlbd_host *h, const struct mlbd_setting *k, const struc
 	mlbd_host_publish_settings(h);
 	return 0;
 }
+
+uint8_t mlbd_vip_owner(const struct mlbd_host *h, const struct mlbd_vip *v)
+{
+	const struct mlb_vip_conf *c = mlb_dp_vip(h->dp, v->id);
+
+	return c ? c->owner : v->conf.owner;
+}

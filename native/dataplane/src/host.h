@@ -67,6 +67,8 @@ void mlbd_host_free(struct mlbd_host *);
 /* Makes a setting true for the running data plane; -EBUSY where it takes a restart. */
 int mlbd_host_set(struct mlbd_host *, const struct mlbd_setting *, const struct mlbd_settings *, char err[256]);
 void mlbd_host_publish_settings(struct mlbd_host *);
+/* Who owns its server list now: failover may have taken or returned it. */
+uint8_t mlbd_vip_owner(const struct mlbd_host *, const struct mlbd_vip *);
 
 /* vips.c: main thread. */
 /* What the core asks of this host: limits of servers that come and go, the recount. Once, before the first VIP. */
@@ -83,20 +85,19 @@ int mlbd_vip_del(struct mlbd_host *, struct mlbd_vip *, char err[256]);
 int mlbd_vip_change(struct mlbd_host *, struct mlbd_vip *, const struct mlbd_vip_opts *, char err[256]);
 /* NULL name or "": the only VIP there is. err (may be NULL) says why not. */
 struct mlbd_vip *mlbd_vip_find(struct mlbd_host *, const char *name, char err[256]);
-/* Who owns its server list now: failover may have taken or returned it. */
-uint8_t mlbd_vip_owner(const struct mlbd_host *, const struct mlbd_vip *);
 int mlbd_server_put(struct mlbd_host *, struct mlbd_vip *, const struct mlbd_cmd *, char err[256]);
 int mlbd_server_del(struct mlbd_host *, struct mlbd_vip *, const struct mlb_endpoint *, char err[256]);
 int mlbd_server_set(struct mlbd_host *, struct mlbd_vip *, const struct mlbd_server_conf *, uint32_t n, char err[256]);
 /* The server with this address that is a member; NULL: none. */
 const struct mlb_server *mlbd_server_find(struct mlbd_host *, struct mlbd_vip *, const struct mlb_endpoint *);
 /* All zero where nothing more is known. */
-struct mlbd_server_more mlbd_server_more(const struct mlbd_vip *, const struct mlb_endpoint *);
+struct mlbd_server_more mlbd_server_more_of(const struct mlbd_vip *, const struct mlb_endpoint *);
 /* What the workers are to know of the server in a slot. */
 void mlbd_server_tell(struct mlbd_vip *, uint32_t slot, const struct mlbd_server_more *);
-/* reconcile.c. What runs now; 0 or -ENOMEM; the caller frees it. */
+/* running.c. What runs now; 0 or -ENOMEM; the caller frees it. */
 int mlbd_host_plan(struct mlbd_host *, struct mlbd_plan *);
-/* Makes the running data plane what the plan says, as far as it can without a restart; the first thing that cannot be is in err.
+/* reconcile.c. Makes the running data plane what the plan says, as far as it can without a restart; the first thing that cannot
+ * be is in err.
  */
 int mlbd_host_reconcile(struct mlbd_host *, struct mlbd_plan *, char err[256]);
 

@@ -3,7 +3,7 @@
  * that a VIP makes to itself, or to a VIP that makes one to it, is answered by another one, until no descriptor is left. */
 #ifndef MLBD_OWN_H
 #define MLBD_OWN_H
-#include "plan.h"
+#include "plan_types.h"
 
 /* True: this machine has the address. */
 typedef bool (*mlbd_local)(const struct mlb_addr *);

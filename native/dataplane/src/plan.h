@@ -2,19 +2,8 @@
 /* What the configuration asks for, whole and checked, before anything runs. */
 #ifndef MLBD_PLAN_H
 #define MLBD_PLAN_H
-#include "cmd.h"
+#include "plan_types.h"
 #include "text.h"
-
-struct mlbd_plan_vip {
-	struct mlbd_vip_opts opts;
-	struct mlbd_server_conf *server;
-	uint32_t servers;
-};
-struct mlbd_plan {
-	struct mlbd_settings settings;
-	struct mlbd_plan_vip vip[MLB_MAX_VIPS];
-	uint32_t vips;
-};
 
 void mlbd_plan_init(struct mlbd_plan *);
 void mlbd_plan_free(struct mlbd_plan *);

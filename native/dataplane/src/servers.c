@@ -7,7 +7,7 @@
 #include <marllb/endpoint.h>
 #include "host.h"
 
-struct mlbd_server_more mlbd_server_more(const struct mlbd_vip *v, const struct mlb_endpoint *ep)
+struct mlbd_server_more mlbd_server_more_of(const struct mlbd_vip *v, const struct mlb_endpoint *ep)
 {
 	for (uint32_t i = 0; i < v->mores; i++)
 		if (mlb_endpoint_eq(&v->more[i].ep, ep))
@@ -79,7 +79,7 @@ static void tell_all(struct mlbd_host *h, struct mlbd_vip *v)
 
 		if (!server || !(server->flags & MLB_SRV_MEMBER))
 			continue;
-		struct mlbd_server_more more = mlbd_server_more(v, &server->ep);
+		struct mlbd_server_more more = mlbd_server_more_of(v, &server->ep);
 
 		mlbd_server_tell(v, s, &more);
 	}
@@ -89,7 +89,7 @@ int mlbd_server_put(struct mlbd_host *h, struct mlbd_vip *v, const struct mlbd_c
 {
 	const struct mlbd_server_conf *s = &c->server;
 	const struct mlb_server *there = mlbd_server_find(h, v, &s->ep);
-	struct mlbd_server_more more = mlbd_server_more(v, &s->ep);
+	struct mlbd_server_more more = mlbd_server_more_of(v, &s->ep);
 	uint32_t id;
 	int rc = 0;
 

@@ -39,13 +39,6 @@ struct mlbd_vip *mlbd_vip_find(struct mlbd_host *h, const char *name, char err[2
 	return NULL;
 }
 
-uint8_t mlbd_vip_owner(const struct mlbd_host *h, const struct mlbd_vip *v)
-{
-	const struct mlb_vip_conf *c = mlb_dp_vip(h->dp, v->id);
-
-	return c ? c->owner : v->conf.owner;
-}
-
 /* Own sockets, one a thread, or those handed over. */
 static int listen_all(struct mlbd_host *h, struct mlbd_vip *v, const int *fd, uint32_t fds, char err[256])
 {
@@ -271,7 +264,7 @@ static int server_up(void *arg, uint32_t vip_id, struct mlb_server *s)
 	struct mlbd_host *h = arg;
 	struct mlbd_vip *v = &h->vip[vip_id - 1];
 
-	struct mlbd_server_more more = mlbd_server_more(v, &s->ep);
+	struct mlbd_server_more more = mlbd_server_more_of(v, &s->ep);
 
 	if (v->slot)
 		mlbd_server_tell(v, s->slot, &more);
