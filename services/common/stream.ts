@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The client side of a stream that lives as long as the process: reopened when it breaks, never queueing more than the newest
-// message of each key while the peer is slow.
+// Streams that last: the client's side, reopened when it breaks, and the server's, ended when nobody reads. Neither queues more than the
+// newest message of each key while the peer is slow.
 
 /** What this needs of a gRPC client stream. */
 export interface Duplex<Out, In> {
@@ -17,6 +17,12 @@ export interface Timers {
   setTimeout(fn: () => void, ms: number): unknown;
   clearTimeout(handle: unknown): void;
 }
+
+export const systemTimers = (now: () => number): Timers => ({
+  now,
+  setTimeout: (fn, ms) => setTimeout(fn, ms),
+  clearTimeout: (t) => clearTimeout(t as NodeJS.Timeout),
+});
 
 export interface StreamOptions<Out, In> {
   open(): Duplex<Out, In>;
@@ -174,5 +180,91 @@ export class LastingStream<Out, In> {
     const wait = Math.min(REOPEN_MAX_MS, REOPEN_MIN_MS * 1.5 ** this.failures);
     this.failures++;
     this.reopenTimer = this.o.timers.setTimeout(() => this.open(), wait);
+  }
+}
+
+/** What an outlet needs of a gRPC server stream. */
+export interface Sink<Out> {
+  /** done: the message went out, as far as flow control lets it. */
+  write(message: Out, done: (e?: Error | null) => void): boolean;
+  end(): unknown;
+}
+
+export interface OutletOptions<Item, Out> {
+  /** One message of what waits, oldest first. */
+  pack(items: readonly Item[]): Out;
+  /** Most items of a message. */
+  batch: number;
+  timers: Timers;
+  /** The reader took nothing for UNREAD_MS. */
+  onUnread(): void;
+}
+
+export const UNREAD_MS = 10_000;
+
+/**
+ * The server's side of a stream: one message on its way, and the newest item of each key waits for the reader to take it. A reader
+ * that takes nothing costs so much for UNREAD_MS, and then nothing.
+ */
+export class Outlet<Item, Out> {
+  private readonly waiting = new Map<string, Item>();
+  private onItsWay = false;
+  private closed = false;
+  private unreadTimer: unknown = null;
+
+  constructor(
+    private readonly sink: Sink<Out>,
+    private readonly o: OutletOptions<Item, Out>,
+  ) {}
+
+  /** An item that waits under the same key is replaced in its place. */
+  put(entries: Iterable<readonly [key: string, item: Item]>): void {
+    if (this.closed) return;
+    for (const [key, item] of entries) this.waiting.set(key, item);
+    this.flush();
+  }
+
+  /** As put, behind all that waits. */
+  putLast(key: string, item: Item): void {
+    this.waiting.delete(key);
+    this.put([[key, item]]);
+  }
+
+  /** The stream is gone. */
+  close(): void {
+    this.closed = true;
+    this.waiting.clear();
+    this.o.timers.clearTimeout(this.unreadTimer);
+  }
+
+  /** Ends the stream, behind what is on its way. */
+  end(): void {
+    this.close();
+    this.sink.end();
+  }
+
+  private flush(): void {
+    if (this.onItsWay || this.waiting.size === 0) return;
+    const items: Item[] = [];
+    for (const [key, item] of this.waiting) {
+      if (items.length === this.o.batch) break;
+      this.waiting.delete(key);
+      items.push(item);
+    }
+    this.onItsWay = true;
+    this.unreadTimer = this.o.timers.setTimeout(() => {
+      this.close();
+      this.o.onUnread();
+    }, UNREAD_MS);
+    this.sink.write(this.o.pack(items), (e) => {
+      if (this.closed) return;
+      if (e) {
+        this.close();
+        return;
+      }
+      this.onItsWay = false;
+      this.o.timers.clearTimeout(this.unreadTimer);
+      this.flush();
+    });
   }
 }

@@ -2,7 +2,7 @@
 import { Counter, Gauge, type Registry } from "../common/metrics.js";
 import type { FailoverCore } from "./core.js";
 
-export function failoverMetrics(registry: Registry, core: FailoverCore, health: () => string) {
+export function failoverMetrics(registry: Registry, core: FailoverCore, connected: () => boolean) {
   const registers = [registry];
   const states = ["NORMAL", "DEGRADED", "PANIC"] as const;
   new Gauge({
@@ -57,7 +57,7 @@ export function failoverMetrics(registry: Registry, core: FailoverCore, health: 
     help: "1 while verdicts are heard",
     registers,
     collect() {
-      this.set(health() === "ready" ? 1 : 0);
+      this.set(connected() ? 1 : 0);
     },
   });
   return {

@@ -10,9 +10,10 @@ import type { WatchPoolRequest__Output } from "../../gen/marllb/v1/WatchPoolRequ
 import type { WatchPoolResponse } from "../../gen/marllb/v1/WatchPoolResponse.js";
 import { canonicalAddress } from "../common/config/address.js";
 import type { OwnVip } from "../common/config/own.js";
-import { failStream, invalid, ServiceError, unary } from "../common/grpc/errors.js";
+import { failStream, invalid, ServiceError, UNREAD, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
 import type { CreateService, Service, ServiceContext } from "../common/run.js";
+import { Outlet, systemTimers } from "../common/stream.js";
 import { FailoverCore, type PoolView } from "./core.js";
 import { address, membersOf, overrideOf, poolMessage, refuseLoops } from "./messages.js";
 import { type FailoverMetrics, failoverMetrics } from "./metrics.js";
@@ -35,7 +36,7 @@ const watchMessage = (view: PoolView): WatchPoolResponse => ({
 
 class FailoverService {
   /** By the name of the pool; empty = all. */
-  private readonly watchers = new Map<Watch, string>();
+  private readonly watchers = new Map<Outlet<PoolView, WatchPoolResponse>, string>();
   private readonly core: FailoverCore;
   private readonly metrics: FailoverMetrics;
   private readonly supervision: Supervision;
@@ -60,7 +61,7 @@ class FailoverService {
       (pool) => config.vips.find((v) => v.name === pool)?.load_balancers ?? 1,
       (pool) => config.vips.some((v) => v.name === pool && v.pool === "managed"),
     );
-    this.metrics = failoverMetrics(registry, this.core, () => this.verdicts?.state() ?? "");
+    this.metrics = failoverMetrics(registry, this.core, () => this.verdicts?.connected() ?? false);
     this.supervision = new Supervision({ core: this.core, metrics: this.metrics, clock, log });
   }
 
@@ -79,12 +80,7 @@ class FailoverService {
       (name) => this.core.removed(name),
     );
     this.restoreManaged();
-    this.verdicts = watchVerdicts(
-      config,
-      clock.now,
-      (server, state) => this.core.health(server, state, clock.now()),
-      (reason) => log.debug({ reason }, "health is away"),
-    );
+    this.verdicts = watchVerdicts(config, clock.now, (server, state) => this.core.health(server, state, clock.now()), log);
     this.ticker = setInterval(() => {
       const now = clock.now();
       this.core.tick(now);
@@ -116,7 +112,7 @@ class FailoverService {
         clearInterval(this.ticker);
         this.verdicts?.close();
         this.supervision.stop();
-        for (const stream of this.watchers.keys()) stream.end();
+        for (const out of this.watchers.keys()) out.end();
         await this.store.close();
       },
     };
@@ -140,7 +136,7 @@ class FailoverService {
     const { pool, order } = view;
     const shares = Object.fromEntries(order.shares);
     this.context.log.info({ pool: pool.name, term: pool.term, state: order.status, shares }, "order");
-    for (const [stream, name] of this.watchers) if (name === "" || name === pool.name) stream.write(watchMessage(view));
+    for (const [out, name] of this.watchers) if (name === "" || name === pool.name) out.put([[pool.name, view]]);
   }
 
   /** Managed pools of the configuration that no store knows yet. */
@@ -219,10 +215,19 @@ class FailoverService {
       failStream(call, e);
       return;
     }
-    this.watchers.set(call, all ? "" : (views[0] as PoolView).pool.name);
-    const end = (): void => void this.watchers.delete(call);
+    const out = new Outlet<PoolView, WatchPoolResponse>(call, {
+      pack: ([view]) => watchMessage(view as PoolView),
+      batch: 1,
+      timers: systemTimers(this.context.clock.now),
+      onUnread: () => failStream(call, UNREAD),
+    });
+    this.watchers.set(out, all ? "" : (views[0] as PoolView).pool.name);
+    const end = (): void => {
+      this.watchers.delete(out);
+      out.close();
+    };
     call.on("cancelled", end).on("close", end).on("error", end);
-    for (const view of views) call.write(watchMessage(view));
+    out.put(views.map((view) => [view.pool.name, view] as const));
   }
 }
 

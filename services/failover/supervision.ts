@@ -7,10 +7,11 @@ import type { SuperviseRequest__Output } from "../../gen/marllb/v1/SuperviseRequ
 import type { SuperviseResponse } from "../../gen/marllb/v1/SuperviseResponse.js";
 import type { Clock } from "../common/clock.js";
 import { canonicalAddress } from "../common/config/address.js";
-import { invalid } from "../common/grpc/errors.js";
+import { failStream, invalid, UNREAD } from "../common/grpc/errors.js";
 import { birthOf, vipKey } from "../common/identity.js";
 import type { Logger } from "../common/log.js";
 import { decodeFrame, memberIds } from "../common/native/frame.js";
+import { Outlet, systemTimers } from "../common/stream.js";
 import { childSpan } from "../common/telemetry.js";
 import type { AgentVip, FailoverCore, PoolView } from "./core.js";
 import { directiveFor } from "./messages.js";
@@ -18,13 +19,15 @@ import type { FailoverMetrics } from "./metrics.js";
 import { type Seen, seenIn, serversOf } from "./seen.js";
 
 export type Supervise = grpc.ServerDuplexStream<SuperviseRequest__Output, SuperviseResponse>;
+/** The newest order of each VIP. */
+type Orders = Outlet<SuperviseResponse, SuperviseResponse>;
 
 /** An order not in force after so long is said again. */
 const RESEND_MS = 1000;
 
 interface Link {
   agent: AgentVip;
-  stream: Supervise;
+  out: Orders;
   frame: Frame__Output;
   sentAt: number;
 }
@@ -44,11 +47,17 @@ export class Supervision {
   constructor(private readonly o: SupervisionOptions) {}
 
   open(stream: Supervise): void {
+    const out: Orders = new Outlet(stream, {
+      pack: ([order]) => order as SuperviseResponse,
+      batch: 1,
+      timers: systemTimers(this.o.clock.now),
+      onUnread: () => failStream(stream, UNREAD),
+    });
     stream.on("data", (r: SuperviseRequest__Output) => {
       const span = childSpan("failover.supervise", r.frame?.trace);
       this.o.metrics.frames.inc();
       try {
-        this.message(stream, r);
+        this.message(out, r);
       } catch (e) {
         this.o.metrics.refused.inc();
         this.o.log.debug({ err: e }, "frame refused");
@@ -56,7 +65,8 @@ export class Supervision {
       span?.end();
     });
     const end = (): void => {
-      for (const [key, link] of this.links) if (link.stream === stream) this.links.delete(key);
+      for (const [key, link] of this.links) if (link.out === out) this.links.delete(key);
+      out.close();
     };
     stream.on("error", end).on("cancelled", end).on("close", end);
     stream.on("end", () => {
@@ -69,7 +79,7 @@ export class Supervision {
     const link = this.links.get(linkKey(agent.instance, agent.vipId));
     if (!link) return;
     link.sentAt = this.o.clock.now();
-    link.stream.write({ directive: directiveFor(agent, view) });
+    link.out.put([[String(agent.vipId), { directive: directiveFor(agent, view) }]]);
     this.o.metrics.orders.inc();
   }
 
@@ -88,12 +98,12 @@ export class Supervision {
   }
 
   stop(): void {
-    for (const link of this.links.values()) link.stream.end();
+    for (const link of this.links.values()) link.out.end();
   }
 
-  private message(stream: Supervise, r: SuperviseRequest__Output): void {
+  private message(out: Orders, r: SuperviseRequest__Output): void {
     if (r.roster) this.rostered(r.roster);
-    else if (r.frame) this.supervised(stream, r, r.frame);
+    else if (r.frame) this.supervised(out, r, r.frame);
     else throw invalid("frame", "is missing");
   }
 
@@ -107,7 +117,7 @@ export class Supervision {
     this.o.core.gone(roster.instance, vips, this.o.clock.now());
   }
 
-  private supervised(stream: Supervise, r: SuperviseRequest__Output, frame: Frame__Output): void {
+  private supervised(out: Orders, r: SuperviseRequest__Output, frame: Frame__Output): void {
     const { core } = this.o;
     const now = this.o.clock.now();
     const instance = r.instance || frame.instance;
@@ -116,11 +126,11 @@ export class Supervision {
     const link = this.links.get(key);
     if (!agent || vipKey(agent) !== vipKey(birthOf(frame)) || agent.generation !== frame.generation || !link) {
       agent = agentOf(instance, r, frame, now);
-      this.links.set(key, { agent, stream, frame, sentAt: now });
+      this.links.set(key, { agent, out, frame, sentAt: now });
       core.list(agent, now);
     } else {
-      const moved = link.stream !== stream;
-      this.links.set(key, { agent, stream, frame, sentAt: link.sentAt });
+      const moved = link.out !== out;
+      this.links.set(key, { agent, out, frame, sentAt: link.sentAt });
       if (moved) core.resend(agent);
     }
     core.seen(agent, Number(r.applied_term), r.ladder, now);

@@ -5,11 +5,12 @@ import type { WatchResponse__Output } from "../../gen/marllb/v1/WatchResponse.js
 import type { Config } from "../common/config/load.js";
 import { clientCredentials, clientOptions, dialTarget } from "../common/grpc/channel.js";
 import { v1 } from "../common/grpc/protos.js";
-import { LastingStream } from "../common/stream.js";
+import type { Logger } from "../common/log.js";
+import { LastingStream, systemTimers } from "../common/stream.js";
 import type { HealthFact } from "./pool.js";
 
 export interface Verdicts {
-  state(): string;
+  connected(): boolean;
   close(): void;
 }
 
@@ -21,12 +22,35 @@ export function* factsOf(m: WatchResponse__Output): Generator<[address: string, 
   }
 }
 
+/** Whether verdicts are heard, said once when it changes. A health service that knows no server yet says nothing of any. */
+export class HealthLink {
+  connected = false;
+  private saidAway = false;
+
+  constructor(private readonly log: Pick<Logger, "info" | "warn">) {}
+
+  heard(verdicts: number): void {
+    if (this.connected || verdicts === 0) return;
+    this.connected = true;
+    this.saidAway = false;
+    this.log.info({ verdicts }, "health is heard");
+  }
+
+  away(reason: string): void {
+    this.connected = false;
+    if (this.saidAway) return;
+    this.saidAway = true;
+    this.log.warn({ reason }, "health is away: the last verdicts stand");
+  }
+}
+
 export function watchVerdicts(
   config: Config,
   now: () => number,
   hear: (address: string, state: HealthFact) => void,
-  down: (reason: string) => void,
+  log: Logger,
 ): Verdicts {
+  const link = new HealthLink(log);
   const client = new v1.Health(dialTarget(config, "health"), clientCredentials(config), clientOptions);
   const stream = new LastingStream<WatchRequest, WatchResponse__Output>({
     open: () => {
@@ -36,15 +60,16 @@ export function watchVerdicts(
     },
     key: () => 0,
     onMessage(m) {
+      link.heard(m.verdicts.length);
       for (const [address, state] of factsOf(m)) hear(address, state);
     },
-    onDown: down,
-    timers: { now, setTimeout: (fn, ms) => setTimeout(fn, ms), clearTimeout: (t) => clearTimeout(t as NodeJS.Timeout) },
+    onDown: (reason) => link.away(reason),
+    timers: systemTimers(now),
     stallMs: 1000,
     pipeline: 1,
   });
   return {
-    state: () => stream.state,
+    connected: () => link.connected,
     close() {
       stream.close();
       client.close();

@@ -13,11 +13,12 @@ import { ACTIVE_KINDS, findCheck } from "../common/checks/index.js";
 import { type SendProxy, sentTo } from "../common/checks/proxy.js";
 import { parseHostPort } from "../common/config/address.js";
 import type { Config } from "../common/config/load.js";
-import { invalid, unary } from "../common/grpc/errors.js";
+import { failStream, invalid, UNREAD, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
 import { birthOf } from "../common/identity.js";
 import { decodeFrame } from "../common/native/frame.js";
 import type { CreateService, Service, ServiceContext } from "../common/run.js";
+import { Outlet, systemTimers } from "../common/stream.js";
 import { childSpan } from "../common/telemetry.js";
 import { Checker } from "./checker.js";
 import { type HealthMetrics, healthMetrics } from "./metrics.js";
@@ -29,11 +30,22 @@ const SNAPSHOT_MS = 10_000;
 const TICK_MS = 500;
 const LONGEST_CHECK_MS = 60_000;
 
-type Watcher = grpc.ServerWritableStream<WatchRequest__Output, WatchResponse>;
+/** A verdict is some 80 bytes, a message at most 1 MiB. */
+const PART = 1000;
+
+type WatchCall = grpc.ServerWritableStream<WatchRequest__Output, WatchResponse>;
+
+interface Watcher {
+  /** Whose servers it asked for; "" = all. */
+  instance: string;
+  /** null: all that was known is said. */
+  out: Outlet<Change | null, WatchResponse>;
+}
+
+const keyOf = ({ target: t }: Change): string => `${t.instance}/${t.vipId}/${t.dpEpoch}/${t.serverId}`;
 
 class HealthService {
-  /** Watchers and the instance that each asked for ("" = all). */
-  private readonly watchers = new Map<Watcher, string>();
+  private readonly watchers = new Set<Watcher>();
   private readonly servers: HealthRegistry;
   private checker: Checker;
   private readonly metrics: HealthMetrics;
@@ -122,7 +134,7 @@ class HealthService {
       stop: async () => {
         for (const t of this.timers) clearInterval(t);
         this.checker.stop();
-        for (const stream of this.watchers.keys()) stream.end();
+        for (const watcher of this.watchers) watcher.out.end();
       },
     };
   }
@@ -154,10 +166,18 @@ class HealthService {
   }
 
   private publish(changes: Change[], snapshot: boolean): void {
-    for (const [stream, instance] of this.watchers) {
-      const mine = instance === "" ? changes : changes.filter((c) => c.target.instance === instance);
-      if (mine.length > 0 || snapshot) stream.write({ verdicts: mine.map((c) => this.message(c)), snapshot });
-    }
+    for (const watcher of this.watchers) this.tell(watcher, changes, snapshot);
+  }
+
+  private tell({ instance, out }: Watcher, changes: Change[], snapshot: boolean): void {
+    const mine = instance === "" ? changes : changes.filter((c) => c.target.instance === instance);
+    out.put(mine.map((c) => [keyOf(c), c] as const));
+    if (snapshot) out.putLast("", null);
+  }
+
+  private part(items: readonly (Change | null)[]): WatchResponse {
+    const verdicts = items.flatMap((c) => (c === null ? [] : [this.message(c)]));
+    return { verdicts, snapshot: verdicts.length < items.length };
   }
 
   private message({ target, verdict }: Change): VerdictMessage {
@@ -195,13 +215,21 @@ class HealthService {
     }
   }
 
-  private watch(call: Watcher): void {
-    const { instance } = call.request;
-    this.watchers.set(call, instance);
-    const end = (): void => void this.watchers.delete(call);
+  private watch(call: WatchCall): void {
+    const out = new Outlet<Change | null, WatchResponse>(call, {
+      pack: (items) => this.part(items),
+      batch: PART,
+      timers: systemTimers(this.context.clock.now),
+      onUnread: () => failStream(call, UNREAD),
+    });
+    const watcher = { instance: call.request.instance, out };
+    this.watchers.add(watcher);
+    const end = (): void => {
+      this.watchers.delete(watcher);
+      out.close();
+    };
     call.on("cancelled", end).on("close", end).on("error", end);
-    const all = this.servers.all(this.context.clock.now()).filter((c) => instance === "" || c.target.instance === instance);
-    call.write({ verdicts: all.map((c) => this.message(c)), snapshot: true });
+    this.tell(watcher, this.servers.all(this.context.clock.now()), true);
   }
 
   private async check(r: CheckRequest__Output): Promise<CheckResponse> {

@@ -5,9 +5,10 @@ import type { Frame__Output } from "../../gen/marllb/v1/Frame.js";
 import type { SteerRequest__Output } from "../../gen/marllb/v1/SteerRequest.js";
 import type { SteerResponse } from "../../gen/marllb/v1/SteerResponse.js";
 import type { Clock } from "../common/clock.js";
-import { invalid, ServiceError, toStatus } from "../common/grpc/errors.js";
+import { failStream, invalid, ServiceError, toStatus, UNREAD } from "../common/grpc/errors.js";
 import { birthOf, vipKey } from "../common/identity.js";
 import type { Logger } from "../common/log.js";
+import { Outlet, systemTimers } from "../common/stream.js";
 import { childSpan, lateSpan } from "../common/telemetry.js";
 import { wireLadder } from "../common/vocabulary.js";
 import type { Catalog } from "./catalog.js";
@@ -24,6 +25,8 @@ const WARM_STREAMS = 8;
 
 export interface Stream {
   call: Steer;
+  /** The newest answer, checkpoint and rehearsal. */
+  out: Outlet<SteerResponse, SteerResponse>;
   instance: string;
   vipId: number;
   /** Whose frames it brings; another's, under the same id, have no business here. */
@@ -64,7 +67,10 @@ export class Steering {
         call.emit("error", toStatus(e));
       }
     });
-    const end = (): void => void this.streams.delete(call);
+    const end = (): void => {
+      this.streams.get(call)?.out.close();
+      this.streams.delete(call);
+    };
     call.on("error", end).on("cancelled", end).on("close", end);
     call.on("end", () => {
       end();
@@ -88,8 +94,9 @@ export class Steering {
   /** Says the last of each stream and ends it. */
   stop(): void {
     for (const s of this.streams.values()) {
-      this.checkpoint(s);
-      s.call.end();
+      // Behind what is on its way: what waits is older.
+      s.call.write({ checkpoint: s.session.checkpoint(s.vipId) });
+      s.out.end();
     }
     this.streams.clear();
   }
@@ -102,7 +109,7 @@ export class Steering {
   }
 
   private checkpoint(s: Stream): void {
-    if (this.streams.has(s.call) && !s.call.cancelled) s.call.write({ checkpoint: s.session.checkpoint(s.vipId) });
+    if (!s.call.cancelled) s.out.put([["checkpoint", { checkpoint: s.session.checkpoint(s.vipId) }]]);
   }
 
   private async answer(s: Stream, frame: Frame__Output): Promise<void> {
@@ -112,7 +119,7 @@ export class Steering {
       const weights = await s.session.step(frame);
       const now = this.o.clock.now();
       if (!frame.want_weights || s.call.cancelled) return;
-      s.call.write({ weights, trace: frame.trace });
+      s.out.put([["weights", { weights, trace: frame.trace }]]);
       if (now - s.checkpointAt >= CHECKPOINT_MS) {
         s.checkpointAt = now;
         setTimeout(() => this.checkpoint(s), CHECKPOINT_WAIT_MS);
@@ -137,7 +144,7 @@ export class Steering {
     s.busy = true;
     try {
       const weights = await s.session.rehearse(frame);
-      if (!s.call.cancelled) s.call.write({ weights, rehearsal: true });
+      if (!s.call.cancelled) s.out.put([["rehearsal", { weights, rehearsal: true }]]);
     } catch (e) {
       this.o.log.debug({ err: e }, "rehearsal");
     }
@@ -168,8 +175,15 @@ export class Steering {
     const { vip_id: vipId, name: vip } = h.vip;
     const session = this.o.newSession(h.policy || "kalman");
     if (h.checkpoint && !session.restore(h.checkpoint)) this.o.log.warn({ instance: h.instance, vip }, "checkpoint of no use");
+    const out = new Outlet<SteerResponse, SteerResponse>(call, {
+      pack: ([message]) => message as SteerResponse,
+      batch: 1,
+      timers: systemTimers(this.o.clock.now),
+      onUnread: () => failStream(call, UNREAD),
+    });
     this.streams.set(call, {
       call,
+      out,
       instance: h.instance,
       vipId,
       key: vipKey(birthOf(h.vip)),

@@ -42,6 +42,8 @@ export function unary<Req, Res>(fn: (request: Req) => Res | Promise<Res>): grpc.
   };
 }
 
+export const UNREAD = new ServiceError("RESOURCE_EXHAUSTED", "the stream was not read for 10 s: open it again");
+
 /** Ends a stream with an error's status. */
 export function failStream(
   stream: { destroy(error: Error): void; emit(event: "error", error: unknown): boolean },

@@ -2,7 +2,7 @@
 import { EventEmitter } from "node:events";
 import test from "ava";
 import { FakeTimers } from "../../../testbed/fake-timers.js";
-import { type Duplex, LastingStream } from "../stream.js";
+import { type Duplex, LastingStream, Outlet, UNREAD_MS } from "../stream.js";
 
 class FakeStream extends EventEmitter implements Duplex<string, string> {
   written: string[] = [];
@@ -119,4 +119,58 @@ test("after close nothing is opened or sent", (t) => {
   timers.advance(10_000);
   t.is(streams.length, 1);
   t.false(stream.send("1:x"));
+});
+
+function outlet(batch: number) {
+  const timers = new FakeTimers();
+  const written: string[] = [];
+  const done: (() => void)[] = [];
+  const seen = { unread: 0, ended: 0 };
+  const sink = {
+    write(m: string, fn: () => void) {
+      written.push(m);
+      done.push(fn);
+      return true;
+    },
+    end: () => seen.ended++,
+  };
+  const out = new Outlet<string, string>(sink, {
+    pack: (items) => items.join(),
+    batch,
+    timers,
+    onUnread: () => seen.unread++,
+  });
+  return { out, timers, written, seen, take: () => done.shift()?.() };
+}
+
+test("outlet: while the reader is slow the newest item of each key waits, and goes in parts", (t) => {
+  const { out, written, take } = outlet(2);
+  out.put([["a", "a1"]]);
+  out.putLast("end", "end1");
+  for (let i = 2; i < 1000; i++)
+    out.put([
+      ["b", `b${i}`],
+      ["c", `c${i}`],
+      ["d", `d${i}`],
+    ]);
+  out.putLast("end", "end2");
+  t.deepEqual(written, ["a1"]);
+  for (let i = 0; i < 5; i++) take();
+  t.deepEqual(written, ["a1", "b999,c999", "d999,end2"]);
+});
+
+test("outlet: ends when nobody read for 10 s, not while somebody reads slowly", (t) => {
+  const { out, timers, written, seen, take } = outlet(1);
+  for (let i = 0; i < 5; i++) {
+    out.put([["a", `a${i}`]]);
+    timers.advance(UNREAD_MS - 1);
+    take();
+  }
+  timers.advance(10 * UNREAD_MS);
+  t.is(seen.unread, 0, "with nothing to read nobody is late");
+  out.put([["a", "last"]]);
+  timers.advance(UNREAD_MS);
+  t.is(seen.unread, 1);
+  out.put([["a", "more"]]);
+  t.is(written.at(-1), "last");
 });
