@@ -7,9 +7,12 @@ import { ServerFlag } from "../common/vocabulary.js";
 import {
   type CheckResult,
   type FlowEvidence,
+  type FlowRate,
   judgeCheck,
   judgeFlows,
   judgeTime,
+  NO_FLOWS,
+  rateAfter,
   type Verdict,
   type VerdictRules,
   verdictStart,
@@ -42,6 +45,13 @@ interface Counts {
   refusals: number;
   resets: number;
   successes: number;
+  rate: FlowRate;
+}
+
+interface Grown {
+  target: Target;
+  evidence: FlowEvidence;
+  rate: FlowRate;
 }
 
 export interface Change {
@@ -159,6 +169,7 @@ export class HealthRegistry {
     const completions = f.column("completions");
     const answers = f.column("answers");
     const next = new Map<number, Counts>();
+    const grown: Grown[] = [];
     for (let i = 0; i < f.count; i++) {
       const id = f.ids[i] as number;
       const c: Counts = {
@@ -166,22 +177,38 @@ export class HealthRegistry {
         refusals: refusals[i] as number,
         resets: resets[i] as number,
         successes: (completions[i] as number) + (answers[i] as number),
+        rate: NO_FLOWS,
       };
       next.set(id, c);
       const last = seen.counts.get(id);
       const target = seen.targets.get(id);
       if (last === undefined || target === undefined) continue;
-      const e: FlowEvidence = {
+      const evidence: FlowEvidence = {
         unanswered: c.unanswered - last.unanswered,
         refusals: c.refusals - last.refusals,
         resets: c.resets - last.resets,
         successes: c.successes - last.successes,
       };
-      if (e.unanswered + e.refusals + e.resets + e.successes === 0) continue;
-      const v = this.#verdictOf(target.address, now);
-      this.#update(target.address, v, judgeFlows(v, e, this.rules, now));
+      c.rate = rateAfter(last.rate, evidence, now);
+      grown.push({ target, evidence, rate: c.rate });
     }
     seen.counts = next;
+    this.#judge(grown, now);
+  }
+
+  #judge(grown: Grown[], now: number): void {
+    let resets = 0;
+    let successes = 0;
+    for (const { rate } of grown) {
+      resets += rate.resets;
+      successes += rate.successes;
+    }
+    for (const { target, evidence: e, rate } of grown) {
+      if (e.unanswered + e.refusals + e.resets + e.successes === 0) continue;
+      const v = this.#verdictOf(target.address, now);
+      const peers = { resets: resets - rate.resets, successes: successes - rate.successes, at: now };
+      this.#update(target.address, v, judgeFlows(v, e, this.rules, now, rate, peers));
+    }
   }
 
   #verdictOf(address: string, now: number): Verdict {
