@@ -7,8 +7,9 @@ import type { SuperviseRequest__Output } from "../../gen/marllb/v1/SuperviseRequ
 import type { SuperviseResponse } from "../../gen/marllb/v1/SuperviseResponse.js";
 import type { Clock } from "../common/clock.js";
 import { canonicalAddress } from "../common/config/address.js";
-import { failStream, invalid, UNREAD } from "../common/grpc/errors.js";
+import { failStream, invalid, ServiceError, UNREAD } from "../common/grpc/errors.js";
 import { birthOf, vipKey } from "../common/identity.js";
+import { Instances } from "../common/instances.js";
 import type { Logger } from "../common/log.js";
 import { decodeFrame, memberIds } from "../common/native/frame.js";
 import { Outlet, systemTimers } from "../common/stream.js";
@@ -43,6 +44,7 @@ export interface SupervisionOptions {
 
 export class Supervision {
   private readonly links = new Map<string, Link>();
+  private readonly instances = new Instances<Orders>();
 
   constructor(private readonly o: SupervisionOptions) {}
 
@@ -60,12 +62,16 @@ export class Supervision {
         this.message(out, r);
       } catch (e) {
         this.o.metrics.refused.inc();
-        this.o.log.debug({ err: e }, "frame refused");
+        if (e instanceof ServiceError && e.code === "FAILED_PRECONDITION") {
+          this.o.log.error({ reason: e.message }, "load balancer refused");
+          failStream(stream, e);
+        } else this.o.log.debug({ err: e }, "frame refused");
       }
       span?.end();
     });
     const end = (): void => {
       for (const [key, link] of this.links) if (link.out === out) this.links.delete(key);
+      this.instances.closed(out);
       out.close();
     };
     stream.on("error", end).on("cancelled", end).on("close", end);
@@ -121,6 +127,7 @@ export class Supervision {
     const { core } = this.o;
     const now = this.o.clock.now();
     const instance = r.instance || frame.instance;
+    this.instances.speak(instance, out, BigInt(frame.dp_epoch), now);
     const key = linkKey(instance, frame.vip_id);
     let agent = core.known(instance, frame.vip_id);
     const link = this.links.get(key);

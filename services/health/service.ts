@@ -6,6 +6,7 @@ import type { CheckRequest__Output } from "../../gen/marllb/v1/CheckRequest.js";
 import type { CheckResponse } from "../../gen/marllb/v1/CheckResponse.js";
 import type { HealthHandlers } from "../../gen/marllb/v1/Health.js";
 import type { ReportRequest__Output } from "../../gen/marllb/v1/ReportRequest.js";
+import type { ReportResponse } from "../../gen/marllb/v1/ReportResponse.js";
 import type { Verdict as VerdictMessage } from "../../gen/marllb/v1/Verdict.js";
 import type { WatchRequest__Output } from "../../gen/marllb/v1/WatchRequest.js";
 import type { WatchResponse } from "../../gen/marllb/v1/WatchResponse.js";
@@ -13,9 +14,10 @@ import { ACTIVE_KINDS, findCheck } from "../common/checks/index.js";
 import { type SendProxy, sentTo } from "../common/checks/proxy.js";
 import { parseHostPort } from "../common/config/address.js";
 import type { Config } from "../common/config/load.js";
-import { failStream, invalid, UNREAD, unary } from "../common/grpc/errors.js";
+import { failStream, invalid, ServiceError, toStatus, UNREAD, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
 import { birthOf } from "../common/identity.js";
+import { Instances } from "../common/instances.js";
 import { decodeFrame } from "../common/native/frame.js";
 import type { CreateService, Service, ServiceContext } from "../common/run.js";
 import { Outlet, systemTimers } from "../common/stream.js";
@@ -33,6 +35,7 @@ const LONGEST_CHECK_MS = 60_000;
 /** A verdict is some 80 bytes, a message at most 1 MiB. */
 const PART = 1000;
 
+type Report = grpc.ServerReadableStream<ReportRequest__Output, ReportResponse>;
 type WatchCall = grpc.ServerWritableStream<WatchRequest__Output, WatchResponse>;
 
 interface Watcher {
@@ -46,6 +49,8 @@ const keyOf = ({ target: t }: Change): string => `${t.instance}/${t.vipId}/${t.d
 
 class HealthService {
   private readonly watchers = new Set<Watcher>();
+  /** By the call of Report that brings its frames. */
+  private readonly instances = new Instances<object>();
   private readonly servers: HealthRegistry;
   private checker: Checker;
   private readonly metrics: HealthMetrics;
@@ -115,16 +120,7 @@ class HealthService {
     const implementation: HealthHandlers = {
       Check: unary((r) => this.check(r)),
       Watch: (call) => this.watch(call),
-      Report: (call, callback) => {
-        let good = 0;
-        let bad = 0;
-        call.on("data", (r: ReportRequest__Output) => {
-          if (this.report(r)) good++;
-          else bad++;
-        });
-        call.on("error", () => {});
-        call.on("end", () => callback(null, { frames: good, refused: bad }));
-      },
+      Report: (call, callback) => this.reported(call, callback),
     };
     return {
       name: "marllb.v1.Health",
@@ -193,6 +189,29 @@ class HealthService {
       since_unix_ms: Math.round(clock.unixMs() - (clock.now() - verdict.since)),
       rtt_ms: verdict.rttMs,
     };
+  }
+
+  private reported(call: Report, callback: grpc.sendUnaryData<ReportResponse>): void {
+    const counts = { frames: 0, refused: 0 };
+    let ended = false;
+    const end = (): void => this.instances.closed(call);
+    call.on("data", (r: ReportRequest__Output) => {
+      if (ended) return;
+      try {
+        if (r.frame) this.instances.speak(r.frame.instance, call, BigInt(r.frame.dp_epoch), this.context.clock.now());
+      } catch (e) {
+        ended = true;
+        if (e instanceof ServiceError) this.context.log.error({ reason: e.message }, "load balancer refused");
+        callback(toStatus(e));
+        return;
+      }
+      counts[this.report(r) ? "frames" : "refused"]++;
+    });
+    call.on("error", end).on("cancelled", end).on("close", end);
+    call.on("end", () => {
+      end();
+      if (!ended) callback(null, counts);
+    });
   }
 
   private report({ frame, roster }: ReportRequest__Output): boolean {
