@@ -81,6 +81,7 @@ static void vl_api_lb_rl_vip_add_t_handler(vl_api_lb_rl_vip_add_t *mp)
 		.sticky = mp->sticky,
 		.load = mp->load_waiting ? MLB_LOAD_WAITING : MLB_LOAD_FLOWS,
 		.eject_off = mp->no_eject,
+		.guard_off = mp->no_guard,
 		.capacity = mp->max_servers,
 	};
 	char forwarding[sizeof(mp->forwarding)], err[MLB_ERR_LEN];

@@ -29,6 +29,7 @@ const vipAdd = (name, prefix, more) => ({
   load_waiting: false,
   sticky: false,
   no_eject: false,
+  no_guard: false,
   max_servers: 0,
   ...more,
 });
