@@ -60,6 +60,9 @@ export const nameOf = (a: AgentVip): string => `${a.instance} ${a.vipId}`;
 
 export const AGENT_GONE_MS = 10_000;
 
+/** Orders that a lost store may have forgotten: years of a hundred a day. */
+export const TERM_REACH = 1_000_000;
+
 export class FailoverCore {
   private readonly pools = new Map<string, Entry>();
   private readonly agents = new Map<string, AgentVip>();
@@ -171,8 +174,9 @@ export class FailoverCore {
     agent.ladder = ladder;
     agent.appliedTerm = appliedTerm;
     const entry = this.pools.get(agent.pool);
-    // The agent obeys a term that we do not know of: our store is older than the last order. Go on from there.
-    if (entry && appliedTerm > entry.pool.term) {
+    // The agent obeys a term that we do not know of: our store is older than the last order. Go on from there. Beyond reach it is no
+    // term of ours, and one step more would end what a number can count.
+    if (entry && appliedTerm > entry.pool.term && appliedTerm - entry.pool.term <= TERM_REACH) {
       entry.pool.term = appliedTerm;
       this.raise(entry);
     }

@@ -7,6 +7,7 @@ import type { SteerResponse } from "../../gen/marllb/v1/SteerResponse.js";
 import type { Clock } from "../common/clock.js";
 import { failStream, invalid, ServiceError, toStatus, UNREAD } from "../common/grpc/errors.js";
 import { birthOf, vipKey } from "../common/identity.js";
+import { boundedName } from "../common/instances.js";
 import type { Logger } from "../common/log.js";
 import { Outlet, systemTimers } from "../common/stream.js";
 import { childSpan, lateSpan } from "../common/telemetry.js";
@@ -47,6 +48,9 @@ export interface SteeringOptions {
   /** A step that takes longer has a span of its own. */
   slowMs: number;
 }
+
+/** A policy's name comes from outside: only one that is known here may make a series. */
+export const labelOf = (catalog: Pick<Catalog, "has">, policy: string): string => (catalog.has(policy) ? policy : "unknown");
 
 export class Steering {
   private readonly streams: Map<Steer, Stream>;
@@ -124,7 +128,10 @@ export class Steering {
         s.checkpointAt = now;
         setTimeout(() => this.checkpoint(s), CHECKPOINT_WAIT_MS);
       }
-      this.o.metrics.answers.inc({ policy: weights.policy ?? "", ladder: wireLadder.word(String(weights.ladder)) });
+      this.o.metrics.answers.inc({
+        policy: labelOf(this.o.catalog, weights.policy ?? ""),
+        ladder: wireLadder.word(String(weights.ladder)),
+      });
       this.o.metrics.outOfRange.set(s.session.last?.outOfRange ?? 0);
     } catch (e) {
       this.o.metrics.refused.inc();
@@ -173,7 +180,9 @@ export class Steering {
     if (this.streams.has(call)) throw invalid("hello", "only one a stream");
     if (!h.vip) throw invalid("hello.vip", "is missing");
     const { vip_id: vipId, name: vip } = h.vip;
-    const session = this.o.newSession(h.policy || "kalman");
+    boundedName("hello.instance", h.instance);
+    boundedName("hello.checkpoint.policy", h.checkpoint?.policy ?? "");
+    const session = this.o.newSession(boundedName("hello.policy", h.policy) || "kalman");
     if (h.checkpoint && !session.restore(h.checkpoint)) this.o.log.warn({ instance: h.instance, vip }, "checkpoint of no use");
     const out = new Outlet<SteerResponse, SteerResponse>(call, {
       pack: ([message]) => message as SteerResponse,

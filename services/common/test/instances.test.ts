@@ -2,6 +2,11 @@
 import test from "ava";
 import { Instances, SILENT_MS } from "../instances.js";
 
+test("a name of any length is not kept", (t) => {
+  const all = new Instances<string>();
+  t.throws(() => all.speak("x".repeat(65), "one", 1n, 0), { message: /^instance: expected at most 64 characters, found 65/ });
+});
+
 const clash = { message: /another load balancer is connected under the name "marllb"/ };
 
 test("a second load balancer of one name is refused while the first one speaks", (t) => {

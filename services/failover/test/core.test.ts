@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
-import { AGENT_GONE_MS, FailoverCore } from "../core.js";
+import { AGENT_GONE_MS, FailoverCore, TERM_REACH } from "../core.js";
 import { directiveFor } from "../messages.js";
 import type { PoolState } from "../pool.js";
 import { agent } from "./agents.js";
@@ -108,6 +108,8 @@ test("an agent that obeys a newer term than the store's moves us past it", (t) =
   core.list(a, 0);
   core.seen(a, 41, "LADDER_MODEL", 1);
   t.is(orders.at(-1)?.term, 42);
+  for (const term of [43 + TERM_REACH, Number.MAX_SAFE_INTEGER, 2 ** 64]) core.seen(a, term, "LADDER_MODEL", 2);
+  t.is(orders.at(-1)?.term, 42, "beyond reach it is no term of ours");
 });
 
 test("a server that joins starts slowly, those there at first do not", (t) => {
