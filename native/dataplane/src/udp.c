@@ -72,15 +72,13 @@ static void end_flow(struct mlbd_worker *w, struct mlbd_udp_flow *f, enum mlb_en
 	mlbd_udp_table_del(&w->udp->table, f);
 }
 
-/* Room for one more flow and its descriptor, if need be that of the client that was silent longest and was never answered: a
- * flood of made-up sources pushes itself out, not the clients that are served. */
-static bool make_room(struct mlbd_worker *w, bool now)
+/* Ends the flow of the client that was silent longest and was never answered, for its room and its descriptor: a flood of made-up
+ * sources pushes itself out, not the clients that are served. `but`: the flow that looks for room, or NULL. */
+static bool make_room(struct mlbd_worker *w, const struct mlbd_udp_flow *but)
 {
 	struct mlbd_udp_table *t = &w->udp->table;
-	struct mlbd_udp_flow *oldest = mlbd_udp_table_oldest_unanswered(t);
+	struct mlbd_udp_flow *oldest = mlbd_udp_table_oldest_unanswered(t, but);
 
-	if (!now && t->count < w->udp->most)
-		return true;
 	if (!oldest)
 		return false;
 	end_flow(w, oldest, MLB_END_ABORT);
@@ -91,7 +89,7 @@ static int open_socket(struct mlbd_worker *w, struct mlbd_udp_flow *f, const str
 {
 	int rc = mlbd_connect_socket(w, SOCK_DGRAM, f->vip, server, &f->key.client, &f->fd);
 
-	if (rc == -EMFILE && make_room(w, true))
+	if (rc == -EMFILE && make_room(w, f))
 		rc = mlbd_connect_socket(w, SOCK_DGRAM, f->vip, server, &f->key.client, &f->fd);
 	if (rc < 0)
 		return rc;
@@ -131,12 +129,14 @@ static bool enter_server(struct mlbd_worker *w, struct mlbd_udp_flow *f, uint16_
 		if (rc == 0)
 			return true;
 		mlbd_worker_complain(w, -rc, "no socket to send to a server from");
-		mlb_ev_close(w->core, f->wv, slot, f->start_us, w->now_us, MLB_END_ABORT);
+		mlb_ev_close(w->core, f->wv, slot, f->start_us, w->now_us, MLB_END_UNMADE);
 		mlbd_connect_release(f->vip, f->slot);
 		if (f->fd >= 0)
 			close(f->fd);
 		f->fd = -1;
 		f->server_id = 0;
+		if (mlbd_connect_error_is_local(-rc)) /* another server does not help */
+			return false;
 	}
 	return false;
 }
@@ -156,7 +156,8 @@ static struct mlbd_udp_flow *admit(struct mlbd_worker *w, struct mlbd_listener *
 		mlb_ev_limited(wv);
 		return NULL;
 	}
-	struct mlbd_udp_flow *f = make_room(w, false) ? mlbd_udp_table_add(&w->udp->table, key) : NULL;
+	bool room = w->udp->table.count < w->udp->most || make_room(w, NULL);
+	struct mlbd_udp_flow *f = room ? mlbd_udp_table_add(&w->udp->table, key) : NULL;
 
 	if (!f) {
 		mlbd_admit_leave(vip, &key->client, counted);

@@ -150,19 +150,24 @@ void mlbd_udp_table_reap(struct mlbd_udp_table *t)
 	}
 }
 
-static struct mlbd_udp_flow *first(const struct mlbd_link *list)
+/* The first of a list that is not `but`. */
+static struct mlbd_udp_flow *first(const struct mlbd_link *list, const struct mlbd_udp_flow *but)
 {
-	return mlbd_link_empty(list) ? NULL : (struct mlbd_udp_flow *)list->next;
+	const struct mlbd_link *l = list->next;
+
+	if (but && l == &but->link)
+		l = l->next;
+	return l == list ? NULL : (struct mlbd_udp_flow *)l;
 }
 
-struct mlbd_udp_flow *mlbd_udp_table_oldest_unanswered(const struct mlbd_udp_table *t)
+struct mlbd_udp_flow *mlbd_udp_table_oldest_unanswered(const struct mlbd_udp_table *t, const struct mlbd_udp_flow *but)
 {
-	return first(&t->unanswered);
+	return first(&t->unanswered, but);
 }
 
 struct mlbd_udp_flow *mlbd_udp_table_oldest(const struct mlbd_udp_table *t)
 {
-	struct mlbd_udp_flow *a = first(&t->unanswered), *b = first(&t->answered);
+	struct mlbd_udp_flow *a = first(&t->unanswered, NULL), *b = first(&t->answered, NULL);
 
 	return !a || (b && b->last_us < a->last_us) ? b : a;
 }

@@ -59,8 +59,8 @@ void mlbd_udp_table_del(struct mlbd_udp_table *, struct mlbd_udp_flow *);
 void mlbd_udp_table_reap(struct mlbd_udp_table *);
 /* The flow whose last datagram is the oldest; NULL: there is none. */
 struct mlbd_udp_flow *mlbd_udp_table_oldest(const struct mlbd_udp_table *);
-/* The same among those that were never answered. */
-struct mlbd_udp_flow *mlbd_udp_table_oldest_unanswered(const struct mlbd_udp_table *);
+/* The same among those that were never answered, without `but` (NULL: all count). */
+struct mlbd_udp_flow *mlbd_udp_table_oldest_unanswered(const struct mlbd_udp_table *, const struct mlbd_udp_flow *but);
 /* Calls fn for every flow; fn may delete the one that it is given. */
 void mlbd_udp_table_each(struct mlbd_udp_table *, void (*fn)(void *arg, struct mlbd_udp_flow *), void *arg);
 #endif

@@ -90,7 +90,7 @@ TEST(the_oldest_is_the_one_that_was_silent_longest)
 		f[i] = mlbd_udp_table_add(&t, &k);
 		f[i]->last_us = 10 + i;
 	}
-	CHECK(mlbd_udp_table_oldest(&t) == f[0] && mlbd_udp_table_oldest_unanswered(&t) == f[0]);
+	CHECK(mlbd_udp_table_oldest(&t) == f[0] && mlbd_udp_table_oldest_unanswered(&t, NULL) == f[0]);
 	f[0]->last_us = 20;
 	f[0]->answers = 1;
 	mlbd_udp_table_touch(&t, f[0]);
@@ -98,8 +98,11 @@ TEST(the_oldest_is_the_one_that_was_silent_longest)
 	f[1]->last_us = f[2]->last_us = 30;
 	mlbd_udp_table_touch(&t, f[1]);
 	mlbd_udp_table_touch(&t, f[2]);
-	CHECK(mlbd_udp_table_oldest(&t) == f[0]);            /* answered, and silent longest */
-	CHECK(mlbd_udp_table_oldest_unanswered(&t) == f[1]); /* the first to go where room is short */
+	CHECK(mlbd_udp_table_oldest(&t) == f[0]);                  /* answered, and silent longest */
+	CHECK(mlbd_udp_table_oldest_unanswered(&t, NULL) == f[1]); /* the first to go where room is short */
+	CHECK(mlbd_udp_table_oldest_unanswered(&t, f[1]) == f[2]); /* never the one that looks for room */
+	mlbd_udp_table_del(&t, f[2]);
+	CHECK(!mlbd_udp_table_oldest_unanswered(&t, f[1]));
 	mlbd_udp_table_free(&t);
 }
 
