@@ -15,7 +15,7 @@ export interface DpConfig {
 
 export function dpConfig(c: DpConfig): string {
   return [
-    `shm ${c.region}`,
+    `region ${c.region}`,
     `control ${c.control}`,
     ...(c.instance === undefined ? [] : [`instance ${c.instance}`]),
     `threads ${c.threads}`,

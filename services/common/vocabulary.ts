@@ -32,6 +32,13 @@ export const Ladder = values("ladder", ["MODEL", "KALMAN", "LAST_GOOD", "STATIC"
 export const ServerFlag = values("serverFlag", ["MEMBER", "DRAINING", "EJECTED", "PROBING", "LEAVING", "GUARDED"]);
 export const Trust = values("trust", ["EXACT", "HINT", "NONE"]);
 
+/** Defaults of a data plane's settings by its words, in ms where they are times. */
+export function defaultOf(setting: string): number {
+  const row = rows("default").find((w) => w.word === setting);
+  if (!row) throw new Error(`vocabulary default: expected a setting of the core, found ${setting}`);
+  return row.value;
+}
+
 /** The modes that a VIP can have; "keep" is an answer's "as it is". */
 export const MODE_WORDS = words("mode").filter((w) => w !== "keep") as [string, ...string[]];
 export const LOAD_WORDS = words("load");

@@ -192,6 +192,7 @@ class FailoverService {
     return this.context.config.vips.map((v) => ({
       name: v.name,
       address: v.address,
+      protocol: v.protocol,
       servers: (pools.get(v.name) ?? v.servers).map((s) => s.address),
     }));
   }

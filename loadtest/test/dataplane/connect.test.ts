@@ -117,8 +117,8 @@ test("connection limits of a VIP and of a server hold exactly, over all threads"
   const b = await origin(named("b"));
   const dp = await Dp.start({
     threads: 3,
-    vip: "max-conns 9",
-    servers: [`${addressOf(a)} max-conns 2`, `${addressOf(b)} max-conns 5`],
+    vip: "max-connections 9",
+    servers: [`${addressOf(a)} max-connections 2`, `${addressOf(b)} max-connections 5`],
   });
   const all = await Promise.all(
     Array.from({ length: 20 }, async () => {
@@ -140,8 +140,8 @@ test("connection limits of a VIP and of a server hold exactly, over all threads"
   again.socket.write("?\n");
   await again.heard("\n");
   // Limits change while connections are open.
-  await dp.control("vip web 127.0.0.1:0 max-conns 100");
-  await dp.control(`server vip web ${addressOf(b)} max-conns 6`);
+  await dp.control("vip web 127.0.0.1:0 max-connections 100");
+  await dp.control(`server vip web ${addressOf(b)} max-connections 6`);
   const more = await dial(dp.port);
   more.socket.write("?\n");
   await more.heard("b\n");
@@ -161,17 +161,17 @@ test("several source addresses are used in turn, and change while it runs", asyn
     seen.push(s.remoteAddress as string);
     s.end("x");
   });
-  const dp = await Dp.start({ threads: 1, servers: [server], lines: ["source 127.0.0.5 127.0.0.6 ::1"] });
+  const dp = await Dp.start({ threads: 1, servers: [server], lines: ["sources 127.0.0.5 127.0.0.6 ::1"] });
   for (let i = 0; i < 6; i++) await ask(dp.port);
   t.deepEqual([...new Set(seen)].sort(), ["127.0.0.5", "127.0.0.6"]);
-  await dp.control("source 127.0.0.7");
+  await dp.control("sources 127.0.0.7");
   seen.length = 0;
   // The workers take the change at their next loop.
   await until("the new address", async () => {
     await ask(dp.port);
     return seen.at(-1) === "127.0.0.7";
   });
-  await dp.control("source none");
+  await dp.control("sources none");
   await until("the kernel's choice", async () => {
     await ask(dp.port);
     return seen.at(-1) === "127.0.0.1";
@@ -182,7 +182,7 @@ test("several source addresses are used in turn, and change while it runs", asyn
 
 test("a source address that this machine lacks is said in the log, and not held against the server", async (t) => {
   const server = await origin(named("a"));
-  const dp = await Dp.start({ servers: [server], lines: ["source 192.0.2.7"] });
+  const dp = await Dp.start({ servers: [server], lines: ["sources 192.0.2.7"] });
   for (let i = 0; i < 4; i++) {
     const p = await dial(dp.port);
     await p.closed;
@@ -192,7 +192,7 @@ test("a source address that this machine lacks is said in the log, and not held 
   const s = (await dp.statsWhen("counted", (v) => v.servers[0]?.aborts === 4)).servers[0];
   t.is(s?.refusals, 0);
   t.is(s?.ejections, 0);
-  await dp.control("source none");
+  await dp.control("sources none");
   t.is(await ask(dp.port), "a");
   t.is(await dp.stop(), 0);
   await closeOrigin(server);

@@ -25,7 +25,7 @@ test("--help lists every setting and command; --version; --check", (t) => {
     "--takeover",
     "--stop-with-stdin",
     "show stats",
-    "source ADDRESS",
+    "sources ADDRESS",
   ])
     t.true(help.out.includes(word), word);
   t.regex(run(["--version"]).out, /^marllb-dp \d+\.\d+\.\d+/);
@@ -49,7 +49,7 @@ test("a port in use is an error that names it; so is a control socket, and a reg
   const folder = mkdtempSync(path.join(os.tmpdir(), "marllb-dp-"));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   const taken = await origin(() => {});
-  const args = ["--shm", "off", "--control", "off", "--vip", `web ${addressOf(taken)}`];
+  const args = ["--region", "off", "--control", "off", "--vip", `web ${addressOf(taken)}`];
   const r = run(args);
   t.is(r.code, 1);
   t.true(r.err.includes(`${addressOf(taken)}: the port is in use`), r.err);
@@ -57,11 +57,11 @@ test("a port in use is an error that names it; so is a control socket, and a reg
 
   // Two data planes of one user could share a port by SO_REUSEPORT: they must not.
   const dp = await Dp.start();
-  const same = run(["--shm", "off", "--control", "off", "--vip", `web 127.0.0.1:${dp.port}`]);
+  const same = run(["--region", "off", "--control", "off", "--vip", `web 127.0.0.1:${dp.port}`]);
   t.true(same.err.includes(`127.0.0.1:${dp.port}: the port is in use`), same.err);
-  const control = run(["--shm", "off", "--control", `${dp.folder}/control`, "--vip", "web 127.0.0.1:0"]);
+  const control = run(["--region", "off", "--control", `${dp.folder}/control`, "--vip", "web 127.0.0.1:0"]);
   t.regex(control.err, /another marllb-dp serves it/);
-  const region = run(["--shm", `${dp.folder}/region`, "--control", "off", "--vip", "web 127.0.0.1:0"]);
+  const region = run(["--region", `${dp.folder}/region`, "--control", "off", "--vip", "web 127.0.0.1:0"]);
   t.is(region.code, 1);
   t.true(region.err.includes(`${dp.folder}/region`), region.err);
   t.is(await dp.stop(), 0);
@@ -69,7 +69,7 @@ test("a port in use is an error that names it; so is a control socket, and a reg
 
 test("the control socket is the user's own, and answers every kind of show as text and JSON", async (t) => {
   const server = await origin(named("s"));
-  const dp = await Dp.start({ servers: [`${addressOf(server)} weight 2 max-conns 50`] });
+  const dp = await Dp.start({ servers: [`${addressOf(server)} weight 2 max-connections 50`] });
   t.is(statSync(`${dp.folder}/control`).mode & 0o777, 0o600);
   const p = await dial(dp.port);
   p.socket.write("?\n");
@@ -93,9 +93,9 @@ test("the control socket is the user's own, and answers every kind of show as te
 
 test("show config, read back, makes the same data plane", async (t) => {
   const dp = await Dp.start({
-    vip: "mode p2c load waiting max-conns 12 capacity 9 kappa 0.25 eject off load-balancers 2",
-    servers: ["127.0.0.1:9 weight 2.5 max-conns 3", "127.0.0.2:9 drain"],
-    lines: ["idle-timeout 90s", "source 127.0.0.3"],
+    vip: "mode p2c load waiting max-connections 12 max-servers 9 kappa 0.25 eject off load-balancers 2",
+    servers: ["127.0.0.1:9 weight 2.5 max-connections 3", "127.0.0.2:9 drain"],
+    lines: ["idle-timeout 90s", "sources 127.0.0.3"],
   });
   const config = await dp.control("show config");
   await dp.stop();
@@ -157,7 +157,7 @@ test("VIPs come and go; the connections of a removed one run on", async (t) => {
 test("a server that is a VIP, or leads back to one, is refused at the socket and in a file; nothing changes", async (t) => {
   const a = await origin(named("a"));
   const dp = await Dp.start({ host: "0.0.0.0", servers: [a] });
-  await t.throwsAsync(dp.control(`server 127.0.0.2:${dp.port} max-conns 5`), { message: /is the vip itself/ });
+  await t.throwsAsync(dp.control(`server 127.0.0.2:${dp.port} max-connections 5`), { message: /is the vip itself/ });
   await t.throwsAsync(dp.control(`set-servers ${addressOf(a)} 127.0.0.1:${dp.port}`), { message: /is the vip itself/ });
   await dp.control("vip second 127.0.0.1:0");
   const port = Number(/vip second 127\.0\.0\.1:(\d+)/.exec(await dp.control("show config"))?.[1]);

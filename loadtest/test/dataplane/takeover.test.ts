@@ -122,12 +122,12 @@ test("a takeover hands over what was changed at run time, and takes from the fil
     lines: ["vip gone 127.0.0.1:0", `server vip gone ${a}`, "vip filed 127.0.0.1:0", `server vip filed ${a}`, "retries 1"],
   });
   for (const line of [
-    "vip api 127.0.0.1:0 max-conns 9",
-    `server vip api ${c} weight 3 max-conns 7`,
+    "vip api 127.0.0.1:0 max-connections 9",
+    `server vip api ${c} weight 3 max-connections 7`,
     "no vip gone",
     "set-mode vip web p2c",
     "idle-timeout 33s",
-    `server vip web ${b} max-conns 5`,
+    `server vip web ${b} max-connections 5`,
     `drain vip web ${a}`,
   ])
     await old.control(line);
@@ -141,17 +141,17 @@ test("a takeover hands over what was changed at run time, and takes from the fil
   t.is(await old.child.exited, 0);
   const after = (await now.control("show config")).split("\n");
   const only = (x: string[], y: string[]): string[] => x.filter((l) => !y.includes(l));
-  t.deepEqual(only(before, after), ["retries 1", `server vip filed ${a} weight 1 max-conns 0`]);
+  t.deepEqual(only(before, after), ["retries 1", `server vip filed ${a} weight 1 max-connections 0`]);
   t.regex(
     only(after, before).join("\n"),
-    new RegExp(`^retries 2\nvip new 127.0.0.1:\\d+ .*\nserver vip new ${b} weight 1 max-conns 0$`),
+    new RegExp(`^retries 2\nvip new 127.0.0.1:\\d+ .*\nserver vip new ${b} weight 1 max-connections 0$`),
   );
   t.is(await ask(api), "c");
   t.is(await ask(now.port), "b"); // a drains
   t.is(await ask(now.ports.get("new") as number), "b");
   // SIGHUP makes the file's the whole truth again.
   await now.control("reload");
-  t.notRegex(await now.control("show config"), /vip api|idle-timeout 33000ms|p2c/);
+  t.notRegex(await now.control("show config"), /vip api|idle-timeout 33s|p2c/);
   t.is(await now.stop(), 0);
   await Promise.all(servers.map(closeOrigin));
 });
@@ -159,8 +159,8 @@ test("a takeover hands over what was changed at run time, and takes from the fil
 test("connections of the one that drains count against the limits of the new one, over two takeovers", async (t) => {
   const server = await origin(echo);
   const dp = await Dp.start({
-    vip: "max-conns 12",
-    lines: [`server vip web ${addressOf(server)} max-conns 10`, "drain-timeout 60s"],
+    vip: "max-connections 12",
+    lines: [`server vip web ${addressOf(server)} max-connections 10`, "drain-timeout 60s"],
   });
   const held: Peer[] = [];
   /** Opens until one is turned away; how many the server has then. */

@@ -137,7 +137,7 @@ test("a datagram that its server refuses is sent to another one, and the server 
 
 test("limits of the VIP hold for flows", async (t) => {
   const a = await origin(named("a"));
-  const dp = await start({ servers: [a.address], vip: "max-conns 2" });
+  const dp = await start({ servers: [a.address], vip: "max-connections 2" });
   const [one, two, three] = [await Client.open(dp.port), await Client.open(dp.port), await Client.open(dp.port)] as const;
   await one.ask("1");
   await two.ask("1");

@@ -41,8 +41,7 @@ static int reload(struct mlbd_app *app, char err[512])
 	int rc;
 
 	if (!plan) {
-		snprintf(err, 512, "no memory");
-		return -ENOMEM;
+		return mlbd_no_memory(err);
 	}
 	rc = mlbd_options_plan(&app->opt, plan, err);
 	if (rc == 0) {

@@ -9,6 +9,7 @@
 
 #include <marllb/endpoint.h>
 #include <marllb/nearest.h>
+#include "text.h"
 
 #include "words.h"
 
@@ -20,14 +21,15 @@
 
 const char mlbd_cmd_help[] =
 	"  vip NAME ADDRESS:PORT [mode sed|p2c|alias|hash] [load flows|waiting] [pool local|managed]\n"
-	"      [protocol tcp|udp] [responses N] [max-conns N] [max-conns-per-source N] [capacity N]\n"
+	"      [protocol tcp|udp] [responses N] [max-connections N] [max-connections-per-source N]\n"
+	"      [max-servers N]\n"
 	"      [accept-proxy NETWORK,...|none] [send-proxy off|v1|v2]\n"
 	"      [kappa X] [eject on|off] [guard on|off] [load-balancers N]\n"
 	"                               a virtual service; naming it again changes mode, limits and PROXY headers; a\n"
 	"                               source is an IPv4 address or an IPv6 /64. A udp flow is over when nothing passed\n"
 	"                               for udp-timeout, or after N responses (DNS: 1; 0, the default: by time alone)\n"
 	"  no vip NAME                  stop listening; its connections run on\n"
-	"  server [vip NAME] ADDRESS:PORT [weight W] [max-conns N] [send-proxy vip|off|v1|v2] [drain]\n"
+	"  server [vip NAME] ADDRESS:PORT [weight W] [max-connections N] [send-proxy vip|off|v1|v2] [drain]\n"
 	"                               add a server, or change one that is there\n"
 	"  no server [vip NAME] ADDRESS:PORT\n"
 	"                               remove a server; its connections run on\n"
@@ -88,13 +90,49 @@ static int parse_name(const char *text, char out[MLB_NAME_LEN], char err[256])
 	return 0;
 }
 
-static int parse_choice(const char *what, const char *text, const char *zero, const char *one, bool *out, char err[256])
+static const struct mlb_word send_proxy_words[] = { { "VIP", "vip", MLBD_SEND_PROXY_VIP },
+						    { "OFF", "off", MLBD_SEND_PROXY_OFF },
+						    { "V1", "v1", MLBD_SEND_PROXY_V1 },
+						    { "V2", "v2", MLBD_SEND_PROXY_V2 },
+						    { 0 } };
+
+const char *mlbd_send_proxy_name(uint8_t v)
 {
-	if (strcmp(text, zero) && strcmp(text, one))
-		FAIL("%s '%.80s': expected %s or %s", what, text, zero, one);
-	*out = strcmp(text, one) == 0;
-	return 0;
+	return send_proxy_words[v].word;
 }
+
+/* An option of a vip line: its word, what may stand behind it, and where the value goes. */
+struct option {
+	const char *word;
+	enum { COUNT, REAL, WORD, SWITCH, NETWORKS } kind;
+	uint32_t off, has; /* in struct mlbd_vip_opts: the value, and the bool that says that the line names it */
+	double min, max;   /* COUNT, REAL */
+	const struct mlb_word *words;
+};
+
+static const struct mlb_word protocols[] = { { "TCP", "tcp", IPPROTO_TCP }, { "UDP", "udp", IPPROTO_UDP }, { 0 } };
+static const struct mlb_word off_on[] = { { "OFF", "off", 0 }, { "ON", "on", 1 }, { 0 } };
+static const struct mlb_word on_off[] = { { "ON", "on", 0 }, { "OFF", "off", 1 }, { 0 } }; /* the field says what is off */
+
+#define V(field) offsetof(struct mlbd_vip_opts, field)
+static const struct option vip_options[] = {
+	{ "mode", WORD, V(conf.mode), V(has_mode), .words = mlb_mode_words + 1 },
+	{ "load", WORD, V(conf.load), V(has_other), .words = mlb_load_words },
+	{ "pool", WORD, V(conf.owner), V(has_other), .words = mlb_owner_words },
+	{ "protocol", WORD, V(conf.ep.proto), V(has_protocol), .words = protocols },
+	{ "responses", COUNT, V(responses), V(has_responses), .min = 0, .max = 1000000 },
+	{ "max-connections", COUNT, V(max_conns), V(has_max_conns), .min = 0, .max = UINT32_MAX },
+	{ "max-connections-per-source", COUNT, V(max_per_source), V(has_max_per_source), .min = 0, .max = 16777214 },
+	{ "max-servers", COUNT, V(conf.capacity), V(has_other), .min = 1, .max = MLB_MAX_SERVERS_PER_VIP },
+	{ "accept-proxy", NETWORKS, V(accept_proxy), V(has_accept_proxy), .words = NULL },
+	{ "send-proxy", WORD, V(send_proxy), V(has_send_proxy), .words = send_proxy_words + 1 },
+	{ "kappa", REAL, V(conf.kappa), V(has_other), .min = 0, .max = 1e6 },
+	{ "eject", SWITCH, V(conf.eject), V(has_other), .words = off_on },
+	{ "guard", SWITCH, V(conf.no_guard), V(has_other), .words = on_off },
+	{ "load-balancers", COUNT, V(conf.load_balancers), V(has_other), .min = 1, .max = 1000000 },
+};
+#undef V
+#define VIP_OPTIONS (sizeof(vip_options) / sizeof(vip_options[0]))
 
 static int parse_word(const char *what, const char *text, const struct mlb_word *words, uint8_t *out, char err[256])
 {
@@ -107,21 +145,45 @@ static int parse_word(const char *what, const char *text, const struct mlb_word 
 	return 0;
 }
 
-static const struct mlb_word send_proxy_words[] = { { "VIP", "vip", MLBD_SEND_PROXY_VIP },
-						    { "OFF", "off", MLBD_SEND_PROXY_OFF },
-						    { "V1", "v1", MLBD_SEND_PROXY_V1 },
-						    { "V2", "v2", MLBD_SEND_PROXY_V2 },
-						    { 0 } };
-
-const char *mlbd_send_proxy_name(uint8_t v)
+static int parse_option(const struct option *k, const char *text, struct mlbd_vip_opts *o, char err[256])
 {
-	return send_proxy_words[v].word;
+	void *at = (char *)o + k->off;
+	uint8_t value = 0;
+	int rc;
+
+	*(bool *)((char *)o + k->has) = true;
+	if (k->kind == COUNT)
+		return parse_count(k->word, text, (uint32_t)k->min, (uint32_t)k->max, at, err);
+	if (k->kind == REAL)
+		return parse_real(k->word, text, (float)k->min, (float)k->max, at, err);
+	if (k->kind == NETWORKS)
+		return mlbd_nets_parse(k->word, text, at, err);
+	rc = parse_word(k->word, text, k->words, &value, err);
+	if (rc)
+		return rc;
+	if (k->kind == SWITCH)
+		*(bool *)at = value != 0;
+	else
+		*(uint8_t *)at = value;
+	return 0;
+}
+
+static int unknown_option(const char *word, char err[256])
+{
+	char list[200] = "";
+
+	for (size_t i = 0; i < VIP_OPTIONS; i++)
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%s",
+			 i == 0               ? "" :
+			 i == VIP_OPTIONS - 1 ? " or " :
+						", ",
+			 vip_options[i].word);
+	FAIL("vip option '%.40s': expected %.190s", word, list);
 }
 
 static int parse_vip(char **w, int n, struct mlbd_cmd *c, char err[256])
 {
 	struct mlbd_vip_opts *o = &c->opts;
-	enum mlb_mode mode;
 	int rc;
 
 	if (n < 2)
@@ -136,74 +198,13 @@ static int parse_vip(char **w, int n, struct mlbd_cmd *c, char err[256])
 	o->conf.load_balancers = 1;
 	o->send_proxy = MLBD_SEND_PROXY_OFF;
 	for (int i = 2; i < n; i += 2) {
-		const char *k = w[i], *v = i + 1 < n ? w[i + 1] : "";
+		size_t k = 0;
 
-		if (strcmp(k, "mode") == 0) {
-			if ((rc = parse_mode(v, &mode, err)))
-				return rc;
-			o->conf.mode = (uint8_t)mode;
-			o->has_mode = true;
-			continue;
-		}
-		if (strcmp(k, "max-conns") == 0) {
-			if ((rc = parse_count(k, v, 0, UINT32_MAX, &o->max_conns, err)))
-				return rc;
-			o->has_max_conns = true;
-			continue;
-		}
-		if (strcmp(k, "max-conns-per-source") == 0) {
-			if ((rc = parse_count(k, v, 0, 16777214, &o->max_per_source, err)))
-				return rc;
-			o->has_max_per_source = true;
-			continue;
-		}
-		if (strcmp(k, "responses") == 0) {
-			if ((rc = parse_count(k, v, 0, 1000000, &o->responses, err)))
-				return rc;
-			o->has_responses = true;
-			continue;
-		}
-		if (strcmp(k, "protocol") == 0) {
-			bool udp;
-
-			if ((rc = parse_choice(k, v, "tcp", "udp", &udp, err)))
-				return rc;
-			o->conf.ep.proto = udp ? IPPROTO_UDP : IPPROTO_TCP;
-			continue;
-		}
-		if (strcmp(k, "accept-proxy") == 0) {
-			if ((rc = mlbd_nets_parse(k, v, &o->accept_proxy, err)))
-				return rc;
-			o->has_accept_proxy = true;
-			continue;
-		}
-		if (strcmp(k, "send-proxy") == 0) {
-			if ((rc = parse_word(k, v, send_proxy_words + 1, &o->send_proxy, err)))
-				return rc;
-			o->has_send_proxy = true;
-			continue;
-		}
-		o->has_other = true;
-		if (strcmp(k, "load") == 0) {
-			rc = parse_word(k, v, mlb_load_words, &o->conf.load, err);
-		} else if (strcmp(k, "pool") == 0) {
-			rc = parse_word(k, v, mlb_owner_words, &o->conf.owner, err);
-		} else if (strcmp(k, "eject") == 0) {
-			rc = parse_choice(k, v, "off", "on", &o->conf.eject, err);
-		} else if (strcmp(k, "guard") == 0) {
-			rc = parse_choice(k, v, "on", "off", &o->conf.no_guard, err);
-		} else if (strcmp(k, "capacity") == 0) {
-			rc = parse_count(k, v, 1, MLB_MAX_SERVERS_PER_VIP, &o->conf.capacity, err);
-		} else if (strcmp(k, "load-balancers") == 0) {
-			rc = parse_count(k, v, 1, 1000000, &o->conf.load_balancers, err);
-		} else if (strcmp(k, "kappa") == 0) {
-			rc = parse_real(k, v, 0, 1e6f, &o->conf.kappa, err);
-		} else {
-			FAIL("vip option '%.80s': expected mode, load, pool, max-conns, max-conns-per-source, accept-proxy, "
-			     "send-proxy, capacity, kappa, eject, guard, load-balancers, protocol or responses",
-			     k);
-		}
-		if (rc)
+		while (k < VIP_OPTIONS && strcmp(w[i], vip_options[k].word))
+			k++;
+		if (k == VIP_OPTIONS)
+			return unknown_option(w[i], err);
+		if ((rc = parse_option(&vip_options[k], i + 1 < n ? w[i + 1] : "", o, err)))
 			return rc;
 	}
 	if (o->responses && o->conf.ep.proto != IPPROTO_UDP)
@@ -250,14 +251,14 @@ static int parse_server(char **w, int n, struct mlbd_cmd *c, bool bare, char err
 		if (strcmp(w[i], "weight") == 0) {
 			rc = parse_real(w[i], v, 1e-6f, 1e6f, &c->server.weight, err);
 			c->has_weight = true;
-		} else if (strcmp(w[i], "max-conns") == 0) {
+		} else if (strcmp(w[i], "max-connections") == 0) {
 			rc = parse_count(w[i], v, 0, UINT32_MAX, &c->server.max_conns, err);
 			c->has_max_conns = true;
 		} else if (strcmp(w[i], "send-proxy") == 0) {
 			rc = parse_word(w[i], v, send_proxy_words, &c->server.send_proxy, err);
 			c->has_send_proxy = true;
 		} else {
-			FAIL("server option '%.80s': expected weight, max-conns, send-proxy or drain", w[i]);
+			FAIL("server option '%.80s': expected weight, max-connections, send-proxy or drain", w[i]);
 		}
 		if (rc)
 			return rc;
@@ -276,7 +277,7 @@ static int parse_set_servers(char **w, int n, struct mlbd_cmd *c, char err[256])
 		FAIL("set-servers: expected at most %u servers", MLB_MAX_SERVERS_PER_VIP);
 	c->list = calloc((size_t)n + 1, sizeof(*c->list));
 	if (!c->list)
-		FAIL("no memory");
+		return mlbd_no_memory(err);
 	for (int i = 0; i < n; i++) {
 		struct mlbd_server_conf *s = &c->list[i];
 		char *eq = strchr(w[i], '=');

@@ -29,7 +29,8 @@ struct mlbd_vip_opts { /* options beyond mlb_vip_conf; has_* where the line name
 	uint32_t responses;            /* of a UDP flow; 0: no limit */
 	struct mlbd_nets accept_proxy; /* connections from there begin with a PROXY header */
 	uint8_t send_proxy;            /* enum mlbd_send_proxy, never VIP */
-	bool has_mode, has_max_conns, has_max_per_source, has_responses, has_accept_proxy, has_send_proxy, has_other;
+	bool has_mode, has_protocol, has_max_conns, has_max_per_source, has_responses, has_accept_proxy, has_send_proxy,
+		has_other;
 };
 
 enum mlbd_op {

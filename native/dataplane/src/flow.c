@@ -157,7 +157,7 @@ static void give_up_server(struct mlbd_worker *w, struct mlbd_conn *c, int error
 	if (local)
 		mlbd_worker_complain(w, error,
 				     error == EADDRNOTAVAIL ?
-					     "no address or port to connect to a server from (more `source` addresses help)" :
+					     "no address or port to connect to a server from (more addresses in `sources` help)" :
 					     "cannot connect to a server");
 	else
 		mlb_dp_connect_result(w->host->dp, c->vip->id, c->slot, false, w->now_us);

@@ -34,7 +34,7 @@ int mlbd_host_new(struct mlbd_host **out, const struct mlbd_settings *s, bool ta
 			.workers = mlbd_threads_wanted(s),
 			.takeover = takeover,
 		},
-		.no_region = strcmp(s->shm, "off") == 0,
+		.no_region = strcmp(s->region, "off") == 0,
 		.no_miss_ring = true,
 		.live_by_worker = true,
 		.seed = mlbd_real_ns() ^ ((uint64_t)getpid() << 32),
@@ -51,9 +51,9 @@ int mlbd_host_new(struct mlbd_host **out, const struct mlbd_settings *s, bool ta
 	}
 	pthread_mutex_init(&h->lock, NULL);
 	h->settings = *s;
-	conf.region.path = h->settings.shm; /* the core keeps these: a region that is removed is made again */
+	conf.region.path = h->settings.region; /* the core keeps these: a region that is removed is made again */
 	conf.region.instance = h->settings.instance;
-	conf.region.group = s->shm_group[0] ? h->settings.shm_group : NULL;
+	conf.region.group = s->region_group[0] ? h->settings.region_group : NULL;
 	h->threads = mlbd_threads_wanted(s);
 	rc = mlb_dp_new(&h->dp, &conf, h->threads, err);
 	if (rc)

@@ -36,13 +36,20 @@ static const char usage_tail[] =
 
 static void usage(void)
 {
+	struct mlbd_settings defaults;
+
+	mlbd_settings_default(&defaults);
 	printf("%s%s", usage_head, mlbd_cmd_help);
 	for (uint32_t i = 0; i < mlbd_setting_count; i++) {
 		const struct mlbd_setting *k = &mlbd_setting_list[i];
-		char left[64];
+		char left[64], value[1024];
 
 		snprintf(left, sizeof(left), "%s %s", k->name, k->arg);
-		printf("  %-28s %s%s\n", left, k->help, k->live ? "" : " *");
+		mlbd_setting_print(k, &defaults, value, sizeof(value));
+		printf("  %-28s %s", left, k->help);
+		if (value[0])
+			printf(" (default: %s)", value);
+		printf("%s\n", k->live ? "" : " *");
 	}
 	printf("  * takes a restart or a takeover to change\n%s", usage_tail);
 }
@@ -111,8 +118,7 @@ int mlbd_options_parse(struct mlbd_options *o, int argc, char **argv, char err[5
 		if (strcmp(name, "config") == 0) {
 			o->config = value;
 		} else if (add_line(o, name, value)) {
-			snprintf(err, 512, "no memory");
-			return -ENOMEM;
+			return mlbd_no_memory(err);
 		}
 	}
 	return 0;

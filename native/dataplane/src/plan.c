@@ -86,7 +86,7 @@ static int add_server(struct mlbd_plan *p, struct mlbd_plan_vip *v, const struct
 	struct mlbd_server_conf *more = realloc(v->server, (v->servers + 1) * sizeof(*more));
 
 	if (!more)
-		FAIL("no memory");
+		return mlbd_no_memory(err);
 	v->server = more;
 	more[v->servers++] = *s;
 	return 0;

@@ -10,12 +10,13 @@ static void print_vip(const struct mlbd_plan_vip *v, struct mlbd_text *t)
 	const struct mlb_vip_conf *c = &v->opts.conf;
 	char ep[MLB_ENDPOINT_LEN];
 
-	mlbd_text_add(t, "vip %s %s mode %s load %s pool %s max-conns %u capacity %u", c->name, mlb_endpoint_text(&c->ep, ep),
-		      mlb_mode_name(c->mode), mlb_load_name(c->load), mlb_owner_name(c->owner), v->opts.max_conns, c->capacity);
+	mlbd_text_add(t, "vip %s %s mode %s load %s pool %s max-connections %u max-servers %u", c->name,
+		      mlb_endpoint_text(&c->ep, ep), mlb_mode_name(c->mode), mlb_load_name(c->load), mlb_owner_name(c->owner),
+		      v->opts.max_conns, c->capacity);
 	if (c->ep.proto == IPPROTO_UDP)
 		mlbd_text_add(t, " protocol udp responses %u", v->opts.responses);
 	if (v->opts.max_per_source)
-		mlbd_text_add(t, " max-conns-per-source %u", v->opts.max_per_source);
+		mlbd_text_add(t, " max-connections-per-source %u", v->opts.max_per_source);
 	if (v->opts.accept_proxy.n) {
 		char nets[MLBD_NETS_TEXT];
 
@@ -28,7 +29,7 @@ static void print_vip(const struct mlbd_plan_vip *v, struct mlbd_text *t)
 	for (uint32_t i = 0; i < v->servers; i++) {
 		const struct mlbd_server_conf *s = &v->server[i];
 
-		mlbd_text_add(t, "server vip %s %s weight %.9g max-conns %u", c->name, mlb_endpoint_text(&s->ep, ep),
+		mlbd_text_add(t, "server vip %s %s weight %.9g max-connections %u", c->name, mlb_endpoint_text(&s->ep, ep),
 			      (double)s->weight, s->max_conns);
 		if (s->send_proxy != MLBD_SEND_PROXY_VIP)
 			mlbd_text_add(t, " send-proxy %s", mlbd_send_proxy_name(s->send_proxy));

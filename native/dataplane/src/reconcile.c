@@ -59,7 +59,8 @@ int mlbd_host_reconcile(struct mlbd_host *h, struct mlbd_plan *p, char err[256])
 		struct mlbd_vip *v = mlbd_vip_find(h, want->opts.conf.name, NULL);
 		struct mlbd_vip_opts opts = want->opts;
 
-		opts.has_mode = opts.has_max_conns = opts.has_max_per_source = opts.has_responses = opts.has_other = true;
+		opts.has_mode = opts.has_protocol = opts.has_max_conns = opts.has_max_per_source = opts.has_responses =
+			opts.has_other = true;
 		opts.has_accept_proxy = opts.has_send_proxy = true;
 		rc = v ? mlbd_vip_change(h, v, &opts, why) : mlbd_vip_add(h, &opts, NULL, 0, why);
 		KEEP_FIRST();

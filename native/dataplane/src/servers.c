@@ -56,8 +56,7 @@ static int set_more(struct mlbd_host *h, struct mlbd_vip *v, const struct mlbd_s
 		struct mlbd_server_more *list = realloc(v->more, (v->mores + 1) * sizeof(*list));
 
 		if (!list) {
-			snprintf(err, 256, "no memory");
-			return -ENOMEM;
+			return mlbd_no_memory(err);
 		}
 		v->more = list;
 		list[v->mores++] = *more;

@@ -7,83 +7,78 @@
 #include <string.h>
 
 #include <marllb/endpoint.h>
+#include <marllb/vocab.h>
+
+#define MLBD_WEEK 604800000u /* ms */
 
 #define F(field) offsetof(struct mlbd_settings, field), sizeof(((struct mlbd_settings *)0)->field)
 
+/* A time or number whose default the services share (marllb/vocab.h). */
+#define SHARED(name) .def = MLB_DEFAULT_##name
+
 const struct mlbd_setting mlbd_setting_list[] = {
-	{ "instance", "NAME", "name of this data plane in the region (default: default)", MLBD_TEXT, F(instance), 1, 0, false },
-	{ "shm", "PATH|off", "shared-memory region (default: /dev/shm/lb_rl_shm)", MLBD_PATH, F(shm), 1, 0, false },
-	{ "shm-group", "GROUP", "group that may open the region (default: none, mode 0600)", MLBD_TEXT, F(shm_group), 0, 0,
-	  false },
-	{ "control", "PATH|off", "control socket (default: the region's path + .ctl)", MLBD_PATH, F(control), 1, 0, false },
-	{ "threads", "N", "worker threads; 0 (default): processors that affinity and control groups allow, at most 16",
-	  MLBD_COUNT, F(threads), 0, MLBD_MAX_THREADS, false },
-	{ "frame", "TIME", "period of the frames in the region (default: 100ms)", MLBD_TIME, F(frame_ms), 5, 10000, false },
-	{ "lease", "TIME", "agent silent for this long: static weights (default: 1s)", MLBD_TIME, F(lease_ms), 10, 600000,
-	  false },
-	{ "backlog", "N", "connections that may wait to be accepted, per listener (default: 4096)", MLBD_COUNT, F(backlog), 1,
-	  65535, false },
-	{ "source", "ADDRESS... | none", "connect to servers from these addresses in turn (default: none)", MLBD_SOURCES,
-	  F(source), 0, 0, true },
-	{ "connect-timeout", "TIME", "a server that has not answered a connect by then failed (default: 2s)", MLBD_TIME,
-	  F(connect_ms), 1, 600000, true },
-	{ "retries", "N", "other servers tried after a failed connect (default: 3)", MLBD_COUNT, F(retries), 0, MLBD_MAX_RETRIES,
-	  true },
-	{ "idle-timeout", "TIME", "close a connection on which nothing moved for this long (default: 10m)", MLBD_TIME, F(idle_ms),
-	  10, 604800000, true },
+	{ "instance", "NAME", "name of this data plane in the region", MLBD_TEXT, F(instance), .min = 1, .text = "default" },
+	{ "region", "PATH|off", "shared-memory region", MLBD_PATH, F(region), .min = 1, .text = "/dev/shm/lb_rl_shm" },
+	{ "region-group", "GROUP", "group that may open the region (default: none, mode 0600)", MLBD_TEXT, F(region_group),
+	  .min = 0 },
+	{ "control", "PATH|off", "control socket (default: the region's path + .ctl)", MLBD_PATH, F(control), .min = 1 },
+	{ "threads", "N", "worker threads; 0: processors that affinity and control groups allow, at most 16", MLBD_COUNT,
+	  F(threads), .max = MLBD_MAX_THREADS },
+	{ "frame", "TIME", "period of the frames in the region", MLBD_TIME, F(frame_ms), .min = 5, .max = 10000, .def = 100 },
+	{ "lease", "TIME", "agent silent for this long: static weights", MLBD_TIME, F(lease_ms), .min = 10, .max = 600000,
+	  SHARED(LEASE) },
+	{ "backlog", "N", "connections that may wait to be accepted, per listener", MLBD_COUNT, F(backlog), .min = 1,
+	  .max = 65535, SHARED(BACKLOG) },
+	{ "sources", "ADDRESS... | none", "connect to servers from these addresses in turn (default: none)", MLBD_SOURCES,
+	  F(source), .live = true },
+	{ "connect-timeout", "TIME", "a server that has not answered a connect by then failed", MLBD_TIME, F(connect_ms),
+	  .min = 1, .max = 600000, SHARED(CONNECT_TIMEOUT), .live = true },
+	{ "retries", "N", "other servers tried after a failed connect", MLBD_COUNT, F(retries), .min = 0, .max = MLBD_MAX_RETRIES,
+	  SHARED(RETRIES), .live = true },
+	{ "idle-timeout", "TIME", "close a connection on which nothing moved for this long", MLBD_TIME, F(idle_ms), .min = 10,
+	  .max = MLBD_WEEK, SHARED(IDLE_TIMEOUT), .live = true },
 	{ "first-byte-timeout", "TIME",
-	  "close a connection on which neither side has said anything by then; 0: idle-timeout holds (default: 1m)", MLBD_TIME,
-	  F(first_byte_ms), 0, 604800000, true },
-	{ "proxy-header-timeout", "TIME",
-	  "close a connection that must begin with a PROXY header and has not sent it by then (default: 5s)", MLBD_TIME,
-	  F(proxy_header_ms), 10, 600000, true },
+	  "close a connection on which neither side has said anything by then; 0: idle-timeout holds", MLBD_TIME,
+	  F(first_byte_ms), .min = 0, .max = MLBD_WEEK, SHARED(FIRST_BYTE_TIMEOUT), .live = true },
+	{ "proxy-header-timeout", "TIME", "close a connection that must begin with a PROXY header and has not sent it by then",
+	  MLBD_TIME, F(proxy_header_ms), .min = 10, .max = 600000, .def = 5000, .live = true },
 	{ "half-closed-timeout", "TIME",
-	  "close a connection of which one side has ended and the other is silent for this long; 0: idle-timeout holds (default: "
-	  "1m)",
-	  MLBD_TIME, F(half_closed_ms), 0, 604800000, true },
-	{ "keepalive", "TIME", "ask a silent peer whether it is there after this long, by TCP keepalive; 0: never (default: 1m)",
-	  MLBD_TIME, F(keepalive_ms), 0, 32767000, true },
-	{ "keepalive-interval", "TIME", "ask again after this long without an answer (default: 15s)", MLBD_TIME,
-	  F(keepalive_interval_ms), 1000, 32767000, true },
-	{ "keepalive-probes", "N", "a peer that leaves so many unanswered is gone (default: 4)", MLBD_COUNT, F(keepalive_probes),
-	  1, 127, true },
+	  "close a connection of which one side has ended and the other is silent for this long; 0: idle-timeout holds",
+	  MLBD_TIME, F(half_closed_ms), .min = 0, .max = MLBD_WEEK, SHARED(HALF_CLOSED_TIMEOUT), .live = true },
+	{ "keepalive", "TIME", "ask a silent peer whether it is there after this long, by TCP keepalive; 0: never", MLBD_TIME,
+	  F(keepalive_ms), .min = 0, .max = 32767000, SHARED(KEEPALIVE), .live = true },
+	{ "keepalive-interval", "TIME", "ask again after this long without an answer", MLBD_TIME, F(keepalive_interval_ms),
+	  .min = 1000, .max = 32767000, SHARED(KEEPALIVE_INTERVAL), .live = true },
+	{ "keepalive-probes", "N", "a peer that leaves so many unanswered is gone", MLBD_COUNT, F(keepalive_probes), .min = 1,
+	  .max = 127, SHARED(KEEPALIVE_PROBES), .live = true },
 	{ "user-timeout", "TIME",
-	  "a peer that acknowledges nothing, or takes nothing, for this long is gone; 0: the kernel's default (default: 2m)",
-	  MLBD_TIME, F(user_timeout_ms), 0, 2147483647, true },
-	{ "pipe-memory", "MIB", "at most this much kernel memory for spliced streams; beyond it bytes are copied (default: 128)",
-	  MLBD_COUNT, F(pipe_memory), 0, 1048576, true },
-	{ "freebind", "on|off", "listen on addresses that this machine does not have yet (default: off)", MLBD_SWITCH,
-	  F(freebind), 0, 1, true },
-	{ "transparent", "on|off",
-	  "connect to servers from the client's address; needs CAP_NET_ADMIN and routes back (default: off)", MLBD_SWITCH,
-	  F(transparent), 0, 1, true },
-	{ "udp-timeout", "TIME", "a udp flow on which nothing passed for this long is over (default: 1m)", MLBD_TIME, F(udp_ms),
-	  10, 604800000, true },
-	{ "drain-timeout", "TIME", "at a stop, wait this long for connections to end (default: 30s)", MLBD_TIME, F(drain_ms), 0,
-	  604800000, true },
+	  "a peer that acknowledges nothing, or takes nothing, for this long is gone; 0: the kernel's default", MLBD_TIME,
+	  F(user_timeout_ms), .min = 0, .max = 2147483647, SHARED(USER_TIMEOUT), .live = true },
+	{ "pipe-memory", "MIB", "at most this much kernel memory for spliced streams; beyond it bytes are copied", MLBD_COUNT,
+	  F(pipe_memory), .min = 0, .max = 1048576, SHARED(PIPE_MEMORY), .live = true },
+	{ "freebind", "on|off", "listen on addresses that this machine does not have yet", MLBD_SWITCH, F(freebind), .max = 1,
+	  .live = true },
+	{ "transparent", "on|off", "connect to servers from the client's address; needs CAP_NET_ADMIN and routes back",
+	  MLBD_SWITCH, F(transparent), .max = 1, .live = true },
+	{ "udp-timeout", "TIME", "a udp flow on which nothing passed for this long is over", MLBD_TIME, F(udp_ms), .min = 10,
+	  .max = MLBD_WEEK, SHARED(UDP_TIMEOUT), .live = true },
+	{ "drain-timeout", "TIME", "at a stop, wait this long for connections to end", MLBD_TIME, F(drain_ms), .min = 0,
+	  .max = MLBD_WEEK, SHARED(DRAIN_TIMEOUT), .live = true },
 };
 const uint32_t mlbd_setting_count = sizeof(mlbd_setting_list) / sizeof(mlbd_setting_list[0]);
 
 void mlbd_settings_default(struct mlbd_settings *s)
 {
 	memset(s, 0, sizeof(*s));
-	strcpy(s->instance, "default");
-	strcpy(s->shm, "/dev/shm/lb_rl_shm");
-	s->frame_ms = 100;
-	s->lease_ms = 1000;
-	s->connect_ms = 2000;
-	s->proxy_header_ms = 5000;
-	s->idle_ms = 600000;
-	s->udp_ms = 60000;
-	s->drain_ms = 30000;
-	s->first_byte_ms = s->half_closed_ms = 60000;
-	s->keepalive_ms = 60000;
-	s->keepalive_interval_ms = 15000;
-	s->keepalive_probes = 4;
-	s->user_timeout_ms = 120000;
-	s->pipe_memory = 128;
-	s->retries = 3;
-	s->backlog = 4096;
+	for (uint32_t i = 0; i < mlbd_setting_count; i++) {
+		const struct mlbd_setting *k = &mlbd_setting_list[i];
+		void *at = (char *)s + k->off;
+
+		if (k->text)
+			strcpy(at, k->text);
+		else if (k->kind == MLBD_COUNT || k->kind == MLBD_TIME || k->kind == MLBD_SWITCH)
+			*(uint64_t *)at = k->def;
+	}
 }
 
 const struct mlbd_setting *mlbd_setting_find(const char *name)
@@ -125,11 +120,11 @@ static int parse_sources(char *const *words, int n, struct mlbd_settings *s, cha
 		return 0;
 	for (int i = 0; i < n; i++) {
 		if (s->sources == MLBD_MAX_SOURCES) {
-			snprintf(err, 256, "source: expected at most %d addresses", MLBD_MAX_SOURCES);
+			snprintf(err, 256, "sources: expected at most %d addresses", MLBD_MAX_SOURCES);
 			return -EINVAL;
 		}
 		if (mlb_addr_parse(words[i], &s->source[s->sources])) {
-			snprintf(err, 256, "source '%.80s': expected an IPv4 or IPv6 address without port", words[i]);
+			snprintf(err, 256, "sources '%.80s': expected an IPv4 or IPv6 address without port", words[i]);
 			return -EINVAL;
 		}
 		s->sources++;
@@ -207,8 +202,19 @@ void mlbd_setting_print(const struct mlbd_setting *k, const struct mlbd_settings
 		}
 	} else if (k->kind == MLBD_SWITCH) {
 		snprintf(buf, size, "%s", *(const uint64_t *)at ? "on" : "off");
+	} else if (k->kind == MLBD_TIME) {
+		uint64_t v = *(const uint64_t *)at;
+		bool minutes = v && v % 60000 == 0, seconds = v && v % 1000 == 0;
+
+		snprintf(buf, size, "%" PRIu64 "%s",
+			 minutes ? v / 60000 :
+			 seconds ? v / 1000 :
+				   v,
+			 minutes ? "m" :
+			 seconds ? "s" :
+				   "ms");
 	} else {
-		snprintf(buf, size, "%" PRIu64 "%s", *(const uint64_t *)at, k->kind == MLBD_TIME ? "ms" : "");
+		snprintf(buf, size, "%" PRIu64, *(const uint64_t *)at);
 	}
 }
 
@@ -234,8 +240,8 @@ const char *mlbd_control_path(const struct mlbd_settings *s, char buf[216])
 		return NULL;
 	if (s->control[0])
 		return strcpy(buf, s->control);
-	if (strcmp(s->shm, "off") == 0)
+	if (strcmp(s->region, "off") == 0)
 		return NULL;
-	snprintf(buf, 216, "%s.ctl", s->shm);
+	snprintf(buf, 216, "%s.ctl", s->region);
 	return buf;
 }

@@ -12,10 +12,10 @@
 
 struct mlbd_settings {
 	char instance[MLB_NAME_LEN];
-	char shm[200];      /* absolute path, or "off" */
-	char shm_group[64]; /* empty: mode 0600 */
-	char control[104];  /* Unix socket; empty: shm + ".ctl"; "off": none */
-	uint64_t threads;   /* 0: as many as the processors allow */
+	char region[200];      /* absolute path, or "off" */
+	char region_group[64]; /* empty: mode 0600 */
+	char control[104];     /* Unix socket; empty: region + ".ctl"; "off": none */
+	uint64_t threads;      /* 0: as many as the processors allow */
 	uint64_t frame_ms, lease_ms;
 	uint64_t proxy_header_ms;
 	uint64_t connect_ms, idle_ms, udp_ms, drain_ms;
@@ -36,8 +36,9 @@ struct mlbd_setting {
 	const char *name, *arg, *help;
 	enum mlbd_kind kind;
 	uint32_t off, size;
-	uint64_t min, max;
-	bool live; /* may change while the data plane runs */
+	uint64_t min, max, def;
+	const char *text; /* default of a text; NULL: empty */
+	bool live;        /* may change while the data plane runs */
 };
 
 extern const struct mlbd_setting mlbd_setting_list[];

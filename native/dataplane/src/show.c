@@ -101,7 +101,7 @@ static void show_servers(struct mlbd_host *h, bool json, struct mlbd_text *t)
 					     "\"factor\":%.9g,\"connections\":%u,"
 					     "\"previous\":%u,\"maxConnections\":%u,\"flags\":[" :
 					     "%.0svip %s server %s id %u slot %u weight %g factor %g connections %u previous %u "
-					     "max-conns %u",
+					     "max-connections %u",
 				      comma, v->conf.name, ep, s->id, i, (double)s->weight_static, (double)r->factor,
 				      MLB_LD(v->slot[i].conns), MLB_LD(v->slot[i].previous), MLB_LD(v->slot[i].max_conns));
 			flag_names(s->flags | (r->flags & (MLB_SRV_EJECTED | MLB_SRV_PROBING | MLB_SRV_GUARDED)), json, t);
@@ -305,10 +305,10 @@ void mlbd_show_ready(struct mlbd_host *h, struct mlbd_text *t)
 	mlbd_text_add(t, "{\"ready\":true,\"pid\":%d,\"instance\":", (int)getpid());
 	mlbd_text_json(t, h->settings.instance);
 	mlbd_text_add(t, ",\"threads\":%u,\"shm\":", h->threads);
-	if (strcmp(h->settings.shm, "off") == 0)
+	if (strcmp(h->settings.region, "off") == 0)
 		mlbd_text_add(t, "null");
 	else
-		mlbd_text_json(t, h->settings.shm);
+		mlbd_text_json(t, h->settings.region);
 	mlbd_text_add(t, ",\"control\":");
 	control = mlbd_control_path(&h->settings, path);
 	if (control)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "text.h"
 
+#include <errno.h>
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,4 +55,10 @@ void mlbd_text_free(struct mlbd_text *t)
 {
 	free(t->s);
 	memset(t, 0, sizeof(*t));
+}
+
+int mlbd_no_memory(char *err)
+{
+	strcpy(err, "no memory");
+	return -ENOMEM;
 }

@@ -15,4 +15,6 @@ void mlbd_text_add(struct mlbd_text *, const char *fmt, ...) __attribute__((form
 /* A JSON string with its quotes. */
 void mlbd_text_json(struct mlbd_text *, const char *s);
 void mlbd_text_free(struct mlbd_text *);
+/* The one sentence for it, and -ENOMEM. */
+int mlbd_no_memory(char *err);
 #endif

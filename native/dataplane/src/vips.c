@@ -47,8 +47,7 @@ static int listen_all(struct mlbd_host *h, struct mlbd_vip *v, const int *fd, ui
 
 	v->fd = malloc(n * sizeof(*v->fd));
 	if (!v->fd) {
-		snprintf(err, 256, "no memory");
-		return -ENOMEM;
+		return mlbd_no_memory(err);
 	}
 	if (fds == 0) {
 		rc = mlbd_listen(&v->conf.ep, n, (int)h->settings.backlog, h->settings.freebind, v->fd, err);
@@ -204,7 +203,8 @@ int mlbd_vip_change(struct mlbd_host *h, struct mlbd_vip *v, const struct mlbd_v
 	const struct mlb_vip_conf *a = &v->conf, *b = &o->conf;
 	bool same_port = b->ep.port == a->ep.port || b->ep.port == 0;
 
-	if (memcmp(&a->ep.addr, &b->ep.addr, sizeof(a->ep.addr)) || !same_port || a->ep.proto != b->ep.proto ||
+	if (memcmp(&a->ep.addr, &b->ep.addr, sizeof(a->ep.addr)) || !same_port ||
+	    (o->has_protocol && a->ep.proto != b->ep.proto) ||
 	    (o->has_other && (a->load != b->load || a->owner != b->owner || a->capacity != b->capacity || a->kappa != b->kappa ||
 			      a->eject != b->eject || a->no_guard != b->no_guard || a->load_balancers != b->load_balancers))) {
 		snprintf(err, 256,
@@ -249,8 +249,7 @@ static int server_may(void *arg, uint32_t vip_id, const struct mlb_endpoint *ep,
 	plan = malloc(sizeof(*plan));
 	if (!plan || (rc = mlbd_host_plan(h, plan))) {
 		free(plan);
-		snprintf(err, 256, "no memory");
-		return -ENOMEM;
+		return mlbd_no_memory(err);
 	}
 	rc = mlbd_loop_check(plan, mlbd_plan_find(plan, of->conf.name), ep, mlbd_addr_is_local, err);
 	mlbd_plan_free(plan);

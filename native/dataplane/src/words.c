@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "text.h"
+
 int mlbd_words_split(struct mlbd_words *out, const char *line, char err[256])
 {
 	size_t len = strlen(line);
@@ -15,8 +17,7 @@ int mlbd_words_split(struct mlbd_words *out, const char *line, char err[256])
 	out->text = strdup(line);
 	out->w = malloc((len / 2 + 2) * sizeof(*out->w));
 	if (!out->text || !out->w) {
-		snprintf(err, 256, "no memory");
-		return -ENOMEM;
+		return mlbd_no_memory(err);
 	}
 	for (p = out->text; *p;) {
 		if (strchr(" \t\r\n", *p)) {

@@ -55,7 +55,8 @@ TEST(empty_lines_and_comments)
 
 TEST(vip_with_everything)
 {
-	CHECK_EQ(parse("vip web-1 127.0.0.1:8080 mode p2c load waiting pool managed max-conns 7 capacity 12 kappa 0.5 eject off "
+	CHECK_EQ(parse("vip web-1 127.0.0.1:8080 mode p2c load waiting pool managed max-connections 7 max-servers 12 kappa 0.5 "
+		       "eject off "
 		       "load-balancers 3"),
 		 0);
 	CHECK_EQ(cmd.op, MLBD_OP_VIP);
@@ -104,7 +105,7 @@ TEST(proxy_headers)
 
 TEST(server_lines)
 {
-	CHECK_EQ(parse("server vip web 10.0.0.1:9001 weight 2.5 max-conns 100 drain"), 0);
+	CHECK_EQ(parse("server vip web 10.0.0.1:9001 weight 2.5 max-connections 100 drain"), 0);
 	CHECK_EQ(cmd.op, MLBD_OP_SERVER);
 	CHECK_STR(cmd.vip, "web");
 	CHECK_NEAR(cmd.server.weight, 2.5, 0);
@@ -164,12 +165,12 @@ TEST(settings)
 	CHECK_EQ(cmd.value.connect_ms, 1500);
 	CHECK_EQ(parse("idle-timeout 1.5h"), 0);
 	CHECK_EQ(cmd.value.idle_ms, 5400000);
-	CHECK_EQ(parse("source 127.0.0.2 127.0.0.3 ::1"), 0);
+	CHECK_EQ(parse("sources 127.0.0.2 127.0.0.3 ::1"), 0);
 	CHECK_EQ(cmd.value.sources, 3);
-	CHECK_EQ(parse("source none"), 0);
+	CHECK_EQ(parse("sources none"), 0);
 	CHECK_EQ(cmd.value.sources, 0);
-	CHECK_EQ(parse("shm off"), 0);
-	CHECK_STR(cmd.value.shm, "off");
+	CHECK_EQ(parse("region off"), 0);
+	CHECK_STR(cmd.value.region, "off");
 }
 
 TEST(errors_say_what_was_expected)
@@ -184,13 +185,13 @@ TEST(errors_say_what_was_expected)
 	CHECK(refused("vip web 127.0.0.1:1 mode rr", "expected hash, alias, sed or p2c"));
 	CHECK(refused("vip web 127.0.0.1:1 mode", "expected hash, alias, sed or p2c"));
 	CHECK(refused("vip web 127.0.0.1:1 colour red", "expected mode, load, pool"));
-	CHECK(refused("vip web 127.0.0.1:1 capacity 1025", "from 1 to 1024"));
+	CHECK(refused("vip web 127.0.0.1:1 max-servers 1025", "from 1 to 1024"));
 	CHECK(refused("vip web 127.0.0.1:1 load cpu", "flows or waiting"));
 	CHECK(refused("server 127.0.0.1:1 weight 0", "weight"));
 	CHECK(refused("server 127.0.0.1:1 weight nan", "weight"));
 	CHECK(refused("server 127.0.0.1:1 weight -1", "weight"));
 	CHECK(refused("server 127.0.0.1:1 weight 1e99", "weight"));
-	CHECK(refused("server 127.0.0.1:1 max-conns -3", "max-conns"));
+	CHECK(refused("server 127.0.0.1:1 max-connections -3", "max-connections"));
 	CHECK(refused("server vip", "expected a name after vip"));
 	CHECK(refused("vip web 127.0.0.1:1 accept-proxy", "expected none, or networks"));
 	CHECK(refused("vip web 127.0.0.1:1 accept-proxy 10.0.0.0/33", "accept-proxy '10.0.0.0/33'"));
@@ -205,8 +206,8 @@ TEST(errors_say_what_was_expected)
 	CHECK(refused("idle-timeout -1s", "expected a time"));
 	CHECK(refused("idle-timeout 5 m", "expected TIME"));
 	CHECK(refused("idle-timeout 5parsec", "expected a time"));
-	CHECK(refused("shm relative/path", "absolute path or off"));
-	CHECK(refused("source 127.0.0.1:80", "without port"));
+	CHECK(refused("region relative/path", "absolute path or off"));
+	CHECK(refused("sources 127.0.0.1:80", "without port"));
 	CHECK(refused("quit now", "expected nothing after it"));
 	CHECK(refused("set-mode fast", "expected hash, alias, sed or p2c"));
 	CHECK(refused("vip web \"127.0.0.1:1", "closing quote"));
@@ -215,9 +216,9 @@ TEST(errors_say_what_was_expected)
 /* Whatever bytes come over the control socket: an answer, no crash. Words that exist are mixed in so that it goes deep. */
 TEST(random_lines)
 {
-	static const char *const word[] = { "vip",    "server", "no",   "set-servers",  "127.0.0.1:80", "=", "[",
-					    "weight", "mode",   "sed",  "\"",           "1e9",          "-", "max-conns",
-					    "source", "show",   "json", "idle-timeout", "web",          "#", "[::1]:1=2" };
+	static const char *const word[] = { "vip",     "server", "no",   "set-servers",  "127.0.0.1:80", "=", "[",
+					    "weight",  "mode",   "sed",  "\"",           "1e9",          "-", "max-connections",
+					    "sources", "show",   "json", "idle-timeout", "web",          "#", "[::1]:1=2" };
 	struct mlb_rng r;
 	int accepted = 0, refusals = 0;
 

@@ -99,9 +99,11 @@ static inline void dp_start(struct dp *d, uint16_t server, const char *threads, 
 	d->pid = fork();
 	if (d->pid == 0) {
 		char shm[96], control[96], to[64], log[96];
-		char *argv[] = { "marllb-dp", "--shm", shm,     "--control",       control,    "--threads", (char *)threads,
-				 "--frame",   "20ms",  "--vip", "web 127.0.0.1:0", "--server", to,          "--stop-with-stdin",
-				 NULL };
+		char *argv[] = {
+			"marllb-dp", "--region", shm,     "--control",       control,    "--threads", (char *)threads,
+			"--frame",   "20ms",     "--vip", "web 127.0.0.1:0", "--server", to,          "--stop-with-stdin",
+			NULL
+		};
 
 		snprintf(shm, sizeof(shm), "%s/region", d->folder);
 		snprintf(control, sizeof(control), "%s/control", d->folder);

@@ -50,7 +50,7 @@ TEST(the_next_source_is_tried_for_the_same_server)
 	int listener = dp_listen(&port), served = 0;
 
 	dp_start(&d, port, "1", NULL);
-	CHECK_STR(dp_control(&d, "source 127.0.0.5 192.0.2.77"), "ok\n"); /* the second is not of this machine */
+	CHECK_STR(dp_control(&d, "sources 127.0.0.5 192.0.2.77"), "ok\n"); /* the second is not of this machine */
 	for (int i = 0; i < 20; i++)
 		served += serves(d.port, listener);
 	CHECK_EQ(served, 20);
@@ -70,7 +70,7 @@ TEST(failures_are_counted_by_whose_they_are)
 
 	close(dp_listen(&port)); /* nobody is there */
 	dp_start(&d, port, "1", NULL);
-	CHECK_STR(dp_control(&d, "source 192.0.2.77"), "ok\n"); /* not of this machine: no connect can be made */
+	CHECK_STR(dp_control(&d, "sources 192.0.2.77"), "ok\n"); /* not of this machine: no connect can be made */
 	for (int i = 0; i < 5; i++) {
 		int client = dp_dial(d.port);
 
@@ -81,7 +81,7 @@ TEST(failures_are_counted_by_whose_they_are)
 	CHECK_EQ(dp_count(&d, "failed", 5), 5);
 	CHECK_EQ(dp_count(&d, "aborts", 0), 0);
 	CHECK_EQ(dp_count(&d, "refusals", 0), 0);
-	CHECK_STR(dp_control(&d, "source none"), "ok\n");
+	CHECK_STR(dp_control(&d, "sources none"), "ok\n");
 	for (int i = 0; i < 5; i++) {
 		int client = dp_dial(d.port);
 
@@ -157,9 +157,9 @@ TEST(connections_of_one_source_are_limited)
 	int listener = dp_listen(&port);
 
 	dp_start(&d, port, "2", NULL);
-	snprintf(d.line, sizeof(d.line), "vip web 127.0.0.1:%u max-conns-per-source 3", d.port);
+	snprintf(d.line, sizeof(d.line), "vip web 127.0.0.1:%u max-connections-per-source 3", d.port);
 	CHECK_STR(dp_control(&d, d.line), "ok\n");
-	CHECK(strstr(dp_control(&d, "show config"), " max-conns-per-source 3") != NULL);
+	CHECK(strstr(dp_control(&d, "show config"), " max-connections-per-source 3") != NULL);
 	for (int i = 0; i < 3; i++)
 		CHECK((client[i] = exchange(d.port, listener, &server[i])) >= 0);
 	CHECK(exchange(d.port, listener, &server[3]) < 0);
@@ -168,7 +168,7 @@ TEST(connections_of_one_source_are_limited)
 	close(server[0]);
 	CHECK_EQ(dp_count(&d, "flows", 2), 2);
 	CHECK((client[0] = exchange(d.port, listener, &server[0])) >= 0);
-	snprintf(d.line, sizeof(d.line), "vip web 127.0.0.1:%u max-conns-per-source 0", d.port);
+	snprintf(d.line, sizeof(d.line), "vip web 127.0.0.1:%u max-connections-per-source 0", d.port);
 	CHECK_STR(dp_control(&d, d.line), "ok\n");
 	CHECK((client[3] = exchange(d.port, listener, &server[3])) >= 0);
 	for (int i = 0; i < 4; i++) {

@@ -133,12 +133,12 @@ TEST(a_full_pipe_holds_up_neither_workers_nor_control_nor_a_stop)
 	fill_pipe();
 	dp_start(&d, port, "1", log_into_pipe);
 	CHECK(served(&d, listener));
-	CHECK_STR(dp_control(&d, "source 192.0.2.1"), "ok\n"); /* not an address of this machine: the worker complains */
+	CHECK_STR(dp_control(&d, "sources 192.0.2.1"), "ok\n"); /* not an address of this machine: the worker complains */
 	int turned_away = dp_dial(d.port);
 
 	CHECK_EQ(dp_read(turned_away, &byte, 1, &how), 0);
 	close(turned_away);
-	CHECK_STR(dp_control(&d, "source none"), "ok\n");
+	CHECK_STR(dp_control(&d, "sources none"), "ok\n");
 	kill(d.pid, SIGHUP); /* main reports that it has read its configuration again */
 	CHECK(served(&d, listener));
 	CHECK_EQ(dp_count(&d, "logLinesLost", 0), 0);

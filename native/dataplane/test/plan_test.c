@@ -20,10 +20,10 @@ static int read_text(const char *text)
 TEST(a_whole_file)
 {
 	CHECK_EQ(read_text("# two VIPs\n"
-			   "instance a\nthreads 2\nidle-timeout 1m\nsource 127.0.0.2\n"
+			   "instance a\nthreads 2\nidle-timeout 1m\nsources 127.0.0.2\n"
 			   "vip web 127.0.0.1:8080 mode alias\n"
 			   "server vip web 127.0.0.1:9001 weight 2\n"
-			   "server vip web 127.0.0.1:9002 max-conns 5\n"
+			   "server vip web 127.0.0.1:9002 max-connections 5\n"
 			   "drain vip web 127.0.0.1:9002\n"
 			   "vip db [::1]:5432\n"
 			   "set-servers vip db [::1]:5001 [::1]:5002=3\n"
@@ -67,7 +67,7 @@ static const struct {
 	{ "vip a [fe80::1%eth0]:1\n", "dp.conf:1: ", "scope" },
 	{ "vip a 127.0.0.1:1\nserver 127.0.0.1:9\nserver 127.0.0.1:9 weight 2\n",
 	  "dp.conf:3: ", "127.0.0.1:9 is in vip a already" },
-	{ "vip a 127.0.0.1:1 capacity 1\nserver 127.0.0.1:8\nserver 127.0.0.1:9\n", "dp.conf:3: ", "at most 1 servers" },
+	{ "vip a 127.0.0.1:1 max-servers 1\nserver 127.0.0.1:8\nserver 127.0.0.1:9\n", "dp.conf:3: ", "at most 1 servers" },
 	{ "server vip z 127.0.0.1:9\n", "dp.conf:1: ", "vip z: expected a vip of an earlier line" },
 	{ "vip a 127.0.0.1:1\nshow stats\n", "dp.conf:2: ", "control socket" },
 	{ "vip a 127.0.0.1:1\ndrain vip a 127.0.0.1:7\n", "dp.conf:2: ", "has no server 127.0.0.1:7" },
@@ -83,15 +83,15 @@ TEST(a_printed_plan_reads_back)
 {
 	struct mlbd_text first = { 0 }, second = { 0 };
 
-	CHECK_EQ(read_text("vip web 127.0.0.1:8080 accept-proxy 10.0.0.0/8,2001:db8::/32 send-proxy v1 max-conns 7\n"
+	CHECK_EQ(read_text("vip web 127.0.0.1:8080 accept-proxy 10.0.0.0/8,2001:db8::/32 send-proxy v1 max-connections 7\n"
 			   "server 127.0.0.1:9001 weight 2 send-proxy off drain\n"
 			   "server 127.0.0.1:9002 send-proxy v2\n"
-			   "server 127.0.0.1:9003 max-conns 5\n"
+			   "server 127.0.0.1:9003 max-connections 5\n"
 			   "vip dns 127.0.0.1:5353 protocol udp responses 1\n"),
 		 0);
 	mlbd_plan_print(&plan, &first);
 	CHECK(strstr(first.s, " accept-proxy 10.0.0.0/8,2001:db8::/32 send-proxy v1 "));
-	CHECK(strstr(first.s, "127.0.0.1:9001 weight 2 max-conns 0 send-proxy off drain\n"));
+	CHECK(strstr(first.s, "127.0.0.1:9001 weight 2 max-connections 0 send-proxy off drain\n"));
 	CHECK_EQ(read_text(first.s), 0);
 	mlbd_plan_print(&plan, &second);
 	CHECK_STR(second.s, first.s);
@@ -203,7 +203,7 @@ TEST(settings_print_as_they_are_read)
 {
 	struct mlbd_settings s;
 
-	CHECK_EQ(read_text("idle-timeout 1500\nsource 127.0.0.2 ::1\ncontrol /run/x\nretries 0\nshm-group daemon\n"), 0);
+	CHECK_EQ(read_text("idle-timeout 1500\nsources 127.0.0.2 ::1\ncontrol /run/x\nretries 0\nregion-group daemon\n"), 0);
 	mlbd_settings_default(&s);
 	for (uint32_t i = 0; i < mlbd_setting_count; i++) {
 		const struct mlbd_setting *k = &mlbd_setting_list[i];

@@ -250,7 +250,7 @@ TEST(limits_are_the_clients_not_the_proxys)
 	int one, other, again, server[2], how;
 	char c;
 
-	begin(&b, "accept-proxy 127.0.0.1 max-conns-per-source 1");
+	begin(&b, "accept-proxy 127.0.0.1 max-connections-per-source 1");
 	one = dp_dial(b.dp.port);
 	CHECK(dp_write(one, "PROXY TCP4 192.0.2.1 192.0.2.9 1 2\r\nx", 37));
 	server[0] = next(&b);

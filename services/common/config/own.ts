@@ -8,6 +8,7 @@ import { canonicalAddress, type HostPort, parseHostPort } from "./address.js";
 export interface OwnVip {
   name: string;
   address: string;
+  protocol: string;
   servers: readonly string[];
 }
 
@@ -37,12 +38,13 @@ export function leadsTo(server: string, vip: string): boolean {
 /** Why `server` cannot be one of the VIP's: a connection would come back to it, by any number of VIPs. null: it can. */
 export function loopOf(vips: readonly OwnVip[], of: OwnVip, server: string): string | null {
   if (leadsTo(server, of.address)) return `server ${server} is the VIP itself`;
-  const walk = vips.filter((v) => leadsTo(server, v.address));
+  const reachable = vips.filter((v) => v.protocol === of.protocol);
+  const walk = reachable.filter((v) => leadsTo(server, v.address));
   const seen = new Set(walk);
   for (const vip of walk) {
     for (const next of vip.servers) {
       if (leadsTo(next, of.address)) return `server ${server} leads back to the VIP: VIP ${vip.name} has it behind it`;
-      for (const v of vips) {
+      for (const v of reachable) {
         if (seen.has(v) || !leadsTo(next, v.address)) continue;
         seen.add(v);
         walk.push(v);

@@ -12,19 +12,24 @@ export interface Problem {
 export function crossChecks(c: Config): Problem[] {
   const problems: Problem[] = [];
   const names = new Map<string, string>();
-  const listeners: { address: string; where: string }[] = [];
+  const listeners: { address: string; protocol: string; where: string }[] = [];
 
-  const listen = (address: string, path: (string | number)[]): void => {
-    const first = listeners.find((l) => overlaps(l.address, address));
+  const listen = (address: string, path: (string | number)[], protocol = "tcp"): void => {
+    const first = listeners.find((l) => l.protocol === protocol && overlaps(l.address, address));
     if (!first) {
-      listeners.push({ address, where: path.join(".") });
+      listeners.push({ address, protocol, where: path.join(".") });
     } else if (canonicalAddress(first.address) === canonicalAddress(address)) {
       problems.push({ path, message: `duplicate address ${address}: ${first.where} listens there already` });
     } else {
       problems.push({ path, message: `address ${address} overlaps ${first.address}, where ${first.where} listens` });
     }
   };
-  const own = c.vips.map((v) => ({ name: v.name, address: v.address, servers: v.servers.map((s) => s.address) }));
+  const own = c.vips.map((v) => ({
+    name: v.name,
+    address: v.address,
+    protocol: v.protocol,
+    servers: v.servers.map((s) => s.address),
+  }));
 
   for (const s of SERVICES) {
     listen(c.services[s].listen, ["services", s, "listen"]);
@@ -34,7 +39,10 @@ export function crossChecks(c: Config): Problem[] {
     const first = names.get(vip.name);
     if (first !== undefined) problems.push({ path: ["vips", i, "name"], message: `duplicate name ${vip.name}: also ${first}` });
     else names.set(vip.name, `vips.${i}`);
-    listen(vip.address, ["vips", i, "address"]);
+    listen(vip.address, ["vips", i, "address"], vip.protocol);
+    if (vip.responses > 0 && vip.protocol !== "udp") {
+      problems.push({ path: ["vips", i, "responses"], message: "expected with protocol udp only" });
+    }
     const seen = new Set<string>();
     vip.servers.forEach((server, j) => {
       const key = canonicalAddress(server.address);

@@ -5,7 +5,7 @@ import { isIPv4, isIPv6 } from "node:net";
 import { z } from "zod";
 import { CHECK_KINDS, checkKeys } from "../checks/index.js";
 import { PROXY_VERSIONS } from "../checks/proxy.js";
-import { LOAD_WORDS, MODE_WORDS, OWNER_WORDS, TRUST_WORDS } from "../vocabulary.js";
+import { defaultOf, LOAD_WORDS, MODE_WORDS, OWNER_WORDS, TRUST_WORDS } from "../vocabulary.js";
 import { isIpPort, isNetwork, parseHostPort } from "./address.js";
 
 export const SERVICES = ["shm_agent", "inference", "health", "failover"] as const;
@@ -51,6 +51,8 @@ const server = z.strictObject({
 const vip = z.strictObject({
   name,
   address: ipPort,
+  protocol: z.enum(["tcp", "udp"]).default("tcp"),
+  responses: count(1_000_000).default(0), // of a UDP flow; 0 = it ends by time alone
   mode: z.enum(MODE_WORDS).default("sed"),
   load: z.enum(LOAD_WORDS).default("flows"),
   pool: z.enum(OWNER_WORDS).default("local"),
@@ -62,6 +64,7 @@ const vip = z.strictObject({
     .default("hint"),
   kappa: z.number().min(0).max(1000).default(0), // 0 = 1 / load balancers
   max_connections: count().default(0), // 0 = no limit
+  max_connections_per_source: count(16_777_214).default(0), // 0 = no limit
   eject: z.boolean().default(true),
   guard: z.boolean().default(true),
   load_balancers: z.number().int().min(1).max(1024).default(1),
@@ -94,11 +97,23 @@ export const schema = z.strictObject({
       // A name that marllbctl resolves against the data planes that it can run (services/ctl/dataplanes).
       kind: name.default("embedded"),
       threads: z.number().int().min(0).max(64).default(0), // 0 = one a core
-      lease_ms: ms(100, 60_000).default(1000),
-      connect_timeout_ms: ms(1, 60_000).default(1000),
-      idle_timeout_ms: ms(1000, 86_400_000).default(3_600_000),
-      drain_timeout_ms: ms(0, 86_400_000).default(10_000),
-      retries: z.number().int().min(0).max(7).default(2),
+      // Defaults are the core's, so that a data plane that is started by hand has the same (native/core/include/marllb/vocab.h).
+      lease_ms: ms(100, 60_000).default(defaultOf("lease")),
+      connect_timeout_ms: ms(1, 60_000).default(defaultOf("connect-timeout")),
+      retries: z.number().int().min(0).max(7).default(defaultOf("retries")),
+      idle_timeout_ms: ms(1000, 86_400_000).default(defaultOf("idle-timeout")),
+      first_byte_timeout_ms: ms(0, 86_400_000).default(defaultOf("first-byte-timeout")), // 0 = idle_timeout_ms
+      half_closed_timeout_ms: ms(0, 86_400_000).default(defaultOf("half-closed-timeout")), // 0 = idle_timeout_ms
+      udp_timeout_ms: ms(10, 86_400_000).default(defaultOf("udp-timeout")),
+      keepalive_ms: ms(0, 32_767_000).default(defaultOf("keepalive")), // 0 = no probes
+      keepalive_interval_ms: ms(1000, 32_767_000).default(defaultOf("keepalive-interval")),
+      keepalive_probes: z.number().int().min(1).max(127).default(defaultOf("keepalive-probes")),
+      user_timeout_ms: ms(0, 2_147_483_647).default(defaultOf("user-timeout")), // 0 = the kernel's
+      drain_timeout_ms: ms(0, 86_400_000).default(defaultOf("drain-timeout")),
+      pipe_memory: count(1_048_576).default(defaultOf("pipe-memory")), // MiB
+      backlog: z.number().int().min(1).max(65_535).default(defaultOf("backlog")),
+      freebind: z.boolean().default(false),
+      transparent: z.boolean().default(false),
       max_connections: count().default(0), // 0 = as descriptors allow
       sources: z.array(ip).max(16).default([]),
     })

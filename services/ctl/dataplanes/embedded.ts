@@ -13,30 +13,43 @@ export function dpLines(c: Config): string[] {
   const d = c.dataplane;
   const lines = [
     `instance ${c.instance}`,
-    `shm ${c.region.path}`,
+    `region ${c.region.path}`,
     `frame ${Math.max(5, Math.round(c.tick_ms / 2))}ms`,
     `lease ${d.lease_ms}ms`,
     `connect-timeout ${d.connect_timeout_ms}ms`,
-    `idle-timeout ${d.idle_timeout_ms}ms`,
-    `drain-timeout ${d.drain_timeout_ms}ms`,
     `retries ${d.retries}`,
+    `idle-timeout ${d.idle_timeout_ms}ms`,
+    `first-byte-timeout ${d.first_byte_timeout_ms}ms`,
+    `half-closed-timeout ${d.half_closed_timeout_ms}ms`,
+    `udp-timeout ${d.udp_timeout_ms}ms`,
+    `keepalive ${d.keepalive_ms}ms`,
+    `keepalive-interval ${d.keepalive_interval_ms}ms`,
+    `keepalive-probes ${d.keepalive_probes}`,
+    `user-timeout ${d.user_timeout_ms}ms`,
+    `drain-timeout ${d.drain_timeout_ms}ms`,
+    `pipe-memory ${d.pipe_memory}`,
+    `backlog ${d.backlog}`,
+    `freebind ${d.freebind ? "on" : "off"}`,
+    `transparent ${d.transparent ? "on" : "off"}`,
   ];
-  if (c.region.group !== "") lines.push(`shm-group ${c.region.group}`);
+  if (c.region.group !== "") lines.push(`region-group ${c.region.group}`);
   if (d.threads > 0) lines.push(`threads ${d.threads}`);
-  if (d.sources.length > 0) lines.push(`source ${d.sources.join(" ")}`);
+  if (d.sources.length > 0) lines.push(`sources ${d.sources.join(" ")}`);
   for (const v of c.vips) {
     const maxConns = v.max_connections || d.max_connections;
     const options = [
       `mode ${v.mode} load ${v.load} pool ${v.pool} eject ${v.eject ? "on" : "off"} load-balancers ${v.load_balancers}`,
+      ...(v.protocol === "udp" ? [`protocol udp responses ${v.responses}`] : []),
       ...(v.guard ? [] : ["guard off"]),
       ...(v.kappa > 0 ? [`kappa ${v.kappa}`] : []),
-      ...(maxConns > 0 ? [`max-conns ${maxConns}`] : []),
+      ...(maxConns > 0 ? [`max-connections ${maxConns}`] : []),
+      ...(v.max_connections_per_source > 0 ? [`max-connections-per-source ${v.max_connections_per_source}`] : []),
       ...(v.accept_proxy.length > 0 ? [`accept-proxy ${v.accept_proxy.join(",")}`] : []),
       ...(v.send_proxy === "off" ? [] : [`send-proxy ${v.send_proxy}`]),
     ];
     lines.push(`vip ${v.name} ${v.address} ${options.join(" ")}`);
     for (const s of v.servers) {
-      const limit = s.max_connections > 0 ? ` max-conns ${s.max_connections}` : "";
+      const limit = s.max_connections > 0 ? ` max-connections ${s.max_connections}` : "";
       const proxy = s.send_proxy === "vip" ? "" : ` send-proxy ${s.send_proxy}`;
       lines.push(`server vip ${v.name} ${s.address} weight ${s.weight}${limit}${proxy}${s.drain ? " drain" : ""}`);
     }
@@ -46,16 +59,27 @@ export function dpLines(c: Config): string[] {
 
 export const embedded: DataplaneKind = {
   kind: "embedded",
-  help: "marllb-dp, TCP, unprivileged",
+  help: "marllb-dp, TCP and UDP, unprivileged",
   modes: MODE_WORDS,
   proxyHeaders: true,
   settings: [
     "threads",
     "lease_ms",
     "connect_timeout_ms",
-    "idle_timeout_ms",
-    "drain_timeout_ms",
     "retries",
+    "idle_timeout_ms",
+    "first_byte_timeout_ms",
+    "half_closed_timeout_ms",
+    "udp_timeout_ms",
+    "keepalive_ms",
+    "keepalive_interval_ms",
+    "keepalive_probes",
+    "user_timeout_ms",
+    "drain_timeout_ms",
+    "pipe_memory",
+    "backlog",
+    "freebind",
+    "transparent",
     "max_connections",
     "sources",
   ],

@@ -58,7 +58,7 @@ export function vppCommands(c: Config, n: Network): string[] {
   for (const v of c.vips) {
     const [host, port] = split(vipAddress(n, v.address));
     lines.push(
-      `lb rl set-vip ${v.name} ${host}/32 tcp ${port} nat mode ${v.mode} load ${v.load}${v.eject ? "" : " no-eject"}${v.guard ? "" : " no-guard"}`,
+      `lb rl set-vip ${v.name} ${host}/32 ${v.protocol} ${port} nat mode ${v.mode} load ${v.load}${v.eject ? "" : " no-eject"}${v.guard ? "" : " no-guard"}`,
     );
     if (v.servers.length === 0) continue;
     lines.push(`lb rl set-servers vip ${v.name} ${v.servers.map((s) => `${serverAddress(n, s.address)}=${s.weight}`).join(" ")}`);

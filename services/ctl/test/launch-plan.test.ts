@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 
-import { readFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
+import os from "node:os";
+import path from "node:path";
 import test from "ava";
 import { Command } from "commander";
 import { ConfigError, loadConfig, parseConfig } from "../../common/config/load.js";
 import { knownKeys } from "../../common/config/schema-walk.js";
+import { projectRoot } from "../../common/root.js";
 import { dpLines } from "../dataplanes/embedded.js";
 import { banner } from "../up/banner.js";
 import { LaunchError } from "../up/error.js";
@@ -107,7 +111,7 @@ test("a tick that is longer than the file's lease takes the lease along, unless 
 
 test("connections get as long to end as the file says, or the flag", (t) => {
   const drain = (...flags: string[]) => effective(options(...flags), {}).config.dataplane.drain_timeout_ms;
-  t.is(drain(), 10_000);
+  t.is(drain(), 30_000);
   t.is(drain("--set", "dataplane.drain_timeout_ms=1500"), 1500);
   t.is(drain("--drain", "0.5", "--set", "tick_ms=100"), 500);
 });
@@ -158,11 +162,12 @@ test("the embedded data plane's lines say what the configuration says", (t) => {
   const c = parseConfig(`
 instance: one
 tick_ms: 100
-dataplane: {threads: 2, lease_ms: 900, sources: [127.0.0.2, 127.0.0.3]}
+dataplane: {threads: 2, lease_ms: 900, half_closed_timeout_ms: 7000, keepalive_probes: 9, pipe_memory: 64, freebind: true, sources: [127.0.0.2, 127.0.0.3]}
 region: {path: /dev/shm/x, group: lb}
 vips:
   - {name: a, address: "[::1]:80", mode: hash, kappa: 0.5, max_connections: 9, servers: [{address: "10.0.0.1:81", weight: 2, drain: true}]}
   - {name: b, address: "127.0.0.1:80", load: waiting, pool: managed, eject: false, load_balancers: 3}
+  - {name: dns, address: "127.0.0.1:80", protocol: udp, responses: 1, max_connections_per_source: 7}
   - name: c
     address: "127.0.0.1:81"
     accept_proxy: [10.0.0.0/8, "2001:db8::/32"]
@@ -172,21 +177,47 @@ vips:
   const lines = dpLines(c);
   for (const line of [
     "instance one",
-    "shm /dev/shm/x",
-    "shm-group lb",
+    "region /dev/shm/x",
+    "region-group lb",
     "frame 50ms",
     "lease 900ms",
     "threads 2",
-    "source 127.0.0.2 127.0.0.3",
-    "vip a [::1]:80 mode hash load flows pool local eject on load-balancers 1 kappa 0.5 max-conns 9",
+    "connect-timeout 2000ms",
+    "half-closed-timeout 7000ms",
+    "keepalive-probes 9",
+    "pipe-memory 64",
+    "freebind on",
+    "sources 127.0.0.2 127.0.0.3",
+    "vip a [::1]:80 mode hash load flows pool local eject on load-balancers 1 kappa 0.5 max-connections 9",
     "server vip a 10.0.0.1:81 weight 2 drain",
     "vip b 127.0.0.1:80 mode sed load waiting pool managed eject off load-balancers 3",
+    "vip dns 127.0.0.1:80 mode sed load flows pool local eject on load-balancers 1 protocol udp responses 1 max-connections-per-source 7",
     "vip c 127.0.0.1:81 mode sed load flows pool local eject on load-balancers 1 accept-proxy 10.0.0.0/8,2001:db8::/32 send-proxy v2",
     "server vip c 10.0.0.1:82 weight 1 send-proxy off",
     "server vip c 10.0.0.1:83 weight 1",
   ]) {
     t.true(lines.includes(line), `${line}\nis not in\n${lines.join("\n")}`);
   }
+});
+
+test("marllb-dp reads every line that is written for it, and its own defaults are the configuration's", (t) => {
+  const run = (...args: string[]) =>
+    spawnSync(path.join(projectRoot, "build/native/bin/marllb-dp"), args, { encoding: "utf8", input: "", timeout: 20_000 });
+  const folder = mkdtempSync(path.join(os.tmpdir(), "marllb-lines-"));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const file = path.join(folder, "dp.conf");
+  writeFileSync(file, dpLines(parseConfig("vips: [{name: a, address: 127.0.0.1:1, responses: 3, protocol: udp}]\n")).join("\n"));
+  const r = run("--config", file, "--check");
+  t.is(r.status, 0, r.stderr);
+  const help = run("--help").stdout;
+  const d = parseConfig("{}").dataplane;
+  for (const [word, value] of [
+    ["connect-timeout", `${d.connect_timeout_ms / 1000}s`],
+    ["retries", `${d.retries}`],
+    ["idle-timeout", `${d.idle_timeout_ms / 60_000}m`],
+    ["drain-timeout", `${d.drain_timeout_ms / 1000}s`],
+  ])
+    t.regex(help, new RegExp(`^  ${word} .*\\(default: ${value}\\)`, "m"));
 });
 
 test("the banner's lines work as printed in any shell, IPv6 too", (t) => {

@@ -3,8 +3,8 @@ import test from "ava";
 import { refuseLoops } from "../messages.js";
 
 const vips = [
-  { name: "a", address: "127.0.0.1:1", servers: ["127.0.0.1:2"] },
-  { name: "b", address: "0.0.0.0:2", servers: [] },
+  { name: "a", address: "127.0.0.1:1", protocol: "tcp", servers: ["127.0.0.1:2"] },
+  { name: "b", address: "0.0.0.0:2", protocol: "tcp", servers: [] },
 ];
 const member = (address: string) => ({ address, weight: 1, drain: false });
 

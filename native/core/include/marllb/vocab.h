@@ -60,6 +60,26 @@
 /* How far a policy's shares may stray from the static ones: within e^-c .. e^c of them; X(NAME, c, "word"). */
 #define MLB_TRUSTS(X) X(EXACT, 0.1, "exact") X(HINT, 1.5, "hint") X(NONE, 3.0, "none")
 
+/* Defaults of a data plane's settings, in ms where they are times; the word is the line of marllb-dp, and with `_` the key of
+ * marllb.yaml. A connect may lose its first SYN (the kernel sends it again after 1 s). A drain fits the 30 s that Kubernetes
+ * grants. */
+#define MLB_DEFAULTS(X) \
+	X(LEASE, 1000, "lease") \
+	X(CONNECT_TIMEOUT, 2000, "connect-timeout") \
+	X(RETRIES, 3, "retries") \
+	X(IDLE_TIMEOUT, 600000, "idle-timeout") \
+	X(FIRST_BYTE_TIMEOUT, 60000, "first-byte-timeout") \
+	X(HALF_CLOSED_TIMEOUT, 60000, "half-closed-timeout") \
+	X(UDP_TIMEOUT, 60000, "udp-timeout") \
+	X(KEEPALIVE, 60000, "keepalive") \
+	X(KEEPALIVE_INTERVAL, 15000, "keepalive-interval") \
+	X(KEEPALIVE_PROBES, 4, "keepalive-probes") \
+	X(USER_TIMEOUT, 120000, "user-timeout") \
+	X(DRAIN_TIMEOUT, 30000, "drain-timeout") X(PIPE_MEMORY, 128, "pipe-memory") X(BACKLOG, 4096, "backlog")
+
+#define X(name, value, word) MLB_DEFAULT_##name = (value),
+enum mlb_default { MLB_DEFAULTS(X) };
+#undef X
 #define X(name, value, word) MLB_MODE_##name = (value),
 enum mlb_mode { MLB_MODES(X) };
 #undef X
@@ -117,7 +137,7 @@ struct mlb_vocabulary {
 	const struct mlb_word *words;
 };
 extern const struct mlb_word mlb_mode_words[], mlb_load_words[], mlb_owner_words[], mlb_vip_state_words[], mlb_ladder_words[],
-	mlb_server_flag_words[], mlb_end_words[], mlb_refuse_words[], mlb_trust_words[];
+	mlb_server_flag_words[], mlb_end_words[], mlb_refuse_words[], mlb_trust_words[], mlb_default_words[];
 extern const struct mlb_vocabulary mlb_vocabularies[]; /* ends with a NULL name */
 
 /* The row of a word, NULL if it is none. */

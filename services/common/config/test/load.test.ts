@@ -77,6 +77,11 @@ const wrong: { what: string; text: string; expect: RegExp }[] = [
     expect: /^f\.yaml:3:22: vips\[1\]\.address: address 127\.0\.0\.1:1 overlaps 0\.0\.0\.0:1, where vips\.0\.address listens$/,
   },
   {
+    what: "responses of a TCP VIP",
+    text: "vips:\n- {name: a, address: 0.0.0.0:1, responses: 1}\n",
+    expect: /vips\[0\]\.responses: expected with protocol udp only$/,
+  },
+  {
     what: "a wildcard VIP as its own server",
     text: "vips:\n- {name: a, address: 0.0.0.0:1, servers: [{address: 127.0.0.1:1}]}\n",
     expect: /vips\[0\]\.servers\[0\]\.address: server 127\.0\.0\.1:1 is the VIP itself$/,

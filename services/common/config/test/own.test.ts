@@ -31,9 +31,9 @@ for (const [what, server, vip, expected] of [
 }
 
 test("loops are found over any number of VIPs; a chain is none", (t) => {
-  const a = { name: "a", address: "127.0.0.1:1", servers: ["127.0.0.1:2"] };
-  const b = { name: "b", address: "127.0.0.1:2", servers: ["127.0.0.1:3"] };
-  const c = { name: "c", address: "0.0.0.0:3", servers: [] };
+  const a = { name: "a", address: "127.0.0.1:1", protocol: "tcp", servers: ["127.0.0.1:2"] };
+  const b = { name: "b", address: "127.0.0.1:2", protocol: "tcp", servers: ["127.0.0.1:3"] };
+  const c = { name: "c", address: "0.0.0.0:3", protocol: "tcp", servers: [] };
   t.is(loopOf([a, b, c], a, "127.0.0.1:2"), null);
   t.is(loopOf([a, b, c], c, "127.0.0.1:9"), null);
   t.is(loopOf([a, b, c], a, "127.0.0.1:1"), "server 127.0.0.1:1 is the VIP itself");
