@@ -35,7 +35,11 @@ if [ -d "$prefix" ]; then mv "$prefix" "$prefix.old"; fi
 mv "$prefix.new" "$prefix"
 rm -rf "$prefix.old"
 install -d /etc/marllb
-if [ ! -e /etc/marllb/marllb.yaml ]; then install -m 0644 deploy/config/marllb.yaml /etc/marllb/marllb.yaml; fi
+# Region and control socket in a folder that only marllb writes to: in /dev/shm anybody could take the names before it starts.
+if [ ! -e /etc/marllb/marllb.yaml ]; then
+	sed 's|^  path: /dev/shm/lb_rl_shm |  path: /run/marllb/lb_rl_shm |' deploy/config/marllb.yaml >/etc/marllb/marllb.yaml
+	chmod 0644 /etc/marllb/marllb.yaml
+fi
 install -m 0644 deploy/systemd/*.service "$units/"
 systemctl daemon-reload 2>/dev/null || true
 echo "installed in $prefix; edit /etc/marllb/marllb.yaml, then:"

@@ -58,7 +58,17 @@ static int reload(struct mlbd_app *app, char err[512])
 	return rc;
 }
 
-/* No new connections, and drain; the second call quits. */
+static void close_listeners(struct mlbd_app *app)
+{
+	app->close_us = 0;
+	mlbd_host_stop_accept(app->host);
+	if (mlbd_workers_conns(app->host))
+		mlbd_log("info", "no new connections; waiting for %llu to end, at most %llu ms",
+			 (unsigned long long)mlbd_workers_conns(app->host), (unsigned long long)app->host->settings.drain_ms);
+}
+
+/* No new connections, and drain; the second call quits. Closing a listener resets whose handshake is under way, so it stays open
+ * for a round trip, and drops SYNs meanwhile. */
 static void stop(struct mlbd_app *app)
 {
 	if (app->stopping) {
@@ -68,10 +78,14 @@ static void stop(struct mlbd_app *app)
 	app->stopping = true;
 	app->stop_deadline_us = mlbd_now_us() + app->host->settings.drain_ms * 1000;
 	mlbd_notify("STOPPING=1");
-	mlbd_host_stop_accept(app->host);
-	if (mlbd_workers_conns(app->host))
-		mlbd_log("info", "no new connections; waiting for %llu to end, at most %llu ms",
-			 (unsigned long long)mlbd_workers_conns(app->host), (unsigned long long)app->host->settings.drain_ms);
+	if (app->host->handed_over) { /* the sockets are the new data plane's as well */
+		close_listeners(app);
+		return;
+	}
+	mlbd_host_refuse_new(app->host);
+	app->close_us = mlbd_now_us() + MLBD_PARTED_US;
+	if (app->close_us > app->stop_deadline_us)
+		app->close_us = app->stop_deadline_us;
 }
 
 /* Orders of the control socket that concern the process. */
@@ -300,7 +314,10 @@ void mlbd_app_loop(struct mlbd_app *app)
 		uint64_t now = mlbd_now_us(), wait = mlb_dp_poll(app->host->dp, now, mlbd_real_ns());
 		int n;
 
-		if (app->stopping && (mlbd_workers_conns(app->host) == 0 || now >= app->stop_deadline_us))
+		mlbd_parted_end(&app->host->parted, now);
+		if (app->close_us && now >= app->close_us)
+			close_listeners(app);
+		if (app->stopping && !app->close_us && (mlbd_workers_conns(app->host) == 0 || now >= app->stop_deadline_us))
 			return;
 		if (app->stopping && wait > STOP_LOOK_US)
 			wait = STOP_LOOK_US;

@@ -18,6 +18,7 @@ struct mlbd_app {
 	int taker; /* client that was given the listeners and may release this data plane; -1: none */
 	bool stopping, quit;
 	struct mlbd_previous previous;
+	uint64_t close_us; /* when the listeners close at a stop; 0: not now */
 	uint64_t stop_deadline_us, next_look_us, next_previous_us;
 };
 

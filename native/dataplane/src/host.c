@@ -70,6 +70,7 @@ void mlbd_host_free(struct mlbd_host *h)
 {
 	if (!h)
 		return;
+	mlbd_parted_end(&h->parted, UINT64_MAX);
 	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++) {
 		struct mlbd_vip *v = &h->vip[i];
 

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include "log.h"
+#include "parted.h"
 #include "per_source.h"
 #include "plan.h"
 
@@ -54,6 +55,7 @@ struct mlbd_host {
 	pthread_mutex_t lock;
 	_Atomic uint32_t settings_version;
 	struct mlbd_settings live;
+	struct mlbd_parted_list parted;
 	bool serving;     /* workers have the listeners */
 	bool handed_over; /* a new binary has the listeners: region and control socket are no longer ours */
 };
@@ -77,6 +79,8 @@ void mlbd_vips_hook(struct mlbd_host *);
 void mlbd_host_serve(struct mlbd_host *);
 /* The workers let go of the listeners, which stay open: who comes waits. mlbd_host_serve gives them back. */
 void mlbd_host_pause(struct mlbd_host *);
+/* No new handshakes from now on; those under way are still accepted until mlbd_host_stop_accept. */
+void mlbd_host_refuse_new(struct mlbd_host *);
 /* No new connections from now on; returns when the listeners are closed. */
 void mlbd_host_stop_accept(struct mlbd_host *);
 /* fd: listeners handed over by another binary (NULL, 0: open own ones); taken over on success. */
@@ -100,7 +104,4 @@ int mlbd_host_plan(struct mlbd_host *, struct mlbd_plan *);
  * be is in err.
  */
 int mlbd_host_reconcile(struct mlbd_host *, struct mlbd_plan *, char err[256]);
-
-/* listen.c. One socket a thread, of the protocol in ep; port 0: the kernel chooses and ep gets it. */
-int mlbd_listen(struct mlb_endpoint *ep, uint32_t n, int backlog, bool freebind, int *fd, char err[256]);
 #endif

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <marllb/endpoint.h>
-#include "host.h"
+#include "listen.h"
 #include "udp_io.h"
 
 #ifndef IPV6_FREEBIND
@@ -101,4 +103,32 @@ fail:
 	while (opened)
 		close(fd[--opened]);
 	return fail(ep, -rc, err);
+}
+
+/* The filter of a listener sees every segment from its TCP header on, those of handshakes under way too. */
+int mlbd_listen_refuse_new(const int *fd, uint32_t n)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13), /* flags */
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, TH_SYN | TH_ACK),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, TH_SYN, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	struct sock_fprog program = { sizeof(code) / sizeof(code[0]), code };
+
+	for (uint32_t i = 0; i < n; i++)
+		if (setsockopt(fd[i], SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0)
+			return -errno;
+	return 0;
+}
+
+int mlbd_listen_let_in(const int *fd, uint32_t n)
+{
+	int none = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (setsockopt(fd[i], SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof(none)) < 0 && errno != ENOENT)
+			return -errno;
+	return 0;
 }

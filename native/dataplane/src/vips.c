@@ -8,6 +8,7 @@
 
 #include <marllb/endpoint.h>
 #include "host.h"
+#include "listen.h"
 #include "own.h"
 #include "recount.h"
 #include "workers.h"
@@ -94,6 +95,20 @@ void mlbd_host_pause(struct mlbd_host *h)
 	mlbd_workers_tell(h, &(struct mlbd_mail){ .kind = MLBD_MAIL_STOP_ACCEPT });
 }
 
+void mlbd_host_refuse_new(struct mlbd_host *h)
+{
+	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++) {
+		struct mlbd_vip *v = &h->vip[i];
+		int rc = 0;
+
+		if (v->used && v->conf.ep.proto != IPPROTO_UDP)
+			rc = mlbd_listen_refuse_new(v->fd, v->fds);
+		if (rc)
+			mlbd_log("warn", "vip %s: new clients are let in until the listeners close: %s", v->conf.name,
+				 strerror(-rc));
+	}
+}
+
 void mlbd_host_stop_accept(struct mlbd_host *h)
 {
 	mlbd_host_pause(h);
@@ -143,16 +158,24 @@ int mlbd_vip_add(struct mlbd_host *h, const struct mlbd_vip_opts *o, const int *
 	struct mlbd_vip_opts opts = *o;
 	struct mlbd_vip staged = { .conf = opts.conf };
 	struct mlbd_vip *v;
-	uint32_t id;
+	int *parted = NULL;
+	uint32_t id, taken = 0;
 	int rc;
 
 	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++)
 		if (h->vip[i].used && (rc = mlbd_vips_apart(&h->vip[i].conf, &opts.conf, err)))
 			return rc;
 	/* The sockets first: what the core is told must be the address that was bound. */
-	rc = listen_all(h, &staged, fd, fds, err);
-	if (rc)
+	if (fds == 0)
+		taken = mlbd_parted_take(&h->parted, &opts.conf.ep, &parted);
+	rc = listen_all(h, &staged, taken ? parted : fd, taken ? taken : fds, err);
+	if (rc) {
+		for (uint32_t i = 0; i < taken; i++)
+			close(parted[i]);
+		free(parted);
 		return rc;
+	}
+	free(parted);
 	rc = mlb_dp_vip_add(h->dp, &staged.conf, &id, err);
 	if (rc)
 		goto fail;
@@ -190,10 +213,9 @@ fail:
 int mlbd_vip_del(struct mlbd_host *h, struct mlbd_vip *v, char err[256])
 {
 	mlbd_workers_tell(h, &(struct mlbd_mail){ .kind = MLBD_MAIL_UNLISTEN, .vip = v->id });
-	while (v->fds)
-		close(v->fd[--v->fds]);
-	free(v->fd);
+	mlbd_parted_add(&h->parted, &v->conf.ep, v->fd, v->fds, mlbd_now_us());
 	v->fd = NULL;
+	v->fds = 0;
 	v->used = false;
 	return mlb_dp_vip_del(h->dp, v->id, err);
 }
