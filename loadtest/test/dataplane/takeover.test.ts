@@ -156,6 +156,32 @@ test("a takeover hands over what was changed at run time, and takes from the fil
   await Promise.all(servers.map(closeOrigin));
 });
 
+test("a reload that cannot be applied as a whole takes nothing from the next takeover; a file without a vip changes nothing", async (t) => {
+  const server = await origin(named("a"));
+  const busy = await origin(echo);
+  const old = await Dp.start({ servers: [server] });
+  const file = `${old.folder}/dp.conf`;
+  const text = readFileSync(file, "utf8");
+  writeFileSync(file, `${text}vip late ${addressOf(busy)}\nserver vip late ${addressOf(server)}\n`);
+  await t.throwsAsync(old.control("reload"), { message: /what could be changed was; not so: .*in use by another process/ });
+  const port = Number(addressOf(busy).split(":")[1]);
+  await closeOrigin(busy);
+  const now = await Dp.run(takeover(old.folder), old.folder);
+  t.is(await ask(port), "a");
+  writeFileSync(file, "threads 2\n");
+  await t.throwsAsync(now.control("reload"), { message: /has no vip any more: nothing was changed/ });
+  t.is(await ask(now.port), "a");
+  await t.throwsAsync(
+    Dp.run([binary, "--shm", `${old.folder}/region`, "--control", `${old.folder}/control`, "--takeover"], old.folder),
+    {
+      message: /this configuration has no vip/,
+    },
+  );
+  t.is(await ask(now.port), "a");
+  t.is(await now.stop(), 0);
+  await closeOrigin(server);
+});
+
 test("connections of the one that drains count against the limits of the new one, over two takeovers", async (t) => {
   const server = await origin(echo);
   const dp = await Dp.start({

@@ -46,13 +46,24 @@ static int reload(struct mlbd_app *app, char err[512])
 	rc = mlbd_options_plan(&app->opt, plan, err);
 	if (rc == 0) {
 		uint32_t threads = mlbd_threads_wanted(&plan->settings);
+		char why[256];
 
-		rc = mlbd_host_reconcile(app->host, plan, err);
+		rc = plan->vips == 0 && app->base.vips ? -ENODATA : mlbd_host_reconcile(app->host, plan, why);
+		if (rc == -ENODATA)
+			snprintf(err, 512,
+				 "the configuration has no vip any more: nothing was changed; `stop` ends the data plane");
+		else if (rc)
+			snprintf(err, 512, "what could be changed was; not so: %s", why);
 		if (plan->settings.threads == 0 && threads != app->host->threads)
 			mlbd_log("info", "the processors allow %u threads now; %u run until a restart or a takeover", threads,
 				 app->host->threads);
-		mlbd_plan_free(&app->base);
-		app->base = *plan;
+		/* What was not applied must not look, to the next takeover, as if it had been taken back at run time. */
+		if (rc == 0) {
+			mlbd_plan_free(&app->base);
+			app->base = *plan;
+		} else {
+			mlbd_plan_free(plan);
+		}
 	}
 	free(plan);
 	return rc;

@@ -2,12 +2,17 @@
 #include "plan.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <marllb/endpoint.h>
 #include "own.h"
+
+#define READ_MS 2000
 
 #define FAIL(...) \
 	do { \
@@ -163,14 +168,36 @@ int mlbd_plan_text(struct mlbd_plan *p, const char *name, const char *text, char
 	return 0;
 }
 
+/* All of a file, or what a pipe brings within READ_MS of silence: a reload runs on the thread that must not wait. Bytes read, or
+ * -errno. */
+static ssize_t read_all(int fd, char *text, size_t most)
+{
+	size_t have = 0;
+
+	while (have < most) {
+		struct pollfd wait = { .fd = fd, .events = POLLIN };
+		ssize_t n = read(fd, text + have, most - have);
+
+		if (n == 0)
+			break;
+		if (n > 0)
+			have += (size_t)n;
+		else if (errno == EAGAIN && poll(&wait, 1, READ_MS) == 0)
+			return -ETIMEDOUT;
+		else if (errno != EAGAIN && errno != EINTR)
+			return -errno;
+	}
+	return (ssize_t)have;
+}
+
 int mlbd_plan_file(struct mlbd_plan *p, const char *path, char err[512])
 {
 	const size_t most = 16u << 20;
-	FILE *f = fopen(path, "re");
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	char *text = NULL;
 	int rc;
 
-	if (!f) {
+	if (fd < 0) {
 		rc = -errno;
 		goto fail;
 	}
@@ -179,10 +206,11 @@ int mlbd_plan_file(struct mlbd_plan *p, const char *path, char err[512])
 		rc = -ENOMEM;
 		goto fail;
 	}
-	size_t n = fread(text, 1, most, f);
+	ssize_t got = read_all(fd, text, most);
+	size_t n = got < 0 ? 0 : (size_t)got;
 
-	if (ferror(f)) {
-		rc = errno ? -errno : -EIO;
+	if (got < 0) {
+		rc = (int)got;
 		goto fail;
 	}
 	text[n] = 0;
@@ -200,7 +228,7 @@ fail:
 	snprintf(err, 512, "%.200s: cannot read: %s", path, strerror(-rc));
 out:
 	free(text);
-	if (f)
-		fclose(f);
+	if (fd >= 0)
+		close(fd);
 	return rc;
 }

@@ -60,7 +60,15 @@ static int ask_old(struct mlbd_app *app, struct start *s, char err[512])
 		return rc;
 	if (s->old.control < 0)
 		mlbd_log("info", "nobody serves %s: starting without a takeover", s->control);
-	return s->old.control < 0 ? 0 : mlbd_plan_merge(&s->plan, &s->old.base, &s->old.run, err);
+	if (s->old.control < 0)
+		return 0;
+	if (s->plan.vips == 0 && s->old.run.vips) {
+		snprintf(err, 512,
+			 "takeover: this configuration has no vip, and the data plane at %s serves %u: expected its --config",
+			 s->control, s->old.run.vips);
+		return -EINVAL;
+	}
+	return mlbd_plan_merge(&s->plan, &s->old.base, &s->old.run, err);
 }
 
 /* Everything but the names and the listeners' clients; what fails here leaves an old data plane as it is. */
