@@ -24,6 +24,7 @@ export interface ServerStats {
   resets: number;
   aborts: number;
   unanswered: number;
+  unmade: number;
   answers: number;
   bytesIn: number;
   bytesOut: number;

@@ -188,8 +188,8 @@ test("a source address that this machine lacks is said in the log, and not held 
     await p.closed;
     t.is(p.error?.code, "ECONNRESET");
   }
-  await until("a line in the log", () => /no address or port to connect to a server from/.test(dp.child.stderr));
-  const s = (await dp.statsWhen("counted", (v) => v.servers[0]?.aborts === 4)).servers[0];
+  await until("a line in the log", () => /cannot connect from source/.test(dp.child.stderr));
+  const s = (await dp.statsWhen("counted", (v) => v.servers[0]?.unmade === 4)).servers[0];
   t.is(s?.refusals, 0);
   t.is(s?.ejections, 0);
   await dp.control("sources none");

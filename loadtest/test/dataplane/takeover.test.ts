@@ -172,7 +172,7 @@ test("a reload that cannot be applied as a whole takes nothing from the next tak
   await t.throwsAsync(now.control("reload"), { message: /has no vip any more: nothing was changed/ });
   t.is(await ask(now.port), "a");
   await t.throwsAsync(
-    Dp.run([binary, "--shm", `${old.folder}/region`, "--control", `${old.folder}/control`, "--takeover"], old.folder),
+    Dp.run([binary, "--region", `${old.folder}/region`, "--control", `${old.folder}/control`, "--takeover"], old.folder),
     {
       message: /this configuration has no vip/,
     },
