@@ -17,6 +17,7 @@ export function fakeFrame(servers: FakeServer[], over: Partial<FrameView> = {}):
     vipId: 1,
     name: "web",
     address: "127.0.0.1:8080",
+    protocol: "tcp",
     dpEpoch: 1n,
     birth: 1n,
     generation: 1,

@@ -2,7 +2,7 @@
 // What is known of servers: which (instance, VIP, server) sits at which address, the verdict of each address, and what real flows
 // did there since the last frame. No I/O, no clock of its own.
 import { type VipBirth, vipKey } from "../common/identity.js";
-import type { FrameView } from "../common/native/frame.js";
+import type { FrameView, Protocol } from "../common/native/frame.js";
 import { ServerFlag } from "../common/vocabulary.js";
 import {
   type CheckResult,
@@ -26,6 +26,7 @@ export interface Target {
   address: string;
   /** Address of its VIP. */
   vip: string;
+  protocol: Protocol;
 }
 
 interface VipSeen {
@@ -59,30 +60,37 @@ export interface Change {
   verdict: Verdict;
 }
 
+/** What is judged: one address may serve TCP well and UDP not at all. */
+export interface Service {
+  address: string;
+  protocol: Protocol;
+}
+
+const keyOf = (s: Service): string => `${s.protocol}/${s.address}`;
+
 /** A VIP whose frames stop, and whose agent says nothing of it, is forgotten after this. */
 export const FORGET_MS = 10_000;
 
 export class HealthRegistry {
   /** By instance and birth. */
   readonly #vips = new Map<string, VipSeen>();
+  /** By service. */
   readonly #verdicts = new Map<string, Verdict>();
-  readonly #users = new Map<string, number>();
-  /** Of each server's address, that of a VIP that it serves. */
-  readonly #vipOf = new Map<string, string>();
+  readonly #users = new Map<string, { service: Service; vip: string; count: number }>();
 
   readonly #onChange: (changes: Change[], joined: boolean) => void;
-  readonly #onAddress: (address: string, added: boolean) => void;
-  rules: VerdictRules;
+  readonly #onService: (service: Service, added: boolean) => void;
+  rules: Record<Protocol, VerdictRules>;
 
   /** `onChange`: verdicts that turned, or (`joined`) those of servers that a VIP's list has anew. */
   constructor(
-    rules: VerdictRules,
+    rules: Record<Protocol, VerdictRules>,
     onChange: (changes: Change[], joined: boolean) => void,
-    onAddress: (address: string, added: boolean) => void,
+    onService: (service: Service, added: boolean) => void,
   ) {
     this.rules = rules;
     this.#onChange = onChange;
-    this.#onAddress = onAddress;
+    this.#onService = onService;
   }
 
   /** A frame of one VIP. */
@@ -95,15 +103,15 @@ export class HealthRegistry {
       seen = fresh.seen;
       this.#vips.set(key, seen);
       for (const t of seen.targets.values()) this.#use(t, now);
-      for (const t of before?.targets.values() ?? []) this.#release(t.address);
+      for (const t of before?.targets.values() ?? []) this.#release(t);
       if (fresh.added.length > 0)
         this.#onChange(
-          fresh.added.map((target) => ({ target, verdict: this.#verdictOf(target.address, now) })),
+          fresh.added.map((target) => ({ target, verdict: this.#verdictOf(target, now) })),
           true,
         );
     }
     seen.seenAt = now;
-    if (this.rules.passiveFailures > 0) this.#evidence(seen, f, now);
+    if (this.rules[f.protocol].passiveFailures > 0) this.#evidence(seen, f, now);
   }
 
   /** What VIPs a data plane has, whole: others of its life are gone. */
@@ -114,9 +122,9 @@ export class HealthRegistry {
     }
   }
 
-  checked(address: string, result: CheckResult, now: number): void {
-    const v = this.#verdicts.get(address);
-    if (v !== undefined) this.#update(address, v, judgeCheck(v, result, this.rules, now));
+  checked(service: Service, result: CheckResult, now: number): void {
+    const v = this.#verdicts.get(keyOf(service));
+    if (v !== undefined) this.#update(service, v, judgeCheck(v, result, this.rules[service.protocol], now));
   }
 
   /** Call every second or so. */
@@ -125,22 +133,27 @@ export class HealthRegistry {
       if (now - seen.seenAt < FORGET_MS) continue;
       this.#forget(key, seen);
     }
-    for (const [address, v] of this.#verdicts) this.#update(address, v, judgeTime(v, this.rules, now));
+    for (const { service } of this.#users.values())
+      this.#update(
+        service,
+        this.#verdictOf(service, now),
+        judgeTime(this.#verdictOf(service, now), this.rules[service.protocol], now),
+      );
   }
 
   all(now: number): Change[] {
     return [...this.#vips.values()].flatMap((s) =>
-      [...s.targets.values()].map((target) => ({ target, verdict: this.#verdictOf(target.address, now) })),
+      [...s.targets.values()].map((target) => ({ target, verdict: this.#verdictOf(target, now) })),
     );
   }
 
-  /** The address of a VIP that the server at this one serves. */
-  vipOf(address: string): string | undefined {
-    return this.#vipOf.get(address);
+  /** The address of a VIP that this server serves. */
+  vipOf(service: Service): string | undefined {
+    return this.#users.get(keyOf(service))?.vip;
   }
 
-  addresses(): string[] {
-    return [...this.#verdicts.keys()];
+  services(): Service[] {
+    return [...this.#users.values()].map((u) => u.service);
   }
 
   #members(instance: string, f: FrameView, before: VipSeen | undefined, now: number): { seen: VipSeen; added: Target[] } {
@@ -153,7 +166,15 @@ export class HealthRegistry {
       const old = before?.targets.get(serverId);
       // A server without a port of its own takes the packet's: it is checked at the VIP's.
       const address = old?.address ?? (addresses[i] as string).replace(/:0$/, `:${vipPort}`);
-      const target = old ?? { instance, vipId: f.vipId, dpEpoch: f.dpEpoch, serverId, address, vip: f.address };
+      const target = old ?? {
+        instance,
+        vipId: f.vipId,
+        dpEpoch: f.dpEpoch,
+        serverId,
+        address,
+        vip: f.address,
+        protocol: f.protocol,
+      };
       if (!old) added.push(target);
       targets.set(serverId, target);
     });
@@ -205,54 +226,58 @@ export class HealthRegistry {
     }
     for (const { target, evidence: e, rate } of grown) {
       if (e.unanswered + e.refusals + e.resets + e.successes === 0) continue;
-      const v = this.#verdictOf(target.address, now);
+      const v = this.#verdictOf(target, now);
       const peers = { resets: resets - rate.resets, successes: successes - rate.successes, at: now };
-      this.#update(target.address, v, judgeFlows(v, e, this.rules, now, rate, peers));
+      this.#update(target, v, judgeFlows(v, e, this.rules[target.protocol], now, rate, peers));
     }
   }
 
-  #verdictOf(address: string, now: number): Verdict {
-    let v = this.#verdicts.get(address);
+  #verdictOf(service: Service, now: number): Verdict {
+    const key = keyOf(service);
+    let v = this.#verdicts.get(key);
     if (v === undefined) {
       v = verdictStart(now);
-      this.#verdicts.set(address, v);
+      this.#verdicts.set(key, v);
     }
     return v;
   }
 
-  #update(address: string, before: Verdict, after: Verdict): void {
+  #update(service: Service, before: Verdict, after: Verdict): void {
     if (before === after) return;
-    this.#verdicts.set(address, after);
+    const key = keyOf(service);
+    this.#verdicts.set(key, after);
     if (before.state === after.state) return;
     const changes: Change[] = [];
     for (const seen of this.#vips.values()) {
-      for (const target of seen.targets.values()) if (target.address === address) changes.push({ target, verdict: after });
+      for (const target of seen.targets.values()) if (keyOf(target) === key) changes.push({ target, verdict: after });
     }
     if (changes.length > 0) this.#onChange(changes, false);
   }
 
   #forget(key: string, seen: VipSeen): void {
     this.#vips.delete(key);
-    for (const t of seen.targets.values()) this.#release(t.address);
+    for (const t of seen.targets.values()) this.#release(t);
   }
 
-  #use({ address, vip }: Target, now: number): void {
-    this.#vipOf.set(address, vip);
-    const n = this.#users.get(address) ?? 0;
-    this.#users.set(address, n + 1);
-    this.#verdictOf(address, now);
-    if (n === 0) this.#onAddress(address, true);
-  }
-
-  #release(address: string): void {
-    const n = (this.#users.get(address) ?? 1) - 1;
-    if (n > 0) {
-      this.#users.set(address, n);
+  #use({ address, protocol, vip }: Target, now: number): void {
+    const service = { address, protocol };
+    const user = this.#users.get(keyOf(service));
+    this.#verdictOf(service, now);
+    if (user) {
+      user.vip = vip;
+      user.count++;
       return;
     }
-    this.#users.delete(address);
-    this.#vipOf.delete(address);
-    this.#verdicts.delete(address);
-    this.#onAddress(address, false);
+    this.#users.set(keyOf(service), { service, vip, count: 1 });
+    this.#onService(service, true);
+  }
+
+  #release(of: Service): void {
+    const key = keyOf(of);
+    const user = this.#users.get(key);
+    if (!user || --user.count > 0) return;
+    this.#users.delete(key);
+    this.#verdicts.delete(key);
+    this.#onService(user.service, false);
   }
 }

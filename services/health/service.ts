@@ -18,14 +18,14 @@ import { failStream, invalid, ServiceError, toStatus, UNREAD, unary } from "../c
 import { v1 } from "../common/grpc/protos.js";
 import { birthOf } from "../common/identity.js";
 import { Instances } from "../common/instances.js";
-import { decodeFrame } from "../common/native/frame.js";
+import { decodeFrame, type Protocol } from "../common/native/frame.js";
 import type { CreateService, Service, ServiceContext } from "../common/run.js";
 import { Outlet, systemTimers } from "../common/stream.js";
 import { childSpan } from "../common/telemetry.js";
 import { Checker } from "./checker.js";
 import { type HealthMetrics, healthMetrics } from "./metrics.js";
 import { probe } from "./probe.js";
-import { type Change, HealthRegistry } from "./registry.js";
+import { type Change, HealthRegistry, type Service as Server } from "./registry.js";
 import type { CheckResult, VerdictRules } from "./verdict.js";
 
 const SNAPSHOT_MS = 10_000;
@@ -52,7 +52,7 @@ class HealthService {
   /** By the call of Report that brings its frames. */
   private readonly instances = new Instances<object>();
   private readonly servers: HealthRegistry;
-  private checker: Checker;
+  private checkers: Record<Protocol, Checker>;
   private readonly metrics: HealthMetrics;
   private readonly timers: NodeJS.Timeout[];
   private lastUnmade = "";
@@ -63,13 +63,13 @@ class HealthService {
     const { clock, registry } = context;
     this.health = context.config.health;
     this.vips = context.config.vips;
-    this.checker = this.newChecker();
+    this.checkers = this.newCheckers();
     this.servers = new HealthRegistry(
       this.rules(),
       (changes, joined) => this.changed(changes, joined),
-      (address, added) => {
-        if (added) this.checker.add(address);
-        else this.checker.remove(address);
+      ({ address, protocol }, added) => {
+        if (added) this.checkers[protocol].add(address);
+        else this.checkers[protocol].remove(address);
       },
     );
     this.metrics = healthMetrics(registry, () => this.servers.all(clock.now()).map((c) => c.verdict.state));
@@ -79,14 +79,24 @@ class HealthService {
     ];
   }
 
-  private rules(): VerdictRules {
-    const { rise, fall, passive_failures, kind } = this.health;
-    return { rise, fall, passiveFailures: passive_failures, active: findCheck(kind).run !== null };
+  private rules(): Record<Protocol, VerdictRules> {
+    const { rise, fall, passive_failures, kind, udp_kind } = this.health;
+    const by = (k: string): VerdictRules => ({
+      rise,
+      fall,
+      passiveFailures: passive_failures,
+      active: findCheck(k).run !== null,
+    });
+    return { tcp: by(kind), udp: by(udp_kind) };
   }
 
-  private newChecker(): Checker {
+  private newCheckers(): Record<Protocol, Checker> {
+    return { tcp: this.newChecker(this.health.kind, "tcp"), udp: this.newChecker(this.health.udp_kind, "udp") };
+  }
+
+  private newChecker(kind: string, protocol: Protocol): Checker {
     const { health } = this;
-    const check = findCheck(health.kind);
+    const check = findCheck(kind);
     return new Checker({
       intervalMs: health.interval_ms,
       jitter: health.jitter,
@@ -94,16 +104,26 @@ class HealthService {
       check:
         check.run &&
         ((address) =>
-          probe({ check, address, timeoutMs: health.timeout_ms, options: this.options(address) }, this.context.clock.now)),
-      onResult: (address, result) => this.checked(address, result),
+          probe(
+            { check, address, timeoutMs: health.timeout_ms, options: this.options({ address, protocol }) },
+            this.context.clock.now,
+          )),
+      onResult: (address, result) => this.checked({ address, protocol }, result),
     });
   }
 
   /** The check's keys for this server: behind `send_proxy` it takes no connection without a header. */
-  private options(address: string): Config["health"] {
+  private options(server: Server): Config["health"] {
     const health = this.health as Config["health"] & { send_proxy: SendProxy };
     if (health.send_proxy !== "auto") return health;
-    return { ...health, send_proxy: sentTo(this.vips, address, this.servers.vipOf(address)) } as Config["health"];
+    return {
+      ...health,
+      send_proxy: sentTo(
+        this.vips.filter((v) => v.protocol === server.protocol),
+        server.address,
+        this.servers.vipOf(server),
+      ),
+    } as Config["health"];
   }
 
   /** Verdicts stay; the next check of each address is made by the new settings. */
@@ -111,9 +131,13 @@ class HealthService {
     this.health = health;
     this.vips = vips;
     this.servers.rules = this.rules();
-    this.checker.stop();
-    this.checker = this.newChecker();
-    for (const address of this.servers.addresses()) this.checker.add(address);
+    this.stopChecks();
+    this.checkers = this.newCheckers();
+    for (const { address, protocol } of this.servers.services()) this.checkers[protocol].add(address);
+  }
+
+  private stopChecks(): void {
+    for (const checker of Object.values(this.checkers)) checker.stop();
   }
 
   service(): Service {
@@ -129,21 +153,21 @@ class HealthService {
       reload: { keys: ["health", "vips"], apply: (config) => this.reload(config) },
       stop: async () => {
         for (const t of this.timers) clearInterval(t);
-        this.checker.stop();
+        this.stopChecks();
         for (const watcher of this.watchers) watcher.out.end();
       },
     };
   }
 
-  private checked(address: string, result: CheckResult): void {
+  private checked(server: Server, result: CheckResult): void {
     if (result.local) {
       this.metrics.unmade.inc();
       if (result.reason !== this.lastUnmade)
-        this.context.log.error({ server: address, reason: result.reason }, "check could not be made");
+        this.context.log.error({ server: server.address, reason: result.reason }, "check could not be made");
       this.lastUnmade = result.reason;
     }
     if (result.ok) this.metrics.seconds.observe(result.rttMs / 1000);
-    this.servers.checked(address, result, this.context.clock.now());
+    this.servers.checked(server, result, this.context.clock.now());
   }
 
   private changed(changes: Change[], joined: boolean): void {
@@ -260,7 +284,7 @@ class HealthService {
     if (r.timeout_ms > LONGEST_CHECK_MS)
       throw invalid("timeout_ms", `expected at most ${LONGEST_CHECK_MS}, found ${r.timeout_ms}`);
     const check = findCheck(kind);
-    const options = this.options(r.address);
+    const options = this.options({ address: r.address, protocol: "tcp" });
     const parsed = z.object(check.schema).safeParse(r.path === "" ? options : { ...options, path: r.path });
     if (!parsed.success) {
       const [issue] = parsed.error.issues;

@@ -135,6 +135,24 @@ test("a datagram that its server refuses is sent to another one, and the server 
   await a.close();
 });
 
+test("datagrams that wait for others are all answered, at the wait's longest", async (t) => {
+  const a = await origin(named("a"));
+  const dp = await start({ servers: [a.address], lines: ["udp-coalesce 10000"], threads: 1 });
+  t.regex(await dp.control("show config"), /^udp-coalesce 10000$/m);
+  const c = await Client.open(dp.port);
+  await c.ask("first");
+  for (let round = 0; round < 20; round++) {
+    const before = c.heard.length;
+    for (let i = 0; i < 8; i++) c.say(`${round}.${i}`);
+    await until("eight answers", async () => c.heard.length >= before + 8);
+  }
+  const stats = await dp.statsWhen("no flow waits", (x) => x.servers[0]?.waiting === 0);
+  t.is(stats.servers[0]?.newFlows, 1);
+  c.close();
+  t.is(await dp.stop(), 0);
+  await a.close();
+});
+
 test("limits of the VIP hold for flows", async (t) => {
   const a = await origin(named("a"));
   const dp = await start({ servers: [a.address], vip: "max-connections 2" });

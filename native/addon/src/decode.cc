@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Frame bytes by field name. The table of fields is the core's (layout_fields.h). */
+#include <netinet/in.h>
+
 #include <cerrno>
 #include <cmath>
 #include <cstring>
@@ -73,6 +75,7 @@ static Napi::Value decode_identity(const Napi::CallbackInfo &info)
 	out.Set("name", Napi::String::New(env, reinterpret_cast<const char *>(name),
 					  strnlen(reinterpret_cast<const char *>(name), mlb_frame_name_len)));
 	out.Set("address", address_text(env, hdr + mlb_frame_vip_offset, hdr + mlb_frame_vip_port_offset));
+	out.Set("protocol", Napi::String::New(env, hdr[mlb_frame_vip_proto_offset] == IPPROTO_UDP ? "udp" : "tcp"));
 	out.Set("dpEpoch", bigint(env, header_field(hdr, "dp_epoch")));
 	out.Set("birth", bigint(env, header_field(hdr, "birth")));
 	out.Set("generation", static_cast<double>(header_field(hdr, "generation")));

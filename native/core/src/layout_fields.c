@@ -54,6 +54,7 @@ const uint32_t mlb_server_addr_offset = offsetof(struct mlb_server_rec, addr);
 const uint32_t mlb_server_port_offset = offsetof(struct mlb_server_rec, port);
 const uint32_t mlb_frame_vip_offset = offsetof(struct mlb_frame_hdr, vip.addr);
 const uint32_t mlb_frame_vip_port_offset = offsetof(struct mlb_frame_hdr, vip.port);
+const uint32_t mlb_frame_vip_proto_offset = offsetof(struct mlb_frame_hdr, vip.proto);
 const uint32_t mlb_frame_name_offset = offsetof(struct mlb_frame_hdr, name);
 const uint32_t mlb_frame_name_len = MLB_NAME_LEN;
 

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "accept.h"
@@ -142,6 +144,33 @@ static void dispatch(struct mlbd_worker *w, const struct epoll_event *ev, int ba
 		*mail = true;
 }
 
+/* Whether all events of a batch are of UDP. TCP shares the worker, and does not wait. */
+static bool only_udp(const struct epoll_event *ev, int n)
+{
+	for (int i = 0; i < n; i++) {
+		uint32_t tag = ev[i].data.u64 & MLBD_TAG_MASK;
+		const struct mlbd_listener *l = (void *)(uintptr_t)((ev[i].data.u64 << 4 >> 4) & ~(uint64_t)MLBD_TAG_MASK);
+
+		if (tag != MLBD_TAG_UDP && (tag != MLBD_TAG_LISTENER || !l->udp))
+			return false;
+	}
+	return true;
+}
+
+/* Sleeps until something comes; `more_us` first, for more to come with it. Events of the batch, or -1. */
+static int wait_events(struct mlbd_worker *w, struct epoll_event *ev, uint64_t more_us)
+{
+	struct timespec more = { 0, (long)more_us * 1000 };
+
+	mlb_dp_worker_idle(w->core, true);
+	if (more_us)
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &more, NULL);
+	int n = mlbd_epoll_wait(w->epfd, ev, BATCH, -1);
+
+	mlb_dp_worker_idle(w->core, false);
+	return n;
+}
+
 static void own_table(struct mlbd_worker *w)
 {
 	const int keep[] = { w->epfd, w->mail_fd, w->timer_fd, w->pass[1] };
@@ -156,22 +185,20 @@ void *mlbd_loop(void *arg)
 	struct mlbd_worker *w = arg;
 	struct epoll_event events[BATCH];
 	char name[16];
+	uint64_t more_us = 0;
 
 	snprintf(name, sizeof(name), "marllb-%u", w->index);
 	pthread_setname_np(pthread_self(), name);
 	own_table(w);
 	mlbd_spare_keep(w);
 	mlbd_worker_settings(w);
+	prctl(PR_SET_TIMERSLACK, 1000); /* nanoseconds: the sleeps of udp-coalesce are as long as they say */
 	while (!w->quit) {
-		bool block = !w->agains, mail = false;
+		bool mail = false;
 
 		arm(w);
-		if (block)
-			mlb_dp_worker_idle(w->core, true);
-		int n = mlbd_epoll_wait(w->epfd, events, BATCH, block ? -1 : 0);
+		int n = w->agains ? mlbd_epoll_wait(w->epfd, events, BATCH, 0) : wait_events(w, events, more_us);
 
-		if (block)
-			mlb_dp_worker_idle(w->core, false);
 		w->now_us = mlbd_now_us();
 		mlb_dp_worker_loop(w->host->dp, w->core, w->now_us);
 		if (w->now_us >= w->live_us)
@@ -183,8 +210,11 @@ void *mlbd_loop(void *arg)
 		for (int i = 0; i < n; i++)
 			dispatch(w, &events[i], n, &mail);
 		mlbd_wheel_run(&w->wheel, w->now_us, mlbd_flow_timer, w);
-		if (w->udp)
+		more_us = 0;
+		if (w->udp) {
 			mlbd_udp_turn(w);
+			more_us = n > 0 && only_udp(events, n) ? mlbd_udp_coalesce_us(w) : 0;
+		}
 		if (w->resume_us && w->now_us >= w->resume_us) {
 			mlbd_spare_resume(w);
 			mlbd_accept_late(w);

@@ -62,6 +62,9 @@ const struct mlbd_setting mlbd_setting_list[] = {
 	  MLBD_SWITCH, F(transparent), .max = 1, .live = true },
 	{ "udp-timeout", "TIME", "a udp flow on which nothing passed for this long is over", MLBD_TIME, F(udp_ms), .min = 10,
 	  .max = MLBD_WEEK, SHARED(UDP_TIMEOUT), .live = true },
+	{ "udp-coalesce", "N",
+	  "microseconds that datagrams may wait for others while they come quickly, so that one wake-up moves many; 0: never",
+	  MLBD_COUNT, F(udp_coalesce_us), .max = 10000, .live = true },
 	{ "drain-timeout", "TIME", "at a stop, wait this long for connections to end", MLBD_TIME, F(drain_ms), .min = 0,
 	  .max = MLBD_WEEK, SHARED(DRAIN_TIMEOUT), .live = true },
 };

@@ -13,14 +13,19 @@
 #include "connect.h"
 #include "udp_io.h"
 
+#define RATE_US 1000u          /* the rate of datagrams is judged after at least so long */
+#define WORTH 2u               /* datagrams that must be expected within udp-coalesce for it to be waited */
 #define DRAIN_IDLE_US 1000000u /* while the data plane drains, a flow that is silent for so long is over */
 
 struct mlbd_udp {
 	struct mlbd_udp_table table;
 	struct mlbd_udp_batch in, out; /* from clients; to clients */
 	struct mlbd_listener *out_by;  /* whose socket sends `out` */
-	uint32_t expect;               /* datagrams that the next look at a listener may find: twice what the last one found */
+	uint32_t expect;               /* datagrams that the next look at a listener may find, less one */
 	uint32_t most;                 /* flows: each holds a descriptor, and TCP needs some too */
+	uint32_t seen;                 /* datagrams and trains since rate_from_us */
+	uint64_t rate_from_us;
+	bool quick; /* datagrams come so quickly that waiting for more pays */
 };
 
 int mlbd_udp_begin(struct mlbd_worker *w)
@@ -247,14 +252,17 @@ void mlbd_udp_readable(struct mlbd_worker *w, struct mlbd_listener *l)
 {
 	struct mlbd_udp *u = w->udp;
 	struct mlbd_udp_flow *run = NULL; /* whose messages first .. i-1 are not sent yet */
-	uint32_t first = 0;
+	uint32_t first = 0, asked;
 	int n;
 
 	u->in.count = 0;
-	n = mlbd_udp_receive(l->fd, &u->in, u->expect + 1);
+	asked = u->expect + 1 < MLBD_UDP_BATCH ? u->expect + 1 : MLBD_UDP_BATCH;
+	n = mlbd_udp_receive(l->fd, &u->in, asked);
 	if (n <= 0)
 		return;
-	u->expect = (uint32_t)n > 1 ? 2 * (uint32_t)n : u->expect / 2;
+	u->seen += (uint32_t)n;
+	/* A look that found all it asked for may have left some: without growing then, one at a time stays one at a time. */
+	u->expect = (uint32_t)n == asked ? 2 * asked : n > 1 ? (uint32_t)n : u->expect / 2;
 	w->now_us = mlbd_now_us();
 	for (uint32_t i = 0; i < (uint32_t)n; i++) {
 		struct mlbd_udp_key key;
@@ -308,6 +316,7 @@ void mlbd_udp_answer(struct mlbd_worker *w, struct mlbd_udp_flow *f)
 		end_flow(w, f, n == -ECONNREFUSED ? MLB_END_REFUSED : MLB_END_RESET);
 		return;
 	}
+	u->seen += (uint32_t)n;
 	wildcard = mlb_addr_is_any(&f->vip->conf.ep.addr);
 	for (uint32_t i = u->out.count - (uint32_t)n; i < u->out.count; i++) {
 		heard_server(w, f, i);
@@ -325,6 +334,24 @@ static uint64_t idle_us(const struct mlbd_worker *w)
 	return w->accepting || us < DRAIN_IDLE_US ? us : DRAIN_IDLE_US;
 }
 
+/* Interrupt moderation, as network cards do it: a sleep and a wake-up of this thread cost more than the way of a datagram. */
+static void judge_rate(struct mlbd_worker *w)
+{
+	struct mlbd_udp *u = w->udp;
+	uint64_t passed = w->now_us - u->rate_from_us;
+
+	if (passed < RATE_US)
+		return;
+	u->quick = (uint64_t)u->seen * w->settings.udp_coalesce_us >= WORTH * passed && w->settings.udp_coalesce_us;
+	u->seen = 0;
+	u->rate_from_us = w->now_us;
+}
+
+uint64_t mlbd_udp_coalesce_us(const struct mlbd_worker *w)
+{
+	return w->udp->quick ? w->settings.udp_coalesce_us : 0;
+}
+
 void mlbd_udp_turn(struct mlbd_worker *w)
 {
 	struct mlbd_udp *u = w->udp;
@@ -335,6 +362,7 @@ void mlbd_udp_turn(struct mlbd_worker *w)
 	while ((f = mlbd_udp_table_oldest(&u->table)) && f->last_us + idle_us(w) <= w->now_us)
 		end_flow(w, f, MLB_END_IDLE);
 	mlbd_udp_table_reap(&u->table);
+	judge_rate(w);
 }
 
 uint64_t mlbd_udp_due_us(const struct mlbd_worker *w)

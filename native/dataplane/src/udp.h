@@ -21,6 +21,8 @@ void mlbd_udp_readable(struct mlbd_worker *, struct mlbd_listener *);
 void mlbd_udp_answer(struct mlbd_worker *, struct mlbd_udp_flow *);
 /* After a batch of events: sends the answers that wait, ends what is due, reuses the dead. */
 void mlbd_udp_turn(struct mlbd_worker *);
+/* How long the worker should sleep before it looks again, so that more datagrams come in one turn; 0: not at all. */
+uint64_t mlbd_udp_coalesce_us(const struct mlbd_worker *);
 /* When the next flow is due; UINT64_MAX: none. */
 uint64_t mlbd_udp_due_us(const struct mlbd_worker *);
 /* Ends the flows of a listener, which goes: their answers have no way back any more. */

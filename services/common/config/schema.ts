@@ -105,6 +105,7 @@ export const schema = z.strictObject({
       first_byte_timeout_ms: ms(0, 86_400_000).default(defaultOf("first-byte-timeout")), // 0 = idle_timeout_ms
       half_closed_timeout_ms: ms(0, 86_400_000).default(defaultOf("half-closed-timeout")), // 0 = idle_timeout_ms
       udp_timeout_ms: ms(10, 86_400_000).default(defaultOf("udp-timeout")),
+      udp_coalesce_us: z.number().int().min(0).max(10_000).default(0), // 0 = never wait
       keepalive_ms: ms(0, 32_767_000).default(defaultOf("keepalive")), // 0 = no probes
       keepalive_interval_ms: ms(1000, 32_767_000).default(defaultOf("keepalive-interval")),
       keepalive_probes: z.number().int().min(1).max(127).default(defaultOf("keepalive-probes")),
@@ -144,6 +145,8 @@ export const schema = z.strictObject({
   health: z
     .strictObject({
       kind: z.enum(CHECK_KINDS).default("tcp"),
+      // Of servers of UDP VIPs. What a service answers to is its own matter, so by default only flows judge it.
+      udp_kind: z.enum(CHECK_KINDS).default("none"),
       // The keys of each kind: typed where the kind is declared.
       ...(checkKeys() as Record<never, never>),
       interval_ms: ms(50, 600_000).default(1000),
@@ -188,5 +191,6 @@ export const schema = z.strictObject({
   log: z.strictObject({ level: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info") }).prefault({}),
 });
 
+export type Protocol = Config["vips"][number]["protocol"];
 export type Config = z.output<typeof schema>;
 export type ServiceName = (typeof SERVICES)[number];

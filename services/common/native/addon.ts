@@ -182,11 +182,15 @@ export interface Observed {
   outOfRange: number;
 }
 
+/** A VIP that takes any protocol counts as tcp. */
+export type Protocol = "tcp" | "udp";
+
 /** What a frame is about: little, for it is read of every frame. */
 export interface Identity {
   vipId: number;
   name: string;
   address: string;
+  protocol: Protocol;
   dpEpoch: bigint;
   birth: bigint;
   generation: number;

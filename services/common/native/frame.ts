@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Frames by field name. The addon decodes; nothing here knows an offset.
 import { Owner, ServerFlag } from "../vocabulary.js";
-import { addon, type Column, type Header, NativeError, native } from "./addon.js";
+import { addon, type Column, type Header, NativeError, native, type Protocol } from "./addon.js";
 
-export type { Field, RawFrame } from "./addon.js";
+export type { Field, Protocol, RawFrame } from "./addon.js";
 export { NativeError } from "./addon.js";
 
 export const layout = addon.layout();
@@ -14,6 +14,7 @@ export class DecodedFrame {
   readonly name: string;
   /** The VIP's own address, "10.0.0.1:80". */
   readonly address: string;
+  readonly protocol: Protocol;
   readonly dpEpoch: bigint;
   readonly birth: bigint;
   readonly generation: number;
@@ -39,6 +40,7 @@ export class DecodedFrame {
     this.vipId = i.vipId;
     this.name = i.name;
     this.address = i.address;
+    this.protocol = i.protocol;
     this.dpEpoch = i.dpEpoch;
     this.birth = i.birth;
     this.generation = i.generation;

@@ -158,6 +158,7 @@ test("wakes for frames, and decodes them by field name", async (t) => {
   t.is(f.vipId, 1);
   t.is(f.name, "vip1");
   t.is(f.address, "10.0.100.1:80");
+  t.is(f.protocol, "tcp");
   t.is(f.dpEpoch, region.dpEpoch);
   t.is(f.generation, 3);
   t.is(f.mode, 3);

@@ -52,7 +52,7 @@ export function vppCommands(c: Config, n: Network): string[] {
     `set interface state ${a} up`,
     `set interface state ${b} up`,
     `lb rl set-shm ${c.region.path}`,
-    `lb rl enable flows 65536 established-timeout ${Math.ceil(c.dataplane.idle_timeout_ms / 1000)} lease ${c.dataplane.lease_ms}`,
+    `lb rl enable flows 65536 established-timeout ${Math.ceil(c.dataplane.idle_timeout_ms / 1000)} udp-timeout ${Math.ceil(c.dataplane.udp_timeout_ms / 1000)} lease ${c.dataplane.lease_ms}`,
     `lb rl nat interface ${b}`,
   ];
   for (const v of c.vips) {
@@ -113,7 +113,7 @@ export const vpp: DataplaneKind = {
   modes: MODE_WORDS,
   proxyHeaders: false,
   // Flows outlive the launcher's drain only where VPP's own stop lets them: the demo's load alone waits drain_timeout_ms.
-  settings: ["threads", "lease_ms", "idle_timeout_ms", "drain_timeout_ms"],
+  settings: ["threads", "lease_ms", "idle_timeout_ms", "drain_timeout_ms", "udp_timeout_ms"],
   needsRoot: "network namespaces and packet sockets",
   setMode: { byHand: (vip, mode) => `VPP sets it by its own command: vppctl lb rl set-mode vip ${vip} ${mode}` },
   create,

@@ -8,6 +8,10 @@ export function banner(plan: Plan, folder: string, reached: (vip: string) => str
   const c = plan.config;
   const lines = [`marllb instance ${c.instance}, data plane ${c.dataplane.kind}`];
   for (const v of c.vips) {
+    if (v.protocol === "udp") {
+      lines.push(`  VIP ${v.name}   ${reached(v.address)}, UDP   servers: ${v.servers.length}`);
+      continue;
+    }
     const url = `http://${reached(v.address)}/`;
     // A shell may take an IPv6 address's brackets for a pattern.
     const typed = url.includes("[") ? `'${url}'` : url;

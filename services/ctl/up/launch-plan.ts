@@ -91,6 +91,8 @@ export function effective(o: UpOptions, environment: Record<string, string | und
     throw new LaunchError(`${file}: no servers are listed; add some under vips: servers:, or give --servers IP:PORT,...`);
   }
   if (o.config !== undefined) return { config, notes };
+  if (first.protocol === "udp")
+    throw new LaunchError(`${file}: VIP ${first.name} is UDP, the demo's servers speak TCP; list servers under vips: servers:`);
   const capacityPerS = (1000 / Math.max(o.meanMs, 1)) * o.demoCores.reduce((a, b) => a + b, 0);
   first.servers = o.demoCores.map((_, i) => demoServer(own ? 0 : demoPorts + i));
   return {
@@ -141,6 +143,7 @@ export function listeners(plan: Plan, o: UpOptions): Wanted[] {
   const list: Wanted[] = plan.config.vips.map((v, i) => ({
     what: `VIP ${v.name}`,
     address: v.address,
+    protocol: v.protocol,
     change: i === 0 ? "--vip IP:PORT" : where(`vips.${i}.address`),
   }));
   for (const source of plan.config.dataplane.sources) {

@@ -1,21 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who may listen where: everything is checked before anything starts, so that a taken port is one clear error and not a dead service.
+
+import dgram from "node:dgram";
 import { readFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { createServer, isIPv6 } from "node:net";
 import { formatHostPort, parseHostPort } from "../../common/config/address.js";
+import type { Protocol } from "../../common/config/schema.js";
 import { LaunchError } from "./error.js";
 
+const PROBES: Record<Protocol, (host: string, port: number, failed: (e: Error) => void, bound: () => void) => void> = {
+  tcp(host, port, failed, bound) {
+    const probe = createServer().once("error", failed);
+    probe.listen({ host, port, exclusive: true }, () => probe.close(bound));
+  },
+  udp(host, port, failed, bound) {
+    const probe = dgram.createSocket({ type: isIPv6(host) ? "udp6" : "udp4", ipv6Only: true }).once("error", failed);
+    probe.bind({ address: host, port, exclusive: true }, () => probe.close(bound));
+  },
+};
+
 /** undefined when free, else the reason. Binds without SO_REUSEPORT, so a listener of any kind is noticed. */
-export function whyTaken(host: string, port: number): Promise<string | undefined> {
+export function whyTaken(host: string, port: number, protocol: Protocol = "tcp"): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const probe = createServer();
-    probe.once("error", (e: NodeJS.ErrnoException) => {
+    const failed = (e: NodeJS.ErrnoException): void => {
       if (e.code === "EADDRINUSE") resolve("is in use by another process");
       else if (e.code === "EACCES") resolve("needs root (ports below 1024)");
       else if (e.code === "EADDRNOTAVAIL") resolve("is not an address of this machine");
       else resolve(`cannot be listened on: ${e.message}`);
-    });
-    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve(undefined)));
+    };
+    PROBES[protocol](host, port, failed, () => resolve(undefined));
   });
 }
 
@@ -46,6 +59,7 @@ export interface Wanted {
   /** What listens there, for the message. */
   what: string;
   address: string;
+  protocol?: Protocol;
   /** How to choose another. */
   change: string;
 }
@@ -56,7 +70,7 @@ export async function requireFree(wanted: readonly Wanted[]): Promise<void> {
   for (const w of wanted) {
     const hp = parseHostPort(w.address);
     if (!hp) continue;
-    const why = await whyTaken(hp.host, hp.port);
+    const why = await whyTaken(hp.host, hp.port, w.protocol);
     const address = hp.port === 0 ? hp.host : formatHostPort(hp.host, hp.port);
     if (why) problems.push(`${address} (${w.what}) ${why}; choose another with ${w.change}`);
   }

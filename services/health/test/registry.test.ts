@@ -4,7 +4,10 @@ import { fakeFrame } from "../../../testbed/fake-frame.js";
 import { ServerFlag } from "../../common/vocabulary.js";
 import { type Change, FORGET_MS, HealthRegistry } from "../registry.js";
 
-const rules = { rise: 1, fall: 1, passiveFailures: 3, active: true };
+const one = { rise: 1, fall: 1, passiveFailures: 3, active: true };
+const rules = { tcp: one, udp: { ...one, active: false } };
+const tcp = (address: string) => ({ address, protocol: "tcp" as const });
+const udp = (address: string) => ({ address, protocol: "udp" as const });
 const down = { ok: false, reason: "tcp: connection refused", rttMs: 0 };
 const up = { ok: true, reason: "tcp: connected", rttMs: 1 };
 
@@ -14,7 +17,7 @@ function setup() {
   const registry = new HealthRegistry(
     rules,
     (c) => changes.push(...c),
-    (a, added) => addresses.push(`${added ? "+" : "-"}${a}`),
+    (a, added) => addresses.push(`${added ? "+" : "-"}${a.protocol === "udp" ? "udp " : ""}${a.address}`),
   );
   return { registry, changes, addresses };
 }
@@ -40,7 +43,7 @@ test("a new list is told of at once, however many servers it has", (t) => {
     () => {},
   );
   registry.frame("a", fakeFrame(two), 0);
-  registry.checked("10.0.0.1:80", up, 1);
+  registry.checked(tcp("10.0.0.1:80"), up, 1);
   t.deepEqual(calls, [
     [2, true],
     [1, false],
@@ -53,7 +56,7 @@ test("one address under two load balancers is checked once, its verdict goes to 
   registry.frame("b", fakeFrame([{ id: 9, address: "10.0.0.1:80" }]), 0);
   t.is(addresses.length, 2);
   changes.length = 0;
-  registry.checked("10.0.0.1:80", down, 1);
+  registry.checked(tcp("10.0.0.1:80"), down, 1);
   t.deepEqual(
     changes.map((c) => `${c.target.instance}/${c.target.serverId} ${c.verdict.state}`),
     ["a/1 DOWN", "b/9 DOWN"],
@@ -65,7 +68,7 @@ test("one address under two load balancers is checked once, its verdict goes to 
 test("counts of two frames are evidence, the first frame's alone are not", (t) => {
   const { registry, changes } = setup();
   registry.frame("a", fakeFrame([{ id: 1, address: "10.0.0.1:80", unanswered: 50 }]), 0);
-  registry.checked("10.0.0.1:80", up, 1);
+  registry.checked(tcp("10.0.0.1:80"), up, 1);
   changes.length = 0;
   registry.frame("a", fakeFrame([{ id: 1, address: "10.0.0.1:80", unanswered: 52 }]), 100);
   t.is(changes.length, 0);
@@ -76,7 +79,7 @@ test("counts of two frames are evidence, the first frame's alone are not", (t) =
 test("a restarted data plane's counts begin anew and its ids are new", (t) => {
   const { registry, changes } = setup();
   registry.frame("a", fakeFrame([{ id: 1, address: "10.0.0.1:80", refusals: 0 }]), 0);
-  registry.checked("10.0.0.1:80", up, 1);
+  registry.checked(tcp("10.0.0.1:80"), up, 1);
   changes.length = 0;
   registry.frame("a", fakeFrame([{ id: 1, address: "10.0.0.1:80", refusals: 9 }], { dpEpoch: 2n }), 100);
   t.deepEqual(
@@ -128,4 +131,31 @@ test("a server that is there twice is its member: the record that leaves is no t
     changes.map((c) => c.target.serverId),
     [7],
   );
+});
+
+test("one address under a TCP and a UDP VIP is two services: a verdict on one says nothing of the other", (t) => {
+  const { registry, changes, addresses } = setup();
+  registry.frame("a", fakeFrame(two.slice(0, 1)), 0);
+  registry.frame("a", fakeFrame(two.slice(0, 1), { vipId: 2, birth: 2n, protocol: "udp" }), 0);
+  t.deepEqual(addresses, ["+10.0.0.1:80", "+udp 10.0.0.1:80"]);
+  t.deepEqual(registry.services(), [tcp("10.0.0.1:80"), udp("10.0.0.1:80")]);
+  changes.length = 0;
+  registry.checked(tcp("10.0.0.1:80"), down, 1);
+  t.deepEqual(
+    changes.map((c) => `${c.target.vipId} ${c.verdict.state}`),
+    ["1 DOWN"],
+  );
+  registry.frame("a", fakeFrame([{ id: 1, address: "10.0.0.1:80", refusals: 3 }], { vipId: 2, birth: 2n, protocol: "udp" }), 2);
+  t.is(changes.at(-1)?.target.protocol, "udp");
+  t.is(changes.at(-1)?.verdict.state, "DOWN");
+  registry.tick(5000);
+  registry.frame(
+    "a",
+    fakeFrame([{ id: 1, address: "10.0.0.1:80", refusals: 3 }], { vipId: 2, birth: 2n, protocol: "udp" }),
+    9000,
+  );
+  registry.frame("a", fakeFrame(two.slice(0, 1)), 9000);
+  registry.tick(10_100);
+  t.is(changes.at(-1)?.verdict.state, "UP", "nothing is checked there: it is tried again");
+  t.is(registry.all(10_100).find((c) => c.target.protocol === "tcp")?.verdict.state, "DOWN");
 });

@@ -35,9 +35,9 @@ struct mlb_field {
 extern const struct mlb_field mlb_frame_fields[], mlb_server_fields[];
 extern const uint32_t mlb_frame_field_count, mlb_server_field_count;
 extern const uint32_t mlb_frame_hdr_size, mlb_server_rec_size, mlb_frame_schema;
-/* Where the server's address and the VIP's, 16 bytes each, and the name, lie. */
+/* Where the server's address and the VIP's, 16 bytes each, port and protocol, and the name, lie. */
 extern const uint32_t mlb_server_addr_offset, mlb_server_port_offset, mlb_frame_vip_offset, mlb_frame_vip_port_offset,
-	mlb_frame_name_offset, mlb_frame_name_len;
+	mlb_frame_vip_proto_offset, mlb_frame_name_offset, mlb_frame_name_len;
 
 /* The histograms' buckets, and the lower edge of each in microseconds; the last has no upper one. */
 extern const uint32_t mlb_hist_buckets;

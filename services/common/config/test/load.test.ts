@@ -31,6 +31,19 @@ test("an empty file is all defaults", (t) => {
   t.is(c.region.path, "/dev/shm/lb_rl_shm");
 });
 
+test("one address may be a TCP and a UDP VIP, but not two UDP ones; responses are of UDP", (t) => {
+  const vip = (name: string, more: string): string =>
+    `  - { name: ${name}, address: "127.0.0.1:53", ${more}, servers: [{ address: "127.0.0.1:5353" }] }\n`;
+  const both = `vips:\n${vip("a", "protocol: tcp")}${vip("b", "protocol: udp, responses: 1")}`;
+  t.deepEqual(problems(both), []);
+  t.is(parseConfig(both).vips[0]?.responses, 0);
+  t.regex(problems(both + vip("c", "protocol: udp"))[0] ?? "", /duplicate address 127\.0\.0\.1:53: vips\.1\.address listens/);
+  t.regex(problems(`vips:\n${vip("a", "responses: 1")}`)[0] ?? "", /responses: expected with protocol udp only/);
+  // A server at the address of a VIP of the other protocol leads nowhere back.
+  const cross = `vips:\n${vip("a", "protocol: tcp")}  - { name: b, address: "127.0.0.1:54", protocol: udp, servers: [{ address: "127.0.0.1:53" }] }\n`;
+  t.deepEqual(problems(cross), []);
+});
+
 test("a good file is parsed and frozen", (t) => {
   const c = parseConfig(good);
   t.is(c.vips[0]?.servers[1]?.weight, 2);

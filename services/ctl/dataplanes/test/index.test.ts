@@ -2,6 +2,7 @@
 import test from "ava";
 import { parseConfig } from "../../../common/config/load.js";
 import type { DataplaneKind } from "../dataplane.js";
+import { dpLines } from "../embedded.js";
 import { DATAPLANES, dataplaneHelp, findDataplane, suits } from "../index.js";
 
 const outside: DataplaneKind = {
@@ -43,4 +44,19 @@ test("PROXY headers are refused where a data plane has none", (t) => {
   for (const asked of ["send_proxy: v2", "accept_proxy: [10.0.0.0/8]", 'servers: [{address: "10.0.0.2:80", send_proxy: v1}]'])
     t.throws(() => suits(asking(asked), outside), { message: /VIP a: data plane .* has no PROXY headers/ }, asked);
   t.notThrows(() => suits(asking('send_proxy: "off"'), outside));
+});
+
+test("the embedded data plane's lines say which VIPs are UDP", (t) => {
+  const lines = dpLines(
+    config(`
+dataplane: { udp_timeout_ms: 5000, udp_coalesce_us: 50 }
+vips:
+  - { name: dns, address: "127.0.0.1:53", protocol: udp, responses: 1 }
+  - { name: web, address: "127.0.0.1:53" }
+`),
+  );
+  t.true(lines.includes("udp-timeout 5000ms"));
+  t.true(lines.includes("udp-coalesce 50"));
+  t.regex(lines.find((l) => l.startsWith("vip dns ")) ?? "", /^vip dns 127\.0\.0\.1:53 protocol udp responses 1 /);
+  t.notRegex(lines.find((l) => l.startsWith("vip web ")) ?? "", /udp/);
 });
