@@ -83,7 +83,6 @@ export const embedded: DataplaneKind = {
     "transparent",
     "max_connections",
     "sources",
-    "udp_timeout_ms",
     "udp_coalesce_us",
   ],
   needsRoot: null,
