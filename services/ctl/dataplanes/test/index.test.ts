@@ -57,6 +57,6 @@ vips:
   );
   t.true(lines.includes("udp-timeout 5000ms"));
   t.true(lines.includes("udp-coalesce 50"));
-  t.regex(lines.find((l) => l.startsWith("vip dns ")) ?? "", /^vip dns 127\.0\.0\.1:53 protocol udp responses 1 /);
+  t.regex(lines.find((l) => l.startsWith("vip dns ")) ?? "", /^vip dns 127\.0\.0\.1:53 .* protocol udp responses 1$/);
   t.notRegex(lines.find((l) => l.startsWith("vip web ")) ?? "", /udp/);
 });
