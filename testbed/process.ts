@@ -147,7 +147,8 @@ export function family(pid: number): number[] {
   return all;
 }
 
-function tasks(pid: number): string[] {
+/** Its threads; none where it is gone. */
+export function tasks(pid: number): string[] {
   try {
     return readdirSync(`/proc/${pid}/task`);
   } catch {
@@ -155,7 +156,8 @@ function tasks(pid: number): string[] {
   }
 }
 
-function read(file: string): string {
+/** A file of /proc; empty where it is gone. */
+export function read(file: string): string {
   try {
     return readFileSync(file, "utf8");
   } catch {

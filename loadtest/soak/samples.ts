@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a process holds, over time: memory, descriptors, threads.
-import { readdirSync, readFileSync } from "node:fs";
-import { residentBytes } from "../../testbed/process.js";
+import { readdirSync } from "node:fs";
+import { read, residentBytes, tasks } from "../../testbed/process.js";
 import type { Point } from "./flat.js";
 
 export interface Series {
@@ -48,24 +48,8 @@ function count(folder: string): number {
 function workersDescriptors(pid: number): number {
   let sum = 0;
   for (const tid of tasks(pid)) {
-    if (tid === String(pid) || !/^marllb-\d+$/.test(read(`/proc/${pid}/task/${tid}/comm`))) continue;
+    if (tid === String(pid) || !/^marllb-\d+$/.test(read(`/proc/${pid}/task/${tid}/comm`).trim())) continue;
     sum += count(`/proc/${pid}/task/${tid}/fd`);
   }
   return sum;
-}
-
-function tasks(pid: number): string[] {
-  try {
-    return readdirSync(`/proc/${pid}/task`);
-  } catch {
-    return [];
-  }
-}
-
-function read(file: string): string {
-  try {
-    return readFileSync(file, "utf8").trim();
-  } catch {
-    return "";
-  }
 }
