@@ -36,7 +36,7 @@ const refused: [args: string[], reason: RegExp][] = [
   [["run", busy, "--tick-ms", "0.5"], /--tick-ms 0.5: expected a number from 1/],
   [["run", busy, "--gossip", "0.5"], /gossip every 0.5 ms is quicker than its delay/],
   [["run", busy, "--strategy", ","], /--strategy: expected at least one/],
-  [["run", busy, "--strategy", "best+sed"], /policy "best": expected .*uniform/],
+  [["run", busy, "--strategy", "best+sed"], /policy "best": expected kalman, peak-ewma, static, uniform, true, avail/],
   [["run", "--strategy", "SED", busy], /run --strategy: options come last/],
   [["run", dir], /Is a directory/],
   [["run", join(dir, "none.json")], /none.json: No such file or directory/],

@@ -31,7 +31,7 @@ vips:
 `);
   const lines = vppCommands(config, n);
   t.true(lines.includes("lb rl set-shm /dev/shm/x"));
-  t.true(lines.some((l) => l.startsWith("lb rl enable flows 65536 established-timeout 62 ") && l.includes(" lease 700")));
+  t.true(lines.includes("lb rl enable flows 65536 established-timeout 62 udp-timeout 60 lease 700"));
   t.deepEqual(
     lines.filter((l) => /set-vip|set-servers|drain/.test(l)),
     [
