@@ -117,8 +117,10 @@ export class Child {
         clearTimeout(timer);
         resolve(l);
       });
-      void this.exited.then((code) => {
+      void this.exited.then(async (code) => {
         clearTimeout(timer);
+        // What it wrote last is read after its end is seen; a child of its own may hold the pipes open.
+        await Promise.race([this.closed, sleep(1000)]);
         fail(`ended with ${code}`);
       });
     });
