@@ -17,6 +17,49 @@ export function createRegistry(service: string, instance: string): Registry {
   return registry;
 }
 
+/** Says one series' value. */
+type Say<L extends string> = (labels: Record<L, string>, value: number) => void;
+
+/** A counter whose values are known elsewhere: `read` says them when it is scraped; what it does not say is gone. */
+export function readCounter<L extends string>(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: readonly L[],
+  read: (say: Say<L>) => void,
+): void {
+  new Counter({
+    name,
+    help,
+    labelNames,
+    registers: [registry],
+    collect() {
+      this.reset();
+      read((labels, value) => this.inc(labels, value));
+    },
+  });
+}
+
+/** The same for a gauge. */
+export function readGauge<L extends string>(
+  registry: Registry,
+  name: string,
+  help: string,
+  labelNames: readonly L[],
+  read: (say: Say<L>) => void,
+): void {
+  new Gauge({
+    name,
+    help,
+    labelNames,
+    registers: [registry],
+    collect() {
+      this.reset();
+      read((labels, value) => this.set(labels, value));
+    },
+  });
+}
+
 /** A summary whose quantiles, sum and count are known elsewhere; what is unknown is left out. Seconds. */
 export interface Quantiles {
   labels: Record<string, string>;
