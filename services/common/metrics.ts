@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// /metrics and /healthz of a service. Gauges are filled when they are read, so that the tick pays nothing for them.
+// /metrics, /livez and /readyz of a service. Gauges are filled when they are read, so that the tick pays nothing for them.
 import { createServer, type Server } from "node:http";
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
 import { formatHostPort, type HostPort } from "./config/address.js";
+import type { WhyNot } from "./readiness.js";
 
 export { Counter, Gauge, Histogram, Registry };
 
@@ -89,21 +90,24 @@ export interface MetricsServer {
   stop(): Promise<void>;
 }
 
-export async function serveMetrics(registry: Registry, listen: HostPort, healthy: () => boolean): Promise<MetricsServer> {
+export async function serveMetrics(registry: Registry, listen: HostPort, whyNotReady: WhyNot): Promise<MetricsServer> {
   const server: Server = createServer((request, response) => {
     const path = (request.url ?? "/").split("?")[0];
     if (request.method !== "GET" && request.method !== "HEAD") {
       response.writeHead(405, { allow: "GET, HEAD" }).end();
-    } else if (path === "/healthz") {
-      const ok = healthy();
-      response.writeHead(ok ? 200 : 503, { "content-type": "text/plain" }).end(ok ? "ok\n" : "not serving\n");
+    } else if (path === "/livez") {
+      // That it is answered is the answer: the loop turns.
+      response.writeHead(200, { "content-type": "text/plain" }).end("ok\n");
+    } else if (path === "/readyz") {
+      const why = whyNotReady();
+      response.writeHead(why === null ? 200 : 503, { "content-type": "text/plain" }).end(`${why ?? "ready"}\n`);
     } else if (path === "/metrics") {
       registry.metrics().then(
         (text) => response.writeHead(200, { "content-type": registry.contentType }).end(text),
         (e: unknown) => response.writeHead(500, { "content-type": "text/plain" }).end(`${String(e)}\n`),
       );
     } else {
-      response.writeHead(404, { "content-type": "text/plain" }).end("/metrics or /healthz\n");
+      response.writeHead(404, { "content-type": "text/plain" }).end("/metrics, /livez or /readyz\n");
     }
   });
   const wanted = formatHostPort(listen.host, listen.port);

@@ -8,7 +8,8 @@ import { type HostPort, parseHostPort } from "./config/address.js";
 import { type Config, ConfigError, type ServiceName } from "./config/load.js";
 import { createLog, type Logger } from "./log.js";
 import type { LogWriter } from "./log-writer.js";
-import { Counter, createRegistry, type Registry, serveMetrics } from "./metrics.js";
+import { Counter, createRegistry, Gauge, type Registry, serveMetrics } from "./metrics.js";
+import { Readiness, type WhyNot } from "./readiness.js";
 import { type Reloadable, Reloader } from "./reload.js";
 import { projectRoot } from "./root.js";
 import { Signals } from "./signals.js";
@@ -27,6 +28,8 @@ export interface Service {
   name: string;
   definition: ServiceDefinition;
   implementation: UntypedServiceImplementation;
+  /** Why it cannot do its work now; asked ten times a second. */
+  whyNotReady: WhyNot;
   /** What takes effect at SIGHUP, beside the log's level. */
   reload?: Reloadable;
   /** Ends own streams, timers and clients. The gRPC server still runs. */
@@ -78,7 +81,6 @@ async function start(service: ServiceName, load: () => Promise<{ create: CreateS
     import("./grpc/channel.js"),
   ]);
   const it = await create({ config, log, registry, clock, stateFolder: stateFolder(config.instance, process.env) });
-  let serving = false;
   const server = await serve({
     name: it.name,
     definition: it.definition,
@@ -86,16 +88,25 @@ async function start(service: ServiceName, load: () => Promise<{ create: CreateS
     listen: parseHostPort(config.services[service].listen) as HostPort,
     credentials: serverCredentials(config),
   });
-  const metrics = await serveMetrics(registry, parseHostPort(config.services[service].metrics) as HostPort, () => serving);
-  serving = true;
-
   let stopping = false;
+  const readiness = new Readiness(
+    () => (stopping ? "it stops" : it.whyNotReady()),
+    (why) => {
+      server.setReady(why === null);
+      if (why === null) log.info("ready");
+      else if (!stopping) log.warn({ reason: why }, "not ready");
+    },
+  );
+  showReadiness(registry, readiness);
+  const metricsAddress = parseHostPort(config.services[service].metrics) as HostPort;
+  const metrics = await serveMetrics(registry, metricsAddress, () => readiness.look());
   const stop = async (why: string): Promise<void> => {
     if (stopping) process.exit(1);
     stopping = true;
-    serving = false;
     log.info({ why }, "stopping");
-    server.setServing(false);
+    readiness.look();
+    readiness.stop();
+    server.setStopping();
     await it.stop().catch((e: unknown) => log.error({ err: e }, "stop"));
     await Promise.all([server.stop(), metrics.stop()]);
     await flush();
@@ -128,6 +139,17 @@ function countLostLines(registry: Registry, writer: LogWriter): void {
     collect() {
       this.reset();
       this.inc(writer.lost);
+    },
+  });
+}
+
+function showReadiness(registry: Registry, readiness: Readiness): void {
+  new Gauge({
+    name: "marllb_ready",
+    help: "1 while the service can do its work; /readyz says why not",
+    registers: [registry],
+    collect() {
+      this.set(readiness.look() === null ? 1 : 0);
     },
   });
 }

@@ -43,6 +43,8 @@ class FailoverService {
   private verdicts: Verdicts | undefined;
   private ticker: NodeJS.Timeout | undefined;
   private store!: Store;
+  /** Why the last write failed; null: it is stored. */
+  private unstored: string | null = null;
 
   constructor(private readonly context: ServiceContext) {
     const { config, clock, log, registry } = context;
@@ -108,6 +110,7 @@ class FailoverService {
       name: "marllb.v1.Failover",
       definition: v1.Failover.service,
       implementation,
+      whyNotReady: () => this.whyNotReady(),
       stop: async () => {
         clearInterval(this.ticker);
         this.verdicts?.close();
@@ -118,7 +121,13 @@ class FailoverService {
     };
   }
 
+  private whyNotReady(): string | null {
+    if (this.unstored !== null) return `what is ordered is not stored: ${this.unstored}`;
+    return this.verdicts?.connected() ? null : "health has not said anything of a server";
+  }
+
   private storeFailed(e: unknown): void {
+    this.unstored = e instanceof Error ? e.message : String(e);
     this.metrics.storeErrors.inc();
     this.context.log.error({ err: e }, "store");
   }
@@ -126,6 +135,7 @@ class FailoverService {
   private save(pool: PoolState): void {
     this.store.save(pool).then(
       (stored) => {
+        this.unstored = null;
         if (stored !== pool && stored.term >= pool.term) this.core.adopt(stored, this.context.clock.now());
       },
       (e: unknown) => this.storeFailed(e),

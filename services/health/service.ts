@@ -30,6 +30,8 @@ import type { CheckResult, VerdictRules } from "./verdict.js";
 
 const SNAPSHOT_MS = 10_000;
 const TICK_MS = 500;
+/** Frames come ten times a second. */
+const FRAMELESS_MS = 2000;
 const LONGEST_CHECK_MS = 60_000;
 
 /** A verdict is some 80 bytes, a message at most 1 MiB. */
@@ -56,6 +58,7 @@ class HealthService {
   private readonly metrics: HealthMetrics;
   private readonly timers: NodeJS.Timeout[];
   private lastUnmade = "";
+  private frameAt = Number.NEGATIVE_INFINITY;
   private health: Config["health"];
   private vips: Config["vips"];
 
@@ -150,6 +153,7 @@ class HealthService {
       name: "marllb.v1.Health",
       definition: v1.Health.service,
       implementation,
+      whyNotReady: () => this.whyNotReady(),
       reload: { keys: ["health", "vips"], apply: (config) => this.reload(config) },
       stop: async () => {
         for (const t of this.timers) clearInterval(t);
@@ -157,6 +161,11 @@ class HealthService {
         for (const watcher of this.watchers) watcher.out.end();
       },
     };
+  }
+
+  private whyNotReady(): string | null {
+    if (this.context.clock.now() - this.frameAt < FRAMELESS_MS) return null;
+    return "no load balancer sends frames: it is not known which servers to check";
   }
 
   private checked(server: Server, result: CheckResult): void {
@@ -248,6 +257,7 @@ class HealthService {
     try {
       if (!frame) throw invalid("frame", "is missing");
       this.servers.frame(frame.instance, decodeFrame(frame), this.context.clock.now());
+      this.frameAt = this.context.clock.now();
       return true;
     } catch (e) {
       this.metrics.refused.inc();

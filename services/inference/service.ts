@@ -88,6 +88,10 @@ export const create: CreateService = async ({ config, log, registry, clock }) =>
     name: "marllb.v1.Inference",
     definition: v1.Inference.service,
     implementation,
+    whyNotReady() {
+      const v = config.vips.find((vip) => catalog.get(vip.policy) === undefined);
+      return v ? `VIP ${v.name}: policy ${v.policy} cannot be used, kalman answers: ${catalog.whyNot(v.policy)}` : null;
+    },
     stop: async () => steering.stop(),
   };
 };

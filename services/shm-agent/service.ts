@@ -88,6 +88,7 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
     name: "marllb.v1.ShmAgent",
     definition: v1.ShmAgent.service,
     implementation,
+    whyNotReady: () => (agent.attachment.region === null ? `not attached to a data plane: ${agent.attachment.reason}` : null),
     async stop() {
       streams.end();
       agent.stop();

@@ -5,6 +5,7 @@ import { promisify } from "node:util";
 import test from "ava";
 import { which } from "../../../testbed/process.js";
 import { Stack, services } from "../../../testbed/stack.js";
+import { eventually } from "../../../testbed/wait.js";
 import { random } from "../../demo/random.js";
 import { DemoServer } from "../../demo/server.js";
 import { findGhz, installHint, runProfile } from "../../ghz/profile.js";
@@ -52,7 +53,9 @@ const grpcurl = which("grpcurl") ?? which(path.join(process.env.HOME ?? "/", "go
       const call = async (...args: string[]): Promise<string> => (await run(grpcurl as string, ["-plaintext", ...args])).stdout;
       t.true((await call(address, "list")).split("\n").includes(name));
       t.true((await call(address, "describe", name)).includes(`service ${names[part]}`));
-      t.regex(await call("-d", JSON.stringify({ service: name }), address, "grpc.health.v1.Health/Check"), /"SERVING"/);
+      await eventually(`${name} is ready`, async () =>
+        /"SERVING"/.test(await call("-d", JSON.stringify({ service: name }), address, "grpc.health.v1.Health/Check")),
+      );
     }
     t.regex(await call2(s), /"instance"/);
 

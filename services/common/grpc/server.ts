@@ -10,7 +10,9 @@ import { packageDefinition } from "./protos.js";
 export interface GrpcServer {
   /** The address in use, port 0 replaced by the real one. */
   address: string;
-  setServing(serving: boolean): void;
+  /** What grpc.health.v1 says of the service by its name. Of the process ("") it says SERVING until the stop. */
+  setReady(ready: boolean): void;
+  setStopping(): void;
   /** Call after the service ended its own streams; a stream that stays open is cut after a second. */
   stop(): Promise<void>;
 }
@@ -29,7 +31,7 @@ const STOP_MS = 1000;
 export async function serve(o: ServeOptions): Promise<GrpcServer> {
   const server = new grpc.Server(serverOptions);
   server.addService(o.definition, o.implementation);
-  const health = new HealthImplementation({ "": "SERVING", [o.name]: "SERVING" });
+  const health = new HealthImplementation({ "": "SERVING", [o.name]: "NOT_SERVING" });
   health.addToServer(server);
   new ReflectionService(packageDefinition, { services: [o.name, "grpc.health.v1.Health"] }).addToServer(server);
 
@@ -39,9 +41,11 @@ export async function serve(o: ServeOptions): Promise<GrpcServer> {
   });
   return {
     address: formatHostPort(o.listen.host, port),
-    setServing(serving) {
-      health.setStatus("", serving ? "SERVING" : "NOT_SERVING");
-      health.setStatus(o.name, serving ? "SERVING" : "NOT_SERVING");
+    setReady(ready) {
+      health.setStatus(o.name, ready ? "SERVING" : "NOT_SERVING");
+    },
+    setStopping() {
+      health.setStatus("", "NOT_SERVING");
     },
     stop() {
       return new Promise((resolve) => {

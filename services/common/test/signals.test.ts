@@ -50,7 +50,7 @@ test("signals without use end nothing and open no debugger; SIGQUIT stops in ord
     it.child.kill(signal);
     await said(it, new RegExp(`"signal":"${signal === "SIGIO" ? "SIG(IO|POLL)" : signal}"`));
   }
-  t.is((await fetch(`http://${it.metrics}/healthz`)).status, 200);
+  t.is((await fetch(`http://${it.metrics}/livez`)).status, 200);
   it.child.kill("SIGQUIT");
   t.is(await it.exited, 0, it.stderr());
   t.notRegex(it.stderr(), /Debugger listening/);

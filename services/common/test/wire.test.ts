@@ -83,8 +83,8 @@ log: { level: silent }
         for (const code of await Promise.all(calls)) t.not(code, grpc.status.DEADLINE_EXCEEDED, `${method} hangs`);
       }
     }
-    const healthz = await fetch(`http://${it.metrics}/healthz`);
-    t.is(healthz.status, 200);
+    const livez = await fetch(`http://${it.metrics}/livez`);
+    t.is(livez.status, 200);
     t.is(await it.stop(), 0, it.stderr());
   });
 }
