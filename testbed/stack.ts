@@ -31,6 +31,8 @@ export interface StackOptions {
   env?: NodeJS.ProcessEnv;
   /** Lines added to marllb-dp's file. */
   lines?: readonly string[];
+  /** Services that run elsewhere, by address: this stack's agent dials those. */
+  peers?: { [service in Exclude<ServiceFolder, "shm-agent">]?: string };
 }
 
 const isSection = (v: unknown): v is Record<string, unknown> => typeof v === "object" && v !== null && !Array.isArray(v);
@@ -74,7 +76,8 @@ export class Stack {
     const tick = o.tickMs ?? 200;
     const section: Record<string, unknown> = {};
     for (const part of services) {
-      this.grpc.set(part, `127.0.0.1:${await freePort()}`);
+      const elsewhere = part === "shm-agent" ? undefined : o.peers?.[part];
+      this.grpc.set(part, elsewhere ?? `127.0.0.1:${await freePort()}`);
       this.metrics.set(part, `127.0.0.1:${await freePort()}`);
       section[part.replace("-", "_")] = { listen: this.grpc.get(part), metrics: this.metrics.get(part) };
     }

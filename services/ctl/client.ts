@@ -1,54 +1,39 @@
 // SPDX-License-Identifier: Apache-2.0
-// gRPC clients of the four services at the addresses of one configuration.
-import type { Client, ClientReadableStream, ServiceError } from "@grpc/grpc-js";
+// gRPC clients of the load balancers' agents and of the services, all replicas of each.
+import type { ChannelCredentials, ClientReadableStream } from "@grpc/grpc-js";
 import type { Config } from "../common/config/load.js";
-import { clientCredentials, clientOptions, dialTarget } from "../common/grpc/channel.js";
+import { clientCredentials } from "../common/grpc/channel.js";
 import { v1 } from "../common/grpc/protos.js";
+import { Replicas } from "./replicas.js";
+
+/** Where to dial, as a configuration or a context says. */
+export interface Target {
+  agents: readonly string[];
+  inference: readonly string[];
+  health: readonly string[];
+  failover: readonly string[];
+  tls?: Config["tls"];
+}
 
 export interface Clients {
-  agent: InstanceType<typeof v1.ShmAgent>;
-  inference: InstanceType<typeof v1.Inference>;
-  health: InstanceType<typeof v1.Health>;
-  failover: InstanceType<typeof v1.Failover>;
-  close(): void;
+  agents: Replicas<InstanceType<typeof v1.ShmAgent>>;
+  inference: Replicas<InstanceType<typeof v1.Inference>>;
+  health: Replicas<InstanceType<typeof v1.Health>>;
+  failover: Replicas<InstanceType<typeof v1.Failover>>;
+  close(): Promise<void>;
 }
 
-export function connect(config: Config): Clients {
-  const credentials = clientCredentials(config);
-  const agent = new v1.ShmAgent(dialTarget(config, "shm_agent"), credentials, clientOptions);
-  const inference = new v1.Inference(dialTarget(config, "inference"), credentials, clientOptions);
-  const health = new v1.Health(dialTarget(config, "health"), credentials, clientOptions);
-  const failover = new v1.Failover(dialTarget(config, "failover"), credentials, clientOptions);
-  const all: Client[] = [agent, inference, health, failover];
-  const close = (): void => {
-    for (const c of all) c.close();
+export function connect(target: Target, timeoutMs = 5000): Clients {
+  let made: ChannelCredentials | undefined;
+  const credentials = (): ChannelCredentials => (made ??= clientCredentials({ tls: target.tls }));
+  const agents = new Replicas("shm-agent", v1.ShmAgent, target.agents, credentials, timeoutMs);
+  const inference = new Replicas("inference", v1.Inference, target.inference, credentials, timeoutMs);
+  const health = new Replicas("health", v1.Health, target.health, credentials, timeoutMs);
+  const failover = new Replicas("failover", v1.Failover, target.failover, credentials, timeoutMs);
+  const close = async (): Promise<void> => {
+    await Promise.all([agents.close(), inference.close(), health.close(), failover.close()]);
   };
-  return { agent, inference, health, failover, close };
-}
-
-// A generated method has many overloads; its last one is (argument, callback), and that is the one conditional types see.
-type RequestOf<M> = M extends (argument: infer A, callback: infer _) => unknown ? A : never;
-type CallbackOf<M> = M extends (argument: infer _, callback: infer C) => unknown ? C : never;
-type ResponseOf<M> = CallbackOf<M> extends (error: infer _, response?: infer R) => unknown ? R : never;
-type Call = (
-  request: unknown,
-  options: { deadline: Date },
-  callback: (e: ServiceError | null, response?: unknown) => void,
-) => void;
-
-/** A unary call as a promise, at most so many milliseconds. */
-export function ask<C extends Client, K extends keyof C>(
-  client: C,
-  method: K,
-  request: RequestOf<C[K]>,
-  deadlineMs = 5000,
-): Promise<NonNullable<ResponseOf<C[K]>>> {
-  return new Promise((resolve, reject) => {
-    (client[method] as Call).call(client, request, { deadline: new Date(Date.now() + deadlineMs) }, (e, response) => {
-      if (e) reject(e);
-      else resolve(response as NonNullable<ResponseOf<C[K]>>);
-    });
-  });
+  return { agents, inference, health, failover, close };
 }
 
 /** Follows a server stream and opens it anew whenever it ends; returns how to stop. */

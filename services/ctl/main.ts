@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // marllbctl: the launcher (`up`) and the operator's commands.
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import { Command, CommanderError } from "commander";
 import { ConfigError } from "../common/config/load.js";
+import { projectRoot } from "../common/root.js";
 import { LaunchError } from "./up/error.js";
 import { type UpOptions, upFlags } from "./up/options.js";
 
 const program = new Command("marllbctl")
   .description("starts and operates a marllb load balancer")
+  .version((JSON.parse(readFileSync(path.join(projectRoot, "package.json"), "utf8")) as { version: string }).version)
   .enablePositionalOptions()
   .showHelpAfterError("(--help lists every flag)");
 
@@ -30,13 +34,14 @@ if (process.argv[2] !== "up") {
     import("./commands/health.js"),
     import("./commands/dp-config.js"),
     import("./commands/mode.js"),
+    import("./commands/context.js"),
   ]);
   for (const room of rooms) room.register(program);
 }
 
 try {
   await program.parseAsync();
-  process.exit(exitCode);
+  process.exit(exitCode || Number(process.exitCode ?? 0));
 } catch (e) {
   if (e instanceof CommanderError) {
     process.stderr.write(`${e.message}\n`);

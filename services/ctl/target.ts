@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which instance a command is for, and which of its VIPs.
+// What a command is for: a running instance of this host, a configuration's addresses, or a context's load balancers and services.
 import { existsSync } from "node:fs";
 import path from "node:path";
+import type { GetStatusResponse__Output } from "../../gen/marllb/v1/GetStatusResponse.js";
 import type { VipStatus__Output } from "../../gen/marllb/v1/VipStatus.js";
 import { type Config, loadConfig } from "../common/config/load.js";
-import { ask, type Clients, connect } from "./client.js";
+import { dialTarget } from "../common/grpc/channel.js";
+import type { v1 } from "../common/grpc/protos.js";
+import { type Clients, connect, type Target } from "./client.js";
+import { chooseContext, contextFile } from "./contexts.js";
+import type { Replica } from "./replicas.js";
 import { LaunchError } from "./up/error.js";
 import { instanceFolder } from "./up/instance.js";
 import { defaultConfig } from "./up/launch-plan.js";
@@ -12,6 +17,13 @@ import { defaultConfig } from "./up/launch-plan.js";
 export interface TargetFlags {
   config?: string;
   instance?: string;
+  context?: string;
+  agent?: string[];
+  inference?: string[];
+  health?: string[];
+  failover?: string[];
+  lb?: string;
+  timeout?: number;
   set?: string[];
 }
 
@@ -25,31 +37,99 @@ export function targetConfig(flags: TargetFlags): Config {
   return loadConfig(defaultConfig, flags.set ?? []);
 }
 
-/** Connects, runs, closes; a gRPC failure becomes one line that says what was asked and what came back. */
+/** The addresses of one configuration: one agent, the services as they are dialled by it. */
+export const targetOf = (config: Config): Target => ({
+  agents: [dialTarget(config, "shm_agent")],
+  inference: [dialTarget(config, "inference")],
+  health: [dialTarget(config, "health")],
+  failover: [dialTarget(config, "failover")],
+  tls: config.tls,
+});
+
+/** --instance and --config go before a context; single addresses before both. */
+export function chooseTarget(flags: TargetFlags): Target {
+  const local = flags.config !== undefined || flags.instance !== undefined;
+  if (local && flags.context !== undefined)
+    throw new LaunchError("--context with --config or --instance: expected one of them", 2);
+  const context = local ? undefined : chooseContext(contextFile(), flags.context);
+  const base: Target = context ?? targetOf(targetConfig(flags));
+  return {
+    ...base,
+    ...(flags.agent && { agents: flags.agent }),
+    ...(flags.inference && { inference: flags.inference }),
+    ...(flags.health && { health: flags.health }),
+    ...(flags.failover && { failover: flags.failover }),
+  };
+}
+
+/** Connects, runs, closes. */
 export async function withClients<T>(flags: TargetFlags, run: (clients: Clients) => Promise<T>): Promise<T> {
-  const clients = connect(targetConfig(flags));
+  const clients = connect(chooseTarget(flags), flags.timeout);
   try {
     return await run(clients);
-  } catch (e) {
-    const details = (e as { details?: string }).details;
-    if (details === undefined) throw e;
-    const nobody = /connect E\w+ (\S+?)\.?(?:\s|$)/.exec(details)?.[1];
-    throw new LaunchError(nobody ? `nothing answers at ${nobody}; is it running?` : details || (e as Error).message);
   } finally {
-    clients.close();
+    await clients.close();
   }
 }
 
-/** The VIP by name or number; without either, the only one. */
-export async function findVip(clients: Clients, wanted: string | undefined): Promise<VipStatus__Output> {
-  const status = await ask(clients.agent, "GetStatus", {});
-  const { vips } = status;
-  const names = vips.map((v) => v.name).join(", ");
-  if (wanted === undefined) {
-    if (vips.length === 1) return vips[0] as VipStatus__Output;
-    throw new LaunchError(vips.length === 0 ? "the agent knows no VIP yet" : `which VIP? --vip ${names}`);
+/** One load balancer that answered. */
+export interface LoadBalancer {
+  agent: Replica<InstanceType<typeof v1.ShmAgent>>;
+  status: GetStatusResponse__Output;
+}
+
+/**
+ * The load balancers of the target, or the one of `--lb` (instance or address). Those that do not answer are said on standard error,
+ * and make the command's exit code 1; where none answers, that is the error.
+ */
+export async function loadBalancers(clients: Clients, flags: TargetFlags): Promise<LoadBalancer[]> {
+  const agents = await clients.agents.all();
+  const asked = await clients.agents.each("GetStatus", {});
+  const all = asked.flatMap((a, i) => ("answer" in a ? [{ agent: agents[i] as LoadBalancer["agent"], status: a.answer }] : []));
+  const silent = asked.flatMap((a) => ("error" in a ? [a.error.message] : []));
+  const wanted = flags.lb;
+  const found = wanted === undefined ? all : all.filter((l) => l.status.instance === wanted || l.agent.address === wanted);
+  if (found.length === 0) {
+    if (all.length === 0) throw new LaunchError(silent.join("\n"));
+    const there = all.map((l) => `${l.status.instance} (${l.agent.address})`).join(", ");
+    throw new LaunchError([`no load balancer ${wanted}; there are: ${there}`, ...silent].join("\n"));
   }
-  const found = vips.find((v) => v.name === wanted || String(v.vip_id) === wanted);
-  if (!found) throw new LaunchError(`no VIP ${wanted}; there are: ${names}`);
+  if (wanted === undefined && silent.length > 0) {
+    process.stderr.write(`${silent.join("\n")}\n`);
+    process.exitCode = 1;
+  }
   return found;
+}
+
+/** A VIP at each load balancer that has it; its number may differ from one to the next, its name is what they share. */
+export interface FoundVip {
+  name: string;
+  /** At the first of them. */
+  vip_id: number;
+  at: { lb: LoadBalancer; vip: VipStatus__Output }[];
+}
+
+/** The VIP by name or number; without either, the only one. */
+export async function findVip(clients: Clients, flags: TargetFlags & { vip?: string }): Promise<FoundVip> {
+  const lbs = await loadBalancers(clients, flags);
+  const all = lbs.flatMap((lb) => lb.status.vips.map((vip) => ({ lb, vip })));
+  const names = [...new Set(all.map(({ vip }) => vip.name))];
+  const there = names.join(", ");
+  let name = flags.vip;
+  if (name === undefined) {
+    if (names.length !== 1) throw new LaunchError(names.length === 0 ? noVip(lbs) : `which VIP? --vip ${there}`);
+    name = names[0] as string;
+  } else if (!names.includes(name)) {
+    const numbered = new Set(all.filter(({ vip }) => String(vip.vip_id) === name).map(({ vip }) => vip.name));
+    if (numbered.size > 1) throw new LaunchError(`VIP ${name} is ${[...numbered].join(" here, ")} there; expected a name`);
+    if (numbered.size === 0) throw new LaunchError(names.length === 0 ? noVip(lbs) : `no VIP ${name}; there are: ${there}`);
+    name = [...numbered][0] as string;
+  }
+  const at = all.filter(({ vip }) => vip.name === name);
+  return { name, vip_id: (at[0] as (typeof at)[number]).vip.vip_id, at };
+}
+
+/** Why an agent knows no VIP: what it says of its attachment. */
+function noVip(lbs: readonly LoadBalancer[]): string {
+  return lbs.map(({ status: s }) => `${s.instance}: ${s.attached ? "the agent knows no VIP yet" : s.why_not}`).join("\n");
 }

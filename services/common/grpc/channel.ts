@@ -52,7 +52,7 @@ export function serverCredentials(config: Config): grpc.ServerCredentials {
   );
 }
 
-export function clientCredentials(config: Config): grpc.ChannelCredentials {
+export function clientCredentials(config: Pick<Config, "tls">): grpc.ChannelCredentials {
   if (!config.tls) return grpc.credentials.createInsecure();
   const { cert, key, ca } = config.tls;
   return grpc.credentials.createSsl(ca ? pem("ca", ca) : pem("cert", cert), pem("key", key), pem("cert", cert));

@@ -3,6 +3,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { isIpPort } from "../../common/config/address.js";
 import type { TargetFlags } from "../target.js";
+import { append, number } from "../up/options.js";
 
 export interface Common extends TargetFlags {
   json: boolean;
@@ -12,6 +13,13 @@ export function common(command: Command): Command {
   return command
     .option("--instance <name>", "a running instance (default: marllb)")
     .option("--config <file>", "addresses from this configuration instead")
+    .option("--context <name>", "load balancers and services of this context (marllbctl context list; default: the current one)")
+    .option("--agent <address>", "a load balancer's agent, HOST:PORT; may be repeated", append)
+    .option("--inference <address>", "an inference service; may be repeated", append)
+    .option("--health <address>", "a health service; may be repeated", append)
+    .option("--failover <address>", "a failover service; may be repeated", append)
+    .option("--lb <name>", "only the load balancer of this instance name or agent address")
+    .option("--timeout <ms>", "for an answer", number(1, 3_600_000), 5000)
     .option("--json", "the answer as JSON", false);
 }
 

@@ -2,7 +2,6 @@
 // Who may receive new flows: pool, drains, overrides.
 import { type Command, Option } from "commander";
 import { MODE_WORDS, modeLabel, wireVipState } from "../../common/vocabulary.js";
-import { ask } from "../client.js";
 import { columns, output, plainEnum } from "../print.js";
 import { findVip, withClients } from "../target.js";
 import { type Common, common, address as parseAddress, weightArguments } from "./common.js";
@@ -14,8 +13,8 @@ const vipOption = (c: Command): Command => common(c).option("--vip <name>", "VIP
 export function register(program: Command): void {
   vipOption(program.command("servers").description("the pool: health, factor, reason, flows")).action((o: VipFlag) =>
     withClients(o, async (clients) => {
-      const { vip_id, name } = await findVip(clients, o.vip);
-      const p = await ask(clients.failover, "GetPool", { vip_id, name });
+      const { vip_id, name } = await findVip(clients, o);
+      const p = await clients.failover.any("GetPool", { vip_id, name });
       output(o.json, p, () => {
         const rows = p.members.map((m) => {
           const s = m.server;
@@ -35,13 +34,13 @@ export function register(program: Command): void {
     vipOption(program.command(verb).description(what).argument("<address>", "server", parseAddress)).action(
       (address: string, o: VipFlag) =>
         withClients(o, async (clients) => {
-          const { vip_id, name } = await findVip(clients, o.vip);
+          const { vip_id, name } = await findVip(clients, o);
           const request = { vip_id, name, address };
           if (verb === "undrain") {
-            const r = await ask(clients.failover, "Undrain", request);
+            const r = await clients.failover.any("Undrain", request);
             output(o.json, r, () => `${address} receives new flows again`);
           } else {
-            const r = await ask(clients.failover, "Drain", request);
+            const r = await clients.failover.any("Drain", request);
             output(o.json, r, () => `${address} drains; ${r.flows} flows in progress`);
           }
         }),
@@ -59,16 +58,16 @@ export function register(program: Command): void {
     .addOption(new Option("--mode <name>", "and this mode").choices(MODE_WORDS))
     .action((list: string[], o: VipFlag & { reason: string; mode?: string }) =>
       withClients(o, async (clients) => {
-        const { vip_id, name } = await findVip(clients, o.vip);
+        const { vip_id, name } = await findVip(clients, o);
         const request = { vip_id, name, weights: weightArguments(list), mode: modeLabel(o.mode), reason: o.reason };
-        const r = await ask(clients.failover, "SetOverride", request);
+        const r = await clients.failover.any("SetOverride", request);
         output(o.json, r, () => `override in term ${r.term}; end it with: marllbctl override clear`);
       }),
     );
   vipOption(override.command("clear").description("ends it: the policy sets the weights again")).action((o: VipFlag) =>
     withClients(o, async (clients) => {
-      const { vip_id, name } = await findVip(clients, o.vip);
-      const r = await ask(clients.failover, "ClearOverride", { vip_id, name });
+      const { vip_id, name } = await findVip(clients, o);
+      const r = await clients.failover.any("ClearOverride", { vip_id, name });
       output(o.json, r, () => `no override any more, term ${r.term}`);
     }),
   );
@@ -80,9 +79,9 @@ export function register(program: Command): void {
     .action((file: string, o: VipFlag & { dryRun: boolean }) =>
       withClients(o, async (clients) => {
         const wanted = readPool(file);
-        const { vip_id, name } = await findVip(clients, o.vip);
+        const { vip_id, name } = await findVip(clients, o);
         const request = { pool: { vip_id, name, managed: true, servers: wanted }, dry_run: o.dryRun };
-        const r = await ask(clients.failover, "ApplyPool", request);
+        const r = await clients.failover.any("ApplyPool", request);
         output(o.json, r, () => [`revision ${r.pool?.revision}${o.dryRun ? " (not applied)" : ""}`, ...r.changes].join("\n"));
       }),
     );

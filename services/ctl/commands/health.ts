@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type Command, Option } from "commander";
 import { ACTIVE_KINDS, checkHelp } from "../../common/checks/index.js";
-import { ask } from "../client.js";
 import { output, plainEnum } from "../print.js";
 import { withClients } from "../target.js";
 import { type Common, common, address as parseAddress } from "./common.js";
@@ -12,7 +11,7 @@ export function register(program: Command): void {
     .addOption(kind)
     .action((address: string, o: Common & { kind?: string }) =>
       withClients(o, async ({ health }) => {
-        const r = await ask(health, "Check", { address, kind: o.kind ?? "" }, 70_000);
+        const r = await health.any("Check", { address, kind: o.kind ?? "" }, 70_000);
         const why = r.reason ? `: ${r.reason}` : "";
         output(o.json, r, () => `${plainEnum(r.state, "HEALTH_STATE_")}${why} (${r.rtt_ms.toFixed(1)} ms)`);
       }),

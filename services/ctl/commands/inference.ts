@@ -1,36 +1,92 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who sets the weights, and why they are what they are.
 import type { Command } from "commander";
-import { ask } from "../client.js";
+import type { ExplainResponse__Output } from "../../../gen/marllb/v1/ExplainResponse.js";
 import { columns, output } from "../print.js";
+import type { Asked } from "../replicas.js";
 import { findVip, withClients } from "../target.js";
+import { LaunchError } from "../up/error.js";
 import { type Common, common } from "./common.js";
 
 type VipFlag = Common & { vip?: string };
 
+/** An inference replica knows the load balancers whose agents' streams it has: each is asked, the one that knows answers. */
+async function whoKnows<T>(asking: Promise<Asked<T>[]>): Promise<T> {
+  const asked = await asking;
+  for (const a of asked) if ("answer" in a) return a.answer;
+  const errors = asked.flatMap((a) => ("error" in a ? [a.error.message] : []));
+  throw new LaunchError([...new Set(errors)].join("\n"));
+}
+
 export function register(program: Command): void {
+  policyCommands(program);
+  common(
+    program.command("explain").description("what the policy saw of each server in its last step, and why it gave what it gave"),
+  )
+    .option("--vip <name>", "VIP by name or number (default: the only one)")
+    .action((o: VipFlag) =>
+      withClients(o, async (clients) => {
+        const { at } = await findVip(clients, o);
+        const all = await Promise.all(
+          at.map(async ({ lb, vip: { vip_id } }) => {
+            const { instance } = lb.status;
+            return { instance, ...(await whoKnows(clients.inference.each("Explain", { instance, vip_id }))) };
+          }),
+        );
+        output(o.json, all.length === 1 ? all[0] : all, () => all.map((r) => `${r.instance}: ${explainText(r)}`).join("\n\n"));
+      }),
+    );
+}
+
+function explainText(r: ExplainResponse__Output): string {
+  const titles = ["server", "weight", "bias", "kalman", "reason"];
+  const rows = r.servers.map((s) => [s.address, s.weight.toFixed(4), s.bias.toFixed(2), s.kalman.toFixed(4), s.reason]);
+  const features = r.servers.map((s) => [s.address, ...s.features.map((f) => f.toFixed(3))]);
+  const pool = r.pool_feature_names.map((n, i) => `${n} ${(r.pool_features[i] ?? Number.NaN).toFixed(3)}`).join(", ");
+  return [
+    `${r.policy}, frame ${r.frame_seq}, ${(100 * r.out_of_range).toFixed(1)} % of the features out of the trained range`,
+    columns(titles, rows),
+    columns(["server", ...r.feature_names], features),
+    `pool: ${pool}`,
+  ].join("\n\n");
+}
+
+function policyCommands(program: Command): void {
   const policy = program.command("policy").description("the policy that sets a VIP's weights");
   common(policy.command("get").description("the one in force"))
     .option("--vip <name>", "VIP by name or number (default: the only one)")
     .action((o: VipFlag) =>
       withClients(o, async (clients) => {
-        const { vip_id } = await findVip(clients, o.vip);
-        const r = await ask(clients.inference, "GetPolicy", { vip_id });
-        output(o.json, r, () => r.policy);
+        const { at } = await findVip(clients, o);
+        const all = await Promise.all(
+          at.map(async ({ lb, vip: { vip_id } }) => {
+            const { instance } = lb.status;
+            return { instance, policy: (await whoKnows(clients.inference.each("GetPolicy", { instance, vip_id }))).policy };
+          }),
+        );
+        const text = (r: (typeof all)[number]): string => (all.length === 1 ? r.policy : `${r.instance}: ${r.policy}`);
+        output(o.json, all.length === 1 ? all[0] : all, () => all.map(text).join("\n"));
       }),
     );
   common(policy.command("set").description("chooses another, which survives restarts").argument("<name>"))
     .option("--vip <name>", "VIP by name or number (default: the only one)")
     .action((name: string, o: VipFlag) =>
       withClients(o, async (clients) => {
-        const { vip_id } = await findVip(clients, o.vip);
-        const r = await ask(clients.inference, "SetPolicy", { vip_id, policy: name });
-        output(o.json, r, () => `${r.policy} (was ${r.previous})`);
+        const { at } = await findVip(clients, o);
+        const all = await Promise.all(
+          at.map(async ({ lb, vip: { vip_id } }) => {
+            const { instance } = lb.status;
+            return { instance, ...(await whoKnows(clients.inference.each("SetPolicy", { instance, vip_id, policy: name }))) };
+          }),
+        );
+        const text = (r: { instance: string; policy: string; previous?: string }): string =>
+          `${all.length === 1 ? "" : `${r.instance}: `}${r.policy} (was ${r.previous})`;
+        output(o.json, all.length === 1 ? all[0] : all, () => all.map(text).join("\n"));
       }),
     );
   common(policy.command("list").description("what is there")).action((o: Common) =>
     withClients(o, async ({ inference }) => {
-      const r = await ask(inference, "ListModels", {});
+      const r = await inference.any("ListModels", {});
       output(o.json, r, () =>
         columns(
           ["policy", "kind", "usable", "step ms", "note"],
@@ -39,27 +95,4 @@ export function register(program: Command): void {
       );
     }),
   );
-
-  common(
-    program.command("explain").description("what the policy saw of each server in its last step, and why it gave what it gave"),
-  )
-    .option("--vip <name>", "VIP by name or number (default: the only one)")
-    .action((o: VipFlag) =>
-      withClients(o, async (clients) => {
-        const { vip_id } = await findVip(clients, o.vip);
-        const r = await ask(clients.inference, "Explain", { vip_id });
-        output(o.json, r, () => {
-          const titles = ["server", "weight", "bias", "kalman", "reason"];
-          const rows = r.servers.map((s) => [s.address, s.weight.toFixed(4), s.bias.toFixed(2), s.kalman.toFixed(4), s.reason]);
-          const features = r.servers.map((s) => [s.address, ...s.features.map((f) => f.toFixed(3))]);
-          const pool = r.pool_feature_names.map((n, i) => `${n} ${(r.pool_features[i] ?? Number.NaN).toFixed(3)}`).join(", ");
-          return [
-            `${r.policy}, frame ${r.frame_seq}, ${(100 * r.out_of_range).toFixed(1)} % of the features out of the trained range`,
-            columns(titles, rows),
-            columns(["server", ...r.feature_names], features),
-            `pool: ${pool}`,
-          ].join("\n\n");
-        });
-      }),
-    );
 }

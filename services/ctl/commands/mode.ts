@@ -17,8 +17,13 @@ export function register(program: Command): void {
     .option("--vip <name>", "VIP by name or number (default: the only one)")
     .action((mode: string | undefined, o: Common & { vip?: string }) =>
       withClients(o, async (clients) => {
-        const vip = await findVip(clients, o.vip);
-        if (mode === undefined) return output(o.json, { mode: vip.mode }, () => wireMode.word(vip.mode));
+        const vip = await findVip(clients, o);
+        if (mode === undefined) {
+          const modes = vip.at.map((a) => ({ instance: a.lb.status.instance, mode: wireMode.word(a.vip.mode) }));
+          return output(o.json, modes.length === 1 ? { mode: modes[0]?.mode } : modes, () =>
+            modes.map((m) => (modes.length === 1 ? m.mode : `${m.instance}: ${m.mode}`)).join("\n"),
+          );
+        }
         const config = targetConfig(o);
         const dataplane = findDataplane(config.dataplane.kind);
         if (!dataplane.modes.includes(mode)) {

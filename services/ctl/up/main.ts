@@ -2,6 +2,7 @@
 // `marllbctl up`: the launcher in front of a person.
 import { catchUnused } from "../../common/signals.js";
 import { connect, follow } from "../client.js";
+import { targetOf } from "../target.js";
 import { banner } from "./banner.js";
 import { Launcher } from "./launcher.js";
 import type { UpOptions } from "./options.js";
@@ -44,11 +45,12 @@ export async function up(o: UpOptions): Promise<number> {
   process.once("exit", killAtExit);
   view.plan(it.plan, (server) => it.addressOf("server", server));
   for (const line of banner(it.plan, it.instance.logs, (vip) => it.addressOf("vip", vip))) say(line);
-  const clients = connect(it.plan.config);
+  const clients = connect(targetOf(it.plan.config));
+  const [agent] = await clients.agents.all();
   const every_ms = Math.max(it.plan.config.tick_ms, live ? tableMs : plainMs);
   const started = performance.now();
   const unfollow = follow(
-    () => clients.agent.StreamStats({ every_ms }),
+    () => (agent as NonNullable<typeof agent>).client.StreamStats({ every_ms }),
     (stats) => {
       view.stats(stats);
       if (screen) screen.draw(view.lines(out.hasColors?.() ?? false));
@@ -57,7 +59,7 @@ export async function up(o: UpOptions): Promise<number> {
   );
   if (!early) await Promise.race([wish, ...(o.duration === undefined ? [] : [sleep(o.duration * 1000)])]);
   unfollow();
-  clients.close();
+  await clients.close();
   screen?.close();
   say(
     `stopping: no new requests, then at most ${it.plan.config.dataplane.drain_timeout_ms / 1000} s for the connections in progress (again Ctrl-C: at once)`,

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// marllbctl from a host that runs nothing: two load balancers, one of each service, found by a context.
+import { spawn } from "node:child_process";
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import path from "node:path";
+import test from "ava";
+import { projectRoot } from "../../../services/common/root.js";
+import { Stack } from "../../../testbed/stack.js";
+import { sleep } from "../../../testbed/wait.js";
+
+interface Said {
+  code: number | null;
+  out: string;
+  errors: string;
+}
+
+function marllbctl(contexts: string, ...args: string[]): Promise<Said> {
+  const main = path.join(projectRoot, "dist/services/ctl/main.js");
+  return new Promise((resolve) => {
+    const it = spawn(process.execPath, [main, ...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, MARLLB_CONTEXTS: contexts, TMPDIR: path.dirname(contexts) },
+    });
+    const said: Said = { code: null, out: "", errors: "" };
+    it.stdout.setEncoding("utf8").on("data", (s: string) => (said.out += s));
+    it.stderr.setEncoding("utf8").on("data", (s: string) => (said.errors += s));
+    it.on("close", (code) => resolve({ ...said, code }));
+  });
+}
+
+test("a context names two load balancers: every command is for both, or for the one of --lb; a silent one is said", async (t) => {
+  const server = http.createServer((_, r) => void r.end("a"));
+  await new Promise<void>((r) => server.listen(0, "127.0.0.1", r));
+  const servers = [{ address: `127.0.0.1:${(server.address() as AddressInfo).port}` }];
+  const one = await Stack.whole({ servers });
+  const shared = { inference: one.at("inference"), health: one.at("health"), failover: one.at("failover") };
+  const two = await Stack.dataPlane({ servers, peers: shared });
+  try {
+    await two.start("shm-agent");
+    const contexts = path.join(one.folder, "contexts.yaml");
+    const ctl = (...args: string[]): Promise<Said> => marllbctl(contexts, ...args);
+    const services = Object.entries(shared).flatMap(([name, address]) => [`--${name}`, address]);
+    const agents = [one, two].map((s) => s.at("shm-agent"));
+    const made = await ctl("context", "set", "site", ...agents.flatMap((a) => ["--agent", a]), ...services);
+    t.is(made.code, 0, made.errors);
+    t.regex((await ctl("context", "list")).out, /\* +site/);
+
+    const names = [one.instance, two.instance];
+    const deadline = Date.now() + 20_000;
+    for (;;) {
+      const { out } = await ctl("explain", "--json");
+      if (out !== "" && (JSON.parse(out) as unknown[]).length === 2) break;
+      t.true(Date.now() < deadline, "both load balancers are steered");
+      await sleep(200);
+    }
+    const all = JSON.parse((await ctl("status", "--json")).out) as { instance: string; attached: boolean }[];
+    t.deepEqual(
+      all.map((s) => s.instance),
+      names,
+    );
+    t.true(all.every((s) => s.attached));
+    for (const command of ["weights", "policy get", "explain"]) {
+      const { out } = await ctl(...command.split(" "));
+      for (const name of names) t.true(out.includes(`${name}: `), `${command}: ${out}`);
+    }
+    const chosen = await ctl("weights", "--json", "--lb", two.instance);
+    t.is((JSON.parse(chosen.out) as { instance: string }).instance, two.instance, chosen.errors);
+    t.is((await ctl("policy", "set", "static")).code, 0);
+    t.is((await ctl("policy", "get")).out, names.map((n) => `${n}: static\n`).join(""));
+
+    const nobody = await ctl("status", "--lb", "elsewhere");
+    t.is(nobody.code, 1);
+    t.regex(nobody.errors, new RegExp(`no load balancer elsewhere; there are: ${one.instance} `));
+    await two.kill("shm-agent");
+    const half = await ctl("status");
+    t.is(half.code, 1);
+    t.true(half.out.includes(`instance ${one.instance} `));
+    t.true(half.errors.includes(`nothing answers at ${two.at("shm-agent")} (shm-agent); is it running?`), half.errors);
+    t.regex((await ctl("status", "--context", "sit")).errors, /no context sit; did you mean site\?/);
+  } finally {
+    await two.stop();
+    await one.stop();
+    server.close();
+  }
+});
+
+test("a replica that does not answer is passed over; one that hangs is named with its service", async (t) => {
+  const hung = http.createServer(() => {});
+  hung.on("connection", () => {});
+  await new Promise<void>((r) => hung.listen(0, "127.0.0.1", r));
+  const address = `127.0.0.1:${(hung.address() as AddressInfo).port}`;
+  const said = await marllbctl("/nowhere/contexts.yaml", "policy", "list", "--inference", address, "--timeout", "300");
+  t.is(said.code, 1);
+  t.regex(said.errors, /^inference at 127\.0\.0\.1:\d+: |nothing answers/);
+  hung.closeAllConnections();
+  hung.close();
+});

@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+// All replicas of one service, each with a client of its own: a question goes to any of them, or to every one.
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
+import { type ChannelCredentials, type Client, type ClientOptions, type ServiceError, status } from "@grpc/grpc-js";
+import { formatHostPort, parseHostPort } from "../common/config/address.js";
+import { clientOptions } from "../common/grpc/channel.js";
+import { LaunchError } from "./up/error.js";
+
+export interface Place {
+  /** What is dialled. */
+  address: string;
+  /** The name that the certificate is checked against, where an address was found by name. */
+  host?: string;
+}
+
+/** Each address behind what a configuration or context names: a DNS name with several addresses is several replicas. */
+export async function placesOf(target: string): Promise<Place[]> {
+  const listed = /^(ipv4|ipv6):(.+)$/.exec(target);
+  if (listed) return (listed[2] as string).split(",").map((a) => ({ address: a }));
+  const plain = target.replace(/^dns:(\/\/\/?)?/, "");
+  const hp = parseHostPort(plain);
+  if (!hp || isIP(hp.host)) return [{ address: target }];
+  try {
+    const found = await lookup(hp.host, { all: true });
+    return found.map(({ address }) => ({ address: formatHostPort(address, hp.port), host: hp.host }));
+  } catch (e) {
+    throw new LaunchError(`${target}: the name cannot be resolved: ${(e as Error).message}`);
+  }
+}
+
+// A generated method has many overloads; its last one is (argument, callback), and that is the one conditional types see.
+type RequestOf<M> = M extends (argument: infer A, callback: infer _) => unknown ? A : never;
+type CallbackOf<M> = M extends (argument: infer _, callback: infer C) => unknown ? C : never;
+type ResponseOf<M> = CallbackOf<M> extends (error: infer _, response?: infer R) => unknown ? R : never;
+export type AnswerOf<C, K extends keyof C> = NonNullable<ResponseOf<C[K]>>;
+type Call = (
+  request: unknown,
+  options: { deadline: Date },
+  callback: (e: ServiceError | null, response?: unknown) => void,
+) => void;
+
+/** One replica that was asked, and its answer or why there is none. */
+export type Asked<T> = { address: string; answer: T } | { address: string; error: Error };
+
+export interface Replica<C> {
+  address: string;
+  client: C;
+}
+
+type ClientClass<C> = new (address: string, credentials: ChannelCredentials, options: ClientOptions) => C;
+
+export class Replicas<C extends Client> {
+  #made: Promise<Replica<C>[]> | undefined;
+
+  /** `targets` as a configuration or a context names them; names are resolved at the first question. */
+  constructor(
+    readonly service: string,
+    private readonly make: ClientClass<C>,
+    private readonly targets: readonly string[],
+    private readonly credentials: () => ChannelCredentials,
+    readonly timeoutMs: number,
+  ) {}
+
+  all(): Promise<Replica<C>[]> {
+    return (this.#made ??= this.#dial());
+  }
+
+  async #dial(): Promise<Replica<C>[]> {
+    if (this.targets.length === 0) throw new LaunchError(`no address of ${this.service} is known; add it to the context`, 2);
+    const places = (await Promise.all(this.targets.map(placesOf))).flat();
+    return places.map(({ address, host }) => ({
+      address,
+      client: new this.make(address, this.credentials(), {
+        ...clientOptions,
+        ...(host !== undefined && { "grpc.ssl_target_name_override": host, "grpc.default_authority": host }),
+      }),
+    }));
+  }
+
+  /** Of the first replica that can answer: one that cannot be reached, or is not ready, is passed over. */
+  async any<K extends keyof C>(method: K, request: RequestOf<C[K]>, timeoutMs = this.timeoutMs): Promise<AnswerOf<C, K>> {
+    const problems: Error[] = [];
+    for (const r of await this.all()) {
+      try {
+        return await this.#ask(r, method, request, timeoutMs);
+      } catch (e) {
+        if ((e as ServiceError).code !== status.UNAVAILABLE) throw this.failure(r, e as ServiceError, timeoutMs);
+        problems.push(this.failure(r, e as ServiceError, timeoutMs));
+      }
+    }
+    throw new LaunchError(problems.map((p) => p.message).join("\n"));
+  }
+
+  /** Of every replica, at once. */
+  async each<K extends keyof C>(
+    method: K,
+    request: RequestOf<C[K]>,
+    timeoutMs = this.timeoutMs,
+  ): Promise<Asked<AnswerOf<C, K>>[]> {
+    return Promise.all(
+      (await this.all()).map(async (r) => {
+        try {
+          return { address: r.address, answer: await this.#ask(r, method, request, timeoutMs) };
+        } catch (e) {
+          return { address: r.address, error: this.failure(r, e as ServiceError, timeoutMs) };
+        }
+      }),
+    );
+  }
+
+  /** Of one of them; its failure says which. */
+  async one<K extends keyof C>(
+    r: Replica<C>,
+    method: K,
+    request: RequestOf<C[K]>,
+    timeoutMs = this.timeoutMs,
+  ): Promise<AnswerOf<C, K>> {
+    try {
+      return await this.#ask(r, method, request, timeoutMs);
+    } catch (e) {
+      throw this.failure(r, e as ServiceError, timeoutMs);
+    }
+  }
+
+  #ask<K extends keyof C>(r: Replica<C>, method: K, request: RequestOf<C[K]>, timeoutMs: number): Promise<AnswerOf<C, K>> {
+    return new Promise((resolve, reject) => {
+      (r.client[method] as Call).call(r.client, request, { deadline: new Date(Date.now() + timeoutMs) }, (e, response) => {
+        if (e) reject(e);
+        else resolve(response as AnswerOf<C, K>);
+      });
+    });
+  }
+
+  /** One line that says who was asked and what came back. */
+  failure(r: Replica<C>, e: ServiceError, timeoutMs = this.timeoutMs): Error {
+    if (e.details === undefined) return e;
+    const who = `${this.service} at ${r.address}`;
+    if (e.code === status.DEADLINE_EXCEEDED) return new LaunchError(`${who}: no answer within ${timeoutMs / 1000} s`);
+    if (/connect E\w+/.test(e.details))
+      return new LaunchError(`nothing answers at ${r.address} (${this.service}); is it running?`);
+    return new LaunchError(e.code === status.UNAVAILABLE ? `${who}: ${e.details}` : e.details || e.message);
+  }
+
+  async close(): Promise<void> {
+    for (const { client } of (await this.#made?.catch(() => [])) ?? []) client.close();
+  }
+}
