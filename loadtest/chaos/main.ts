@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// npm run chaos [-- --minutes N] [--seed S]: a small site (two load balancers, two replicas of each service, etcd where it is installed)
+// in which processes are killed, stopped and starved, and links cut, slowed and reset, one at a time and in pairs, under traffic and
+// under orders. No order answered OK may be lost, no flow may start on a server that all agree is drained, no request may be lost.
+import { parseArgs } from "node:util";
+import { which } from "../../testbed/process.js";
+import { chaos } from "./run.js";
+
+const usage = "usage: npm run chaos [-- --minutes N] [--seed S]\n";
+
+function flags(): { minutes: number; seed: number } {
+  try {
+    const { values } = parseArgs({ options: { minutes: { type: "string" }, seed: { type: "string" } } });
+    const f = { minutes: Number(values.minutes ?? 10), seed: Number(values.seed ?? 1) };
+    if (!(f.minutes > 0 && f.minutes <= 10_080)) throw new Error("--minutes: expected a number above 0, at most 10080 (a week)");
+    if (!Number.isInteger(f.seed)) throw new Error("--seed: expected a whole number");
+    return f;
+  } catch (e) {
+    process.stderr.write(`${(e as Error).message}\n${usage}`);
+    process.exit(2);
+  }
+}
+
+const { minutes, seed } = flags();
+const started = performance.now();
+if (which("etcd") === null)
+  process.stderr.write("# no etcd here (Debian: etcd-server): one failover with a file store instead\n");
+const say = (line: string): void => void process.stderr.write(`# ${line}\n`);
+const r = await chaos({ seconds: minutes * 60, seed, say });
+const line = (name: string, value: string | number, verdict = ""): void =>
+  void process.stdout.write(`${name.padEnd(28)} ${String(value).padEnd(48)} ${verdict}\n`);
+const listed = (m: Map<string, number>): string => [...m].map(([k, n]) => `${n} ${k}`).join(", ");
+line("chaos.hours", ((performance.now() - started) / 3_600_000).toFixed(2));
+line("chaos.rounds", r.rounds);
+line("chaos.faults", listed(r.faults));
+line("chaos.orders", listed(r.orders));
+line("chaos.requests", `${r.requests}, ${r.excused} cut with a data plane that was killed`);
+for (const [name, list] of [
+  ["orders_lost", r.ordersLost],
+  ["requests_lost", r.requestsLost],
+  ["drains_broken", r.drainsBroken],
+] as const) {
+  for (const one of list.slice(0, 20)) line(`chaos.${name}`, one);
+  line(`chaos.${name}`, list.length, list.length === 0 ? "met" : "MISSED");
+}
+const good = r.ordersLost.length + r.requestsLost.length + r.drainsBroken.length === 0 && r.requests > 0;
+process.exit(good ? 0 : 1);

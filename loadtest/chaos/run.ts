@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+// One run: rounds of one or two faults under traffic and orders; after each, what is in force must be what was ordered, at every
+// replica and load balancer, and no request may have been lost but those that a fault may cost.
+import type net from "node:net";
+import { eventually, sleep } from "../../testbed/wait.js";
+import { random } from "../demo/random.js";
+import { drawFault, type Fault } from "./faults.js";
+import { Operator } from "./operator.js";
+import { Site } from "./site.js";
+import { origin, Traffic } from "./traffic.js";
+
+export interface ChaosOptions {
+  seconds: number;
+  seed: number;
+  say(line: string): void;
+}
+
+export interface ChaosReport {
+  rounds: number;
+  faults: Map<string, number>;
+  orders: Map<string, number>;
+  requests: number;
+  /** Lost while a fault lasted that may cost them: connections of a data plane that was killed. */
+  excused: number;
+  /** Each a sentence. */
+  ordersLost: string[];
+  requestsLost: string[];
+  drainsBroken: string[];
+}
+
+const SERVERS = 4;
+const ORDER_MS = 250;
+/** For everything to find together again after the last fault is mended. */
+const SETTLE_MS = 45_000;
+/** After which a fault's connections have failed or not. */
+const AFTER_MS = 1000;
+
+interface Window {
+  vip: string;
+  from: number;
+  to: number;
+}
+
+export async function chaos(o: ChaosOptions): Promise<ChaosReport> {
+  const draw = random(o.seed);
+  const origins: net.Server[] = [];
+  const names = new Map<string, string>();
+  for (let i = 0; i < SERVERS; i++) {
+    const s = await origin(`s${i}`);
+    origins.push(s);
+    names.set(`s${i}`, `127.0.0.1:${(s.address() as net.AddressInfo).port}`);
+  }
+  const addresses = [...names.values()];
+  const site = await Site.start(addresses, 200);
+  const vips = site.of("dataplane").map((p) => p.address);
+  const traffic = new Traffic(vips, 25);
+  const operator = new Operator(site.of("failover"), addresses, draw);
+  const report: ChaosReport = {
+    rounds: 0,
+    faults: new Map(),
+    orders: operator.counts,
+    requests: 0,
+    excused: 0,
+    ordersLost: [],
+    requestsLost: [],
+    drainsBroken: [],
+  };
+  const windows: Window[] = [];
+  const end = performance.now() + o.seconds * 1000;
+  try {
+    await eventually("the replicas know the pool", async () => operator.agreed().catch(() => null));
+    traffic.start();
+    while (performance.now() < end) {
+      const faults = drawRound(site, draw);
+      o.say(`round ${++report.rounds}: ${faults.map((f) => `${f.at} ${f.name}`).join(", ")}`);
+      for (const f of faults) {
+        const name = `${f.name.replace(/^\d+ ms of /, "")}`;
+        report.faults.set(name, (report.faults.get(name) ?? 0) + 1);
+      }
+      await round(faults, operator, windows, draw);
+      await check(site, operator, traffic, names, report, o.say);
+    }
+  } finally {
+    await traffic.stop();
+    operator.close();
+    await site.stop();
+    for (const s of origins) s.close();
+  }
+  report.requests = traffic.requests;
+  for (const l of traffic.lost) {
+    if (windows.some((w) => w.vip === l.vip && l.ended >= w.from && l.asked <= w.to)) report.excused++;
+    else report.requestsLost.push(`VIP ${l.vip}, asked ${Math.round(l.asked)} ms, ended ${Math.round(l.ended)} ms: ${l.why}`);
+  }
+  return report;
+}
+
+/** One fault, or two at different places. */
+function drawRound(site: Site, draw: () => number): Fault[] {
+  const first = drawFault(site, draw);
+  if (draw() < 0.5) return [first];
+  for (;;) {
+    const second = drawFault(site, draw);
+    if (second.at !== first.at) return [first, second];
+  }
+}
+
+async function round(faults: readonly Fault[], operator: Operator, windows: Window[], draw: () => number): Promise<void> {
+  const work = operator.work(ORDER_MS);
+  await sleep(500);
+  const open = faults.flatMap((f) => (f.costs ? [{ vip: f.costs, from: performance.now(), to: Number.POSITIVE_INFINITY }] : []));
+  windows.push(...open);
+  for (const f of faults) await f.inject();
+  await sleep(300 + draw() * 3500);
+  for (const f of faults) await f.mend();
+  for (const w of open) w.to = performance.now() + AFTER_MS;
+  await sleep(500);
+  await operator.pause();
+  await work;
+}
+
+/** Everything finds together again, on what was ordered; then no flow starts on a server that all agree is drained. */
+async function check(
+  site: Site,
+  operator: Operator,
+  traffic: Traffic,
+  names: Map<string, string>,
+  report: ChaosReport,
+  say: (line: string) => void,
+): Promise<void> {
+  let last: { drained: Set<string>; override: string } | null = null;
+  const settled = async (): Promise<boolean> => {
+    last = await operator.agreed().catch(() => null);
+    if (last === null) return false;
+    const from = performance.now();
+    await sleep(1200);
+    const served = [...traffic.since(from)].map((s) => names.get(s) as string);
+    return served.length > 0 && served.every((s) => !last?.drained.has(s));
+  };
+  try {
+    await eventually("drains are in force", settled, SETTLE_MS);
+  } catch {
+    const seen = last as { drained: Set<string>; override: string } | null;
+    const what = seen ? `drained: ${[...seen.drained].join(", ")}` : "the failover replicas do not agree or do not answer";
+    report.drainsBroken.push(
+      `round ${report.rounds}: after ${SETTLE_MS / 1000} s flows still start on drained servers, or nothing is served (${what})`,
+    );
+    say(`  ${report.drainsBroken.at(-1)}`);
+    for (const p of site.parts.values()) if (p.child?.ended) say(`  ${p.name} has ended: ${p.child.stderr}`);
+  }
+  const now = last as { drained: Set<string>; override: string } | null;
+  if (now === null) return;
+  for (const wrong of operator.judge(now)) {
+    report.ordersLost.push(`round ${report.rounds}: ${wrong}`);
+    say(`  LOST: ${wrong}`);
+  }
+}

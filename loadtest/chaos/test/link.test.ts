@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+import net from "node:net";
+import test from "ava";
+import { eventually, sleep } from "../../../testbed/wait.js";
+import { Link } from "../link.js";
+
+test("a link passes bytes both ways; cut it is silent; healed, what waited arrives", async (t) => {
+  const echo = net.createServer((s) => void s.on("error", () => {}).pipe(s));
+  await new Promise<void>((r) => echo.listen(0, "127.0.0.1", r));
+  const link = await Link.to("a-b", `127.0.0.1:${(echo.address() as net.AddressInfo).port}`);
+  const [host, port] = link.address.split(":") as [string, string];
+  let text = "";
+  let closed = false;
+  const client = net.connect(Number(port), host);
+  client.setEncoding("utf8").on("data", (s: string) => (text += s));
+  client.on("close", () => (closed = true)).on("error", () => {});
+  client.write("1");
+  await eventually("an answer", async () => text === "1");
+  link.cut();
+  client.write("2");
+  await sleep(100);
+  t.is(text, "1");
+  t.false(closed, "and nothing says so");
+  const late = net.connect(Number(port), host);
+  const gone = new Promise((r) => late.on("error", () => {}).on("close", r));
+  await new Promise((r) => late.once("connect", r));
+  await sleep(50);
+  link.heal();
+  await eventually("what waited", async () => text === "12");
+  await gone;
+  link.slow(50);
+  const from = performance.now();
+  client.write("3");
+  await eventually("a slow answer", async () => text === "123");
+  t.true(performance.now() - from >= 95, "each way takes its time");
+  link.reset();
+  await eventually("a reset", async () => closed);
+  await link.close();
+  await new Promise((r) => echo.close(r));
+});
