@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ageing: each worker walks its own tables, a little every millisecond, so that a whole round takes about a second. */
 #include <lb_rl/life.h>
-#include <lb_rl/place.h>
 
 #define LBRL_ROUND_MS 1000
 #define LBRL_HALF_MS 3000

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The binary API: the same calls as the CLI's. All handlers are mp-safe. */
-#include <lb_rl/config.h>
+#include <lb_rl/enable.h>
+#include <lb_rl/error.h>
+#include <lb_rl/interface.h>
 #include <lb_rl/names.h>
+#include <lb_rl/server.h>
 #include <lb_rl/stats.h>
+#include <lb_rl/vip.h>
 #include <vnet/ip/ip_types_api.h>
 #include <vlibapi/api.h>
 #include <vlibmemory/api.h>

@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Commands that change something. All are mp-safe: none takes the barrier itself. */
-#include <lb_rl/cli.h>
+#include <lb_rl/cli_parse.h>
+#include <lb_rl/enable.h>
+#include <lb_rl/interface.h>
+#include <lb_rl/lookup.h>
+#include <lb_rl/names.h>
+#include <lb_rl/server.h>
+#include <lb_rl/vip.h>
 
 #define LBRL_CLI(var, p, fn, help) \
 	VLIB_CLI_COMMAND(var, static) = { .path = p, .short_help = help, .function = fn, .is_mp_safe = 1 }

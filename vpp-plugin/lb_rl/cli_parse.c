@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <lb_rl/cli.h>
+#include <lb_rl/cli_parse.h>
 #include <ctype.h>
 #include <math.h>
 

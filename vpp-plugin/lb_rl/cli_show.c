@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lb rl show ...: figures come from the newest frame, the same that services see, so they are at most a frame old. */
-#include <lb_rl/cli.h>
+#include <lb_rl/cli_parse.h>
+#include <lb_rl/clock.h>
+#include <lb_rl/flows.h>
+#include <lb_rl/lookup.h>
 #include <lb_rl/names.h>
-#include <lb_rl/place.h>
 #include <lb_rl/stats.h>
 
 /* [vip NAME]; all VIPs without. */

@@ -2,6 +2,7 @@
 /* VIPs and servers in the FIB. A VIP's prefix carries a DPO of ours, so only its own traffic meets our nodes; a server is a
  * tracked FIB entry whose load-balance the nodes walk themselves (one graph node less than ip4-load-balance, and it follows every
  * change of the FIB, because load-balances change in place). */
+#include <lb_rl/dpo.h>
 #include <lb_rl/lb_rl.h>
 #include <marllb/endpoint.h>
 #include <vnet/fib/fib_entry_track.h>

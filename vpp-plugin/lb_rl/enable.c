@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What exists between `enable` and `disable`: the core's data plane with its region, and every thread's flow tables. */
-#include <lb_rl/config.h>
+#include <lb_rl/clock.h>
+#include <lb_rl/dpo.h>
+#include <lb_rl/enable.h>
+#include <lb_rl/error.h>
+#include <lb_rl/interface.h>
+#include <lb_rl/server.h>
 #include <lb_rl/stats.h>
 
 static void lbrl_threads_free(void)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <lb_rl/config.h>
+#include <lb_rl/error.h>
+#include <errno.h>
 #include <stdarg.h>
+#include <stdio.h>
 
 int lbrl_fail(char err[MLB_ERR_LEN], int rv, const char *fmt, ...)
 {

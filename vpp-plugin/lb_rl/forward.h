@@ -5,8 +5,8 @@
 #define LB_RL_FORWARD_H
 #include <vlib/vlib.h>
 #include <marllb/packet.h>
-#include <lb_rl/trace.h>
-#include <lb_rl/vip.h>
+#include <lb_rl/counters.h>
+#include <lb_rl/types.h>
 
 /* X(NAME, "word", file, properties of lbrl_fwd_ops_t). Plain ones rewrite a packet in place and have a fast path:
  * lbrl_<file>_plain in fwd_<file>.h, of which the nodes make a loop each. */

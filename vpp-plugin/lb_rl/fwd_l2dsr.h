@@ -2,7 +2,7 @@
 /* L2 DSR: the packet stays as it is; only the next hop, and with it the MAC, is the server's. */
 #ifndef LB_RL_FWD_L2DSR_H
 #define LB_RL_FWD_L2DSR_H
-#include <lb_rl/vip.h>
+#include <lb_rl/types.h>
 
 static_always_inline void lbrl_l2dsr_plain(void *at, const lbrl_vip_t *v, const lbrl_server_t *srv, bool tcp, bool is6)
 {

@@ -5,7 +5,7 @@
 #ifndef LB_RL_FWD_L3DSR_H
 #define LB_RL_FWD_L3DSR_H
 #include <lb_rl/sums.h>
-#include <lb_rl/vip.h>
+#include <lb_rl/types.h>
 
 static_always_inline void lbrl_l3dsr_plain(void *at, const lbrl_vip_t *v, const lbrl_server_t *srv, bool tcp, bool is6)
 {

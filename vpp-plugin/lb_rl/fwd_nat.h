@@ -4,7 +4,7 @@
 #ifndef LB_RL_FWD_NAT_H
 #define LB_RL_FWD_NAT_H
 #include <lb_rl/sums.h>
-#include <lb_rl/vip.h>
+#include <lb_rl/types.h>
 
 static_always_inline void lbrl_nat_plain(void *at, const lbrl_vip_t *v, const lbrl_server_t *srv, bool tcp, bool is6)
 {

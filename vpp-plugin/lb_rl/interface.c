@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Interfaces on the servers' side, where replies under NAT come in. */
-#include <lb_rl/config.h>
+#include <lb_rl/error.h>
+#include <lb_rl/interface.h>
+#include <lb_rl/lb_rl.h>
 #include <vnet/feature/feature.h>
 #include <vnet/ip/reass/ip4_sv_reass.h>
 #include <vnet/ip/reass/ip6_sv_reass.h>

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The plugin's one instance. Written by the main thread alone; workers read it (see vip.h). */
+/* The plugin's one instance. Written by the main thread alone; workers read it (see types.h). */
 #ifndef LB_RL_H
 #define LB_RL_H
 #include <vlib/vlib.h>
@@ -9,7 +9,7 @@
 #include <vppinfra/bihash_16_8.h>
 #include <marllb/dp.h>
 #include <lb_rl/thread.h>
-#include <lb_rl/vip.h>
+#include <lb_rl/types.h>
 
 #define LBRL_VERSION "0.1.0"
 
@@ -40,9 +40,6 @@ typedef struct {
 } lbrl_main_t;
 /* Hidden: the nodes reach it without a detour through the GOT. */
 extern lbrl_main_t lbrl_main __attribute__((visibility("hidden")));
-
-/* process.c: CLOCK_MONOTONIC, microseconds */
-u64 lbrl_now_us(void);
 
 extern vlib_node_registration_t lbrl_ip4_node, lbrl_ip6_node, lbrl_return4_node, lbrl_return6_node, lbrl_worker_node;
 extern vlib_node_registration_t lbrl_reass4_node, lbrl_reass6_node, lbrl_process_node;

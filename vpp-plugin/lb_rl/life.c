@@ -3,12 +3,6 @@
 #include <lb_rl/life.h>
 #include <lb_rl/place.h>
 
-struct mlb_flow *lbrl_life_find(lbrl_thread_t *t, const struct mlb_flow_key *k, u64 hash)
-{
-	struct mlb_flow *f = mlb_flow_find(t->flows, k, hash);
-	return f ? f : mlb_flow_find(t->half, k, mlb_flow_hash(t->half, k));
-}
-
 static void lbrl_flow_fill(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow *f, u32 slot)
 {
 	f->slot = slot;

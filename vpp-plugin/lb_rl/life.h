@@ -2,8 +2,7 @@
 /* A flow's life on its worker: made, established, ended, aged. Worker only; the slow side of the packet path. */
 #ifndef LB_RL_LIFE_H
 #define LB_RL_LIFE_H
-#include <lb_rl/lb_rl.h>
-#include <marllb/tcp.h>
+#include <lb_rl/flows.h>
 
 /* What to do with a packet that the fast path found no counted flow for. */
 typedef struct {
@@ -18,20 +17,8 @@ lbrl_verdict_t lbrl_life_miss(lbrl_thread_t *t, lbrl_vip_t *v, const struct mlb_
 struct mlb_flow *lbrl_life_tcp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow *f, u8 flags, bool from_client);
 /* Payload under NAT: who spoke last. */
 void lbrl_life_payload(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow *f, bool from_client);
-/* Flow by key in either table. */
-struct mlb_flow *lbrl_life_find(lbrl_thread_t *t, const struct mlb_flow_key *k, u64 hash);
 /* Goes on with the walk over both tables that ends idle flows; called once a loop. */
 void lbrl_life_age(lbrl_thread_t *t);
 /* The flow ended: it counts no more. Its entry stays for the last packets. */
 void lbrl_life_end(lbrl_thread_t *t, struct mlb_flow *f, enum mlb_end how);
-
-/* A server that left its slot after the flow ended is not the flow's any more. */
-static inline bool lbrl_flow_valid(const lbrl_vip_t *v, const struct mlb_flow *f)
-{
-	return v->server[f->slot].id == f->server_id;
-}
-
-enum { LBRL_TCP_SPECIAL = MLB_TCP_F_FIN | MLB_TCP_F_SYN | MLB_TCP_F_RST };
-/* In a flow's `host`: made from a packet in mid-flow, and the server has said nothing yet. */
-enum { LBRL_ADOPTED = 1 };
 #endif

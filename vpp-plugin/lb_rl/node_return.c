@@ -55,7 +55,7 @@ static struct mlb_flow *lbrl_reply_search(lbrl_thread_t *t, u64 vips, const stru
 		u32 id = __builtin_ctzll(vips) + 1;
 		vips &= vips - 1;
 		lbrl_reply_key(&k, id, client, cport, sport, proto, is6);
-		struct mlb_flow *f = lbrl_life_find(t, &k, mlb_flow_hash(t->flows, &k));
+		struct mlb_flow *f = lbrl_flow_find(t, &k, mlb_flow_hash(t->flows, &k));
 		if (f && lbrl_is_reply(f, server, sport))
 			return f;
 	}

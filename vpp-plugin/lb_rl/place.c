@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <lb_rl/forward.h>
-#include <lb_rl/life.h>
+#include <lb_rl/flows.h>
 #include <lb_rl/place.h>
 #include <marllb/endpoint.h>
 
@@ -49,7 +49,7 @@ bool lbrl_nat_collides(lbrl_thread_t *t, const lbrl_vip_t *v, const struct mlb_f
 		struct mlb_flow_key ok = *k;
 		ok.vip = o->id;
 		ok.vport = o->port ? o->port : sport;
-		struct mlb_flow *f = lbrl_life_find(t, &ok, mlb_flow_hash(t->flows, &ok));
+		struct mlb_flow *f = lbrl_flow_find(t, &ok, mlb_flow_hash(t->flows, &ok));
 		if (!f || f->tcp >= MLB_TCP_CLOSED || !lbrl_flow_valid(o, f))
 			continue;
 		const lbrl_server_t *os = &o->server[f->slot];

@@ -10,7 +10,4 @@ u32 lbrl_place_new(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, const s
 u32 lbrl_place_by_ring(lbrl_thread_t *t, const lbrl_vip_t *v, const struct mlb_flow_key *k);
 /* Would a flow to that server be mistaken in replies for one of another VIP? */
 bool lbrl_nat_collides(lbrl_thread_t *t, const lbrl_vip_t *v, const struct mlb_flow_key *k, u32 slot);
-
-/* Sticky entries live in the flow tables as well, told apart by the key's dir. */
-enum { LBRL_DIR_FLOW = 0, LBRL_DIR_STICKY = 1 };
 #endif

@@ -4,6 +4,7 @@
 #ifndef LB_RL_PLAIN_H
 #define LB_RL_PLAIN_H
 #include <lb_rl/path.h>
+#include <lb_rl/prefix.h>
 #include <vnet/tcp/tcp_packet.h>
 #include <vnet/udp/udp_packet.h>
 

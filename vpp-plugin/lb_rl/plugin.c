@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Registration, what is made once, and the node that every worker runs each loop. */
+#include <lb_rl/clock.h>
+#include <lb_rl/dpo.h>
 #include <lb_rl/life.h>
 #include <vnet/plugin/plugin.h>
 #include <vnet/feature/feature.h>

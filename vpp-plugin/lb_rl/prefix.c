@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <lb_rl/lb_rl.h>
+#include <lb_rl/prefix.h>
 
 lbrl_prefix_t *lbrl_prefix_find(const fib_prefix_t *pfx)
 {

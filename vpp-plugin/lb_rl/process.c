@@ -1,27 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The main thread's step, twice a millisecond: frames, weights, ejection, grace periods (all in the core, by mlb_dp_poll), then
  * ten times a second the stat segment. What the core does to a server reaches the nodes by the hooks in server.c. */
-#include <lb_rl/lb_rl.h>
+#include <lb_rl/clock.h>
 #include <lb_rl/stats.h>
-#include <time.h>
 
 #define LBRL_STEP_US 500 /* half of the millisecond within which weights are to take effect */
 #define LBRL_SOONEST_US 20
 #define LBRL_STATS_S 0.1
-
-u64 lbrl_now_us(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (u64)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
-static u64 lbrl_real_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (u64)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 static uword lbrl_process(vlib_main_t *vm, vlib_node_runtime_t *rt, vlib_frame_t *f)
 {
@@ -38,7 +23,8 @@ static uword lbrl_process(vlib_main_t *vm, vlib_node_runtime_t *rt, vlib_frame_t
 		lbrl_main.thread[0].now_us = now;
 		lbrl_main.thread[0].now_ms = now / 1000;
 		mlb_dp_worker_loop(lbrl_main.dp, lbrl_main.thread[0].w, now);
-		wait_us = clib_clamp(mlb_dp_poll(lbrl_main.dp, now, lbrl_real_ns()), LBRL_SOONEST_US, LBRL_STEP_US);
+		wait_us =
+			clib_clamp(mlb_dp_poll(lbrl_main.dp, now, lbrl_clock_ns(CLOCK_REALTIME)), LBRL_SOONEST_US, LBRL_STEP_US);
 		f64 t = vlib_time_now(vm);
 		if (t >= stats_at) {
 			lbrl_stats_update();

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Servers: changes asked for here go to the core; what the core makes of them (also of pools from failover) comes back by its
  * hooks. */
-#include <lb_rl/config.h>
-#include <lb_rl/names.h>
+#include <lb_rl/dpo.h>
+#include <lb_rl/error.h>
+#include <lb_rl/forward.h>
+#include <lb_rl/lookup.h>
+#include <lb_rl/server.h>
 
 /* Can this VIP forward to it? 0 or a negative errno with err. */
 static int lbrl_check_server(const lbrl_vip_t *v, const struct mlb_endpoint *ep, char err[MLB_ERR_LEN])

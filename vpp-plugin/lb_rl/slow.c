@@ -2,6 +2,7 @@
 #include <lb_rl/lb_rl.h>
 #include <lb_rl/path.h>
 #include <lb_rl/place.h>
+#include <lb_rl/prefix.h>
 #include <lb_rl/slow.h>
 #include <vnet/feature/feature.h>
 
@@ -106,7 +107,7 @@ static void lbrl_slow_icmp(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, struct 
 	if (lbrl_elsewhere(t, v, &k, r))
 		return;
 	u64 hash = mlb_flow_hash(t->flows, &k);
-	struct mlb_flow *f = lbrl_life_find(t, &k, hash);
+	struct mlb_flow *f = lbrl_flow_find(t, &k, hash);
 	if (!f || !lbrl_flow_valid(v, f)) {
 		/* Without NAT the flow may be another worker's: RSS does not see what an ICMP error quotes. Each is asked in
 		 * turn. */

@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <lb_rl/counters.h>
 #include <lb_rl/lb_rl.h>
 #include <lb_rl/names.h>
 #include <lb_rl/trace.h>
-
-vlib_error_desc_t lbrl_error_counters[] = {
-#define X(n, s, t) { #n, t, VL_COUNTER_SEVERITY_##s },
-	LBRL_ERRORS(X)
-#undef X
-};
 
 u8 *format_lbrl_trace(u8 *s, va_list *args)
 {

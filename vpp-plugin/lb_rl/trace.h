@@ -1,44 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the nodes say of a packet: error counters and packet traces. */
+/* What the nodes say of a packet in its trace. */
 #ifndef LB_RL_TRACE_H
 #define LB_RL_TRACE_H
 #include <vlib/vlib.h>
-
-/* Per node error counters; each malformed packet has its own. `show errors` has room for 35 characters. */
-#define LBRL_ERRORS(X) \
-	X(FORWARDED, INFO, "packets forwarded to a server") \
-	X(RETURNED, INFO, "packets returned to a client (NAT)") \
-	X(NEW_FLOW, INFO, "new flows") \
-	X(MISS, INFO, "unknown flow, placed by the ring") \
-	X(NO_VIP, ERROR, "no VIP on this port, answered") \
-	X(NO_SERVER, ERROR, "no eligible server, answered") \
-	X(UNTRACKED, ERROR, "flow table full, placed by the ring") \
-	X(NAT_COLLISION, ERROR, "NAT: client port in use") \
-	X(CONGESTION, ERROR, "hand-off queue full") \
-	X(PING, INFO, "pings answered") \
-	X(ICMP, INFO, "ICMP errors sent on to the server") \
-	X(ICMP_UNKNOWN, ERROR, "ICMP messages for no flow") \
-	X(REASS, INFO, "fragments sent to shallow reassembly") \
-	X(NO_ROOM, ERROR, "no room for the outer header") \
-	X(TOO_LONG, ERROR, "too long for the outer header") \
-	X(NOT_ENABLED, ERROR, "lb rl is disabled") \
-	X(TRUNCATED, ERROR, "malformed: truncated") \
-	X(BAD_VERSION, ERROR, "malformed: IP version") \
-	X(BAD_IHL, ERROR, "malformed: IP header length") \
-	X(BAD_LENGTH, ERROR, "malformed: IP total length") \
-	X(BAD_EXT, ERROR, "malformed: IPv6 extension header") \
-	X(FRAGMENT, ERROR, "fragment not reassembled") \
-	X(L4_TRUNCATED, ERROR, "malformed: L4 header cut short") \
-	X(TCP_OFFSET, ERROR, "malformed: TCP data offset") \
-	X(PROTO, ERROR, "protocol that is not balanced") \
-	X(UDP_LENGTH, ERROR, "malformed: UDP length")
-typedef enum {
-#define X(n, s, t) LBRL_ERROR_##n,
-	LBRL_ERRORS(X)
-#undef X
-		LBRL_N_ERROR
-} lbrl_error_t;
-extern vlib_error_desc_t lbrl_error_counters[];
 
 typedef struct {
 	u32 vip_id, slot, error;

@@ -1,103 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* VIPs, the FIB prefixes that they hang on, and their servers, as packets read them. The main thread writes, workers read without
- * a lock: entries never move, are filled before they can be reached and cleared after a grace period (native/core, dp.h). */
+/* VIPs made, removed, set to another mode. Main thread. Everything is checked before anything changes. Returns 0 or
+ * VNET_API_ERROR_*; then err says what was expected. An empty name means the only VIP. */
 #ifndef LB_RL_VIP_H
 #define LB_RL_VIP_H
-#include <vnet/dpo/dpo.h>
-#include <vnet/fib/fib_node.h>
-#include <vnet/fib/fib_types.h>
-#include <marllb/types.h>
-
-#define LBRL_MAX_PREFIXES MLB_MAX_VIPS
-#define LBRL_MAX_PORTS 16 /* that one VIP may name */
+#include <lb_rl/forward.h>
 
 typedef struct {
-	u16 port; /* host order, 1.. */
-	u8 proto; /* TCP or UDP */
-} lbrl_port_t;
-
-/* Loop over the ports of a VIP (or of its arguments); one round with port 0 where it has all. */
-#define lbrl_foreach_port(q, vip) \
-	for (const lbrl_port_t all_ = {}, *q = (vip)->n_ports ? (vip)->ports : &all_, *end_ = q + clib_max((vip)->n_ports, 1); \
-	     q < end_; q++)
-
-/* What forwarding to a server needs: one cache line, by slot. id is 0 while the slot holds none. */
-typedef struct {
-	CLIB_CACHE_LINE_ALIGN_MARK(cacheline0);
-	u32 id;
-	u32 lbi; /* load-balance of the server's FIB entry: next hops follow the FIB */
-	struct mlb_addr addr;
-	u16 port;       /* network order; 0 = the packet's */
-	u16 addr_delta; /* folded sum(server) - sum(VIP address), for checksums */
-	u32 vip_id;     /* with the slot: what the FIB's back-walk finds the server by */
-	fib_node_t fib_node;
-	fib_node_index_t fei;
-	u32 sibling;
-	dpo_id_t dpo; /* holds the load-balance's lock */
-} lbrl_server_t;
-
-enum {
-	LBRL_VIP_FREE = 0,
-	LBRL_VIP_ACTIVE = 1,
-	LBRL_VIP_DELETED = 2 /* its flows are being ended */
-};
-
-typedef struct {
-	CLIB_CACHE_LINE_ALIGN_MARK(cacheline0);
-	lbrl_server_t *server; /* [capacity], by slot */
-	u8 fwd;                /* lbrl_fwd_t */
-	u8 tos;                /* dscp << 2 */
-	u8 sticky;             /* flows of one client address stay together */
-	u8 is_ip6;
-	u8 used;  /* LBRL_VIP_* */
-	u16 port; /* host order; 0 = all or several, then servers take the packet's */
-	u16 id;
-	u16 prefix;           /* index of its lbrl_prefix_t */
-	u32 host_mask4;       /* its prefix's */
-	struct mlb_addr addr; /* of the VIP; the prefix's first */
-	struct mlb_addr src;  /* outer source, for ways of forwarding with an outer header */
-	u64 ring_seed;        /* equal on every load balancer: from address, protocol and port */
-	u32 capacity;
-	u16 outer_port; /* host order: UDP destination port of the outer header; 0 = there is none */
-	u8 plen;        /* as the user wrote it: 0..32 or 0..128 */
-	u8 n_ports;     /* 0 = all of TCP and UDP */
-	lbrl_port_t ports[LBRL_MAX_PORTS];
 	char name[MLB_NAME_LEN];
-} lbrl_vip_t;
+	ip46_address_t addr;
+	u8 is_ip6, plen, sticky, load, mode;
+	u8 n_ports; /* 0 = all of TCP and UDP */
+	lbrl_port_t ports[LBRL_MAX_PORTS];
+	u16 capacity; /* 0 = MLB_MAX_SERVERS_PER_VIP */
+	lbrl_fwd_t fwd;
+	u8 dscp;
+	ip46_address_t src;
+	u8 src_set;     /* 4 or 6: family of src; 0: none was given */
+	u16 outer_port; /* 0 = the default of fwd */
+	u8 eject_off, guard_off;
+} lbrl_vip_args_t;
 
-/* A FIB prefix that VIPs hang on; its index is the DPO's. */
-typedef struct {
-	fib_prefix_t pfx;
-	u32 vips; /* VIPs on it; 0 = free */
-	u8 installed;
-	u8 both_ways;   /* VIPs whose replies come back through us and others do not share a prefix */
-	u8 any[2];      /* VIP id for all TCP, UDP ports, 0 = none */
-	u32 host_mask4; /* network order: bits of an IPv4 destination that name it within the prefix; 0 for one address */
-	u8 *by_port[2]; /* [65536] VIP id by port, once a VIP names one; single bytes change in place */
-} lbrl_prefix_t;
-
-/* prefix.c: which VIP a prefix has for a port. Main thread. */
-lbrl_prefix_t *lbrl_prefix_find(const fib_prefix_t *pfx);          /* that prefix, else a free one, else NULL */
-u32 lbrl_prefix_taken(const lbrl_prefix_t *p, u8 proto, u16 port); /* VIP id for exactly that port (0: all ports), 0 = none */
-void lbrl_prefix_set(lbrl_prefix_t *p, u8 proto, u16 port, u8 id);
-
-/* Worker: the VIP of a port, 0 = none. */
-static_always_inline u16 lbrl_vip_of_port(const lbrl_prefix_t *p, bool udp, u16 port)
-{
-	const u8 *map = p->by_port[udp];
-	return PREDICT_TRUE(map != 0) ? map[port] : p->any[udp];
-}
-
-/* dpo.c: VIPs and servers in the FIB. Main thread. */
-clib_error_t *lbrl_dpo_init(void);
-void lbrl_prefix_install(lbrl_prefix_t *p);
-void lbrl_prefix_remove(lbrl_prefix_t *p);
-void lbrl_server_track(lbrl_vip_t *v, u32 slot);
-void lbrl_server_untrack(lbrl_vip_t *v, u32 slot);
-
-/* server.c: the core's word on a server that comes and goes (mlb_dp_hooks), and all of a VIP's at once. */
-struct mlb_server;
-int lbrl_hook_up(void *arg, u32 vip_id, struct mlb_server *s);
-void lbrl_hook_gone(void *arg, u32 vip_id, struct mlb_server *s);
-void lbrl_servers_untrack(lbrl_vip_t *v);
+int lbrl_vip_add(const lbrl_vip_args_t *a, char err[MLB_ERR_LEN]);
+int lbrl_vip_del(const char *name, char err[MLB_ERR_LEN]);
+int lbrl_set_mode(const char *vip, enum mlb_mode mode, char err[MLB_ERR_LEN]);
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Parsing that the commands share. */
-#ifndef LB_RL_CLI_H
-#define LB_RL_CLI_H
-#include <lb_rl/config.h>
-#include <lb_rl/names.h>
+#ifndef LB_RL_CLI_PARSE_H
+#define LB_RL_CLI_PARSE_H
+#include <lb_rl/forward.h>
+#include <marllb/endpoint.h>
 
 /* unformat functions */
 uword unformat_lbrl_name(unformat_input_t *in, va_list *args);     /* char[MLB_NAME_LEN] */

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The plugin as a whole, on and off. Main thread. Returns as vip.h does. */
+#ifndef LB_RL_ENABLE_H
+#define LB_RL_ENABLE_H
+#include <vppinfra/clib.h>
+#include <marllb/types.h>
+
+/* 0 = the default */
+typedef struct {
+	u32 flows, half_open, established_s, udp_s, sticky_s, lease_ms;
+} lbrl_enable_args_t;
+
+int lbrl_enable(const lbrl_enable_args_t *a, char err[MLB_ERR_LEN]);
+int lbrl_disable(char err[MLB_ERR_LEN]);
+int lbrl_start(char err[MLB_ERR_LEN]);
+int lbrl_stop(char err[MLB_ERR_LEN]);
+int lbrl_set_shm(const char *path, char err[MLB_ERR_LEN]);
+#endif
