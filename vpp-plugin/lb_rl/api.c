@@ -3,6 +3,7 @@
 #include <lb_rl/enable.h>
 #include <lb_rl/error.h>
 #include <lb_rl/interface.h>
+#include <lb_rl/log.h>
 #include <lb_rl/names.h>
 #include <lb_rl/server.h>
 #include <lb_rl/stats.h>
@@ -26,7 +27,7 @@ MLB_MODES(X)
 static int lbrl_logged(int rv, const char err[MLB_ERR_LEN])
 {
 	if (rv)
-		clib_warning("lb rl: %s", err);
+		lbrl_log_warn("refused to the API: %s", err);
 	return rv;
 }
 

@@ -18,6 +18,7 @@
 	X(PING, INFO, "pings answered") \
 	X(ICMP, INFO, "ICMP errors sent on to the server") \
 	X(ICMP_UNKNOWN, ERROR, "ICMP messages for no flow") \
+	X(LEADS_BACK, ERROR, "server's route leads back to a VIP") \
 	X(REASS, INFO, "fragments sent to shallow reassembly") \
 	X(NO_ROOM, ERROR, "no room for the outer header") \
 	X(TOO_LONG, ERROR, "too long for the outer header") \

@@ -2,8 +2,10 @@
 /* VIPs and servers in the FIB. A VIP's prefix carries a DPO of ours, so only its own traffic meets our nodes; a server is a
  * tracked FIB entry whose load-balance the nodes walk themselves (one graph node less than ip4-load-balance, and it follows every
  * change of the FIB, because load-balances change in place). */
+#include <lb_rl/back.h>
 #include <lb_rl/dpo.h>
 #include <lb_rl/lb_rl.h>
+#include <lb_rl/log.h>
 #include <marllb/endpoint.h>
 #include <vnet/fib/fib_entry_track.h>
 #include <vnet/fib/fib_table.h>
@@ -34,6 +36,72 @@ static const char *const *const lbrl_dpo_nodes[DPO_PROTO_NUM] = {
 	[DPO_PROTO_IP6] = lbrl_nodes6,
 };
 
+static fib_prefix_t lbrl_host_prefix(const struct mlb_addr *a)
+{
+	fib_prefix_t pfx = {};
+
+	if (mlb_addr_is_v4(a)) {
+		pfx.fp_proto = FIB_PROTOCOL_IP4;
+		pfx.fp_len = 32;
+		clib_memcpy(&pfx.fp_addr.ip4, a->b + 12, 4);
+	} else {
+		pfx.fp_proto = FIB_PROTOCOL_IP6;
+		pfx.fp_len = 128;
+		clib_memcpy(&pfx.fp_addr.ip6, a->b, 16);
+	}
+	return pfx;
+}
+
+bool lbrl_leads_back(const struct mlb_addr *a)
+{
+	fib_prefix_t pfx = lbrl_host_prefix(a);
+	fib_node_index_t fei = fib_table_lookup(0, &pfx);
+
+	return fei != FIB_NODE_INDEX_INVALID && lbrl_back_comes(fib_entry_contribute_ip_forwarding(fei));
+}
+
+bool lbrl_prefix_is_own(const fib_prefix_t *pfx)
+{
+	fib_node_index_t fei = fib_table_lookup_exact_match(0, pfx);
+
+	return fei != FIB_NODE_INDEX_INVALID && fib_entry_is_sourced(fei, FIB_SOURCE_INTERFACE);
+}
+
+/* The load-balance that packets to the server take: its route's, or the one that drops where that leads back to a VIP. */
+static void lbrl_server_stack(lbrl_server_t *srv)
+{
+	dpo_id_t old = srv->dpo;
+	const dpo_id_t *via = fib_entry_contribute_ip_forwarding(srv->fei);
+	bool back = lbrl_back_comes(via);
+
+	if (back)
+		via = lbrl_back_drop(!mlb_addr_is_v4(&srv->addr));
+	if (dpo_cmp(&old, via) == 0)
+		return;
+	if (back != srv->leads_back) {
+		char text[MLB_ENDPOINT_LEN];
+		srv->leads_back = back;
+		lbrl_log_warn("VIP %s: the route to server %s %s", lbrl_main.vip[srv->vip_id].name,
+			      mlb_addr_text(&srv->addr, text),
+			      back ? "leads back to a VIP: its packets are dropped" : "is sound again");
+	}
+	/* The new one is locked before workers see it, the old one let go after. */
+	dpo_id_t fresh = DPO_INVALID;
+	dpo_copy(&fresh, via);
+	srv->dpo = fresh;
+	__atomic_store_n(&srv->lbi, fresh.dpoi_index, __ATOMIC_RELEASE);
+	dpo_reset(&old);
+}
+
+/* A load-balance within another changes in place, and nobody tells who stands above it. */
+static void lbrl_servers_restack(void)
+{
+	for (lbrl_vip_t *v = lbrl_main.vip + 1; v <= lbrl_main.vip + MLB_MAX_VIPS; v++)
+		for (u32 slot = 0; slot < v->capacity; slot++)
+			if (v->server[slot].id)
+				lbrl_server_stack(&v->server[slot]);
+}
+
 void lbrl_prefix_install(lbrl_prefix_t *p)
 {
 	dpo_id_t dpo = DPO_INVALID;
@@ -45,6 +113,7 @@ void lbrl_prefix_install(lbrl_prefix_t *p)
 	fib_table_entry_special_dpo_add(0, &p->pfx, lbrl_main.fib_src, FIB_ENTRY_FLAG_EXCLUSIVE, &dpo);
 	dpo_reset(&dpo);
 	p->installed = 1;
+	lbrl_servers_restack();
 }
 
 void lbrl_prefix_remove(lbrl_prefix_t *p)
@@ -53,37 +122,14 @@ void lbrl_prefix_remove(lbrl_prefix_t *p)
 		return;
 	fib_table_entry_special_remove(0, &p->pfx, lbrl_main.fib_src);
 	p->installed = 0;
-}
-
-static void lbrl_server_stack(lbrl_server_t *srv)
-{
-	dpo_id_t old = srv->dpo;
-	const dpo_id_t *via = fib_entry_contribute_ip_forwarding(srv->fei);
-
-	if (dpo_cmp(&old, via) == 0)
-		return;
-	/* The new one is locked before workers see it, the old one let go after. */
-	dpo_id_t fresh = DPO_INVALID;
-	dpo_copy(&fresh, via);
-	srv->dpo = fresh;
-	__atomic_store_n(&srv->lbi, fresh.dpoi_index, __ATOMIC_RELEASE);
-	dpo_reset(&old);
+	lbrl_servers_restack();
 }
 
 void lbrl_server_track(lbrl_vip_t *v, u32 slot)
 {
 	lbrl_server_t *srv = &v->server[slot];
-	fib_prefix_t pfx = {};
+	fib_prefix_t pfx = lbrl_host_prefix(&srv->addr);
 
-	if (mlb_addr_is_v4(&srv->addr)) {
-		pfx.fp_proto = FIB_PROTOCOL_IP4;
-		pfx.fp_len = 32;
-		clib_memcpy(&pfx.fp_addr.ip4, srv->addr.b + 12, 4);
-	} else {
-		pfx.fp_proto = FIB_PROTOCOL_IP6;
-		pfx.fp_len = 128;
-		clib_memcpy(&pfx.fp_addr.ip6, srv->addr.b, 16);
-	}
 	fib_node_init(&srv->fib_node, lbrl_main.fib_node_type);
 	srv->dpo = (dpo_id_t)DPO_INVALID;
 	srv->fei = fib_entry_track(0, &pfx, lbrl_main.fib_node_type, v->id << 16 | slot, &srv->sibling);
@@ -122,6 +168,7 @@ static const fib_node_vft_t lbrl_fib_vft = {
 
 clib_error_t *lbrl_dpo_init(void)
 {
+	lbrl_back_init();
 	lbrl_main.dpo_type = dpo_register_new_type(&lbrl_dpo_vft, lbrl_dpo_nodes);
 	lbrl_main.fib_node_type = fib_node_register_new_type("lb-rl", &lbrl_fib_vft);
 	lbrl_main.fib_src = fib_source_allocate("lb-rl", FIB_SOURCE_PRIORITY_HI, FIB_SOURCE_BH_SIMPLE);

@@ -8,6 +8,10 @@
 clib_error_t *lbrl_dpo_init(void);
 void lbrl_prefix_install(lbrl_prefix_t *p);
 void lbrl_prefix_remove(lbrl_prefix_t *p);
+/* Would a packet to this address come back to a VIP? */
+bool lbrl_leads_back(const struct mlb_addr *a);
+/* Is it an interface's own address, which the FIB keeps for VPP itself? */
+bool lbrl_prefix_is_own(const fib_prefix_t *pfx);
 void lbrl_server_track(lbrl_vip_t *v, u32 slot);
 void lbrl_server_untrack(lbrl_vip_t *v, u32 slot);
 #endif

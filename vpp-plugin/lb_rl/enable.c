@@ -88,7 +88,12 @@ int lbrl_enable(const lbrl_enable_args_t *a, char err[MLB_ERR_LEN])
 	rv = lbrl_rv(mlb_dp_new(&m->dp, &conf, n, err));
 	if (rv)
 		return rv;
-	struct mlb_dp_hooks hooks = { .server_up = lbrl_hook_up, .server_gone = lbrl_hook_gone };
+	struct mlb_dp_hooks hooks = {
+		.server_may = lbrl_hook_may,
+		.server_up = lbrl_hook_up,
+		.server_gone = lbrl_hook_gone,
+		.notice = lbrl_hook_notice,
+	};
 	mlb_dp_set_hooks(m->dp, &hooks);
 	rv = lbrl_threads_new(err);
 	if (rv) {
@@ -107,7 +112,7 @@ int lbrl_enable(const lbrl_enable_args_t *a, char err[MLB_ERR_LEN])
 	return 0;
 }
 
-/* The only change that stops the workers: what they read is given back at once. */
+/* Stops the workers: what they read is given back at once. */
 int lbrl_disable(char err[MLB_ERR_LEN])
 {
 	lbrl_main_t *m = &lbrl_main;

@@ -22,6 +22,8 @@ u32 lbrl_forward(vlib_buffer_t *b, const struct mlb_pkt *pkt, const lbrl_vip_t *
 	bool from6 = v->is_ip6, to6 = lbrl_leaves_as_ip6(v);
 	u32 error = lbrl_fwd_ops[v->fwd].rewrite(b, pkt, v, srv, flow);
 
+	if (PREDICT_FALSE(error == LBRL_ERROR_FORWARDED && srv->leads_back))
+		error = LBRL_ERROR_LEADS_BACK;
 	if (PREDICT_FALSE(error != LBRL_ERROR_FORWARDED))
 		*next = IP_LOOKUP_NEXT_DROP;
 	else if (from6 != to6) /* edges are those of the packet's own family; the other family's lookup goes on */

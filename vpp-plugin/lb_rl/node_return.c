@@ -83,7 +83,7 @@ static bool lbrl_slow_reply(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, u32 *o
 	u8 *ip = vlib_buffer_get_current(b);
 	struct mlb_pkt pkt;
 	u32 len = vlib_buffer_length_in_chain(vlib_get_main(), b);
-	enum mlb_pkt_error e = mlb_pkt_parse(ip, len, &pkt);
+	enum mlb_pkt_error e = mlb_pkt_parse_head(ip, b->current_length, len, &pkt);
 
 	*owner = ~0;
 	if (e == MLB_PKT_FRAGMENT) {

@@ -5,7 +5,20 @@
 #include <lb_rl/error.h>
 #include <lb_rl/forward.h>
 #include <lb_rl/lookup.h>
+#include <lb_rl/log.h>
 #include <lb_rl/server.h>
+
+/* A host's own address, as a server must have one: not "any", multicast or broadcast. */
+static bool lbrl_addr_is_host(const struct mlb_addr *a)
+{
+	bool some = false;
+
+	if (mlb_addr_is_v4(a))
+		return a->b[12] != 0 && a->b[12] < 224;
+	for (u32 i = 0; i < 16; i++)
+		some |= a->b[i] != 0;
+	return some && a->b[0] != 0xff;
+}
 
 /* Can this VIP forward to it? 0 or a negative errno with err. */
 static int lbrl_check_server(const lbrl_vip_t *v, const struct mlb_endpoint *ep, char err[MLB_ERR_LEN])
@@ -15,6 +28,10 @@ static int lbrl_check_server(const lbrl_vip_t *v, const struct mlb_endpoint *ep,
 
 	if (mlb_addr_is_v4(&ep->addr) == is6)
 		return lbrl_fail(err, -EAFNOSUPPORT, "VIP %s (%s) has %s servers", v->name, f->name, is6 ? "IPv6" : "IPv4");
+	if (!lbrl_addr_is_host(&ep->addr))
+		return lbrl_fail(err, -EINVAL, "VIP %s: a server needs an address of a host", v->name);
+	if (lbrl_leads_back(&ep->addr))
+		return lbrl_fail(err, -EINVAL, "VIP %s: the route to this server leads back to a VIP", v->name);
 	if (ep->port && f->keeps_port && ep->port != v->port)
 		return lbrl_fail(err, -EINVAL, "%s keeps the packet's port: leave the server's port out", f->name);
 	if (ep->port && !v->port)
@@ -29,11 +46,6 @@ int lbrl_servers_set(const char *vip, const struct mlb_endpoint *ep, const f32 *
 
 	if (!v)
 		return VNET_API_ERROR_NO_SUCH_ENTRY;
-	for (u32 i = 0; i < n; i++) {
-		int r = lbrl_check_server(v, &ep[i], err);
-		if (r)
-			return lbrl_rv(r);
-	}
 	return lbrl_rv(mlb_dp_server_set(lbrl_main.dp, v->id, ep, w, n, err));
 }
 
@@ -45,9 +57,7 @@ int lbrl_server_add(const char *vip, const struct mlb_endpoint *ep, f32 w, char 
 
 	if (!v)
 		return VNET_API_ERROR_NO_SUCH_ENTRY;
-	int r = lbrl_check_server(v, ep, err);
-	if (!r)
-		r = mlb_dp_server_add(lbrl_main.dp, v->id, ep, w, &id, err);
+	int r = mlb_dp_server_add(lbrl_main.dp, v->id, ep, w, &id, err);
 	if (r == -EEXIST)
 		r = mlb_dp_server_weight(lbrl_main.dp, v->id, ep, w, err);
 	return lbrl_rv(r);
@@ -87,16 +97,22 @@ static bool lbrl_vip_has_addr(const lbrl_vip_t *v, const struct mlb_addr *a)
 	return false;
 }
 
+int lbrl_hook_may(void *arg, u32 vip_id, const struct mlb_endpoint *ep, char err[MLB_ERR_LEN])
+{
+	return lbrl_check_server(&lbrl_main.vip[vip_id], ep, err);
+}
+
+void lbrl_hook_notice(void *arg, const char *text)
+{
+	lbrl_log_notice("%s", text);
+}
+
 int lbrl_hook_up(void *arg, u32 vip_id, struct mlb_server *s)
 {
 	lbrl_vip_t *v = &lbrl_main.vip[vip_id];
 	lbrl_server_t *srv = &v->server[s->slot];
-	char err[MLB_ERR_LEN];
-	int r = lbrl_check_server(v, &s->ep, err);
 	u32 sum = 0;
 
-	if (r)
-		return r;
 	if (lbrl_both_ways(v))
 		lbrl_by_server_set(v, &s->ep.addr, true);
 	clib_memset(srv, 0, sizeof(*srv));

@@ -11,6 +11,8 @@ int lbrl_server_del(const char *vip, const struct mlb_endpoint *ep, char err[MLB
 int lbrl_server_drain(const char *vip, const struct mlb_endpoint *ep, bool drain, char err[MLB_ERR_LEN]);
 
 /* The core's word on a server that comes and goes (mlb_dp_hooks), and all of a VIP's at once. */
+int lbrl_hook_may(void *arg, u32 vip_id, const struct mlb_endpoint *ep, char err[MLB_ERR_LEN]);
+void lbrl_hook_notice(void *arg, const char *text);
 int lbrl_hook_up(void *arg, u32 vip_id, struct mlb_server *s);
 void lbrl_hook_gone(void *arg, u32 vip_id, struct mlb_server *s);
 void lbrl_servers_untrack(lbrl_vip_t *v);

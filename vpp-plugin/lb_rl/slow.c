@@ -39,7 +39,8 @@ void lbrl_slow_refuse(vlib_buffer_t *b, bool is6, u32 error, lbrl_slow_t *r)
 
 	r->error = error;
 	r->next = IP_LOOKUP_NEXT_DROP;
-	if (mlb_pkt_parse(ip, vlib_buffer_length_in_chain(vlib_get_main(), b), &pkt) != MLB_PKT_OK || pkt.icmp_error)
+	if (mlb_pkt_parse_head(ip, b->current_length, vlib_buffer_length_in_chain(vlib_get_main(), b), &pkt) != MLB_PKT_OK ||
+	    pkt.icmp_error)
 		return;
 	if (pkt.proto == IP_PROTOCOL_TCP)
 		n = mlb_pkt_make_rst(ip, &pkt, out);
@@ -203,10 +204,7 @@ lbrl_slow_t lbrl_slow_vip(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, const u1
 	struct mlb_pkt pkt;
 	u32 len = vlib_buffer_length_in_chain(vlib_get_main(), b);
 
-	/* Headers lie in the first buffer; a chain whose first part is shorter than any header is no packet to look into. */
-	if (b->current_length < len && b->current_length < 128)
-		len = b->current_length;
-	enum mlb_pkt_error e = mlb_pkt_parse(vlib_buffer_get_current(b), len, &pkt);
+	enum mlb_pkt_error e = mlb_pkt_parse_head(vlib_buffer_get_current(b), b->current_length, len, &pkt);
 	if (e == MLB_PKT_FRAGMENT) {
 		if (!lbrl_slow_fragment(b, is6, ports, &pkt, &r))
 			return r;

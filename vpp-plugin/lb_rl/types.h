@@ -30,6 +30,7 @@ typedef struct {
 	u16 port;       /* network order; 0 = the packet's */
 	u16 addr_delta; /* folded sum(server) - sum(VIP address), for checksums */
 	u32 vip_id;     /* with the slot: what the FIB's back-walk finds the server by */
+	u8 leads_back;  /* its route leads to a VIP: packets are dropped */
 	fib_node_t fib_node;
 	fib_node_index_t fei;
 	u32 sibling;

@@ -73,7 +73,7 @@ static int lbrl_check_place(const lbrl_vip_args_t *a, const lbrl_prefix_t *p, ch
 	return 0;
 }
 
-static int lbrl_check_vip(const lbrl_vip_args_t *a, const lbrl_prefix_t *p, char err[MLB_ERR_LEN])
+static int lbrl_check_vip(const lbrl_vip_args_t *a, const fib_prefix_t *pfx, const lbrl_prefix_t *p, char err[MLB_ERR_LEN])
 {
 	int rv;
 
@@ -86,6 +86,9 @@ static int lbrl_check_vip(const lbrl_vip_args_t *a, const lbrl_prefix_t *p, char
 				 a->name);
 	if (a->plen > (a->is_ip6 ? 128 : 32) || (a->is_ip6 && a->plen < 64))
 		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "prefix length %s expected", a->is_ip6 ? "64..128" : "0..32");
+	if (lbrl_prefix_is_own(pfx))
+		return lbrl_fail(err, VNET_API_ERROR_ADDRESS_IN_USE,
+				 "it is an interface's own address, which VPP keeps for itself: take it off the interface first");
 	if (a->capacity > MLB_MAX_SERVERS_PER_VIP)
 		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "max-servers 1..%u expected", MLB_MAX_SERVERS_PER_VIP);
 	if ((rv = lbrl_check_ports(a, err)) || (rv = lbrl_check_forwarding(a, err)))
@@ -150,7 +153,7 @@ int lbrl_vip_add(const lbrl_vip_args_t *a, char err[MLB_ERR_LEN])
 
 	fib_prefix_normalize(&pfx, &pfx);
 	lbrl_prefix_t *p = lbrl_prefix_find(&pfx);
-	int rv = lbrl_check_vip(a, p, err);
+	int rv = lbrl_check_vip(a, &pfx, p, err);
 	if (rv)
 		return rv;
 

@@ -166,7 +166,53 @@ const malformed = (name, V, list) => ({
   })),
 });
 
+/** `n` bytes of destination options, which only a parser walks past. */
+const padding = (n) => {
+  const b = Buffer.alloc(n);
+  b[1] = n / 8 - 1;
+  return [60, b];
+};
+
+/** VPP's buffers hold 2048 bytes: what lies behind them is in another one, and not behind the first in memory. */
+const chained = {
+  name: "chained",
+  setup: [
+    `lb rl set-vip a ${V6} l3dsr`,
+    `lb rl set-servers vip a ${s6(1)}`,
+    "lb rl set-vip n fd00:9::2 nat",
+    `lb rl set-servers vip n ${s6(1)}`,
+    "lb rl nat interface pg1",
+    "set interface mtu packet 9000 pg0",
+    "set interface mtu packet 9000 pg1",
+  ],
+  cases: [
+    {
+      name: "headers that end behind the first buffer are not looked for in a neighbour's",
+      steps: [
+        ...[V6, "fd00:9::2"].map((dst) => ({
+          node: "ip6-lookup",
+          send: [2040, 2048].flatMap((n) => [
+            syn(C6, dst, 6001, { ext: [padding(n), padding(1600)] }),
+            { src: C6, dst, udp: true, sport: 6002, dport: 80, payload: "z", ext: [padding(n), padding(8)] },
+          ]),
+          errors: { "malformed: truncated": 4 },
+        })),
+      ],
+    },
+    {
+      name: "a long packet whose headers are in the first buffer goes through whole",
+      steps: [
+        {
+          send: [{ src: C6, dst: V6, udp: true, sport: 6003, dport: 80, payload: "y".repeat(4000), ext: [padding(8)] }],
+          server: [out(C6, s6(1), { udp: true, sport: 6003, payload: "y".repeat(4000) })],
+        },
+      ],
+    },
+  ],
+};
+
 export const groups = [
+  chained,
   options(false, false),
   options(true, false),
   options(false, true),
