@@ -61,13 +61,25 @@ function limit(name: string, resource: "nofile" | "fsize", value: (p: Part) => n
   };
 }
 
+const clockJump: Maker<Part> = (site, p, random) => {
+  const seconds = Math.round((random() - 0.5) * 7200);
+  return {
+    name: "clock jump",
+    at: p.name,
+    inject: async () => site.jumpClock(p, seconds),
+    mend: async () => site.jumpClock(p, 0),
+  };
+};
+
 const ofService: Maker<Part>[] = [
   limit("no descriptor left", "nofile", (p) => readdirSync(`/proc/${p.child?.pid}/fd`).length),
   // Every write to a file fails (EFBIG), as on a full disk; pipes and sockets go on.
   limit("disk full", "fsize", () => 0),
+  clockJump,
 ];
 
 const ofDataplane: Maker<Part>[] = [
+  clockJump,
   (site, p) => ({ name: "takeover", at: p.name, inject: () => site.takeOver(p), mend: nothing }),
 ];
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A small site on this machine: two load balancers, two replicas of each service, etcd where it is installed; every connection
 // between them goes through a link that can be cut.
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { stringify } from "yaml";
@@ -161,9 +161,26 @@ export class Site {
   /** Starts a part; resolves when it serves. */
   async begin(p: Part, ...flags: string[]): Promise<void> {
     const { command, env } = p.command();
-    p.child = new Child([...command, ...flags], { env: { ...process.env, ...env } });
+    const clock = { LD_PRELOAD: nativeBin("marllb-clock-jump.so"), MARLLB_CLOCK_FILE: this.#clockFile(p, 0) };
+    p.child = new Child([...command, ...flags], { env: { ...process.env, ...clock, ...env } });
     if (p.kind !== "etcd") await p.child.line(START_MS);
     else await eventually("etcd is healthy", async () => (await fetch(`http://${p.address}/health`).catch(() => null))?.ok);
+  }
+
+  #clockFile(p: Part, seconds: number): string {
+    const file = path.join(this.folder, `${p.name}.clock`);
+    const bytes = Buffer.alloc(8);
+    (os.endianness() === "LE" ? bytes.writeBigInt64LE : bytes.writeBigInt64BE).call(bytes, BigInt(seconds));
+    // In place: the process has the file mapped.
+    const fd = openSync(file, existsSync(file) ? "r+" : "w");
+    writeSync(fd, bytes);
+    closeSync(fd);
+    return file;
+  }
+
+  /** A part's wall clock is `seconds` off from now on. etcd reads its own clock past the C library: it does not see this. */
+  jumpClock(p: Part, seconds: number): void {
+    this.#clockFile(p, seconds);
   }
 
   /** A second data plane takes the listeners over; the first one drains and ends by itself. */
