@@ -1,11 +1,27 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Installs a built checkout on this host: /opt/marllb, /etc/marllb/marllb.yaml (kept if it is there), a user, systemd units. Needs root.
-# Starts nothing. Undo: deploy/install.sh --remove (keeps /etc/marllb and /var/lib/marllb).
+# Starts nothing. Undo: deploy/install.sh --remove (keeps /etc/marllb, /var/lib/marllb and the user marllb).
 set -euo pipefail
+usage="usage: deploy/install.sh [--remove]
+Installs a built checkout in PREFIX (/opt/marllb), units in UNITS (/etc/systemd/system), /etc/marllb/marllb.yaml (kept if it is there) and
+the command marllbctl in BIN (/usr/local/bin). Starts nothing. --remove takes it away again; /etc/marllb, /var/lib/marllb and the user marllb stay."
+case "$#:${1:-}" in
+0: | 1:--remove) ;;
+1:--help | 1:-h)
+	echo "$usage"
+	exit 0
+	;;
+*)
+	echo "install.sh: $*: expected nothing or --remove; nothing was done" >&2
+	echo "$usage" >&2
+	exit 2
+	;;
+esac
 cd "$(dirname "$0")/.."
 prefix=${PREFIX:-/opt/marllb}
 units=${UNITS:-/etc/systemd/system}
+bin=${BIN:-/usr/local/bin}
 
 if [ "$(id -u)" != 0 ]; then
 	echo "install.sh needs root: sudo deploy/install.sh" >&2
@@ -14,6 +30,7 @@ fi
 if [ "${1:-}" = "--remove" ]; then
 	systemctl disable --now marllb-dp marllb@shm-agent marllb@inference marllb@health marllb@failover 2>/dev/null || true
 	rm -rf "$prefix" "$units/marllb-dp.service" "$units/marllb@.service"
+	rm -f "$bin/marllbctl"
 	systemctl daemon-reload 2>/dev/null || true
 	exit 0
 fi
@@ -27,7 +44,10 @@ getent passwd marllb >/dev/null || useradd --system --home-dir /var/lib/marllb -
 # A new folder and a rename: a running process keeps the files that it has open.
 rm -rf "$prefix.new"
 mkdir -p "$prefix.new/build/native"
-cp -r dist proto node_modules package.json docs deploy "$prefix.new/"
+cp -r dist proto node_modules package.json package-lock.json .npmrc docs deploy "$prefix.new/"
+# What only builds and tests need stays behind.
+(cd "$prefix.new" && npm prune --omit=dev --ignore-scripts --offline --loglevel=error >/dev/null)
+find "$prefix.new/dist" -type d -name test -prune -exec rm -rf {} +
 if [ -d models ]; then cp -r models "$prefix.new/"; fi
 cp -r build/native/bin "$prefix.new/build/native/"
 rm -rf "$prefix.old"
@@ -40,6 +60,9 @@ if [ ! -e /etc/marllb/marllb.yaml ]; then
 	sed 's|^  path: /dev/shm/lb_rl_shm |  path: /run/marllb/lb_rl_shm |' deploy/config/marllb.yaml >/etc/marllb/marllb.yaml
 	chmod 0644 /etc/marllb/marllb.yaml
 fi
+install -d "$bin"
+printf '#!/bin/sh\nexec node %s/dist/services/ctl/main.js "$@"\n' "$prefix" >"$bin/marllbctl"
+chmod 0755 "$bin/marllbctl"
 install -m 0644 deploy/systemd/*.service "$units/"
 systemctl daemon-reload 2>/dev/null || true
 echo "installed in $prefix; edit /etc/marllb/marllb.yaml, then:"
