@@ -30,7 +30,9 @@ export function parseTap(name, text, exitCode) {
       open = undefined;
       if (skip) {
         t.skipped++;
-        t.skips.push({ name: `${name}: ${skip[1]}`, why: skip[2] });
+        // ava has no reason to give: ours stands in brackets at the title's end.
+        const [, title, why] = skip[2] ? [null, skip[1], skip[2]] : (/^(.*) \(([^()]*)\)$/.exec(skip[1]) ?? [null, skip[1], ""]);
+        t.skips.push({ name: `${name}: ${title}`, why });
       } else if (not) {
         t.failed++;
         open = { name: `${name}: ${rest}`, detail: before.filter((l) => l.startsWith("#")) };

@@ -10,6 +10,11 @@ test("results are counted, a failure keeps the checks printed before it and what
   t.deepEqual(r.skips, [{ name: "f: c", why: "no AVX2" }]);
 });
 
+test("why a test was skipped may stand in its title, as ava leaves it", (t) => {
+  const r = parseTap("ava", "1..1\nok 1 - a tick (200 ms) is one trace (needs jaeger) # SKIP\n", 0);
+  t.deepEqual(r.skips, [{ name: "ava: a tick (200 ms) is one trace", why: "needs jaeger" }]);
+});
+
 test("a program that stops in the middle, or prints nothing, is a failure", (t) => {
   t.is(parseTap("f", "1..2\nok 1 - a\n", 0).failed, 1);
   t.is(parseTap("f", "1..2\nok 1 - a\nok 2 - b\n", 139).failed, 1);

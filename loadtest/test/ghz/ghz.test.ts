@@ -2,7 +2,7 @@
 import { execFile } from "node:child_process";
 import path from "node:path";
 import { promisify } from "node:util";
-import test from "ava";
+import { needs } from "../../../testbed/needs.js";
 import { which } from "../../../testbed/process.js";
 import { Stack, services } from "../../../testbed/stack.js";
 import { eventually } from "../../../testbed/wait.js";
@@ -22,7 +22,7 @@ async function stack(t: { teardown(fn: () => Promise<void>): void }): Promise<St
 }
 
 const ghz = findGhz();
-(ghz ? test.serial : test.serial.skip)(`ghz: a unary and a streaming profile (${installHint})`, async (t) => {
+needs(ghz, installHint)("ghz: a unary and a streaming profile", async (t) => {
   const address = (await stack(t)).at("shm-agent");
   const unary = await runProfile(ghz as string, "unary", address);
   t.deepEqual(Object.keys(unary.statuses), ["OK"]);
@@ -37,8 +37,8 @@ const ghz = findGhz();
 });
 
 const grpcurl = which("grpcurl") ?? which(path.join(process.env.HOME ?? "/", "go/bin/grpcurl"));
-(grpcurl ? test.serial : test.serial.skip)(
-  "grpcurl: list, describe and health on every service (go install grpcurl)",
+needs(grpcurl, "go install github.com/fullstorydev/grpcurl/cmd/grpcurl@latest")(
+  "grpcurl: list, describe and health on every service",
   async (t) => {
     const s = await stack(t);
     const names: Record<string, string> = {

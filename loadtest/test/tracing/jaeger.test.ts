@@ -3,13 +3,14 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import test from "ava";
 import { stringify } from "yaml";
+import { needs } from "../../../testbed/needs.js";
 import { Child, freePort, which } from "../../../testbed/process.js";
 import { Stack } from "../../../testbed/stack.js";
 import { demo, until } from "../faults/bed.js";
 
 const jaeger = process.env.JAEGER ?? which("jaeger");
+const jaegerHint = "needs jaeger 2 on PATH or named by JAEGER, from its release page";
 
 interface Trace {
   spans: { operationName: string; processID: string; startTime: number; duration: number }[];
@@ -36,7 +37,7 @@ function config(ports: { otlp: number; query: number; grpc: number }): unknown {
   };
 }
 
-(jaeger ? test.serial : test.skip)("a tick is one trace through the services, in Jaeger", async (t) => {
+needs(jaeger, jaegerHint)("a tick is one trace through the services, in Jaeger", async (t) => {
   const folder = mkdtempSync(path.join(os.tmpdir(), "marllb-jaeger-"));
   const ports = { otlp: await freePort(), query: await freePort(), grpc: await freePort() };
   writeFileSync(path.join(folder, "jaeger.yaml"), stringify(config(ports)));

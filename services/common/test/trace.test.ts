@@ -6,6 +6,7 @@ import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import * as grpc from "@grpc/grpc-js";
 import test, { type ExecutionContext } from "ava";
+import { needs } from "../../../testbed/needs.js";
 import { Origins } from "../../../testbed/origins.js";
 import { freePort } from "../../../testbed/process.js";
 import { scratch } from "../../../testbed/service.js";
@@ -109,38 +110,41 @@ receivers: { otlp: { protocols: { grpc: { endpoint: "127.0.0.1:${otlp}" } } } }
 exporters: { jaeger_storage_exporter: { trace_storage: mem } }
 `;
 
-(jaeger ? test.serial : test.serial.skip)("a real Jaeger shows the tick under the four services", async (t) => {
-  const [otlp, query, queryGrpc] = [await freePort(), await freePort(), await freePort()];
-  const files = scratch();
-  t.teardown(files.remove);
-  const child = spawn(jaeger as string, ["--config", files.config(jaegerConfig(otlp, query, queryGrpc))], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
-  let stderr = "";
-  child.stderr.on("data", (b: Buffer) => {
-    stderr += b;
-  });
-  t.teardown(() => child.kill("SIGKILL"));
-  const api = `http://127.0.0.1:${query}/api`;
-  try {
-    await eventually(
-      "Jaeger answers",
-      async () => child.exitCode !== null || (await fetch(`${api}/services`).catch(() => null))?.ok,
+needs(jaeger, "needs jaeger 2 on PATH, from its release page")(
+  "a real Jaeger shows the tick under the four services",
+  async (t) => {
+    const [otlp, query, queryGrpc] = [await freePort(), await freePort(), await freePort()];
+    const files = scratch();
+    t.teardown(files.remove);
+    const child = spawn(jaeger as string, ["--config", files.config(jaegerConfig(otlp, query, queryGrpc))], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    let stderr = "";
+    child.stderr.on("data", (b: Buffer) => {
+      stderr += b;
+    });
+    t.teardown(() => child.kill("SIGKILL"));
+    const api = `http://127.0.0.1:${query}/api`;
+    try {
+      await eventually(
+        "Jaeger answers",
+        async () => child.exitCode !== null || (await fetch(`${api}/services`).catch(() => null))?.ok,
+      );
+    } finally {
+      if (child.exitCode !== null) t.log(stderr.slice(-2000));
+    }
+    t.is(child.exitCode, null, "Jaeger runs");
+    await loop(t, { env: { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${otlp}` } });
+    type Traces = { data: { processes: Record<string, { serviceName: string }>; spans: { operationName: string }[] }[] };
+    const trace = await eventually("a trace with all services", async () => {
+      const r = (await (await fetch(`${api}/traces?service=marllb-shm-agent&operation=tick&limit=20`)).json()) as Traces;
+      return (r.data ?? []).find((d) => new Set(Object.values(d.processes).map((p) => p.serviceName)).size === 4);
+    });
+    t.deepEqual(
+      Object.values(trace.processes)
+        .map((p) => p.serviceName)
+        .sort(),
+      [...SERVICES].sort(),
     );
-  } finally {
-    if (child.exitCode !== null) t.log(stderr.slice(-2000));
-  }
-  t.is(child.exitCode, null, "Jaeger runs");
-  await loop(t, { env: { OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${otlp}` } });
-  type Traces = { data: { processes: Record<string, { serviceName: string }>; spans: { operationName: string }[] }[] };
-  const trace = await eventually("a trace with all services", async () => {
-    const r = (await (await fetch(`${api}/traces?service=marllb-shm-agent&operation=tick&limit=20`)).json()) as Traces;
-    return (r.data ?? []).find((d) => new Set(Object.values(d.processes).map((p) => p.serviceName)).size === 4);
-  });
-  t.deepEqual(
-    Object.values(trace.processes)
-      .map((p) => p.serviceName)
-      .sort(),
-    [...SERVICES].sort(),
-  );
-});
+  },
+);
