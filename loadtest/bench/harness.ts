@@ -25,7 +25,7 @@ export interface Group {
   run(options: BenchOptions): Promise<void>;
 }
 
-const usage = (name: string) => `usage: npm run ${name} [-- --only ID-PREFIX] [--quick] [--json FILE] [--before CHECKOUT]\n`;
+const usage = (name: string) => `usage: npm run ${name} [-- --only ID-PREFIX[,...]] [--quick] [--json FILE] [--before CHECKOUT]\n`;
 
 export async function benchMain(name: string, groups: readonly Group[]): Promise<void> {
   let flags: { only?: string; quick?: boolean; json?: string; before?: string; help?: boolean };
@@ -52,14 +52,14 @@ export async function benchMain(name: string, groups: readonly Group[]): Promise
     process.exit(2);
   }
   const rows: Row[] = [];
-  const only = flags.only ?? "";
-  const wants = (id: string) => id.startsWith(only) || only.startsWith(id);
+  const only = (flags.only ?? "").split(",");
+  const wants = (id: string) => only.some((o) => id.startsWith(o) || o.startsWith(id));
   const options: BenchOptions = {
     quick: flags.quick ?? false,
     ...(flags.before ? { before: flags.before } : {}),
     wants,
     report(r) {
-      if (!r.id.startsWith(only)) return;
+      if (!only.some((o) => r.id.startsWith(o))) return;
       rows.push(r);
       process.stdout.write(`${line(r)}\n`);
     },
@@ -67,7 +67,7 @@ export async function benchMain(name: string, groups: readonly Group[]): Promise
   };
   const chosen = groups.filter((g) => g.ids.some(wants));
   if (chosen.length === 0) {
-    process.stderr.write(`--only ${only}: no such row; there are: ${groups.flatMap((g) => g.ids).join(", ")}\n`);
+    process.stderr.write(`--only ${flags.only}: no such row; there are: ${groups.flatMap((g) => g.ids).join(", ")}\n`);
     process.exit(2);
   }
   let broken = false;
@@ -80,7 +80,7 @@ export async function benchMain(name: string, groups: readonly Group[]): Promise
     }
   }
   if (rows.length === 0 && !broken) {
-    process.stderr.write(`--only ${only}: no such row; there are: ${chosen.flatMap((g) => g.ids).join(", ")}\n`);
+    process.stderr.write(`--only ${flags.only}: no such row; there are: ${chosen.flatMap((g) => g.ids).join(", ")}\n`);
     process.exit(2);
   }
   if (flags.json) writeRows(flags.json, machine(), commit(), rows);
