@@ -74,6 +74,8 @@ export class FailoverCore {
     private readonly configured: (pool: string) => number,
     /** Pools that the configuration itself says are managed here: no data plane's word ends them. */
     private readonly fixed: (pool: string) => boolean = () => false,
+    /** What health said of a server, before its pool was known here perhaps. */
+    private readonly heard: (pool: string, address: string) => HealthFact = () => "UNKNOWN",
   ) {}
 
   restore(state: PoolState, now: number): void {
@@ -139,6 +141,10 @@ export class FailoverCore {
     }
     if (!entry.pool.holders.includes(agent.instance)) entry.pool.holders.push(agent.instance);
     if (!entry.pool.managed) this.adoptMembers(entry, first, now);
+    for (const { address } of entry.pool.members) {
+      const health = this.heard(entry.pool.name, address);
+      if (health !== "UNKNOWN" && !entry.facts.has(address)) entry.facts.set(address, { health, startedAt: null });
+    }
     this.judge(entry, now);
     this.events.order(agent, entry);
   }
@@ -188,16 +194,15 @@ export class FailoverCore {
     if (entry) this.events.order(agent, entry);
   }
 
-  health(address: string, state: HealthFact, now: number): void {
+  health(pool: string, address: string, state: HealthFact, now: number): void {
     const key = canonicalAddress(address);
-    for (const entry of this.pools.values()) {
-      if (!entry.pool.members.some((m) => m.address === key) && !entry.facts.has(key)) continue;
-      const before = entry.facts.get(key);
-      const after = learnHealth(before, state, now);
-      if (before === after) continue;
-      entry.facts.set(key, after);
-      this.judge(entry, now);
-    }
+    const entry = this.pools.get(pool);
+    if (!entry || !(entry.pool.members.some((m) => m.address === key) || entry.facts.has(key))) return;
+    const before = entry.facts.get(key);
+    const after = learnHealth(before, state, now);
+    if (before === after) return;
+    entry.facts.set(key, after);
+    this.judge(entry, now);
   }
 
   tick(now: number): void {

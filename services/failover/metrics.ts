@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Counter, Gauge, type Registry } from "../common/metrics.js";
 import type { FailoverCore } from "./core.js";
+import type { ReplicaState } from "./votes.js";
 
-export function failoverMetrics(registry: Registry, core: FailoverCore, connected: () => boolean) {
+const REPLICA_STATES: readonly ReplicaState[] = ["heard", "away", "cut_off"];
+
+export function failoverMetrics(registry: Registry, core: FailoverCore, health: () => ReadonlyMap<string, ReplicaState>) {
   const registers = [registry];
   const states = ["NORMAL", "DEGRADED", "PANIC"] as const;
   new Gauge({
@@ -54,10 +57,19 @@ export function failoverMetrics(registry: Registry, core: FailoverCore, connecte
   });
   new Gauge({
     name: "marllb_failover_health_connected",
-    help: "1 while verdicts are heard",
+    help: "1 while verdicts of some replica are heard",
     registers,
     collect() {
-      this.set(connected() ? 1 : 0);
+      this.set([...health().values()].some((s) => s !== "away") ? 1 : 0);
+    },
+  });
+  new Gauge({
+    name: "marllb_failover_health_replicas",
+    help: "Replicas of health by whether they are heard; one that is cut off reaches no server while another does",
+    labelNames: ["state"],
+    registers,
+    collect() {
+      for (const s of REPLICA_STATES) this.set({ state: s }, [...health().values()].filter((x) => x === s).length);
     },
   });
   return {

@@ -22,7 +22,7 @@ import { shownShare } from "./seen.js";
 import type { Store } from "./store.js";
 import { openStore } from "./stores.js";
 import { Supervision } from "./supervision.js";
-import { type Verdicts, watchVerdicts } from "./verdicts.js";
+import { Verdicts } from "./verdicts.js";
 
 type Watch = grpc.ServerWritableStream<WatchPoolRequest__Output, WatchPoolResponse>;
 
@@ -62,8 +62,9 @@ class FailoverService {
       },
       (pool) => config.vips.find((v) => v.name === pool)?.load_balancers ?? 1,
       (pool) => config.vips.some((v) => v.name === pool && v.pool === "managed"),
+      (pool, server) => this.verdicts?.fact(pool, server) ?? "UNKNOWN",
     );
-    this.metrics = failoverMetrics(registry, this.core, () => this.verdicts?.connected() ?? false);
+    this.metrics = failoverMetrics(registry, this.core, () => this.verdicts?.replicas() ?? new Map());
     this.supervision = new Supervision({ core: this.core, metrics: this.metrics, clock, log });
   }
 
@@ -82,7 +83,12 @@ class FailoverService {
       (name) => this.core.removed(name),
     );
     this.restoreManaged();
-    this.verdicts = watchVerdicts(config, clock.now, (server, state) => this.core.health(server, state, clock.now()), log);
+    this.verdicts = new Verdicts(
+      config,
+      clock.now,
+      (pool, server, state) => this.core.health(pool, server, state, clock.now()),
+      log,
+    );
     this.ticker = setInterval(() => {
       const now = clock.now();
       this.core.tick(now);

@@ -25,29 +25,67 @@ const REASONS: Record<string, string> = {
   EMFILE: "no file descriptors left",
 };
 
-export async function probe({ check, address, timeoutMs, options }: Probe, now: () => number): Promise<CheckResult> {
+/** Time as checks see it. */
+export interface ProbeClock {
+  now(): number;
+  /** For how long this process stood still so far, ms (pace.ts). */
+  still(): number;
+}
+
+export async function probe({ check, address, timeoutMs, options }: Probe, clock: ProbeClock): Promise<CheckResult> {
   const bad = (reason: string): CheckResult => ({ ok: false, reason: `${check.kind}: ${reason}`, rttMs: 0 });
   const target = parseHostPort(address);
   if (target === null) return bad(`${address} is no address`);
   if (check.run === null) return { ...bad("checks nothing"), local: true };
   const deadline = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<CheckResult>((resolve) => {
-    timer = setTimeout(() => resolve(bad(`no answer in ${timeoutMs} ms`)), timeoutMs);
-  });
-  const start = now();
+  const start = clock.now();
+  const still = clock.still();
+  const stood = (): number => clock.still() - still;
+  const late = overdue(timeoutMs, stood);
   const answer = check.run(target, options, deadline.signal).then(
-    (saw): CheckResult => ({ ok: true, reason: `${check.kind}: ${saw}`, rttMs: now() - start }),
+    (saw): CheckResult => ({ ok: true, reason: `${check.kind}: ${saw}`, rttMs: clock.now() - start }),
     (e: NodeJS.ErrnoException): CheckResult => {
       const result = bad(REASONS[e.code ?? ""] ?? e.message);
       const local = e instanceof CheckFailed ? e.local : LOCAL.has(e.code ?? "");
-      return local ? { ...result, local: true } : result;
+      // A refusal is the kernel's word at any time; anything else may be a server's that gave up on us.
+      return local || (e.code !== "ECONNREFUSED" && stood() > timeoutMs) ? { ...result, local: true } : result;
     },
   );
   try {
-    return await Promise.race([answer, late]);
+    return await Promise.race([
+      answer,
+      late.then((paused) =>
+        paused > timeoutMs
+          ? { ...bad(`this checker stood still for ${Math.round(paused)} ms`), local: true as const }
+          : bad(`no answer in ${timeoutMs} ms`),
+      ),
+    ]);
   } finally {
-    clearTimeout(timer);
+    late.stop();
     deadline.abort();
   }
+}
+
+/**
+ * Resolves once the check had its time, with the time for which this process stood still meanwhile. That time is given once more, up to
+ * `timeoutMs`; a check that was interrupted for longer is worth nothing.
+ */
+function overdue(timeoutMs: number, stood: () => number): Promise<number> & { stop(): void } {
+  let timer: NodeJS.Timeout | undefined;
+  const done = new Promise<number>((resolve) => {
+    let given = 0;
+    const due = (): void => {
+      const paused = stood();
+      const more = Math.min(paused, timeoutMs) - given;
+      if (more <= 0) {
+        // What came in while the process stood still is read before the deadline counts: timers run before sockets.
+        setImmediate(() => resolve(paused));
+        return;
+      }
+      given += more;
+      timer = setTimeout(due, more);
+    };
+    timer = setTimeout(due, timeoutMs);
+  });
+  return Object.assign(done, { stop: () => clearTimeout(timer) });
 }

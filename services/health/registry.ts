@@ -24,7 +24,8 @@ export interface Target {
   dpEpoch: bigint;
   serverId: number;
   address: string;
-  /** Address of its VIP. */
+  /** Name and address of its VIP. */
+  vipName: string;
   vip: string;
   protocol: Protocol;
 }
@@ -71,6 +72,8 @@ const keyOf = (s: Service): string => `${s.protocol}/${s.address}`;
 /** A VIP whose frames stop, and whose agent says nothing of it, is forgotten after this. */
 export const FORGET_MS = 10_000;
 
+export const SILENCE_MS = 2000;
+
 export class HealthRegistry {
   /** By instance and birth. */
   readonly #vips = new Map<string, VipSeen>();
@@ -81,12 +84,16 @@ export class HealthRegistry {
   readonly #onChange: (changes: Change[], joined: boolean) => void;
   readonly #onService: (service: Service, added: boolean) => void;
   rules: Record<Protocol, VerdictRules>;
+  /** When a load balancer was heard last; null: none ever. */
+  #heardAt: number | null = null;
 
   /** `onChange`: verdicts that turned, or (`joined`) those of servers that a VIP's list has anew. */
   constructor(
     rules: Record<Protocol, VerdictRules>,
     onChange: (changes: Change[], joined: boolean) => void,
     onService: (service: Service, added: boolean) => void,
+    /** Frames come several times in this time from every load balancer that lives. */
+    private readonly silenceMs = SILENCE_MS,
   ) {
     this.rules = rules;
     this.#onChange = onChange;
@@ -111,6 +118,7 @@ export class HealthRegistry {
         );
     }
     seen.seenAt = now;
+    this.#heardAt = now;
     if (this.rules[f.protocol].passiveFailures > 0) this.#evidence(seen, f, now);
   }
 
@@ -124,6 +132,8 @@ export class HealthRegistry {
 
   checked(service: Service, result: CheckResult, now: number): void {
     const v = this.#verdicts.get(keyOf(service));
+    // Failures while no load balancer is heard may mean that this machine is cut off; nobody waits for a verdict then.
+    if (!result.ok && this.#heardAt !== null && now - this.#heardAt > this.silenceMs) return;
     if (v !== undefined) this.#update(service, v, judgeCheck(v, result, this.rules[service.protocol], now));
   }
 
@@ -172,6 +182,7 @@ export class HealthRegistry {
         dpEpoch: f.dpEpoch,
         serverId,
         address,
+        vipName: f.name,
         vip: f.address,
         protocol: f.protocol,
       };

@@ -24,8 +24,9 @@ import { Outlet, systemTimers } from "../common/stream.js";
 import { childSpan } from "../common/telemetry.js";
 import { Checker } from "./checker.js";
 import { type HealthMetrics, healthMetrics } from "./metrics.js";
-import { probe } from "./probe.js";
-import { type Change, HealthRegistry, type Service as Server } from "./registry.js";
+import { PACE_MS, Pace } from "./pace.js";
+import { type ProbeClock, probe } from "./probe.js";
+import { type Change, HealthRegistry, type Service as Server, SILENCE_MS } from "./registry.js";
 import type { CheckResult, VerdictRules } from "./verdict.js";
 
 const SNAPSHOT_MS = 10_000;
@@ -56,6 +57,7 @@ class HealthService {
   private readonly servers: HealthRegistry;
   private checkers: Record<Protocol, Checker>;
   private readonly metrics: HealthMetrics;
+  private readonly clock: ProbeClock;
   private readonly timers: NodeJS.Timeout[];
   private lastUnmade = "";
   private frameAt = Number.NEGATIVE_INFINITY;
@@ -66,6 +68,8 @@ class HealthService {
     const { clock, registry } = context;
     this.health = context.config.health;
     this.vips = context.config.vips;
+    const pace = new Pace(clock.now);
+    this.clock = { now: clock.now, still: () => pace.still() };
     this.checkers = this.newCheckers();
     this.servers = new HealthRegistry(
       this.rules(),
@@ -74,9 +78,11 @@ class HealthService {
         if (added) this.checkers[protocol].add(address);
         else this.checkers[protocol].remove(address);
       },
+      Math.max(SILENCE_MS, 4 * context.config.tick_ms),
     );
     this.metrics = healthMetrics(registry, () => this.servers.all(clock.now()).map((c) => c.verdict.state));
     this.timers = [
+      setInterval(() => pace.beat(), PACE_MS),
       setInterval(() => this.servers.tick(clock.now()), TICK_MS),
       setInterval(() => this.publish(this.servers.all(clock.now()), true), SNAPSHOT_MS),
     ];
@@ -107,10 +113,7 @@ class HealthService {
       check:
         check.run &&
         ((address) =>
-          probe(
-            { check, address, timeoutMs: health.timeout_ms, options: this.options({ address, protocol }) },
-            this.context.clock.now,
-          )),
+          probe({ check, address, timeoutMs: health.timeout_ms, options: this.options({ address, protocol }) }, this.clock)),
       onResult: (address, result) => this.checked({ address, protocol }, result),
     });
   }
@@ -217,6 +220,7 @@ class HealthService {
       dp_epoch: target.dpEpoch.toString(),
       server_id: target.serverId,
       address: target.address,
+      vip: target.vipName,
       state: `HEALTH_STATE_${verdict.state}`,
       reason: verdict.reason,
       since_unix_ms: Math.round(clock.unixMs() - (clock.now() - verdict.since)),
@@ -301,7 +305,7 @@ class HealthService {
       throw invalid(String(issue?.path[0]), issue?.message ?? "");
     }
     const timeoutMs = r.timeout_ms || health.timeout_ms;
-    const result = await probe({ check, address: r.address, timeoutMs, options: parsed.data }, this.context.clock.now);
+    const result = await probe({ check, address: r.address, timeoutMs, options: parsed.data }, this.clock);
     const state = result.ok ? "UP" : result.local ? "UNKNOWN" : "DOWN";
     return { state: `HEALTH_STATE_${state}` as const, reason: result.reason, rtt_ms: result.rttMs };
   }

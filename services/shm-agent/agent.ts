@@ -91,7 +91,7 @@ export class Agent {
 
   peerStates(): PeerStatus[] {
     const { peers } = this.exchange;
-    const { inference, health, failover } = peers.targets;
+    const { inference, failover } = peers.targets;
     const sum = (f: (v: Vip) => number): number => this.#vips.all().reduce((n, v) => n + f(v), 0);
     return [
       {
@@ -101,7 +101,7 @@ export class Agent {
         answered: sum((v) => v.counters.answered),
         unanswered: sum((v) => v.counters.unanswered),
       },
-      { name: "health", address: health, ...peers.health.figures() },
+      ...peers.reporting().map((p) => ({ name: "health", ...p })),
       { name: "failover", address: failover, ...peers.failover.figures() },
     ];
   }

@@ -174,7 +174,7 @@ export class Exchange {
   #share(vip: Vip, frame: Frame): void {
     if (this.#stopped) return;
     const { instance } = this.#o.config;
-    this.peers.health.send({ frame });
+    this.peers.report({ frame });
     this.peers.failover.send({
       instance,
       frame,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent's three peers: inference (a stream a VIP), health and failover (a stream each).
+// The agent's peers: inference (a stream a VIP), every replica of health, and failover (a stream each).
 import type { ChannelCredentials, Client } from "@grpc/grpc-js";
 import type { Directive__Output } from "../../gen/marllb/v1/Directive.js";
 import type { Frame } from "../../gen/marllb/v1/Frame.js";
@@ -13,6 +13,7 @@ import type { SuperviseResponse__Output } from "../../gen/marllb/v1/SuperviseRes
 import type { Config, ServiceName } from "../common/config/load.js";
 import { clientCredentials, clientOptions, dialTarget } from "../common/grpc/channel.js";
 import { v1 } from "../common/grpc/protos.js";
+import { Replicas } from "../common/grpc/replicas.js";
 import { LastingStream, type StreamState, type Timers } from "../common/stream.js";
 
 /** What of a VIP its stream to inference needs. */
@@ -37,7 +38,7 @@ const ROSTER_KEY = 0;
 
 export class Peers<V extends Steered> {
   readonly failover: LastingStream<SuperviseRequest, SuperviseResponse__Output>;
-  readonly health: LastingStream<ReportRequest, unknown>;
+  readonly #health: Replicas<{ stream: LastingStream<ReportRequest, unknown>; client: Client }>;
   readonly targets: Record<"inference" | "health" | "failover", string>;
   readonly #steers = new Map<string, LastingStream<SteerRequest, SteerResponse__Output>>();
   readonly #clients: Client[];
@@ -47,6 +48,8 @@ export class Peers<V extends Steered> {
   readonly #stallMs: number;
   /** Of streams of VIPs that are gone. */
   #reconnects = 0;
+  /** Of streams to replicas of health that are gone. */
+  #goneReconnects = 0;
 
   constructor(config: Config, timers: Timers, events: PeerEvents<V>, stallMs: number) {
     this.#timers = timers;
@@ -59,25 +62,38 @@ export class Peers<V extends Steered> {
       failover: dialTarget(config, "failover"),
     };
     this.#inference = new v1.Inference(this.targets.inference, credentials, clientOptions);
-    const health = new v1.Health(this.targets.health, credentials, clientOptions);
     const failover = new v1.Failover(this.targets.failover, credentials, clientOptions);
-    this.#clients = [this.#inference, health, failover];
+    this.#clients = [this.#inference, failover];
     const common = { timers, stallMs, pipeline: PIPELINE };
     const first = (send: (m: { roster: Roster }) => void): void => {
       const roster = events.roster();
       if (roster) send({ roster });
     };
-    this.health = new LastingStream<ReportRequest, unknown>({
-      ...common,
-      open: () => {
-        // The answer comes only when the stream closes: whatever comes is its end.
-        const call = health.Report((e) => call.emit("error", e ?? new Error("ended by the peer")));
-        return call;
+    this.#health = new Replicas({
+      target: this.targets.health,
+      timers,
+      open: (address, options) => {
+        const client = new v1.Health(address, credentials, options);
+        const stream = new LastingStream<ReportRequest, unknown>({
+          ...common,
+          open: () => {
+            // The answer comes only when the stream closes: whatever comes is its end.
+            const call = client.Report((e) => call.emit("error", e ?? new Error("ended by the peer")));
+            return call;
+          },
+          key: (m) => m.frame?.vip_id ?? ROSTER_KEY,
+          onOpen: first,
+          onMessage() {},
+          onDown: (reason) => events.down("health", reason),
+        });
+        return { stream, client };
       },
-      key: (m) => m.frame?.vip_id ?? ROSTER_KEY,
-      onOpen: first,
-      onMessage() {},
-      onDown: (reason) => events.down("health", reason),
+      close: ({ stream, client }) => {
+        this.#goneReconnects += stream.reconnects;
+        stream.close();
+        client.close();
+      },
+      failed: (reason) => events.down("health", reason),
     });
     this.failover = new LastingStream<SuperviseRequest, SuperviseResponse__Output>({
       ...common,
@@ -112,6 +128,19 @@ export class Peers<V extends Steered> {
     this.#steers.get(vip.key)?.reopen("unanswered");
   }
 
+  /** To every replica of health: each checks all servers, and judges by the same frames. */
+  report(message: ReportRequest): void {
+    for (const { stream } of this.#health.all.values()) stream.send(message);
+  }
+
+  /** The streams to health, one a replica; before its name was resolved, none that is ready. */
+  reporting(): { address: string; state: StreamState; answered: number; unanswered: number; reconnects: number }[] {
+    const all = [...this.#health.all].map(([address, { stream }]) => ({ address, ...stream.figures() }));
+    const none = { address: this.targets.health, state: "connecting" as const, answered: 0, unanswered: 0, reconnects: 0 };
+    const [first = none, ...rest] = all;
+    return [{ ...first, reconnects: first.reconnects + this.#goneReconnects }, ...rest];
+  }
+
   /** The streams to inference, all together. */
   steering(): { state: StreamState; reconnects: number } {
     const steers = [...this.#steers.values()];
@@ -131,14 +160,14 @@ export class Peers<V extends Steered> {
 
   /** Tells health and failover which VIPs there are. */
   roster(roster: Roster): void {
-    this.health.send({ roster });
+    this.report({ roster });
     this.failover.send({ roster });
   }
 
   close(): void {
     for (const stream of this.#steers.values()) stream.close();
     this.#steers.clear();
-    this.health.close();
+    this.#health.close();
     this.failover.close();
     for (const client of this.#clients) client.close();
   }

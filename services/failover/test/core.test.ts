@@ -2,10 +2,10 @@
 import test from "ava";
 import { AGENT_GONE_MS, FailoverCore, TERM_REACH } from "../core.js";
 import { directiveFor } from "../messages.js";
-import type { PoolState } from "../pool.js";
+import type { HealthFact, PoolState } from "../pool.js";
 import { agent } from "./agents.js";
 
-function setup(configured = 1) {
+function setup(configured = 1, heard: (pool: string, address: string) => HealthFact = () => "UNKNOWN") {
   const orders: { to: string; term: number; servers: string }[] = [];
   const saved: PoolState[] = [];
   const forgotten: string[] = [];
@@ -26,6 +26,7 @@ function setup(configured = 1) {
     },
     () => configured,
     (pool) => pool === "configured",
+    heard,
   );
   return { core, orders, saved, forgotten };
 }
@@ -34,15 +35,15 @@ test("a dead server is masked at every load balancer, under a newer term, and it
   core.list(agent("a", [1, 2, 3]), 0);
   core.list(agent("b", [1, 2, 3]), 0);
   orders.length = 0;
-  core.health("10.0.0.2:80", "DOWN", 10);
+  core.health("web", "10.0.0.2:80", "DOWN", 10);
   t.deepEqual(
     orders.map((o) => `${o.to} ${o.servers}`),
     ["a 2=0", "b 2=0"],
   );
   const term = orders[0]?.term ?? 0;
-  core.health("10.0.0.2:80", "DOWN", 11);
+  core.health("web", "10.0.0.2:80", "DOWN", 11);
   t.is(orders.length, 2, "the same verdict is no new order");
-  core.health("10.0.0.2:80", "UP", 20);
+  core.health("web", "10.0.0.2:80", "UP", 20);
   t.is(orders.at(-1)?.servers, "2=0.1");
   t.is(orders.at(-1)?.term, term + 1);
   for (let now = 21; now < 2000; now += 10) core.tick(now);
@@ -83,7 +84,7 @@ test("orders are by the server ids of each data plane", (t) => {
   b.servers = b.servers.map((s) => ({ ...s, id: s.id + 100 }));
   b.ids = new Map(b.servers.map((s) => [s.address, s.id]));
   core.list(b, 0);
-  core.health("10.0.0.3:80", "DOWN", 1);
+  core.health("web", "10.0.0.3:80", "DOWN", 1);
   t.is(orders.filter((o) => o.to === "a").at(-1)?.servers, "3=0");
   t.is(orders.filter((o) => o.to === "b").at(-1)?.servers, "103=0");
 });
@@ -91,12 +92,12 @@ test("orders are by the server ids of each data plane", (t) => {
 test("after a restart masks stand until health has spoken", (t) => {
   const before = setup();
   before.core.list(agent("a", [1, 2, 3]), 0);
-  before.core.health("10.0.0.1:80", "DOWN", 1);
+  before.core.health("web", "10.0.0.1:80", "DOWN", 1);
   const { core, orders } = setup();
   core.restore(before.saved.at(-1) as PoolState, 100);
   core.list(agent("a", [1, 2, 3]), 100);
   t.is(orders.at(-1)?.servers, "1=0");
-  core.health("10.0.0.1:80", "UNKNOWN", 101);
+  core.health("web", "10.0.0.1:80", "UNKNOWN", 101);
   core.tick(5000);
   t.is(orders.at(-1)?.servers, "1=0");
   t.true((orders.at(-1)?.term ?? 0) > (before.orders.at(-1)?.term ?? 0));
@@ -195,7 +196,7 @@ test("load balancers are counted, and an agent that is gone no more", (t) => {
 test("another replica's newer state is taken, with all masks of both", (t) => {
   const { core, saved } = setup();
   core.list(agent("a", [1, 2, 3, 4]), 0);
-  core.health("10.0.0.1:80", "DOWN", 0);
+  core.health("web", "10.0.0.1:80", "DOWN", 0);
   const theirs: PoolState = { ...(saved.at(-1) as PoolState), term: 50, down: ["10.0.0.2:80"] };
   core.adopt(theirs, 1);
   const view = core.find(1, "");
@@ -205,6 +206,19 @@ test("another replica's newer state is taken, with all masks of both", (t) => {
   const term = view.pool.term;
   core.adopt({ ...theirs, term: 3 }, 2);
   t.is(view.pool.term, term, "an older one is not");
+});
+
+test("a server that was down before its pool was known gets no flows from the first order on", (t) => {
+  const { core, orders } = setup(1, (pool, address) => (pool === "web" && address === "10.0.0.2:80" ? "DOWN" : "UNKNOWN"));
+  core.list(agent("a", [1, 2, 3]), 0);
+  t.is(orders[0]?.servers, "2=0");
+});
+
+test("a verdict counts in its own pool only", (t) => {
+  const { core } = setup();
+  core.list(agent("a", [1, 2, 3]), 0);
+  core.health("dns", "10.0.0.1:80", "DOWN", 1);
+  t.is(core.find(1, "").order.status, "NORMAL");
 });
 
 test("a load balancer is told its number only while all are seen", (t) => {

@@ -5,7 +5,8 @@ import { Mutator } from "../../../testbed/mutate.js";
 import { v1 } from "../../common/grpc/protos.js";
 import { FailoverCore } from "../core.js";
 import { create } from "../service.js";
-import { factsOf } from "../verdicts.js";
+import { heardIn } from "../verdicts.js";
+import { Votes } from "../votes.js";
 import { agent } from "./agents.js";
 
 fuzzService(test, "failover", create);
@@ -25,6 +26,7 @@ test("health's verdicts, mutated, are of servers in the pool or of nobody", (t) 
     reason: "tcp: connection refused",
     since_unix_ms: 1,
     rtt_ms: 0.5,
+    vip: "web",
   };
   const good = watch.responseSerialize({
     verdicts: [
@@ -35,7 +37,13 @@ test("health's verdicts, mutated, are of servers in the pool or of nobody", (t) 
   });
   const mutator = new Mutator(SEED);
   let facts = 0;
+  let now = 0;
+  const votes = new Votes((pool, address, state) => {
+    core.health(pool, address, state, now);
+    facts++;
+  });
   for (let i = 0; i < MUTATIONS; i++) {
+    now = i;
     let message: ReturnType<typeof watch.responseDeserialize>;
     try {
       message = watch.responseDeserialize(mutator.mutate(good));
@@ -43,10 +51,7 @@ test("health's verdicts, mutated, are of servers in the pool or of nobody", (t) 
       t.false(e instanceof TypeError, (e as Error).stack);
       continue; // gRPC refuses it before failover hears it
     }
-    for (const [address, state] of factsOf(message)) {
-      core.health(address, state, i);
-      facts++;
-    }
+    votes.hear(`replica ${i % 3}`, heardIn(message), message.snapshot);
   }
   t.true(facts > MUTATIONS / 20, `${facts} facts were heard`);
   const entry = core.find(1, "web");

@@ -3,14 +3,14 @@ import { type AddressInfo, createServer, type Server } from "node:net";
 import test from "ava";
 import { type Check, CheckFailed } from "../../common/checks/check.js";
 import { findCheck } from "../../common/checks/index.js";
-import { probe } from "../probe.js";
+import { type ProbeClock, probe } from "../probe.js";
 
-const now = (): number => performance.now();
+const clock: ProbeClock = { now: () => performance.now(), still: () => 0 };
 const listen = (s: Server): Promise<number> =>
   new Promise((r) => s.listen(0, "127.0.0.1", () => r((s.address() as AddressInfo).port)));
 const close = (s: Server): Promise<void> => new Promise((r) => s.close(() => r()));
 const of = (run: Check["run"]): Check => ({ kind: "try", help: "", schema: {}, run });
-const ask = (check: Check, address = "127.0.0.1:1", timeoutMs = 2000) => probe({ check, address, timeoutMs, options: {} }, now);
+const ask = (check: Check, address = "127.0.0.1:1", timeoutMs = 2000) => probe({ check, address, timeoutMs, options: {} }, clock);
 
 test("a listener is up, a closed port is refused", async (t) => {
   const server = createServer((s) => s.on("error", () => {}));
@@ -35,6 +35,27 @@ test("a check without an answer ends at its deadline, and hears of it", async (t
   );
   t.deepEqual(await ask(silent, "127.0.0.1:1", 50), { ok: false, reason: "try: no answer in 50 ms", rttMs: 0 });
   t.true(aborted);
+});
+
+test("time for which the checker stood still is given again; a check that stood still for its whole time is none", async (t) => {
+  // Of a process that was stopped while the check ran: its deadline passes, the answer comes after it.
+  const after = (ms: number) => of(() => new Promise((resolve) => setTimeout(resolve, ms, "answered")));
+  const stopped = (by: number): ProbeClock => {
+    let calls = 0;
+    return { now: clock.now, still: () => (calls++ === 0 ? 0 : by) };
+  };
+  const of5 = { address: "127.0.0.1:1", timeoutMs: 500, options: {} };
+  t.true((await probe({ ...of5, check: after(700) }, stopped(400))).ok);
+  t.deepEqual(await probe({ ...of5, check: after(60_000), timeoutMs: 50 }, stopped(5000)), {
+    ok: false,
+    reason: "try: this checker stood still for 5000 ms",
+    rttMs: 0,
+    local: true,
+  });
+  t.is((await probe({ ...of5, check: after(60_000), timeoutMs: 50 }, stopped(20))).local, undefined);
+  const reset = of(async () => Promise.reject(Object.assign(new Error("x"), { code: "ECONNRESET" })));
+  t.true((await probe({ ...of5, check: reset }, stopped(501))).local);
+  t.is((await probe({ ...of5, check: reset }, stopped(499))).local, undefined);
 });
 
 test("what failed here is told from what failed there", async (t) => {

@@ -2,7 +2,7 @@
 import test from "ava";
 import { fakeFrame } from "../../../testbed/fake-frame.js";
 import { ServerFlag } from "../../common/vocabulary.js";
-import { type Change, FORGET_MS, HealthRegistry } from "../registry.js";
+import { type Change, FORGET_MS, HealthRegistry, SILENCE_MS } from "../registry.js";
 
 const one = { rise: 1, fall: 1, passiveFailures: 3, active: true };
 const rules = { tcp: one, udp: { ...one, active: false } };
@@ -73,6 +73,18 @@ test("counts of two frames are evidence, the first frame's alone are not", (t) =
   registry.frame("a", fakeFrame([{ id: 1, address: "10.0.0.1:80", unanswered: 52 }]), 100);
   t.is(changes.length, 0);
   registry.frame("a", fakeFrame([{ id: 1, address: "10.0.0.1:80", unanswered: 53 }]), 200);
+  t.is(changes[0]?.verdict.state, "DOWN");
+});
+
+test("failures while no load balancer is heard are no evidence: this machine may be cut off", (t) => {
+  const { registry, changes } = setup();
+  registry.frame("a", fakeFrame(two), 0);
+  registry.checked(tcp("10.0.0.1:80"), up, 1);
+  changes.length = 0;
+  registry.checked(tcp("10.0.0.1:80"), down, SILENCE_MS + 1);
+  t.is(changes.length, 0);
+  registry.frame("a", fakeFrame(two), SILENCE_MS + 2);
+  registry.checked(tcp("10.0.0.1:80"), down, SILENCE_MS + 3);
   t.is(changes[0]?.verdict.state, "DOWN");
 });
 

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the replicas of health say, made one word a server. Every replica checks every server, from its own place in the network; a server
+// is down when most of those say so who can be believed. No I/O, no clock.
+//
+// Who has a vote on a server:
+// - a replica that answers now. Where none answers, the last votes of all stand: silence is no news;
+// - that knows the server as up or down: one that has not checked it yet says nothing of it;
+// - that is not cut off itself. One that reaches no server at all, while another reaches some of them, says something of its own
+//   network only. "Up" is never the effect of being cut off.
+// The majority decides; at a tie the vote that changed last, by the replicas' own clocks, so that every replica of failover decides alike.
+import type { HealthFact } from "./pool.js";
+
+export interface HeardVerdict {
+  pool: string;
+  /** Load balancer. Several may share a pool. */
+  instance: string;
+  address: string;
+  state: HealthFact;
+  sinceUnixMs: number;
+}
+
+interface Vote {
+  /** Load balancers for which the server is down: where their checks differ, the worst counts. */
+  down: Set<string> | null;
+  since: number;
+  /** Said since the replica's last whole list. */
+  fresh: boolean;
+}
+
+interface Subject {
+  pool: string;
+  address: string;
+  votes: Map<Replica, Vote>;
+  fact: HealthFact;
+}
+
+interface Replica {
+  answers: boolean;
+  up: number;
+  subjects: Set<Subject>;
+  cutOff: boolean;
+}
+
+export type ReplicaState = "heard" | "away" | "cut_off";
+
+const isDown = (v: Vote): boolean => v.down !== null && v.down.size > 0;
+
+export class Votes {
+  readonly #replicas = new Map<string, Replica>();
+  readonly #pools = new Map<string, Map<string, Subject>>();
+
+  /** `decided`: what holds of a server from now on. UNKNOWN is never said. */
+  constructor(private readonly decided: (pool: string, address: string, fact: HealthFact) => void) {}
+
+  /** A message of a replica; `whole`: with it the replica has said everything that it knows. */
+  hear(name: string, verdicts: readonly HeardVerdict[], whole: boolean): void {
+    const replica = this.#replica(name);
+    const touched = new Set<Subject>();
+    for (const v of verdicts) if (v.state !== "UNKNOWN") touched.add(this.#take(replica, v));
+    if (whole) for (const s of this.#sweep(replica)) touched.add(s);
+    const before = replica.answers;
+    replica.answers = true;
+    if (before) this.#judge(touched);
+    else this.#judgeAll();
+  }
+
+  /** The replica does not answer. */
+  away(name: string): void {
+    const replica = this.#replica(name);
+    if (!replica.answers) return;
+    replica.answers = false;
+    // Its next whole list is what counts then, all of it.
+    for (const s of replica.subjects) (s.votes.get(replica) as Vote).fresh = false;
+    this.#judgeAll();
+  }
+
+  /** There is no such replica any more. */
+  gone(name: string): void {
+    const replica = this.#replicas.get(name);
+    if (!replica) return;
+    this.#replicas.delete(name);
+    for (const s of replica.subjects) this.#drop(replica, s);
+    this.#judgeAll();
+  }
+
+  fact(pool: string, address: string): HealthFact {
+    return this.#pools.get(pool)?.get(address)?.fact ?? "UNKNOWN";
+  }
+
+  replicas(): Map<string, ReplicaState> {
+    return new Map([...this.#replicas].map(([name, r]) => [name, !r.answers ? "away" : r.cutOff ? "cut_off" : "heard"]));
+  }
+
+  #replica(name: string): Replica {
+    let r = this.#replicas.get(name);
+    if (!r) {
+      r = { answers: false, up: 0, subjects: new Set(), cutOff: false };
+      this.#replicas.set(name, r);
+    }
+    return r;
+  }
+
+  #take(replica: Replica, v: HeardVerdict): Subject {
+    const subject = this.#subject(v.pool, v.address);
+    let vote = subject.votes.get(replica);
+    if (!vote) {
+      vote = { down: null, since: v.sinceUnixMs, fresh: true };
+      subject.votes.set(replica, vote);
+      replica.subjects.add(subject);
+      replica.up++;
+    }
+    const before = isDown(vote);
+    if (v.state === "DOWN") (vote.down ??= new Set()).add(v.instance);
+    else vote.down?.delete(v.instance);
+    const after = isDown(vote);
+    if (before !== after) replica.up += after ? -1 : 1;
+    // Of the word that counts: one load balancer's "up" beside another's "down" is no newer evidence.
+    if (after === (v.state === "DOWN")) vote.since = v.sinceUnixMs;
+    vote.fresh = true;
+    return subject;
+  }
+
+  #subject(pool: string, address: string): Subject {
+    let servers = this.#pools.get(pool);
+    if (!servers) {
+      servers = new Map();
+      this.#pools.set(pool, servers);
+    }
+    let subject = servers.get(address);
+    if (!subject) {
+      subject = { pool, address, votes: new Map(), fact: "UNKNOWN" };
+      servers.set(address, subject);
+    }
+    return subject;
+  }
+
+  /** Drops what the replica did not repeat in its whole list. */
+  #sweep(replica: Replica): Subject[] {
+    const dropped: Subject[] = [];
+    for (const s of replica.subjects) {
+      const vote = s.votes.get(replica) as Vote;
+      if (vote.fresh) {
+        vote.fresh = false;
+        continue;
+      }
+      this.#drop(replica, s);
+      dropped.push(s);
+    }
+    return dropped;
+  }
+
+  #drop(replica: Replica, s: Subject): void {
+    if (!isDown(s.votes.get(replica) as Vote)) replica.up--;
+    s.votes.delete(replica);
+    replica.subjects.delete(s);
+    if (s.votes.size > 0) return;
+    const servers = this.#pools.get(s.pool);
+    if (servers?.get(s.address) === s) servers.delete(s.address);
+    if (servers?.size === 0) this.#pools.delete(s.pool);
+  }
+
+  #judge(touched: Iterable<Subject>): void {
+    // Who is cut off depends on what the others say, and decides over every server of its list.
+    let changed = false;
+    for (const r of this.#replicas.values()) {
+      const cutOff = r.up === 0 && this.#othersReach(r);
+      changed ||= cutOff !== r.cutOff;
+      r.cutOff = cutOff;
+    }
+    if (changed) this.#decideAll();
+    else for (const s of touched) this.#decide(s);
+  }
+
+  #judgeAll(): void {
+    this.#judge([]);
+    this.#decideAll();
+  }
+
+  #decideAll(): void {
+    for (const servers of this.#pools.values()) for (const s of servers.values()) this.#decide(s);
+  }
+
+  /** Whether another replica reaches a server that this one does not. */
+  #othersReach(r: Replica): boolean {
+    for (const s of r.subjects)
+      for (const [other, vote] of s.votes) if (other !== r && other.answers && !isDown(vote)) return true;
+    return false;
+  }
+
+  #decide(s: Subject): void {
+    const answering = [...s.votes].filter(([r]) => r.answers);
+    const believed = (answering.length > 0 ? answering : [...s.votes]).filter(([r]) => !r.cutOff);
+    const votes = believed.map(([, v]) => v);
+    const [first] = votes;
+    if (!first) return;
+    const down = votes.filter(isDown).length;
+    const newest = votes.reduce((a, b) => (b.since > a.since ? b : a), first);
+    const fact = down * 2 === votes.length ? (isDown(newest) ? "DOWN" : "UP") : down * 2 > votes.length ? "DOWN" : "UP";
+    if (fact === s.fact) return;
+    s.fact = fact;
+    this.decided(s.pool, s.address, fact);
+  }
+}
