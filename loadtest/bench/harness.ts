@@ -25,7 +25,8 @@ export interface Group {
   run(options: BenchOptions): Promise<void>;
 }
 
-const usage = (name: string) => `usage: npm run ${name} [-- --only ID-PREFIX[,...]] [--quick] [--json FILE] [--before CHECKOUT]\n`;
+const usage = (name: string) =>
+  `usage: npm run ${name} [-- --only ID-PREFIX[,...]] [--quick] [--json FILE] [--before CHECKOUT]\n`;
 
 export async function benchMain(name: string, groups: readonly Group[]): Promise<void> {
   let flags: { only?: string; quick?: boolean; json?: string; before?: string; help?: boolean };

@@ -2,8 +2,9 @@
 import { core } from "./core.js";
 import { benchMain } from "./harness.js";
 import { loop } from "./loop.js";
+import { outage } from "./outage/rows.js";
 import { qos } from "./qos.js";
 import { tcp } from "./tcp/tcp.js";
 import { udp } from "./tcp/udp.js";
 
-await benchMain("bench", [core, tcp, udp, loop, qos]);
+await benchMain("bench", [core, tcp, udp, loop, qos, outage]);
