@@ -14,10 +14,13 @@
 	X(NO_SERVER, ERROR, "no eligible server, answered") \
 	X(UNTRACKED, ERROR, "flow table full, placed by the ring") \
 	X(NAT_COLLISION, ERROR, "NAT: client port in use") \
+	X(NOT_ANSWERED, ERROR, "refused in silence: too many") \
 	X(CONGESTION, ERROR, "hand-off queue full") \
 	X(PING, INFO, "pings answered") \
 	X(ICMP, INFO, "ICMP errors sent on to the server") \
 	X(ICMP_UNKNOWN, ERROR, "ICMP messages for no flow") \
+	X(TOO_BIG, ERROR, "too long for the path, answered") \
+	X(TTL, ERROR, "TTL or hop limit over, answered") \
 	X(LEADS_BACK, ERROR, "server's route leads back to a VIP") \
 	X(REASS, INFO, "fragments sent to shallow reassembly") \
 	X(NO_ROOM, ERROR, "no room for the outer header") \

@@ -2,6 +2,11 @@
 #include <lb_rl/forward.h>
 #include <lb_rl/lb_rl.h>
 #include <lb_rl/path.h>
+#include <vnet/ip/icmp4.h>
+#include <vnet/ip/icmp6.h>
+
+#define IP4_LEAST_MTU 68u   /* RFC 791 */
+#define IP6_LEAST_MTU 1280u /* RFC 8200 */
 
 lbrl_fwd_t lbrl_fwd_parse(const char *word)
 {
@@ -17,6 +22,99 @@ u16 lbrl_lookup_edge(bool from6, bool to6)
 	return lbrl_main.edge_lookup[from6][to6];
 }
 
+/* Longest IP packet that the next hops of this DPO take. */
+static u32 lbrl_dpo_mtu(const dpo_id_t *dpo)
+{
+	u32 least = UINT16_MAX;
+
+	if (dpo_is_adj(dpo))
+		return adj_get(dpo->dpoi_index)->rewrite_header.max_l3_packet_bytes;
+	if (dpo->dpoi_type != DPO_LOAD_BALANCE)
+		return least;
+	const load_balance_t *lb = load_balance_get(dpo->dpoi_index);
+	for (u32 i = 0; i < lb->lb_n_buckets; i++)
+		least = clib_min(least, lbrl_dpo_mtu(load_balance_get_bucket_i(lb, i)));
+	return least;
+}
+
+static u32 lbrl_path_mtu(const lbrl_server_t *srv)
+{
+	const load_balance_t *lb = load_balance_get(srv->lbi);
+	u32 least = UINT16_MAX;
+
+	for (u32 i = 0; i < lb->lb_n_buckets; i++)
+		least = clib_min(least, lbrl_dpo_mtu(load_balance_get_bucket_i(lb, i)));
+	return least;
+}
+
+/* The sender's next packets, after such an answer, have this length at most. IPv6 packets of 1280 bytes always go: a tunnel over
+ * a link that does not take them with its headers fragments them (RFC 2473, section 7.1). */
+static u32 lbrl_told_mtu(u32 mtu, u32 overhead, bool is6)
+{
+	u32 least = is6 ? IP6_LEAST_MTU : IP4_LEAST_MTU;
+
+	return mtu > overhead + least ? mtu - overhead : least;
+}
+
+u32 lbrl_path_takes(vlib_buffer_t *b, u32 len, const lbrl_vip_t *v, const lbrl_server_t *srv, u16 *next)
+{
+	const ip4_header_t *ip4 = vlib_buffer_get_current(b);
+	u32 overhead = lbrl_fwd_ops[v->fwd].overhead, mtu = lbrl_path_mtu(srv);
+
+	/* A buffer that hardware or a node of VPP's cuts into segments later. */
+	if (PREDICT_FALSE(b->flags & VNET_BUFFER_F_GSO))
+		len = gso_mtu_sz(b);
+	if (PREDICT_TRUE(len + overhead <= mtu))
+		return LBRL_ERROR_FORWARDED;
+	u32 told = lbrl_told_mtu(mtu, overhead, v->is_ip6);
+	if (v->is_ip6) {
+		if (len <= told)
+			return LBRL_ERROR_FORWARDED;
+		icmp6_error_set_vnet_buffer(b, ICMP6_packet_too_big, 0, told);
+	} else {
+		if (!(ip4->flags_and_fragment_offset & clib_host_to_net_u16(IP4_HEADER_FLAG_DONT_FRAGMENT)))
+			return LBRL_ERROR_FORWARDED;
+		icmp4_error_set_vnet_buffer(b, ICMP4_destination_unreachable,
+					    ICMP4_destination_unreachable_fragmentation_needed_and_dont_fragment_set, told);
+	}
+	*next = IP_LOOKUP_NEXT_ICMP_ERROR;
+	return LBRL_ERROR_TOO_BIG;
+}
+
+u32 lbrl_time_exceeded(vlib_buffer_t *b, bool is6, u16 *next)
+{
+	if (is6)
+		icmp6_error_set_vnet_buffer(b, ICMP6_time_exceeded, ICMP6_time_exceeded_ttl_exceeded_in_transit, 0);
+	else
+		icmp4_error_set_vnet_buffer(b, ICMP4_time_exceeded, ICMP4_time_exceeded_ttl_exceeded_in_transit, 0);
+	*next = IP_LOOKUP_NEXT_ICMP_ERROR;
+	return LBRL_ERROR_TTL;
+}
+
+/* A tunnel's packet that may be fragmented, over a path that does not take it whole: the outer packet is cut, and the tunnel's
+ * end joins it (RFC 2003, section 5.1; RFC 2473, section 7). True: *next is the node that cuts. */
+static bool lbrl_cut_outer(vlib_buffer_t *b, const lbrl_vip_t *v, const lbrl_server_t *srv, u16 *next)
+{
+	u32 len = vlib_buffer_length_in_chain(vlib_get_main(), b), mtu = lbrl_path_mtu(srv);
+
+	if (PREDICT_TRUE(len <= mtu) || b->flags & VNET_BUFFER_F_GSO)
+		return false;
+	if (lbrl_fwd_ops[v->fwd].outer == 6) {
+		vnet_buffer(b)->ip_frag.mtu = mtu;
+		vnet_buffer(b)->ip_frag.next_index = lbrl_main.frag6_to_lookup;
+		vnet_buffer(b)->ip_frag.flags = 0;
+		*next = lbrl_main.edge_frag6[v->is_ip6];
+		return true;
+	}
+	/* ip4-rewrite cuts what may be cut. The identification was the inner packet's, and those of two clients may be equal. */
+	ip4_header_t *ip = vlib_buffer_get_current(b);
+	lbrl_thread_t *t = vec_elt_at_index(lbrl_main.thread, vlib_get_thread_index());
+	ip->flags_and_fragment_offset = 0;
+	ip->fragment_id = clib_host_to_net_u16(t->ident++);
+	ip->checksum = ip4_header_checksum(ip);
+	return false;
+}
+
 u32 lbrl_forward(vlib_buffer_t *b, const struct mlb_pkt *pkt, const lbrl_vip_t *v, const lbrl_server_t *srv, u32 flow, u16 *next)
 {
 	bool from6 = v->is_ip6, to6 = lbrl_leaves_as_ip6(v);
@@ -26,11 +124,28 @@ u32 lbrl_forward(vlib_buffer_t *b, const struct mlb_pkt *pkt, const lbrl_vip_t *
 		error = LBRL_ERROR_LEADS_BACK;
 	if (PREDICT_FALSE(error != LBRL_ERROR_FORWARDED))
 		*next = IP_LOOKUP_NEXT_DROP;
+	else if (lbrl_fwd_ops[v->fwd].outer && pkt->total_len > LBRL_FITS && lbrl_cut_outer(b, v, srv, next))
+		;
 	else if (from6 != to6) /* edges are those of the packet's own family; the other family's lookup goes on */
 		*next = lbrl_lookup_edge(from6, to6);
 	else
 		*next = lbrl_next_hop(b, srv->lbi, vlib_buffer_get_current(b), to6);
 	return error;
+}
+
+/* A router takes one from the TTL of what it puts into a tunnel (RFC 2003, section 3.1); the outer header's is fresh. */
+static void lbrl_take_ttl(void *at, bool is6)
+{
+	ip4_header_t *ip = at;
+	u32 sum;
+
+	if (is6) {
+		((ip6_header_t *)at)->hop_limit--;
+		return;
+	}
+	sum = ip->checksum + clib_host_to_net_u16(0x0100);
+	ip->checksum = sum + (sum >= 0xffff);
+	ip->ttl--;
 }
 
 u32 lbrl_outer(vlib_buffer_t *b, const struct mlb_pkt *pkt, const lbrl_vip_t *v, const lbrl_server_t *srv, u32 flow, u8 proto,
@@ -44,6 +159,7 @@ u32 lbrl_outer(vlib_buffer_t *b, const struct mlb_pkt *pkt, const lbrl_vip_t *v,
 	/* Checksums that hardware was to fill in cannot wait once the packet lies inside another one. */
 	if (b->flags & VNET_BUFFER_F_OFFLOAD)
 		vnet_calc_checksums_inline(vlib_get_main(), b, !v->is_ip6, v->is_ip6);
+	lbrl_take_ttl(vlib_buffer_get_current(b), v->is_ip6);
 	u32 n = mlb_pkt_outer(vlib_buffer_get_current(b), pkt, proto, room, flow, &v->src, &srv->addr);
 	if (PREDICT_FALSE(n == 0))
 		return LBRL_ERROR_TOO_LONG;

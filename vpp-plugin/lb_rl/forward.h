@@ -15,14 +15,14 @@
 	X(NAT, "nat", nat, .one_address = 1) \
 	X(L2DSR, "l2dsr", l2dsr, .one_way = 1, .keeps_port = 1)
 /* The others put the packet, untouched, behind an outer header. */
-#define LBRL_TUNNEL(version) .outer = version, .one_way = 1, .keeps_port = 1
+#define LBRL_TUNNEL(version, own) .outer = version, .overhead = (version == 6 ? 40 : 20) + own, .one_way = 1, .keeps_port = 1
 #define LBRL_TUNNELS(X) \
-	X(GRE4, "gre4", gre, LBRL_TUNNEL(4)) \
-	X(GRE6, "gre6", gre, LBRL_TUNNEL(6)) \
-	X(IPIP4, "ipip4", ipip, LBRL_TUNNEL(4)) \
-	X(IPIP6, "ipip6", ipip, LBRL_TUNNEL(6)) \
-	X(GUE4, "gue4", gue, LBRL_TUNNEL(4), .outer_port = 6080) \
-	X(GUE6, "gue6", gue, LBRL_TUNNEL(6), .outer_port = 6080)
+	X(GRE4, "gre4", gre, LBRL_TUNNEL(4, 4)) \
+	X(GRE6, "gre6", gre, LBRL_TUNNEL(6, 4)) \
+	X(IPIP4, "ipip4", ipip, LBRL_TUNNEL(4, 0)) \
+	X(IPIP6, "ipip6", ipip, LBRL_TUNNEL(6, 0)) \
+	X(GUE4, "gue4", gue, LBRL_TUNNEL(4, 12), .outer_port = 6080) \
+	X(GUE6, "gue6", gue, LBRL_TUNNEL(6, 12), .outer_port = 6080)
 #define LBRL_FORWARDS(X) LBRL_PLAIN_FORWARDS(X) LBRL_TUNNELS(X)
 
 typedef enum {
@@ -40,6 +40,7 @@ typedef struct {
 	const char *name;
 	lbrl_fwd_fn_t *rewrite;
 	u16 outer_port;     /* default UDP destination port of the outer header; 0: it has no UDP header */
+	u8 overhead;        /* bytes that the outer header and the tunnel's own add */
 	u8 outer;           /* IP version of the outer header, which needs `src`; 0: none, then servers are of the VIP's family */
 	u8 one_way : 1;     /* replies pass us by; else they come back through us and are given the VIP's address */
 	u8 keeps_port : 1;  /* a server gets the packet's own port */
@@ -75,6 +76,16 @@ static_always_inline bool lbrl_leaves_as_ip6(const lbrl_vip_t *v)
 	u8 outer = lbrl_fwd_ops[v->fwd].outer;
 	return outer ? outer == 6 : v->is_ip6;
 }
+
+/* No path takes less than this: shorter packets are not asked about theirs. */
+#define LBRL_FITS 256
+
+/* A packet of more than LBRL_FITS bytes that has not been rewritten yet: may it go to that server? LBRL_ERROR_FORWARDED: yes, or
+ * it may be fragmented on the way. Else LBRL_ERROR_TOO_BIG: it goes to *next, which answers the sender with an ICMP error that
+ * quotes the packet as it was sent (RFC 1191, RFC 8201). */
+u32 lbrl_path_takes(vlib_buffer_t *b, u32 len, const lbrl_vip_t *v, const lbrl_server_t *srv, u16 *next);
+/* The same for a packet whose TTL or hop limit is over. */
+u32 lbrl_time_exceeded(vlib_buffer_t *b, bool is6, u16 *next);
 
 /* Any parsed packet to its server: the VIP's way, then the next hop. Returns as lbrl_fwd_fn_t. */
 u32 lbrl_forward(vlib_buffer_t *b, const struct mlb_pkt *pkt, const lbrl_vip_t *v, const lbrl_server_t *srv, u32 flow, u16 *next);

@@ -21,6 +21,8 @@ typedef struct {
 	u32 n_workers, first_worker;              /* threads that take packets */
 	u32 fq_vip[2], fq_return[2], fq_reass[2]; /* frame queues, by is_ip6 */
 	u16 edge_lookup[2][2];        /* [from6][to6] edges of the lookup nodes, which all their siblings (ours too) share */
+	u16 edge_frag6[2];            /* [from6] to ip6-frag */
+	u8 frag6_to_lookup;           /* edge from ip6-frag to ip6-lookup */
 	u8 frag_arc[2];               /* by is_ip6: index of the arc that fragments take */
 	clib_bihash_16_8_t by_server; /* server address -> bitmap of the VIPs (id - 1) whose replies come back from it */
 	u32 established_ms, udp_ms, sticky_ms;

@@ -62,6 +62,13 @@ static_always_inline void lbrl_keys(lbrl_vector_t *c, lbrl_batch_t *s, vlib_buff
 	s->one_vip = k && (u16)(differ >> 32) == 0;
 }
 
+/* A packet that does not go to its server. */
+static_always_inline void lbrl_not_sent(lbrl_vector_t *c, u32 vip, u32 slot, vlib_buffer_t *b, u32 error, u16 next)
+{
+	lbrl_count(c->vm, c->node, b, error, next);
+	lbrl_add_trace(c->vm, c->node, b, (lbrl_trace_t){ .vip_id = vip, .slot = slot, .error = error, .next = next });
+}
+
 /* A packet without a counted flow of its own: new, half-open, ended, missed. False: no server, it was answered. */
 static_always_inline bool lbrl_uncounted(lbrl_vector_t *c, lbrl_vip_t *v, const struct mlb_flow_key *k, u64 hash, u8 flags,
 					 vlib_buffer_t *b, bool is6, struct mlb_flow **f, u32 *slot, u32 *error, u16 *next)
@@ -77,10 +84,9 @@ static_always_inline bool lbrl_uncounted(lbrl_vector_t *c, lbrl_vip_t *v, const 
 		return true;
 	}
 	lbrl_slow_t q = {};
-	lbrl_slow_refuse(b, is6, r.error, &q);
-	lbrl_count(c->vm, c->node, b, r.error, q.next);
+	lbrl_slow_refuse(c->t, b, is6, r.error, &q);
 	*next = q.next;
-	lbrl_add_trace(c->vm, c->node, b, (lbrl_trace_t){ .vip_id = k->vip, .slot = MLB_NONE, .error = r.error, .next = q.next });
+	lbrl_not_sent(c, k->vip, MLB_NONE, b, r.error, q.next);
 	return false;
 }
 
@@ -157,6 +163,13 @@ static_always_inline void lbrl_packet(lbrl_vector_t *c, const lbrl_at_vip_t *at,
 		u32 off = (is6 ? 40 : 20) + (tcp ? 4 * (th->data_offset_and_reserved >> 4) : 8);
 		if (len > off)
 			lbrl_life_payload(c->t, at->v, f, true);
+	}
+	if (PREDICT_FALSE(len > LBRL_FITS)) {
+		error = lbrl_path_takes(b, len, at->v, &at->server[slot], next);
+		if (PREDICT_FALSE(error != LBRL_ERROR_FORWARDED)) {
+			lbrl_not_sent(c, k->vip, slot, b, error, *next);
+			return;
+		}
 	}
 	mlb_ev_bytes_at(at->slots, slot, true, 1, len);
 	*next = lbrl_send(c, b, ip, at, slot, s->hash[j], tcp, is6, &error);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* First look at a packet: is it a whole, option-free TCP or UDP packet of a VIP's port, and of which flow? Everything else goes
- * the slow way (slow.c). Compiled into each march variant of the nodes. */
+/* First look at a packet: is it a whole, option-free TCP or UDP packet of a VIP's port that may go on, and of which flow?
+ * Everything else goes the slow way (slow.c). Compiled into each march variant of the nodes. */
 #ifndef LB_RL_PLAIN_H
 #define LB_RL_PLAIN_H
 #include <lb_rl/path.h>
@@ -57,7 +57,7 @@ static_always_inline bool lbrl_plain4(const vlib_buffer_t *b, const ip4_header_t
 	/* Version 4, 20 bytes of header; no fragment (DF may be set). */
 	if (PREDICT_FALSE((first & (0xffULL | (u64)clib_host_to_net_u16(0x3fff) << 48)) != 0x45))
 		return false;
-	if (PREDICT_FALSE(len < 20 || !lbrl_plain_l4(ip + 1, ip->protocol, len - 20, b->current_length - 20)))
+	if (PREDICT_FALSE(ip->ttl < 2 || len < 20 || !lbrl_plain_l4(ip + 1, ip->protocol, len - 20, b->current_length - 20)))
 		return false;
 	k->w[0] = ip->dst_address.as_u32 & p->host_mask4;
 	k->w[1] = (u64)ip->src_address.as_u32 << 32 | 0xffff0000u;
@@ -70,7 +70,7 @@ static_always_inline bool lbrl_plain6(const vlib_buffer_t *b, const ip6_header_t
 	const lbrl_prefix_t *p = &lbrl_main.prefix[vnet_buffer(b)->ip.adj_index[VLIB_TX]];
 	u32 left = clib_net_to_host_u16(ip->payload_length);
 
-	if (PREDICT_FALSE(!lbrl_plain_l4(ip + 1, ip->protocol, left, b->current_length - 40)))
+	if (PREDICT_FALSE(ip->hop_limit < 2 || !lbrl_plain_l4(ip + 1, ip->protocol, left, b->current_length - 40)))
 		return false;
 	/* UDP without checksum is not IPv6's. */
 	if (PREDICT_FALSE(ip->protocol == IP_PROTOCOL_UDP && !((const udp_header_t *)(ip + 1))->checksum))

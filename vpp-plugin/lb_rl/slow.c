@@ -31,7 +31,34 @@ static void lbrl_reply(vlib_buffer_t *b, bool is6, lbrl_slow_t *r)
 	r->next = lbrl_lookup_edge(is6, is6);
 }
 
-void lbrl_slow_refuse(vlib_buffer_t *b, bool is6, u32 error, lbrl_slow_t *r)
+/* A worker's answers: what comes at once, then so many a second. For ICMP Linux' figures; resets end connects that would wait. */
+#define LBRL_ICMP_BURST 50u
+#define LBRL_ICMP_RATE 1000u
+#define LBRL_RESET_BURST 1000u
+#define LBRL_RESET_RATE 20000u
+
+static bool lbrl_budget_take(lbrl_budget_t *l, u32 burst, u32 rate, u64 now_us)
+{
+	u64 earned = (now_us - l->at_us) * rate / 1000000;
+
+	if (earned) {
+		l->tokens = clib_min(burst, l->tokens + earned);
+		l->at_us = now_us;
+	}
+	if (!l->tokens)
+		return false;
+	l->tokens--;
+	return true;
+}
+
+static bool lbrl_may_answer(lbrl_thread_t *t, u8 proto)
+{
+	if (proto == IP_PROTOCOL_TCP)
+		return lbrl_budget_take(&t->resets, LBRL_RESET_BURST, LBRL_RESET_RATE, t->now_us);
+	return lbrl_budget_take(&t->icmp, LBRL_ICMP_BURST, LBRL_ICMP_RATE, t->now_us);
+}
+
+void lbrl_slow_refuse(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, u32 error, lbrl_slow_t *r)
 {
 	u8 *ip = vlib_buffer_get_current(b), out[1280];
 	struct mlb_pkt pkt;
@@ -42,6 +69,10 @@ void lbrl_slow_refuse(vlib_buffer_t *b, bool is6, u32 error, lbrl_slow_t *r)
 	if (mlb_pkt_parse_head(ip, b->current_length, vlib_buffer_length_in_chain(vlib_get_main(), b), &pkt) != MLB_PKT_OK ||
 	    pkt.icmp_error)
 		return;
+	if (!lbrl_may_answer(t, pkt.proto)) {
+		r->error = LBRL_ERROR_NOT_ANSWERED;
+		return;
+	}
 	if (pkt.proto == IP_PROTOCOL_TCP)
 		n = mlb_pkt_make_rst(ip, &pkt, out);
 	else if (pkt.proto == IP_PROTOCOL_UDP)
@@ -181,10 +212,20 @@ static void lbrl_slow_balance(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, lbrl
 	lbrl_pkt_key(pkt, v, &k, false);
 	if (lbrl_elsewhere(t, v, &k, r))
 		return;
+	if (pkt->ttl < 2) {
+		r->error = lbrl_time_exceeded(b, is6, &r->next);
+		return;
+	}
 	u64 hash = mlb_flow_hash(t->flows, &k);
 	struct mlb_flow *f = lbrl_slow_place(t, v, &k, hash, pkt, r);
 	if (r->slot == MLB_NONE) {
-		lbrl_slow_refuse(b, is6, r->error, r);
+		lbrl_slow_refuse(t, b, is6, r->error, r);
+		return;
+	}
+	const lbrl_server_t *srv = &v->server[r->slot];
+	u32 takes = pkt->total_len > LBRL_FITS ? lbrl_path_takes(b, pkt->total_len, v, srv, &r->next) : LBRL_ERROR_FORWARDED;
+	if (takes != LBRL_ERROR_FORWARDED) {
+		r->error = takes;
 		return;
 	}
 	struct mlb_wvip *wv = lbrl_wvip(t, v->id);
@@ -192,7 +233,7 @@ static void lbrl_slow_balance(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, lbrl
 		mlb_ev_bytes(wv, r->slot, true, 1, pkt->total_len);
 	if (f && lbrl_both_ways(v) && pkt->total_len > pkt->payload_off)
 		lbrl_life_payload(t, v, f, true);
-	u32 error = lbrl_forward(b, pkt, v, &v->server[r->slot], hash, &r->next);
+	u32 error = lbrl_forward(b, pkt, v, srv, hash, &r->next);
 	if (error != LBRL_ERROR_FORWARDED)
 		r->error = error;
 }
@@ -220,6 +261,6 @@ lbrl_slow_t lbrl_slow_vip(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, const u1
 	if (id)
 		lbrl_slow_balance(t, b, is6, &lbrl_main.vip[id], &pkt, &r);
 	else
-		lbrl_slow_refuse(b, is6, LBRL_ERROR_NO_VIP, &r);
+		lbrl_slow_refuse(t, b, is6, LBRL_ERROR_NO_VIP, &r);
 	return r;
 }

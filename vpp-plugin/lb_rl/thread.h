@@ -6,6 +6,12 @@
 #include <marllb/flow.h>
 #include <marllb/worker.h>
 
+/* A token bucket. */
+typedef struct {
+	u64 at_us; /* when it was filled up last */
+	u32 tokens;
+} lbrl_budget_t;
+
 /* The thread's own, but for the tables: main makes them before the thread runs our nodes. */
 typedef struct {
 	CLIB_CACHE_LINE_ALIGN_MARK(cacheline0);
@@ -16,6 +22,8 @@ typedef struct {
 	u32 flow_cursor, half_cursor; /* where the ageing walk goes on */
 	u64 aged_us;                  /* when the walk went on last */
 	u64 handoff_drops;
+	lbrl_budget_t resets, icmp; /* answers of ours that refuse a packet */
+	u16 ident;                  /* of outer IPv4 packets that are cut on their way */
 } lbrl_thread_t;
 
 static inline struct mlb_wvip *lbrl_wvip(lbrl_thread_t *t, u32 vip_id)

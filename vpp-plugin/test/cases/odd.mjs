@@ -3,6 +3,7 @@
 import { C4, C6, s4, s6 } from "../lib/bed.mjs";
 import { icmpAbout } from "./forward.mjs";
 
+const range = (n, f) => Array.from({ length: n }, (_, i) => f(i));
 const V4 = "10.9.0.1";
 const V6 = "fd00:9::1";
 const syn = (src, dst, sport, more) => ({ src, dst, tcp: "S", sport, dport: 80, ...more });
@@ -28,6 +29,23 @@ function longer(v6) {
       ]
     : [{ options: Buffer.from([1, 1, 1, 0]) }, { options: Buffer.from([7, 7, 4, 0, 0, 0, 0, 1]) }];
 }
+
+const limited = (C, V, v6) => ({
+  name: "answers have a limit: of 2000 datagrams to a closed port a few are answered, and TCP's resets are another matter",
+  steps: [
+    {
+      send: range(2000, (i) => ({ src: C, dst: V, udp: true, sport: 7000 + i, dport: 81, payload: "q" })),
+      client: (o) => o.length >= 50 && o.length <= 600 && o.every((p) => p.icmp),
+    },
+    { send: [syn(C, V, 5450, { dport: 81 })], client: [{ tcp: "RA" }] },
+    // The limit is a rate: a moment later there are answers again.
+    {
+      after: 100,
+      send: [{ src: C, dst: V, udp: true, sport: 9999, dport: 81, payload: "q" }],
+      client: [{ icmp: v6 ? [1, 4] : [3, 3] }],
+    },
+  ],
+});
 
 function options(v6, nat) {
   const [C, V, s] = v6 ? [C6, V6, s6(1)] : [C4, V4, s4(1)];
@@ -127,6 +145,7 @@ function options(v6, nat) {
           },
         ],
       },
+      limited(C, V, v6),
       {
         name: "a VIP without eligible server answers at once",
         cli: [`lb rl set-vip empty ${V} tcp 90 ${nat ? "nat" : "l3dsr"}`],

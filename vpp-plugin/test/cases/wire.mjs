@@ -18,7 +18,8 @@ const VIP = "10.79.0.1";
 const server = (i) => `10.79.2.${10 + i}`;
 const SERVERS = 3;
 const MB = 1024;
-const COUNT = 11;
+const COUNT = 13;
+const SINK = fileURLToPath(new URL("../lib/sink.py", import.meta.url));
 const GUE = fileURLToPath(new URL("../lib/gue.py", import.meta.url));
 
 async function must(command, ...args) {
@@ -177,6 +178,33 @@ async function killed(v, dir) {
   await v.cli(`lb rl del-server ${server(SERVERS)}`);
 }
 
+/**
+ * An upload of full-sized packets, which the client's kernel has to make shorter: it learns from our ICMP errors what the path to
+ * the server takes.
+ */
+async function upload(v, address, port) {
+  await inNs(NS.client, "ip", "route", "flush", "cache");
+  const sink = spawn("ip", ["netns", "exec", NS.server, "python3", SINK, address, String(port)], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  process.once("exit", () => sink.kill("SIGKILL"));
+  try {
+    await new Promise((resolve, reject) => {
+      sink.stdout.once("data", resolve);
+      sink.once("exit", () => reject(new Error(`the server at ${address}:${port} ended`)));
+    });
+    const { out } = await exec("ip", ["netns", "exec", NS.client, "python3", SINK, VIP, String(port), String(8 << 20)], {
+      timeoutMs: 100_000,
+    });
+    const [sent, got] = out.trim().split(" ");
+    ok(sent?.length === 64 && sent === got, `sent ${sent}, the server got ${got}\n${await v.cli("show errors")}`);
+    const learnt = await inNs(NS.client, "ip", "route", "get", VIP);
+    ok(/mtu 1[0-4]\d\d/.test(learnt), `the client's kernel has learnt nothing of the path: ${learnt}`);
+  } finally {
+    sink.kill("SIGKILL");
+  }
+}
+
 async function mode(name, fwd, options, digest, dir) {
   const v = await Vpp.start({ ...options, plugins: ["af_packet_plugin.so"] });
   try {
@@ -215,6 +243,13 @@ async function mode(name, fwd, options, digest, dir) {
     });
     if (fwd === "nat")
       await test(`wire ${name}: a server is killed under load, the others' connections run on`, () => killed(v, dir));
+    if (fwd === "nat")
+      await test(`wire ${name}: an upload over a path of 1300 bytes, byte for byte`, async () => {
+        await v.config([`set interface mtu packet 1300 host-${id}sv`, `lb rl set-vip up ${VIP} tcp 8081 nat`]);
+        await v.config([`lb rl set-servers vip up ${server(0)}`]);
+        await upload(v, server(0), 8081);
+        await v.config(["lb rl set-vip up del", `set interface mtu packet 9000 host-${id}sv`]);
+      });
     await test(`wire ${name}: servers and weights change fifty times a second under wrk, no error`, () => changes(v));
     ok(v.alive, "vpp lives");
   } finally {
@@ -321,6 +356,14 @@ async function gue(kind, options, dir) {
       ok(out.startsWith(whole), `sha256 ${out}, expected ${whole}`);
       ok(end.exitCode === null, `the tunnel's end: ${said}`);
     });
+    if (!outer6)
+      await test(`wire ${kind}: an upload over a link that takes 1500 bytes with the outer headers, byte for byte`, async () => {
+        await inNs(NS.client, "ip", "link", "set", `${id}c`, "mtu", "1500");
+        await v.config([`set interface mtu packet 1500 host-${id}sv`, `lb rl set-vip up ${VIP} tcp 8081 ${kind} src ${src}`]);
+        await v.config([`lb rl set-servers vip up ${address}`]);
+        await upload(v, VIP, 8081);
+        await inNs(NS.client, "ip", "link", "set", `${id}c`, "mtu", "1400");
+      });
   } finally {
     end?.kill("SIGKILL");
     await v.stop();

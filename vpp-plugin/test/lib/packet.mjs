@@ -179,6 +179,7 @@ export function parseIp(b) {
   }
   Object.assign(d, { src: ipText(src), dst: ipText(dst) });
   const rest = b.subarray(at);
+  d.length = rest.length;
   const check = (field) => {
     if (d.frag) return;
     const ph = proto === PROTO.icmp ? Buffer.alloc(0) : pseudo(src, dst, proto, rest.length);
@@ -207,7 +208,7 @@ export function parseIp(b) {
     });
   } else if (proto === PROTO.icmp || proto === PROTO.icmp6) {
     check("icmp");
-    Object.assign(d, { icmp: [rest[0], rest[1]], body: rest.subarray(8) });
+    Object.assign(d, { icmp: [rest[0], rest[1]], icmpRest: rest.readUInt32BE(4), body: rest.subarray(8) });
     const error = proto === PROTO.icmp ? [3, 11, 12].includes(rest[0]) : rest[0] < 128;
     if (error && rest.length >= 8 + 28) d.quoted = parseQuoted(rest.subarray(8));
   } else if (proto === PROTO.ipip || proto === PROTO.ipv6) d.inner = parseIp(rest);
