@@ -21,6 +21,10 @@ export interface LoadOptions {
   /** Requests a second; 0 = closed loop. */
   rate?: number;
   conns?: number;
+  /** Addresses of the client. */
+  sources?: number;
+  /** UDP, closed loop: datagrams in flight of a flow. */
+  window?: number;
   seconds?: number;
   warmup?: number;
   bytes?: number;

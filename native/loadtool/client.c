@@ -45,6 +45,8 @@ struct client {
 	char req[LOAD_REQ_MAX];
 	uint32_t req_len, source;
 	uint64_t rng, measure_from, end;
+	uint64_t due;     /* of the next request; UINT64_MAX: closed loop */
+	uint32_t to_open; /* connections that are still to be opened */
 	bool stopping;
 };
 
@@ -290,77 +292,103 @@ static uint64_t next_gap(struct client *k)
 	return (uint64_t)(-log1p(-uniform(k)) * 1e6 / k->c->rate);
 }
 
-int load_run(const struct load_conf *c, struct load_stats *s, double *elapsed_s)
+static int prepare(struct client *k, const struct load_conf *c, struct load_stats *s)
 {
 	struct rlimit rl;
+	char path[24] = "";
+
 	if (getrlimit(RLIMIT_NOFILE, &rl) == 0) {
 		rl.rlim_cur = rl.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &rl);
 	}
-	struct client k = { .c = c, .s = s, .rng = c->seed, .back_cap = 1u << 16 };
-	k.flight.all_next = k.flight.all_prev = &k.flight;
-	k.ep = epoll_create1(EPOLL_CLOEXEC);
-	k.backlog = calloc(k.back_cap, sizeof(*k.backlog));
-	if (k.ep < 0 || !k.backlog)
+	*k = (struct client){ .c = c, .s = s, .rng = c->seed, .back_cap = 1u << 16 };
+	k->flight.all_next = k->flight.all_prev = &k->flight;
+	k->ep = epoll_create1(EPOLL_CLOEXEC);
+	k->backlog = calloc(k->back_cap, sizeof(*k->backlog));
+	if (k->ep < 0 || !k->backlog)
 		return -ENOMEM;
-	char path[24] = "";
 	if (!c->any)
 		snprintf(path, sizeof(path), "%llu", (unsigned long long)c->bytes);
-	k.req_len = (uint32_t)snprintf(k.req, sizeof(k.req), "GET /%s HTTP/1.1\r\nHost: bench\r\n%s\r\n", path,
-				       c->mode == LOAD_NEW ? "Connection: close\r\n" : "");
+	k->req_len = (uint32_t)snprintf(k->req, sizeof(k->req), "GET /%s HTTP/1.1\r\nHost: bench\r\n%s\r\n", path,
+					c->mode == LOAD_NEW ? "Connection: close\r\n" : "");
 	uint64_t start = load_now_us();
-	k.measure_from = start + (uint64_t)(c->warmup * 1e6);
-	k.end = k.measure_from + (uint64_t)(c->seconds * 1e6);
-	uint64_t due = c->rate > 0 ? start + next_gap(&k) : UINT64_MAX;
-	uint32_t to_open = c->mode == LOAD_NEW && c->rate > 0 ? 0 : c->conns;
-	bool said = false;
+
+	k->measure_from = start + (uint64_t)(c->warmup * 1e6);
+	k->end = k->measure_from + (uint64_t)(c->seconds * 1e6);
+	k->due = c->rate > 0 ? start + next_gap(k) : UINT64_MAX;
+	k->to_open = c->mode == LOAD_NEW && c->rate > 0 ? 0 : c->conns;
 	if (c->mode == LOAD_IDLE && c->stop_fd >= 0) {
 		struct epoll_event e = { .events = EPOLLIN, .data.ptr = NULL };
-		epoll_ctl(k.ep, EPOLL_CTL_ADD, c->stop_fd, &e);
+
+		epoll_ctl(k->ep, EPOLL_CTL_ADD, c->stop_fd, &e);
 	}
-	for (;;) {
-		uint64_t now = load_now_us();
-		if (c->mode == LOAD_IDLE ? k.stopping : now >= k.end)
+	return 0;
+}
+
+/* Held connections are opened a few at a time, so that no listen queue overflows, however slow the other side is. */
+static void open_held(struct client *k, uint64_t now)
+{
+	for (uint32_t i = 0; i < 32 && k->to_open && k->open < k->c->conns && k->opening < MAX_OPENING; i++, k->to_open--)
+		if (!open_conn(k, now))
 			break;
-		/* Held connections are opened a few at a time, so that no listen queue overflows, however slow the other side is.
-		 */
-		for (uint32_t i = 0; i < 32 && to_open && k.open < c->conns && k.opening < MAX_OPENING; i++, to_open--)
-			if (!open_conn(&k, now))
-				break;
-		while (due <= now && due < k.end) {
-			if (now - due > 1000 && due >= k.measure_from)
-				s->late++;
-			if (c->mode == LOAD_NEW)
-				open_conn(&k, due);
-			else
-				request_held(&k, due);
-			due += next_gap(&k);
-		}
+}
+
+static void request_due(struct client *k, uint64_t now)
+{
+	for (; k->due <= now && k->due < k->end; k->due += next_gap(k)) {
+		if (now - k->due > 1000 && k->due >= k->measure_from)
+			k->s->late++;
+		if (k->c->mode == LOAD_NEW)
+			open_conn(k, k->due);
+		else
+			request_held(k, k->due);
+	}
+}
+
+/* Sleeps until something is due or happens, and handles what happened. */
+static void wait_events(struct client *k)
+{
+	uint64_t until = k->due < k->end ? k->due : k->end, now = load_now_us();
+	uint64_t wait = k->to_open && k->opening < MAX_OPENING ? 0 :
+			k->c->mode == LOAD_IDLE                ? 100000 :
+			until > now                            ? until - now :
+								 0;
+	struct timespec ts = { (time_t)(wait / 1000000), (long)(wait % 1000000) * 1000 };
+	struct pollfd p = { .fd = k->ep, .events = POLLIN };
+	struct epoll_event e[256];
+
+	if (ppoll(&p, 1, &ts, NULL) <= 0)
+		return;
+	int n = epoll_wait(k->ep, e, 256, 0);
+
+	for (int i = 0; i < n; i++) {
+		if (e[i].data.ptr)
+			on_event(k, e[i].data.ptr, e[i].events);
+		else
+			k->stopping = true;
+	}
+}
+
+int load_run(const struct load_conf *c, struct load_stats *s, double *elapsed_s)
+{
+	struct client k;
+	bool said = false;
+	int rc = prepare(&k, c, s);
+	uint64_t now;
+
+	if (rc < 0)
+		return rc;
+	while (now = load_now_us(), c->mode == LOAD_IDLE ? !k.stopping : now < k.end) {
+		open_held(&k, now);
+		request_due(&k, now);
 		if (c->mode != LOAD_IDLE) /* whoever holds connections waits for each of them */
 			expire(&k, now);
-		if (c->mode == LOAD_IDLE && !said && !to_open && k.flight.all_next == &k.flight) {
+		if (c->mode == LOAD_IDLE && !said && !k.to_open && k.flight.all_next == &k.flight) {
 			said = true;
 			printf("{\"held\":%u}\n", k.open);
 			fflush(stdout);
 		}
-		uint64_t until = due < k.end ? due : k.end;
-		now = load_now_us();
-		uint64_t wait = to_open && k.opening < MAX_OPENING ? 0 :
-				c->mode == LOAD_IDLE               ? 100000 :
-				until > now                        ? until - now :
-								     0;
-		struct timespec ts = { (time_t)(wait / 1000000), (long)(wait % 1000000) * 1000 };
-		struct pollfd p = { .fd = k.ep, .events = POLLIN };
-		if (ppoll(&p, 1, &ts, NULL) <= 0)
-			continue;
-		struct epoll_event e[256];
-		int n = epoll_wait(k.ep, e, 256, 0);
-		for (int i = 0; i < n; i++) {
-			if (e[i].data.ptr)
-				on_event(&k, e[i].data.ptr, e[i].events);
-			else
-				k.stopping = true;
-		}
+		wait_events(&k);
 	}
 	*elapsed_s = (double)(load_now_us() - k.measure_from) / 1e6;
 	close(k.ep); /* sockets go with the process */

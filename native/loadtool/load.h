@@ -18,6 +18,7 @@ struct load_conf {
 	double rate;      /* requests a second, Poisson; 0 = closed loop */
 	uint32_t conns;   /* closed loop: in flight; keepalive and idle: connections held */
 	uint32_t sources; /* client addresses 127.0.0.1 .. 127.0.0.N to spread ephemeral ports over */
+	uint32_t window;  /* udp, closed loop: datagrams in flight of a flow */
 	double seconds, warmup;
 	uint64_t bytes; /* body wanted */
 	bool any;       /* instead: GET /, and whatever length the answer states */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <getopt.h>
 #include <marllb/endpoint.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include "load.h"
@@ -9,16 +9,52 @@ static const char usage[] =
 	"marllb-load serve --listen ADDR:PORT [--udp | --accept-proxy] [--stop-with-stdin]\n"
 	"  answers GET /N with N bytes, or each datagram with itself; prints {\"ready\":true,\"port\":P};\n"
 	"  with --accept-proxy every connection begins with a PROXY header\n"
-	"marllb-load run --connect ADDR:PORT --mode new|keepalive|bulk|idle|udp [--rate R] [--conns C] [--seconds S] [--warmup "
-	"S]\n"
-	"                [--bytes N | --any] [--sources K] [--seed N]\n"
+	"marllb-load run --connect ADDR:PORT --mode new|keepalive|bulk|idle|udp [--rate R] [--conns C] [--seconds S]\n"
+	"                [--warmup S] [--bytes N | --any] [--sources K] [--window W] [--seed N]\n"
 	"  asks for /N and takes N bytes for an answer; --any asks any server for / and takes what length its answer states\n"
-	"  rate 0 = closed loop with C connections; idle holds C connections until stdin ends (prints {\"held\":C} when they are "
-	"there)\n"
-	"  udp: datagrams of N bytes on C sockets, each to be answered\n"
+	"  rate 0 = closed loop with C connections; idle holds C connections until stdin ends (prints {\"held\":C} when they "
+	"are\n"
+	"  there)\n"
+	"  udp: datagrams of N bytes of C flows, each to be answered, at rate 0 W of a flow in flight; K flows, each with an\n"
+	"  address of its own, share a socket\n"
 	"  prints one JSON object; times in microseconds\n"
 	"marllb-load effects --region PATH [--seconds S]\n"
 	"  how long after each frame its weights took effect, of the region's first VIP\n";
+
+struct flags {
+	struct load_conf c;
+	const char *listen, *connect, *mode, *region;
+	bool stop_with_stdin, udp, accept_proxy, help;
+};
+
+enum kind { TEXT, REAL, COUNT, LONG, SWITCH };
+#define F(m) offsetof(struct flags, m)
+
+/* What may stand behind a verb; least: of a number. */
+static const struct flag {
+	const char *name;
+	enum kind kind;
+	size_t at;
+	double least;
+} flag_list[] = {
+	{ "--listen", TEXT, F(listen), 0 },
+	{ "--connect", TEXT, F(connect), 0 },
+	{ "--mode", TEXT, F(mode), 0 },
+	{ "--region", TEXT, F(region), 0 },
+	{ "--rate", REAL, F(c.rate), 0 },
+	{ "--seconds", REAL, F(c.seconds), 0 },
+	{ "--warmup", REAL, F(c.warmup), 0 },
+	{ "--conns", COUNT, F(c.conns), 0 },
+	{ "--sources", COUNT, F(c.sources), 1 },
+	{ "--window", COUNT, F(c.window), 1 },
+	{ "--bytes", LONG, F(c.bytes), 0 },
+	{ "--seed", LONG, F(c.seed), 0 },
+	{ "--any", SWITCH, F(c.any), 0 },
+	{ "--udp", SWITCH, F(udp), 0 },
+	{ "--accept-proxy", SWITCH, F(accept_proxy), 0 },
+	{ "--stop-with-stdin", SWITCH, F(stop_with_stdin), 0 },
+	{ "--help", SWITCH, F(help), 0 },
+};
 
 static int fail(const char *what, const char *value, const char *expected)
 {
@@ -26,102 +62,116 @@ static int fail(const char *what, const char *value, const char *expected)
 	return 2;
 }
 
-static bool number(const char *text, double least, double *out)
+/* Sets what the flag says; 0, or 2 with a message. */
+static int set(const struct flag *f, const char *value, struct flags *out)
 {
+	void *at = (char *)out + f->at;
 	char *end;
-	*out = strtod(text, &end);
-	return *text && !*end && *out >= least;
+
+	if (f->kind == SWITCH) {
+		*(bool *)at = true;
+		return 0;
+	}
+	if (f->kind == TEXT) {
+		*(const char **)at = value;
+		return 0;
+	}
+	double v = strtod(value, &end), most = f->kind == COUNT ? UINT32_MAX : 0x1p53;
+
+	if (!*value || *end || !(v >= f->least && v <= most))
+		return fail(f->name, value, f->least > 0 ? "a number >= 1" : "a number >= 0");
+	if (f->kind == REAL)
+		*(double *)at = v;
+	else if (f->kind == COUNT)
+		*(uint32_t *)at = (uint32_t)v;
+	else
+		*(uint64_t *)at = (uint64_t)v;
+	return 0;
+}
+
+static int parse(int argc, char **argv, struct flags *out)
+{
+	for (int i = 2; i < argc; i++) {
+		const struct flag *f = flag_list, *end = f + sizeof(flag_list) / sizeof(flag_list[0]);
+
+		while (f < end && strcmp(f->name, argv[i]) != 0)
+			f++;
+		if (f == end)
+			return fail("flag", argv[i], "one that --help names");
+		if (f->kind != SWITCH && ++i == argc)
+			return fail(f->name, NULL, "a value");
+		if (set(f, argv[i], out))
+			return 2;
+	}
+	return 0;
+}
+
+static int mode_of(const char *text, enum load_mode *out)
+{
+	static const char *const modes[] = { "new", "keepalive", "bulk", "idle", "udp" };
+
+	for (unsigned i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
+		if (!text || strcmp(modes[i], text) == 0) {
+			*out = (enum load_mode)i;
+			return 0;
+		}
+	return fail("--mode", text, "new, keepalive, bulk, idle or udp");
+}
+
+static int serve(const struct flags *f)
+{
+	int rc = f->udp ? load_udp_serve(&f->c.addr, f->c.addr_len, f->stop_with_stdin) :
+			  load_serve(&f->c.addr, f->c.addr_len, f->stop_with_stdin, f->accept_proxy);
+
+	if (rc < 0)
+		fprintf(stderr, "marllb-load: %s: %s\n", f->listen, strerror(-rc));
+	return rc < 0;
+}
+
+static int run(const struct load_conf *c)
+{
+	static struct load_stats s;
+	double elapsed = 0;
+	int rc = (c->mode == LOAD_UDP ? load_udp_run : load_run)(c, &s, &elapsed);
+
+	if (rc < 0) {
+		fprintf(stderr, "marllb-load: %s\n", strerror(-rc));
+		return 1;
+	}
+	printf("{\"requests\":%llu,\"errors\":%llu,\"timeouts\":%llu,\"late\":%llu,\"seconds\":%.6f,\"bytes\":%llu,\"mean_us\":%."
+	       "2f,",
+	       (unsigned long long)s.n, (unsigned long long)s.errors, (unsigned long long)s.timeouts, (unsigned long long)s.late,
+	       elapsed, (unsigned long long)s.bytes, s.n ? s.sum / (double)s.n : 0);
+	printf("\"p50_us\":%.2f,\"p90_us\":%.2f,\"p99_us\":%.2f,\"max_us\":%llu}\n", s.n ? load_stats_quantile(&s, .5) : 0,
+	       s.n ? load_stats_quantile(&s, .9) : 0, s.n ? load_stats_quantile(&s, .99) : 0, (unsigned long long)s.max);
+	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	static const struct option opts[] = { { "listen", 1, 0, 'l' },
-					      { "connect", 1, 0, 'c' },
-					      { "mode", 1, 0, 'm' },
-					      { "rate", 1, 0, 'r' },
-					      { "conns", 1, 0, 'n' },
-					      { "seconds", 1, 0, 's' },
-					      { "warmup", 1, 0, 'w' },
-					      { "bytes", 1, 0, 'b' },
-					      { "sources", 1, 0, 'S' },
-					      { "seed", 1, 0, 'e' },
-					      { "stop-with-stdin", 0, 0, 'x' },
-					      { "region", 1, 0, 'g' },
-					      { "any", 0, 0, 'a' },
-					      { "udp", 0, 0, 'u' },
-					      { "accept-proxy", 0, 0, 'p' },
-					      { "help", 0, 0, 'h' },
-					      { 0, 0, 0, 0 } };
-	static const char *const modes[] = { "new", "keepalive", "bulk", "idle", "udp" };
-	struct load_conf c = {
-		.mode = LOAD_NEW, .conns = 32, .seconds = 1, .warmup = 0.2, .sources = 4, .seed = 1, .stop_fd = 0
+	struct flags f = {
+		.c = { .conns = 32, .seconds = 1, .warmup = 0.2, .sources = 4, .window = 1, .seed = 1, .stop_fd = 0 }
 	};
-	const char *addr = NULL, *region = NULL;
-	bool stop_with_stdin = false, udp = false, accept_proxy = false;
-	if (argc < 2 || (strcmp(argv[1], "serve") && strcmp(argv[1], "run") && strcmp(argv[1], "effects"))) {
+	const char *verb = argc > 1 ? argv[1] : "";
+	bool serves = strcmp(verb, "serve") == 0, effects = strcmp(verb, "effects") == 0;
+	struct mlb_endpoint ep;
+
+	if (!serves && !effects && strcmp(verb, "run") != 0) {
 		fputs(usage, stderr);
 		return 2;
 	}
-	bool serve = !strcmp(argv[1], "serve");
-	int o;
-	optind = 2;
-	while ((o = getopt_long(argc, argv, "", opts, NULL)) != -1) {
-		double v = 0;
-		if (strchr("rnswbSe", o) && !number(optarg, 0, &v))
-			return fail(argv[optind - 2], optarg, "a number >= 0");
-		switch (o) {
-		case 'l':
-		case 'c': addr = optarg; break;
-		case 'm': {
-			int i = 0;
-			while (i < 5 && strcmp(modes[i], optarg))
-				i++;
-			if (i == 5)
-				return fail("--mode", optarg, "new, keepalive, bulk, idle or udp");
-			c.mode = (enum load_mode)i;
-			break;
-		}
-		case 'r': c.rate = v; break;
-		case 'n': c.conns = (uint32_t)v; break;
-		case 's': c.seconds = v; break;
-		case 'w': c.warmup = v; break;
-		case 'b': c.bytes = (uint64_t)v; break;
-		case 'S': c.sources = (uint32_t)v; break;
-		case 'e': c.seed = (uint64_t)v; break;
-		case 'g': region = optarg; break;
-		case 'a': c.any = true; break;
-		case 'u': udp = true; break;
-		case 'x': stop_with_stdin = true; break;
-		case 'p': accept_proxy = true; break;
-		case 'h': fputs(usage, stdout); return 0;
-		default: return 2;
-		}
+	if (parse(argc, argv, &f) || mode_of(f.mode, &f.c.mode))
+		return 2;
+	if (f.help) {
+		fputs(usage, stdout);
+		return 0;
 	}
-	if (!strcmp(argv[1], "effects"))
-		return region ? load_effects(region, c.seconds) < 0 : fail("--region", region, "the path of a region");
-	struct mlb_endpoint ep;
+	if (effects)
+		return f.region ? load_effects(f.region, f.c.seconds) < 0 : fail("--region", f.region, "the path of a region");
+	const char *addr = serves ? f.listen : f.connect;
+
 	if (!addr || mlb_endpoint_parse(addr, true, &ep, NULL) < 0)
-		return fail(serve ? "--listen" : "--connect", addr, "ADDR:PORT, for example 127.0.0.1:8080 or [::1]:8080");
-	c.addr_len = mlb_addr_to_sockaddr(&ep.addr, ep.port, &c.addr);
-	if (serve) {
-		int r = udp ? load_udp_serve(&c.addr, c.addr_len, stop_with_stdin) :
-			      load_serve(&c.addr, c.addr_len, stop_with_stdin, accept_proxy);
-		if (r < 0)
-			fprintf(stderr, "marllb-load: %s: %s\n", addr, strerror(-r));
-		return r < 0;
-	}
-	static struct load_stats s;
-	double elapsed = 0;
-	int r = (c.mode == LOAD_UDP ? load_udp_run : load_run)(&c, &s, &elapsed);
-	if (r < 0) {
-		fprintf(stderr, "marllb-load: %s\n", strerror(-r));
-		return 1;
-	}
-	printf("{\"requests\":%llu,\"errors\":%llu,\"timeouts\":%llu,\"late\":%llu,\"seconds\":%.6f,\"bytes\":%llu,\"mean_us\":%."
-	       "2f,"
-	       "\"p50_us\":%.2f,\"p90_us\":%.2f,\"p99_us\":%.2f,\"max_us\":%llu}\n",
-	       (unsigned long long)s.n, (unsigned long long)s.errors, (unsigned long long)s.timeouts, (unsigned long long)s.late,
-	       elapsed, (unsigned long long)s.bytes, s.n ? s.sum / (double)s.n : 0, s.n ? load_stats_quantile(&s, .5) : 0,
-	       s.n ? load_stats_quantile(&s, .9) : 0, s.n ? load_stats_quantile(&s, .99) : 0, (unsigned long long)s.max);
-	return 0;
+		return fail(serves ? "--listen" : "--connect", addr, "ADDR:PORT, for example 127.0.0.1:8080 or [::1]:8080");
+	f.c.addr_len = mlb_addr_to_sockaddr(&ep.addr, ep.port, &f.c.addr);
+	return serves ? serve(&f) : run(&f.c);
 }

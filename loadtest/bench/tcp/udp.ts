@@ -18,14 +18,17 @@ interface Spec {
   rounds: number;
 }
 
-/** Small datagrams there and back, 64 clients: what DNS and voice look like. A rate that the slower one carries, and all that goes. */
+/**
+ * Small datagrams there and back, 64 clients of an address each: what DNS and voice look like, at a rate that the slower one carries and
+ * as fast as it goes. Then 4 clients with 8 long datagrams in flight: what QUIC looks like.
+ */
 const specs: readonly Spec[] = [
   {
     id: "udp.cpu_per_packet.vs_peer",
     figure: "cpu_us",
     bar: "<= 0.6",
     against: "value",
-    load: { mode: "udp", rate: 15000, conns: 64, seconds: 0.5, warmup: 0.05, bytes: 128 },
+    load: { mode: "udp", rate: 15000, conns: 64, sources: 64, seconds: 0.5, warmup: 0.05, bytes: 128 },
     rounds: 30,
   },
   {
@@ -33,7 +36,15 @@ const specs: readonly Spec[] = [
     figure: "rate",
     bar: ">= 1.5",
     against: "value",
-    load: { mode: "udp", conns: 64, seconds: 1, warmup: 0.2, bytes: 128 },
+    load: { mode: "udp", conns: 64, sources: 64, seconds: 1, warmup: 0.2, bytes: 128 },
+    rounds: 10,
+  },
+  {
+    id: "udp.train_cpu_per_packet.vs_peer",
+    figure: "cpu_us",
+    bar: "<= 0.6",
+    against: "value",
+    load: { mode: "udp", conns: 4, sources: 4, window: 8, seconds: 0.5, warmup: 0.05, bytes: 1200 },
     rounds: 10,
   },
 ];

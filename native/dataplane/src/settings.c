@@ -64,7 +64,7 @@ const struct mlbd_setting mlbd_setting_list[] = {
 	  .max = MLBD_WEEK, SHARED(UDP_TIMEOUT), .live = true },
 	{ "udp-coalesce", "N",
 	  "microseconds that datagrams may wait for others while they come quickly, so that one wake-up moves many; 0: never",
-	  MLBD_COUNT, F(udp_coalesce_us), .max = 10000, .live = true },
+	  MLBD_COUNT, F(udp_coalesce_us), .max = 10000, SHARED(UDP_COALESCE), .live = true },
 	{ "drain-timeout", "TIME", "at a stop, wait this long for connections to end", MLBD_TIME, F(drain_ms), .min = 0,
 	  .max = MLBD_WEEK, SHARED(DRAIN_TIMEOUT), .live = true },
 };

@@ -14,7 +14,10 @@
 #include "udp_io.h"
 
 #define RATE_US 1000u          /* the rate of datagrams is judged after at least so long */
-#define WORTH 2u               /* datagrams that must be expected within udp-coalesce for it to be waited */
+#define WORTH 2u               /* datagrams that must be expected within a sleep for it to pay */
+#define PLATE 8u               /* as many in one turn are enough: nothing is gained by waiting for more */
+#define NAP_US 10u             /* shorter sleeps cost more than they save */
+#define TRAIN 16u              /* answers of one flow that are taken in one look */
 #define DRAIN_IDLE_US 1000000u /* while the data plane drains, a flow that is silent for so long is over */
 
 struct mlbd_udp {
@@ -23,9 +26,10 @@ struct mlbd_udp {
 	struct mlbd_listener *out_by;  /* whose socket sends `out` */
 	uint32_t expect;               /* datagrams that the next look at a listener may find, less one */
 	uint32_t most;                 /* flows: each holds a descriptor, and TCP needs some too */
-	uint32_t seen;                 /* datagrams and trains since rate_from_us */
+	uint32_t seen, turn;           /* datagrams and trains since rate_from_us; in this turn */
 	uint64_t rate_from_us;
-	bool quick; /* datagrams come so quickly that waiting for more pays */
+	uint64_t nap_us;  /* how long waiting for more pays at the rate of now; 0: it does not */
+	uint64_t more_us; /* the same after the turn that has just ended */
 };
 
 int mlbd_udp_begin(struct mlbd_worker *w)
@@ -69,7 +73,7 @@ static void leave_server(struct mlbd_worker *w, struct mlbd_udp_flow *f, enum ml
 	f->server_id = 0;
 }
 
-static void end_flow(struct mlbd_worker *w, struct mlbd_udp_flow *f, enum mlb_end how)
+static void end_udp_flow(struct mlbd_worker *w, struct mlbd_udp_flow *f, enum mlb_end how)
 {
 	leave_server(w, f, how);
 	mlbd_admit_leave(f->vip, &f->key.client, f->counted);
@@ -86,7 +90,7 @@ static bool make_room(struct mlbd_worker *w, const struct mlbd_udp_flow *but)
 
 	if (!oldest)
 		return false;
-	end_flow(w, oldest, MLB_END_ABORT);
+	end_udp_flow(w, oldest, MLB_END_ABORT);
 	return true;
 }
 
@@ -177,7 +181,7 @@ static struct mlbd_udp_flow *admit(struct mlbd_worker *w, struct mlbd_listener *
 	f->last_us = w->now_us;
 	if (enter_server(w, f, tried, &tries))
 		return f;
-	end_flow(w, f, MLB_END_REFUSED);
+	end_udp_flow(w, f, MLB_END_REFUSED);
 	return NULL;
 }
 
@@ -222,7 +226,7 @@ static void forward(struct mlbd_worker *w, struct mlbd_udp_flow *f, uint32_t fir
 		if (rc == -ECONNREFUSED) {
 			leave_server(w, f, MLB_END_REFUSED);
 			if (!enter_server(w, f, tried, &tries)) {
-				end_flow(w, f, MLB_END_REFUSED);
+				end_udp_flow(w, f, MLB_END_REFUSED);
 				return;
 			}
 			for (uint32_t i = first; i < first + n; i++)
@@ -257,10 +261,10 @@ void mlbd_udp_readable(struct mlbd_worker *w, struct mlbd_listener *l)
 
 	u->in.count = 0;
 	asked = u->expect + 1 < MLBD_UDP_BATCH ? u->expect + 1 : MLBD_UDP_BATCH;
-	n = mlbd_udp_receive(l->fd, &u->in, asked);
+	n = mlbd_udp_receive(l->fd, &u->in, asked, true);
 	if (n <= 0)
 		return;
-	u->seen += (uint32_t)n;
+	u->turn += (uint32_t)n;
 	/* A look that found all it asked for may have left some: without growing then, one at a time stays one at a time. */
 	u->expect = (uint32_t)n == asked ? 2 * asked : n > 1 ? (uint32_t)n : u->expect / 2;
 	w->now_us = mlbd_now_us();
@@ -287,7 +291,7 @@ void mlbd_udp_readable(struct mlbd_worker *w, struct mlbd_listener *l)
 }
 
 /* Sends the answers that wait. What the socket does not take is lost. */
-static void flush(struct mlbd_udp *u)
+static void send_answers(struct mlbd_udp *u)
 {
 	uint32_t first = 0, sent;
 
@@ -302,21 +306,26 @@ static void flush(struct mlbd_udp *u)
 void mlbd_udp_answer(struct mlbd_worker *w, struct mlbd_udp_flow *f)
 {
 	struct mlbd_udp *u = w->udp;
+	uint32_t asked = f->expect + 1u;
 	bool wildcard;
 	uint64_t most;
 	int n;
 
 	if (f->fd < 0) /* over since the batch of events was taken */
 		return;
-	if (u->out.count == MLBD_UDP_BATCH || (u->out.count && u->out_by != f->listener))
-		flush(u);
+	if (u->out.count + asked > MLBD_UDP_BATCH || (u->out.count && u->out_by != f->listener))
+		send_answers(u);
 	u->out_by = f->listener;
-	n = mlbd_udp_receive(f->fd, &u->out, 1); /* a train comes as one message; what else waits, epoll names again */
+	n = mlbd_udp_receive(f->fd, &u->out, asked, false); /* what else waits, epoll names again */
 	if (n < 0) {
-		end_flow(w, f, n == -ECONNREFUSED ? MLB_END_REFUSED : MLB_END_RESET);
+		end_udp_flow(w, f, n == -ECONNREFUSED ? MLB_END_REFUSED : MLB_END_RESET);
 		return;
 	}
-	u->seen += (uint32_t)n;
+	u->turn += (uint32_t)n;
+	if ((uint32_t)n == asked)
+		f->expect = (uint8_t)((2 * asked < TRAIN ? 2 * asked : TRAIN) - 1);
+	else
+		f->expect = (uint8_t)(n > 1 ? n - 1 : 0);
 	wildcard = mlb_addr_is_any(&f->vip->conf.ep.addr);
 	for (uint32_t i = u->out.count - (uint32_t)n; i < u->out.count; i++) {
 		heard_server(w, f, i);
@@ -324,7 +333,7 @@ void mlbd_udp_answer(struct mlbd_worker *w, struct mlbd_udp_flow *f)
 	}
 	most = atomic_load_explicit(&f->vip->responses, memory_order_relaxed);
 	if (most && f->answers >= most)
-		end_flow(w, f, MLB_END_COMPLETED);
+		end_udp_flow(w, f, MLB_END_COMPLETED);
 }
 
 static uint64_t idle_us(const struct mlbd_worker *w)
@@ -334,22 +343,25 @@ static uint64_t idle_us(const struct mlbd_worker *w)
 	return w->accepting || us < DRAIN_IDLE_US ? us : DRAIN_IDLE_US;
 }
 
-/* Interrupt moderation, as network cards do it: a sleep and a wake-up of this thread cost more than the way of a datagram. */
+/* Interrupt moderation, as network cards do it: a sleep and a wake-up of this thread cost more than the way of a datagram. The
+ * sleep is as long as a plateful takes to come, at most udp-coalesce. */
 static void judge_rate(struct mlbd_worker *w)
 {
 	struct mlbd_udp *u = w->udp;
-	uint64_t passed = w->now_us - u->rate_from_us;
+	uint64_t passed = w->now_us - u->rate_from_us, most = w->settings.udp_coalesce_us;
 
 	if (passed < RATE_US)
 		return;
-	u->quick = (uint64_t)u->seen * w->settings.udp_coalesce_us >= WORTH * passed && w->settings.udp_coalesce_us;
+	u->nap_us = u->seen && PLATE * passed / u->seen < most ? PLATE * passed / u->seen : most;
+	if (u->nap_us < NAP_US || u->seen * u->nap_us < WORTH * passed)
+		u->nap_us = 0;
 	u->seen = 0;
 	u->rate_from_us = w->now_us;
 }
 
 uint64_t mlbd_udp_coalesce_us(const struct mlbd_worker *w)
 {
-	return w->udp->quick ? w->settings.udp_coalesce_us : 0;
+	return w->udp->more_us;
 }
 
 void mlbd_udp_turn(struct mlbd_worker *w)
@@ -358,11 +370,14 @@ void mlbd_udp_turn(struct mlbd_worker *w)
 	struct mlbd_udp_flow *f;
 
 	if (u->out.count)
-		flush(u);
+		send_answers(u);
 	while ((f = mlbd_udp_table_oldest(&u->table)) && f->last_us + idle_us(w) <= w->now_us)
-		end_flow(w, f, MLB_END_IDLE);
+		end_udp_flow(w, f, MLB_END_IDLE);
 	mlbd_udp_table_reap(&u->table);
+	u->seen += u->turn;
 	judge_rate(w);
+	u->more_us = u->turn < PLATE ? u->nap_us : 0;
+	u->turn = 0;
 }
 
 uint64_t mlbd_udp_due_us(const struct mlbd_worker *w)
@@ -377,13 +392,13 @@ static void drop_one(void *arg, struct mlbd_udp_flow *f)
 	void **a = arg;
 
 	if (!a[1] || f->listener == a[1])
-		end_flow(a[0], f, MLB_END_ABORT);
+		end_udp_flow(a[0], f, MLB_END_ABORT);
 }
 
 void mlbd_udp_drop(struct mlbd_worker *w, struct mlbd_listener *l)
 {
 	if (w->udp->out.count)
-		flush(w->udp);
+		send_answers(w->udp);
 	mlbd_udp_table_each(&w->udp->table, drop_one, (void *[]){ w, l });
 }
 

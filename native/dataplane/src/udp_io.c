@@ -21,6 +21,12 @@
 /* Not a power of two apart: the heads of all pieces would meet in one set of the cache. */
 #define STRIDE ((size_t)MLBD_UDP_MOST + 5 * MLB_CACHE_LINE)
 #define DATA_SIZE (MLBD_UDP_BATCH * STRIDE)
+/* A train that we make: so many datagrams (UDP_MAX_SEGMENTS was 64 before Linux 6.9), each no longer than an Ethernet frame
+ * carries, together one message. */
+#define TRAIN_MOST 64u
+#define TRAIN_SEGMENT 1472u
+#define TRAIN_BYTES 65000u
+#define APART 1024u /* messages without trains after one that the kernel refused */
 
 int mlbd_udp_batch_init(struct mlbd_udp_batch *b)
 {
@@ -63,15 +69,15 @@ static uint16_t segment_of(struct msghdr *m)
 	return 0;
 }
 
-int mlbd_udp_receive(int fd, struct mlbd_udp_batch *b, uint32_t most)
+int mlbd_udp_receive(int fd, struct mlbd_udp_batch *b, uint32_t most, bool from)
 {
 	int n;
 
 	most = most < MLBD_UDP_BATCH - b->count ? most : MLBD_UDP_BATCH - b->count;
 	for (uint32_t i = b->count; i < b->count + most; i++) {
 		b->iov[i] = (struct iovec){ b->data + i * STRIDE, MLBD_UDP_MOST };
-		b->msg[i].msg_hdr = (struct msghdr){ .msg_name = &b->peer[i],
-						     .msg_namelen = sizeof(b->peer[i]),
+		b->msg[i].msg_hdr = (struct msghdr){ .msg_name = from ? &b->peer[i] : NULL,
+						     .msg_namelen = from ? sizeof(b->peer[i]) : 0,
 						     .msg_iov = &b->iov[i],
 						     .msg_iovlen = 1,
 						     .msg_control = &b->control[i],
@@ -174,58 +180,117 @@ void mlbd_udp_address(struct mlbd_udp_batch *b, uint32_t i, const struct mlb_add
 		m->msg_control = NULL;
 }
 
-/* A train that the kernel cannot cut on this path: one datagram after the other. */
-static int send_train(int fd, struct mlbd_udp_batch *b, uint32_t i)
+/* Whether two messages go to one place from one place. */
+static bool one_way(const struct msghdr *a, const struct msghdr *b)
 {
-	struct msghdr m = b->msg[i].msg_hdr;
-	struct iovec piece;
-	uint32_t size = b->segment[i], whole = b->msg[i].msg_len;
+	return a->msg_namelen == b->msg_namelen && a->msg_controllen == b->msg_controllen &&
+	       (a->msg_namelen == 0 || memcmp(a->msg_name, b->msg_name, a->msg_namelen) == 0) &&
+	       (a->msg_controllen == 0 || memcmp(a->msg_control, b->msg_control, a->msg_controllen) == 0);
+}
 
-	m.msg_controllen -= CMSG_SPACE(sizeof(b->segment[i])); /* the last one attached */
-	if (m.msg_controllen == 0)
-		m.msg_control = NULL;
-	m.msg_iov = &piece;
-	for (uint32_t off = 0; off < whole; off += size) {
-		piece.iov_base = b->data + i * STRIDE + off;
-		piece.iov_len = whole - off < size ? whole - off : size;
-		if (sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
-			return -errno;
+/* How many of the n messages from i on can be one train: all as long as the first, the last one perhaps shorter. */
+static uint32_t train_of(const struct mlbd_udp_batch *b, uint32_t i, uint32_t n)
+{
+	uint32_t size = b->msg[i].msg_len, whole = size, k = 1;
+
+	if (b->apart || b->segment[i] || size == 0 || size > TRAIN_SEGMENT)
+		return 1;
+	while (k < n && k < TRAIN_MOST) {
+		uint32_t len = b->msg[i + k].msg_len;
+
+		if (b->segment[i + k] || len == 0 || len > size || whole + len > TRAIN_BYTES ||
+		    !one_way(&b->msg[i].msg_hdr, &b->msg[i + k].msg_hdr))
+			break;
+		whole += len;
+		k++;
+		if (len < size)
+			break;
+	}
+	return k;
+}
+
+/* Fills `go` with messages i .. i+n-1; how many entries they make. */
+static uint32_t couple(struct mlbd_udp_batch *b, uint32_t i, uint32_t n)
+{
+	uint32_t made = 0;
+
+	for (uint32_t end = i + n, k; i < end; i += k, made++) {
+		struct msghdr *m = &b->go[made].msg_hdr;
+
+		*m = b->msg[i].msg_hdr;
+		k = train_of(b, i, end - i);
+		b->stands[made] = (uint8_t)k;
+		if (b->apart)
+			b->apart--;
+		if (k == 1)
+			continue;
+		uint16_t size = (uint16_t)b->msg[i].msg_len;
+
+		m->msg_iovlen = k; /* the pieces of messages one behind the other are so too */
+		m->msg_control = &b->control[i];
+		attach(m, SOL_UDP, UDP_SEGMENT, &size, sizeof(size));
+	}
+	return made;
+}
+
+/* A train that the kernel cannot cut on this path: one datagram after the other. n: messages from i on that were coupled. */
+static int send_apart(int fd, struct mlbd_udp_batch *b, uint32_t i, uint32_t n)
+{
+	for (uint32_t end = i + n; i < end; i++) {
+		struct msghdr m = b->msg[i].msg_hdr;
+		struct iovec piece;
+		uint32_t whole = b->msg[i].msg_len, size = b->segment[i] ? b->segment[i] : whole;
+
+		if (b->segment[i])
+			m.msg_controllen -= CMSG_SPACE(sizeof(b->segment[i])); /* the last one attached */
+		if (m.msg_controllen == 0)
+			m.msg_control = NULL;
+		m.msg_iov = &piece;
+		for (uint32_t off = 0; off < whole; off += size) {
+			piece.iov_base = b->data + i * STRIDE + off;
+			piece.iov_len = whole - off < size ? whole - off : size;
+			if (sendmsg(fd, &m, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+				return -errno;
+		}
 	}
 	return 0;
 }
 
 /* 1, or -1 with errno. */
-static int send_one(int fd, const struct mlbd_udp_batch *b, uint32_t i)
+static int send_one(int fd, const struct msghdr *m)
 {
-	const struct msghdr *m = &b->msg[i].msg_hdr;
-	ssize_t n = m->msg_name || m->msg_controllen ?
+	ssize_t n = m->msg_name || m->msg_controllen || m->msg_iovlen > 1 ?
 			    mlbd_sendmsg(fd, m, MSG_DONTWAIT | MSG_NOSIGNAL) :
-			    mlbd_send(fd, b->iov[i].iov_base, b->iov[i].iov_len, MSG_DONTWAIT | MSG_NOSIGNAL);
+			    mlbd_send(fd, m->msg_iov->iov_base, m->msg_iov->iov_len, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	return n < 0 ? -1 : 1;
 }
 
+static bool is_train(const struct mlbd_udp_batch *b, uint32_t i, uint32_t n)
+{
+	return n > 1 || b->segment[i];
+}
+
 int mlbd_udp_send(int fd, struct mlbd_udp_batch *b, uint32_t first, uint32_t n, uint32_t *sent)
 {
-	*sent = 0;
-	while (*sent < n) {
-		uint32_t i = first + *sent, len = b->msg[i].msg_len;
-		int rc = n - *sent == 1 ? send_one(fd, b, i) :
-					  mlbd_sendmmsg(fd, b->msg + i, n - *sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+	uint32_t made = couple(b, first, n);
 
-		if (rc > 0) {
-			*sent += (uint32_t)rc;
+	*sent = 0;
+	for (uint32_t j = 0; j < made;) {
+		int rc = made - j == 1 ? send_one(fd, &b->go[j].msg_hdr) :
+					 mlbd_sendmmsg(fd, b->go + j, made - j, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+		for (; rc > 0; rc--)
+			*sent += b->stands[j++];
+		if (rc >= 0 || errno == EINTR)
 			continue;
-		}
-		b->msg[i].msg_len = len;
-		if (errno == EINTR)
-			continue;
-		if (!b->segment[i] || (errno != EINVAL && errno != EIO && errno != EMSGSIZE))
+		if (!is_train(b, first + *sent, b->stands[j]) || (errno != EINVAL && errno != EIO && errno != EMSGSIZE))
 			return -errno;
-		rc = send_train(fd, b, i);
+		b->apart = APART;
+		rc = send_apart(fd, b, first + *sent, b->stands[j]);
 		if (rc < 0)
 			return rc;
-		++*sent;
+		*sent += b->stands[j++];
 	}
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Datagrams in batches: recvmmsg and sendmmsg, with the kernel's segmentation offload (UDP_GRO, UDP_SEGMENT): a train of equal
- * datagrams of one flow comes and goes as one. Worker thread. */
+/* Datagrams in batches: recvmmsg and sendmmsg, with the kernel's segmentation offload (UDP_GRO, UDP_SEGMENT). Datagrams of equal
+ * length that go one behind the other to one place leave as one train: the way through the kernel is paid once. Worker thread. */
 #ifndef MLBD_UDP_IO_H
 #define MLBD_UDP_IO_H
 #include <marllb/types.h>
@@ -23,6 +23,10 @@ struct mlbd_udp_batch {
 	union mlbd_udp_control control[MLBD_UDP_BATCH];
 	uint16_t segment[MLBD_UDP_BATCH]; /* bytes of a datagram of the train; 0: one datagram */
 	uint8_t *data;                    /* MLBD_UDP_BATCH pieces, touched only as far as they are used */
+	/* What is given to the kernel: `go[j]` stands for `stands[j]` messages one behind the other. */
+	struct mmsghdr go[MLBD_UDP_BATCH];
+	uint8_t stands[MLBD_UDP_BATCH];
+	uint32_t apart; /* messages that go without trains, since the kernel could not cut one on this path */
 };
 
 /* 0 or -ENOMEM. */
@@ -33,9 +37,9 @@ void mlbd_udp_batch_free(struct mlbd_udp_batch *);
  * wanted. */
 void mlbd_udp_socket(int fd, int family, bool wildcard);
 
-/* Receives at most `most` messages into the batch behind what it holds, as far as there is room. Number of new messages, 0 where
- * nothing waits, -errno. */
-int mlbd_udp_receive(int fd, struct mlbd_udp_batch *, uint32_t most);
+/* Receives at most `most` messages into the batch behind what it holds, as far as there is room. from: who sent each is wanted.
+ * Number of new messages, 0 where nothing waits, -errno. */
+int mlbd_udp_receive(int fd, struct mlbd_udp_batch *, uint32_t most, bool from);
 /* Datagrams of message i, and its bytes. */
 uint32_t mlbd_udp_datagrams(const struct mlbd_udp_batch *, uint32_t i);
 uint32_t mlbd_udp_bytes(const struct mlbd_udp_batch *, uint32_t i);
@@ -46,7 +50,7 @@ void mlbd_udp_local(struct mlbd_udp_batch *, uint32_t i, struct mlb_addr *local)
  * own address). */
 void mlbd_udp_address(struct mlbd_udp_batch *, uint32_t i, const struct mlb_addr *to, uint16_t port,
 		      const struct mlb_addr *local);
-/* Sends messages first .. first+n-1. 0: all went; else -errno of the first that did not (those behind it were not tried), and
- * *sent says how many went. */
+/* Sends messages first .. first+n-1, in trains where that is possible. 0: all went; else -errno of the first that did not (those
+ * behind it were not tried), and *sent says how many went. */
 int mlbd_udp_send(int fd, struct mlbd_udp_batch *, uint32_t first, uint32_t n, uint32_t *sent);
 #endif

@@ -31,7 +31,8 @@ struct mlbd_udp_flow {
 	uint32_t server_id;
 	int fd; /* connected to the server; -1: the flow is over */
 	uint16_t slot;
-	bool counted; /* it holds one of its address's places (admit.h) */
+	uint8_t expect; /* answers that the next look at its socket may find, less one */
+	bool counted;   /* it holds one of its address's places (admit.h) */
 };
 
 struct mlbd_udp_table {

@@ -75,7 +75,8 @@
 	X(KEEPALIVE_INTERVAL, 15000, "keepalive-interval") \
 	X(KEEPALIVE_PROBES, 4, "keepalive-probes") \
 	X(USER_TIMEOUT, 120000, "user-timeout") \
-	X(DRAIN_TIMEOUT, 30000, "drain-timeout") X(PIPE_MEMORY, 128, "pipe-memory") X(BACKLOG, 4096, "backlog")
+	X(DRAIN_TIMEOUT, 30000, "drain-timeout") \
+	X(PIPE_MEMORY, 128, "pipe-memory") X(BACKLOG, 4096, "backlog") X(UDP_COALESCE, 100, "udp-coalesce")
 
 #define X(name, value, word) MLB_DEFAULT_##name = (value),
 enum mlb_default { MLB_DEFAULTS(X) };
