@@ -2,9 +2,10 @@
 import { core } from "./core.js";
 import { benchMain } from "./harness.js";
 import { loop } from "./loop.js";
+import { exactness } from "./outage/exact.js";
 import { outage } from "./outage/rows.js";
 import { qos } from "./qos.js";
 import { tcp } from "./tcp/tcp.js";
 import { udp } from "./tcp/udp.js";
 
-await benchMain("bench", [core, tcp, udp, loop, qos, outage]);
+await benchMain("bench", [core, tcp, udp, loop, qos, outage, exactness]);

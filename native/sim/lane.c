@@ -76,7 +76,7 @@ static int renew_ring(struct sim_run *r, struct sim_lane *l)
 	}
 	if (l->ring)
 		mlb_ring_unref(l->ring);
-	l->ring = mlb_ring_new(r->present, key, slot, r->scratch.cfg);
+	l->ring = mlb_ring_new(r->present, key, slot, r->scratch.cfg, false);
 	return l->ring ? 0 : -ENOMEM;
 }
 

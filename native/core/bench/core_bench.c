@@ -95,7 +95,7 @@ static uint64_t ring_lookup(uint32_t ops)
 }
 static uint64_t ring_build(uint32_t n)
 {
-	struct mlb_ring *r = mlb_ring_new(n, ring_key, ring_slot, weight);
+	struct mlb_ring *r = mlb_ring_new(n, ring_key, ring_slot, weight, false);
 	uint64_t s = mlb_ring_lookup(r, 1, NULL);
 	mlb_ring_unref(r);
 	return s;
@@ -264,7 +264,7 @@ static void setup(void)
 	if (mlb_table_new(&table64, 64, weight, NULL, 1, MLB_MODE_SED, 1, NULL, NULL) ||
 	    mlb_table_new(&table1024, 1024, weight, NULL, 1, MLB_MODE_SED, 1, NULL, NULL))
 		abort();
-	ring64 = mlb_ring_new(64, ring_key, ring_slot, weight);
+	ring64 = mlb_ring_new(64, ring_key, ring_slot, weight, false);
 	q64 = aligned_alloc(64, sizeof(float) * 64 * LOADS);
 	q1024 = aligned_alloc(64, sizeof(float) * 1024 * LOADS);
 	for (uint32_t i = 0; i < 64 * LOADS; i++)

@@ -86,6 +86,7 @@ int mlb_agent_publish(struct mlb_agent *a, const struct mlb_agent_vector *x, flo
 				     .load_balancers = x->load_balancers,
 				     .load_balancer = x->load_balancer,
 				     .mode = (uint8_t)x->mode,
+				     .exact = x->exact,
 				     .ladder = (uint8_t)x->ladder,
 				     .state = (uint8_t)x->state };
 	*seq = a->seq;

@@ -90,7 +90,8 @@ static enum mlb_refuse check_header(const struct mlb_dp *dp, const struct dp_vip
 		return MLB_REFUSE_NOT_FINITE;
 	if (in->kappa < 0)
 		return MLB_REFUSE_NEGATIVE;
-	if (in->kappa > MAX_KAPPA || in->ladder > MLB_LADDER_STATIC || in->state > MLB_VIP_PANIC || in->load_balancers > 1000000)
+	if (in->kappa > MAX_KAPPA || in->ladder > MLB_LADDER_STATIC || in->state > MLB_VIP_PANIC ||
+	    in->load_balancers > 1000000 || in->exact > 1)
 		return MLB_REFUSE_OUT_OF_RANGE;
 	return MLB_REFUSE_NONE;
 }
@@ -131,6 +132,7 @@ static void take(struct dp_vip *v, const struct mlb_in_vip *in, struct vector *x
 		v->mode = v->own_mode;
 	}
 	v->ladder = in->ladder;
+	v->exact = in->exact;
 	if (ordered)
 		v->term = in->term;
 	if (in->term != 0)

@@ -10,7 +10,8 @@ bool dp_state_good_vip(const struct dp_state_vip *v)
 {
 	return v->name[0] && memchr(v->name, 0, sizeof(v->name)) && isfinite(v->kappa) && v->kappa >= 0 && v->kappa <= 1e6f &&
 	       v->load_balancers <= 1000000 && v->load_balancer <= v->load_balancers && v->mode <= MLB_MODE_P2C &&
-	       v->ladder <= MLB_LADDER_STATIC_DP && v->owner <= MLB_OWNER_MANAGED && v->count <= MLB_MAX_SERVERS_PER_VIP;
+	       v->ladder <= MLB_LADDER_STATIC_DP && v->owner <= MLB_OWNER_MANAGED && v->exact <= 1 &&
+	       v->count <= MLB_MAX_SERVERS_PER_VIP;
 }
 
 bool dp_state_good_server(const struct dp_state_server *s)
@@ -31,7 +32,8 @@ static struct dp_state_vip vip_state(const struct dp_vip *v)
 				  .load_balancer = v->load_balancer,
 				  .mode = (uint8_t)(v->mode != v->own_mode ? v->mode : MLB_MODE_KEEP),
 				  .ladder = (uint8_t)v->ladder,
-				  .owner = v->conf.owner };
+				  .owner = v->conf.owner,
+				  .exact = v->exact };
 	memcpy(e.name, v->conf.name, sizeof(e.name));
 	return e;
 }
@@ -133,6 +135,7 @@ void dp_state_begin(struct mlb_dp *dp, struct dp_vip *v)
 		v->load_balancers = e->load_balancers ? e->load_balancers : v->load_balancers;
 		v->load_balancer = e->load_balancer;
 		v->ladder = e->ladder;
+		v->exact = e->exact;
 		v->pool_revision = e->pool_revision;
 		if (e->mode != MLB_MODE_KEEP) {
 			v->mode = e->mode;

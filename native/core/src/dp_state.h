@@ -19,7 +19,7 @@ struct dp_state_vip {
 	uint32_t load_balancers, load_balancer;
 	uint32_t first, count;
 	uint8_t mode; /* an override's; MLB_MODE_KEEP: none is in force */
-	uint8_t ladder, owner, pad;
+	uint8_t ladder, owner, exact;
 };
 struct dp_state_server {
 	struct mlb_addr addr;

@@ -18,6 +18,7 @@ void dp_use_static(struct dp_vip *v)
 		s->bias = 0;
 	}
 	v->kappa = 0;
+	v->exact = false;
 	v->ladder = MLB_LADDER_STATIC_DP;
 }
 
@@ -54,7 +55,7 @@ static void table_release(void *p)
 	mlb_table_free(p);
 }
 
-/* weight: NULL = all members; else those of weight > 0. */
+/* weight: NULL = all members; else those of weight > 0, in these parts where the vector is exact. */
 static int ring_build(const struct dp_vip *v, const float *weight, struct mlb_ring **out)
 {
 	uint64_t key[MLB_MAX_SERVERS_PER_VIP];
@@ -67,9 +68,9 @@ static int ring_build(const struct dp_vip *v, const float *weight, struct mlb_ri
 			continue;
 		key[n] = mlb_endpoint_key(&s->pub.ep);
 		slot[n] = i;
-		stat[n++] = s->pub.weight_static;
+		stat[n++] = weight && v->exact ? weight[i] : s->pub.weight_static;
 	}
-	*out = n ? mlb_ring_new(n, key, slot, stat) : NULL;
+	*out = n ? mlb_ring_new(n, key, slot, stat, weight && v->exact) : NULL;
 	return n && !*out ? -ENOMEM : 0;
 }
 
@@ -88,8 +89,21 @@ static int miss_ring_refresh(struct dp_vip *v, bool wanted)
 	return 0;
 }
 
-/* For new flows in mode hash: the servers that the other modes would give flows to, by static weight. Built (about a
- * millisecond) when that set or the list changed, not when weights or factors between 0 and 1 move. */
+/* FNV-1a (Fowler, Noll, Vo) of the weights' bits; never 0. */
+static uint64_t digest(const float *weight, uint32_t n)
+{
+	uint64_t h = 0xcbf29ce484222325u;
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t bits;
+		memcpy(&bits, &weight[i], sizeof(bits));
+		h = (h ^ bits) * 0x100000001b3u;
+	}
+	return h | 1;
+}
+
+/* For new flows in mode hash: the servers that the other modes would give flows to, by static weight, or by the weights of an
+ * operator's order. Built (about a millisecond) when that set, the list or the order changed, not when a policy's weights or
+ * factors between 0 and 1 move. */
 static int flow_ring_refresh(struct dp_vip *v, const float *weight, bool wanted)
 {
 	uint64_t open[MLB_MAX_SERVERS_PER_VIP / 64] = { 0 };
@@ -99,10 +113,12 @@ static int flow_ring_refresh(struct dp_vip *v, const float *weight, bool wanted)
 		open[i / 64] |= (uint64_t)(weight[i] > 0) << i % 64;
 		n += weight[i] > 0;
 	}
-	if (wanted && v->ring_generation == v->generation && memcmp(open, v->ring_slots, sizeof(open)) == 0)
+	uint64_t weights = v->exact ? digest(weight, used) : 0;
+	if (wanted && v->ring_generation == v->generation && v->ring_weights == weights &&
+	    memcmp(open, v->ring_slots, sizeof(open)) == 0)
 		return 0;
 	int rc = 0;
-	if (wanted && n == v->members && v->miss_ring && v->miss_generation == v->generation)
+	if (wanted && !v->exact && n == v->members && v->miss_ring && v->miss_generation == v->generation)
 		ring = mlb_ring_ref(v->miss_ring);
 	else if (wanted)
 		rc = ring_build(v, weight, &ring);
@@ -111,6 +127,7 @@ static int flow_ring_refresh(struct dp_vip *v, const float *weight, bool wanted)
 	mlb_ring_unref(v->ring);
 	v->ring = ring;
 	v->ring_generation = wanted ? v->generation : 0;
+	v->ring_weights = weights;
 	memcpy(v->ring_slots, open, sizeof(open));
 	return 0;
 }
@@ -124,6 +141,15 @@ static void tell_weights(const struct mlb_dp *dp, const struct dp_vip *v, const 
 	for (uint32_t i = 0; i < n; i++)
 		share[i] = sum > 0 ? weight[i] / sum : 0;
 	dp->hooks.weights(dp->hooks.arg, v->id, share, n);
+}
+
+/* How workers choose. An operator's order is a share of the new flows: it is drawn, for shortest expected delay and two choices
+ * give idle servers more than their weight. */
+static enum mlb_mode choice(const struct dp_vip *v)
+{
+	if (v->mode == MLB_MODE_HASH)
+		return v->ring ? MLB_MODE_HASH : MLB_MODE_ALIAS; /* without servers any mode chooses nobody */
+	return v->exact ? MLB_MODE_ALIAS : (enum mlb_mode)v->mode;
 }
 
 int dp_table_swap(struct mlb_dp *dp, struct dp_vip *v)
@@ -141,9 +167,7 @@ int dp_table_swap(struct mlb_dp *dp, struct dp_vip *v)
 		return rc;
 	for (uint32_t i = 0; i < n; i++)
 		bias[i] = v->srv[i].bias;
-	/* Without servers there is no ring, and any mode chooses nobody. */
-	enum mlb_mode mode = v->mode == MLB_MODE_HASH && !v->ring ? MLB_MODE_ALIAS : (enum mlb_mode)v->mode;
-	rc = mlb_table_new(&t, n, weight, bias, dp_kappa(v), mode, v->generation, v->ring, v->miss_ring);
+	rc = mlb_table_new(&t, n, weight, bias, dp_kappa(v), choice(v), v->generation, v->ring, v->miss_ring);
 	if (rc != 0)
 		return rc;
 	if (v->table)

@@ -71,7 +71,9 @@ struct dp_vip {
 	struct mlb_ring *ring, *miss_ring;
 	uint32_t ring_generation, miss_generation; /* of the list they were built from; 0 = none */
 	uint64_t ring_slots[MLB_MAX_SERVERS_PER_VIP / 64];
+	uint64_t ring_weights; /* digest of what an exact one was built from; 0: by configured weights */
 	uint32_t mode, ladder, load_balancers, load_balancer;
+	bool exact;         /* the vector is an operator's order: its shares are drawn as they are */
 	uint32_t own_mode;  /* the host's; an override's is in `mode` alone */
 	uint64_t mode_term; /* under which a vector set the mode; a newer one without a mode ends that */
 	float kappa;        /* of the last vector; 0 = default */

@@ -107,7 +107,48 @@ static int by_key(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-struct mlb_ring *mlb_ring_new(uint32_t n, const uint64_t *keys, const uint32_t *slot, const float *weight)
+/* Buckets that each server must have: its part, by largest remainders. */
+static void quotas(const struct server *server, uint32_t n, uint32_t *quota)
+{
+	double total = 0, rest[MLB_MAX_SERVERS_PER_VIP];
+	uint32_t left = SIZE;
+	for (uint32_t i = 0; i < n; i++)
+		total += (double)server[i].weight;
+	for (uint32_t i = 0; i < n; i++) {
+		double part = (double)server[i].weight / total * SIZE;
+		quota[i] = (uint32_t)part;
+		rest[i] = part - quota[i];
+		left -= quota[i];
+	}
+	for (; left > 0; left--) {
+		uint32_t most = 0;
+		for (uint32_t i = 1; i < n; i++)
+			most = rest[i] > rest[most] ? i : most;
+		quota[most]++;
+		rest[most] = -1;
+	}
+}
+
+/* Servers that won more than their part by the luck of the darts give buckets, in the table's order, to those that won less. */
+static void balance(struct mlb_ring *ring, const struct server *server)
+{
+	uint32_t want[MLB_MAX_SERVERS_PER_VIP], have[MLB_MAX_SERVERS_PER_VIP] = { 0 }, next = 0;
+	quotas(server, ring->n, want);
+	for (uint32_t b = 0; b < SIZE; b++)
+		have[ring->bucket[b]]++;
+	for (uint32_t b = 0; b < SIZE; b++) {
+		uint16_t *owner = &ring->bucket[b];
+		if (have[*owner] <= want[*owner])
+			continue;
+		while (have[next] >= want[next])
+			next++; /* somebody has too little, or nobody had too much */
+		have[*owner]--;
+		have[next]++;
+		*owner = (uint16_t)next;
+	}
+}
+
+struct mlb_ring *mlb_ring_new(uint32_t n, const uint64_t *keys, const uint32_t *slot, const float *weight, bool exact)
 {
 	if (n == 0 || n > MLB_MAX_SERVERS_PER_VIP)
 		return NULL;
@@ -132,6 +173,8 @@ struct mlb_ring *mlb_ring_new(uint32_t n, const uint64_t *keys, const uint32_t *
 	}
 	if (fill(r, server))
 		goto fail;
+	if (exact)
+		balance(r, server);
 	free(server);
 	return r;
 fail:

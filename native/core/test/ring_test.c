@@ -25,7 +25,7 @@ static struct pool pool(uint32_t n)
 
 static struct mlb_ring *ring(const struct pool *p)
 {
-	struct mlb_ring *r = mlb_ring_new(p->n, p->key, p->slot, p->w);
+	struct mlb_ring *r = mlb_ring_new(p->n, p->key, p->slot, p->w, false);
 	CHECK(r != NULL);
 	return r;
 }
@@ -166,11 +166,11 @@ TEST(one_server_and_bad_input)
 	for (uint32_t i = 0; i < 100; i++)
 		CHECK_EQ(mlb_ring_lookup(r, flow(i), NULL), 0);
 	mlb_ring_unref(r);
-	CHECK(mlb_ring_new(0, p.key, p.slot, p.w) == NULL);
+	CHECK(mlb_ring_new(0, p.key, p.slot, p.w, false) == NULL);
 	p.w[0] = 0;
-	CHECK(mlb_ring_new(1, p.key, p.slot, p.w) == NULL);
+	CHECK(mlb_ring_new(1, p.key, p.slot, p.w, false) == NULL);
 	p.w[0] = NAN;
-	CHECK(mlb_ring_new(1, p.key, p.slot, p.w) == NULL);
+	CHECK(mlb_ring_new(1, p.key, p.slot, p.w, false) == NULL);
 	p.w[0] = 1e30f; /* any scale of weights will do */
 	p.w[1] = 1e30f;
 	p.n = 2;
@@ -182,5 +182,20 @@ TEST(one_server_and_bad_input)
 	mlb_ring_unref(r);
 }
 
-MLB_TEST_MAIN(CASE(order_of_input_does_not_matter), CASE(shares_follow_weights), CASE(only_the_flows_concerned_move),
-	      CASE(a_pool_grows_server_by_server), CASE(out_slots_are_walked_past), CASE(one_server_and_bad_input))
+TEST(an_exact_ring_has_each_servers_part_of_the_buckets)
+{
+	struct pool p = pool(4);
+	static const float w[4] = { 1e-6f, 1, 99, 3 };
+	uint32_t n[4] = { 0 };
+	memcpy(p.w, w, sizeof(w));
+	struct mlb_ring *r = mlb_ring_new(p.n, p.key, p.slot, p.w, true);
+	for (uint64_t b = 0; b < 32768; b++)
+		n[mlb_ring_lookup(r, b << 49, NULL)]++; /* every bucket once */
+	for (uint32_t i = 0; i < 4; i++)
+		CHECK_NEAR(n[i], (double)w[i] / 103.000001 * 32768, 1);
+	mlb_ring_unref(r);
+}
+
+MLB_TEST_MAIN(CASE(an_exact_ring_has_each_servers_part_of_the_buckets), CASE(order_of_input_does_not_matter),
+	      CASE(shares_follow_weights), CASE(only_the_flows_concerned_move), CASE(a_pool_grows_server_by_server),
+	      CASE(out_slots_are_walked_past), CASE(one_server_and_bad_input))

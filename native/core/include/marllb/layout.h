@@ -108,10 +108,10 @@ struct mlb_in_vip {
 	uint32_t first, count;
 	float kappa;
 	uint32_t load_balancers;
-	uint8_t mode;   /* enum mlb_mode; MLB_MODE_KEEP = leave, under a newer term: the host's own again */
-	uint8_t ladder; /* enum mlb_ladder of this vector */
-	uint8_t state;  /* enum mlb_vip_state */
-	uint8_t pad;
+	uint8_t mode;           /* enum mlb_mode; MLB_MODE_KEEP = leave, under a newer term: the host's own again */
+	uint8_t ladder;         /* enum mlb_ladder of this vector */
+	uint8_t state;          /* enum mlb_vip_state */
+	uint8_t exact;          /* 1: an operator's order: these are the shares of new flows, whatever the mode */
 	uint32_t load_balancer; /* as the frame's; 0 = not told */
 };
 struct mlb_in_entry {
