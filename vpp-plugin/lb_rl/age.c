@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Ageing: each worker walks its own tables, a little every millisecond, so that a whole round takes about a second. */
 #include <lb_rl/life.h>
+#include <lb_rl/place.h>
 
 #define LBRL_ROUND_MS 1000
 #define LBRL_HALF_MS 3000
@@ -12,8 +13,6 @@ typedef struct {
 
 static u32 lbrl_timeout_ms(const struct mlb_flow *f)
 {
-	if (f->key.dir == LBRL_DIR_STICKY)
-		return lbrl_main.sticky_ms;
 	if (f->flags & MLB_FLOW_HALF)
 		return LBRL_HALF_MS;
 	if (f->key.proto != IP_PROTOCOL_TCP)
@@ -25,8 +24,6 @@ static void lbrl_expire(lbrl_thread_t *t, struct mlb_flow *f)
 {
 	bool half = f->flags & MLB_FLOW_HALF;
 
-	if (f->key.dir == LBRL_DIR_STICKY)
-		return;
 	/* Seen both ways, silence is the server's. One-way it may be a flood's: no verdict on the server. */
 	if (half && !(f->flags & MLB_FLOW_ONE_WAY) && f->tcp == MLB_TCP_SYN)
 		mlb_dp_connect_result(lbrl_main.dp, f->key.vip, f->slot, false, t->now_us);
@@ -45,6 +42,7 @@ static void lbrl_age_one(void *arg, struct mlb_flow *f)
 	if (v->used == LBRL_VIP_ACTIVE && idle <= lbrl_timeout_ms(f))
 		return;
 	lbrl_expire(a->t, f);
+	lbrl_life_prove(a->t, f);
 	mlb_flow_remove(a->table, f);
 }
 
@@ -69,4 +67,6 @@ void lbrl_life_age(lbrl_thread_t *t)
 		lbrl_age_table(t, t->flows, &t->flow_cursor, ms);
 	if (mlb_flow_count(t->half))
 		lbrl_age_table(t, t->half, &t->half_cursor, ms);
+	if (t - lbrl_main.thread == lbrl_main.first_worker)
+		lbrl_place_age(t, ms);
 }

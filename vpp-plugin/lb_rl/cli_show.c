@@ -218,11 +218,13 @@ static void lbrl_show_flow(void *arg, struct mlb_flow *f)
 	lbrl_vip_t *v = &lbrl_main.vip[f->key.vip];
 	struct mlb_addr client = f->key.client;
 
-	if (!a->left || f->key.dir == LBRL_DIR_STICKY || (a->vip[0] && strcmp(a->vip, v->name)))
+	if (!a->left || (a->vip[0] && strcmp(a->vip, v->name)))
 		return;
 	a->left--;
 	if (!v->is_ip6)
 		clib_memset(client.b, 0, 8); /* a prefix VIP's host bits stand there */
+	else if (v->plen < 128)
+		clib_memset(client.b + 8, 0, 8); /* mixed with the destination's: the client's network is left */
 	vlib_cli_output(a->vm, "[%u] %s %U port %u -> %s port %u: slot %u %U %s idle %u ms%s", a->thread,
 			f->key.proto == IP_PROTOCOL_TCP ? "tcp" : "udp", format_lbrl_addr, &client, f->key.cport, v->name,
 			f->key.vport, f->slot, format_lbrl_addr, &v->server[f->slot].addr,

@@ -15,12 +15,17 @@ static void lbrl_threads_free(void)
 		mlb_flow_table_free(lbrl_main.thread[i].half);
 		clib_memset(&lbrl_main.thread[i], 0, sizeof(lbrl_thread_t));
 	}
+	mlb_flow_table_free(lbrl_main.sticky);
+	lbrl_main.sticky = 0;
 }
 
 static int lbrl_threads_new(char err[MLB_ERR_LEN])
 {
 	u32 n = vlib_get_n_threads();
 
+	lbrl_main.sticky = mlb_flow_table_new(lbrl_main.flow_capacity, clib_cpu_time_now());
+	if (!lbrl_main.sticky)
+		return lbrl_fail(err, VNET_API_ERROR_TABLE_TOO_BIG, "no memory for the clients' affinities: lower `flows`");
 	vec_validate_aligned(lbrl_main.thread, n - 1, CLIB_CACHE_LINE_BYTES);
 	for (u32 i = 0; i < n; i++) {
 		lbrl_thread_t *t = &lbrl_main.thread[i];

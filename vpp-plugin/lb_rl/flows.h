@@ -5,8 +5,10 @@
 #include <lb_rl/lb_rl.h>
 #include <marllb/tcp.h>
 
-/* In a key's `dir`: sticky entries, of a client's affinity, live in the flow tables as well. */
-enum { LBRL_DIR_FLOW = 0, LBRL_DIR_STICKY = 1 };
+/* Bits of a flow's `flags` beside the core's. */
+enum {
+	LBRL_FLOW_UNPROVEN = 32 /* UDP of which there was one packet only: whoever made up its source may make up thousands */
+};
 /* In a flow's `host`: made from a packet in mid-flow, and the server has said nothing yet. */
 enum { LBRL_ADOPTED = 1 };
 /* TCP flags that change a flow's state. */
@@ -17,6 +19,20 @@ static inline struct mlb_flow *lbrl_flow_find(lbrl_thread_t *t, const struct mlb
 {
 	struct mlb_flow *f = mlb_flow_find(t->flows, k, hash);
 	return f ? f : mlb_flow_find(t->half, k, mlb_flow_hash(t->half, k));
+}
+
+/* The worker whose tables hold a flow that a packet came to this one for: its receive queue changed, or it is a fragment, or an
+ * ICMP error that quotes it. ~0 where there is none. */
+static inline u32 lbrl_flow_elsewhere(const lbrl_thread_t *t, const struct mlb_flow_key *k)
+{
+	u32 self = t - lbrl_main.thread;
+
+	for (u32 i = lbrl_main.first_worker; i < lbrl_main.first_worker + lbrl_main.n_workers; i++) {
+		const lbrl_thread_t *o = &lbrl_main.thread[i];
+		if (i != self && (mlb_flow_seen(o->flows, k) || mlb_flow_seen(o->half, k)))
+			return i;
+	}
+	return ~0;
 }
 
 /* A server that left its slot after the flow ended is not the flow's any more. */

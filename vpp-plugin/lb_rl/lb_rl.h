@@ -7,6 +7,7 @@
 #include <vnet/ip/ip.h>
 #include <vnet/fib/fib_source.h>
 #include <vppinfra/bihash_16_8.h>
+#include <vppinfra/lock.h>
 #include <marllb/dp.h>
 #include <lb_rl/thread.h>
 #include <lb_rl/types.h>
@@ -20,10 +21,13 @@ typedef struct {
 	lbrl_thread_t *thread;                    /* by VLIB thread index */
 	u32 n_workers, first_worker;              /* threads that take packets */
 	u32 fq_vip[2], fq_return[2], fq_reass[2]; /* frame queues, by is_ip6 */
-	u16 edge_lookup[2][2];        /* [from6][to6] edges of the lookup nodes, which all their siblings (ours too) share */
-	u16 edge_frag6[2];            /* [from6] to ip6-frag */
-	u8 frag6_to_lookup;           /* edge from ip6-frag to ip6-lookup */
-	u8 frag_arc[2];               /* by is_ip6: index of the arc that fragments take */
+	u16 edge_lookup[2][2]; /* [from6][to6] edges of the lookup nodes, which all their siblings (ours too) share */
+	u16 edge_frag6[2];     /* [from6] to ip6-frag */
+	u8 frag6_to_lookup;    /* edge from ip6-frag to ip6-lookup */
+	u8 frag_arc[2];        /* by is_ip6: index of the arc that fragments take */
+	/* which server a client had last, of sticky VIPs: one table of all workers, since a client's flows come to any */
+	struct mlb_flow_table *sticky;
+	clib_spinlock_t sticky_lock;
 	clib_bihash_16_8_t by_server; /* server address -> bitmap of the VIPs (id - 1) whose replies come back from it */
 	u32 established_ms, udp_ms, sticky_ms;
 
@@ -44,5 +48,7 @@ typedef struct {
 extern lbrl_main_t lbrl_main __attribute__((visibility("hidden")));
 
 extern vlib_node_registration_t lbrl_ip4_node, lbrl_ip6_node, lbrl_return4_node, lbrl_return6_node, lbrl_worker_node;
+/* Where packets come in that another worker handed over. */
+extern vlib_node_registration_t lbrl_owned4_node, lbrl_owned6_node, lbrl_owned_frag4_node, lbrl_owned_frag6_node;
 extern vlib_node_registration_t lbrl_reass4_node, lbrl_reass6_node, lbrl_process_node;
 #endif

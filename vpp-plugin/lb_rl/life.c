@@ -20,13 +20,13 @@ static lbrl_verdict_t lbrl_by_ring(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_w
 	u32 slot = lbrl_place_by_ring(t, v, k);
 	if (slot == MLB_NONE) {
 		mlb_ev_no_server(wv);
-		return (lbrl_verdict_t){ MLB_NONE, LBRL_ERROR_NO_SERVER, 0 };
+		return (lbrl_verdict_t){ .slot = MLB_NONE, .thread = ~0, .error = LBRL_ERROR_NO_SERVER };
 	}
 	if (why == LBRL_ERROR_UNTRACKED)
 		mlb_ev_untracked(wv);
 	else
 		mlb_ev_miss(wv);
-	return (lbrl_verdict_t){ slot, why, 0 };
+	return (lbrl_verdict_t){ .slot = slot, .thread = ~0, .error = why };
 }
 
 void lbrl_life_end(lbrl_thread_t *t, struct mlb_flow *f, enum mlb_end how)
@@ -138,20 +138,24 @@ void lbrl_life_payload(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow *f, bool
 	}
 }
 
+/* A new flow that no server can have. */
+static lbrl_verdict_t lbrl_unplaced(struct mlb_wvip *wv, u32 error)
+{
+	if (error == LBRL_ERROR_NAT_COLLISION)
+		mlb_ev_limited(wv);
+	else
+		mlb_ev_no_server(wv);
+	return (lbrl_verdict_t){ .slot = MLB_NONE, .thread = ~0, .error = error };
+}
+
 static lbrl_verdict_t lbrl_new_tcp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k,
 				   struct mlb_flow *reuse)
 {
 	struct mlb_flow *f = reuse;
-	u32 slot = lbrl_place_new(t, v, wv, k);
+	u32 error, slot = lbrl_place_new(t, v, wv, k, &error);
 
-	if (slot == MLB_NONE) {
-		mlb_ev_no_server(wv);
-		return (lbrl_verdict_t){ MLB_NONE, LBRL_ERROR_NO_SERVER, 0 };
-	}
-	if (PREDICT_FALSE(lbrl_nat_collides(t, v, k, slot))) {
-		mlb_ev_limited(wv);
-		return (lbrl_verdict_t){ MLB_NONE, LBRL_ERROR_NAT_COLLISION, 0 };
-	}
+	if (slot == MLB_NONE)
+		return lbrl_unplaced(wv, error);
 	if (!f) {
 		f = mlb_flow_insert(t->half, k, mlb_flow_hash(t->half, k));
 		/* No room for one more half-open flow: SYN and ACK alike go by the ring, to one server. */
@@ -162,29 +166,35 @@ static lbrl_verdict_t lbrl_new_tcp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_w
 	f->tcp = MLB_TCP_SYN;
 	f->flags |= MLB_FLOW_HALF;
 	mlb_ev_half_open(wv, slot, t->now_us);
-	return (lbrl_verdict_t){ slot, LBRL_ERROR_NEW_FLOW, f };
+	return (lbrl_verdict_t){ .slot = slot, .thread = ~0, .error = LBRL_ERROR_NEW_FLOW, .f = f };
+}
+
+/* A flood of single datagrams leaves an eighth of the table to others. */
+#define LBRL_MOST_UNPROVEN(t) (mlb_flow_capacity((t)->flows) / 8 * 7)
+
+void lbrl_life_prove(lbrl_thread_t *t, struct mlb_flow *f)
+{
+	if (f->flags & LBRL_FLOW_UNPROVEN) {
+		f->flags &= ~LBRL_FLOW_UNPROVEN;
+		t->unproven--;
+	}
 }
 
 static lbrl_verdict_t lbrl_new_udp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k, u64 hash)
 {
-	u32 slot = lbrl_place_new(t, v, wv, k);
+	u32 error, slot = lbrl_place_new(t, v, wv, k, &error);
 	struct mlb_flow *f;
 
-	if (slot == MLB_NONE) {
-		mlb_ev_no_server(wv);
-		return (lbrl_verdict_t){ MLB_NONE, LBRL_ERROR_NO_SERVER, 0 };
-	}
-	if (PREDICT_FALSE(lbrl_nat_collides(t, v, k, slot))) {
-		mlb_ev_limited(wv);
-		return (lbrl_verdict_t){ MLB_NONE, LBRL_ERROR_NAT_COLLISION, 0 };
-	}
-	f = mlb_flow_insert(t->flows, k, hash);
+	if (slot == MLB_NONE)
+		return lbrl_unplaced(wv, error);
+	f = t->unproven < LBRL_MOST_UNPROVEN(t) ? mlb_flow_insert(t->flows, k, hash) : 0;
 	if (!f)
 		return lbrl_by_ring(t, v, wv, k, LBRL_ERROR_UNTRACKED);
 	lbrl_flow_fill(t, v, f, slot);
-	f->flags |= MLB_FLOW_COUNTED;
+	f->flags |= MLB_FLOW_COUNTED | LBRL_FLOW_UNPROVEN;
+	t->unproven++;
 	mlb_ev_open(wv, slot, t->now_us);
-	return (lbrl_verdict_t){ slot, LBRL_ERROR_NEW_FLOW, f };
+	return (lbrl_verdict_t){ .slot = slot, .thread = ~0, .error = LBRL_ERROR_NEW_FLOW, .f = f };
 }
 
 /* Under NAT a packet without a flow needs an entry, or the reply could not be given the VIP's address back. It lives in the
@@ -206,39 +216,52 @@ static lbrl_verdict_t lbrl_nat_adopt(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb
 	return r;
 }
 
-lbrl_verdict_t lbrl_life_miss(lbrl_thread_t *t, lbrl_vip_t *v, const struct mlb_flow_key *k, u64 hash, u8 flags)
+/* UDP whose server left while the flow slept: nothing counts any more, the entry takes a new one. */
+static lbrl_verdict_t lbrl_udp_again(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k,
+				     struct mlb_flow *f)
+{
+	u32 error, slot = lbrl_place_new(t, v, wv, k, &error);
+
+	if (slot == MLB_NONE)
+		return lbrl_by_ring(t, v, wv, k, LBRL_ERROR_MISS);
+	lbrl_life_prove(t, f);
+	lbrl_flow_fill(t, v, f, slot);
+	f->flags |= MLB_FLOW_COUNTED;
+	mlb_ev_open(wv, slot, t->now_us);
+	return (lbrl_verdict_t){ .slot = slot, .thread = ~0, .error = LBRL_ERROR_NEW_FLOW, .f = f };
+}
+
+lbrl_verdict_t lbrl_life_miss(lbrl_thread_t *t, lbrl_vip_t *v, const struct mlb_flow_key *k, u64 hash, u8 flags, bool owned)
 {
 	struct mlb_wvip *wv = lbrl_wvip(t, v->id);
+	bool tcp = k->proto == IP_PROTOCOL_TCP;
 	bool syn = (flags & (MLB_TCP_F_SYN | MLB_TCP_F_ACK | MLB_TCP_F_RST)) == MLB_TCP_F_SYN;
 	struct mlb_flow *f;
 
 	if (PREDICT_FALSE(!wv || v->used != LBRL_VIP_ACTIVE))
-		return (lbrl_verdict_t){ MLB_NONE, LBRL_ERROR_NO_SERVER, 0 };
+		return (lbrl_verdict_t){ .slot = MLB_NONE, .thread = ~0, .error = LBRL_ERROR_NO_SERVER };
 	/* An earlier packet of this vector may have made the flow; half-open ones the batch does not look for at all. */
 	f = mlb_flow_find(t->flows, k, hash);
-	if (!f && k->proto == IP_PROTOCOL_TCP)
+	if (!f && tcp)
 		f = mlb_flow_find(t->half, k, mlb_flow_hash(t->half, k));
 	if (f && lbrl_flow_valid(v, f)) {
 		bool ended = !(f->flags & (MLB_FLOW_COUNTED | MLB_FLOW_HALF));
 		if (ended && syn)
 			return lbrl_new_tcp(t, v, wv, k, f); /* the client uses the port again */
-		if (k->proto == IP_PROTOCOL_TCP)
+		if (tcp)
 			f = lbrl_life_tcp(t, v, f, flags, true);
+		lbrl_life_prove(t, f);
 		f->last_ms = t->now_ms;
-		return (lbrl_verdict_t){ f->slot, LBRL_ERROR_FORWARDED, f };
+		return (lbrl_verdict_t){ .slot = f->slot, .thread = ~0, .error = LBRL_ERROR_FORWARDED, .f = f };
 	}
-	if (k->proto != IP_PROTOCOL_TCP) {
-		if (!f)
-			return lbrl_new_udp(t, v, wv, k, hash);
-		/* The server left while the flow slept: nothing counts any more, the entry takes a new one. */
-		u32 slot = lbrl_place_new(t, v, wv, k);
-		if (slot == MLB_NONE)
-			return lbrl_by_ring(t, v, wv, k, LBRL_ERROR_MISS);
-		lbrl_flow_fill(t, v, f, slot);
-		f->flags |= MLB_FLOW_COUNTED;
-		mlb_ev_open(wv, slot, t->now_us);
-		return (lbrl_verdict_t){ slot, LBRL_ERROR_NEW_FLOW, f };
+	/* A flow of NAT has an owner by its hash, and the packet is there already. */
+	if (!f && lbrl_main.n_workers > 1 && !owned && !lbrl_both_ways(v)) {
+		u32 other = lbrl_flow_elsewhere(t, k);
+		if (other != ~0)
+			return (lbrl_verdict_t){ .slot = MLB_NONE, .thread = other };
 	}
+	if (!tcp)
+		return f ? lbrl_udp_again(t, v, wv, k, f) : lbrl_new_udp(t, v, wv, k, hash);
 	if (syn)
 		return lbrl_new_tcp(t, v, wv, k, f);
 	if (lbrl_both_ways(v) && !f)

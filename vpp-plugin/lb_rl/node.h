@@ -31,11 +31,11 @@ static_always_inline void lbrl_count(vlib_main_t *vm, vlib_node_runtime_t *node,
 		vlib_node_increment_counter(vm, node->node_index, error, 1);
 }
 
-/* One unusual packet of a client. ports: as lbrl_slow_vip. */
+/* One unusual packet of a client. ports, owned: as lbrl_slow_vip. */
 static_always_inline void lbrl_one_slow(vlib_main_t *vm, vlib_node_runtime_t *node, lbrl_thread_t *t, vlib_buffer_t *b, u32 bi,
-					bool is6, const u16 *ports, u16 *next, lbrl_away_t *away)
+					bool is6, const u16 *ports, bool owned, u16 *next, lbrl_away_t *away)
 {
-	lbrl_slow_t r = lbrl_slow_vip(t, b, is6, ports);
+	lbrl_slow_t r = lbrl_slow_vip(t, b, is6, ports, owned);
 
 	if (r.thread != ~0) {
 		lbrl_hand_off(away, bi, r.thread, next);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lb-rl-reass4, lb-rl-reass6: clients' fragments, back from shallow reassembly with the ports of their first one. */
+/* lb-rl-reass4, lb-rl-reass6: clients' fragments, back from shallow reassembly with the ports of their first one.
+ * lb-rl-owned-frag4, lb-rl-owned-frag6: those that another worker hands to the one that has their flow. */
 #include <lb_rl/lb_rl.h>
 #include <lb_rl/node.h>
 #include <vnet/feature/feature.h>
 
-static_always_inline uword lbrl_reass_inline(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame, bool is6)
+static uword lbrl_reass_fn(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame, bool is6, bool owned)
 {
 	lbrl_thread_t *t = vec_elt_at_index(lbrl_main.thread, vm->thread_index);
 	u32 *from = vlib_frame_vector_args(frame), n = frame->n_vectors;
@@ -20,25 +21,23 @@ static_always_inline uword lbrl_reass_inline(vlib_main_t *vm, vlib_node_runtime_
 		vlib_buffer_t *b = vlib_get_buffer(vm, from[i]);
 		u16 ports[2] = { clib_net_to_host_u16(vnet_buffer(b)->ip.reass.l4_src_port),
 				 clib_net_to_host_u16(vnet_buffer(b)->ip.reass.l4_dst_port) };
-		lbrl_one_slow(vm, node, t, b, from[i], is6, ports, &nexts[i], &away);
+		lbrl_one_slow(vm, node, t, b, from[i], is6, ports, owned, &nexts[i], &away);
 	}
 	/* The owner's table decides; the ports travel with the buffer. */
 	lbrl_dispatch(vm, node, t, from, nexts, n, &away, lbrl_main.fq_reass[is6]);
 	return n;
 }
 
-VLIB_NODE_FN(lbrl_reass4_node)(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame)
-{
-	return lbrl_reass_inline(vm, node, frame, false);
-}
-
-VLIB_NODE_FN(lbrl_reass6_node)(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame)
-{
-	return lbrl_reass_inline(vm, node, frame, true);
-}
-
-LBRL_SIBLING_NODE(lbrl_reass4_node, "lb-rl-reass4", "ip4-lookup");
-LBRL_SIBLING_NODE(lbrl_reass6_node, "lb-rl-reass6", "ip6-lookup");
+#define LBRL_REASS_NODE(var, name, v, six, owned) \
+	VLIB_NODE_FN(var)(vlib_main_t * vm, vlib_node_runtime_t * node, vlib_frame_t * frame) \
+	{ \
+		return lbrl_reass_fn(vm, node, frame, six, owned); \
+	} \
+	LBRL_SIBLING_NODE(var, name, "ip" v "-lookup")
+LBRL_REASS_NODE(lbrl_reass4_node, "lb-rl-reass4", "4", false, false);
+LBRL_REASS_NODE(lbrl_reass6_node, "lb-rl-reass6", "6", true, false);
+LBRL_REASS_NODE(lbrl_owned_frag4_node, "lb-rl-owned-frag4", "4", false, true);
+LBRL_REASS_NODE(lbrl_owned_frag6_node, "lb-rl-owned-frag6", "6", true, true);
 
 #ifndef CLIB_MARCH_VARIANT
 /* Fragments take a feature arc of our own through shallow reassembly, enabled on one interface number that stands for all. The

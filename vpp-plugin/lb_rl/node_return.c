@@ -32,7 +32,7 @@ static_always_inline void lbrl_reply_key(struct mlb_flow_key *k, u32 id, const v
 	u16 vport = v->port ? v->port : sport;
 
 	if (is6)
-		lbrl_key6(k, client, cport, vport, id, proto);
+		lbrl_key6(k, client, 0, cport, vport, id, proto);
 	else
 		lbrl_key4(k, *(u32u *)client, 0, cport, vport, id, proto);
 }
@@ -70,6 +70,8 @@ static_always_inline void lbrl_account(lbrl_thread_t *t, struct mlb_flow *f, boo
 
 	if (PREDICT_FALSE(tcp && ((flags & LBRL_TCP_SPECIAL) || f->tcp != MLB_TCP_ESTABLISHED)))
 		f = lbrl_life_tcp(t, v, f, flags, false);
+	if (PREDICT_FALSE(f->flags & LBRL_FLOW_UNPROVEN))
+		lbrl_life_prove(t, f);
 	f->last_ms = t->now_ms;
 	if (payload && (f->flags & MLB_FLOW_WAITING))
 		lbrl_life_payload(t, v, f, false);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* lb-rl-ip4, lb-rl-ip6: where the FIB sends a VIP's packets. Siblings of the lookup nodes, so a next hop's edge is the same in
+/* lb-rl-ip4, lb-rl-ip6: where the FIB sends a VIP's packets. lb-rl-owned4, lb-rl-owned6: the same for those that another worker
+ * hands to the one that has their flow; they stay there. Siblings of the lookup nodes, so a next hop's edge is the same in
  * ours. A vector goes through in chunks of LBRL_CHUNK packets, each in three passes: keys of its plain packets (all others are
  * done at once); a guess at each flow by its tag; then state, counters, rewrite and next hop. */
 #include <lb_rl/fwd_l2dsr.h>
@@ -15,7 +16,7 @@ typedef struct {
 	lbrl_thread_t *t;
 	lbrl_away_t away;
 	u32 forwarded, now_ms;
-	bool trace, handoff;
+	bool trace, handoff, owned;
 } lbrl_vector_t;
 
 #define LBRL_AHEAD 8 /* packets from asking for a buffer's header to reading it */
@@ -35,8 +36,7 @@ static_always_inline void lbrl_keys(lbrl_vector_t *c, lbrl_batch_t *s, vlib_buff
 		vlib_prefetch_buffer_header(bufs[i + LBRL_AHEAD], LOAD);
 		clib_prefetch_store(vlib_buffer_get_current(bufs[i + LBRL_AHEAD / 2]));
 		if (PREDICT_FALSE(!(is6 ? lbrl_plain6(bufs[i], ip, &w) : lbrl_plain4(bufs[i], ip, &w)))) {
-			vnet_buffer2(bufs[i])->unused[0] = 0;
-			lbrl_one_slow(c->vm, c->node, c->t, bufs[i], from[i], is6, 0, &nexts[i], &c->away);
+			lbrl_one_slow(c->vm, c->node, c->t, bufs[i], from[i], is6, 0, c->owned, &nexts[i], &c->away);
 			continue;
 		}
 		u64u *key = (u64u *)&s->key[k];
@@ -69,11 +69,12 @@ static_always_inline void lbrl_not_sent(lbrl_vector_t *c, u32 vip, u32 slot, vli
 	lbrl_add_trace(c->vm, c->node, b, (lbrl_trace_t){ .vip_id = vip, .slot = slot, .error = error, .next = next });
 }
 
-/* A packet without a counted flow of its own: new, half-open, ended, missed. False: no server, it was answered. */
+/* A packet without a counted flow of its own: new, half-open, ended, missed. False: it goes elsewhere than to a server: answered,
+ * or to the worker that has its flow. */
 static_always_inline bool lbrl_uncounted(lbrl_vector_t *c, lbrl_vip_t *v, const struct mlb_flow_key *k, u64 hash, u8 flags,
 					 vlib_buffer_t *b, bool is6, struct mlb_flow **f, u32 *slot, u32 *error, u16 *next)
 {
-	lbrl_verdict_t r = lbrl_life_miss(c->t, v, k, hash, flags);
+	lbrl_verdict_t r = lbrl_life_miss(c->t, v, k, hash, flags, c->owned);
 
 	*f = r.f;
 	*slot = r.slot;
@@ -82,6 +83,10 @@ static_always_inline bool lbrl_uncounted(lbrl_vector_t *c, lbrl_vip_t *v, const 
 		if (r.error != LBRL_ERROR_FORWARDED)
 			vlib_node_increment_counter(c->vm, c->node->node_index, r.error, 1);
 		return true;
+	}
+	if (r.thread != ~0) {
+		lbrl_hand_off(&c->away, vlib_get_buffer_index(c->vm, b), r.thread, next);
+		return false;
 	}
 	lbrl_slow_t q = {};
 	lbrl_slow_refuse(c->t, b, is6, r.error, &q);
@@ -150,7 +155,8 @@ static_always_inline void lbrl_packet(lbrl_vector_t *c, const lbrl_at_vip_t *at,
 			clib_net_to_host_u16(((ip4_header_t *)ip)->length);
 	struct mlb_flow *f = mlb_flow_confirm(c->t->flows, k, s->hash[j], s->guess[j]);
 
-	if (PREDICT_FALSE(!f || !(f->flags & MLB_FLOW_COUNTED) || at->server[f->slot].id != f->server_id)) {
+	if (PREDICT_FALSE(!f || (f->flags & (MLB_FLOW_COUNTED | LBRL_FLOW_UNPROVEN)) != MLB_FLOW_COUNTED ||
+			  at->server[f->slot].id != f->server_id)) {
 		if (!lbrl_uncounted(c, at->v, k, s->hash[j], flags, b, is6, &f, &slot, &error, next))
 			return;
 	} else {
@@ -213,7 +219,7 @@ static_always_inline void lbrl_chunk(lbrl_vector_t *c, lbrl_batch_t *s, vlib_buf
 	}
 }
 
-static_always_inline uword lbrl_vip_inline(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame, bool is6)
+static_always_inline uword lbrl_vip_inline(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame, bool is6, bool owned)
 {
 	u32 *from = vlib_frame_vector_args(frame), n = frame->n_vectors;
 	vlib_buffer_t *bufs[VLIB_FRAME_SIZE + LBRL_AHEAD];
@@ -235,6 +241,7 @@ static_always_inline uword lbrl_vip_inline(vlib_main_t *vm, vlib_node_runtime_t 
 	c.away.n = c.forwarded = 0;
 	c.trace = node->flags & VLIB_NODE_FLAG_TRACE;
 	c.handoff = lbrl_main.n_workers > 1;
+	c.owned = owned;
 
 	for (u32 at = 0; at < n; at += LBRL_CHUNK) {
 		lbrl_batch_t s;
@@ -247,15 +254,23 @@ static_always_inline uword lbrl_vip_inline(vlib_main_t *vm, vlib_node_runtime_t 
 	return n;
 }
 
-VLIB_NODE_FN(lbrl_ip4_node)(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame)
+static uword lbrl_vip4(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame, bool owned)
 {
-	return lbrl_vip_inline(vm, node, frame, false);
+	return lbrl_vip_inline(vm, node, frame, false, owned);
 }
 
-VLIB_NODE_FN(lbrl_ip6_node)(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame)
+static uword lbrl_vip6(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame, bool owned)
 {
-	return lbrl_vip_inline(vm, node, frame, true);
+	return lbrl_vip_inline(vm, node, frame, true, owned);
 }
 
-LBRL_SIBLING_NODE(lbrl_ip4_node, "lb-rl-ip4", "ip4-lookup");
-LBRL_SIBLING_NODE(lbrl_ip6_node, "lb-rl-ip6", "ip6-lookup");
+#define LBRL_VIP_NODE(var, name, v, owned) \
+	VLIB_NODE_FN(var)(vlib_main_t * vm, vlib_node_runtime_t * node, vlib_frame_t * frame) \
+	{ \
+		return lbrl_vip##v(vm, node, frame, owned); \
+	} \
+	LBRL_SIBLING_NODE(var, name, "ip" #v "-lookup")
+LBRL_VIP_NODE(lbrl_ip4_node, "lb-rl-ip4", 4, false);
+LBRL_VIP_NODE(lbrl_ip6_node, "lb-rl-ip6", 6, false);
+LBRL_VIP_NODE(lbrl_owned4_node, "lb-rl-owned4", 4, true);
+LBRL_VIP_NODE(lbrl_owned6_node, "lb-rl-owned6", 6, true);

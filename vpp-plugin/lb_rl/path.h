@@ -18,11 +18,21 @@ static_always_inline void lbrl_key4(struct mlb_flow_key *k, u32 client, u32 dst_
 	w[2] = (u64)cport | (u64)vport << 16 | (u64)vip << 32 | (u64)proto << 48;
 }
 
-static_always_inline void lbrl_key6(struct mlb_flow_key *k, const ip6_address_t *client, u16 cport, u16 vport, u16 vip, u8 proto)
+/* The same of an IPv6 VIP that is a prefix. There is no room beside the client's address, so the destination is mixed into its
+ * second half: two flows of one client network that differ there are one with a chance of 2^-64. Equal on every load balancer. */
+static_always_inline u64 lbrl_apart6(const void *dst)
+{
+	const u64u *d = dst;
+	return mlb_flow_mix(d[0] ^ 0x9e3779b97f4a7c15ULL, d[1] ^ 0xbf58476d1ce4e5b9ULL);
+}
+
+/* apart: 0, or lbrl_apart6 of the destination. */
+static_always_inline void lbrl_key6(struct mlb_flow_key *k, const ip6_address_t *client, u64 apart, u16 cport, u16 vport, u16 vip,
+				    u8 proto)
 {
 	u64 *w = (u64 *)k;
 	w[0] = client->as_u64[0];
-	w[1] = client->as_u64[1];
+	w[1] = client->as_u64[1] ^ apart;
 	w[2] = (u64)cport | (u64)vport << 16 | (u64)vip << 32 | (u64)proto << 48;
 }
 

@@ -4,11 +4,25 @@
 #include <lb_rl/place.h>
 #include <marllb/endpoint.h>
 
+/* The client that affinity goes by: without the destination that a prefix VIP's keys hold beside its address. Of an IPv6 client
+ * of such a VIP that leaves its network (/64), which one host changes its addresses within. */
+static struct mlb_addr lbrl_sticky_client(const lbrl_vip_t *v, const struct mlb_flow_key *k)
+{
+	struct mlb_addr client = k->client;
+
+	if (!v->is_ip6)
+		clib_memset(client.b, 0, 8);
+	else if (v->plen < 128)
+		clib_memset(client.b + 8, 0, 8);
+	return client;
+}
+
 static u64 lbrl_ring_hash(const lbrl_vip_t *v, const struct mlb_flow_key *k)
 {
+	struct mlb_addr client = v->sticky ? lbrl_sticky_client(v, k) : k->client;
 	u64 a, b, x;
-	clib_memcpy(&a, k->client.b, 8);
-	clib_memcpy(&b, k->client.b + 8, 8);
+	clib_memcpy(&a, client.b, 8);
+	clib_memcpy(&b, client.b + 8, 8);
 	x = a ^ v->ring_seed;
 	x = mlb_splitmix64(&x) ^ b;
 	/* With sticky the client's address alone decides, as it does for tracked flows. */
@@ -16,7 +30,7 @@ static u64 lbrl_ring_hash(const lbrl_vip_t *v, const struct mlb_flow_key *k)
 	return mlb_splitmix64(&x);
 }
 
-u32 lbrl_place_by_ring(lbrl_thread_t *t, const lbrl_vip_t *v, const struct mlb_flow_key *k)
+static u32 lbrl_ring_slot(lbrl_thread_t *t, const lbrl_vip_t *v, u64 hash)
 {
 	struct mlb_wvip *wv = lbrl_wvip(t, v->id);
 	const struct mlb_table *tab = wv ? atomic_load_explicit(&wv->table, memory_order_acquire) : 0;
@@ -24,8 +38,13 @@ u32 lbrl_place_by_ring(lbrl_thread_t *t, const lbrl_vip_t *v, const struct mlb_f
 
 	if (!tab || !tab->miss_ring)
 		return MLB_NONE;
-	slot = mlb_ring_lookup(tab->miss_ring, lbrl_ring_hash(v, k), 0);
+	slot = mlb_ring_lookup(tab->miss_ring, hash, 0);
 	return slot != MLB_NONE && v->server[slot].id ? slot : MLB_NONE;
+}
+
+u32 lbrl_place_by_ring(lbrl_thread_t *t, const lbrl_vip_t *v, const struct mlb_flow_key *k)
+{
+	return lbrl_ring_slot(t, v, lbrl_ring_hash(v, k));
 }
 
 /* NAT: two flows of one client port to one server endpoint could not be told apart in the server's replies. They come about only
@@ -46,6 +65,8 @@ bool lbrl_nat_collides(lbrl_thread_t *t, const lbrl_vip_t *v, const struct mlb_f
 	while (others) {
 		lbrl_vip_t *o = &lbrl_main.vip[__builtin_ctzll(others) + 1];
 		others &= others - 1;
+		if (o->used != LBRL_VIP_ACTIVE)
+			continue; /* its flows are being ended */
 		struct mlb_flow_key ok = *k;
 		ok.vip = o->id;
 		ok.vport = o->port ? o->port : sport;
@@ -60,50 +81,96 @@ bool lbrl_nat_collides(lbrl_thread_t *t, const lbrl_vip_t *v, const struct mlb_f
 	return false;
 }
 
-/* Affinity of a client address: the entry of an earlier flow, if its server may still take flows. */
-static struct mlb_flow *lbrl_sticky_find(lbrl_thread_t *t, lbrl_vip_t *v, const struct mlb_flow_key *k, struct mlb_flow_key *sk)
-{
-	*sk = *k;
-	if (v->host_mask4)
-		clib_memset(sk->client.b, 0, 4);
-	sk->cport = sk->vport = 0;
-	sk->proto = 0;
-	sk->dir = LBRL_DIR_STICKY;
-	return mlb_flow_find(t->flows, sk, mlb_flow_hash(t->flows, sk));
-}
-
-u32 lbrl_place_new(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k)
+/* The core's choice. */
+static u32 lbrl_choose(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k)
 {
 	const struct mlb_table *table = atomic_load_explicit(&wv->table, memory_order_acquire);
-	struct mlb_flow_key sk;
-	struct mlb_flow *s = 0;
-	u64 hash;
-	u32 slot;
+	u64 hash = table && table->mode == MLB_MODE_HASH ? lbrl_ring_hash(v, k) : 0; /* the other modes need none */
+	u32 slot = mlb_dp_choose(lbrl_main.dp, t->w, v->id, hash, t->now_us);
 
-	if (PREDICT_FALSE(v->sticky)) {
-		s = lbrl_sticky_find(t, v, k, &sk);
-		if (s && lbrl_flow_valid(v, s) && mlb_dp_admits(lbrl_main.dp, t->w, v->id, s->slot, t->now_us)) {
-			s->last_ms = t->now_ms;
-			return s->slot;
-		}
-	}
-	hash = table && table->mode == MLB_MODE_HASH ? lbrl_ring_hash(v, k) : 0; /* the other modes need none */
-	slot = mlb_dp_choose(lbrl_main.dp, t->w, v->id, hash, t->now_us);
 	if (slot == MLB_NONE)
 		return MLB_NONE;
 	/* With many servers their lines are not at hand: what opening the flow writes comes while the server's own is waited for.
 	 */
 	mlb_wvip_prefetch(wv, slot);
-	if (!v->server[slot].id)
-		return MLB_NONE;
-	if (PREDICT_FALSE(v->sticky)) {
-		if (!s)
-			s = mlb_flow_insert(t->flows, &sk, mlb_flow_hash(t->flows, &sk));
-		if (s) {
-			s->slot = slot;
-			s->server_id = v->server[slot].id;
-			s->last_ms = t->now_ms;
-		}
+	return v->server[slot].id ? slot : MLB_NONE;
+}
+
+/* A client's affinity: the server of its earlier flow if that may still take flows, else the choice, which is remembered. Under
+ * the lock from looking to remembering: a client's first flows come to several workers at the same moment. */
+static u32 lbrl_place_sticky(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k)
+{
+	struct mlb_flow_table *sticky = lbrl_main.sticky;
+	struct mlb_flow_key sk = *k;
+
+	sk.client = lbrl_sticky_client(v, k);
+	sk.cport = sk.vport = 0;
+	sk.proto = 0;
+	u64 hash = mlb_flow_hash(sticky, &sk);
+	clib_spinlock_lock(&lbrl_main.sticky_lock);
+	struct mlb_flow *s = mlb_flow_find(sticky, &sk, hash);
+	u32 slot =
+		s && lbrl_flow_valid(v, s) && mlb_dp_admits(lbrl_main.dp, t->w, v->id, s->slot, t->now_us) ? s->slot : MLB_NONE;
+	if (slot == MLB_NONE) {
+		slot = lbrl_choose(t, v, wv, k);
+		if (!s && slot != MLB_NONE)
+			s = mlb_flow_insert(sticky, &sk, hash);
 	}
+	if (s && slot != MLB_NONE) {
+		s->slot = slot;
+		s->server_id = v->server[slot].id;
+		s->last_ms = t->now_ms;
+	}
+	clib_spinlock_unlock(&lbrl_main.sticky_lock);
 	return slot;
+}
+
+#define LBRL_OTHER_TRIES 16
+
+/* The server that was chosen has a flow of the same client port already, through another VIP: another one that may take flows. */
+static u32 lbrl_place_apart(lbrl_thread_t *t, lbrl_vip_t *v, const struct mlb_flow_key *k)
+{
+	u64 hash = lbrl_ring_hash(v, k);
+
+	for (u32 i = 0; i < LBRL_OTHER_TRIES; i++) {
+		u32 slot = lbrl_ring_slot(t, v, mlb_splitmix64(&hash));
+		if (slot != MLB_NONE && !lbrl_nat_collides(t, v, k, slot) &&
+		    mlb_dp_admits(lbrl_main.dp, t->w, v->id, slot, t->now_us))
+			return slot;
+	}
+	return MLB_NONE;
+}
+
+u32 lbrl_place_new(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k, u32 *error)
+{
+	u32 slot = PREDICT_FALSE(v->sticky) ? lbrl_place_sticky(t, v, wv, k) : lbrl_choose(t, v, wv, k);
+
+	*error = LBRL_ERROR_NO_SERVER;
+	if (slot == MLB_NONE || PREDICT_TRUE(!lbrl_nat_collides(t, v, k, slot)))
+		return slot;
+	*error = LBRL_ERROR_NAT_COLLISION;
+	return lbrl_place_apart(t, v, k);
+}
+
+static void lbrl_affinity_age(void *arg, struct mlb_flow *s)
+{
+	const lbrl_thread_t *t = arg;
+	u32 idle = t->now_ms - s->last_ms;
+
+	/* Another worker's clock may be ahead. */
+	if ((i32)idle < 0 || (idle <= lbrl_main.sticky_ms && lbrl_main.vip[s->key.vip].used == LBRL_VIP_ACTIVE))
+		return;
+	mlb_flow_remove(lbrl_main.sticky, s);
+}
+
+void lbrl_place_age(lbrl_thread_t *t, u32 ms)
+{
+	static u32 cursor;
+	u32 n = mlb_flow_count(lbrl_main.sticky) ? (u64)mlb_flow_capacity(lbrl_main.sticky) * ms / 1000 + 1 : 0;
+
+	for (u32 i = 0; i < n; i += 256) {
+		clib_spinlock_lock(&lbrl_main.sticky_lock);
+		mlb_flow_walk(lbrl_main.sticky, &cursor, 256, lbrl_affinity_age, t);
+		clib_spinlock_unlock(&lbrl_main.sticky_lock);
+	}
 }

@@ -41,6 +41,7 @@ static clib_error_t *lbrl_init(vlib_main_t *vm)
 	snprintf(m->shm_path, sizeof(m->shm_path), "/dev/shm/lb_rl_shm");
 	snprintf(m->instance, sizeof(m->instance), "vpp");
 	mlb_choose_init();
+	clib_spinlock_init(&m->sticky_lock);
 	clib_bihash_init_16_8(&m->by_server, "lb-rl servers", 4096, 8 << 20);
 	return lbrl_dpo_init();
 }
@@ -61,12 +62,12 @@ static clib_error_t *lbrl_edges(vlib_main_t *vm)
 	m->frag6_to_lookup = lbrl_edge(vm, "ip6-frag", "ip6-lookup");
 	vnet_feature_enable_disable("lb-rl-frag4", "ip4-sv-reassembly-feature", 0, 1, 0, 0);
 	vnet_feature_enable_disable("lb-rl-frag6", "ip6-sv-reassembly-feature", 0, 1, 0, 0);
-	m->fq_vip[0] = vlib_frame_queue_main_init(lbrl_ip4_node.index, 0);
-	m->fq_vip[1] = vlib_frame_queue_main_init(lbrl_ip6_node.index, 0);
+	m->fq_vip[0] = vlib_frame_queue_main_init(lbrl_owned4_node.index, 0);
+	m->fq_vip[1] = vlib_frame_queue_main_init(lbrl_owned6_node.index, 0);
 	m->fq_return[0] = vlib_frame_queue_main_init(lbrl_return4_node.index, 0);
 	m->fq_return[1] = vlib_frame_queue_main_init(lbrl_return6_node.index, 0);
-	m->fq_reass[0] = vlib_frame_queue_main_init(lbrl_reass4_node.index, 0);
-	m->fq_reass[1] = vlib_frame_queue_main_init(lbrl_reass6_node.index, 0);
+	m->fq_reass[0] = vlib_frame_queue_main_init(lbrl_owned_frag4_node.index, 0);
+	m->fq_reass[1] = vlib_frame_queue_main_init(lbrl_owned_frag6_node.index, 0);
 	return 0;
 }
 

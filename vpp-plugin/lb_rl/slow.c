@@ -99,7 +99,8 @@ static void lbrl_pkt_key(const struct mlb_pkt *p, const lbrl_vip_t *v, struct ml
 	u8 proto = icmp ? p->inner_proto : p->proto;
 
 	if (v->is_ip6)
-		lbrl_key6(k, (const ip6_address_t *)client->b, cport, vport, v->id, proto);
+		lbrl_key6(k, (const ip6_address_t *)client->b, v->plen < 128 ? lbrl_apart6(vip->b) : 0, cport, vport, v->id,
+			  proto);
 	else
 		lbrl_key4(k, *(u32u *)(client->b + 12), *(u32u *)(vip->b + 12) & v->host_mask4, cport, vport, v->id, proto);
 }
@@ -116,7 +117,8 @@ static bool lbrl_elsewhere(lbrl_thread_t *t, const lbrl_vip_t *v, const struct m
 	return true;
 }
 
-static void lbrl_slow_icmp(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, struct mlb_pkt *pkt, lbrl_prefix_t *p, lbrl_slow_t *r)
+static void lbrl_slow_icmp(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, struct mlb_pkt *pkt, lbrl_prefix_t *p, bool owned,
+			   lbrl_slow_t *r)
 {
 	u8 *ip = vlib_buffer_get_current(b);
 	bool echo = pkt->icmp_type == (is6 ? 128 : 8);
@@ -141,15 +143,11 @@ static void lbrl_slow_icmp(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, struct 
 	u64 hash = mlb_flow_hash(t->flows, &k);
 	struct mlb_flow *f = lbrl_flow_find(t, &k, hash);
 	if (!f || !lbrl_flow_valid(v, f)) {
-		/* Without NAT the flow may be another worker's: RSS does not see what an ICMP error quotes. Each is asked in
-		 * turn. */
-		u32 self = t - lbrl_main.thread, hops = vnet_buffer2(b)->unused[0];
-		if (!lbrl_both_ways(v) && lbrl_main.n_workers > 1 && hops < lbrl_main.n_workers) {
-			u32 next = self + 1 < lbrl_main.first_worker + lbrl_main.n_workers ? self + 1 : lbrl_main.first_worker;
-			vnet_buffer2(b)->unused[0] = hops + 1;
-			r->thread = next;
+		/* Without NAT the flow may be another worker's: RSS does not see what an ICMP error quotes. */
+		if (!lbrl_both_ways(v) && lbrl_main.n_workers > 1 && !owned)
+			r->thread = lbrl_flow_elsewhere(t, &k);
+		if (r->thread != ~0)
 			return;
-		}
 		r->slot = lbrl_place_by_ring(t, v, &k);
 		if (r->slot == MLB_NONE || lbrl_both_ways(v))
 			return;
@@ -183,12 +181,13 @@ static bool lbrl_slow_fragment(vlib_buffer_t *b, bool is6, const u16 *ports, str
 
 /* The packet's flow and server. flow: NULL where the ring placed it. */
 static struct mlb_flow *lbrl_slow_place(lbrl_thread_t *t, lbrl_vip_t *v, const struct mlb_flow_key *k, u64 hash,
-					const struct mlb_pkt *pkt, lbrl_slow_t *r)
+					const struct mlb_pkt *pkt, bool owned, lbrl_slow_t *r)
 {
 	bool tcp = pkt->proto == IP_PROTOCOL_TCP;
 	struct mlb_flow *f = mlb_flow_find(t->flows, k, hash);
 
 	if (f && lbrl_flow_valid(v, f) && f->flags & (MLB_FLOW_COUNTED | MLB_FLOW_HALF)) {
+		lbrl_life_prove(t, f);
 		if (tcp && !pkt->later_fragment)
 			f = lbrl_life_tcp(t, v, f, pkt->tcp_flags, true);
 		f->last_ms = t->now_ms;
@@ -196,14 +195,15 @@ static struct mlb_flow *lbrl_slow_place(lbrl_thread_t *t, lbrl_vip_t *v, const s
 		r->error = LBRL_ERROR_FORWARDED;
 		return f;
 	}
-	lbrl_verdict_t m = lbrl_life_miss(t, v, k, hash, tcp ? pkt->tcp_flags : 0);
+	lbrl_verdict_t m = lbrl_life_miss(t, v, k, hash, tcp ? pkt->tcp_flags : 0, owned);
+	r->thread = m.thread;
 	r->slot = m.slot;
 	r->error = m.error;
 	return m.f;
 }
 
 /* A TCP or UDP packet of a VIP. */
-static void lbrl_slow_balance(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, lbrl_vip_t *v, const struct mlb_pkt *pkt,
+static void lbrl_slow_balance(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, lbrl_vip_t *v, const struct mlb_pkt *pkt, bool owned,
 			      lbrl_slow_t *r)
 {
 	struct mlb_flow_key k;
@@ -217,7 +217,9 @@ static void lbrl_slow_balance(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, lbrl
 		return;
 	}
 	u64 hash = mlb_flow_hash(t->flows, &k);
-	struct mlb_flow *f = lbrl_slow_place(t, v, &k, hash, pkt, r);
+	struct mlb_flow *f = lbrl_slow_place(t, v, &k, hash, pkt, owned, r);
+	if (r->thread != ~0)
+		return;
 	if (r->slot == MLB_NONE) {
 		lbrl_slow_refuse(t, b, is6, r->error, r);
 		return;
@@ -238,7 +240,7 @@ static void lbrl_slow_balance(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, lbrl
 		r->error = error;
 }
 
-lbrl_slow_t lbrl_slow_vip(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, const u16 *ports)
+lbrl_slow_t lbrl_slow_vip(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, const u16 *ports, bool owned)
 {
 	lbrl_slow_t r = { .slot = MLB_NONE, .next = IP_LOOKUP_NEXT_DROP, .thread = ~0 };
 	lbrl_prefix_t *p = &lbrl_main.prefix[vnet_buffer(b)->ip.adj_index[VLIB_TX]];
@@ -254,12 +256,12 @@ lbrl_slow_t lbrl_slow_vip(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, const u1
 		return r;
 	}
 	if (pkt.proto == IP_PROTOCOL_ICMP || pkt.proto == IP_PROTOCOL_ICMP6) {
-		lbrl_slow_icmp(t, b, is6, &pkt, p, &r);
+		lbrl_slow_icmp(t, b, is6, &pkt, p, owned, &r);
 		return r;
 	}
 	u16 id = lbrl_vip_of_port(p, pkt.proto == IP_PROTOCOL_UDP, pkt.dport);
 	if (id)
-		lbrl_slow_balance(t, b, is6, &lbrl_main.vip[id], &pkt, &r);
+		lbrl_slow_balance(t, b, is6, &lbrl_main.vip[id], &pkt, owned, &r);
 	else
 		lbrl_slow_refuse(t, b, is6, LBRL_ERROR_NO_VIP, &r);
 	return r;

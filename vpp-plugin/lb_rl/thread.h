@@ -19,6 +19,7 @@ typedef struct {
 	struct mlb_flow_table *flows, *half; /* established and UDP flows; half-open ones */
 	u64 now_us;
 	u32 now_ms;
+	u32 unproven;                 /* flows of LBRL_FLOW_UNPROVEN in `flows` */
 	u32 flow_cursor, half_cursor; /* where the ageing walk goes on */
 	u64 aged_us;                  /* when the walk went on last */
 	u64 handoff_drops;

@@ -73,6 +73,7 @@ typedef struct {
 	u8 installed;
 	u8 both_ways;   /* VIPs whose replies come back through us and others do not share a prefix */
 	u8 any[2];      /* VIP id for all TCP, UDP ports, 0 = none */
+	u8 apart6;      /* IPv6 of several addresses: flows to them are kept apart, see lbrl_apart6 */
 	u32 host_mask4; /* network order: bits of an IPv4 destination that name it within the prefix; 0 for one address */
 	u8 *by_port[2]; /* [65536] VIP id by port, once a VIP names one; single bytes change in place */
 } lbrl_prefix_t;

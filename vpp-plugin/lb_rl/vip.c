@@ -84,8 +84,8 @@ static int lbrl_check_vip(const lbrl_vip_args_t *a, const fib_prefix_t *pfx, con
 	if (lbrl_vip_by_name(a->name))
 		return lbrl_fail(err, VNET_API_ERROR_VALUE_EXIST, "VIP %s exists; `lb rl set-vip %s del` removes it", a->name,
 				 a->name);
-	if (a->plen > (a->is_ip6 ? 128 : 32) || (a->is_ip6 && a->plen < 64))
-		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "prefix length %s expected", a->is_ip6 ? "64..128" : "0..32");
+	if (a->plen > (a->is_ip6 ? 128 : 32))
+		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "prefix length %s expected", a->is_ip6 ? "0..128" : "0..32");
 	if (lbrl_prefix_is_own(pfx))
 		return lbrl_fail(err, VNET_API_ERROR_ADDRESS_IN_USE,
 				 "it is an interface's own address, which VPP keeps for itself: take it off the interface first");
@@ -174,6 +174,7 @@ int lbrl_vip_add(const lbrl_vip_args_t *a, char err[MLB_ERR_LEN])
 	if (!p->vips++) {
 		p->pfx = pfx;
 		p->host_mask4 = v->host_mask4;
+		p->apart6 = v->is_ip6 && v->plen < 128;
 		p->both_ways = lbrl_both_ways(v);
 	}
 	lbrl_foreach_port(q, v) lbrl_prefix_set(p, q->proto, q->port, id);

@@ -44,6 +44,17 @@ TEST(a_million_flows_and_more_without_a_refusal)
 		lost += !f || f->host != i;
 		ghosts += find(t, 2000000 + i) != NULL;
 	}
+	/* Another thread sees all but those in a chain, and no others. */
+	uint32_t unseen = 0, chained = 0;
+	for (uint32_t i = 0; i < slots / 10 * 8; i++) {
+		struct mlb_flow_key known = key(i), unknown = key(2000000 + i);
+		unseen += !mlb_flow_seen(t, &known);
+		ghosts += mlb_flow_seen(t, &unknown);
+	}
+	for (uint32_t i = 0; i < t->buckets; i++)
+		chained += t->bucket[i].in_chain;
+	CHECK_EQ(unseen, chained);
+	CHECK_EQ(ghosts, 0);
 	for (uint32_t i = 0; i < t->buckets; i++)
 		far += t->bucket[i].in_second + t->bucket[i].in_chain;
 	CHECK_EQ(lost, 0);

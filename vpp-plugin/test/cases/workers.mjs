@@ -15,6 +15,19 @@ const range = (n, f) => Array.from({ length: n }, (_, i) => f(i));
 const servers = range(4, (i) => s4(i + 1)).join(" ");
 const ask = (i) => ({ src: C4, dst: N, udp: true, sport: 5000 + i, dport: 80, payload: "ask" });
 const answer = (src, dport) => ({ src, dst: C4, udp: true, sport: 80, dport, payload: "answer" });
+const dsr = (i, more) => ({ src: "10.0.0.11", dst: D, udp: true, sport: 9000 + i, dport: 9, payload: "x", ...more });
+const syn = (i, tcp = "S") => ({ src: "10.0.0.11", dst: D, tcp, sport: 9100 + i, dport: 80 });
+const STICKY = { n: "10.9.0.3", d: "10.9.0.4" };
+const affine = (dst, mode, client, i) => ({
+  ...{ src: `10.0.${100 + mode}.${client + 1}`, dst, udp: true, sport: 2000 + 16 * client + i, dport: 80, payload: "s" },
+});
+/** Server of each client; throws where a client has two. */
+function together(o) {
+  const by = {};
+  for (const p of o.server) check((by[p.src] ??= p.dst) === p.dst, `client ${p.src} was torn between ${by[p.src]} and ${p.dst}`);
+  check(new Set(Object.values(by)).size > 1, "all clients have one server");
+  return by;
+}
 const check = (ok, what) => {
   if (!ok) throw new Error(what);
 };
@@ -95,7 +108,73 @@ const own = {
       ],
     },
     {
-      name: "DSR stays with the worker that RSS gave it to; an ICMP error at another worker finds it",
+      name: "DSR: a flow stays with its worker and its server, whatever worker its packets come to, and its fragments with it",
+      steps: [
+        { worker: 0, send: range(30, (i) => dsr(i)), server: all(30), check: (o) => (kept.moved = places(o)) },
+        { worker: 1, send: range(30, (i) => dsr(i)), server: all(30), check: same("moved") },
+        { worker: (p) => p.sport % W, send: range(30, (i) => dsr(i)), server: all(30), check: same("moved") },
+        ...range(W, (worker) => ({
+          worker,
+          send: range(30, (i) => fragments(dsr(i, { payload: `${9000 + i}`.repeat(150) }), 304, 100 * worker + i)).flat(),
+          server: all(60),
+          check: (o) => {
+            for (const p of o.server) {
+              const port = p.frag[0] ? p.bytes.toString("latin1").slice(0, 4) : p.payload.slice(0, 4);
+              check(kept.moved[port] === p.dst, `flow ${port} of ${kept.moved[port]} had a fragment at ${p.dst}`);
+            }
+          },
+        })),
+        {
+          worker: 0,
+          send: range(20, (i) => [syn(i), syn(i, "A")]).flat(),
+          server: all(40),
+          check: (o) => (kept.tcp = places(o)),
+        },
+        ...range(W, (worker) => ({ worker, send: range(20, (i) => syn(i, "PA")), server: all(20), check: same("tcp") })),
+        { says: { "lb rl show stats vip d": /flows 50, half-open 0, new 50,/ } },
+      ],
+    },
+    {
+      name: "sticky: a client's flows go to one server, whatever worker they come to, all at once or later, by DSR and NAT, SED and alias",
+      cli: ["n", "d"].flatMap((fwd) => [
+        `lb rl set-vip s${fwd} ${STICKY[fwd]} ${fwd === "n" ? "nat" : "l3dsr"} sticky`,
+        `lb rl set-servers vip s${fwd} ${servers}`,
+      ]),
+      steps: ["sed", "alias"].flatMap((mode, m) =>
+        ["n", "d"].flatMap((fwd) => [
+          {
+            cli: [`lb rl set-mode vip s${fwd} ${mode}`],
+            worker: (p) => p.sport % W,
+            send: range(40, (c) => range(6, (i) => affine(STICKY[fwd], m, c, i))).flat(),
+            server: all(240),
+            check: (o) => (kept[`sticky${fwd}`] = together(o)),
+          },
+          {
+            worker: (p) => (p.sport + 1) % W,
+            send: range(40, (c) => affine(STICKY[fwd], m, c, 7)),
+            server: all(40),
+            check: (o) =>
+              check(
+                o.server.every((p) => kept[`sticky${fwd}`][p.src] === p.dst),
+                "a client's later flow went elsewhere",
+              ),
+          },
+        ]),
+      ),
+    },
+    {
+      name: "an ICMP error about a flow that nobody has is not handed around",
+      steps: range(W, (worker) => ({
+        worker,
+        send: [
+          icmpAbout(false, "10.0.0.11", D, { src: D, dst: C4, udp: true, sport: 9, dport: 64999, payload: "z" }, [3, 4, 1400]),
+        ],
+        server: all(1),
+        errors: { "ICMP errors sent on to the server": 1 },
+      })),
+    },
+    {
+      name: "DSR: an ICMP error at another worker than its flow's finds it",
       steps: [
         ...range(W, (worker) => ({
           worker,

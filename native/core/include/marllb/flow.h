@@ -166,6 +166,22 @@ static inline struct mlb_flow *mlb_flow_find(struct mlb_flow_table *t, const str
 	return mlb_flow_find_far(t, k, hash);
 }
 
+/* Does another thread's table hold the key? Read beside its only writer, without a lock: an entry that is being made or removed
+ * may be missed or seen wrongly, and chains, whose links change, are not walked. So the answer is a hint: whoever follows it asks
+ * the table's own worker. Entries and buckets are never unmapped while the table lives. */
+#if defined(__SANITIZE_THREAD__)
+__attribute__((no_sanitize_thread))
+#endif
+static inline bool
+mlb_flow_seen(const struct mlb_flow_table *t, const struct mlb_flow_key *k)
+{
+	uint64_t hash = mlb_flow_hash(t, k);
+	const struct mlb_flow_bucket *first = mlb_flow_bucket1(t, hash);
+	if (mlb_flow_find_in(t, first, mlb_flow_tag(hash), k))
+		return true;
+	return first->in_second && mlb_flow_find_in(t, mlb_flow_bucket2(t, hash), mlb_flow_tag(hash), k);
+}
+
 /* For hosts that compute hashes long before they look up. */
 static inline void mlb_flow_prefetch(const struct mlb_flow_table *t, uint64_t hash)
 {
