@@ -19,7 +19,7 @@ import type { Session } from "./session.js";
 export type Steer = grpc.ServerDuplexStream<SteerRequest__Output, SteerResponse>;
 
 const CHECKPOINT_MS = 1000;
-/** It is many times an answer's size and in no hurry: it does not go with the weights, but when these are in effect. */
+/** A checkpoint is many times larger than the weights and not urgent: it is sent after they are in effect. */
 const CHECKPOINT_WAIT_MS = 5;
 /** So many streams keep the service warm: rehearsals would only cost. */
 const WARM_STREAMS = 8;

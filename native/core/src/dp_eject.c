@@ -72,7 +72,7 @@ void mlb_dp_connect_result(struct mlb_dp *dp, uint32_t vip_id, uint32_t slot, bo
 	struct dp_eject *e = &v->srv[slot].eject;
 	uint32_t state = MLB_LD_ACQ(e->state);
 	if (state == DP_OUT)
-		return; /* the connect began before the ejection: it says nothing about now */
+		return; /* the connect began before the ejection: ignore its result */
 	if (ok) {
 		if (state != DP_IN)
 			bring_in(dp, v, e);

@@ -10,9 +10,9 @@
 	6u /* of ten ways, with the table full: one bucket in twenty-five overflows then, one in fifty at 80 % \
 	    */
 
-/* Few flows in a table made for many would lie one to a bucket, so that each packet of theirs drags a line through the cache that
- * it shares with nobody. Up to this many flows live in as many buckets as they fill well; one flow more, and all are placed anew
- * over all buckets, once: a quarter of a millisecond. */
+/* With few flows in a large table each bucket would hold one flow, and every packet would touch a cache line of its own. Up to
+ * this many flows use only as many buckets as they fill well. The next flow spreads all of them over the whole table, once: a
+ * quarter of a millisecond. */
 #define SMALL_FLOWS 8192u
 
 static size_t round_up(size_t n, size_t to)

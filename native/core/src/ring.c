@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Weighted consistent hash as a table of buckets, each won by weighted rendezvous: its winner is the server whose clock of rate
- * `weight` rings first there (rendezvous: Thaler, Ravishankar 1998; a table of its winners: GitHub's GLB director; weights by
- * exponential clocks: Schindelhauer, Schomaker 2005). Instead of one clock a bucket and server, each server throws darts at the
- * whole table: DARTS of them, at random buckets and random moments, in every DARTS / weight units of time. For one bucket that is
- * a clock of rate weight / buckets (exponential up to 1 / buckets), and the whole costs buckets x ln(buckets) darts however many
- * servers there are. A server's darts depend on its key and weight alone, so a server that comes, goes or changes its weight
- * moves only the buckets that it wins or loses. Nothing but multiplications of exactly known order: load balancers that share a
- * pool agree. */
+/* Weighted consistent hashing by a table of buckets. Each bucket belongs to the server with the least T(server, bucket), an
+ * exponential variable of rate `weight` (rendezvous hashing: Thaler, Ravishankar 1998; weights by exponential variables:
+ * Schindelhauer, Schomaker 2005; a table of the winners: GitHub's GLB director).
+ *
+ * T is not drawn for every pair. Each server throws DARTS darts at random buckets and random moments in every DARTS / weight
+ * units of time. The first dart in a bucket is then exponential with rate weight / buckets (to within 1 / buckets), and the table
+ * costs buckets x ln(buckets) darts for any number of servers.
+ *
+ * A server's darts depend on its key and weight alone: a server that joins, leaves or changes its weight moves only the buckets
+ * that it wins or loses. The arithmetic is multiplications in a fixed order, so load balancers that share a pool agree. */
 #include "marllb/ring.h"
 #include "marllb/rng.h"
 #include <errno.h>
@@ -129,7 +131,7 @@ static void quotas(const struct server *server, uint32_t n, uint32_t *quota)
 	}
 }
 
-/* Servers that won more than their part by the luck of the darts give buckets, in the table's order, to those that won less. */
+/* Reassigns buckets, in the table's order, from servers with more than their quota to those with less. */
 static void balance(struct mlb_ring *ring, const struct server *server)
 {
 	uint32_t want[MLB_MAX_SERVERS_PER_VIP], have[MLB_MAX_SERVERS_PER_VIP] = { 0 }, next = 0;
@@ -141,7 +143,7 @@ static void balance(struct mlb_ring *ring, const struct server *server)
 		if (have[*owner] <= want[*owner])
 			continue;
 		while (have[next] >= want[next])
-			next++; /* somebody has too little, or nobody had too much */
+			next++; /* ends: the quotas sum to SIZE, so a surplus implies a deficit */
 		have[*owner]--;
 		have[next]++;
 		*owner = (uint16_t)next;

@@ -27,7 +27,7 @@ struct mlbd_client {
 	struct mlbd_text in, out;
 	size_t sent;
 	bool closing; /* the peer sends no more: close when the answers are out */
-	bool deaf;    /* sent what cannot be read: told so, and the rest thrown away, for a close with bytes unread resets */
+	bool deaf;    /* after a protocol error: answer, then drain the input, for a close with bytes unread would reset */
 };
 
 static bool alive(const struct sockaddr_un *sa)

@@ -31,7 +31,7 @@ uint32_t mlb_p2c(const struct mlb_table *, const float *q, struct mlb_rng *);
 uint32_t mlb_alias_choose(const struct mlb_table *, const float *q, struct mlb_rng *);
 
 /* The server for a new flow by the table's mode; MLB_NONE when no slot is eligible. If every eligible slot is out by q,
- * the q mark is ignored (never nobody because of ejections). */
+ * the marks are ignored: ejection alone never leaves a VIP without a server. */
 static inline uint32_t mlb_choose(const struct mlb_table *t, const float *q, struct mlb_rng *r, uint64_t flow_hash)
 {
 	if (__builtin_expect(t->eligible == 0, 0))

@@ -83,7 +83,7 @@ struct mlb_flow *mlb_flow_insert(struct mlb_flow_table *, const struct mlb_flow_
 void mlb_flow_remove(struct mlb_flow_table *, struct mlb_flow *);
 /* Walks up to `max` entries from *cursor (0 to begin; 0 again at the end), calls fn for each flow; fn may remove that flow. */
 void mlb_flow_walk(struct mlb_flow_table *, uint32_t *cursor, uint32_t max, void (*fn)(void *arg, struct mlb_flow *), void *arg);
-/* A flow that is in neither a known key's first bucket: its second, then the chain. */
+/* Slow lookup, where the first bucket does not hold the key: the second bucket, then the overflow chain. */
 struct mlb_flow *mlb_flow_find_far(struct mlb_flow_table *, const struct mlb_flow_key *, uint64_t hash);
 
 static inline uint64_t mlb_flow_mix(uint64_t a, uint64_t b)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* For threads that work little and are waited for: the tick's. */
+/* Short time slices for a thread that sleeps most of the time and must wake at once: the tick's. */
 #ifndef MARLLB_SCHED_H
 #define MARLLB_SCHED_H
 #ifdef __cplusplus
