@@ -1,29 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 // All replicas of one service, each with a client of its own: a question goes to any of them, or to every one.
-import { lookup } from "node:dns/promises";
-import { isIP } from "node:net";
 import { type ChannelCredentials, type Client, type ClientOptions, type ServiceError, status } from "@grpc/grpc-js";
-import { formatHostPort, parseHostPort } from "../common/config/address.js";
+import { formatHostPort } from "../common/config/address.js";
 import { clientOptions } from "../common/grpc/channel.js";
+import { namedOptions, parseTarget, resolveHost } from "../common/grpc/replicas.js";
 import { LaunchError } from "./up/error.js";
 
-export interface Place {
-  /** What is dialled. */
+interface Place {
   address: string;
-  /** The name that the certificate is checked against, where an address was found by name. */
-  host?: string;
+  options: ClientOptions;
 }
 
 /** Each address behind what a configuration or context names: a DNS name with several addresses is several replicas. */
-export async function placesOf(target: string): Promise<Place[]> {
-  const listed = /^(ipv4|ipv6):(.+)$/.exec(target);
-  if (listed) return (listed[2] as string).split(",").map((a) => ({ address: a }));
-  const plain = target.replace(/^dns:(\/\/\/?)?/, "");
-  const hp = parseHostPort(plain);
-  if (!hp || isIP(hp.host)) return [{ address: target }];
+async function placesOf(target: string): Promise<Place[]> {
+  const named = parseTarget(target);
+  if ("addresses" in named) return named.addresses.map((address) => ({ address, options: clientOptions }));
   try {
-    const found = await lookup(hp.host, { all: true });
-    return found.map(({ address }) => ({ address: formatHostPort(address, hp.port), host: hp.host }));
+    const found = await resolveHost(named.host, named.server);
+    const options = namedOptions(named.host, named.port);
+    return found.map((address) => ({ address: formatHostPort(address, named.port), options }));
   } catch (e) {
     throw new LaunchError(`${target}: the name cannot be resolved: ${(e as Error).message}`);
   }
@@ -69,13 +64,7 @@ export class Replicas<C extends Client> {
   async #dial(): Promise<Replica<C>[]> {
     if (this.targets.length === 0) throw new LaunchError(`no address of ${this.service} is known; add it to the context`, 2);
     const places = (await Promise.all(this.targets.map(placesOf))).flat();
-    return places.map(({ address, host }) => ({
-      address,
-      client: new this.make(address, this.credentials(), {
-        ...clientOptions,
-        ...(host !== undefined && { "grpc.ssl_target_name_override": host, "grpc.default_authority": host }),
-      }),
-    }));
+    return places.map(({ address, options }) => ({ address, client: new this.make(address, this.credentials(), options) }));
   }
 
   /** Of the first replica that can answer: one that cannot be reached, or is not ready, is passed over. */

@@ -37,6 +37,13 @@ export async function resolveHost(host: string, server: string): Promise<string[
   return found;
 }
 
+/** Of a client that dials an address found by name: it must meet the certificate of the name. */
+export const namedOptions = (host: string, port: number): ClientOptions => ({
+  ...clientOptions,
+  "grpc.default_authority": formatHostPort(host, port),
+  "grpc.ssl_target_name_override": host,
+});
+
 export interface ReplicasOptions<T> {
   target: string;
   /** A replica came. `options` are a client's, who must meet the certificate of the name and not of the address. */
@@ -80,11 +87,7 @@ export class Replicas<T> {
       if (this.#closed) return;
       this.#become(
         found.map((a) => formatHostPort(a, port)),
-        {
-          ...clientOptions,
-          "grpc.default_authority": formatHostPort(host, port),
-          "grpc.ssl_target_name_override": host,
-        },
+        namedOptions(host, port),
       );
     } catch (e) {
       // Those that were there may still be: a name server that is away ends no stream.
