@@ -29,6 +29,8 @@ export interface StackOptions {
   config?: Record<string, unknown>;
   /** Added to the services' environment. */
   env?: NodeJS.ProcessEnv;
+  /** marllb-dp has a supervisor, which holds its listeners. */
+  supervise?: boolean;
   /** Lines added to marllb-dp's file. */
   lines?: readonly string[];
   /** Services that run elsewhere, by address: this stack's agent dials those. */
@@ -44,6 +46,8 @@ export class Stack {
   private readonly grpc = new Map<ServiceFolder, string>();
   readonly metrics = new Map<ServiceFolder, string>();
   vip = "";
+  /** Of marllb-dp itself, where it has a supervisor. */
+  servingPid = 0;
   #draining: Child[] = [];
 
   private constructor(readonly options: StackOptions) {}
@@ -145,7 +149,8 @@ export class Stack {
   }
 
   #dataPlane(...flags: string[]): Child {
-    return new Child([nativeBin("marllb-dp"), "--config", path.join(this.folder, "dp.conf"), "--stop-with-stdin", ...flags]);
+    const own = ["--stop-with-stdin", ...(this.options.supervise ? ["--supervise"] : [])];
+    return new Child([nativeBin("marllb-dp"), "--config", path.join(this.folder, "dp.conf"), ...own, ...flags]);
   }
 
   /** A second data plane takes the listeners over; the first one drains and ends by itself. */
@@ -161,8 +166,20 @@ export class Stack {
   async start(part: Part): Promise<Child> {
     const child = part === "dataplane" ? this.#dataPlane() : this.spawnService(part);
     this.parts.set(part, child);
-    await child.line(START_MS);
+    const ready = JSON.parse(await child.line(START_MS)) as { pid: number };
+    if (part === "dataplane") this.servingPid = ready.pid;
     return child;
+  }
+
+  /** SIGKILL to the data plane under its supervisor; resolves when the next one serves. */
+  async killServing(): Promise<void> {
+    const supervisor = this.parts.get("dataplane") as Child;
+    process.kill(this.servingPid, "SIGKILL");
+    for (let ready = false; !ready; ) {
+      const line = JSON.parse(await supervisor.line(START_MS)) as { ready: boolean; pid: number };
+      ready = line.ready;
+      if (ready) this.servingPid = line.pid;
+    }
   }
 
   /** A service on this stack's configuration, not waited for. */

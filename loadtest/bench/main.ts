@@ -5,7 +5,8 @@ import { loop } from "./loop.js";
 import { exactness } from "./outage/exact.js";
 import { outage } from "./outage/rows.js";
 import { qos } from "./qos.js";
+import { restart } from "./restart.js";
 import { tcp } from "./tcp/tcp.js";
 import { udp } from "./tcp/udp.js";
 
-await benchMain("bench", [core, tcp, udp, loop, qos, outage, exactness]);
+await benchMain("bench", [core, tcp, udp, loop, qos, outage, exactness, restart]);

@@ -54,12 +54,17 @@ export interface DpOptions {
   args?: readonly string[];
   threads?: number;
   folder?: string;
+  /** Started for longer than its parent lives; the test ends it by its pid. */
+  alone?: boolean;
 }
 
 export class Dp {
   ports = new Map<string, number>();
+  /** Of the data plane itself, where it has a supervisor. */
+  servingPid = 0;
   private constructor(
     readonly child: Child,
+    readonly command: readonly string[],
     readonly folder: string,
   ) {}
 
@@ -80,7 +85,7 @@ export class Dp {
         ...(o.lines && { lines: o.lines }),
       }),
     );
-    return { folder, file, command: [binary, "--config", file, "--stop-with-stdin", ...(o.args ?? [])] };
+    return { folder, file, command: [binary, "--config", file, ...(o.alone ? [] : ["--stop-with-stdin"]), ...(o.args ?? [])] };
   }
 
   static async start(o: DpOptions = {}): Promise<Dp> {
@@ -89,9 +94,13 @@ export class Dp {
   }
 
   static async run(command: readonly string[], folder: string): Promise<Dp> {
-    const dp = new Dp(new Child(command), folder);
+    const dp = new Dp(new Child(command), command, folder);
     try {
-      const ready = JSON.parse(await dp.child.line(20_000)) as { ready: boolean; vips: { name: string; port: number }[] };
+      const ready = JSON.parse(await dp.child.line(20_000)) as {
+        pid: number;
+        vips: { name: string; port: number }[];
+      };
+      dp.servingPid = ready.pid;
       for (const v of ready.vips) dp.ports.set(v.name, v.port);
     } catch (e) {
       await dp.child.stop();

@@ -96,8 +96,13 @@ test.serial("a service that dies is started again, traffic goes on, and the logs
 test.serial("a data plane that is killed is started again and serves", async (t) => {
   const run = start(t, demo);
   await run.sees(steered);
-  process.kill(run.pids("bin/marllb-dp")[0] as number, "SIGKILL");
+  // The data plane and, later, its supervisor, which is older.
+  process.kill(run.pids("bin/marllb-dp").at(-1) as number, "SIGKILL");
+  await run.sees(/marllb-dp was killed by signal 9/);
   await run.sees(/marllb-dp is back/);
+  process.kill(run.pids("bin/marllb-dp")[0] as number, "SIGKILL");
+  await run.sees(/marllb-dp was killed by SIGKILL/);
+  await run.sees(/marllb-dp is back/, 2);
   const before = run.output.length;
   await until(() => steered.test(run.output.slice(before)));
   run.process.stdin?.end();
@@ -126,7 +131,7 @@ test.serial("Ctrl-C again, with a connection that does not end: at once, and sti
 test.serial("a binary started by hand takes over, and the launcher's own takes it back: not one request fails", async (t) => {
   const run = start(t, demo);
   await run.sees(steered);
-  const first = run.pids("marllb-dp\0--").at(0);
+  const first = run.pids("marllb-dp\0--").at(-1);
   const conf = path.join(instanceFolder(run.name), "marllb-dp.conf");
   const hand = spawn(path.join(projectRoot, "build/native/bin/marllb-dp"), ["--config", conf, "--takeover"], { stdio: "ignore" });
   t.teardown(() => hand.kill("SIGKILL"));
@@ -138,7 +143,7 @@ test.serial("a binary started by hand takes over, and the launcher's own takes i
   await run.sees(steered, seen + 2);
   t.notRegex(run.output, /clients=\d+\/[1-9]/);
   t.notRegex(run.output, /marllb-dp ended with exit code 1/);
-  t.not(run.pids("marllb-dp\0--").at(0), first);
+  t.not(run.pids("marllb-dp\0--").at(-1), first);
   run.process.kill("SIGINT");
   t.is(await run.exited, 0, run.output);
 });

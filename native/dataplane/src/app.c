@@ -87,6 +87,7 @@ static void stop(struct mlbd_app *app)
 		return;
 	}
 	app->stopping = true;
+	mlbd_supervised_leave(&app->supervised, app->host->handed_over);
 	app->stop_deadline_us = mlbd_now_us() + app->host->settings.drain_ms * 1000;
 	mlbd_notify("STOPPING=1");
 	if (app->host->handed_over) { /* the sockets are the new data plane's as well */
@@ -220,7 +221,7 @@ int mlbd_app_init(struct mlbd_app *app, char err[512])
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread: all inherit it */
-	app->previous.fd = app->taker = app->epfd = app->signal_fd = app->wake_fd = -1;
+	app->supervised.fd = app->previous.fd = app->taker = app->epfd = app->signal_fd = app->wake_fd = -1;
 	mlbd_control_init(&app->control, -1, &(struct mlbd_control_hooks){ .arg = app, .run = on_line, .gone = on_gone });
 	rc = mlbd_log_start();
 	if (rc) {
@@ -326,6 +327,7 @@ void mlbd_app_loop(struct mlbd_app *app)
 		int n;
 
 		mlbd_parted_end(&app->host->parted, now);
+		mlbd_supervised_poll(&app->supervised, app->host, now);
 		if (app->close_us && now >= app->close_us)
 			close_listeners(app);
 		if (app->stopping && !app->close_us && (mlbd_workers_conns(app->host) == 0 || now >= app->stop_deadline_us))
@@ -351,6 +353,7 @@ void mlbd_app_loop(struct mlbd_app *app)
 void mlbd_app_free(struct mlbd_app *app)
 {
 	mlbd_waker_join(&app->waker);
+	mlbd_supervised_end(&app->supervised);
 	if (app->host)
 		mlbd_previous_end(&app->previous, app->host);
 	if (app->host)

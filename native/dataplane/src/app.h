@@ -6,6 +6,7 @@
 #include "host.h"
 #include "options.h"
 #include "previous.h"
+#include "supervised.h"
 #include "waker.h"
 
 struct mlbd_app {
@@ -18,6 +19,7 @@ struct mlbd_app {
 	int taker; /* client that was given the listeners and may release this data plane; -1: none */
 	bool stopping, quit;
 	struct mlbd_previous previous;
+	struct mlbd_supervised supervised;
 	uint64_t close_us; /* when the listeners close at a stop; 0: not now */
 	uint64_t stop_deadline_us, next_look_us, next_previous_us;
 };

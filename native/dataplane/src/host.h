@@ -56,8 +56,9 @@ struct mlbd_host {
 	_Atomic uint32_t settings_version;
 	struct mlbd_settings live;
 	struct mlbd_parted_list parted;
-	bool serving;     /* workers have the listeners */
-	bool handed_over; /* a new binary has the listeners: region and control socket are no longer ours */
+	uint32_t listeners_version; /* counts VIPs that began or ceased to listen */
+	bool serving;               /* workers have the listeners */
+	bool handed_over;           /* a new binary has the listeners: region and control socket are no longer ours */
 };
 
 /* Worker threads that the settings ask for; where they leave it open, what the processors allow now. */

@@ -14,6 +14,7 @@ static const char usage_head[] =
 	"  --config FILE        read FILE; SIGHUP reads it again\n"
 	"  --check              check the configuration and exit\n"
 	"  --takeover           take the listeners over from the data plane that serves the control socket, which then drains\n"
+	"  --supervise          a process of its own holds the listeners, and starts the data plane again at once where it dies\n"
 	"  --stop-with-stdin    stop when standard input ends\n"
 	"  --help, --version\n"
 	"\n"
@@ -69,6 +70,23 @@ static int add_line(struct mlbd_options *o, const char *word, const char *rest)
 	return 0;
 }
 
+/* One without a value. */
+static bool flag(struct mlbd_options *o, const char *a)
+{
+	const struct {
+		const char *name;
+		bool *set;
+	} flags[] = { { "--check", &o->check },
+		      { "--takeover", &o->takeover },
+		      { "--stop-with-stdin", &o->stop_with_stdin },
+		      { "--supervise", &o->supervise } };
+
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++)
+		if (strcmp(a, flags[i].name) == 0)
+			return *flags[i].set = true;
+	return false;
+}
+
 int mlbd_options_parse(struct mlbd_options *o, int argc, char **argv, char err[512])
 {
 	static const char *const config_words[] = { "vip", "server", "set-servers", "set-mode" };
@@ -87,12 +105,8 @@ int mlbd_options_parse(struct mlbd_options *o, int argc, char **argv, char err[5
 			printf("marllb-dp " MARLLB_VERSION "\n");
 			return 1;
 		}
-		if (strcmp(a, "--check") == 0 || strcmp(a, "--takeover") == 0 || strcmp(a, "--stop-with-stdin") == 0) {
-			o->check |= a[2] == 'c';
-			o->takeover |= a[2] == 't';
-			o->stop_with_stdin |= a[2] == 's';
+		if (flag(o, a))
 			continue;
-		}
 		if (strncmp(a, "--", 2) != 0 || strlen(a) >= sizeof(name)) {
 			snprintf(err, 512, "unexpected '%.100s': expected a flag, see --help", a);
 			return -EINVAL;

@@ -8,7 +8,7 @@ struct mlbd_options {
 	const char *config; /* NULL: none */
 	char **line;        /* [lines] from flags, in order, after the file's */
 	uint32_t lines;
-	bool check, takeover, stop_with_stdin;
+	bool check, takeover, stop_with_stdin, supervise;
 };
 
 /* 0: run; 1: what was asked for is printed, exit 0; -EINVAL: err. */

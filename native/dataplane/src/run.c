@@ -11,6 +11,7 @@
 #include "marllb/sched.h"
 #include "notify.h"
 #include "show.h"
+#include "supervise.h"
 #include "takeover.h"
 #include "workers.h"
 
@@ -19,6 +20,7 @@
 struct start {
 	struct mlbd_plan plan;
 	struct mlbd_inherit old;
+	struct mlbd_listeners held; /* by the supervisor, where nobody is taken over from */
 	struct mlbd_lock lock;
 	char path[216];
 	const char *control; /* NULL: no control socket */
@@ -31,7 +33,7 @@ static int add_vips(struct mlbd_app *app, struct start *s, char err[512])
 		const char *name = p->opts.conf.name;
 		char why[256];
 		int *fd = NULL;
-		uint32_t fds = mlbd_takeover_claim(&s->old, &p->opts, &fd);
+		uint32_t fds = mlbd_listeners_claim(s->old.control < 0 ? &s->held : &s->old.listeners, &p->opts, &fd);
 		int rc = mlbd_vip_add(app->host, &p->opts, fd, fds, why);
 
 		free(fd);
@@ -146,6 +148,7 @@ static int start(struct mlbd_app *app, struct start *s, char err[512])
 	if (app->opt.stop_with_stdin)
 		mlbd_app_follow_stdin(app);
 	say_ready(app);
+	mlbd_supervised_poll(&app->supervised, app->host, mlbd_now_us());
 	return 0;
 }
 
@@ -154,10 +157,12 @@ static int serve(struct mlbd_app *app, struct start *s, char err[512])
 {
 	int rc = mlbd_app_init(app, err);
 
+	mlbd_supervised_begin(&app->supervised, &s->held);
 	if (rc == 0)
 		rc = start(app, s, err);
 	mlbd_lock_drop(&s->lock);
 	mlbd_takeover_free(&s->old);
+	mlbd_listeners_free(&s->held);
 	if (rc == 0)
 		mlbd_app_loop(app);
 	mlbd_app_free(app);
@@ -169,7 +174,7 @@ int mlbd_run(int argc, char **argv)
 	struct mlbd_app *app = calloc(1, sizeof(*app));
 	struct start *s = calloc(1, sizeof(*s));
 	char err[512] = "no memory";
-	int rc = -ENOMEM;
+	int rc = -ENOMEM, status = 0;
 
 	if (app && s) {
 		s->lock.fd = s->old.control = -1;
@@ -179,6 +184,8 @@ int mlbd_run(int argc, char **argv)
 		rc = mlbd_options_plan(&app->opt, &s->plan, err);
 	if (rc == 0 && app->opt.check)
 		printf("the configuration is right\n");
+	else if (rc == 0 && app->opt.supervise)
+		rc = status = mlbd_supervise(argc, argv, err);
 	else if (rc == 0)
 		rc = serve(app, s, err);
 	if (rc < 0)
@@ -189,5 +196,5 @@ int mlbd_run(int argc, char **argv)
 		mlbd_options_free(&app->opt);
 	free(s);
 	free(app);
-	return rc < 0;
+	return rc < 0 ? 1 : status;
 }

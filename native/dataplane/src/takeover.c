@@ -151,36 +151,17 @@ static int read_answer(int control, struct fetch *f, char err[256])
 	}
 }
 
-/* What another process sent is a listening TCP socket, or a UDP socket, of this address, as ours are. */
-static int check_listener(int fd, const struct mlb_endpoint *ep)
-{
-	struct sockaddr_storage ss;
-	struct mlb_endpoint bound;
-	socklen_t len = sizeof(ss), size = sizeof(int);
-	int listening = 0, protocol = 0, flags = fcntl(fd, F_GETFL);
-	bool udp = ep->proto == IPPROTO_UDP;
-
-	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) < 0 || listening == udp ||
-	    getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) < 0 || protocol != (udp ? IPPROTO_UDP : IPPROTO_TCP) ||
-	    getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
-		return -ENOTSOCK;
-	mlb_endpoint_from_sockaddr(&ss, &bound);
-	if (!mlb_endpoint_eq(&bound, ep))
-		return -EADDRNOTAVAIL;
-	/* A worker must never block in accept. */
-	return flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0;
-}
-
 /* "listener NAME ADDRESS:PORT COUNT" takes its descriptors, from fd[*next] on. */
 static int one_listener(struct mlbd_inherit *in, const char *line, const struct fetch *f, uint32_t *next, char err[256])
 {
 	char name[MLB_NAME_LEN], address[MLB_ENDPOINT_LEN], protocol[4] = "tcp";
+	char why[256];
 	struct mlb_endpoint ep;
 	uint32_t n;
-	int *fd, rc;
+	int rc;
 
 	if (sscanf(line, "listener %31s %63s %u %3s", name, address, &n, protocol) < 3 || n > f->fds - *next ||
-	    in->listeners == MLB_MAX_VIPS || mlb_endpoint_parse(address, true, &ep, err)) {
+	    mlb_endpoint_parse(address, true, &ep, err)) {
 		snprintf(err, 256, "takeover: cannot read the line '%.100s'", line);
 		return -EPROTO;
 	}
@@ -190,24 +171,12 @@ static int one_listener(struct mlbd_inherit *in, const char *line, const struct 
 		snprintf(err, 256, "takeover: vip %s has %u listeners, expected at most %u", name, n, MLBD_MAX_THREADS);
 		return -EPROTO;
 	}
-	for (uint32_t i = 0; i < n; i++)
-		if ((rc = check_listener(f->fd[*next + i], &ep))) {
-			snprintf(err, 256, "takeover: what came for vip %s is no listening socket of %s: %s", name, address,
-				 strerror(-rc));
-			return -EPROTO;
-		}
-	fd = malloc((n + 1) * sizeof(*fd));
-	if (!fd) {
-		snprintf(err, 256, "takeover: no memory");
-		return -ENOMEM;
-	}
-	memcpy(fd, f->fd + *next, n * sizeof(*fd));
-	strcpy(in->listener[in->listeners].vip, name);
-	in->listener[in->listeners].ep = ep;
-	in->listener[in->listeners].fd = fd;
-	in->listener[in->listeners++].fds = n;
-	*next += n;
-	return 0;
+	rc = mlbd_listeners_add(&in->listeners, name, &ep, f->fd + *next, n, why);
+	if (rc)
+		snprintf(err, 256, "takeover: %.240s", why);
+	else
+		*next += n;
+	return rc;
 }
 
 /* "state LENGTH" takes one. */
@@ -347,27 +316,6 @@ int mlbd_takeover_fetch(struct mlbd_inherit *in, const char *path, char err[256]
 	return rc;
 }
 
-uint32_t mlbd_takeover_claim(struct mlbd_inherit *in, struct mlbd_vip_opts *o, int **fd)
-{
-	for (uint32_t i = 0; i < in->listeners; i++) {
-		const struct mlb_endpoint *ep = &in->listener[i].ep;
-
-		if (!in->listener[i].fds || memcmp(&ep->addr, &o->conf.ep.addr, sizeof(ep->addr)))
-			continue;
-		/* Port 0 means: what the VIP of this name got. */
-		if (o->conf.ep.port ? o->conf.ep.port != ep->port : strcmp(in->listener[i].vip, o->conf.name) != 0)
-			continue;
-		uint32_t n = in->listener[i].fds;
-
-		o->conf.ep.port = ep->port;
-		*fd = in->listener[i].fd;
-		in->listener[i].fd = NULL;
-		in->listener[i].fds = 0;
-		return n;
-	}
-	return 0;
-}
-
 /* The connection ended without an answer: is the old one dead, or did it drop this one? */
 static int old_is_dead(const char *path, char err[256])
 {
@@ -411,12 +359,7 @@ int mlbd_takeover_release(struct mlbd_inherit *in, char err[256])
 
 void mlbd_takeover_free(struct mlbd_inherit *in)
 {
-	for (uint32_t i = 0; i < in->listeners; i++) {
-		while (in->listener[i].fds)
-			close(in->listener[i].fd[--in->listener[i].fds]);
-		free(in->listener[i].fd);
-	}
-	in->listeners = 0;
+	mlbd_listeners_free(&in->listeners);
 	free(in->state);
 	in->state = NULL;
 	if (in->control >= 0)

@@ -10,6 +10,7 @@
 #ifndef MLBD_TAKEOVER_H
 #define MLBD_TAKEOVER_H
 #include "host.h"
+#include "listeners.h"
 
 /* The old side: sends what is in force and every VIP's listeners over fd. */
 int mlbd_takeover_send(struct mlbd_host *, int fd, char err[256]);
@@ -22,20 +23,12 @@ struct mlbd_inherit {
 	int control;                /* connection to the old one; -1: there is none */
 	const char *path;           /* of its control socket */
 	struct mlbd_plan run, base; /* what it runs; what its file said */
-	struct {
-		char vip[MLB_NAME_LEN];
-		struct mlb_endpoint ep;
-		int *fd;
-		uint32_t fds;
-	} listener[MLB_MAX_VIPS];
-	uint32_t listeners;
+	struct mlbd_listeners listeners;
 	void *state; /* what is in force there (mlb_dp_export); NULL: nothing came */
 	uint64_t state_len;
 };
 /* Asks the data plane at `path`. 0 also when none is there (control -1 then). */
 int mlbd_takeover_fetch(struct mlbd_inherit *, const char *path, char err[256]);
-/* Listeners for this VIP: their number, 0 if none fit; *fd is then the caller's. */
-uint32_t mlbd_takeover_claim(struct mlbd_inherit *, struct mlbd_vip_opts *, int **fd);
 /* The old one drains from now on, or is dead: 0, and this one is to serve. -errno: the old one serves on, and this one must not.
  */
 int mlbd_takeover_release(struct mlbd_inherit *, char err[256]);

@@ -200,6 +200,7 @@ int mlbd_vip_add(struct mlbd_host *h, const struct mlbd_vip_opts *o, const int *
 	atomic_store(&v->send_proxy, opts.send_proxy);
 	atomic_store(&v->bad_proxy_headers, 0);
 	v->used = true;
+	h->listeners_version++;
 	if (h->serving)
 		post_listeners(h, v);
 	return 0;
@@ -217,6 +218,7 @@ int mlbd_vip_del(struct mlbd_host *h, struct mlbd_vip *v, char err[256])
 	v->fd = NULL;
 	v->fds = 0;
 	v->used = false;
+	h->listeners_version++;
 	return mlb_dp_vip_del(h->dp, v->id, err);
 }
 

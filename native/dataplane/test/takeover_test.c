@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a new data plane believes of whoever answers at the control path. */
+#include <sys/stat.h>
+
 #include "dp_process.h"
 #include "fds.h"
 #include "takeover.h"
@@ -81,9 +83,9 @@ TEST(a_listener_that_could_block_is_made_not_to)
 	snprintf(path, sizeof(path), "%s/control", folder);
 	CHECK_EQ(fetch(0, fd, 3, port, &in, err), 0);
 	CHECK_STR(err, "");
-	CHECK_EQ(in.listeners, 1);
-	web.conf.ep = in.listener[0].ep;
-	CHECK_EQ(mlbd_takeover_claim(&in, &web, &got), 3);
+	CHECK_EQ(in.listeners.n, 1);
+	web.conf.ep = in.listeners.of[0].ep;
+	CHECK_EQ(mlbd_listeners_claim(&in.listeners, &web, &got), 3);
 	CHECK(got && (fcntl(got[0], F_GETFL) & O_NONBLOCK));
 	for (int i = 0; got && i < 3; i++)
 		close(got[i]);
@@ -103,7 +105,7 @@ static void refused(uid_t uid, int fd, uint32_t count, uint16_t port, const char
 	CHECK(strstr(err, why) != NULL);
 	if (!strstr(err, why))
 		printf("# said: %s\n", err);
-	CHECK_EQ(in.listeners, 0);
+	CHECK_EQ(in.listeners.n, 0);
 	CHECK_EQ(in.control, -1);
 	while (wait(NULL) > 0)
 		;

@@ -102,7 +102,7 @@ function create({ config, instance }: DataplaneContext): Dataplane {
       {
         name: "marllb-dp",
         command: binary,
-        args: ["--config", file, "--stop-with-stdin"],
+        args: ["--config", file, "--stop-with-stdin", "--supervise"],
         // When a new binary was started by hand and took over, this one ended: the next takes it back. Not at first: whoever serves
         // there then is another instance's.
         restartArgs: ["--takeover"],

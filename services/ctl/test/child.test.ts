@@ -70,6 +70,20 @@ test("killed, it is started again under a new pid; stopped, it stays down", asyn
   t.is(c.restarts, 1);
 });
 
+test("a supervisor tells the death and the return of what it supervises, and is not started again", async (t) => {
+  const says = (line: object) => `console.log(${JSON.stringify(JSON.stringify(line))});`;
+  const script = `${ready} ${says({ ready: false, why: "was killed by signal 9" })} ${says({ ready: true, pid: 7 })} ${untilStdinEnds}`;
+  const c = child(t, script);
+  const events: unknown[] = [];
+  c.on("died", (why) => events.push(why)).on("ready", ({ pid }) => events.push(pid));
+  const back = new Promise<void>((resolve) => c.on("ready", (r) => r.pid === 7 && resolve()));
+  const first = await c.start();
+  await back;
+  t.deepEqual(events, [first.pid, "was killed by signal 9", 7]);
+  t.is(c.restarts, 0);
+  await c.stop();
+});
+
 test("ended before it was ready: an error that says how, and no restart", async (t) => {
   const c = child(t, "console.error('no such file'); process.exit(3);");
   await t.throwsAsync(c.start(), { message: "it ended with exit code 3" });

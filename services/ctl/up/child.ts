@@ -23,6 +23,23 @@ export interface Ready {
   [key: string]: unknown;
 }
 
+/** A supervisor, which starts the next one itself, says so of the process that served. */
+interface Ended {
+  ready: false;
+  why: string;
+}
+
+/** A line that says whether it serves; null: any other. */
+function stateOf(line: string): Ready | Ended | null {
+  if (!line.startsWith("{")) return null;
+  try {
+    const said = JSON.parse(line) as Ready | Ended;
+    return typeof said.ready === "boolean" ? said : null;
+  } catch {
+    return null; // an ordinary line that happens to begin with a brace
+  }
+}
+
 interface Events {
   /** It serves; the first time or again. */
   ready: [Ready];
@@ -151,21 +168,19 @@ export class Child extends EventEmitter<Events> {
   }
 
   #onLine(line: string): void {
-    if (this.state === "starting" && line.startsWith("{")) {
-      try {
-        const ready = JSON.parse(line) as Ready;
-        if (ready.ready === true) {
-          this.state = "ready";
-          this.served = true;
-          this.emit("ready", ready);
-          return;
-        }
-      } catch {
-        // An ordinary line that happens to begin with a brace.
-      }
+    const state = stateOf(line);
+    if (this.state === "starting" && state?.ready === true) {
+      this.state = "ready";
+      this.served = true;
+      this.emit("ready", state);
+    } else if (this.state === "ready" && state?.ready === false) {
+      this.state = "starting";
+      this.#write(`launcher: ${this.spec.name} ${state.why}\n`);
+      this.emit("died", state.why);
+    } else {
+      this.emit("line", line);
+      this.#write(`${line}\n`);
     }
-    this.emit("line", line);
-    this.#write(`${line}\n`);
   }
 
   /** What it says after it ended (its pipes are read a little longer) finds the log closed. */

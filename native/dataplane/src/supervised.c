@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "supervised.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fds.h"
+
+#define AGAIN_US 100000u
+
+/* Descriptors beyond those that the environment speaks of are not ours to close. */
+static void take(struct mlbd_listeners *in, const char *name, int first, uint32_t n)
+{
+	int fd[MLBD_MAX_THREADS] = { -1 };
+	char err[256];
+
+	for (uint32_t i = 0; i < n; i++) {
+		fd[i] = first + (int)i;
+		fcntl(fd[i], F_SETFD, FD_CLOEXEC);
+	}
+	if (mlbd_listeners_add(in, name, NULL, fd, n, err) == 0)
+		return;
+	mlbd_log("error", "supervisor: %s", err);
+	while (n)
+		close(fd[--n]);
+}
+
+void mlbd_supervised_begin(struct mlbd_supervised *s, struct mlbd_listeners *in)
+{
+	const char *at = getenv(MLBD_SUPERVISOR_ENV);
+	char name[MLB_NAME_LEN];
+	int next = MLBD_FIRST_INHERITED, used;
+	uint32_t n;
+
+	*s = (struct mlbd_supervised){ .fd = -1 };
+	if (!at || sscanf(at, "%d%n", &s->fd, &used) != 1)
+		return;
+	if (s->fd < MLBD_FIRST_INHERITED || fcntl(s->fd, F_SETFD, FD_CLOEXEC) < 0) {
+		s->fd = -1; /* somebody else's environment */
+		return;
+	}
+	for (at += used; sscanf(at, " %31s %u%n", name, &n, &used) == 2 && n <= MLBD_MAX_THREADS; at += used) {
+		take(in, name, next, n);
+		next += (int)n;
+	}
+	unsetenv(MLBD_SUPERVISOR_ENV);
+}
+
+void mlbd_supervised_end(struct mlbd_supervised *s)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+	s->fd = -1;
+}
+
+static int say(struct mlbd_supervised *s, const char *what, const int *fd, uint32_t fds)
+{
+	int rc = mlbd_fds_send(s->fd, what, fd, fds);
+
+	if (rc == 0 || rc == -EAGAIN)
+		return rc;
+	mlbd_log("warn", "the supervisor is gone (%s): this data plane serves on, and nobody holds its listeners", strerror(-rc));
+	mlbd_supervised_end(s);
+	return rc;
+}
+
+/* Half of it does no harm: without its end nothing is let go. */
+static int say_all(struct mlbd_supervised *s, const struct mlbd_host *h)
+{
+	int rc = say(s, MLBD_SAY_BEGIN, NULL, 0);
+
+	for (uint32_t i = 0; h && i < MLB_MAX_VIPS && rc == 0; i++) {
+		const struct mlbd_vip *v = &h->vip[i];
+		char line[sizeof(MLBD_SAY_HOLD) + MLB_NAME_LEN];
+
+		if (!v->used || !v->fds)
+			continue;
+		snprintf(line, sizeof(line), MLBD_SAY_HOLD "%s", v->conf.name);
+		rc = say(s, line, v->fd, v->fds);
+	}
+	return rc ? rc : say(s, MLBD_SAY_END, NULL, 0);
+}
+
+void mlbd_supervised_poll(struct mlbd_supervised *s, struct mlbd_host *h, uint64_t now_us)
+{
+	uint32_t version = h->listeners_version;
+
+	if (s->fd < 0 || (s->ready && s->told == version) || now_us < s->next_us)
+		return;
+	s->next_us = now_us + AGAIN_US;
+	if (say_all(s, h))
+		return;
+	s->told = version;
+	if (!s->ready)
+		s->ready = say(s, MLBD_SAY_READY, NULL, 0) == 0;
+}
+
+void mlbd_supervised_leave(struct mlbd_supervised *s, bool over)
+{
+	if (s->fd < 0)
+		return;
+	if (((over && say(s, MLBD_SAY_OVER, NULL, 0)) || say_all(s, NULL)) && s->fd >= 0)
+		mlbd_log("warn", "the supervisor does not hear that this data plane listens no more");
+	mlbd_supervised_end(s);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The data plane's side of its supervisor (supervise.h), which holds the listening sockets as well: what it held when this one
+ * was started, and what it is told since. The supervisor may be stopped or dead: nothing here waits for it. */
+#ifndef MLBD_SUPERVISED_H
+#define MLBD_SUPERVISED_H
+#include "host.h"
+#include "listeners.h"
+
+/* "FD NAME COUNT NAME COUNT ...": the socket to the supervisor, and the VIPs whose listeners have the descriptors from 3 on. */
+#define MLBD_SUPERVISOR_ENV "MARLLB_DP_SUPERVISOR"
+#define MLBD_FIRST_INHERITED 3
+
+/* One message each on the socket, in this order. Between begin and end come the VIPs that listen, each with its descriptors;
+ * what is not named is let go. */
+#define MLBD_SAY_BEGIN "begin"
+#define MLBD_SAY_HOLD "hold " /* NAME */
+#define MLBD_SAY_END "end"
+#define MLBD_SAY_READY "ready"
+#define MLBD_SAY_OVER "over" /* another data plane has the listeners: the next one is to take them back from it */
+
+struct mlbd_supervised {
+	int fd;        /* -1: there is no supervisor (any more) */
+	uint32_t told; /* the host's listeners_version that it knows */
+	bool ready;    /* it was told so */
+	uint64_t next_us;
+};
+
+/* Reads the environment, and takes its entry out. in: what the supervisor held. */
+void mlbd_supervised_begin(struct mlbd_supervised *, struct mlbd_listeners *in);
+/* Tells what has changed; the first time that all VIPs listen, so that a death is to be followed by a restart from now on. What
+ * cannot be sent is tried again. */
+void mlbd_supervised_poll(struct mlbd_supervised *, struct mlbd_host *, uint64_t now_us);
+/* This one listens no more: it stops, or (`over`) another has the listeners. */
+void mlbd_supervised_leave(struct mlbd_supervised *, bool over);
+void mlbd_supervised_end(struct mlbd_supervised *);
+#endif
