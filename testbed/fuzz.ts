@@ -67,6 +67,12 @@ class FakeCall extends EventEmitter {
     return true;
   }
   end(): void {}
+  getPeer(): string {
+    return "127.0.0.1:1";
+  }
+  getAuthContext(): object {
+    return {};
+  }
 }
 
 type Handler = (call: FakeCall, callback?: (e: unknown, r?: unknown) => void) => void;

@@ -30,11 +30,10 @@ export function samples(folder: string, frame: Frame): Record<string, object[]> 
   const checkpoint = { vip_id, policy: "kalman", schema: 1, state: Buffer.from("4d434b31000000000000000000000000", "hex") };
   const all: Record<string, Record<string, object[]>> = {
     inference: {
-      Steer: [{ hello: { instance, vip, policy: "kalman", checkpoint } }, { frame }, { rehearsal: frame }],
+      Steer: [{ hello: { instance, vip, policy: "kalman", checkpoint } }, { frame, policy: "uniform" }, { rehearsal: frame }],
       Decide: [{ frame, policy: "kalman", checkpoint }],
       ListModels: [{}],
       GetPolicy: [{ instance, vip_id }],
-      SetPolicy: [{ instance, vip_id, policy: "uniform" }],
       Explain: [{ instance, vip_id }],
     },
     health: {
@@ -48,8 +47,11 @@ export function samples(folder: string, frame: Frame): Record<string, object[]> 
       GetPool: [{ vip_id, name: "web" }],
       ApplyPool: [{ pool: { vip_id, name: "web", managed: true, servers: [{ id: 1, address, weight: 1 }] }, dry_run: true }],
       WatchPool: [{ vip_id }],
-      Drain: [{ vip_id, address }],
+      Drain: [{ vip_id, address, reason: "why", deadline_ms: 1000, end: "DRAIN_END_CLOSE" }],
       Undrain: [{ vip_id, address }],
+      SetMaintenance: [{ vip_id, address, reason: "why", on: true }],
+      SetPolicy: [{ vip_id, policy: "uniform", reason: "why" }],
+      History: [{ vip_id, limit: 3 }],
       SetOverride: [{ vip_id, weights: [{ address, weight: 2 }], mode: "MODE_SED", reason: "why" }],
       ClearOverride: [{ vip_id }],
     },

@@ -100,7 +100,7 @@ export class Stack {
       tick_ms: tick,
       vips: [vip],
       services: section,
-      failover: { store: { kind: "file", path: path.join(this.folder, "failover.json") } },
+      failover: { store: { kind: "file", path: path.join(this.folder, "failover") } },
       log: { level: "warn" },
     };
     for (const [key, value] of Object.entries(o.config ?? {}))

@@ -71,7 +71,8 @@ export class Operator {
     if (address !== undefined) {
       const down = this.random() < 0.5;
       const say = (this.#drains.get(address) as Register).ask(down ? "drained" : "up", performance.now());
-      await this.#settle(say, (end) => client[down ? "Drain" : "Undrain"]({ ...VIP, address }, options, end));
+      const request = { ...VIP, address, reason: "chaos" };
+      await this.#settle(say, (end) => (down ? client.Drain(request, options, end) : client.Undrain(request, options, end)));
     } else if (this.random() < 0.4) {
       const say = this.#override.ask(NO_OVERRIDE, performance.now());
       await this.#settle(say, (end) => client.ClearOverride(VIP, options, end));

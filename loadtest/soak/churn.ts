@@ -118,8 +118,8 @@ export class Churn {
 
   async #policy(): Promise<void> {
     this.#count("policy");
-    const client = new v1.Inference(this.stack.at("inference"), grpc.credentials.createInsecure());
-    const request = { instance: this.stack.instance, vip_id: 1, policy: this.#one(policies) };
+    const client = new v1.Failover(this.stack.at("failover"), grpc.credentials.createInsecure());
+    const request = { vip_id: 1, policy: this.#one(policies), reason: "churn" };
     await new Promise<void>((resolve) => {
       client.SetPolicy(request, { deadline: Date.now() + 2000 }, (e) => {
         if (e) this.refused.set("policy", e.message);

@@ -1,22 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// failover's state: pools, what is known of their members, and the agents that serve them. Events in, orders out; no I/O, no clock
-// of its own. A pool is named by its VIP's name, so that several load balancers share it.
+// failover's state: what is wanted of each pool, what this replica observed of it, and the order made of both. Events in, orders out; no I/O,
+// no clock of its own. A pool is named by its VIP's name, so that several load balancers share it.
 import { canonicalAddress } from "../common/config/address.js";
 import { invalid, ServiceError } from "../common/grpc/errors.js";
 import { type VipBirth, vipKey } from "../common/identity.js";
-import {
-  changes,
-  evaluate,
-  type HealthFact,
-  learnHealth,
-  type Member,
-  type MemberFacts,
-  type OverrideState,
-  orderKey,
-  type PoolOrder,
-  type PoolRules,
-  type PoolState,
-} from "./pool.js";
+import { emptyIntent, hasOrders, type Intent, type Wanted } from "./intent.js";
+import { type HealthFact, type Moment, membersOf, orderKey, orders, type PoolOrder, type PoolRules } from "./orders.js";
+import { nextTerm, outside, versionOf } from "./terms.js";
 
 /** What one agent shows of one VIP. */
 export interface AgentVip {
@@ -27,6 +17,8 @@ export interface AgentVip {
   birth: bigint;
   generation: number;
   servers: { id: number; address: string; weight: number }[];
+  /** Of servers that its data plane gives no new flows by the last order. */
+  masked: readonly string[];
   ids: Map<string, number>;
   seenAt: number;
   appliedTerm: number;
@@ -34,144 +26,119 @@ export interface AgentVip {
 }
 
 export interface PoolView {
-  pool: PoolState;
+  name: string;
+  vipId: number;
+  intent: Intent;
   order: PoolOrder;
-  facts: Map<string, MemberFacts>;
+  term: number;
   loadBalancers: number;
-  /** Those that were seen, in an order that does not depend on who came first. */
+  /** Those that are heard, in an order that does not depend on who came first. */
   seen: readonly string[];
 }
 
 export interface CoreEvents {
-  /** No data plane has the pool's VIP any more. */
-  forgotten(name: string): void;
   /** The order for an agent's VIP changed, or must be said again. */
   order(agent: AgentVip, view: PoolView): void;
   changed(view: PoolView): void;
-  save(pool: PoolState): void;
+  /** No data plane has the pool's VIP any more, and nobody ordered anything of it. */
+  forgotten(name: string): void;
+  /** An agent obeys an order made of this version, which we have not read. */
+  later(pool: string, version: number): void;
+}
+
+export interface CoreOptions {
+  rules: PoolRules;
+  events: CoreEvents;
+  /** Load balancers that the configuration says share a pool, at least. */
+  configured(pool: string): number;
+  /** What health said of a server, before its pool was known here perhaps. */
+  heard(pool: string, address: string): HealthFact;
+  /** Pools of the configuration: known without any data plane, as is what they begin with. */
+  fixed: readonly { name: string; vipId: number; servers: readonly Wanted[] }[];
 }
 
 interface Entry extends PoolView {
+  /** By slot; those that are away among them. */
+  agents: Map<string, AgentVip>;
+  startedAt: Map<string, number>;
+  /** Of members. */
+  facts: Map<string, HealthFact>;
+  present: readonly Wanted[];
   key: string;
+  /** When nobody here had it any more; null = somebody has. */
+  bareSince: number | null;
 }
 
 /** Of an agent's VIP, the same at every replica. */
 export const nameOf = (a: AgentVip): string => `${a.instance} ${a.vipId}`;
 
-export const AGENT_GONE_MS = 10_000;
+/** An agent that says nothing for so long no longer counts as a load balancer. */
+export const AGENT_AWAY_MS = 10_000;
+/** One that stays away counts as gone, with what only it had. */
+export const FORGET_MS = 600_000;
+/** Pools are named by data planes, whoever they are. */
+export const MAX_POOLS = 4096;
 
-/** Orders that a lost store may have forgotten: years of a hundred a day. */
-export const TERM_REACH = 1_000_000;
+const slotOf = (instance: string, vipId: number): string => `${instance}/${vipId}`;
 
 export class FailoverCore {
   private readonly pools = new Map<string, Entry>();
   private readonly agents = new Map<string, AgentVip>();
 
-  constructor(
-    private readonly rules: PoolRules,
-    private readonly events: CoreEvents,
-    /** Load balancers that the configuration says share a pool, at least. */
-    private readonly configured: (pool: string) => number,
-    /** Pools that the configuration itself says are managed here: no data plane's word ends them. */
-    private readonly fixed: (pool: string) => boolean = () => false,
-    /** What health said of a server, before its pool was known here perhaps. */
-    private readonly heard: (pool: string, address: string) => HealthFact = () => "UNKNOWN",
-  ) {}
-
-  restore(state: PoolState, now: number): void {
-    const facts = new Map<string, MemberFacts>();
-    for (const address of state.down) facts.set(address, { health: "DOWN", startedAt: null });
-    this.pools.set(state.name, {
-      pool: structuredClone(state),
-      facts,
-      order: evaluate(state, facts, this.rules, now),
-      loadBalancers: this.configured(state.name),
-      seen: [],
-      key: "",
-    });
+  constructor(private readonly o: CoreOptions) {
+    const never = { now: 0, unixMs: 0 };
+    for (const { name, vipId } of o.fixed) this.judge(this.make(emptyIntent(name), vipId, never), never);
   }
 
-  /** Another replica's newer state. Our orders go on from its term. */
-  adopt(state: PoolState, now: number): void {
-    const entry = this.pools.get(state.name);
-    if (!entry) {
-      this.restore(state, now);
-      return;
-    }
-    if (state.term < entry.pool.term) return;
-    const { down } = entry.pool;
-    const holders = [...state.holders, ...this.agentsOf(state.name).map((a) => a.instance)];
-    entry.pool = structuredClone({
-      ...state,
-      down: [...new Set([...state.down, ...down])],
-      holders: [...new Set(holders)],
-    });
-    for (const address of state.down) {
-      if (!entry.facts.has(address)) entry.facts.set(address, { health: "DOWN", startedAt: null });
-    }
-    this.judge(entry, now);
+  /** A newer intent, whoever changed it. */
+  wanted(intent: Intent, at: Moment): void {
+    const entry = this.pools.get(intent.pool) ?? this.make(intent, 0, at);
+    const before = entry.intent;
+    entry.intent = intent;
+    const had = new Set(before.managed ? before.members.map((m) => m.address) : entry.present.map((m) => m.address));
+    if (intent.managed && had.size > 0)
+      for (const m of intent.members) if (!had.has(m.address)) entry.startedAt.set(m.address, at.now);
+    const held = new Set(intent.holds.map((h) => h.address));
+    for (const h of before.holds) if (!held.has(h.address)) entry.startedAt.set(h.address, at.now);
+    this.recall(entry);
+    this.judge(entry, at);
   }
 
   known(instance: string, vipId: number): AgentVip | undefined {
-    return this.agents.get(`${instance}/${vipId}`);
+    return this.agents.get(slotOf(instance, vipId));
   }
 
   /** A frame whose list is new: another data plane's life, another generation, or an agent not seen before. */
-  list(agent: AgentVip, now: number): void {
-    const slot = `${agent.instance}/${agent.vipId}`;
+  list(agent: AgentVip, at: Moment): void {
+    const slot = slotOf(agent.instance, agent.vipId);
     const before = this.agents.get(slot);
+    if (!this.pools.has(agent.pool) && this.pools.size >= MAX_POOLS)
+      throw new ServiceError("RESOURCE_EXHAUSTED", `name: ${MAX_POOLS} pools are known already`);
     this.agents.set(slot, agent);
-    if (before && before.pool !== agent.pool) this.left(before.pool, now);
-    let entry = this.pools.get(agent.pool);
-    const first = entry === undefined || entry.pool.members.length === 0;
-    if (!entry) {
-      const pool: PoolState = {
-        name: agent.pool,
-        vipId: agent.vipId,
-        managed: false,
-        revision: 0,
-        term: 0,
-        members: [],
-        override: null,
-        down: [],
-        holders: [],
-      };
-      this.restore(pool, now);
-      entry = this.pools.get(agent.pool) as Entry;
-    }
-    if (!entry.pool.holders.includes(agent.instance)) entry.pool.holders.push(agent.instance);
-    if (!entry.pool.managed) this.adoptMembers(entry, first, now);
-    for (const { address } of entry.pool.members) {
-      const health = this.heard(entry.pool.name, address);
-      if (health !== "UNKNOWN" && !entry.facts.has(address)) entry.facts.set(address, { health, startedAt: null });
-    }
-    this.judge(entry, now);
-    this.events.order(agent, entry);
+    if (before && before.pool !== agent.pool) this.left(slot, before.pool, at);
+    const entry = this.pools.get(agent.pool) ?? this.make(emptyIntent(agent.pool), agent.vipId, at);
+    entry.agents.set(slot, agent);
+    entry.vipId ||= agent.vipId;
+    this.gather(entry, at);
+    entry.bareSince = null;
+    // What a data plane has in force stands for the verdicts that were not heard: a restart must let no flow to a dead server.
+    const held = new Set(entry.intent.holds.map((h) => h.address));
+    const members = new Set(membersOf(entry.intent, entry).map((m) => m.address));
+    for (const address of agent.masked)
+      if (members.has(address) && !held.has(address) && !entry.facts.has(address)) entry.facts.set(address, "DOWN");
+    this.judge(entry, at);
+    this.o.events.order(agent, entry);
   }
 
-  /**
-   * An agent says that VIPs are gone from its data plane. A pool goes with the last data plane that had its VIP; one whose agent is
-   * merely away still has it.
-   */
-  gone(instance: string, vips: readonly (VipBirth & { vipId: number; name: string })[], now: number): void {
+  /** An agent says that VIPs are gone from its data plane. One that is merely away still has them, for a while. */
+  gone(instance: string, vips: readonly (VipBirth & { vipId: number; name: string })[], at: Moment): void {
     for (const vip of vips) {
-      const slot = `${instance}/${vip.vipId}`;
+      const slot = slotOf(instance, vip.vipId);
       const agent = this.agents.get(slot);
-      if (agent && vipKey(agent) === vipKey(vip)) this.agents.delete(slot);
-      const entry = this.pools.get(vip.name);
-      // It may be there again, or in another place of the same data plane.
-      if (!entry || this.agentsOf(vip.name).some((a) => a.instance === instance)) continue;
-      entry.pool.holders = entry.pool.holders.filter((h) => h !== instance);
-      this.left(vip.name, now);
+      if (!agent || vipKey(agent) !== vipKey(vip)) continue;
+      this.agents.delete(slot);
+      this.left(slot, agent.pool, at);
     }
-  }
-
-  /** Another replica forgot the pool. */
-  removed(name: string): void {
-    const entry = this.pools.get(name);
-    if (!entry) return;
-    if (this.agentsOf(name).length > 0 || this.fixed(name)) this.events.save(structuredClone(entry.pool));
-    else this.pools.delete(name);
   }
 
   /** Any frame: life sign of an agent, and what it has in force. */
@@ -180,60 +147,68 @@ export class FailoverCore {
     agent.ladder = ladder;
     agent.appliedTerm = appliedTerm;
     const entry = this.pools.get(agent.pool);
-    // The agent obeys a term that we do not know of: our store is older than the last order. Go on from there. Beyond reach it is no
-    // term of ours, and one step more would end what a number can count.
-    if (entry && appliedTerm > entry.pool.term && appliedTerm - entry.pool.term <= TERM_REACH) {
-      entry.pool.term = appliedTerm;
+    if (!entry) return;
+    const says = outside(appliedTerm, entry.intent.version, entry.term);
+    if (says === "follow") {
+      entry.term = appliedTerm;
       this.raise(entry);
-    }
+    } else if (says === "later") this.o.events.later(agent.pool, versionOf(appliedTerm));
   }
 
   /** Sends the order in force again: the agent's stream is new, or the order was lost. */
   resend(agent: AgentVip): void {
     const entry = this.pools.get(agent.pool);
-    if (entry) this.events.order(agent, entry);
+    if (entry) this.o.events.order(agent, entry);
   }
 
-  health(pool: string, address: string, state: HealthFact, now: number): void {
-    const key = canonicalAddress(address);
+  resendAll(): void {
+    for (const agent of this.agents.values()) this.resend(agent);
+  }
+
+  /** UNKNOWN teaches nothing: what was known stays. */
+  health(pool: string, address: string, state: HealthFact, at: Moment): void {
     const entry = this.pools.get(pool);
-    if (!entry || !(entry.pool.members.some((m) => m.address === key) || entry.facts.has(key))) return;
+    const key = canonicalAddress(address);
+    if (!entry || state === "UNKNOWN" || !membersOf(entry.intent, entry).some((m) => m.address === key)) return;
     const before = entry.facts.get(key);
-    const after = learnHealth(before, state, now);
-    if (before === after) return;
-    entry.facts.set(key, after);
-    this.judge(entry, now);
+    if (before === state) return;
+    entry.facts.set(key, state);
+    if (state === "DOWN") entry.startedAt.delete(key);
+    else if (before === "DOWN") entry.startedAt.set(key, at.now);
+    this.judge(entry, at);
   }
 
-  tick(now: number): void {
-    const shrunk = new Set<string>();
-    for (const [key, agent] of this.agents) {
-      if (now - agent.seenAt < AGENT_GONE_MS) continue;
-      this.agents.delete(key);
-      shrunk.add(agent.pool);
+  tick(at: Moment): void {
+    const touched = new Set<string>();
+    for (const [slot, agent] of this.agents) {
+      const silent = at.now - agent.seenAt;
+      if (silent < AGENT_AWAY_MS) continue;
+      touched.add(agent.pool);
+      if (silent < FORGET_MS) continue;
+      this.agents.delete(slot);
+      this.left(slot, agent.pool, at);
     }
     for (const entry of this.pools.values()) {
-      if (shrunk.has(entry.pool.name) || (entry.order.nextAt !== null && now >= entry.order.nextAt)) this.judge(entry, now);
+      if (touched.has(entry.name) || (entry.order.nextAt !== null && at.now >= entry.order.nextAt)) this.judge(entry, at);
+      if (entry.bareSince !== null && at.now - entry.bareSince >= FORGET_MS) this.forget(entry);
     }
   }
 
   find(vipId: number, name: string): PoolView {
     const all = [...this.pools.values()];
-    const there = `there ${all.length === 1 ? "is" : "are"} ${all.map((e) => `${e.pool.name} (VIP ${e.pool.vipId})`).join(", ") || "none yet"}`;
+    const there = `there ${all.length === 1 ? "is" : "are"} ${all.map((e) => `${e.name} (VIP ${e.vipId})`).join(", ") || "none yet"}`;
     if (name !== "") {
       const named = this.pools.get(name);
-      if (!named) throw new ServiceError("NOT_FOUND", `name: no pool "${name}"; ${there}`);
-      return named;
+      if (named) return named;
+      throw this.nobody(`name: no pool "${name}"; ${there}`);
     }
     if (vipId === 0) throw invalid("vip_id", `is missing, and so is name; ${there}`);
-    // Numbers are each data plane's own, and the store remembers pools of VIPs that had this one before: who is here now counts first.
+    // Numbers are each data plane's own, and intents outlive VIPs that had this one before: who is here now counts first.
     const here = new Set([...this.agents.values()].filter((a) => a.vipId === vipId).map((a) => a.pool));
-    const found = here.size > 0 ? all.filter((e) => here.has(e.pool.name)) : all.filter((e) => e.pool.vipId === vipId);
-    if (found.length > 1) {
-      throw invalid("name", `is missing: VIP ${vipId} may be ${found.map((e) => e.pool.name).join(" or ")}`);
-    }
+    const found = here.size > 0 ? all.filter((e) => here.has(e.name)) : all.filter((e) => e.vipId === vipId);
+    if (found.length > 1) throw invalid("name", `is missing: VIP ${vipId} may be ${found.map((e) => e.name).join(" or ")}`);
     const [entry] = found;
-    if (!entry) throw new ServiceError("NOT_FOUND", `vip_id: no pool of VIP ${vipId}; ${there}`);
+    if (!entry) throw this.nobody(`vip_id: no pool of VIP ${vipId}; ${there}`);
     return entry;
   }
 
@@ -241,113 +216,121 @@ export class FailoverCore {
     return [...this.pools.values()];
   }
 
+  /** Of a pool that data planes have; what is only wanted has no state. */
+  served(): PoolView[] {
+    return [...this.pools.values()].filter((e) => e.bareSince === null);
+  }
+
+  /** Those that have the pool's VIP; one that is away has it for a while yet. */
   agentsOf(pool: string): AgentVip[] {
-    return [...this.agents.values()].filter((a) => a.pool === pool);
+    return [...(this.pools.get(pool)?.agents.values() ?? [])];
   }
 
-  drain(view: PoolView, address: string, drain: boolean, now: number): Member {
-    const entry = view as Entry;
-    const member = entry.pool.members.find((m) => m.address === canonicalAddress(address));
-    if (!member) throw new ServiceError("NOT_FOUND", `address: ${address} is not in pool ${entry.pool.name}`);
-    if (member.drain !== drain) {
-      member.drain = drain;
-      if (entry.pool.managed) entry.pool.revision++;
-      if (!drain) this.startSlowly(entry, member.address, now);
-      this.judge(entry, now);
-    }
-    return member;
+  healthOf(pool: string, address: string): HealthFact {
+    return this.pools.get(pool)?.facts.get(address) ?? "UNKNOWN";
   }
 
-  /** Replaces the wanted list; an empty one hands the pool back to its data planes. Returns what changes. */
-  apply(view: PoolView, members: Member[], revision: number, dryRun: boolean, now: number): string[] {
-    const entry = view as Entry;
-    const { pool } = entry;
-    if (revision !== 0 && revision !== pool.revision) {
-      throw new ServiceError(
-        "FAILED_PRECONDITION",
-        `pool.revision: expected the current one, ${pool.revision}, found ${revision}`,
-      );
-    }
-    const managed = members.length > 0;
-    const what = managed ? changes(pool.members, members) : [];
-    if (managed !== pool.managed) what.unshift(managed ? "local -> managed" : "managed -> local");
-    if (dryRun || what.length === 0) return what;
-    const before = new Set(pool.members.map((m) => m.address));
-    pool.managed = managed;
-    pool.revision++;
-    if (managed) {
-      pool.members = members;
-      for (const m of members) if (before.size > 0 && !before.has(m.address)) this.startSlowly(entry, m.address, now);
-    } else {
-      this.adoptMembers(entry, false, now);
-    }
-    this.judge(entry, now);
-    return what;
+  /** An address that an order names: it must be somebody's, as far as this replica can know. */
+  needMember(view: PoolView, address: string, field: string): void {
+    const known = [...view.order.members, ...view.intent.holds];
+    if (known.some((m) => m.address === address)) return;
+    throw this.agentsOf(view.name).length > 0 || view.intent.managed
+      ? new ServiceError("NOT_FOUND", `${field}: ${address} is not in pool ${view.name}`)
+      : this.nobody(`${field}: ${address} is not known in pool ${view.name}`);
   }
 
-  setOverride(view: PoolView, override: OverrideState | null, now: number): number {
-    const entry = view as Entry;
-    if (override) {
-      const known = new Set(entry.pool.members.map((m) => m.address));
-      const stranger = override.entries.find((e) => !known.has(e.address));
-      if (stranger) throw new ServiceError("NOT_FOUND", `weights: ${stranger.address} is not in pool ${entry.pool.name}`);
-      const none = new Set(override.entries.filter((e) => e.weight === 0).map((e) => e.address));
-      if (entry.pool.members.every((m) => none.has(m.address)))
-        throw invalid("weights", `expected a weight above 0 for some server of pool ${entry.pool.name}`);
-    }
-    entry.pool.override = override;
-    this.judge(entry, now);
-    return entry.pool.term;
+  /** Another replica may hear the load balancers that this one does not. */
+  private nobody(what: string): ServiceError {
+    if (this.agents.size > 0) return new ServiceError("NOT_FOUND", what);
+    return new ServiceError("UNAVAILABLE", `${what}: no load balancer is connected to this replica`);
   }
 
-  /** A local pool is what its data planes have, all together; drains are ours. */
-  private adoptMembers(entry: Entry, first: boolean, now: number): void {
-    const before = new Map(entry.pool.members.map((m) => [m.address, m]));
-    const next = new Map<string, Member>();
-    for (const agent of this.agentsOf(entry.pool.name)) {
-      for (const s of agent.servers) {
-        const old = before.get(s.address);
-        if (!next.has(s.address)) next.set(s.address, { address: s.address, weight: s.weight, drain: old?.drain ?? false });
-        if (!old && !first) this.startSlowly(entry, s.address, now);
-      }
+  private configuredServers(pool: string): readonly Wanted[] {
+    return this.o.fixed.find((f) => f.name === pool)?.servers ?? [];
+  }
+
+  private make(intent: Intent, vipId: number, at: Moment): Entry {
+    const entry: Entry = {
+      name: intent.pool,
+      vipId,
+      intent,
+      order: { status: "NORMAL", members: [], shares: new Map(), fallback: false, nextAt: null },
+      term: 0,
+      loadBalancers: this.o.configured(intent.pool),
+      seen: [],
+      agents: new Map(),
+      startedAt: new Map(),
+      facts: new Map(),
+      present: this.configuredServers(intent.pool),
+      key: "",
+      bareSince: at.now,
+    };
+    this.pools.set(entry.name, entry);
+    return entry;
+  }
+
+  /** What the pool's data planes have, all together. A server that joins starts slowly, those there at first do not. */
+  private gather(entry: Entry, at: Moment): void {
+    const before = new Set(entry.present.map((m) => m.address));
+    const first = entry.bareSince !== null;
+    const next = new Map<string, Wanted>();
+    for (const agent of entry.agents.values()) {
+      for (const { address, weight } of agent.servers) if (!next.has(address)) next.set(address, { address, weight });
     }
-    entry.pool.members = [...next.values()];
-    for (const address of entry.facts.keys()) if (!next.has(address)) entry.facts.delete(address);
+    entry.present = entry.agents.size > 0 ? [...next.values()] : this.configuredServers(entry.name);
+    if (!first && before.size > 0 && !entry.intent.managed)
+      for (const address of next.keys()) if (!before.has(address)) entry.startedAt.set(address, at.now);
+    this.recall(entry);
+  }
+
+  /** Members changed: what health said of them before, and nothing of others. */
+  private recall(entry: Entry): void {
+    const members = new Set(membersOf(entry.intent, entry).map((m) => m.address));
+    for (const address of entry.startedAt.keys()) if (!members.has(address)) entry.startedAt.delete(address);
+    for (const address of entry.facts.keys()) if (!members.has(address)) entry.facts.delete(address);
+    for (const address of members) {
+      const health = this.o.heard(entry.name, address);
+      if (health !== "UNKNOWN" && !entry.facts.has(address)) entry.facts.set(address, health);
+    }
   }
 
   /** A pool lost an agent. */
-  private left(name: string, now: number): void {
+  private left(slot: string, name: string, at: Moment): void {
     const entry = this.pools.get(name);
     if (!entry) return;
-    if (entry.pool.holders.length > 0 || this.agentsOf(name).length > 0 || this.fixed(name)) {
-      this.judge(entry, now);
-      return;
+    entry.agents.delete(slot);
+    this.gather(entry, at);
+    if (entry.agents.size === 0) {
+      entry.bareSince = at.now;
+      if (this.forget(entry)) return;
     }
-    this.pools.delete(name);
-    this.events.forgotten(name);
+    this.judge(entry, at);
   }
 
-  private startSlowly(entry: Entry, address: string, now: number): void {
-    const f = entry.facts.get(address);
-    entry.facts.set(address, { health: f?.health ?? "UNKNOWN", startedAt: now });
+  /** What nobody has is forgotten, but for what an operator ordered and what the configuration names. */
+  private forget(entry: Entry): boolean {
+    if (entry.bareSince === null || hasOrders(entry.intent) || this.o.fixed.some((f) => f.name === entry.name)) return false;
+    this.pools.delete(entry.name);
+    this.o.events.forgotten(entry.name);
+    return true;
   }
 
-  private judge(entry: Entry, now: number): void {
-    entry.pool.down = [...entry.facts].filter(([, f]) => f.health === "DOWN").map(([a]) => a);
-    const agents = this.agentsOf(entry.pool.name);
-    entry.loadBalancers = Math.max(1, this.configured(entry.pool.name), agents.length);
+  private judge(entry: Entry, at: Moment): void {
+    const agents = [...entry.agents.values()].filter((a) => at.now - a.seenAt < AGENT_AWAY_MS);
+    entry.loadBalancers = Math.max(1, this.o.configured(entry.name), agents.length);
     entry.seen = agents.map(nameOf).sort();
-    entry.order = evaluate(entry.pool, entry.facts, this.rules, now);
-    const key = orderKey(entry.pool, entry.order, [entry.loadBalancers, ...entry.seen]);
+    const { present, startedAt } = entry;
+    const health = (address: string): HealthFact => entry.facts.get(address) ?? "UNKNOWN";
+    entry.order = orders(entry.intent, { present, startedAt, health }, this.o.rules, at);
+    const key = orderKey(entry.intent, entry.order, [entry.loadBalancers, ...entry.seen]);
     if (key === entry.key) return;
     entry.key = key;
     this.raise(entry);
   }
 
   private raise(entry: Entry): void {
-    entry.pool.term++;
-    this.events.save(structuredClone(entry.pool));
-    this.events.changed(entry);
-    for (const agent of this.agentsOf(entry.pool.name)) this.events.order(agent, entry);
+    entry.term = nextTerm(entry.intent.version, entry.term);
+    this.o.events.changed(entry);
+    for (const agent of entry.agents.values()) this.o.events.order(agent, entry);
   }
 }

@@ -1,129 +1,149 @@
 // SPDX-License-Identifier: Apache-2.0
-// One JSON file, replaced whole by rename, so that a reader or a crash sees the old or the new one.
-import { mkdir, open, readFile, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
-import type { PoolState } from "./pool.js";
-import { asPoolState, type Store } from "./store.js";
+// A folder with one JSON file a pool: its intent and its history. A file is replaced whole by rename, between two syncs, so that whatever
+// dies, even the machine, leaves the old or the new one, and what was answered OK is the new one.
+import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { asChange, asIntent, type Change, HISTORY_LIMIT, type Intent } from "./intent.js";
+import type { Commit, Store, Stored, StoreListener } from "./store.js";
 
-/** A write that failed is tried again so often, until one succeeds: the next order may be days away. */
-const RETRY_MS = 5000;
+interface Entry {
+  intent: Intent;
+  history: Change[];
+}
 
-/** `failed`: a try of its own that failed too; a save's first one is the caller's. */
-export function fileStore(
-  path: string,
-  warn: (message: string) => void,
-  failed: (e: unknown) => void = () => {},
-  retryMs = RETRY_MS,
-): Store {
-  return new FileStore(path, warn, failed, retryMs);
+/** A folder that cannot be read at the start is tried again so often. */
+const RETRY_MS = 1000;
+
+const SUFFIX = ".json";
+/** Of a pool whose name may hold any character. */
+const fileOf = (pool: string): string => `${encodeURIComponent(pool)}${SUFFIX}`;
+const markOf = (e: Entry): string => String(e.intent.version);
+
+export function fileStore(folder: string, warn: (message: string) => void, retryMs = RETRY_MS): Store {
+  return new FileStore(folder, warn, retryMs);
 }
 
 class FileStore implements Store {
-  private readonly pools = new Map<string, PoolState>();
-  private writing: Promise<void> | null = null;
-  private dirty = false;
+  private readonly entries = new Map<string, Entry>();
+  /** One writer at a time: files of one folder are synced together with it. */
+  private last: Promise<unknown> = Promise.resolve();
   private retry: NodeJS.Timeout | null = null;
+  private closed = false;
+  private loaded = false;
 
   constructor(
-    private readonly path: string,
+    private readonly folder: string,
     private readonly warn: (message: string) => void,
-    private readonly failed: (e: unknown) => void,
     private readonly retryMs: number,
   ) {}
 
-  async load(): Promise<PoolState[]> {
-    let text: string;
-    try {
-      text = await readFile(this.path, "utf8");
-    } catch (e) {
-      if ((e as NodeJS.ErrnoException).code !== "ENOENT") await this.setAside((e as Error).message);
-      return [];
-    }
-    try {
-      const list = (JSON.parse(text) as { pools?: unknown[] }).pools ?? [];
-      for (const value of list) {
-        const pool = asPoolState(value);
-        if (pool) this.pools.set(pool.name, pool);
-        else this.warn(`${this.path}: an entry is not a pool and was left out`);
-      }
-    } catch (e) {
-      this.pools.clear();
-      await this.setAside((e as Error).message);
-    }
-    return [...this.pools.values()];
+  follow(listener: StoreListener): void {
+    this.load().then(
+      () => {
+        this.loaded = true;
+        listener.listed([...this.entries.values()].map((e) => ({ intent: e.intent, mark: markOf(e) })));
+      },
+      (e: Error) => {
+        listener.away(`${this.folder}: ${e.message}`);
+        if (!this.closed) this.retry = setTimeout(() => this.follow(listener), this.retryMs);
+      },
+    );
   }
 
-  async save(pool: PoolState): Promise<PoolState> {
-    this.pools.set(pool.name, pool);
-    this.dirty = true;
-    await this.flush();
-    return pool;
+  async read(pool: string): Promise<Stored | null> {
+    this.needLoaded();
+    const e = this.entries.get(pool);
+    return e ? { intent: e.intent, mark: markOf(e) } : null;
   }
 
-  async remove(name: string): Promise<void> {
-    if (!this.pools.delete(name)) return;
-    this.dirty = true;
-    await this.flush();
+  commit(c: Commit): Promise<string | null> {
+    const done = this.last.then(() => this.write(c));
+    this.last = done.catch(() => {});
+    return done;
   }
 
-  onChange(): void {}
+  async history(pool: string, limit: number): Promise<Change[]> {
+    this.needLoaded();
+    return (this.entries.get(pool)?.history ?? []).slice(0, limit);
+  }
 
   async close(): Promise<void> {
-    if (this.retry || this.writing) await this.flush().catch(() => {});
+    this.closed = true;
     if (this.retry) clearTimeout(this.retry);
+    await this.last;
   }
 
-  /** Writes what is dirty; one writer at a time. Rejects when it cannot, and then goes on trying by itself. */
-  private flush(): Promise<void> {
-    if (this.retry) clearTimeout(this.retry);
-    this.retry = null;
-    this.writing ??= this.writeDirty().then(
-      () => {
-        this.writing = null;
-        // A change between the writer's last look and now.
-        return this.dirty ? this.flush() : undefined;
-      },
-      (e: unknown) => {
-        this.writing = null;
-        this.dirty = true;
-        this.retry = setTimeout(() => {
-          this.flush().then(() => this.warn(`${this.path} can be written again`), this.failed);
-        }, this.retryMs);
-        throw e;
-      },
-    );
-    return this.writing;
+  private needLoaded(): void {
+    if (!this.loaded) throw new Error(`${this.folder} is not read yet`);
   }
 
-  private async writeDirty(): Promise<void> {
-    // Changes that come while the disk is busy go out together.
-    while (this.dirty) {
-      this.dirty = false;
-      await mkdir(dirname(this.path), { recursive: true });
-      const tmp = `${this.path}.${process.pid}.tmp`;
-      try {
-        const file = await open(tmp, "w", 0o600);
-        try {
-          await file.writeFile(`${JSON.stringify({ version: 1, pools: [...this.pools.values()] }, null, 1)}\n`);
-          await file.sync();
-        } finally {
-          await file.close();
-        }
-        await rename(tmp, this.path);
-      } catch (e) {
-        await rm(tmp, { force: true });
-        throw e;
-      }
+  private async write(c: Commit): Promise<string | null> {
+    this.needLoaded();
+    const { pool } = c.intent;
+    const before = this.entries.get(pool);
+    if ((before ? markOf(before) : null) !== c.mark) return null;
+    const history = [...[...c.changes].reverse(), ...(before?.history ?? [])].slice(0, HISTORY_LIMIT);
+    const entry: Entry = { intent: c.intent, history };
+    await replaceFile(this.folder, fileOf(pool), `${JSON.stringify({ version: 1, ...entry })}\n`);
+    this.entries.set(pool, entry);
+    return markOf(entry);
+  }
+
+  private async load(): Promise<void> {
+    this.entries.clear();
+    const found = await stat(this.folder).catch(() => null);
+    if (found === null) return;
+    if (!found.isDirectory()) throw new Error("expected a folder (failover.store.path), found a file");
+    for (const name of await readdir(this.folder)) {
+      if (!name.endsWith(SUFFIX)) continue;
+      const path = join(this.folder, name);
+      const entry = parse(await readFile(path, "utf8"));
+      if (entry !== null && fileOf(entry.intent.pool) === name) this.entries.set(entry.intent.pool, entry);
+      else await this.setAside(path);
     }
   }
 
-  /** Pools are adopted from frames again: starting empty is better than not starting. */
-  private async setAside(why: string): Promise<void> {
-    const kept = `${this.path}.bad`;
-    const moved = await rename(this.path, kept).then(
-      () => `kept as ${kept}`,
-      (e: Error) => `and cannot be moved away: ${e.message}`,
-    );
-    this.warn(`${this.path} cannot be read (${why}); ${moved}, starting empty`);
+  /** Nothing that we wrote: the other pools' orders count all the same. */
+  private async setAside(path: string): Promise<void> {
+    const kept = `${path}.bad`;
+    await rename(path, kept);
+    this.warn(`${path} is no pool's record and was kept as ${kept}; the pool begins without orders`);
+  }
+}
+
+function parse(text: string): Entry | null {
+  try {
+    const value = JSON.parse(text) as { intent?: unknown; history?: unknown } | null;
+    const intent = asIntent(value?.intent);
+    const history = Array.isArray(value?.history) ? value.history.map(asChange) : [];
+    return intent && history.every((h) => h !== null) ? { intent, history } : null;
+  } catch {
+    return null;
+  }
+}
+
+/** Durable when it resolves. */
+async function replaceFile(folder: string, name: string, text: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const tmp = join(folder, `${name}.tmp`);
+  try {
+    const file = await open(tmp, "w", 0o600);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(tmp, join(folder, name));
+  } catch (e) {
+    await rm(tmp, { force: true });
+    throw e;
+  }
+  // The name is part of the folder, which has a cache of its own.
+  const dir = await open(folder, "r");
+  try {
+    await dir.sync();
+  } finally {
+    await dir.close();
   }
 }

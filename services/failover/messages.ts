@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // failover's state as messages, and the checks of what comes in.
 import type { Directive } from "../../gen/marllb/v1/Directive.js";
+import type { Hold as HoldMessage } from "../../gen/marllb/v1/Hold.js";
 import type { Pool, Pool__Output } from "../../gen/marllb/v1/Pool.js";
 import type { SetOverrideRequest__Output } from "../../gen/marllb/v1/SetOverrideRequest.js";
 import { canonicalAddress, isIpPort } from "../common/config/address.js";
@@ -8,19 +9,46 @@ import { loopOf, type OwnVip } from "../common/config/own.js";
 import { invalid } from "../common/grpc/errors.js";
 import { wireMode } from "../common/vocabulary.js";
 import { type AgentVip, nameOf, type PoolView } from "./core.js";
-import type { Member, OverrideState, PoolState } from "./pool.js";
+import { type Hold, holdsOf, type OverrideOrder, type Stamp } from "./intent.js";
+import type { WantedMember } from "./operations.js";
 
 export const MAX_SERVERS = 1024;
 const MAX_WEIGHT = 1e6;
+/** The least that a data plane takes; a server of weight 0 is masked beside. */
+const LEAST_WEIGHT = 1e-6;
+const MAX_REASON = 500;
 
-export function poolMessage(p: PoolState): Pool {
+/** The pool as an operator sees it. */
+export function poolMessage(view: Pick<PoolView, "vipId" | "intent" | "order">): Pool {
+  const { intent, order } = view;
   return {
-    vip_id: p.vipId,
-    name: p.name,
-    managed: p.managed,
-    revision: p.revision,
-    servers: p.members.map((m) => ({ address: m.address, weight: m.weight, drain: m.drain })),
+    vip_id: view.vipId,
+    name: intent.pool,
+    managed: intent.managed,
+    revision: intent.version,
+    servers: order.members.map((m) => ({ ...m, drain: holdsOf(intent, m.address).length > 0 })),
   };
+}
+
+const HOLD_KINDS = { drain: "HOLD_KIND_DRAIN", maintenance: "HOLD_KIND_MAINTENANCE" } as const;
+const DRAIN_ENDS = { wait: "DRAIN_END_WAIT", close: "DRAIN_END_CLOSE" } as const;
+
+export const holdMessage = (h: Hold): HoldMessage => ({
+  kind: HOLD_KINDS[h.kind],
+  by: h.by,
+  reason: h.reason,
+  at_unix_ms: h.at,
+  deadline_unix_ms: h.deadline ?? 0,
+  end: DRAIN_ENDS[h.end],
+});
+
+/** The list for one agent's data plane; null: nobody ordered anything, and its own owner stands. */
+function poolFor(agent: AgentVip, view: PoolView): Pool | null {
+  const { intent } = view;
+  if (intent.version === 0) return null;
+  const { servers = [], ...pool } = poolMessage(view);
+  const list = intent.managed ? servers.map((s) => ({ ...s, weight: Math.max(LEAST_WEIGHT, s.weight as number) })) : [];
+  return { ...pool, vip_id: agent.vipId, servers: list };
 }
 
 /** The order for one agent's VIP: keyed by that data plane's server ids. */
@@ -28,9 +56,9 @@ export function directiveFor(agent: AgentVip, view: PoolView): Directive {
   const servers = [];
   for (const [address, share] of view.order.shares) {
     const id = agent.ids.get(address);
-    if (id !== undefined && share.factor !== 1) servers.push({ server_id: id, factor: share.factor, reason: share.reason });
+    if (id !== undefined && (share.factor !== 1 || share.close)) servers.push({ server_id: id, ...share });
   }
-  const { override } = view.pool;
+  const { override, policy } = view.intent;
   const entries = (override?.entries ?? []).flatMap((e) => {
     const id = agent.ids.get(e.address);
     return id === undefined ? [] : [{ id, weight: e.weight }];
@@ -39,7 +67,7 @@ export function directiveFor(agent: AgentVip, view: PoolView): Directive {
     vip_id: agent.vipId,
     dp_epoch: agent.dpEpoch.toString(),
     birth: agent.birth.toString(),
-    term: view.pool.term,
+    term: view.term,
     servers,
     state: `VIP_STATE_${view.order.status}`,
     load_balancers: view.loadBalancers,
@@ -55,8 +83,22 @@ export function directiveFor(agent: AgentVip, view: PoolView): Directive {
           }
         : null,
     fallback: view.order.fallback,
-    pool: view.pool.managed ? { ...poolMessage(view.pool), vip_id: agent.vipId } : null,
+    pool: poolFor(agent, view),
+    policy: policy?.name ?? "",
   };
+}
+
+/** Why, in an operator's words. They are printed on terminals and kept in the history. */
+export function reasonOf(text: string): string {
+  if (text.length > MAX_REASON) throw invalid("reason", `expected at most ${MAX_REASON} characters, found ${text.length}`);
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused
+  if (/[\u0000-\u001f\u007f-\u009f]/.test(text)) throw invalid("reason", "expected text without control characters");
+  return text;
+}
+
+export function policyOf(text: string): string {
+  if (text === "" || /^(model:)?[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/.test(text)) return text;
+  throw invalid("policy", `expected a policy's name (marllbctl policy list), found "${text.slice(0, 80)}"`);
 }
 
 /** An address of a request's field, in the one spelling that pools use. */
@@ -65,24 +107,28 @@ export function address(text: string, field: string): string {
   return canonicalAddress(text);
 }
 
-export function membersOf(pool: Pool__Output): Member[] {
+export function membersOf(pool: Pool__Output): WantedMember[] {
   if (pool.servers.length > MAX_SERVERS)
     throw invalid("pool.servers", `expected at most ${MAX_SERVERS}, found ${pool.servers.length}`);
   const seen = new Set<string>();
-  return pool.servers.map((s, i) => {
+  const members = pool.servers.map((s, i) => {
     const a = address(s.address, `pool.servers[${i}].address`);
     if (seen.has(a)) throw invalid(`pool.servers[${i}].address`, `duplicate address ${s.address}`);
     seen.add(a);
-    const weight = s.weight === 0 ? 1 : s.weight;
-    if (!(weight > 0 && weight <= MAX_WEIGHT)) {
-      throw invalid(`pool.servers[${i}].weight`, `expected more than 0 and at most ${MAX_WEIGHT}, found ${s.weight}`);
+    const weight = s.weight ?? 1;
+    if (!(weight === 0 || (weight >= LEAST_WEIGHT && weight <= MAX_WEIGHT))) {
+      const expected = `expected 0 (no new flows), or ${LEAST_WEIGHT} to ${MAX_WEIGHT}`;
+      throw invalid(`pool.servers[${i}].weight`, `${expected}, found ${weight}`);
     }
     return { address: a, weight, drain: s.drain };
   });
+  if (members.length > 0 && members.every((m) => m.weight === 0))
+    throw invalid("pool.servers", "expected a weight above 0 for some server");
+  return members;
 }
 
 /** Refuses a server that leads back to the pool's own VIP. `vips`: those whose addresses are known here. */
-export function refuseLoops(members: readonly Member[], pool: string, vips: readonly OwnVip[]): void {
+export function refuseLoops(members: readonly WantedMember[], pool: string, vips: readonly OwnVip[]): void {
   const of = vips.find((v) => v.name === pool);
   if (!of) return;
   members.forEach((m, i) => {
@@ -91,7 +137,7 @@ export function refuseLoops(members: readonly Member[], pool: string, vips: read
   });
 }
 
-export function overrideOf(r: SetOverrideRequest__Output): OverrideState {
+export function overrideOf(r: SetOverrideRequest__Output): Omit<OverrideOrder, keyof Stamp> {
   if (r.weights.length === 0) throw invalid("weights", "expected at least one entry; ClearOverride ends an override");
   if (r.weights.length > MAX_SERVERS)
     throw invalid("weights", `expected at most ${MAX_SERVERS} entries, found ${r.weights.length}`);
@@ -106,5 +152,5 @@ export function overrideOf(r: SetOverrideRequest__Output): OverrideState {
     return { address: a, weight: w.weight };
   });
   if (wireMode.value(r.mode) === undefined) throw invalid("mode", `unknown mode ${r.mode}`);
-  return { entries, mode: r.mode, reason: r.reason };
+  return { entries, mode: r.mode };
 }

@@ -5,7 +5,11 @@ import type { ReplicaState } from "./votes.js";
 
 const REPLICA_STATES: readonly ReplicaState[] = ["heard", "away", "cut_off"];
 
-export function failoverMetrics(registry: Registry, core: FailoverCore, health: () => ReadonlyMap<string, ReplicaState>) {
+export function failoverMetrics(
+  registry: Registry,
+  core: FailoverCore,
+  heard: { health(): ReadonlyMap<string, ReplicaState>; store(): boolean },
+) {
   const registers = [registry];
   const states = ["NORMAL", "DEGRADED", "PANIC"] as const;
   new Gauge({
@@ -15,8 +19,8 @@ export function failoverMetrics(registry: Registry, core: FailoverCore, health: 
     registers,
     collect() {
       this.reset();
-      for (const v of core.views()) {
-        for (const s of states) this.set({ vip: v.pool.name, state: s.toLowerCase() }, v.order.status === s ? 1 : 0);
+      for (const v of core.served()) {
+        for (const s of states) this.set({ vip: v.name, state: s.toLowerCase() }, v.order.status === s ? 1 : 0);
       }
     },
   });
@@ -27,11 +31,11 @@ export function failoverMetrics(registry: Registry, core: FailoverCore, health: 
     registers,
     collect() {
       this.reset();
-      for (const v of core.views()) {
-        const factors = v.pool.members.map((m) => v.order.shares.get(m.address)?.factor ?? 1);
-        this.set({ vip: v.pool.name, share: "full" }, factors.filter((f) => f === 1).length);
-        this.set({ vip: v.pool.name, share: "part" }, factors.filter((f) => f > 0 && f < 1).length);
-        this.set({ vip: v.pool.name, share: "none" }, factors.filter((f) => f === 0).length);
+      for (const v of core.served()) {
+        const factors = v.order.members.map((m) => v.order.shares.get(m.address)?.factor ?? 1);
+        this.set({ vip: v.name, share: "full" }, factors.filter((f) => f === 1).length);
+        this.set({ vip: v.name, share: "part" }, factors.filter((f) => f > 0 && f < 1).length);
+        this.set({ vip: v.name, share: "none" }, factors.filter((f) => f === 0).length);
       }
     },
   });
@@ -42,7 +46,7 @@ export function failoverMetrics(registry: Registry, core: FailoverCore, health: 
     registers,
     collect() {
       this.reset();
-      for (const v of core.views()) this.set({ vip: v.pool.name }, v.pool.term);
+      for (const v of core.served()) this.set({ vip: v.name }, v.term);
     },
   });
   new Gauge({
@@ -52,7 +56,7 @@ export function failoverMetrics(registry: Registry, core: FailoverCore, health: 
     registers,
     collect() {
       this.reset();
-      for (const v of core.views()) this.set({ vip: v.pool.name }, core.agentsOf(v.pool.name).length);
+      for (const v of core.served()) this.set({ vip: v.name }, core.agentsOf(v.name).length);
     },
   });
   new Gauge({
@@ -60,7 +64,7 @@ export function failoverMetrics(registry: Registry, core: FailoverCore, health: 
     help: "1 while verdicts of some replica are heard",
     registers,
     collect() {
-      this.set([...health().values()].some((s) => s !== "away") ? 1 : 0);
+      this.set([...heard.health().values()].some((s) => s !== "away") ? 1 : 0);
     },
   });
   new Gauge({
@@ -69,14 +73,26 @@ export function failoverMetrics(registry: Registry, core: FailoverCore, health: 
     labelNames: ["state"],
     registers,
     collect() {
-      for (const s of REPLICA_STATES) this.set({ state: s }, [...health().values()].filter((x) => x === s).length);
+      for (const s of REPLICA_STATES) this.set({ state: s }, [...heard.health().values()].filter((x) => x === s).length);
+    },
+  });
+  new Gauge({
+    name: "marllb_failover_store_connected",
+    help: "1 while the newest orders are known",
+    registers,
+    collect() {
+      this.set(heard.store() ? 1 : 0);
     },
   });
   return {
     frames: new Counter({ name: "marllb_failover_frames_total", help: "Frames received", registers }),
     refused: new Counter({ name: "marllb_failover_frames_refused_total", help: "Frames that could not be read", registers }),
     orders: new Counter({ name: "marllb_failover_orders_total", help: "Directives sent", registers }),
-    storeErrors: new Counter({ name: "marllb_failover_store_errors_total", help: "Writes to the store that failed", registers }),
+    storeErrors: new Counter({
+      name: "marllb_failover_store_errors_total",
+      help: "Reads and writes of the store that failed",
+      registers,
+    }),
   };
 }
 

@@ -21,6 +21,13 @@ export function serversOf(view: FrameView): { id: number; address: string; weigh
   });
 }
 
+/** Members that its data plane gives no new flows by an order; one without an order has none. */
+export function maskedIn(view: FrameView): string[] {
+  if (view.term === 0n) return [];
+  const factor = view.column("factor");
+  return view.addresses().flatMap((a, i) => (isLeaving(view, i) || factor[i] !== 0 ? [] : [canonicalAddress(a)]));
+}
+
 export function seenIn(frames: Iterable<FrameView>): Map<string, Seen> {
   const all = new Map<string, Seen>();
   for (const view of frames) {

@@ -1,24 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // marllb.v1.Failover: who may receive new flows.
+import { randomUUID } from "node:crypto";
 import type * as grpc from "@grpc/grpc-js";
-import type { ApplyPoolRequest__Output } from "../../gen/marllb/v1/ApplyPoolRequest.js";
-import type { ApplyPoolResponse } from "../../gen/marllb/v1/ApplyPoolResponse.js";
 import type { FailoverHandlers } from "../../gen/marllb/v1/Failover.js";
-import type { GetPoolRequest__Output } from "../../gen/marllb/v1/GetPoolRequest.js";
-import type { GetPoolResponse } from "../../gen/marllb/v1/GetPoolResponse.js";
 import type { WatchPoolRequest__Output } from "../../gen/marllb/v1/WatchPoolRequest.js";
 import type { WatchPoolResponse } from "../../gen/marllb/v1/WatchPoolResponse.js";
 import { canonicalAddress } from "../common/config/address.js";
-import type { OwnVip } from "../common/config/own.js";
-import { failStream, invalid, ServiceError, UNREAD, unary } from "../common/grpc/errors.js";
+import { failStream, UNREAD, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
 import type { CreateService, Service, ServiceContext } from "../common/run.js";
 import { Outlet, systemTimers } from "../common/stream.js";
 import { FailoverCore, type PoolView } from "./core.js";
-import { address, membersOf, overrideOf, poolMessage, refuseLoops } from "./messages.js";
+import type { Wanted } from "./intent.js";
+import { Intents, type StoreState } from "./intents.js";
+import { poolMessage } from "./messages.js";
 import { type FailoverMetrics, failoverMetrics } from "./metrics.js";
-import type { PoolState } from "./pool.js";
-import { shownShare } from "./seen.js";
+import { first, raiseTo } from "./operations.js";
+import { Operator } from "./operator.js";
+import type { Moment } from "./orders.js";
 import type { Store } from "./store.js";
 import { openStore } from "./stores.js";
 import { Supervision } from "./supervision.js";
@@ -27,90 +26,103 @@ import { Verdicts } from "./verdicts.js";
 type Watch = grpc.ServerWritableStream<WatchPoolRequest__Output, WatchPoolResponse>;
 
 const TICK_MS = 100;
+/** A store that lost versions is looked at again so often, however many frames say so. */
+const CATCH_UP_MS = 1000;
+
+const wantedOf = (s: Wanted): Wanted => ({ address: canonicalAddress(s.address), weight: s.weight });
 
 const watchMessage = (view: PoolView): WatchPoolResponse => ({
-  pool: poolMessage(view.pool),
+  pool: poolMessage(view),
   state: `VIP_STATE_${view.order.status}`,
-  term: view.pool.term,
+  term: view.term,
 });
 
 class FailoverService {
   /** By the name of the pool; empty = all. */
   private readonly watchers = new Map<Outlet<PoolView, WatchPoolResponse>, string>();
   private readonly core: FailoverCore;
+  private readonly intents: Intents;
   private readonly metrics: FailoverMetrics;
   private readonly supervision: Supervision;
-  private verdicts: Verdicts | undefined;
-  private ticker: NodeJS.Timeout | undefined;
-  private store!: Store;
-  /** Why the last write failed; null: it is stored. */
-  private unstored: string | null = null;
+  private readonly operator: Operator;
+  private readonly verdicts: Verdicts | undefined;
+  private readonly ticker: NodeJS.Timeout;
+  private readonly caughtUp = new Map<string, number>();
 
-  constructor(private readonly context: ServiceContext) {
+  constructor(
+    private readonly context: ServiceContext,
+    store: Store,
+  ) {
     const { config, clock, log, registry } = context;
     const { min_healthy: minHealthy, panic_threshold: panicThreshold, slow_start_ms: slowStartMs } = config.failover;
-    this.core = new FailoverCore(
-      { minHealthy, panicThreshold, slowStartMs },
-      {
+    this.core = new FailoverCore({
+      rules: { minHealthy, panicThreshold, slowStartMs },
+      events: {
         order: (agent, view) => this.supervision.send(agent, view),
         changed: (view) => this.changed(view),
-        forgotten: (name) => {
-          log.info({ pool: name }, "no data plane has this VIP any more: forgotten");
-          this.store.remove(name).catch((e: unknown) => this.storeFailed(e));
-        },
-        save: (pool) => this.save(pool),
+        forgotten: (pool) => log.info({ pool }, "no data plane has this VIP any more: forgotten"),
+        later: (pool, version) => this.catchUp(pool, version),
       },
-      (pool) => config.vips.find((v) => v.name === pool)?.load_balancers ?? 1,
-      (pool) => config.vips.some((v) => v.name === pool && v.pool === "managed"),
-      (pool, server) => this.verdicts?.fact(pool, server) ?? "UNKNOWN",
-    );
-    this.metrics = failoverMetrics(registry, this.core, () => this.verdicts?.replicas() ?? new Map());
-    this.supervision = new Supervision({ core: this.core, metrics: this.metrics, clock, log });
-  }
-
-  /** What was in force before, then verdicts and time. */
-  async start(): Promise<void> {
-    const { config, clock, log, stateFolder } = this.context;
-    this.store = await openStore(
-      config,
-      stateFolder,
-      (message) => log.warn(message),
-      (e) => this.storeFailed(e),
-    );
-    for (const pool of await this.store.load()) this.core.restore(pool, clock.now());
-    this.store.onChange(
-      (pool) => this.core.adopt(pool, clock.now()),
-      (name) => this.core.removed(name),
-    );
-    this.restoreManaged();
+      configured: (pool) => config.vips.find((v) => v.name === pool)?.load_balancers ?? 1,
+      heard: (pool, server) => this.verdicts?.fact(pool, server) ?? "UNKNOWN",
+      fixed: config.vips.map((v, i) => ({ name: v.name, vipId: i + 1, servers: v.servers.map(wantedOf) })),
+    });
+    this.metrics = failoverMetrics(registry, this.core, {
+      health: () => this.verdicts?.replicas() ?? new Map(),
+      store: () => this.intents.state === "current",
+    });
+    this.supervision = new Supervision({
+      core: this.core,
+      metrics: this.metrics,
+      clock,
+      log,
+      ordering: () => this.intents.ordering,
+      drainMs: config.dataplane.drain_timeout_ms,
+    });
+    this.intents = new Intents({
+      store,
+      timers: systemTimers(clock.now),
+      unixMs: clock.unixMs,
+      newId: randomUUID,
+      changed: (intent) => this.core.wanted(intent, this.moment()),
+      stateChanged: (state, reason) => this.storeState(state, reason),
+      failed: (e) => this.storeFailed(e),
+    });
+    const { core, intents, supervision } = this;
+    this.operator = new Operator({ core, intents, supervision, config, clock });
     this.verdicts = new Verdicts(
       config,
       clock.now,
-      (pool, server, state) => this.core.health(pool, server, state, clock.now()),
+      (pool, server, state) => this.core.health(pool, server, state, this.moment()),
       log,
     );
+    intents.start();
     this.ticker = setInterval(() => {
-      const now = clock.now();
-      this.core.tick(now);
-      this.supervision.tick(now);
+      this.core.tick(this.moment());
+      this.supervision.tick(clock.now());
     }, TICK_MS);
   }
 
+  /** Why orders may not be made, or not be made well; null: all is heard. */
+  whyNotReady(): string | null {
+    const { state, reason } = this.intents;
+    if (state === "starting" || state === "away") return `store: ${reason}`;
+    return this.verdicts?.connected() ? null : "health has not said anything of a server";
+  }
+
   service(): Service {
-    const { core } = this;
-    const now = this.context.clock.now;
     const implementation: FailoverHandlers = {
       Supervise: (call) => this.supervision.open(call),
-      GetPool: unary((r) => this.getPool(r)),
-      ApplyPool: unary((r) => this.applyPool(r)),
       WatchPool: (call) => this.watchPool(call),
-      Drain: unary((r) => ({ flows: this.drain(r, true) })),
-      Undrain: unary((r) => {
-        this.drain(r, false);
-        return {};
-      }),
-      SetOverride: unary((r) => ({ term: core.setOverride(core.find(r.vip_id, r.name), overrideOf(r), now()) })),
-      ClearOverride: unary((r) => ({ term: core.setOverride(core.find(r.vip_id, r.name), null, now()) })),
+      GetPool: unary((r) => this.operator.getPool(r)),
+      History: unary((r) => this.operator.history(r)),
+      ApplyPool: unary((r, caller) => this.operator.applyPool(r, caller)),
+      Drain: unary((r, caller) => this.operator.drain(r, caller)),
+      Undrain: unary((r, caller) => this.operator.undrain(r, caller)),
+      SetMaintenance: unary((r, caller) => this.operator.maintenance(r, caller)),
+      SetOverride: unary((r, caller) => this.operator.setOverride(r, caller)),
+      ClearOverride: unary((r, caller) => this.operator.clearOverride(r, caller)),
+      SetPolicy: unary((r, caller) => this.operator.setPolicy(r, caller)),
     };
     return {
       name: "marllb.v1.Failover",
@@ -122,104 +134,62 @@ class FailoverService {
         this.verdicts?.close();
         this.supervision.stop();
         for (const out of this.watchers.keys()) out.end();
-        await this.store.close();
+        await this.intents.close();
       },
     };
   }
 
-  private whyNotReady(): string | null {
-    if (this.unstored !== null) return `what is ordered is not stored: ${this.unstored}`;
-    return this.verdicts?.connected() ? null : "health has not said anything of a server";
+  private moment(): Moment {
+    const { clock } = this.context;
+    return { now: clock.now(), unixMs: clock.unixMs() };
   }
 
   private storeFailed(e: unknown): void {
-    this.unstored = e instanceof Error ? e.message : String(e);
     this.metrics.storeErrors.inc();
-    this.context.log.error({ err: e }, "store");
+    this.context.log.debug({ err: e }, "store");
   }
 
-  private save(pool: PoolState): void {
-    this.store.save(pool).then(
-      (stored) => {
-        this.unstored = null;
-        if (stored !== pool && stored.term >= pool.term) this.core.adopt(stored, this.context.clock.now());
-      },
-      (e: unknown) => this.storeFailed(e),
-    );
+  private storeState(state: StoreState, reason: string): void {
+    const { log } = this.context;
+    if (state === "away") log.error({ reason }, "the store is away: what is known is ordered, operations are refused");
+    else if (state === "current") {
+      log.info({ pools: this.intents.all().length }, "the store is heard");
+      this.firstLists();
+      this.core.resendAll();
+    }
+  }
+
+  /** An agent's term says that operations were made that we do not know: read them, or go on beyond them where they are lost. */
+  private catchUp(pool: string, version: number): void {
+    const { clock, log } = this.context;
+    const now = clock.now();
+    if (!this.intents.ordering || now - (this.caughtUp.get(pool) ?? Number.NEGATIVE_INFINITY) < CATCH_UP_MS) return;
+    this.caughtUp.set(pool, now);
+    const raise = async (): Promise<void> => {
+      if ((await this.intents.refresh(pool)).version >= version) return;
+      log.warn({ pool, version }, "a load balancer obeys orders that the store has lost: going on beyond them");
+      const stamp = { by: "failover", reason: "the store has lost operations", at: clock.unixMs() };
+      await this.intents.operate(pool, raiseTo(version), stamp);
+    };
+    raise().catch((e: unknown) => this.storeFailed(e));
   }
 
   private changed(view: PoolView): void {
-    const { pool, order } = view;
+    const { name, term, order } = view;
     const shares = Object.fromEntries(order.shares);
-    this.context.log.info({ pool: pool.name, term: pool.term, state: order.status, shares }, "order");
-    for (const [out, name] of this.watchers) if (name === "" || name === pool.name) out.put([[pool.name, view]]);
+    this.context.log.info({ pool: name, term, state: order.status, shares }, "order");
+    for (const [out, of] of this.watchers) if (of === "" || of === name) out.put([[name, view]]);
   }
 
-  /** Managed pools of the configuration that no store knows yet. */
-  private restoreManaged(): void {
+  /** Of managed pools of the configuration that nobody has ordered anything of. */
+  private firstLists(): void {
     const { config, clock } = this.context;
-    config.vips.forEach((vip, i) => {
-      if (vip.pool !== "managed" || this.core.views().some((v) => v.pool.name === vip.name)) return;
-      const members = vip.servers.map((s) => ({ address: canonicalAddress(s.address), weight: s.weight, drain: s.drain }));
-      const pool = { name: vip.name, vipId: i + 1, managed: true, revision: 1, term: 0, members };
-      this.core.restore({ ...pool, override: null, down: [], holders: [] }, clock.now());
-    });
-  }
-
-  private drain(r: { vip_id: number; name: string; address: string }, on: boolean): number {
-    const wanted = address(r.address, "address");
-    const view = this.core.find(r.vip_id, r.name);
-    const member = this.core.drain(view, wanted, on, this.context.clock.now());
-    const seen = this.supervision.seenOf(view.pool.name).get(member.address);
-    // Of a managed pool the list is ours: what a frame still says there is about to change.
-    if (!on && seen?.draining && !view.pool.managed) {
-      throw new ServiceError(
-        "FAILED_PRECONDITION",
-        `address: ${member.address} drains by a data plane's own list; end that there (configuration, or undrain on its command line)`,
-      );
+    for (const vip of config.vips) {
+      if (vip.pool !== "managed" || this.intents.get(vip.name).version > 0) continue;
+      const members = vip.servers.map((s) => ({ ...wantedOf(s), drain: s.drain }));
+      const stamp = { by: "configuration", reason: "the first list of a managed pool", at: clock.unixMs() };
+      this.intents.operate(vip.name, first(members, stamp), stamp).catch((e: unknown) => this.storeFailed(e));
     }
-    return seen?.flows ?? 0;
-  }
-
-  private getPool(r: GetPoolRequest__Output): GetPoolResponse {
-    const { pool, order, facts } = this.core.find(r.vip_id, r.name);
-    const seen = this.supervision.seenOf(pool.name);
-    const override = pool.override && {
-      weights: pool.override.entries.map((e) => e.weight),
-      mode: pool.override.mode as "MODE_SED",
-      reason: pool.override.reason,
-    };
-    const members = pool.members.map((m) => {
-      const share = shownShare(order.shares.get(m.address), seen.get(m.address));
-      return {
-        server: { address: m.address, weight: m.weight, drain: m.drain },
-        health: `HEALTH_FACT_${facts.get(m.address)?.health ?? "UNKNOWN"}` as const,
-        factor: share.factor,
-        reason: share.reason,
-        flows: seen.get(m.address)?.flows ?? 0,
-      };
-    });
-    return { pool: poolMessage(pool), members, state: `VIP_STATE_${order.status}` as const, term: pool.term, override };
-  }
-
-  /** The configuration knows the VIPs' addresses, the pools which servers they have now. */
-  private ownVips(): OwnVip[] {
-    const pools = new Map(this.core.views().map((v) => [v.pool.name, v.pool.members]));
-    return this.context.config.vips.map((v) => ({
-      name: v.name,
-      address: v.address,
-      protocol: v.protocol,
-      servers: (pools.get(v.name) ?? v.servers).map((s) => s.address),
-    }));
-  }
-
-  private applyPool(r: ApplyPoolRequest__Output): ApplyPoolResponse {
-    if (!r.pool) throw invalid("pool", "is missing");
-    const members = membersOf(r.pool);
-    const view = this.core.find(r.pool.vip_id, r.pool.name);
-    refuseLoops(members, view.pool.name, this.ownVips());
-    const changes = this.core.apply(view, members, Number(r.pool.revision), r.dry_run, this.context.clock.now());
-    return { pool: poolMessage(view.pool), changes };
   }
 
   private watchPool(call: Watch): void {
@@ -238,18 +208,17 @@ class FailoverService {
       timers: systemTimers(this.context.clock.now),
       onUnread: () => failStream(call, UNREAD),
     });
-    this.watchers.set(out, all ? "" : (views[0] as PoolView).pool.name);
+    this.watchers.set(out, all ? "" : (views[0] as PoolView).name);
     const end = (): void => {
       this.watchers.delete(out);
       out.close();
     };
     call.on("cancelled", end).on("close", end).on("error", end);
-    out.put(views.map((view) => [view.pool.name, view] as const));
+    out.put(views.map((view) => [view.name, view] as const));
   }
 }
 
 export const create: CreateService = async (context) => {
-  const it = new FailoverService(context);
-  await it.start();
-  return it.service();
+  const store = await openStore(context.config, context.stateFolder, (message) => context.log.warn(message));
+  return new FailoverService(context, store).service();
 };

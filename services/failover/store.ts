@@ -1,47 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where failover keeps its pools over restarts. Which store is the configuration's choice.
-import type { OverrideState, PoolState } from "./pool.js";
+// Where intents are kept. Which store is the configuration's choice (stores.ts).
+import type { Change, Intent } from "./intent.js";
+
+export interface Stored {
+  intent: Intent;
+  /** The store's own mark of this record; what replaces it must name it. */
+  mark: string;
+}
+
+export interface Commit {
+  intent: Intent;
+  /** Of the record that was read; null = there was none. */
+  mark: string | null;
+  /** What led from that record to this one. */
+  changes: readonly Change[];
+}
+
+/** What a store tells by itself. */
+export interface StoreListener {
+  /** All that is stored, read at one moment: at the start, and again whenever word of a change may have been missed. */
+  listed(all: readonly Stored[]): void;
+  put(stored: Stored): void;
+  /** Words may be missed from now on; the store is read again. */
+  lost(reason: string): void;
+  /** It cannot be read: others may order what we do not hear. */
+  away(reason: string): void;
+}
 
 export interface Store {
-  load(): Promise<PoolState[]>;
-  /** Resolves to the stored state: another replica's where that is newer. */
-  save(pool: PoolState): Promise<PoolState>;
-  /** Resolves once the pool is no longer stored. */
-  remove(name: string): Promise<void>;
-  /** Called with what another replica stored, and the name of what it removed. */
-  onChange(changed: (pool: PoolState) => void, removed: (name: string) => void): void;
+  /** Begins to tell. Failures are told and tried again, for as long as the store is open. */
+  follow(listener: StoreListener): void;
+  /** The newest record of all that anybody stored. */
+  read(pool: string): Promise<Stored | null>;
+  /**
+   * Resolves once it is durable, with the new mark; null: the record is no longer the one that was read. Rejects where the store does not
+   * answer, and then it may be stored or not.
+   */
+  commit(c: Commit): Promise<string | null>;
+  /** Newest first. */
+  history(pool: string, limit: number): Promise<Change[]>;
   close(): Promise<void>;
-}
-
-/** Accepts what an earlier version or a hand may have written only if it is whole. */
-export function asPoolState(value: unknown): PoolState | null {
-  const v = value as Partial<PoolState> | null;
-  const ok =
-    typeof v === "object" &&
-    v !== null &&
-    typeof v.name === "string" &&
-    Number.isInteger(v.vipId) &&
-    typeof v.managed === "boolean" &&
-    Number.isInteger(v.revision) &&
-    Number.isInteger(v.term) &&
-    Array.isArray(v.members) &&
-    v.members.every((m) => typeof m?.address === "string" && m.weight > 0 && typeof m.drain === "boolean") &&
-    Array.isArray(v.down) &&
-    v.down.every((a) => typeof a === "string") &&
-    (v.holders === undefined || (Array.isArray(v.holders) && v.holders.every((h) => typeof h === "string"))) &&
-    (v.override === undefined || v.override === null || isOverride(v.override));
-  return ok ? { ...(v as PoolState), override: v.override ?? null, holders: v.holders ?? [] } : null;
-}
-
-function isOverride(o: Partial<OverrideState>): boolean {
-  return (
-    Array.isArray(o.entries) &&
-    o.entries.every((e) => typeof e?.address === "string" && e.weight >= 0) &&
-    typeof o.mode === "string" &&
-    typeof o.reason === "string"
-  );
-}
-
-export function memoryStore(): Store {
-  return { load: async () => [], save: async (p) => p, remove: async () => {}, onChange() {}, close: async () => {} };
 }

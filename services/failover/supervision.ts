@@ -15,9 +15,10 @@ import { decodeFrame, memberIds } from "../common/native/frame.js";
 import { Outlet, systemTimers } from "../common/stream.js";
 import { childSpan } from "../common/telemetry.js";
 import type { AgentVip, FailoverCore, PoolView } from "./core.js";
+import { Flows, type Latest, type LoadBalancerFlows } from "./flows.js";
 import { directiveFor } from "./messages.js";
 import type { FailoverMetrics } from "./metrics.js";
-import { type Seen, seenIn, serversOf } from "./seen.js";
+import { maskedIn, type Seen, seenIn, serversOf } from "./seen.js";
 
 export type Supervise = grpc.ServerDuplexStream<SuperviseRequest__Output, SuperviseResponse>;
 /** The newest order of each VIP. */
@@ -40,13 +41,20 @@ export interface SupervisionOptions {
   metrics: FailoverMetrics;
   clock: Clock;
   log: Logger;
+  /** Orders may be given: what is wanted is known. */
+  ordering(): boolean;
+  /** A data plane that was taken over ends within this time. */
+  drainMs: number;
 }
 
 export class Supervision {
   private readonly links = new Map<string, Link>();
   private readonly instances = new Instances<Orders>();
+  private readonly flows: Flows;
 
-  constructor(private readonly o: SupervisionOptions) {}
+  constructor(private readonly o: SupervisionOptions) {
+    this.flows = new Flows(o.drainMs);
+  }
 
   open(stream: Supervise): void {
     const out: Orders = new Outlet(stream, {
@@ -83,7 +91,7 @@ export class Supervision {
 
   send(agent: AgentVip, view: PoolView): void {
     const link = this.links.get(linkKey(agent.instance, agent.vipId));
-    if (!link) return;
+    if (!link || !this.o.ordering()) return;
     link.sentAt = this.o.clock.now();
     link.out.put([[String(agent.vipId), { directive: directiveFor(agent, view) }]]);
     this.o.metrics.orders.inc();
@@ -93,7 +101,7 @@ export class Supervision {
   tick(now: number): void {
     const { core } = this.o;
     for (const { agent, sentAt } of this.links.values()) {
-      const term = core.agentsOf(agent.pool).length > 0 ? core.find(agent.vipId, agent.pool).pool.term : 0;
+      const term = core.agentsOf(agent.pool).length > 0 ? core.find(agent.vipId, agent.pool).term : 0;
       if (agent.appliedTerm < term && now - sentAt > RESEND_MS) core.resend(agent);
     }
   }
@@ -101,6 +109,12 @@ export class Supervision {
   /** What the newest frames say of a pool's servers, by address. */
   seenOf(pool: string): Map<string, Seen> {
     return seenIn([...this.links.values()].filter((l) => l.agent.pool === pool).map((l) => decodeFrame(l.frame)));
+  }
+
+  /** What is known of flows, by load balancer. */
+  flowsOf(pool: string): LoadBalancerFlows[] {
+    const slots = this.o.core.agentsOf(pool).map((a) => linkKey(a.instance, a.vipId));
+    return this.flows.of(pool, new Map(slots.map((slot) => [slot, this.links.has(slot)])), this.o.clock.now());
   }
 
   stop(): void {
@@ -120,12 +134,14 @@ export class Supervision {
       const link = this.links.get(key);
       if (link && vipKey(link.agent) === vipKey(vip)) this.links.delete(key);
     }
-    this.o.core.gone(roster.instance, vips, this.o.clock.now());
+    const { core, clock } = this.o;
+    core.gone(roster.instance, vips, { now: clock.now(), unixMs: clock.unixMs() });
   }
 
   private supervised(out: Orders, r: SuperviseRequest__Output, frame: Frame__Output): void {
     const { core } = this.o;
-    const now = this.o.clock.now();
+    const { clock } = this.o;
+    const now = clock.now();
     const instance = r.instance || frame.instance;
     this.instances.speak(instance, out, BigInt(frame.dp_epoch), now);
     const key = linkKey(instance, frame.vip_id);
@@ -134,12 +150,13 @@ export class Supervision {
     if (!agent || vipKey(agent) !== vipKey(birthOf(frame)) || agent.generation !== frame.generation || !link) {
       agent = agentOf(instance, r, frame, now);
       this.links.set(key, { agent, out, frame, sentAt: now });
-      core.list(agent, now);
+      core.list(agent, { now, unixMs: clock.unixMs() });
     } else {
       const moved = link.out !== out;
       this.links.set(key, { agent, out, frame, sentAt: link.sentAt });
       if (moved) core.resend(agent);
     }
+    this.flows.heard(key, latestOf(agent, frame), now);
     core.seen(agent, Number(r.applied_term), r.ladder, now);
   }
 }
@@ -154,9 +171,23 @@ function agentOf(instance: string, r: SuperviseRequest__Output, frame: Frame__Ou
     birth: view.birth,
     generation: view.generation,
     servers: serversOf(view),
+    masked: maskedIn(view),
     ids: new Map([...memberIds(view)].map(([a, id]) => [canonicalAddress(a), id])),
     seenAt: now,
     appliedTerm: Number(r.applied_term),
     ladder: r.ladder,
   };
 }
+
+const latestOf = (agent: AgentVip, frame: Frame__Output): Latest => {
+  let servers: ReadonlyMap<string, Seen> | null = null;
+  return {
+    pool: agent.pool,
+    instance: agent.instance,
+    dpEpoch: agent.dpEpoch,
+    servers() {
+      servers ??= seenIn([decodeFrame(frame)]);
+      return servers;
+    },
+  };
+};

@@ -10,7 +10,7 @@ import { v1 } from "../common/grpc/protos.js";
 import { Replicas } from "../common/grpc/replicas.js";
 import type { Logger } from "../common/log.js";
 import { LastingStream, systemTimers, type Timers } from "../common/stream.js";
-import type { HealthFact } from "./pool.js";
+import type { HealthFact } from "./orders.js";
 import { type HeardVerdict, type ReplicaState, Votes } from "./votes.js";
 
 const FACTS: Record<string, HealthFact> = { HEALTH_STATE_UP: "UP", HEALTH_STATE_DOWN: "DOWN" };

@@ -8,7 +8,7 @@
 // - that is not cut off itself. One that reaches no server at all, while another reaches some of them, says something of its own
 //   network only. "Up" is never the effect of being cut off.
 // The majority decides; at a tie the vote that changed last, by the replicas' own clocks, so that every replica of failover decides alike.
-import type { HealthFact } from "./pool.js";
+import type { HealthFact } from "./orders.js";
 
 export interface HeardVerdict {
   pool: string;

@@ -67,15 +67,6 @@ export const create: CreateService = async ({ config, log, registry, clock }) =>
       const s = steering.find(r.instance, r.vip_id);
       return { instance: s.instance, vip_id: s.vipId, policy: s.session.policyName };
     }),
-    SetPolicy: unary((r) => {
-      const s = steering.find(r.instance, r.vip_id);
-      const policy = catalog.need(r.policy).name;
-      const previous = s.session.policyName;
-      s.session.setPolicy(policy);
-      s.checkpointAt = Number.NEGATIVE_INFINITY; // the choice goes to the agent with the next answer
-      log.info({ instance: s.instance, vip: s.vipId, policy, previous }, "policy set");
-      return { policy, previous };
-    }),
     Explain: unary((r) => {
       const s = steering.find(r.instance, r.vip_id);
       const last: LastStep | null = s.session.last;

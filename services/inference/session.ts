@@ -118,7 +118,7 @@ export class Session {
     const start = this.o.nowUs();
     const observed = this.observe(frame);
     this.observation = observed.state;
-    const asked = this.policyName; // a decision may wait for others, and SetPolicy does not wait for it
+    const asked = this.policyName; // a decision may wait for others, and another policy may be wanted meanwhile
     const policy = this.o.catalog.get(asked);
     // Between two native steps such a policy has nothing new to see: its last answer stands, by server id.
     const stands =

@@ -106,10 +106,28 @@ export class Steering {
   }
 
   private message(call: Steer, m: SteerRequest__Output): void {
-    if (m.frame) void this.run(this.streamOf(call, m.frame), m.frame);
-    else if (m.rehearsal) void this.rehearse(this.streamOf(call, m.rehearsal), m.rehearsal);
+    if (m.frame) {
+      const s = this.streamOf(call, m.frame);
+      this.wanted(s, m.policy);
+      void this.run(s, m.frame);
+    } else if (m.rehearsal) void this.rehearse(this.streamOf(call, m.rehearsal), m.rehearsal);
     else if (m.hello || !this.streams.has(call)) this.hello(call, m);
     else throw invalid("message", "expected a frame");
+  }
+
+  /** The agent says with each frame which policy is to decide: an operator's choice reaches whichever replica steers. */
+  private wanted(s: Stream, policy: string): void {
+    const previous = s.session.policyName;
+    if (policy === "" || policy === previous) return;
+    s.session.setPolicy(boundedName("policy", policy));
+    this.o.log.info({ instance: s.instance, vip: s.vipId, policy, previous }, "policy set");
+    this.sayMissing(s.session, s.vipId);
+  }
+
+  private sayMissing(session: Session, vip: string | number): void {
+    if (this.o.catalog.get(session.policyName)) return;
+    const reason = this.o.catalog.whyNot(session.policyName);
+    this.o.log.warn({ vip, policy: session.policyName, reason }, "the policy is not there: kalman steers");
   }
 
   private checkpoint(s: Stream): void {
@@ -202,10 +220,7 @@ export class Steering {
       next: null,
     });
     this.o.log.info({ instance: h.instance, vip, policy: session.policyName }, "steering");
-    if (!this.o.catalog.get(session.policyName)) {
-      const reason = this.o.catalog.whyNot(session.policyName);
-      this.o.log.warn({ vip, policy: session.policyName, reason }, "the policy is not there: kalman steers");
-    }
+    this.sayMissing(session, vip);
   }
 
   /** The stream of a frame that came on it. */

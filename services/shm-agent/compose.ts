@@ -22,6 +22,8 @@ export interface DirectiveState {
   loadBalancer: number;
   override: OverrideWeights | null;
   fallback: boolean;
+  /** The policy that an operator wants; empty = as configured. */
+  policy: string;
 }
 
 export const NO_DIRECTIVE: DirectiveState = {
@@ -32,6 +34,7 @@ export const NO_DIRECTIVE: DirectiveState = {
   loadBalancer: 0,
   override: null,
   fallback: false,
+  policy: "",
 };
 
 /**

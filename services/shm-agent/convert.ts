@@ -52,5 +52,6 @@ export function directiveOf(d: Directive__Output): DirectiveState {
           }
         : null,
     fallback: d.fallback,
+    policy: d.policy,
   };
 }

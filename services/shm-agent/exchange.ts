@@ -155,13 +155,12 @@ export class Exchange {
     const region = this.#o.region();
     if (!vip || !region || vip.key !== vipKey(birthOf(d))) return;
     if (!vip.order(directiveOf(d))) return;
-    const pool = d.pool?.managed
-      ? {
-          revision: BigInt(d.pool.revision),
-          servers: d.pool.servers.map((s) => ({ address: s.address, weight: s.weight, drain: s.drain })),
-        }
-      : null;
-    if (vip.wantPool(pool)) this.#publishPools(region);
+    if (d.pool) {
+      // failover always says a weight; one that is missing would be a wanted list's 1.
+      const servers = d.pool.servers.map((s) => ({ address: s.address, weight: s.weight ?? 1, drain: s.drain }));
+      const pool = { managed: d.pool.managed, revision: BigInt(d.pool.revision), servers };
+      if (vip.wantPool(pool)) this.#publishPools(region);
+    }
     // Masks do not wait for the next tick.
     vip.compose(region, this.#o.clock.now());
   }
@@ -193,7 +192,7 @@ export class Exchange {
     }
     message.trace = effects.begin(vip, now);
     vip.asked();
-    if (!this.peers.steer(vip, message)) this.#unanswered(region, vip, "inference is away");
+    if (!this.peers.steer(vip, message, vip.wantedPolicy)) this.#unanswered(region, vip, "inference is away");
     else setImmediate(() => guard("frame", () => vip.prepare()));
     if (this.#rehearsed !== null && this.#rehearsed.vip !== vip) return;
     this.#rehearsed = { vip, frame: { ...message, trace: null } };
@@ -217,7 +216,7 @@ export class Exchange {
     return {
       instance: this.#o.config.instance,
       vip: identity(vip),
-      policy: vip.policy,
+      policy: vip.wantedPolicy,
       checkpoint: vip.checkpoint ? { vip_id: vip.id, ...vip.checkpoint } : null,
     };
   }

@@ -107,14 +107,14 @@ export class Peers<V extends Steered> {
     });
   }
 
-  /** Sends a frame for weights. False: there is no stream at this moment. */
-  steer(vip: V, frame: Frame): boolean {
+  /** Sends a frame for weights by a policy. False: there is no stream at this moment. */
+  steer(vip: V, frame: Frame, policy: string): boolean {
     let stream = this.#steers.get(vip.key);
     if (stream === undefined) {
       stream = this.#openSteer(vip);
       this.#steers.set(vip.key, stream);
     }
-    return stream.send({ frame });
+    return stream.send({ frame, policy });
   }
 
   /** Sends a rehearsal, where nothing of the VIP's is on its way. False: not sent. */

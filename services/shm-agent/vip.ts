@@ -129,8 +129,13 @@ export class Vip {
   get checkpoint(): Checkpoint | null {
     return this.#checkpoint;
   }
+  /** In force. */
   get policy(): string {
     return this.#policy;
+  }
+  /** What is to set the weights: an operator's choice, else the configured one. */
+  get wantedPolicy(): string {
+    return this.#directive.policy || this.settings.policy;
   }
   /** Of the last vector published, as are the next three. */
   get source(): Source {
@@ -234,12 +239,10 @@ export class Vip {
     return true;
   }
 
-  /** The wanted server list; null: the data plane's own again. False: that is what it is already. */
-  wantPool(pool: Pick<PoolVip, "revision" | "servers"> | null): boolean {
-    const of = { vipId: this.id, birth: this.birth };
-    if (pool) this.#pool = { ...of, managed: true, ...pool };
-    else if (!this.#pool?.managed) return false;
-    else this.#pool = { ...of, managed: false, revision: this.#pool.revision + 1n, servers: [] };
+  /** Who owns the server list, and the wanted one. False: that is what it is already. */
+  wantPool(pool: Pick<PoolVip, "managed" | "revision" | "servers">): boolean {
+    if (this.#pool?.revision === pool.revision) return false;
+    this.#pool = { vipId: this.id, birth: this.birth, ...pool };
     return true;
   }
 

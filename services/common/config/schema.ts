@@ -83,6 +83,37 @@ const service = (port: number, metrics: number) =>
     })
     .prefault({});
 
+const etcd = z
+  .strictObject({
+    kind: z.literal("etcd"),
+    // HOST:PORT or a URL each; one that answers suffices.
+    endpoints: z
+      .array(z.string().regex(/^(https?:\/\/)?[^\s/]+$/, { error: "expected HOST:PORT, http://HOST:PORT or https://HOST:PORT" }))
+      .min(1),
+    prefix: z.string().default("/marllb/"),
+    username: z.string().min(1).optional(),
+    password: z.string().optional(),
+    password_file: z.string().min(1).optional(),
+    tls: z
+      .strictObject({
+        ca: z.string().min(1),
+        cert: z.string().min(1).optional(),
+        key: z.string().min(1).optional(),
+      })
+      .optional(),
+  })
+  .superRefine((s, ctx) => {
+    const issue = (path: string[], message: string): void => ctx.addIssue({ code: "custom", path, message });
+    if (s.password !== undefined && s.password_file !== undefined)
+      issue(["password"], "expected either password or password_file");
+    const secret = s.password !== undefined || s.password_file !== undefined;
+    if ((s.username !== undefined) !== secret)
+      issue(["username"], "expected username with password or password_file, or none of them");
+    if (s.tls && (s.tls.cert === undefined) !== (s.tls.key === undefined)) issue(["tls"], "expected cert with key, or neither");
+    const plain = s.endpoints.find((e) => e.startsWith(s.tls ? "http://" : "https://"));
+    if (plain) issue(["endpoints"], s.tls ? `expected https with tls, found ${plain}` : `expected tls.ca for ${plain}`);
+  });
+
 export const schema = z.strictObject({
   instance: name.default("marllb"),
   region: z
@@ -162,12 +193,8 @@ export const schema = z.strictObject({
       store: z
         .discriminatedUnion("kind", [
           z.strictObject({ kind: z.literal("memory") }),
-          z.strictObject({ kind: z.literal("file"), path: z.string().min(1).default("failover.json") }),
-          z.strictObject({
-            kind: z.literal("etcd"),
-            endpoints: z.array(z.string().min(1)).min(1),
-            prefix: z.string().default("/marllb/"),
-          }),
+          z.strictObject({ kind: z.literal("file"), path: z.string().min(1).default("failover") }), // a folder
+          etcd,
         ])
         .prefault({ kind: "file" }),
       min_healthy: z.number().int().min(0).max(1024).default(1),

@@ -24,20 +24,20 @@ export const clientOptions: grpc.ClientOptions = {
   "grpc.service_config": JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
 };
 
-/** A file of `tls`; what is wrong with it is said with its key. */
-function pem(key: "cert" | "key" | "ca", file: string): Buffer {
+/** A file of `tls`, or of another section with such keys; what is wrong with it is said with its key. */
+export function pem(key: "cert" | "key" | "ca", file: string, section = "tls"): Buffer {
   let bytes: Buffer;
   try {
     bytes = readFileSync(file);
   } catch (e) {
-    throw new ConfigError([`tls.${key}: ${file} cannot be read: ${(e as Error).message}`]);
+    throw new ConfigError([`${section}.${key}: ${file} cannot be read: ${(e as Error).message}`]);
   }
   try {
     if (key === "key") createPrivateKey(bytes);
     else new X509Certificate(bytes);
   } catch (e) {
     const wanted = key === "key" ? "private key" : "certificate";
-    throw new ConfigError([`tls.${key}: expected a ${wanted} in PEM in ${file}: ${(e as Error).message}`]);
+    throw new ConfigError([`${section}.${key}: expected a ${wanted} in PEM in ${file}: ${(e as Error).message}`]);
   }
   return bytes;
 }

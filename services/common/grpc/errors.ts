@@ -30,11 +30,20 @@ export function toStatus(e: unknown): { code: grpc.status; details: string } {
   return { code: grpc.status.INTERNAL, details: e instanceof Error ? e.message : String(e) };
 }
 
+/** What a call tells of who asks. */
+export type Caller = Pick<grpc.ServerUnaryCall<unknown, unknown>, "getPeer" | "getAuthContext">;
+
+/** The common name of the certificate that the caller showed, else the address that the call came from. */
+export function callerName(caller: Caller): string {
+  const cn: unknown = caller.getAuthContext().sslPeerCertificate?.subject?.CN;
+  return typeof cn === "string" && cn !== "" ? cn : caller.getPeer();
+}
+
 /** A unary handler from a plain function. */
-export function unary<Req, Res>(fn: (request: Req) => Res | Promise<Res>): grpc.handleUnaryCall<Req, Res> {
+export function unary<Req, Res>(fn: (request: Req, caller: Caller) => Res | Promise<Res>): grpc.handleUnaryCall<Req, Res> {
   return (call, callback) => {
     Promise.resolve()
-      .then(() => fn(call.request))
+      .then(() => fn(call.request, call))
       .then(
         (response) => callback(null, response),
         (e: unknown) => callback(toStatus(e)),

@@ -76,13 +76,14 @@ test.serial("weights of the policy come into effect; people and controllers see 
 
   // The policy is switched at run time, and explains itself.
   const inference = () => new v1.Inference(s.at("inference"), insecure);
-  t.is((await call<{ previous: string }>(inference(), "SetPolicy", { vip_id: v.vip_id, policy: "uniform" })).previous, "kalman");
+  const chooser = () => new v1.Failover(s.at("failover"), insecure);
+  t.is((await call<{ previous: string }>(chooser(), "SetPolicy", { vip_id: v.vip_id, policy: "uniform" })).previous, "");
   await vipWhere(s, "the new policy in force", (x) => x.policy === "uniform");
   const why = await call<{ servers: { reason: string }[] }>(inference(), "Explain", { vip_id: v.vip_id });
   t.is(why.servers.length, 4);
   t.regex(why.servers[0]?.reason ?? "", /the same weight for every server/);
-  await t.throwsAsync(call(inference(), "SetPolicy", { vip_id: v.vip_id, policy: "nope" }), {
-    message: /NOT_FOUND: policy: no policy "nope"/,
+  await t.throwsAsync(call(chooser(), "SetPolicy", { vip_id: v.vip_id, policy: "no/pe" }), {
+    message: /INVALID_ARGUMENT: policy: expected a policy's name/,
   });
   await t.throwsAsync(call(inference(), "Explain", { vip_id: 63 }), { message: /NOT_FOUND/ });
 
@@ -184,7 +185,7 @@ test.serial("each part is killed and comes back; connections go on, and the loop
   const { s } = await loop(t, 3);
   const model = (x: VipStatus__Output): boolean => x.ladder === "LADDER_MODEL" && x.effect_ms > 0;
   const v = await vipWhere(s, "the loop runs", model);
-  await call(new v1.Inference(s.at("inference"), insecure), "SetPolicy", { vip_id: v.vip_id, policy: "static" });
+  await call(new v1.Failover(s.at("failover"), insecure), "SetPolicy", { vip_id: v.vip_id, policy: "static" });
   await vipWhere(s, "the policy is set", (x) => x.policy === "static");
 
   await s.kill("inference");
@@ -192,7 +193,7 @@ test.serial("each part is killed and comes back; connections go on, and the loop
   t.regex(await s.get(), /^server/);
   await s.start("inference");
   const back = await vipWhere(s, "the model again", model);
-  t.is(back.policy, "static", "the chosen policy came back with the checkpoint");
+  t.is(back.policy, "static", "the chosen policy is in force again");
 
   for (const part of ["health", "failover"] as const) {
     await s.kill(part);

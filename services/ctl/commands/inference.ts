@@ -68,22 +68,33 @@ function policyCommands(program: Command): void {
         output(o.json, all.length === 1 ? all[0] : all, () => all.map(text).join("\n"));
       }),
     );
-  common(policy.command("set").description("chooses another, which survives restarts").argument("<name>"))
-    .option("--vip <name>", "VIP by name or number (default: the only one)")
-    .action((name: string, o: VipFlag) =>
-      withClients(o, async (clients) => {
-        const { at } = await findVip(clients, o);
-        const all = await Promise.all(
-          at.map(async ({ lb, vip: { vip_id } }) => {
-            const { instance } = lb.status;
-            return { instance, ...(await whoKnows(clients.inference.each("SetPolicy", { instance, vip_id, policy: name }))) };
-          }),
-        );
-        const text = (r: { instance: string; policy: string; previous?: string }): string =>
-          `${all.length === 1 ? "" : `${r.instance}: `}${r.policy} (was ${r.previous})`;
-        output(o.json, all.length === 1 ? all[0] : all, () => all.map(text).join("\n"));
-      }),
-    );
+  const reasoned = (c: Command): Command =>
+    common(c)
+      .option("--vip <name>", "VIP by name or number (default: the only one)")
+      .option("--reason <text>", "why; kept in the history", "");
+  reasoned(
+    policy
+      .command("set")
+      .description("chooses another at all load balancers of the VIP's pool, until the next set or clear")
+      .argument("<name>"),
+  ).action((policy: string, o: VipFlag & { reason: string }) =>
+    withClients(o, async (clients) => {
+      const { vip_id, name } = await findVip(clients, o);
+      const { models } = await clients.inference.any("ListModels", {});
+      const usable = models.filter((m) => m.usable).map((m) => m.name);
+      if (!usable.includes(policy.replace(/^model:/, "")))
+        throw new LaunchError(`no usable policy "${policy}"; there are ${usable.join(", ")} (marllbctl policy list says why)`);
+      const r = await clients.failover.any("SetPolicy", { vip_id, name, policy, reason: o.reason });
+      output(o.json, r, () => `${r.policy} (was ${r.previous || "as configured"}), term ${r.term}`);
+    }),
+  );
+  reasoned(policy.command("clear").description("the configured one again")).action((o: VipFlag & { reason: string }) =>
+    withClients(o, async (clients) => {
+      const { vip_id, name } = await findVip(clients, o);
+      const r = await clients.failover.any("SetPolicy", { vip_id, name, policy: "", reason: o.reason });
+      output(o.json, r, () => `as configured (was ${r.previous || "as configured"}), term ${r.term}`);
+    }),
+  );
   common(policy.command("list").description("what is there")).action((o: Common) =>
     withClients(o, async ({ inference }) => {
       const r = await inference.any("ListModels", {});

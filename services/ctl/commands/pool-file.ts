@@ -49,8 +49,8 @@ function problemsOf(s: unknown): string[] {
   if (typeof address !== "string" || !isIpPort(address)) {
     problems.push(`.address: expected "IP:PORT", such as "10.0.0.1:80" or "[2001:db8::1]:80", found ${JSON.stringify(address)}`);
   }
-  if (weight !== undefined && !(typeof weight === "number" && weight > 0)) {
-    problems.push(`.weight: expected a number above 0, found ${JSON.stringify(weight)}`);
+  if (weight !== undefined && !(typeof weight === "number" && weight >= 0)) {
+    problems.push(`.weight: expected a number from 0 (no new flows), found ${JSON.stringify(weight)}`);
   }
   if (drain !== undefined && typeof drain !== "boolean")
     problems.push(`.drain: expected true or false, found ${JSON.stringify(drain)}`);

@@ -34,8 +34,14 @@ const wrong: { text: string; expect: RegExp }[] = [
   },
   { text: '{"servers": [{"address": "here"}]}', expect: /servers\[0\]\.address: expected "IP:PORT".*found "here"$/ },
   { text: '{"servers": [{}]}', expect: /servers\[0\]\.address: expected "IP:PORT"/ },
-  { text: '{"servers": [{"address": "10.0.0.1:80", "weight": "2"}]}', expect: /weight: expected a number above 0, found "2"$/ },
-  { text: '{"servers": [{"address": "10.0.0.1:80", "weight": 0}]}', expect: /weight: expected a number above 0, found 0$/ },
+  {
+    text: '{"servers": [{"address": "10.0.0.1:80", "weight": "2"}]}',
+    expect: /weight: expected a number from 0 \(no new flows\), found "2"$/,
+  },
+  {
+    text: '{"servers": [{"address": "10.0.0.1:80", "weight": -1}]}',
+    expect: /weight: expected a number from 0 \(no new flows\), found -1$/,
+  },
   { text: '{"servers": [{"address": "10.0.0.1:80", "drain": 1}]}', expect: /drain: expected true or false, found 1$/ },
   { text: '{"servers": [], "vip": 1}', expect: /vip: unknown key/ },
 ];

@@ -43,7 +43,7 @@ export class Launcher {
     try {
       await requireFree(listeners(plan, o));
       if (plan.config.failover.store.kind === "file" && o.config === undefined) {
-        plan.config.failover.store = { kind: "file", path: `${instance.folder}/failover.json` };
+        plan.config.failover.store = { kind: "file", path: `${instance.folder}/failover` };
       }
       instance.writeConfig(plan.config);
       const dataplane = kind.create({ config: plan.config, instance });

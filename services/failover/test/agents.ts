@@ -12,6 +12,7 @@ export function agent(instance: string, ids: number[], over: Partial<AgentVip> =
     birth: 1n,
     generation: 1,
     servers,
+    masked: [],
     ids: new Map(servers.map((s) => [s.address, s.id])),
     seenAt: 0,
     appliedTerm: 0,

@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
-import { AGENT_GONE_MS, FailoverCore, TERM_REACH } from "../core.js";
+import { AGENT_AWAY_MS, FailoverCore, FORGET_MS, MAX_POOLS } from "../core.js";
+import { emptyIntent, type Intent } from "../intent.js";
 import { directiveFor } from "../messages.js";
-import type { HealthFact, PoolState } from "../pool.js";
+import * as operations from "../operations.js";
+import type { HealthFact } from "../orders.js";
+import { firstTerm, versionOf } from "../terms.js";
 import { agent } from "./agents.js";
+
+const at = (now: number) => ({ now, unixMs: 1_000_000 + now });
+const stamp = { by: "ann", reason: "test", at: 0 };
+const whenever = { deadline: null, end: "wait" } as const;
 
 function setup(configured = 1, heard: (pool: string, address: string) => HealthFact = () => "UNKNOWN") {
   const orders: { to: string; term: number; servers: string }[] = [];
-  const saved: PoolState[] = [];
   const forgotten: string[] = [];
-  const core = new FailoverCore(
-    { minHealthy: 1, panicThreshold: 0.3, slowStartMs: 1000 },
-    {
+  const later: string[] = [];
+  const core = new FailoverCore({
+    rules: { minHealthy: 1, panicThreshold: 0.3, slowStartMs: 1000 },
+    events: {
       order(agent, view) {
         const d = directiveFor(agent, view);
         orders.push({
@@ -22,272 +29,306 @@ function setup(configured = 1, heard: (pool: string, address: string) => HealthF
       },
       changed() {},
       forgotten: (name) => forgotten.push(name),
-      save: (p) => saved.push(p),
+      later: (pool, version) => later.push(`${pool} ${version}`),
     },
-    () => configured,
-    (pool) => pool === "configured",
+    configured: () => configured,
     heard,
-  );
-  return { core, orders, saved, forgotten };
+    fixed: [{ name: "configured", vipId: 9, servers: [{ address: "10.0.0.9:80", weight: 1 }] }],
+  });
+  const operate = (operation: operations.Operation, now: number, pool = "web"): Intent => {
+    const before = core.views().find((v) => v.name === pool)?.intent ?? emptyIntent(pool);
+    const { next, what } = operation(before);
+    const intent = what.length > 0 ? { ...next, version: before.version + 1 } : before;
+    if (what.length > 0) core.wanted(intent, at(now));
+    return intent;
+  };
+  const drain = (address: string, now: number, pool = "web") =>
+    operate(operations.hold("drain", address, whenever, stamp), now, pool);
+  return { core, orders, forgotten, later, operate, drain };
 }
+
 test("a dead server is masked at every load balancer, under a newer term, and its return is slow", (t) => {
   const { core, orders } = setup();
-  core.list(agent("a", [1, 2, 3]), 0);
-  core.list(agent("b", [1, 2, 3]), 0);
+  core.list(agent("a", [1, 2, 3]), at(0));
+  core.list(agent("b", [1, 2, 3]), at(0));
   orders.length = 0;
-  core.health("web", "10.0.0.2:80", "DOWN", 10);
+  core.health("web", "10.0.0.2:80", "DOWN", at(10));
   t.deepEqual(
     orders.map((o) => `${o.to} ${o.servers}`),
     ["a 2=0", "b 2=0"],
   );
   const term = orders[0]?.term ?? 0;
-  core.health("web", "10.0.0.2:80", "DOWN", 11);
+  core.health("web", "10.0.0.2:80", "DOWN", at(11));
   t.is(orders.length, 2, "the same verdict is no new order");
-  core.health("web", "10.0.0.2:80", "UP", 20);
+  core.health("web", "10.0.0.2:80", "UP", at(20));
   t.is(orders.at(-1)?.servers, "2=0.1");
   t.is(orders.at(-1)?.term, term + 1);
-  for (let now = 21; now < 2000; now += 10) core.tick(now);
+  for (let now = 21; now < 2000; now += 10) core.tick(at(now));
   t.is(orders.at(-1)?.servers, "");
-});
-
-test("a VIP's number is that of the load balancers that are here; where it may mean two pools, the name is asked for", (t) => {
-  const { core } = setup();
-  const stale: PoolState = {
-    name: "old",
-    vipId: 1,
-    managed: false,
-    revision: 0,
-    term: 1,
-    members: [],
-    override: null,
-    down: [],
-    holders: [],
-  };
-  const codeOf = (vipId: number, name = "") => (t.throws(() => core.find(vipId, name)) as unknown as { code: string }).code;
-  core.restore(stale, 0);
-  t.is(core.find(1, "").pool.name, "old");
-  core.list(agent("a", [1]), 0);
-  t.is(core.find(1, "").pool.name, "web", "the store's pool had the number before");
-  t.is(core.find(1, "old").pool.name, "old");
-  core.list(agent("b", [1], { pool: "api" }), 0);
-  t.is(codeOf(1), "INVALID_ARGUMENT");
-  t.is(core.find(1, "api").pool.name, "api");
-  t.is(codeOf(0), "INVALID_ARGUMENT");
-  t.is(codeOf(9), "NOT_FOUND");
-  t.is(codeOf(1, "nope"), "NOT_FOUND");
-});
-
-test("orders are by the server ids of each data plane", (t) => {
-  const { core, orders } = setup();
-  core.list(agent("a", [1, 2, 3]), 0);
-  const b = agent("b", [1, 2, 3]);
-  b.servers = b.servers.map((s) => ({ ...s, id: s.id + 100 }));
-  b.ids = new Map(b.servers.map((s) => [s.address, s.id]));
-  core.list(b, 0);
-  core.health("web", "10.0.0.3:80", "DOWN", 1);
-  t.is(orders.filter((o) => o.to === "a").at(-1)?.servers, "3=0");
-  t.is(orders.filter((o) => o.to === "b").at(-1)?.servers, "103=0");
-});
-
-test("after a restart masks stand until health has spoken", (t) => {
-  const before = setup();
-  before.core.list(agent("a", [1, 2, 3]), 0);
-  before.core.health("web", "10.0.0.1:80", "DOWN", 1);
-  const { core, orders } = setup();
-  core.restore(before.saved.at(-1) as PoolState, 100);
-  core.list(agent("a", [1, 2, 3]), 100);
-  t.is(orders.at(-1)?.servers, "1=0");
-  core.health("web", "10.0.0.1:80", "UNKNOWN", 101);
-  core.tick(5000);
-  t.is(orders.at(-1)?.servers, "1=0");
-  t.true((orders.at(-1)?.term ?? 0) > (before.orders.at(-1)?.term ?? 0));
-});
-
-test("an agent that obeys a newer term than the store's moves us past it", (t) => {
-  const { core, orders } = setup();
-  const a = agent("a", [1]);
-  core.list(a, 0);
-  core.seen(a, 41, "LADDER_MODEL", 1);
-  t.is(orders.at(-1)?.term, 42);
-  for (const term of [43 + TERM_REACH, Number.MAX_SAFE_INTEGER, 2 ** 64]) core.seen(a, term, "LADDER_MODEL", 2);
-  t.is(orders.at(-1)?.term, 42, "beyond reach it is no term of ours");
-});
-
-test("a server that joins starts slowly, those there at first do not", (t) => {
-  const { core, orders } = setup();
-  core.list(agent("a", [1, 2]), 0);
-  t.is(orders.at(-1)?.servers, "");
-  core.list(agent("a", [1, 2, 3], { generation: 2 }), 1000);
-  t.is(orders.at(-1)?.servers, "3=0.1");
-});
-
-test("drain masks and undrain comes back slowly; an address not in the pool is an error", (t) => {
-  const { core, orders } = setup();
-  core.list(agent("a", [1, 2]), 0);
-  const view = core.find(1, "");
-  core.drain(view, "10.0.0.1:80", true, 0);
-  t.is(orders.at(-1)?.servers, "1=0");
-  core.list(agent("a", [1, 2], { generation: 2 }), 10);
-  t.is(orders.at(-1)?.servers, "1=0", "a drain outlives a generation");
-  core.drain(view, "10.0.0.1:80", false, 1000);
-  t.is(orders.at(-1)?.servers, "1=0.1");
-  t.throws(() => core.drain(view, "10.0.0.9:80", true, 0), { message: /10\.0\.0\.9:80 is not in pool web/ });
-});
-
-test("ApplyPool makes a pool managed, checks the revision, and an empty list hands it back", (t) => {
-  const { core } = setup();
-  const a = agent("a", [1, 2]);
-  core.list(a, 0);
-  const view = core.find(1, "web");
-  const wanted = [{ address: "10.0.0.1:80", weight: 2, drain: false }];
-  t.deepEqual(core.apply(view, wanted, 0, true, 0), ["local -> managed", "weight of 10.0.0.1:80: 1 -> 2", "remove 10.0.0.2:80"]);
-  t.false(view.pool.managed, "a dry run changes nothing");
-  core.apply(view, wanted, 0, false, 0);
-  t.is(directiveFor(a, view).pool?.servers?.length, 1);
-  t.throws(() => core.apply(view, wanted, 99, false, 0), { message: /expected the current one, 1, found 99/ });
-  core.list(agent("a", [1, 2, 3], { generation: 2 }), 1);
-  t.is(view.pool.members.length, 1, "what the data plane has does not change a managed pool");
-  core.apply(view, [], 1, false, 2);
-  t.false(view.pool.managed);
-  t.is(view.pool.members.length, 3);
-  t.is(directiveFor(a, view).pool, null);
-});
-
-test("an override goes out by id, stays, and is cleared", (t) => {
-  const { core } = setup();
-  const a = agent("a", [1, 2]);
-  core.list(a, 0);
-  const view = core.find(1, "");
-  const override = { entries: [{ address: "10.0.0.2:80", weight: 5 }], mode: "MODE_ALIAS", reason: "test" };
-  const term = core.setOverride(view, override, 0);
-  t.deepEqual(directiveFor(a, view).override, { server_ids: [2], weights: [5], mode: "MODE_ALIAS", reason: "test" });
-  t.is(core.setOverride(view, override, 1), term, "the same again is no new term");
-  t.true(core.setOverride(view, null, 2) > term);
-  t.is(directiveFor(a, view).override, null);
-  core.setOverride(view, { ...override, entries: [{ address: "10.0.0.2:80", weight: 0 }] }, 2);
-  t.deepEqual(directiveFor(a, view).override?.weights, [0], "none for one of several");
-  const none = view.pool.members.map((m) => ({ address: m.address, weight: 0 }));
-  t.throws(() => core.setOverride(view, { ...override, entries: none }, 2), { message: /above 0 for some server/ });
-  t.throws(() => core.setOverride(view, { ...override, entries: [{ address: "10.0.0.7:80", weight: 1 }] }, 3), {
-    message: /not in pool/,
-  });
-});
-
-test("load balancers are counted, and an agent that is gone no more", (t) => {
-  const { core, orders } = setup();
-  const a = agent("a", [1]);
-  const b = agent("b", [1]);
-  core.list(a, 0);
-  core.list(b, 0);
-  t.is(core.find(1, "").loadBalancers, 2);
-  const numbers = () => [a, b].map((x) => directiveFor(x, core.find(1, "")).load_balancer);
-  t.deepEqual(numbers(), [1, 2]);
-  orders.length = 0;
-  core.seen(a, 0, "", AGENT_GONE_MS);
-  core.tick(AGENT_GONE_MS + 1);
-  t.is(core.find(1, "").loadBalancers, 1);
-  t.is(numbers()[0], 1);
-  t.deepEqual(
-    orders.map((o) => o.to),
-    ["a"],
-  );
-});
-
-test("another replica's newer state is taken, with all masks of both", (t) => {
-  const { core, saved } = setup();
-  core.list(agent("a", [1, 2, 3, 4]), 0);
-  core.health("web", "10.0.0.1:80", "DOWN", 0);
-  const theirs: PoolState = { ...(saved.at(-1) as PoolState), term: 50, down: ["10.0.0.2:80"] };
-  core.adopt(theirs, 1);
-  const view = core.find(1, "");
-  t.true(view.pool.term > 50);
-  t.is(view.order.shares.get("10.0.0.1:80")?.factor, 0);
-  t.is(view.order.shares.get("10.0.0.2:80")?.factor, 0);
-  const term = view.pool.term;
-  core.adopt({ ...theirs, term: 3 }, 2);
-  t.is(view.pool.term, term, "an older one is not");
 });
 
 test("a server that was down before its pool was known gets no flows from the first order on", (t) => {
   const { core, orders } = setup(1, (pool, address) => (pool === "web" && address === "10.0.0.2:80" ? "DOWN" : "UNKNOWN"));
-  core.list(agent("a", [1, 2, 3]), 0);
+  core.list(agent("a", [1, 2, 3]), at(0));
   t.is(orders[0]?.servers, "2=0");
 });
 
 test("a verdict counts in its own pool only", (t) => {
   const { core } = setup();
-  core.list(agent("a", [1, 2, 3]), 0);
-  core.health("dns", "10.0.0.1:80", "DOWN", 1);
+  core.list(agent("a", [1, 2, 3]), at(0));
+  core.health("dns", "10.0.0.1:80", "DOWN", at(1));
   t.is(core.find(1, "").order.status, "NORMAL");
+});
+
+test("after a restart what a data plane has masked stands until health has spoken", (t) => {
+  const { core, orders } = setup();
+  core.list(agent("a", [1, 2, 3], { masked: ["10.0.0.1:80"] }), at(100));
+  t.is(orders.at(-1)?.servers, "1=0");
+  core.health("web", "10.0.0.1:80", "UNKNOWN", at(101));
+  core.tick(at(5000));
+  t.is(orders.at(-1)?.servers, "1=0");
+  core.health("web", "10.0.0.1:80", "UP", at(5001));
+  t.is(orders.at(-1)?.servers, "1=0.1");
+});
+
+test("a mask that was a drain is no verdict", (t) => {
+  const { core, operate, drain, orders } = setup();
+  drain("10.0.0.1:80", 0);
+  core.list(agent("a", [1, 2], { masked: ["10.0.0.1:80"] }), at(1));
+  operate(operations.release("drain", "10.0.0.1:80"), 2);
+  t.is(core.healthOf("web", "10.0.0.1:80"), "UNKNOWN");
+  t.is(orders.at(-1)?.servers, "1=0.1");
+});
+
+test("a VIP's number is that of the load balancers that are here; where it may mean two pools, the name is asked for", (t) => {
+  const { core, drain } = setup();
+  const codeOf = (vipId: number, name = "") => (t.throws(() => core.find(vipId, name)) as unknown as { code: string }).code;
+  t.is(core.find(9, "").name, "configured");
+  t.is(codeOf(1), "UNAVAILABLE", "no load balancer is connected here: another replica may know it");
+  drain("10.0.0.1:80", 0, "old");
+  core.list(agent("a", [1]), at(0));
+  t.is(core.find(1, "").name, "web");
+  t.is(core.find(0, "old").name, "old");
+  core.list(agent("b", [1], { pool: "api" }), at(0));
+  t.is(codeOf(1), "INVALID_ARGUMENT");
+  t.is(core.find(1, "api").name, "api");
+  t.is(codeOf(0), "INVALID_ARGUMENT");
+  t.is(codeOf(7), "NOT_FOUND");
+  t.is(codeOf(1, "nope"), "NOT_FOUND");
+});
+
+test("an order names a server that somebody has", (t) => {
+  const { core, drain } = setup();
+  const codeOf = (address: string) => {
+    try {
+      core.needMember(core.find(0, "web"), address, "address");
+      return "fine";
+    } catch (e) {
+      return (e as { code: string }).code;
+    }
+  };
+  drain("10.0.0.1:80", 0);
+  t.is(codeOf("10.0.0.1:80"), "fine", "an order names it");
+  t.is(codeOf("10.0.0.2:80"), "UNAVAILABLE", "no load balancer is here to ask");
+  core.list(agent("a", [2]), at(0));
+  t.is(codeOf("10.0.0.2:80"), "fine");
+  t.is(codeOf("10.0.0.3:80"), "NOT_FOUND");
+});
+
+test("orders are by the server ids of each data plane", (t) => {
+  const { core, orders } = setup();
+  core.list(agent("a", [1, 2, 3]), at(0));
+  const b = agent("b", [1, 2, 3]);
+  b.servers = b.servers.map((s) => ({ ...s, id: s.id + 100 }));
+  b.ids = new Map(b.servers.map((s) => [s.address, s.id]));
+  core.list(b, at(0));
+  core.health("web", "10.0.0.3:80", "DOWN", at(1));
+  t.is(orders.filter((o) => o.to === "a").at(-1)?.servers, "3=0");
+  t.is(orders.filter((o) => o.to === "b").at(-1)?.servers, "103=0");
+});
+
+test("terms: another replica's order of the same intent is followed, a later intent is asked for, and what is beyond reach is nobody's", (t) => {
+  const { core, orders, later, drain } = setup();
+  const a = agent("a", [1]);
+  core.list(a, at(0));
+  drain("10.0.0.1:80", 0);
+  const term = core.find(1, "").term;
+  t.is(versionOf(term), 1);
+  core.seen(a, term + 40, "LADDER_MODEL", 1);
+  t.is(orders.at(-1)?.term, term + 41);
+  core.seen(a, firstTerm(7), "LADDER_MODEL", 2);
+  t.deepEqual([later, core.find(1, "").term], [["web 7"], term + 41], "nothing is ordered of an intent that was overtaken");
+  for (const n of [firstTerm(7_000_000), Number.MAX_SAFE_INTEGER, 2 ** 64]) core.seen(a, n, "LADDER_MODEL", 3);
+  t.deepEqual([later.length, core.find(1, "").term], [1, term + 41]);
+});
+
+test("a server that joins starts slowly, those there at first do not, nor one whose agent was away", (t) => {
+  const { core, orders } = setup();
+  core.list(agent("a", [1, 2]), at(0));
+  t.is(orders.at(-1)?.servers, "");
+  core.list(agent("a", [1, 2, 3], { generation: 2 }), at(1000));
+  t.is(orders.at(-1)?.servers, "3=0.1");
+  core.tick(at(1000 + AGENT_AWAY_MS));
+  core.list(agent("a", [1, 2, 3], { generation: 2, seenAt: 30_000 }), at(30_000));
+  t.is(orders.at(-1)?.servers, "");
+});
+
+test("drain masks and undrain comes back slowly", (t) => {
+  const { core, orders, drain, operate } = setup();
+  core.list(agent("a", [1, 2]), at(0));
+  drain("10.0.0.1:80", 0);
+  t.is(orders.at(-1)?.servers, "1=0");
+  core.list(agent("a", [1, 2], { generation: 2 }), at(10));
+  t.is(orders.at(-1)?.servers, "1=0", "a drain outlives a generation");
+  operate(operations.release("drain", "10.0.0.1:80"), 1000);
+  t.is(orders.at(-1)?.servers, "1=0.1");
+});
+
+test("a drain of a server that one of two load balancers has holds whoever is away, and when it leaves and comes back", (t) => {
+  const { core, orders, drain } = setup();
+  const b = agent("b", [1, 2, 3]);
+  core.list(agent("a", [1, 2]), at(0));
+  core.list(b, at(0));
+  drain("10.0.0.3:80", 1);
+  core.tick(at(AGENT_AWAY_MS + 1));
+  core.list(agent("a", [1], { generation: 2, seenAt: 20_000 }), at(20_000));
+  core.list(agent("b", [1, 2], { generation: 2, seenAt: 20_001 }), at(20_001));
+  core.list(agent("b", [1, 2, 3], { generation: 3, seenAt: 20_002 }), at(20_002));
+  t.is(orders.at(-1)?.servers, "3=0");
+  const { core: restarted, orders: again } = setup();
+  restarted.wanted(core.find(0, "web").intent, at(0));
+  restarted.list(agent("a", [1, 2]), at(1));
+  restarted.list(b, at(2));
+  t.is(again.at(-1)?.servers, "3=0", "and over a restart, in any order of arrival");
+});
+
+test("a managed list goes out with its revision, and so does its end; without any order nothing is said of it", (t) => {
+  const { core, operate } = setup();
+  const a = agent("a", [1, 2]);
+  core.list(a, at(0));
+  const poolOf = () => directiveFor(a, core.find(1, "web")).pool;
+  t.is(poolOf(), null);
+  operate(operations.apply([{ address: "10.0.0.1:80", weight: 0, drain: true }], 0, [], stamp), 0);
+  t.deepEqual(
+    [poolOf()?.managed, poolOf()?.revision, poolOf()?.servers],
+    [true, 1, [{ address: "10.0.0.1:80", weight: 1e-6, drain: true }]],
+    "a data plane takes no weight of 0; the mask is what keeps flows away",
+  );
+  core.list(agent("a", [1, 2, 3], { generation: 2 }), at(1));
+  t.is(core.find(1, "web").order.members.length, 1, "what the data plane has does not change a managed pool");
+  operate(operations.apply([], 0, [], stamp), 2);
+  t.deepEqual([poolOf()?.managed, poolOf()?.revision, poolOf()?.servers], [false, 2, []]);
+  t.is(core.find(1, "web").order.members.length, 3);
+});
+
+test("an override and a policy go out, stay, and are cleared", (t) => {
+  const { core, operate } = setup();
+  const a = agent("a", [1, 2]);
+  core.list(a, at(0));
+  const sent = () => directiveFor(a, core.find(1, "web"));
+  operate(operations.setOverride({ entries: [{ address: "10.0.0.2:80", weight: 5 }], mode: "MODE_ALIAS" }, [], stamp), 0);
+  t.deepEqual(sent().override, { server_ids: [2], weights: [5], mode: "MODE_ALIAS", reason: "test" });
+  operate(operations.setPolicy("uniform", stamp), 1);
+  t.is(sent().policy, "uniform");
+  const term = Number(sent().term);
+  operate(operations.clearOverride, 2);
+  t.is(sent().override, null);
+  t.true(Number(sent().term) > term);
+});
+
+test("load balancers are counted, and an agent that is away no more", (t) => {
+  const { core, orders } = setup();
+  const a = agent("a", [1]);
+  const b = agent("b", [1]);
+  core.list(a, at(0));
+  core.list(b, at(0));
+  t.is(core.find(1, "").loadBalancers, 2);
+  const numbers = () => [a, b].map((x) => directiveFor(x, core.find(1, "")).load_balancer);
+  t.deepEqual(numbers(), [1, 2]);
+  orders.length = 0;
+  core.seen(a, 0, "", AGENT_AWAY_MS);
+  core.tick(at(AGENT_AWAY_MS + 1));
+  t.is(core.find(1, "").loadBalancers, 1);
+  t.is(numbers()[0], 1);
+  t.true(orders.some((o) => o.to === "a"));
 });
 
 test("a load balancer is told its number only while all are seen", (t) => {
   const { core } = setup(3);
   const a = agent("a", [1]);
-  core.list(a, 0);
-  core.list(agent("c", [1]), 0);
+  core.list(a, at(0));
+  core.list(agent("c", [1]), at(0));
   t.is(directiveFor(a, core.find(1, "")).load_balancer, 0);
-  core.list(agent("b", [1]), 0);
+  core.list(agent("b", [1]), at(0));
   t.deepEqual([core.find(1, "").loadBalancers, directiveFor(a, core.find(1, "")).load_balancer], [3, 1]);
 });
 
 const web = { dpEpoch: 1n, birth: 1n, vipId: 1, name: "web" };
 
-test("a pool goes with the last data plane that had its VIP; one whose agent is away still has it", (t) => {
+test("a pool goes with the last data plane that had its VIP; one whose agent is away has it for a while", (t) => {
   const { core, forgotten } = setup();
-  core.list(agent("a", [1]), 0);
-  core.list(agent("b", [1]), 0);
-  core.tick(AGENT_GONE_MS);
-  t.is(core.agentsOf("web").length, 0, "both are away");
-  t.is(core.find(1, "web").pool.name, "web", "and forget nothing");
-  core.gone("a", [web], 20_000);
+  core.list(agent("a", [1]), at(0));
+  core.list(agent("b", [1]), at(0));
+  core.tick(at(AGENT_AWAY_MS));
+  t.is(core.find(1, "web").name, "web", "both are away, and nothing is forgotten");
+  core.gone("a", [web], at(20_000));
   t.deepEqual(forgotten, [], "b may come back");
-  core.gone("b", [web], 20_000);
+  core.gone("b", [web], at(20_000));
   t.deepEqual(forgotten, ["web"]);
   t.throws(() => core.find(0, "web"), { message: /no pool "web"/ });
-  core.gone("b", [web], 20_001);
-  t.is(forgotten.length, 1);
+  core.gone("b", [web], at(20_001));
+  core.list(agent("c", [1]), at(30_000));
+  core.tick(at(30_000 + FORGET_MS));
+  t.deepEqual(forgotten, ["web", "web"], "one that stays away is gone");
 });
 
-test("what a restart restored goes too, for it is kept who had the VIP", (t) => {
-  const { core, saved } = setup();
-  core.list(agent("a", [1]), 0);
-  const after = setup();
-  after.core.restore(saved.at(-1) as PoolState, 0);
-  after.core.gone("c", [web], 0);
-  t.deepEqual(after.forgotten, [], "c never had it");
-  after.core.gone("a", [web], 0);
-  t.deepEqual(after.forgotten, ["web"]);
+test("a pool that was in panic when its VIP went has no state any more, and what was ordered of it is kept", (t) => {
+  const { core, drain } = setup();
+  core.list(agent("a", [1, 2, 3]), at(0));
+  drain("10.0.0.1:80", 0);
+  for (const i of [2, 3]) core.health("web", `10.0.0.${i}:80`, "DOWN", at(1));
+  t.deepEqual(
+    core.served().map((v) => v.order.status),
+    ["PANIC"],
+  );
+  core.gone("a", [web], at(2));
+  t.deepEqual(core.served(), []);
+  t.deepEqual([core.find(0, "web").order.status, core.find(0, "web").intent.holds.length], ["NORMAL", 1]);
 });
 
-test("a pool that the configuration itself manages stays", (t) => {
+test("a pool of the configuration stays", (t) => {
   const { core, forgotten } = setup();
-  core.list(agent("a", [1], { pool: "configured" }), 0);
-  core.gone("a", [{ ...web, name: "configured" }], 0);
+  core.list(agent("a", [1], { pool: "configured" }), at(0));
+  core.gone("a", [{ ...web, name: "configured" }], at(0));
   t.deepEqual(forgotten, []);
-  t.is(core.find(0, "configured").pool.name, "configured");
+  t.is(core.find(0, "configured").name, "configured");
+});
+
+test("a pool of the configuration has its servers without any data plane; the data planes' own do not join it slowly", (t) => {
+  const { core, orders } = setup();
+  const members = () => core.find(0, "configured").order.members.map((m) => m.address);
+  t.deepEqual(members(), ["10.0.0.9:80"]);
+  core.list(agent("a", [1, 2], { pool: "configured" }), at(0));
+  t.deepEqual([members(), orders.at(-1)?.servers], [["10.0.0.1:80", "10.0.0.2:80"], ""]);
 });
 
 test("a new VIP under a freed id has a pool of its own, and takes the old one's agent away", (t) => {
-  const { core, orders } = setup();
-  core.list(agent("a", [1]), 0);
-  core.drain(core.find(1, ""), "10.0.0.1:80", true, 0);
-  core.list(agent("a", [2], { pool: "api", birth: 2n }), 10);
+  const { core, orders, drain, forgotten } = setup();
+  core.list(agent("a", [1]), at(0));
+  drain("10.0.0.1:80", 0);
+  core.list(agent("a", [2], { pool: "api", birth: 2n }), at(10));
   t.is(orders.at(-1)?.servers, "");
-  t.deepEqual([core.agentsOf("web").length, core.agentsOf("api").length, core.find(1, "").pool.name], [0, 1, "api"]);
-  core.gone("a", [web], 20);
-  t.throws(() => core.find(0, "web"));
-  t.is(core.find(1, "").pool.name, "api", "the new one under the same id is not meant");
+  t.deepEqual([core.agentsOf("web").length, core.agentsOf("api").length, core.find(1, "").name], [0, 1, "api"]);
+  core.gone("a", [web], at(20));
+  t.deepEqual(forgotten, []);
+  t.is(core.find(1, "").name, "api", "the new one under the same id is not meant");
 });
 
-test("another replica's removal is followed, unless an agent here has the VIP", (t) => {
-  const { core, saved } = setup();
-  core.list(agent("a", [1]), 0);
-  saved.length = 0;
-  core.removed("web");
-  t.is(saved[0]?.name, "web", "it is stored again");
-  const after = setup();
-  after.core.restore(saved[0] as PoolState, 0);
-  after.core.removed("web");
-  t.deepEqual(after.core.views(), []);
+test("names from outside are bounded in number", (t) => {
+  const { core } = setup();
+  for (let i = 0; i < MAX_POOLS - 1; i++) core.list(agent("a", [1], { vipId: i + 1, pool: `p${i}`, birth: BigInt(i) }), at(0));
+  t.throws(() => core.list(agent("a", [1], { vipId: 9999, pool: "more", birth: 9999n }), at(0)), {
+    message: /pools are known already/,
+  });
+  t.notThrows(() => core.list(agent("b", [1], { pool: "p7" }), at(0)));
 });

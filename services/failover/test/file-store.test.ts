@@ -2,113 +2,129 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import test from "ava";
+import test, { type ExecutionContext } from "ava";
 import { fileStore } from "../file-store.js";
-import type { PoolState } from "../pool.js";
+import { type Change, emptyIntent, HISTORY_LIMIT, type Intent } from "../intent.js";
+import type { Store, Stored } from "../store.js";
 
-const pool = (term: number): PoolState => ({
-  name: "web",
-  vipId: 1,
+const intent = (pool: string, version: number): Intent => ({
+  ...emptyIntent(pool),
+  version,
   managed: true,
-  revision: 3,
-  term,
-  members: [{ address: "10.0.0.1:80", weight: 1.5, drain: true }],
-  override: { entries: [{ address: "10.0.0.1:80", weight: 2 }], mode: "MODE_SED", reason: "x" },
-  down: ["10.0.0.1:80"],
-  holders: ["a"],
+  members: [{ address: "10.0.0.1:80", weight: 1.5 }],
+  override: { entries: [{ address: "10.0.0.1:80", weight: 2 }], mode: "MODE_SED", by: "ann", reason: "x", at: 3 },
 });
+const change = (version: number): Change => ({ version, id: `op${version}`, what: ["x"], by: "ann", reason: "", at: version });
 
-test("what is saved is loaded by the next life, and no temporary file stays", async (t) => {
+function folder(t: ExecutionContext): string {
   const dir = mkdtempSync(join(tmpdir(), "marllb-store-"));
   t.teardown(() => rmSync(dir, { recursive: true }));
-  const path = join(dir, "sub", "state.json");
-  const first = fileStore(path, () => t.fail());
-  t.deepEqual(await first.load(), []);
-  await Promise.all(Array.from({ length: 20 }, (_, i) => first.save(pool(i + 1))));
-  await first.close();
-  const second = fileStore(path, () => t.fail());
-  t.deepEqual(await second.load(), [pool(20)]);
-  t.deepEqual(readdirSync(join(dir, "sub")), ["state.json"]);
-});
+  return dir;
+}
 
-test("what is removed is not there in the next life", async (t) => {
-  const dir = mkdtempSync(join(tmpdir(), "marllb-store-"));
-  t.teardown(() => rmSync(dir, { recursive: true }));
-  const path = join(dir, "state.json");
-  const first = fileStore(path, () => t.fail());
-  await first.save(pool(1));
-  await first.save({ ...pool(1), name: "api" });
-  await first.remove("web");
+/** All that it holds, once it is read. */
+const listed = (store: Store): Promise<Stored[]> =>
+  new Promise((resolve) => store.follow({ listed: (all) => resolve([...all]), put() {}, lost() {}, away() {} }));
+
+async function write(store: Store, pool: string, version: number): Promise<string | null> {
+  const mark = version === 1 ? null : String(version - 1);
+  return store.commit({ intent: intent(pool, version), mark, changes: [change(version)] });
+}
+
+test("what is committed is read by the next life, with its history, and no temporary file stays", async (t) => {
+  const dir = join(folder(t), "sub", "failover");
+  const first = fileStore(dir, () => t.fail());
+  t.deepEqual(await listed(first), []);
+  await Promise.all([1, 2, 3].map((v) => write(first, "web", v)));
+  await write(first, "../other name", 1);
   await first.close();
+  const second = fileStore(dir, () => t.fail());
+  const all = await listed(second);
   t.deepEqual(
-    (await fileStore(path, () => t.fail()).load()).map((p) => p.name),
-    ["api"],
+    all.map((s) => s.intent).sort((a, b) => b.version - a.version),
+    [intent("web", 3), intent("../other name", 1)],
   );
+  t.deepEqual(await second.history("web", 2), [change(3), change(2)]);
+  t.deepEqual(readdirSync(dir).sort(), ["..%2Fother%20name.json", "web.json"]);
 });
 
-test("a damaged file is kept aside with a warning, an entry that is no pool is left out", async (t) => {
-  const dir = mkdtempSync(join(tmpdir(), "marllb-store-"));
-  t.teardown(() => rmSync(dir, { recursive: true }));
-  const path = join(dir, "state.json");
+test("only what replaces the newest record is taken", async (t) => {
+  const store = fileStore(folder(t), () => t.fail());
+  await listed(store);
+  t.is(await write(store, "web", 1), "1");
+  t.is(await store.commit({ intent: intent("web", 9), mark: null, changes: [] }), null);
+  t.is(await store.commit({ intent: intent("web", 9), mark: "7", changes: [] }), null);
+  t.deepEqual(await store.read("web"), { intent: intent("web", 1), mark: "1" });
+  t.is(await store.read("api"), null);
+});
+
+test("the history is bounded", async (t) => {
+  const store = fileStore(folder(t), () => t.fail());
+  await listed(store);
+  const changes = Array.from({ length: HISTORY_LIMIT + 5 }, (_, i) => change(i + 1));
+  await store.commit({ intent: intent("web", changes.length), mark: null, changes });
+  const kept = await store.history("web", 5000);
+  t.deepEqual([kept.length, kept[0]?.version, kept.at(-1)?.version], [HISTORY_LIMIT, HISTORY_LIMIT + 5, 6]);
+});
+
+test("a file that is no record is kept aside with a warning, and the others count", async (t) => {
+  const dir = folder(t);
+  const first = fileStore(dir, () => t.fail());
+  await listed(first);
+  await write(first, "web", 1);
+  const good = { version: 1, intent: intent("x", 1), history: [] };
+  const bad = {
+    half: '{"version":1,"intent":{"pool"',
+    null: "null",
+    wrong: JSON.stringify({ ...good, intent: { ...good.intent, holds: [{}] } }),
+    elsewhere: JSON.stringify(good),
+    past: JSON.stringify({ ...good, intent: intent("past", 1), history: [null] }),
+  };
+  for (const [name, text] of Object.entries(bad)) writeFileSync(join(dir, `${name}.json`), text);
   const warnings: string[] = [];
-  writeFileSync(path, '{"version":1,"pools":[');
-  t.deepEqual(await fileStore(path, (w) => warnings.push(w)).load(), []);
-  t.true(existsSync(`${path}.bad`));
-  t.is(warnings.length, 1);
-  writeFileSync(path, JSON.stringify({ version: 1, pools: [pool(1), { name: 5 }] }));
-  t.deepEqual(await fileStore(path, (w) => warnings.push(w)).load(), [pool(1)]);
-  t.is(warnings.length, 2);
-  const half = [null, { ...pool(1), members: [null] }, { ...pool(1), override: { entries: 5, mode: "", reason: "" } }];
-  writeFileSync(path, JSON.stringify({ version: 1, pools: [...half, pool(2)] }));
-  t.deepEqual(await fileStore(path, (w) => warnings.push(w)).load(), [pool(2)]);
-  t.is(warnings.length, 5);
+  const all = await listed(fileStore(dir, (w) => warnings.push(w)));
+  t.deepEqual(
+    all.map((s) => s.intent.pool),
+    ["web"],
+  );
+  t.is(warnings.length, Object.keys(bad).length);
+  for (const name of Object.keys(bad)) t.true(existsSync(join(dir, `${name}.json.bad`)), name);
 });
 
-test("what cannot be read or moved is warned of, and the service starts", async (t) => {
-  const dir = mkdtempSync(join(tmpdir(), "marllb-store-"));
-  t.teardown(() => rmSync(dir, { recursive: true }));
-  const warnings: string[] = [];
-  const path = join(dir, "state.json");
-  mkdirSync(path);
-  mkdirSync(join(`${path}.bad`, "full"), { recursive: true }); // a folder that is not empty takes no other's place
-  t.deepEqual(await fileStore(path, (w) => warnings.push(w)).load(), []);
-  t.regex(warnings[0] ?? "", /EISDIR.*cannot be moved away.*starting empty/);
-});
-
-test("a write that failed is made up for once the disk takes it, without another change", async (t) => {
-  const dir = mkdtempSync(join(tmpdir(), "marllb-store-"));
-  t.teardown(() => rmSync(dir, { recursive: true }));
-  const path = join(dir, "sub", "state.json");
-  writeFileSync(join(dir, "sub"), "in the way");
-  let again = () => {};
-  const written = new Promise<void>((resolve) => (again = resolve));
-  let failures = 0;
-  let failedTwice = () => {};
-  const twice = new Promise<void>((resolve) => (failedTwice = resolve));
-  const failed = () => ++failures === 2 && failedTwice();
-  const store = fileStore(path, () => again(), failed, 20);
-  await t.throwsAsync(store.save(pool(1)));
-  await t.throwsAsync(store.save(pool(2)));
-  await twice; // an alert on failures must not fall silent while the disk is full
-  rmSync(join(dir, "sub"));
-  await written;
-  t.deepEqual(await fileStore(path, () => t.fail()).load(), [pool(2)]);
+test("where no folder can be, it is said, nothing is taken, and it is looked at again", async (t) => {
+  const path = join(folder(t), "failover.json");
+  writeFileSync(path, "{}");
+  const store = fileStore(path, () => t.fail(), 5);
+  const reasons: string[] = [];
+  await new Promise<void>((resolve) =>
+    store.follow({
+      listed: () => resolve(),
+      put() {},
+      lost() {},
+      away(reason) {
+        if (reasons.push(reason) === 2) rmSync(path);
+      },
+    }),
+  );
+  t.regex(reasons[0] ?? "", /failover\.json: expected a folder.*found a file/);
+  t.is(await write(store, "web", 1), "1");
   await store.close();
 });
 
-test("a close writes what an earlier write could not", async (t) => {
-  const dir = mkdtempSync(join(tmpdir(), "marllb-store-"));
-  t.teardown(() => rmSync(dir, { recursive: true }));
-  const path = join(dir, "sub", "state.json");
-  writeFileSync(join(dir, "sub"), "in the way");
-  const store = fileStore(
-    path,
-    () => t.fail(),
-    () => {},
-    1e6,
-  );
-  await t.throwsAsync(store.save(pool(3)));
-  rmSync(join(dir, "sub"));
+test("nothing is taken before the folder is read", async (t) => {
+  const store = fileStore(folder(t), () => t.fail());
+  await t.throwsAsync(write(store, "web", 1), { message: /not read yet/ });
+  await t.throwsAsync(store.read("web"), { message: /not read yet/ });
+});
+
+test("a write that fails is no change, and the next one may succeed", async (t) => {
+  const dir = join(folder(t), "failover");
+  const store = fileStore(dir, () => t.fail());
+  await listed(store);
+  mkdirSync(join(dir, "web.json", "in the way"), { recursive: true });
+  await t.throwsAsync(write(store, "web", 1));
+  t.is(await store.read("web"), null);
+  rmSync(join(dir, "web.json"), { recursive: true });
+  t.is(await write(store, "web", 1), "1");
   await store.close();
-  t.deepEqual(await fileStore(path, () => t.fail()).load(), [pool(3)]);
 });

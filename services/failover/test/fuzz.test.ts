@@ -12,12 +12,15 @@ import { agent } from "./agents.js";
 fuzzService(test, "failover", create);
 
 test("health's verdicts, mutated, are of servers in the pool or of nobody", (t) => {
-  const core = new FailoverCore(
-    { minHealthy: 1, panicThreshold: 0.3, slowStartMs: 1000 },
-    { order() {}, changed() {}, forgotten() {}, save() {} },
-    () => 1,
-  );
-  core.list(agent("fuzz", [1, 2]), 0);
+  const core = new FailoverCore({
+    rules: { minHealthy: 1, panicThreshold: 0.3, slowStartMs: 1000 },
+    events: { order() {}, changed() {}, forgotten() {}, later() {} },
+    configured: () => 1,
+    heard: () => "UNKNOWN",
+    fixed: [],
+  });
+  const at = (now: number) => ({ now, unixMs: now });
+  core.list(agent("fuzz", [1, 2]), at(0));
   const watch = v1.Health.service.Watch;
   const verdict = {
     instance: "fuzz",
@@ -39,7 +42,7 @@ test("health's verdicts, mutated, are of servers in the pool or of nobody", (t) 
   let facts = 0;
   let now = 0;
   const votes = new Votes((pool, address, state) => {
-    core.health(pool, address, state, now);
+    core.health(pool, address, state, at(now));
     facts++;
   });
   for (let i = 0; i < MUTATIONS; i++) {
@@ -54,6 +57,7 @@ test("health's verdicts, mutated, are of servers in the pool or of nobody", (t) 
     votes.hear(`replica ${i % 3}`, heardIn(message), message.snapshot);
   }
   t.true(facts > MUTATIONS / 20, `${facts} facts were heard`);
-  const entry = core.find(1, "web");
-  t.deepEqual([...entry.facts.keys()].sort(), ["10.0.0.1:80", "10.0.0.2:80"]);
+  const { order } = core.find(1, "web");
+  t.deepEqual(order.members.map((x) => x.address).sort(), ["10.0.0.1:80", "10.0.0.2:80"]);
+  t.true([...order.shares.keys()].every((address) => order.members.some((x) => x.address === address)));
 });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
-import type { HealthFact } from "../pool.js";
+import type { HealthFact } from "../orders.js";
 import { Votes } from "../votes.js";
 
 const A = "10.0.0.1:80";

@@ -177,7 +177,8 @@ test("another life of the data plane: orders follow the servers by address, the 
   const override = { weights, mode: 2, reason: "why" };
   before.order({ ...NO_DIRECTIVE, term: 7n, factors: new Map([[10, 0]]), override });
   before.keep({ policy: "marl", schema: 1, state: Buffer.from("x") });
-  before.wantPool({ revision: 3n, servers: [] });
+  t.true(before.wantPool({ managed: true, revision: 3n, servers: [] }));
+  t.false(before.wantPool({ managed: true, revision: 3n, servers: [] }), "as it is");
 
   const again = [
     { id: 1, address: "10.0.0.2:80", weight: 3 },

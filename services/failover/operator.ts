@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+// What operators ask for: operations on intents, and what there is to see of a pool.
+import type { ApplyPoolRequest__Output } from "../../gen/marllb/v1/ApplyPoolRequest.js";
+import type { ApplyPoolResponse } from "../../gen/marllb/v1/ApplyPoolResponse.js";
+import type { DrainRequest__Output } from "../../gen/marllb/v1/DrainRequest.js";
+import type { DrainResponse } from "../../gen/marllb/v1/DrainResponse.js";
+import type { GetPoolRequest__Output } from "../../gen/marllb/v1/GetPoolRequest.js";
+import type { GetPoolResponse } from "../../gen/marllb/v1/GetPoolResponse.js";
+import type { HistoryRequest__Output } from "../../gen/marllb/v1/HistoryRequest.js";
+import type { HistoryResponse } from "../../gen/marllb/v1/HistoryResponse.js";
+import type { SetMaintenanceRequest__Output } from "../../gen/marllb/v1/SetMaintenanceRequest.js";
+import type { SetOverrideRequest__Output } from "../../gen/marllb/v1/SetOverrideRequest.js";
+import type { SetPolicyRequest__Output } from "../../gen/marllb/v1/SetPolicyRequest.js";
+import type { SetPolicyResponse } from "../../gen/marllb/v1/SetPolicyResponse.js";
+import type { UndrainRequest__Output } from "../../gen/marllb/v1/UndrainRequest.js";
+import type { Clock } from "../common/clock.js";
+import type { Config } from "../common/config/load.js";
+import type { OwnVip } from "../common/config/own.js";
+import { type Caller, callerName, invalid, ServiceError } from "../common/grpc/errors.js";
+import type { FailoverCore, PoolView } from "./core.js";
+import { countOf } from "./flows.js";
+import { type Change, HISTORY_LIMIT, holdsOf, type Stamp, type Wanted } from "./intent.js";
+import type { Done, Intents } from "./intents.js";
+import { address, holdMessage, membersOf, overrideOf, policyOf, poolMessage, reasonOf, refuseLoops } from "./messages.js";
+import * as operations from "./operations.js";
+import { shownShare } from "./seen.js";
+import type { Supervision } from "./supervision.js";
+
+/** A year: a deadline beyond is a slip. */
+const MAX_DEADLINE_MS = 366 * 86_400_000;
+
+const NOT_A_MEMBER = { factor: 0, reason: "held; no list has it now" };
+
+interface Named {
+  vip_id: number;
+  name: string;
+}
+
+export class Operator {
+  constructor(
+    private readonly o: { core: FailoverCore; intents: Intents; supervision: Supervision; config: Config; clock: Clock },
+  ) {}
+
+  async drain(r: DrainRequest__Output, caller: Caller): Promise<DrainResponse> {
+    const deadlineMs = Number(r.deadline_ms);
+    if (!(deadlineMs <= MAX_DEADLINE_MS))
+      throw invalid("deadline_ms", `expected at most ${MAX_DEADLINE_MS}, found ${r.deadline_ms}`);
+    const end = r.end === "DRAIN_END_CLOSE" ? "close" : "wait";
+    if (end === "close" && deadlineMs === 0) throw invalid("end", "close needs a deadline_ms");
+    const deadline = deadlineMs === 0 ? null : this.o.clock.unixMs() + deadlineMs;
+    const done = await this.hold(r, caller, (a, stamp) => operations.hold("drain", a, { deadline, end }, stamp));
+    const { flows, unknown } = this.count(done.view, done.address);
+    return { flows, flows_unknown: unknown, term: done.view.term };
+  }
+
+  async undrain(r: UndrainRequest__Output, caller: Caller): Promise<{ term: number }> {
+    const done = await this.hold(r, caller, (a) => operations.release("drain", a));
+    // Of a managed pool the list is ours: what a frame still says there is about to change.
+    if (!done.view.intent.managed && this.o.supervision.seenOf(done.view.name).get(done.address)?.draining) {
+      throw new ServiceError(
+        "FAILED_PRECONDITION",
+        `address: ${done.address} drains by a data plane's own list; end that there (configuration, or undrain on its command line)`,
+      );
+    }
+    return { term: done.view.term };
+  }
+
+  async maintenance(r: SetMaintenanceRequest__Output, caller: Caller): Promise<{ term: number }> {
+    const until = { deadline: null, end: "wait" } as const;
+    const done = await this.hold(r, caller, (a, stamp) =>
+      r.on ? operations.hold("maintenance", a, until, stamp) : operations.release("maintenance", a),
+    );
+    return { term: done.view.term };
+  }
+
+  async applyPool(r: ApplyPoolRequest__Output, caller: Caller): Promise<ApplyPoolResponse> {
+    if (!r.pool) throw invalid("pool", "is missing");
+    const members = membersOf(r.pool);
+    const view = this.o.core.find(r.pool.vip_id, r.pool.name);
+    refuseLoops(members, view.name, this.ownVips());
+    const stamp = this.stamp(r.reason, caller);
+    const apply = operations.apply(members, Number(r.pool.revision), view.order.members, stamp);
+    if (r.dry_run) {
+      const newest = await this.o.intents.refresh(view.name);
+      return { pool: poolMessage(view), changes: apply(newest).what };
+    }
+    const { what } = await this.o.intents.operate(view.name, apply, stamp);
+    return { pool: poolMessage(this.o.core.find(0, view.name)), changes: what };
+  }
+
+  async setOverride(r: SetOverrideRequest__Output, caller: Caller): Promise<{ term: number }> {
+    const override = overrideOf(r);
+    const view = this.o.core.find(r.vip_id, r.name);
+    for (const [i, e] of override.entries.entries()) this.o.core.needMember(view, e.address, `weights[${i}].address`);
+    const stamp = this.stamp(r.reason, caller);
+    const members = view.order.members.map((m) => m.address);
+    return this.operate(view, operations.setOverride(override, members, stamp), stamp);
+  }
+
+  clearOverride(r: Named & { reason: string }, caller: Caller): Promise<{ term: number }> {
+    return this.operate(this.o.core.find(r.vip_id, r.name), operations.clearOverride, this.stamp(r.reason, caller));
+  }
+
+  async setPolicy(r: SetPolicyRequest__Output, caller: Caller): Promise<SetPolicyResponse> {
+    const policy = policyOf(r.policy);
+    const view = this.o.core.find(r.vip_id, r.name);
+    const stamp = this.stamp(r.reason, caller);
+    let previous = "";
+    const set = operations.setPolicy(policy, stamp);
+    const { term } = await this.operate(
+      view,
+      (newest) => {
+        previous = newest.policy?.name ?? "";
+        return set(newest);
+      },
+      stamp,
+    );
+    return { policy, previous, term };
+  }
+
+  async history(r: HistoryRequest__Output): Promise<HistoryResponse> {
+    const view = this.o.core.find(r.vip_id, r.name);
+    const changes = await this.o.intents.history(view.name, r.limit === 0 ? HISTORY_LIMIT : Math.min(r.limit, HISTORY_LIMIT));
+    return { changes: changes.map(changeMessage) };
+  }
+
+  getPool(r: GetPoolRequest__Output): GetPoolResponse {
+    const view = this.o.core.find(r.vip_id, r.name);
+    const { intent, order } = view;
+    const seen = this.o.supervision.seenOf(view.name);
+    const flows = this.o.supervision.flowsOf(view.name);
+    const members = listOf(view).map((m) => {
+      const ours = order.shares.get(m.address) ?? (order.members.includes(m) ? undefined : NOT_A_MEMBER);
+      const share = shownShare(ours, seen.get(m.address));
+      const count = countOf(flows, m.address, view.loadBalancers);
+      const holds = holdsOf(intent, m.address);
+      return {
+        server: { address: m.address, weight: m.weight, drain: holds.length > 0 },
+        health: `HEALTH_FACT_${this.o.core.healthOf(view.name, m.address)}` as const,
+        factor: share.factor,
+        reason: share.reason,
+        flows: count.flows,
+        flows_unknown: count.unknown,
+        holds: holds.map(holdMessage),
+      };
+    });
+    const { override, policy } = intent;
+    const { state, reason } = this.o.intents;
+    return {
+      pool: poolMessage(view),
+      members,
+      state: `VIP_STATE_${order.status}`,
+      term: view.term,
+      override: override && {
+        weights: override.entries.map((e) => e.weight),
+        mode: override.mode as "MODE_SED",
+        reason: override.reason,
+      },
+      load_balancers: flows.map((l) => ({
+        instance: l.instance,
+        heard: l.heard,
+        flows: members.map((m) => l.flows.get(m.server.address) ?? 0),
+        unknown: [...new Set(members.flatMap((m) => l.unknown.get(m.server.address) ?? []))].join("; "),
+      })),
+      expected_load_balancers: view.loadBalancers,
+      policy: policy && { name: policy.name, by: policy.by, reason: policy.reason, at_unix_ms: policy.at },
+      stale: state === "current" ? "" : reason,
+    };
+  }
+
+  private stamp(reason: string, caller: Caller): Stamp {
+    return { by: callerName(caller), reason: reasonOf(reason), at: this.o.clock.unixMs() };
+  }
+
+  private count(view: PoolView, of: string): { flows: number; unknown: string } {
+    return countOf(this.o.supervision.flowsOf(view.name), of, view.loadBalancers);
+  }
+
+  private async operate(view: PoolView, operation: operations.Operation, stamp: Stamp): Promise<Done & { term: number }> {
+    const done = await this.o.intents.operate(view.name, operation, stamp);
+    return { ...done, term: this.o.core.find(0, view.name).term };
+  }
+
+  private async hold(
+    r: Named & { address: string; reason: string },
+    caller: Caller,
+    operation: (address: string, stamp: Stamp) => operations.Operation,
+  ): Promise<{ view: PoolView; address: string }> {
+    const wanted = address(r.address, "address");
+    const view = this.o.core.find(r.vip_id, r.name);
+    this.o.core.needMember(view, wanted, "address");
+    const stamp = this.stamp(r.reason, caller);
+    await this.o.intents.operate(view.name, operation(wanted, stamp), stamp);
+    return { view: this.o.core.find(0, view.name), address: wanted };
+  }
+
+  /** The configuration knows the VIPs' addresses, the pools which servers they have now. */
+  private ownVips(): OwnVip[] {
+    const pools = new Map(this.o.core.views().map((v) => [v.name, v.order.members]));
+    return this.o.config.vips.map((v) => {
+      const members = pools.get(v.name) ?? [];
+      return {
+        name: v.name,
+        address: v.address,
+        protocol: v.protocol,
+        servers: (members.length > 0 ? members : v.servers).map((s) => s.address),
+      };
+    });
+  }
+}
+
+/** The members, and who is held though no list has it now. */
+function listOf({ intent, order }: PoolView): readonly Wanted[] {
+  const members = new Set(order.members.map((m) => m.address));
+  const others = new Set(intent.holds.map((h) => h.address).filter((a) => !members.has(a)));
+  return [...order.members, ...[...others].map((address) => ({ address, weight: 0 }))];
+}
+
+const changeMessage = (c: Change) => ({
+  version: c.version,
+  at_unix_ms: c.at,
+  by: c.by,
+  reason: c.reason,
+  what: c.what,
+  id: c.id,
+});

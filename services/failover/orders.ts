@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who of a pool may receive new flows: a pure function of what is wanted, what was seen, and the time.
+import type { Intent, Wanted } from "./intent.js";
+
+export type HealthFact = "UNKNOWN" | "UP" | "DOWN";
+export type PoolStatus = "NORMAL" | "DEGRADED" | "PANIC";
+
+/** What this replica saw of one pool; nothing of it is ever stored. */
+export interface Observations {
+  /** What its data planes have, all together. */
+  present: readonly Wanted[];
+  health(address: string): HealthFact;
+  /** When a server's slow start began; absent = none. */
+  startedAt: ReadonlyMap<string, number>;
+}
+
+export interface PoolRules {
+  minHealthy: number;
+  panicThreshold: number;
+  slowStartMs: number;
+}
+
+export interface Moment {
+  /** Monotonic, ms. */
+  now: number;
+  unixMs: number;
+}
+
+export interface Share {
+  factor: number;
+  reason: string;
+  /** The flows that it still has are to be closed. */
+  close: boolean;
+}
+
+export interface PoolOrder {
+  status: PoolStatus;
+  members: readonly Wanted[];
+  /** By address; a missing one is 1. */
+  shares: Map<string, Share>;
+  /** Static weights instead of the policy's. */
+  fallback: boolean;
+  /** When time alone changes the order, by the monotonic clock; null = never. */
+  nextAt: number | null;
+}
+
+const SLOW_START_STEPS = 10;
+
+/** Whose list counts: the operator's of a managed pool, else that of its data planes. */
+export const membersOf = (intent: Intent, seen: Pick<Observations, "present">): readonly Wanted[] =>
+  intent.managed ? intent.members : seen.present;
+
+/** What an operator wants of a server, where that is no new flows; null: nothing. */
+function held(intent: Intent, m: Wanted, at: Moment): (Share & { changesAt: number | null }) | null {
+  const holds = intent.holds.filter((h) => h.address === m.address);
+  const drain = holds.find((h) => h.kind === "drain");
+  const over = drain !== undefined && drain.deadline !== null && drain.deadline <= at.unixMs;
+  const close = over && drain?.end === "close";
+  const changesAt = drain?.deadline != null && !over ? at.now + (drain.deadline - at.unixMs) : null;
+  if (holds.some((h) => h.kind === "maintenance")) return { factor: 0, reason: "maintenance", close, changesAt };
+  if (drain) return { factor: 0, reason: over ? "draining, deadline over" : "draining", close, changesAt };
+  return m.weight === 0 ? { factor: 0, reason: "weight 0", close: false, changesAt: null } : null;
+}
+
+/** The step of a slow start; null = it is over. */
+function slowStart(startedAt: number, rules: PoolRules, now: number): { factor: number; nextAt: number } | null {
+  const step = Math.max(1, Math.floor(((now - startedAt) / rules.slowStartMs) * SLOW_START_STEPS) + 1);
+  if (!(step < SLOW_START_STEPS)) return null;
+  return { factor: step / SLOW_START_STEPS, nextAt: startedAt + (step / SLOW_START_STEPS) * rules.slowStartMs };
+}
+
+export function orders(intent: Intent, seen: Observations, rules: PoolRules, at: Moment): PoolOrder {
+  const members = membersOf(intent, seen);
+  const shares = new Map<string, Share>();
+  let nextAt: number | null = null;
+  const wake = (t: number | null): void => {
+    if (t !== null) nextAt = nextAt === null ? t : Math.min(nextAt, t);
+  };
+  const serving: Wanted[] = [];
+  for (const m of members) {
+    const h = held(intent, m, at);
+    if (h === null) serving.push(m);
+    else {
+      shares.set(m.address, { factor: h.factor, reason: h.reason, close: h.close });
+      wake(h.changesAt);
+    }
+  }
+  const isDown = (m: Wanted): boolean => seen.health(m.address) === "DOWN";
+  const down = serving.filter(isDown).length;
+  const healthy = serving.length - down;
+  // With too few left, flows to a server that may be dead are better than all flows to servers that will be.
+  const panic =
+    down > 0 && (healthy < Math.min(rules.minHealthy, serving.length) || healthy / serving.length < rules.panicThreshold);
+  for (const m of serving) {
+    if (isDown(m)) {
+      const share = panic ? { factor: 1, reason: "down, but too few are up" } : { factor: 0, reason: "down" };
+      shares.set(m.address, { ...share, close: false });
+      continue;
+    }
+    const startedAt = seen.startedAt.get(m.address);
+    const slow = startedAt === undefined || panic ? null : slowStart(startedAt, rules, at.now);
+    if (slow === null) continue;
+    shares.set(m.address, { factor: slow.factor, reason: "slow start", close: false });
+    wake(slow.nextAt);
+  }
+  return {
+    status: panic ? "PANIC" : down > 0 ? "DEGRADED" : "NORMAL",
+    members,
+    shares,
+    // What a policy learned from servers that fail says nothing about a pool in which all are eligible.
+    fallback: panic,
+    nextAt,
+  };
+}
+
+/** Equal texts for orders that mean the same to an agent; a term is raised when it changes. */
+export function orderKey(intent: Intent, order: PoolOrder, loadBalancers: readonly (number | string)[]): string {
+  const shares = [...order.shares].filter(([, s]) => s.factor !== 1 || s.close).sort(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify([intent.version, order.status, order.fallback, loadBalancers, shares]);
+}

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+import test from "ava";
+import { emptyIntent, type Intent } from "../intent.js";
+import * as operations from "../operations.js";
+
+const stamp = { by: "ann", reason: "why", at: 7 };
+const whenever = { deadline: null, end: "wait" } as const;
+const empty = emptyIntent("web");
+const codeOf = (fn: () => unknown, t: { throws(fn: () => unknown): unknown }) => (t.throws(fn) as { code: string }).code;
+
+test("a drain is there once, with who and why; the same again changes nothing", (t) => {
+  const drain = operations.hold("drain", "a", whenever, stamp);
+  const first = drain(empty);
+  t.deepEqual(first.what, ["drain a"]);
+  t.deepEqual(first.next.holds, [{ ...stamp, address: "a", kind: "drain", ...whenever }]);
+  t.deepEqual(drain(first.next), { next: first.next, what: [] });
+  const timed = operations.hold("drain", "a", { deadline: 0, end: "close" }, stamp)(first.next);
+  t.deepEqual([timed.next.holds.length, timed.what], [1, ["drain a until 1970-01-01T00:00:00.000Z, then close"]]);
+  t.deepEqual(operations.release("drain", "a")(timed.next), { next: { ...empty, holds: [] }, what: ["undrain a"] });
+  t.deepEqual(operations.release("drain", "a")(empty).what, []);
+});
+
+test("undrain does not end maintenance, and the end of maintenance no drain", (t) => {
+  const both = operations.hold(
+    "maintenance",
+    "a",
+    whenever,
+    stamp,
+  )(operations.hold("drain", "a", whenever, stamp)(empty).next).next;
+  t.deepEqual(
+    operations
+      .release(
+        "drain",
+        "a",
+      )(both)
+      .next.holds.map((h) => h.kind),
+    ["maintenance"],
+  );
+  t.deepEqual(
+    operations
+      .release(
+        "maintenance",
+        "a",
+      )(both)
+      .next.holds.map((h) => h.kind),
+    ["drain"],
+  );
+});
+
+test("how many servers are held is bounded", (t) => {
+  const holds = Array.from({ length: 4096 }, (_, i) => ({ ...stamp, ...whenever, address: `s${i}`, kind: "drain" as const }));
+  const now: Intent = { ...empty, holds };
+  t.is(
+    codeOf(() => operations.hold("drain", "one more", whenever, stamp)(now), t),
+    "RESOURCE_EXHAUSTED",
+  );
+  t.notThrows(() => operations.hold("drain", "s1", { deadline: 5, end: "wait" }, stamp)(now), "one that is there may change");
+});
+
+test("a list makes a pool managed, keeps its drains, and an empty one hands it back", (t) => {
+  const present = [
+    { address: "a", weight: 1 },
+    { address: "b", weight: 1 },
+  ];
+  const drained = operations.hold("drain", "a", whenever, stamp)(empty).next;
+  const wanted = [
+    { address: "b", weight: 2, drain: true },
+    { address: "a", weight: 1, drain: false },
+    { address: "c", weight: 0, drain: false },
+  ];
+  const managed = operations.apply(wanted, 0, present, stamp)(drained);
+  t.deepEqual(managed.what, ["local -> managed", "weight of b: 1 -> 2", "add c weight 0", "drain b"]);
+  t.deepEqual(
+    managed.next.holds.map((h) => h.address),
+    ["a", "b"],
+    "a drain ends by undrain only",
+  );
+  t.deepEqual(operations.apply([{ address: "b", weight: 2, drain: false }], 0, present, stamp)(managed.next).what, [
+    "remove a",
+    "remove c",
+  ]);
+  t.deepEqual(operations.apply(wanted, 0, present, stamp)(managed.next).what, [], "as it is");
+  t.deepEqual(operations.apply([], 0, present, stamp)(managed.next).what, ["managed -> local"]);
+  const now = { ...managed.next, version: 8 };
+  t.is(
+    codeOf(() => operations.apply(wanted, 7, present, stamp)(now), t),
+    "FAILED_PRECONDITION",
+  );
+  t.notThrows(() => operations.apply(wanted, 8, present, stamp)(now));
+});
+
+test("the configuration's list is the first one only", (t) => {
+  const first = operations.first([{ address: "a", weight: 1, drain: true }], stamp);
+  t.deepEqual(first(empty).what, ["local -> managed", "add a weight 1", "drain a"]);
+  t.deepEqual(first({ ...empty, version: 1 }).what, []);
+});
+
+test("an override stays until it is cleared; one that leaves nobody is refused", (t) => {
+  const override = { entries: [{ address: "a", weight: 0 }], mode: "MODE_SED" };
+  const set = operations.setOverride(override, ["a", "b"], stamp);
+  const now = set(empty);
+  t.deepEqual([now.next.override, now.what], [{ ...override, ...stamp }, ["override a=0, MODE_SED"]]);
+  t.deepEqual(set(now.next).what, []);
+  t.deepEqual(operations.clearOverride(now.next).next.override, null);
+  t.deepEqual(operations.clearOverride(empty).what, []);
+  t.is(
+    codeOf(() => operations.setOverride(override, ["a"], stamp)(empty), t),
+    "INVALID_ARGUMENT",
+  );
+});
+
+test("a policy is an order like any other", (t) => {
+  const now = operations.setPolicy("kalman", stamp)(empty);
+  t.deepEqual([now.next.policy, now.what], [{ name: "kalman", ...stamp }, ["policy as configured -> kalman"]]);
+  t.deepEqual(operations.setPolicy("kalman", stamp)(now.next).what, []);
+  t.is(operations.setPolicy("", stamp)(now.next).next.policy, null);
+});
+
+test("versions that the store lost are gone beyond", (t) => {
+  t.is(operations.raiseTo(9)(empty).next.version, 9);
+  t.deepEqual(operations.raiseTo(9)({ ...empty, version: 9 }).what, []);
+});
