@@ -48,8 +48,10 @@ static struct mlb_endpoint lbrl_api_endpoint(const vl_api_lb_rl_server_t *s)
 static void vl_api_lb_rl_enable_disable_t_handler(vl_api_lb_rl_enable_disable_t *mp)
 {
 	vl_api_lb_rl_enable_disable_reply_t *rmp;
-	lbrl_enable_args_t a = { mp->flows,         mp->half_open,        mp->established_timeout_s,
-				 mp->udp_timeout_s, mp->sticky_timeout_s, mp->lease_ms };
+	lbrl_enable_args_t a = {
+		mp->flows,    mp->half_open,           mp->established_timeout_s, mp->udp_timeout_s,    mp->sticky_timeout_s,
+		mp->lease_ms, mp->half_open_timeout_s, mp->fin_timeout_s,         mp->closing_timeout_s
+	};
 	char err[MLB_ERR_LEN];
 	int rv = lbrl_logged(mp->enable ? lbrl_enable(&a, err) : lbrl_disable(err), err);
 
@@ -173,6 +175,17 @@ static void vl_api_lb_rl_drain_t_handler(vl_api_lb_rl_drain_t *mp)
 	lbrl_string(vip, mp->vip, sizeof(vip));
 	int rv = lbrl_logged(lbrl_server_drain(vip, &ep, mp->drain, err), err);
 	REPLY_MACRO_END(VL_API_LB_RL_DRAIN_REPLY);
+}
+
+static void vl_api_lb_rl_flush_t_handler(vl_api_lb_rl_flush_t *mp)
+{
+	vl_api_lb_rl_flush_reply_t *rmp;
+	char vip[MLB_NAME_LEN], err[MLB_ERR_LEN];
+	struct mlb_endpoint ep = lbrl_api_endpoint(&mp->server);
+
+	lbrl_string(vip, mp->vip, sizeof(vip));
+	int rv = lbrl_logged(lbrl_flush(vip, mp->one_server ? &ep : 0, err), err);
+	REPLY_MACRO_END(VL_API_LB_RL_FLUSH_REPLY);
 }
 
 static void vl_api_lb_rl_set_mode_t_handler(vl_api_lb_rl_set_mode_t *mp)

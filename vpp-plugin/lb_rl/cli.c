@@ -11,8 +11,9 @@
 #define LBRL_CLI(var, p, fn, help) \
 	VLIB_CLI_COMMAND(var, static) = { .path = p, .short_help = help, .function = fn, .is_mp_safe = 1 }
 
-static char enable_help[] = "lb rl enable [flows <n a worker>] [half-open <n a worker>] [established-timeout <s>] "
-			    "[udp-timeout <s>] [sticky-timeout <s>] [lease <ms>]";
+static char enable_help[] = "lb rl enable [flows <n a worker>] [half-open <n a worker>] [half-open-timeout <s>] "
+			    "[established-timeout <s>] [fin-timeout <s>] [closing-timeout <s>] [udp-timeout <s>] "
+			    "[sticky-timeout <s>] [lease <ms>]";
 
 static clib_error_t *lbrl_enable_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
@@ -23,7 +24,9 @@ static clib_error_t *lbrl_enable_fn(vlib_main_t *vm, unformat_input_t *in, vlib_
 
 	if (lbrl_cli_line(in, &line)) {
 		while (!e && unformat_check_input(&line) != UNFORMAT_END_OF_INPUT)
-			if (!unformat(&line, "flows %u", &a.flows) && !unformat(&line, "half-open %u", &a.half_open) &&
+			if (!unformat(&line, "flows %u", &a.flows) && !unformat(&line, "half-open-timeout %u", &a.half_open_s) &&
+			    !unformat(&line, "half-open %u", &a.half_open) && !unformat(&line, "fin-timeout %u", &a.fin_s) &&
+			    !unformat(&line, "closing-timeout %u", &a.closing_s) &&
 			    !unformat(&line, "established-timeout %u", &a.established_s) &&
 			    !unformat(&line, "udp-timeout %u", &a.udp_s) && !unformat(&line, "sticky-timeout %u", &a.sticky_s) &&
 			    !unformat(&line, "lease %u", &a.lease_ms))
@@ -324,6 +327,31 @@ static clib_error_t *lbrl_drain_fn(vlib_main_t *vm, unformat_input_t *in, vlib_c
 	return lbrl_one_server(in, drain_help, "off", lbrl_do_drain);
 }
 LBRL_CLI(lbrl_drain_cmd, "lb rl drain", lbrl_drain_fn, drain_help);
+
+static char flush_help[] = "lb rl flush [vip <name>] [<ip>[:<port>]]";
+
+static clib_error_t *lbrl_flush_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
+{
+	unformat_input_t line;
+	struct mlb_endpoint ep;
+	f32 w;
+	bool one = false;
+	char vip[MLB_NAME_LEN] = "", err[MLB_ERR_LEN] = "";
+	clib_error_t *e = 0;
+
+	if (lbrl_cli_line(in, &line)) {
+		while (!e && unformat_check_input(&line) != UNFORMAT_END_OF_INPUT)
+			if (unformat(&line, "vip %U", unformat_lbrl_name, vip))
+				;
+			else if (!one && unformat(&line, "%U", unformat_lbrl_endpoint, &ep, &w))
+				one = true;
+			else
+				e = lbrl_cli_unexpected(&line, flush_help);
+		unformat_free(&line);
+	}
+	return e ? e : lbrl_cli_result(lbrl_flush(vip, one ? &ep : 0, err), err);
+}
+LBRL_CLI(lbrl_flush_cmd, "lb rl flush", lbrl_flush_fn, flush_help);
 
 static char mode_help[] = "lb rl set-mode [vip <name>] hash|alias|sed|p2c";
 

@@ -31,6 +31,30 @@ static clib_error_t *lbrl_show_args(unformat_input_t *in, const char *help, char
 	for (lbrl_vip_t *v = lbrl_main.vip + 1; v <= lbrl_main.vip + MLB_MAX_VIPS; v++) \
 		if (v->used == LBRL_VIP_ACTIVE && (!(which)[0] || !strcmp((which), v->name)))
 
+/* What a command says that finds nothing to show. */
+static void lbrl_show_none(vlib_main_t *vm)
+{
+	if (lbrl_vip_any())
+		return;
+	vlib_cli_output(vm, "no VIP yet: `lb rl set-vip` makes one");
+	if (vec_len(lbrl_main.staged))
+		vlib_cli_output(vm, "%u servers wait for it", vec_len(lbrl_main.staged));
+}
+
+/* Servers that no frame has told of yet: a frame comes ten times a second. */
+static void lbrl_show_fresh(vlib_main_t *vm, const lbrl_vip_t *v, const struct mlb_server_rec *recs, int n)
+{
+	for (u32 slot = 0; slot < v->capacity; slot++) {
+		const lbrl_server_t *srv = &v->server[slot];
+		bool told = false;
+		for (int i = 0; i < n; i++)
+			told |= recs[i].id == srv->id;
+		if (srv->id && !told)
+			vlib_cli_output(vm, "  [%u] id %u %U port %u: just added, no figures yet", slot, srv->id,
+					format_lbrl_addr, &srv->addr, clib_net_to_host_u16(srv->port));
+	}
+}
+
 static char stats_help[] = "lb rl show stats [vip <name>]";
 
 static clib_error_t *lbrl_show_stats_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
@@ -73,6 +97,7 @@ static clib_error_t *lbrl_show_stats_fn(vlib_main_t *vm, unformat_input_t *in, v
 			if (h.refused[i])
 				vlib_cli_output(vm, "  weight vectors refused (%s) %llu", mlb_refuse_name(i), h.refused[i]);
 	}
+	lbrl_show_none(vm);
 	/* Not ours alone: all that VPP took. Weights, modes and server lists add none. */
 	vlib_cli_output(vm, "worker barriers since start %llu", vlib_worker_threads[0].barrier_sync_count);
 	for (u32 i = 0; i < vec_len(lbrl_main.thread); i++) {
@@ -115,7 +140,9 @@ static clib_error_t *lbrl_show_weights_fn(vlib_main_t *vm, unformat_input_t *in,
 					r->bias);
 			vec_free(s);
 		}
+		lbrl_show_fresh(vm, v, recs, n);
 	}
+	lbrl_show_none(vm);
 	return 0;
 }
 VLIB_CLI_COMMAND(lbrl_show_weights_cmd, static) = {
@@ -164,7 +191,9 @@ static clib_error_t *lbrl_show_servers_fn(vlib_main_t *vm, unformat_input_t *in,
 					r->duration.dp90);
 			vlib_cli_output(vm, "      via %U", format_dpo_id, &v->server[r->slot].dpo, 8);
 		}
+		lbrl_show_fresh(vm, v, recs, n);
 	}
+	lbrl_show_none(vm);
 	return 0;
 }
 VLIB_CLI_COMMAND(lbrl_show_servers_cmd, static) = {
@@ -189,8 +218,10 @@ static clib_error_t *lbrl_show_config_fn(vlib_main_t *vm, unformat_input_t *in, 
 	if (!m->enabled)
 		return 0;
 	vlib_cli_output(vm,
-			"workers %u, flows %u and half-open %u a worker, established %u s, udp %u s, sticky %u s, lease %u ms",
-			m->n_workers, m->flow_capacity, m->half_capacity, m->established_ms / 1000, m->udp_ms / 1000,
+			"workers %u, flows %u and half-open %u a worker; time-outs: half-open %u s, established %u s, fin %u s, "
+			"closing %u s, udp %u s, sticky %u s; lease %u ms",
+			m->n_workers, m->flow_capacity, m->half_capacity, m->tcp.half_open_ms / 1000,
+			m->tcp.established_ms / 1000, m->tcp.fin_ms / 1000, m->tcp.closing_ms / 1000, m->udp_ms / 1000,
 			m->sticky_ms / 1000, m->lease_ms);
 	for (u32 i = 0; i < vec_len(m->nat_interfaces); i++)
 		vlib_cli_output(vm, "nat interface %U", format_vnet_sw_if_index_name, vnet_get_main(), m->nat_interfaces[i]);

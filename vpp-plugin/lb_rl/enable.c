@@ -62,11 +62,15 @@ static int lbrl_settings(const lbrl_enable_args_t *a, char err[MLB_ERR_LEN])
 		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "flows: 1024..134217728 expected");
 	if (!lbrl_within(half_open, 1024, 1u << 24))
 		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "half-open: 1024..16777216 expected");
-	if (a->established_s > most_s || a->udp_s > most_s || a->sticky_s > most_s)
+	if (clib_max(clib_max(a->established_s, a->udp_s), a->sticky_s) > most_s ||
+	    clib_max(clib_max(a->half_open_s, a->fin_s), a->closing_s) > most_s)
 		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "a time-out of 1..%u s expected", most_s);
 	m->flow_capacity = flows;
 	m->half_capacity = half_open;
-	m->established_ms = (a->established_s ? a->established_s : 3600) * 1000;
+	m->tcp.half_open_ms = (a->half_open_s ? a->half_open_s : 60) * 1000;
+	m->tcp.established_ms = (a->established_s ? a->established_s : 3600) * 1000;
+	m->tcp.fin_ms = (a->fin_s ? a->fin_s : 120) * 1000;
+	m->tcp.closing_ms = (a->closing_s ? a->closing_s : 60) * 1000;
 	m->udp_ms = (a->udp_s ? a->udp_s : 30) * 1000;
 	m->sticky_ms = (a->sticky_s ? a->sticky_s : 300) * 1000;
 	m->lease_ms = a->lease_ms ? a->lease_ms : 1000;
@@ -179,6 +183,8 @@ int lbrl_stop(char err[MLB_ERR_LEN])
 
 int lbrl_set_shm(const char *path, char err[MLB_ERR_LEN])
 {
+	if (lbrl_main.enabled && strcmp(path, lbrl_main.shm_path) == 0)
+		return 0;
 	if (lbrl_main.enabled)
 		return lbrl_fail(err, VNET_API_ERROR_INSTANCE_IN_USE,
 				 "the region is in use: `lb rl disable` first, then set-shm");

@@ -8,6 +8,7 @@
 /* 0 = the default */
 typedef struct {
 	u32 flows, half_open, established_s, udp_s, sticky_s, lease_ms;
+	u32 half_open_s, fin_s, closing_s;
 } lbrl_enable_args_t;
 
 int lbrl_enable(const lbrl_enable_args_t *a, char err[MLB_ERR_LEN]);

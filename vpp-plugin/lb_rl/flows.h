@@ -7,10 +7,11 @@
 
 /* Bits of a flow's `flags` beside the core's. */
 enum {
+	LBRL_FLOW_HELD = 16,    /* ended, and its server's slot is kept for its last packets (mlb_ev_hold) */
 	LBRL_FLOW_UNPROVEN = 32 /* UDP of which there was one packet only: whoever made up its source may make up thousands */
 };
-/* In a flow's `host`: made from a packet in mid-flow, and the server has said nothing yet. */
-enum { LBRL_ADOPTED = 1 };
+/* In a flow's `host`: made from a packet in mid-flow, and the server has said nothing yet; the handshake was complete once. */
+enum { LBRL_ADOPTED = 1, LBRL_WAS_OPEN = 2 };
 /* TCP flags that change a flow's state. */
 enum { LBRL_TCP_SPECIAL = MLB_TCP_F_FIN | MLB_TCP_F_SYN | MLB_TCP_F_RST };
 

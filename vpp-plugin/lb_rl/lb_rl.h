@@ -9,6 +9,7 @@
 #include <vppinfra/bihash_16_8.h>
 #include <vppinfra/lock.h>
 #include <marllb/dp.h>
+#include <marllb/tcp.h>
 #include <lb_rl/thread.h>
 #include <lb_rl/types.h>
 
@@ -29,7 +30,8 @@ typedef struct {
 	struct mlb_flow_table *sticky;
 	clib_spinlock_t sticky_lock;
 	clib_bihash_16_8_t by_server; /* server address -> bitmap of the VIPs (id - 1) whose replies come back from it */
-	u32 established_ms, udp_ms, sticky_ms;
+	struct mlb_tcp_timeouts tcp;
+	u32 udp_ms, sticky_ms;
 
 	/* main thread */
 	struct mlb_dp *dp;

@@ -48,6 +48,68 @@ void lbrl_life_end(lbrl_thread_t *t, struct mlb_flow *f, enum mlb_end how)
 	}
 }
 
+/* A flood of single datagrams leaves an eighth of the table to others. */
+#define LBRL_MOST_UNPROVEN(t) (mlb_flow_capacity((t)->flows) / 8 * 7)
+
+void lbrl_life_prove(lbrl_thread_t *t, struct mlb_flow *f)
+{
+	if (f->flags & LBRL_FLOW_UNPROVEN) {
+		f->flags &= ~LBRL_FLOW_UNPROVEN;
+		t->unproven--;
+	}
+}
+
+void lbrl_life_over(lbrl_thread_t *t, struct mlb_flow *f, enum mlb_end how)
+{
+	struct mlb_wvip *wv = lbrl_wvip(t, f->key.vip);
+
+	if (!wv || !(f->flags & (MLB_FLOW_COUNTED | MLB_FLOW_HALF)))
+		return;
+	mlb_ev_hold(wv, f->slot);
+	f->flags |= LBRL_FLOW_HELD;
+	lbrl_life_end(t, f, how);
+}
+
+void lbrl_life_forget(lbrl_thread_t *t, struct mlb_flow *f)
+{
+	struct mlb_wvip *wv = lbrl_wvip(t, f->key.vip);
+
+	lbrl_life_prove(t, f);
+	if (wv && f->flags & LBRL_FLOW_HELD)
+		mlb_ev_release(wv, f->slot);
+	f->flags &= ~LBRL_FLOW_HELD;
+}
+
+/* A SYN that waited too long for its answer goes on waiting: it came again, or was answered after all. */
+static void lbrl_wait_again(lbrl_thread_t *t, struct mlb_flow *f)
+{
+	struct mlb_wvip *wv = lbrl_wvip(t, f->key.vip);
+
+	if (!wv)
+		return;
+	mlb_ev_half_open(wv, f->slot, t->now_us);
+	lbrl_life_forget(t, f);
+	f->flags |= MLB_FLOW_HALF;
+	f->start_us = t->now_us;
+}
+
+#define LBRL_RESET_DOUBT_MS 1000
+
+/* A packet long after a reset: who sent it did not believe the reset, which was not in its window, or not its peer's at all. The
+ * flow goes on. */
+static void lbrl_go_on(lbrl_thread_t *t, struct mlb_flow *f)
+{
+	struct mlb_wvip *wv = lbrl_wvip(t, f->key.vip);
+
+	if (!wv || f->host != LBRL_WAS_OPEN || t->now_ms - f->last_ms < LBRL_RESET_DOUBT_MS)
+		return;
+	mlb_ev_open(wv, f->slot, t->now_us);
+	lbrl_life_forget(t, f);
+	f->flags |= MLB_FLOW_COUNTED;
+	f->start_us = t->now_us;
+	f->tcp = MLB_TCP_ESTABLISHED;
+}
+
 /* Half-open becomes established: it moves to the main table, where no flood reaches it. */
 static struct mlb_flow *lbrl_establish(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow *f)
 {
@@ -78,18 +140,60 @@ static struct mlb_flow *lbrl_establish(lbrl_thread_t *t, lbrl_vip_t *v, struct m
 	if (n->flags & MLB_FLOW_ONE_WAY)
 		mlb_ev_connected(t->w, wv, slot, opened, t->now_us);
 	n->tcp = MLB_TCP_ESTABLISHED;
+	n->host = LBRL_WAS_OPEN;
 	n->flags |= MLB_FLOW_COUNTED;
 	mlb_ev_open(wv, n->slot, t->now_us);
 	return n;
 }
 
+/* A half-open flow's packet. */
+static struct mlb_flow *lbrl_half_tcp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow *f, enum mlb_tcp_state was,
+				      enum mlb_tcp_state is, bool from_client)
+{
+	struct mlb_wvip *wv = lbrl_wvip(t, v->id);
+
+	switch (is) {
+	case MLB_TCP_SYN_ACK:
+		if (wv && !from_client)
+			mlb_ev_connected(t->w, wv, f->slot, f->start_us, t->now_us);
+		if (!from_client)
+			mlb_dp_connect_result(lbrl_main.dp, v->id, f->slot, true, t->now_us);
+		break;
+	case MLB_TCP_ESTABLISHED: return lbrl_establish(t, v, f);
+	case MLB_TCP_FIN_CLIENT:
+	case MLB_TCP_FIN_SERVER: /* with the handshake's last ACK */
+		if (was == MLB_TCP_SYN_ACK && !(f->flags & MLB_FLOW_ONE_WAY)) {
+			f = lbrl_establish(t, v, f);
+			if (!(f->flags & MLB_FLOW_HALF))
+				f->tcp = is;
+		} else if (f->flags & MLB_FLOW_ONE_WAY)
+			lbrl_life_over(t, f, MLB_END_COMPLETED);
+		break;
+	case MLB_TCP_RESET:
+	case MLB_TCP_CLOSED:
+		if (!from_client && was == MLB_TCP_SYN)
+			mlb_dp_connect_result(lbrl_main.dp, v->id, f->slot, false, t->now_us);
+		lbrl_life_over(t, f, from_client ? MLB_END_ABORT : MLB_END_REFUSED);
+		break;
+	default: break;
+	}
+	return f;
+}
+
 struct mlb_flow *lbrl_life_tcp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow *f, u8 flags, bool from_client)
 {
-	bool one_way = f->flags & MLB_FLOW_ONE_WAY;
+	bool one_way = f->flags & MLB_FLOW_ONE_WAY, reset = flags & MLB_TCP_F_RST;
+
+	if (PREDICT_FALSE(!(f->flags & (MLB_FLOW_COUNTED | MLB_FLOW_HALF)) && !reset)) {
+		if (f->tcp == MLB_TCP_SYN)
+			lbrl_wait_again(t, f);
+		else if (f->tcp == MLB_TCP_RESET && !(flags & MLB_TCP_F_SYN))
+			lbrl_go_on(t, f);
+	}
 	enum mlb_tcp_state was = f->tcp, is = mlb_tcp_next(was, flags, from_client, one_way);
 
 	/* An adopted flow counts as established only after a packet from its server, or a flood of ACKs would fill the table. */
-	if (PREDICT_FALSE(f->host == LBRL_ADOPTED && !(flags & MLB_TCP_F_RST))) {
+	if (PREDICT_FALSE(f->host == LBRL_ADOPTED && !reset)) {
 		if (from_client)
 			return f;
 		f->host = 0;
@@ -99,26 +203,12 @@ struct mlb_flow *lbrl_life_tcp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow 
 	if (is == was)
 		return f;
 	f->tcp = is;
-	if (f->flags & MLB_FLOW_HALF) {
-		if (is == MLB_TCP_SYN_ACK && !from_client) {
-			struct mlb_wvip *wv = lbrl_wvip(t, v->id);
-			if (wv)
-				mlb_ev_connected(t->w, wv, f->slot, f->start_us, t->now_us);
-			mlb_dp_connect_result(lbrl_main.dp, v->id, f->slot, true, t->now_us);
-		} else if (is == MLB_TCP_ESTABLISHED)
-			return lbrl_establish(t, v, f);
-		else if (is == MLB_TCP_RESET || is == MLB_TCP_CLOSED) {
-			if (!from_client && was == MLB_TCP_SYN)
-				mlb_dp_connect_result(lbrl_main.dp, v->id, f->slot, false, t->now_us);
-			lbrl_life_end(t, f, from_client ? MLB_END_ABORT : MLB_END_REFUSED);
-		} else if (is == MLB_TCP_CLOSING)
-			lbrl_life_end(t, f, MLB_END_COMPLETED);
-		return f;
-	}
+	if (f->flags & MLB_FLOW_HALF)
+		return lbrl_half_tcp(t, v, f, was, is, from_client);
 	if (is == MLB_TCP_RESET)
-		lbrl_life_end(t, f, from_client ? MLB_END_ABORT : MLB_END_RESET);
-	else if (is == MLB_TCP_CLOSING || is == MLB_TCP_CLOSED)
-		lbrl_life_end(t, f, MLB_END_COMPLETED);
+		lbrl_life_over(t, f, from_client ? MLB_END_ABORT : MLB_END_RESET);
+	else if (is == MLB_TCP_CLOSING || is == MLB_TCP_CLOSED || (one_way && is == MLB_TCP_FIN_CLIENT))
+		lbrl_life_over(t, f, MLB_END_COMPLETED);
 	return f;
 }
 
@@ -161,23 +251,13 @@ static lbrl_verdict_t lbrl_new_tcp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_w
 		/* No room for one more half-open flow: SYN and ACK alike go by the ring, to one server. */
 		if (!f)
 			return lbrl_by_ring(t, v, wv, k, LBRL_ERROR_UNTRACKED);
-	}
+	} else
+		lbrl_life_forget(t, f);
 	lbrl_flow_fill(t, v, f, slot);
 	f->tcp = MLB_TCP_SYN;
 	f->flags |= MLB_FLOW_HALF;
 	mlb_ev_half_open(wv, slot, t->now_us);
 	return (lbrl_verdict_t){ .slot = slot, .thread = ~0, .error = LBRL_ERROR_NEW_FLOW, .f = f };
-}
-
-/* A flood of single datagrams leaves an eighth of the table to others. */
-#define LBRL_MOST_UNPROVEN(t) (mlb_flow_capacity((t)->flows) / 8 * 7)
-
-void lbrl_life_prove(lbrl_thread_t *t, struct mlb_flow *f)
-{
-	if (f->flags & LBRL_FLOW_UNPROVEN) {
-		f->flags &= ~LBRL_FLOW_UNPROVEN;
-		t->unproven--;
-	}
 }
 
 static lbrl_verdict_t lbrl_new_udp(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k, u64 hash)
@@ -224,7 +304,7 @@ static lbrl_verdict_t lbrl_udp_again(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb
 
 	if (slot == MLB_NONE)
 		return lbrl_by_ring(t, v, wv, k, LBRL_ERROR_MISS);
-	lbrl_life_prove(t, f);
+	lbrl_life_forget(t, f);
 	lbrl_flow_fill(t, v, f, slot);
 	f->flags |= MLB_FLOW_COUNTED;
 	mlb_ev_open(wv, slot, t->now_us);
@@ -246,8 +326,9 @@ lbrl_verdict_t lbrl_life_miss(lbrl_thread_t *t, lbrl_vip_t *v, const struct mlb_
 		f = mlb_flow_find(t->half, k, mlb_flow_hash(t->half, k));
 	if (f && lbrl_flow_valid(v, f)) {
 		bool ended = !(f->flags & (MLB_FLOW_COUNTED | MLB_FLOW_HALF));
-		if (ended && syn)
-			return lbrl_new_tcp(t, v, wv, k, f); /* the client uses the port again */
+		/* The client uses the port again; or it sends the SYN again, which its server has not answered for long. */
+		if (ended && syn && (f->tcp != MLB_TCP_SYN || !mlb_dp_admits(lbrl_main.dp, t->w, v->id, f->slot, t->now_us)))
+			return lbrl_new_tcp(t, v, wv, k, f);
 		if (tcp)
 			f = lbrl_life_tcp(t, v, f, flags, true);
 		lbrl_life_prove(t, f);

@@ -22,6 +22,10 @@ void lbrl_life_payload(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow *f, bool
 void lbrl_life_prove(lbrl_thread_t *t, struct mlb_flow *f);
 /* Goes on with the walk over both tables that ends idle flows; called once a loop. */
 void lbrl_life_age(lbrl_thread_t *t);
-/* The flow ended: it counts no more. Its entry stays for the last packets. */
+/* The flow ended: it counts no more. */
 void lbrl_life_end(lbrl_thread_t *t, struct mlb_flow *f, enum mlb_end how);
+/* The same of one whose entry stays, for the last packets: its server keeps its slot until the entry goes. */
+void lbrl_life_over(lbrl_thread_t *t, struct mlb_flow *f, enum mlb_end how);
+/* The entry goes, or takes another flow: it stands for nothing any more. */
+void lbrl_life_forget(lbrl_thread_t *t, struct mlb_flow *f);
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Servers: changes asked for here go to the core; what the core makes of them (also of pools from failover) comes back by its
  * hooks. */
+#include <lb_rl/clock.h>
 #include <lb_rl/dpo.h>
 #include <lb_rl/error.h>
 #include <lb_rl/forward.h>
@@ -73,6 +74,30 @@ int lbrl_server_drain(const char *vip, const struct mlb_endpoint *ep, bool drain
 {
 	lbrl_vip_t *v = lbrl_vip_or_only(vip, err);
 	return v ? lbrl_rv(mlb_dp_server_drain(lbrl_main.dp, v->id, ep, drain, err)) : VNET_API_ERROR_NO_SUCH_ENTRY;
+}
+
+int lbrl_flush(const char *vip, const struct mlb_endpoint *ep, char err[MLB_ERR_LEN])
+{
+	lbrl_vip_t *v = lbrl_vip_or_only(vip, err);
+	u64 now = lbrl_now_us();
+	bool any = false;
+	char text[MLB_ENDPOINT_LEN];
+
+	if (!v)
+		return VNET_API_ERROR_NO_SUCH_ENTRY;
+	for (u32 i = 0; i < v->capacity; i++) {
+		lbrl_server_t *srv = &v->server[i];
+		if (!srv->id ||
+		    (ep && (!mlb_addr_eq(&srv->addr, &ep->addr) || (ep->port && srv->port != clib_host_to_net_u16(ep->port)))))
+			continue;
+		__atomic_store_n(&srv->flush_us, now, __ATOMIC_RELAXED);
+		any = true;
+	}
+	if (ep && !any)
+		return lbrl_fail(err, VNET_API_ERROR_NO_SUCH_ENTRY, "VIP %s has no server %s, nor flows of one", v->name,
+				 mlb_endpoint_text(ep, text));
+	__atomic_store_n(&v->flushes, 1, __ATOMIC_RELEASE);
+	return 0;
 }
 
 /* Replies are recognised by their server's address: in lbrl_main.by_server a bit for each VIP that has it. */

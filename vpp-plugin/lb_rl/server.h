@@ -10,6 +10,10 @@ int lbrl_server_add(const char *vip, const struct mlb_endpoint *ep, f32 w, char 
 int lbrl_server_del(const char *vip, const struct mlb_endpoint *ep, char err[MLB_ERR_LEN]);
 int lbrl_server_drain(const char *vip, const struct mlb_endpoint *ep, bool drain, char err[MLB_ERR_LEN]);
 
+/* Ends the flows of the VIP, or of one of its servers (ep), that are there now, within about a second: their next packets are
+ * placed as those of unknown flows. Also of a server that was removed and still has flows. */
+int lbrl_flush(const char *vip, const struct mlb_endpoint *ep, char err[MLB_ERR_LEN]);
+
 /* The core's word on a server that comes and goes (mlb_dp_hooks), and all of a VIP's at once. */
 int lbrl_hook_may(void *arg, u32 vip_id, const struct mlb_endpoint *ep, char err[MLB_ERR_LEN]);
 void lbrl_hook_notice(void *arg, const char *text);

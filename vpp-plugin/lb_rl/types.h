@@ -34,6 +34,7 @@ typedef struct {
 	fib_node_t fib_node;
 	fib_node_index_t fei;
 	u32 sibling;
+	u64 flush_us; /* flows that began before are ended */
 	dpo_id_t dpo; /* holds the load-balance's lock */
 } lbrl_server_t;
 
@@ -60,6 +61,7 @@ typedef struct {
 	u64 ring_seed;        /* equal on every load balancer: from address, protocol and port */
 	u32 capacity;
 	u16 outer_port; /* host order: UDP destination port of the outer header; 0 = there is none */
+	u8 flushes;     /* one of its servers has a flush_us */
 	u8 plen;        /* as the user wrote it: 0..32 or 0..128 */
 	u8 n_ports;     /* 0 = all of TCP and UDP */
 	lbrl_port_t ports[LBRL_MAX_PORTS];

@@ -8,7 +8,7 @@ static bool has_flows(const struct mlb_dp *dp, const struct dp_vip *v, uint32_t 
 {
 	for (uint32_t i = 0; i < dp->nworkers; i++) {
 		struct mlb_wslot *w = mlb_wslot_at(v->w[i]->slots, slot);
-		if (MLB_LD(w->flows) || MLB_LD(w->half_open))
+		if (MLB_LD(w->flows) || MLB_LD(w->half_open) || MLB_LD(w->held))
 			return true;
 	}
 	return false;

@@ -148,7 +148,15 @@ TEST(slot_is_reused_only_after_last_flow_and_all_workers)
 	world_run(w, 5 * MS, false);
 	CHECK_EQ(server(w, 0)->flags, MLB_SRV_LEAVING);
 	CHECK_EQ(mlb_dp_server_add(w->dp, w->vip, &next, 1, &id, w->err), -ENOSPC);
+	mlb_ev_hold(world_wvip(w, 0), 0); /* it ends, and its last packets may still come */
 	mlb_ev_close(a, world_wvip(w, 0), 0, w->now - 5 * MS, w->now, MLB_END_COMPLETED);
+	for (int i = 0; i < 3; i++) {
+		world_run(w, MS, false);
+		mlb_dp_worker_loop(w->dp, a, w->now);
+		mlb_dp_worker_loop(w->dp, b, w->now);
+	}
+	CHECK_EQ(server(w, 0)->flags, MLB_SRV_LEAVING);
+	mlb_ev_release(world_wvip(w, 0), 0);
 	world_run(w, MS, false);
 	CHECK_EQ(server(w, 0)->flags, MLB_SRV_LEAVING); /* the worker that ended the last flow may still be in the slot */
 	mlb_dp_worker_loop(w->dp, a, w->now);

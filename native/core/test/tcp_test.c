@@ -99,14 +99,15 @@ static const struct {
 	{ "reserved bits do not matter",
 	  false,
 	  { { 'c', 0xc0 | S, SYN }, { 's', 0xe0 | S | A, SYN_ACK }, { 'c', 0xc8 | A, EST } } },
-	{ "one way: SYN then ACK establishes, a FIN of the client closes",
+	{ "one way: SYN then ACK establishes; after the client's FIN the server may still send, until the port is used again",
 	  true,
 	  { { 'c', S, SYN },
 	    { 'c', S, SYN },
 	    { 'c', A, EST },
 	    { 'c', P | A, EST },
-	    { 'c', F | A, CLOSING },
-	    { 'c', A, CLOSED },
+	    { 'c', F | A, FIN_C },
+	    { 'c', A, FIN_C },
+	    { 'c', F | A, FIN_C },
 	    { 'c', S, SYN } } },
 	{ "one way: reset", true, { { 'c', S, SYN }, { 'c', A, EST }, { 'c', R, RESET } } },
 };
@@ -139,12 +140,16 @@ TEST(every_input_gives_a_state)
 
 TEST(timeouts)
 {
-	CHECK_EQ(mlb_tcp_timeout_ms(MLB_TCP_SYN, 3600000), 3000);
-	CHECK_EQ(mlb_tcp_timeout_ms(MLB_TCP_SYN_ACK, 3600000), 3000);
-	CHECK_EQ(mlb_tcp_timeout_ms(MLB_TCP_ESTABLISHED, 3600000), 3600000);
-	CHECK_EQ(mlb_tcp_timeout_ms(MLB_TCP_FIN_CLIENT, 60000), 60000);
-	CHECK_EQ(mlb_tcp_timeout_ms(MLB_TCP_CLOSING, 3600000), 10000);
-	CHECK_EQ(mlb_tcp_timeout_ms(MLB_TCP_RESET, 3600000), 10000);
+	static const struct mlb_tcp_timeouts t = { 1, 2, 3, 4 };
+	CHECK_EQ(mlb_tcp_timeout_ms(MLB_TCP_NEW, &t), 1);
+	CHECK_EQ(mlb_tcp_timeout_ms(MLB_TCP_SYN, &t), 1);
+	CHECK_EQ(mlb_tcp_timeout_ms(MLB_TCP_SYN_ACK, &t), 1);
+	CHECK_EQ(mlb_tcp_timeout_ms(MLB_TCP_ESTABLISHED, &t), 2);
+	CHECK_EQ(mlb_tcp_timeout_ms(MLB_TCP_FIN_CLIENT, &t), 3);
+	CHECK_EQ(mlb_tcp_timeout_ms(MLB_TCP_FIN_SERVER, &t), 3);
+	CHECK_EQ(mlb_tcp_timeout_ms(MLB_TCP_CLOSING, &t), 4);
+	CHECK_EQ(mlb_tcp_timeout_ms(MLB_TCP_CLOSED, &t), 4);
+	CHECK_EQ(mlb_tcp_timeout_ms(MLB_TCP_RESET, &t), 4);
 }
 
 MLB_TEST_MAIN(CASE(described_flows), CASE(every_input_gives_a_state), CASE(timeouts))

@@ -71,7 +71,7 @@ export const groups = [
             send: [syn(30000), syn(30000, { tcp: "A" }), syn(30000, { tcp: "FA" }), syn(30000, { tcp: "A" })],
             server: (o) => o.length === 4 && new Set(o.map((p) => p.dst)).size === 1,
           },
-          { says: { "lb rl show flows max 10000": /port 30000 .*(closing|closed)/ } },
+          { says: { "lb rl show flows max 10000": /port 30000 .*fin-client idle \d+ ms ended/ } },
         ],
       },
     ],

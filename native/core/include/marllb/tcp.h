@@ -18,8 +18,11 @@ enum mlb_tcp_state {
 enum { MLB_TCP_F_FIN = 1, MLB_TCP_F_SYN = 2, MLB_TCP_F_RST = 4, MLB_TCP_F_PSH = 8, MLB_TCP_F_ACK = 16 };
 
 /* State after a packet. from_client: its direction; one_way: server's packets are never seen (SYN then ACK establishes, a FIN of
- * the client closes). */
+ * the client leaves FIN_CLIENT, for the server may still send). */
 enum mlb_tcp_state mlb_tcp_next(enum mlb_tcp_state, uint8_t flags, bool from_client, bool one_way);
-/* Idle time-out in milliseconds of a state: half-open 3 s, established 1 h (configurable by the host), closing 10 s. */
-uint32_t mlb_tcp_timeout_ms(enum mlb_tcp_state, uint32_t established_ms);
+/* Idle time-outs, milliseconds: of a handshake under way; established; one side closed; both closed, or reset. */
+struct mlb_tcp_timeouts {
+	uint32_t half_open_ms, established_ms, fin_ms, closing_ms;
+};
+uint32_t mlb_tcp_timeout_ms(enum mlb_tcp_state, const struct mlb_tcp_timeouts *);
 #endif

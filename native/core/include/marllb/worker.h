@@ -50,6 +50,10 @@ static inline void mlb_ev_answer(struct mlb_worker *, struct mlb_wvip *, uint32_
 static inline void mlb_ev_unwait(struct mlb_wvip *, uint32_t s, uint64_t now);
 static inline void mlb_ev_close(struct mlb_worker *, struct mlb_wvip *, uint32_t s, uint64_t start, uint64_t now,
 				enum mlb_end how);
+/* A flow that ended, or will in a moment, still has a packet or two to come: they go to its server, so a server that leaves keeps
+ * its slot until the release. Holding counts for nothing else. */
+static inline void mlb_ev_hold(struct mlb_wvip *, uint32_t s);
+static inline void mlb_ev_release(struct mlb_wvip *, uint32_t s);
 /* Closed by FIN (COMPLETED) or by the server's reset (RESET): which end that is, by who has sent a byte of data. For hosts that
  * see both directions; client_first: the client's FIN came first. */
 static inline enum mlb_end mlb_end_of(enum mlb_end how, bool client_spoke, bool server_spoke, bool client_first);

@@ -219,6 +219,16 @@ static inline void mlb_ev_close(struct mlb_worker *w, struct mlb_wvip *v, uint32
 	mlb_wvip_update_q(v, i);
 }
 
+static inline void mlb_ev_hold(struct mlb_wvip *v, uint32_t i)
+{
+	MLB_ADD(mlb_wslot_at(v->slots, i)->held, 1);
+}
+
+static inline void mlb_ev_release(struct mlb_wvip *v, uint32_t i)
+{
+	MLB_ADD(mlb_wslot_at(v->slots, i)->held, (uint32_t)-1);
+}
+
 static inline void mlb_ev_bytes_at(struct mlb_wslots *slots, uint32_t i, bool from_client, uint64_t packets, uint64_t bytes)
 {
 	struct mlb_wslot *s = mlb_wslot_at(slots, i);

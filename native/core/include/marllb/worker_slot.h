@@ -40,8 +40,8 @@ struct mlb_wslot {
 	_Atomic uint64_t packets_in, packets_out, bytes_in, bytes_out, last_completion_us;
 	_Atomic uint32_t half_young;     /* half-opens of the last second: they weigh on choice */
 	float others_flows, others_half; /* the worker's own: as of the last mlb_wvip_refresh */
-	uint32_t pad;
-	uint64_t half_step; /* the worker's own: eighth of a second that half_bin stands at */
+	_Atomic uint32_t held;           /* ended flows whose last packets may still come */
+	uint64_t half_step;              /* the worker's own: eighth of a second that half_bin stands at */
 	uint32_t half_bin[8];
 	_Atomic float fair_share; /* main tells: of a guarded slot (guard.h), 0 = it is not */
 	float tokens;             /* the worker's own: flows that the guarded slot has earned */
