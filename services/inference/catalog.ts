@@ -6,7 +6,7 @@ import { basename, join } from "node:path";
 import type { Model as ModelMessage } from "../../gen/marllb/v1/Model.js";
 import { invalid, ServiceError } from "../common/grpc/errors.js";
 import type { Logger } from "../common/log.js";
-import type { Model, ObservationShape } from "./model.js";
+import type { Model, InputShape } from "./model.js";
 import { BUILTIN, type Policy } from "./policy.js";
 
 interface Refused {
@@ -20,7 +20,7 @@ export class Catalog {
   private readonly models = new Map<string, Model>();
   private readonly refused = new Map<string, Refused>();
 
-  static async open(folder: string, shape: ObservationShape, log: Logger): Promise<Catalog> {
+  static async open(folder: string, shape: InputShape, log: Logger): Promise<Catalog> {
     const catalog = new Catalog();
     const files = existsSync(folder) ? (await readdir(folder)).filter((f) => f.endsWith(".onnx")).sort() : [];
     if (files.length === 0) return catalog;

@@ -6,7 +6,7 @@ import { modelMetadata, NativeError } from "../common/native/network.js";
 import { type Graph, openGraph, openOnnxruntime, type Tensor } from "./graph.js";
 import type { Observation, Output, Policy } from "./policy.js";
 
-export interface ObservationShape {
+export interface InputShape {
   schema: number;
   serverFeatures: number;
   poolFeatures: number;
@@ -41,7 +41,7 @@ function kappaOf(meta: Map<string, string>): number {
 }
 
 /** Rejects with the reason why the model cannot be used here. */
-export async function loadModel(file: string, want: ObservationShape, open = openGraph): Promise<Model> {
+export async function loadModel(file: string, want: InputShape, open = openGraph): Promise<Model> {
   const bytes = await readFile(file);
   const meta = modelMetadata(bytes);
   const schema = wholeNumber(meta, "observation_schema");
@@ -83,7 +83,7 @@ export async function loadModel(file: string, want: ObservationShape, open = ope
 }
 
 /** A file may load and still not run: one step on made-up input shows it here, where the reason can be said. */
-async function tryOut(model: Model, want: ObservationShape): Promise<void> {
+async function tryOut(model: Model, want: InputShape): Promise<void> {
   const pools = [blank(2, want), blank(3, want)];
   for (const o of await model.decide(
     pools,
@@ -93,7 +93,7 @@ async function tryOut(model: Model, want: ObservationShape): Promise<void> {
   }
 }
 
-function blank(n: number, want: ObservationShape): Observation {
+function blank(n: number, want: InputShape): Observation {
   return {
     n,
     server: new Float32Array(n * want.serverFeatures),
@@ -107,7 +107,7 @@ function blank(n: number, want: ObservationShape): Observation {
   };
 }
 
-function checkShapes(graph: Graph, want: ObservationShape, stateSize: number): void {
+function checkShapes(graph: Graph, want: InputShape, stateSize: number): void {
   const inputs: [name: string, rank: number, last: number | null, needed: boolean][] = [
     ["server", 3, want.serverFeatures, true],
     ["pool", 2, want.poolFeatures, true],
@@ -138,7 +138,7 @@ function checkShapes(graph: Graph, want: ObservationShape, stateSize: number): v
   }
 }
 
-type Sizes = Pick<ObservationShape, "serverFeatures" | "poolFeatures"> & { stateSize: number };
+type Sizes = Pick<InputShape, "serverFeatures" | "poolFeatures"> & { stateSize: number };
 
 interface Inputs {
   server: Float32Array;
