@@ -47,7 +47,7 @@ export function samples(folder: string, frame: Frame): Record<string, object[]> 
       GetPool: [{ vip_id, name: "web" }],
       ApplyPool: [{ pool: { vip_id, name: "web", managed: true, servers: [{ id: 1, address, weight: 1 }] }, dry_run: true }],
       WatchPool: [{ vip_id }],
-      Drain: [{ vip_id, address, reason: "why", deadline_ms: 1000, end: "DRAIN_END_CLOSE" }],
+      Drain: [{ vip_id, address, reason: "why", deadline_ms: 1000 }],
       Undrain: [{ vip_id, address }],
       SetMaintenance: [{ vip_id, address, reason: "why", on: true }],
       SetPolicy: [{ vip_id, policy: "uniform", reason: "why" }],

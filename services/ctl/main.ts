@@ -30,6 +30,7 @@ if (process.argv[2] !== "up") {
   const rooms = await Promise.all([
     import("./commands/agent.js"),
     import("./commands/failover.js"),
+    import("./commands/hold.js"),
     import("./commands/inference.js"),
     import("./commands/health.js"),
     import("./commands/dp-config.js"),

@@ -15,16 +15,13 @@ export interface Wanted {
 }
 
 export type HoldKind = "drain" | "maintenance";
-/** What happens to the flows that a drain's deadline finds. */
-export type DrainEnd = "wait" | "close";
 
 /** No new flows to a server, whether or not a data plane has it now. */
 export interface Hold extends Stamp {
   address: string;
   kind: HoldKind;
-  /** Unix ms; null = none. */
+  /** By when its flows are to be gone, Unix ms; null = none. Those that are there then run on. */
   deadline: number | null;
-  end: DrainEnd;
 }
 
 export interface OverrideOrder extends Stamp {
@@ -87,8 +84,7 @@ const isHold = (v: unknown): boolean =>
   isStamp(v) &&
   isText(v.address) &&
   (v.kind === "drain" || v.kind === "maintenance") &&
-  (v.deadline === null || isCount(v.deadline)) &&
-  (v.end === "wait" || v.end === "close");
+  (v.deadline === null || isCount(v.deadline));
 const isOverride = (v: unknown): boolean =>
   isObject(v) && isStamp(v) && isText(v.mode) && Array.isArray(v.entries) && v.entries.every(isWanted);
 const isPolicy = (v: unknown): boolean => isObject(v) && isStamp(v) && isText(v.name);

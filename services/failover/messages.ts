@@ -31,7 +31,6 @@ export function poolMessage(view: Pick<PoolView, "vipId" | "intent" | "order">):
 }
 
 const HOLD_KINDS = { drain: "HOLD_KIND_DRAIN", maintenance: "HOLD_KIND_MAINTENANCE" } as const;
-const DRAIN_ENDS = { wait: "DRAIN_END_WAIT", close: "DRAIN_END_CLOSE" } as const;
 
 export const holdMessage = (h: Hold): HoldMessage => ({
   kind: HOLD_KINDS[h.kind],
@@ -39,7 +38,6 @@ export const holdMessage = (h: Hold): HoldMessage => ({
   reason: h.reason,
   at_unix_ms: h.at,
   deadline_unix_ms: h.deadline ?? 0,
-  end: DRAIN_ENDS[h.end],
 });
 
 /** The list for one agent's data plane; null: nobody ordered anything, and its own owner stands. */
@@ -56,7 +54,7 @@ export function directiveFor(agent: AgentVip, view: PoolView): Directive {
   const servers = [];
   for (const [address, share] of view.order.shares) {
     const id = agent.ids.get(address);
-    if (id !== undefined && (share.factor !== 1 || share.close)) servers.push({ server_id: id, ...share });
+    if (id !== undefined && share.factor !== 1) servers.push({ server_id: id, ...share });
   }
   const { override, policy } = view.intent;
   const entries = (override?.entries ?? []).flatMap((e) => {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What operators can do to an intent: pure functions from the newest record to the next one, which may be called again on a newer record.
 import { invalid, ServiceError } from "../common/grpc/errors.js";
-import { type Hold, type HoldKind, holdsOf, type Intent, type OverrideOrder, type Stamp, type Wanted } from "./intent.js";
+import { type HoldKind, holdsOf, type Intent, type OverrideOrder, type Stamp, type Wanted } from "./intent.js";
 
 export interface Outcome {
   next: Intent;
@@ -15,21 +15,18 @@ export type Operation = (newest: Intent) => Outcome;
 /** A server may be held though no list has it; this bounds how many. */
 const MAX_HOLDS = 4096;
 
-export type Until = Pick<Hold, "deadline" | "end">;
-
-const untilWords = (e: Until): string =>
-  e.deadline === null ? "" : ` until ${new Date(e.deadline).toISOString()}, then ${e.end}`;
+const byWhen = (deadline: number | null): string => (deadline === null ? "" : `, by ${new Date(deadline).toISOString()}`);
 
 /** Takes a server out of the choice for new flows. */
-export function hold(kind: HoldKind, address: string, until: Until, stamp: Stamp): Operation {
+export function hold(kind: HoldKind, address: string, deadline: number | null, stamp: Stamp): Operation {
   return (newest) => {
     const before = newest.holds.find((h) => h.kind === kind && h.address === address);
-    if (before && before.deadline === until.deadline && before.end === until.end) return { next: newest, what: [] };
+    if (before && before.deadline === deadline) return { next: newest, what: [] };
     const rest = newest.holds.filter((h) => h !== before);
     if (rest.length >= MAX_HOLDS)
       throw new ServiceError("RESOURCE_EXHAUSTED", `pool ${newest.pool}: ${MAX_HOLDS} servers are held`);
-    const holds = [...rest, { ...stamp, address, kind, ...until }];
-    return { next: { ...newest, holds }, what: [`${kind} ${address}${untilWords(until)}`] };
+    const holds = [...rest, { ...stamp, address, kind, deadline }];
+    return { next: { ...newest, holds }, what: [`${kind} ${address}${byWhen(deadline)}`] };
   };
 }
 
@@ -64,7 +61,7 @@ export function apply(members: readonly WantedMember[], revision: number, presen
     for (const m of members) {
       if (!m.drain) continue;
       if (holdsOf(next, m.address).some((h) => h.kind === "drain")) continue;
-      const drained = hold("drain", m.address, { deadline: null, end: "wait" }, stamp)(next);
+      const drained = hold("drain", m.address, null, stamp)(next);
       next = drained.next;
       what.push(...drained.what);
     }

@@ -45,10 +45,8 @@ export class Operator {
     const deadlineMs = Number(r.deadline_ms);
     if (!(deadlineMs <= MAX_DEADLINE_MS))
       throw invalid("deadline_ms", `expected at most ${MAX_DEADLINE_MS}, found ${r.deadline_ms}`);
-    const end = r.end === "DRAIN_END_CLOSE" ? "close" : "wait";
-    if (end === "close" && deadlineMs === 0) throw invalid("end", "close needs a deadline_ms");
     const deadline = deadlineMs === 0 ? null : this.o.clock.unixMs() + deadlineMs;
-    const done = await this.hold(r, caller, (a, stamp) => operations.hold("drain", a, { deadline, end }, stamp));
+    const done = await this.hold(r, caller, (a, stamp) => operations.hold("drain", a, deadline, stamp));
     const { flows, unknown } = this.count(done.view, done.address);
     return { flows, flows_unknown: unknown, term: done.view.term };
   }
@@ -66,9 +64,8 @@ export class Operator {
   }
 
   async maintenance(r: SetMaintenanceRequest__Output, caller: Caller): Promise<{ term: number }> {
-    const until = { deadline: null, end: "wait" } as const;
     const done = await this.hold(r, caller, (a, stamp) =>
-      r.on ? operations.hold("maintenance", a, until, stamp) : operations.release("maintenance", a),
+      r.on ? operations.hold("maintenance", a, null, stamp) : operations.release("maintenance", a),
     );
     return { term: done.view.term };
   }

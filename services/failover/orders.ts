@@ -29,8 +29,6 @@ export interface Moment {
 export interface Share {
   factor: number;
   reason: string;
-  /** The flows that it still has are to be closed. */
-  close: boolean;
 }
 
 export interface PoolOrder {
@@ -55,11 +53,10 @@ function held(intent: Intent, m: Wanted, at: Moment): (Share & { changesAt: numb
   const holds = intent.holds.filter((h) => h.address === m.address);
   const drain = holds.find((h) => h.kind === "drain");
   const over = drain !== undefined && drain.deadline !== null && drain.deadline <= at.unixMs;
-  const close = over && drain?.end === "close";
   const changesAt = drain?.deadline != null && !over ? at.now + (drain.deadline - at.unixMs) : null;
-  if (holds.some((h) => h.kind === "maintenance")) return { factor: 0, reason: "maintenance", close, changesAt };
-  if (drain) return { factor: 0, reason: over ? "draining, deadline over" : "draining", close, changesAt };
-  return m.weight === 0 ? { factor: 0, reason: "weight 0", close: false, changesAt: null } : null;
+  if (holds.some((h) => h.kind === "maintenance")) return { factor: 0, reason: "maintenance", changesAt };
+  if (drain) return { factor: 0, reason: over ? "draining, deadline over" : "draining", changesAt };
+  return m.weight === 0 ? { factor: 0, reason: "weight 0", changesAt: null } : null;
 }
 
 /** The step of a slow start; null = it is over. */
@@ -81,7 +78,7 @@ export function orders(intent: Intent, seen: Observations, rules: PoolRules, at:
     const h = held(intent, m, at);
     if (h === null) serving.push(m);
     else {
-      shares.set(m.address, { factor: h.factor, reason: h.reason, close: h.close });
+      shares.set(m.address, { factor: h.factor, reason: h.reason });
       wake(h.changesAt);
     }
   }
@@ -93,14 +90,13 @@ export function orders(intent: Intent, seen: Observations, rules: PoolRules, at:
     down > 0 && (healthy < Math.min(rules.minHealthy, serving.length) || healthy / serving.length < rules.panicThreshold);
   for (const m of serving) {
     if (isDown(m)) {
-      const share = panic ? { factor: 1, reason: "down, but too few are up" } : { factor: 0, reason: "down" };
-      shares.set(m.address, { ...share, close: false });
+      shares.set(m.address, panic ? { factor: 1, reason: "down, but too few are up" } : { factor: 0, reason: "down" });
       continue;
     }
     const startedAt = seen.startedAt.get(m.address);
     const slow = startedAt === undefined || panic ? null : slowStart(startedAt, rules, at.now);
     if (slow === null) continue;
-    shares.set(m.address, { factor: slow.factor, reason: "slow start", close: false });
+    shares.set(m.address, { factor: slow.factor, reason: "slow start" });
     wake(slow.nextAt);
   }
   return {
@@ -115,6 +111,6 @@ export function orders(intent: Intent, seen: Observations, rules: PoolRules, at:
 
 /** Equal texts for orders that mean the same to an agent; a term is raised when it changes. */
 export function orderKey(intent: Intent, order: PoolOrder, loadBalancers: readonly (number | string)[]): string {
-  const shares = [...order.shares].filter(([, s]) => s.factor !== 1 || s.close).sort(([a], [b]) => (a < b ? -1 : 1));
+  const shares = [...order.shares].filter(([, s]) => s.factor !== 1).sort(([a], [b]) => (a < b ? -1 : 1));
   return JSON.stringify([intent.version, order.status, order.fallback, loadBalancers, shares]);
 }

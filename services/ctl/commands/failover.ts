@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who may receive new flows: pool, drains, overrides.
+// Who may receive new flows: pool and overrides.
 import { type Command, Option } from "commander";
+import type { GetPoolResponse__Output } from "../../../gen/marllb/v1/GetPoolResponse.js";
 import { MODE_WORDS, modeLabel, wireVipState } from "../../common/vocabulary.js";
+import { flowsText, poolFlows } from "../pool-flows.js";
 import { columns, output, plainEnum } from "../print.js";
 import { findVip, withClients } from "../target.js";
-import { type Common, common, address as parseAddress, weightArguments } from "./common.js";
+import { type Common, common, weightArguments } from "./common.js";
+import { askPools } from "./hold.js";
 import { readPool } from "./pool-file.js";
 
 type VipFlag = Common & { vip?: string };
@@ -13,39 +16,34 @@ const vipOption = (c: Command): Command => common(c).option("--vip <name>", "VIP
 export function register(program: Command): void {
   vipOption(program.command("servers").description("the pool: health, factor, reason, flows")).action((o: VipFlag) =>
     withClients(o, async (clients) => {
-      const { vip_id, name } = await findVip(clients, o);
-      const p = await clients.failover.any("GetPool", { vip_id, name });
+      const vip = await findVip(clients, o);
+      const { name } = vip;
+      const { pools, silent } = await askPools(clients, vip);
+      // The one that hears most load balancers knows most of health and flows.
+      const heard = (x: GetPoolResponse__Output): number => x.load_balancers.filter((l) => l.heard).length;
+      const p = pools.reduce((best, x) => (heard(x) > heard(best) ? x : best));
+      const flows = poolFlows(pools, silent.length);
       output(o.json, p, () => {
         const rows = p.members.map((m) => {
           const s = m.server;
-          return [s?.address ?? "", plainEnum(m.health, "HEALTH_FACT_"), m.factor.toFixed(2), m.flows, m.reason];
+          const reasons = [m.reason, ...m.holds.map((h) => `by ${h.by}${h.reason === "" ? "" : `: ${h.reason}`}`)].filter(
+            Boolean,
+          );
+          const count = flowsText(flows.get(s?.address ?? ""));
+          return [s?.address ?? "", plainEnum(m.health, "HEALTH_FACT_"), m.factor.toFixed(2), count, reasons.join(", ")];
         });
+        const unknown = new Set([...flows.values()].map((f) => f.unknown).filter(Boolean));
+        const notes = [...unknown].map((u) => `+ there may be more flows: ${u}`);
+        if (p.stale !== "") notes.push(`the newest orders may not be known: ${p.stale}`);
         const owner = p.pool?.managed ? `managed, revision ${p.pool.revision}` : "local";
         return [
-          `${name}: ${wireVipState.word(p.state)}, term ${p.term}, pool ${owner}${p.override ? `, override: ${p.override.reason}` : ""}`,
+          `${name}: ${wireVipState.word(p.state)}, term ${p.term}, pool ${owner}${p.override ? `, override: ${p.override.reason}` : ""}${p.policy ? `, policy ${p.policy.name} by ${p.policy.by}` : ""}`,
           columns(["server", "health", "factor", "flows", "reason"], rows),
+          ...notes,
         ].join("\n");
       });
     }),
   );
-
-  for (const verb of ["drain", "undrain"] as const) {
-    const what = verb === "drain" ? "no new flows to a server; those it has run on" : "new flows again";
-    vipOption(program.command(verb).description(what).argument("<address>", "server", parseAddress)).action(
-      (address: string, o: VipFlag) =>
-        withClients(o, async (clients) => {
-          const { vip_id, name } = await findVip(clients, o);
-          const request = { vip_id, name, address };
-          if (verb === "undrain") {
-            const r = await clients.failover.any("Undrain", request);
-            output(o.json, r, () => `${address} receives new flows again`);
-          } else {
-            const r = await clients.failover.any("Drain", request);
-            output(o.json, r, () => `${address} drains; ${r.flows} flows in progress`);
-          }
-        }),
-    );
-  }
 
   const override = program.command("override").description("weights that win over every policy until cleared");
   vipOption(
@@ -64,23 +62,28 @@ export function register(program: Command): void {
         output(o.json, r, () => `override in term ${r.term}; end it with: marllbctl override clear`);
       }),
     );
-  vipOption(override.command("clear").description("ends it: the policy sets the weights again")).action((o: VipFlag) =>
-    withClients(o, async (clients) => {
-      const { vip_id, name } = await findVip(clients, o);
-      const r = await clients.failover.any("ClearOverride", { vip_id, name });
-      output(o.json, r, () => `no override any more, term ${r.term}`);
-    }),
-  );
+  const clear = override.command("clear").description("ends it: the policy sets the weights again");
+  const why = ["--reason <text>", "why; kept in the history", ""] as const;
+  vipOption(clear)
+    .option(...why)
+    .action((o: VipFlag & { reason: string }) =>
+      withClients(o, async (clients) => {
+        const { vip_id, name } = await findVip(clients, o);
+        const r = await clients.failover.any("ClearOverride", { vip_id, name, reason: o.reason });
+        output(o.json, r, () => `no override any more, term ${r.term}`);
+      }),
+    );
 
   const pool = program.command("pool").description("the wanted server list of a managed pool");
   vipOption(pool.command("apply").description('replace it from a JSON file: {"servers": [{"address", "weight", "drain"}]}'))
     .argument("<file>")
     .option("--dry-run", "only say what would change", false)
-    .action((file: string, o: VipFlag & { dryRun: boolean }) =>
+    .option(...why)
+    .action((file: string, o: VipFlag & { dryRun: boolean; reason: string }) =>
       withClients(o, async (clients) => {
         const wanted = readPool(file);
         const { vip_id, name } = await findVip(clients, o);
-        const request = { pool: { vip_id, name, managed: true, servers: wanted }, dry_run: o.dryRun };
+        const request = { pool: { vip_id, name, managed: true, servers: wanted }, dry_run: o.dryRun, reason: o.reason };
         const r = await clients.failover.any("ApplyPool", request);
         output(o.json, r, () => [`revision ${r.pool?.revision}${o.dryRun ? " (not applied)" : ""}`, ...r.changes].join("\n"));
       }),

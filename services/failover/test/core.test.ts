@@ -10,7 +10,6 @@ import { agent } from "./agents.js";
 
 const at = (now: number) => ({ now, unixMs: 1_000_000 + now });
 const stamp = { by: "ann", reason: "test", at: 0 };
-const whenever = { deadline: null, end: "wait" } as const;
 
 function setup(configured = 1, heard: (pool: string, address: string) => HealthFact = () => "UNKNOWN") {
   const orders: { to: string; term: number; servers: string }[] = [];
@@ -43,7 +42,7 @@ function setup(configured = 1, heard: (pool: string, address: string) => HealthF
     return intent;
   };
   const drain = (address: string, now: number, pool = "web") =>
-    operate(operations.hold("drain", address, whenever, stamp), now, pool);
+    operate(operations.hold("drain", address, null, stamp), now, pool);
   return { core, orders, forgotten, later, operate, drain };
 }
 

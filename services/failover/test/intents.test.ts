@@ -70,8 +70,7 @@ function replica(shared: Shared) {
     failed: () => {},
   });
   intents.start();
-  const drain = (address: string) =>
-    intents.operate("web", hold("drain", address, { deadline: null, end: "wait" }, stamp), stamp);
+  const drain = (address: string) => intents.operate("web", hold("drain", address, null, stamp), stamp);
   return { store, timers, states, heard, intents, drain };
 }
 const stamp = { by: "ann", reason: "why", at: 1 };

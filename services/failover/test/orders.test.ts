@@ -11,7 +11,6 @@ const held = (i: number, over: Partial<Hold> = {}): Hold => ({
   address: `s${i}`,
   kind: "drain",
   deadline: null,
-  end: "wait",
   by: "ann",
   reason: "",
   at: 0,
@@ -86,7 +85,7 @@ test("a managed pool's list is the operator's, whatever the data planes have", (
   ];
   const o = orders(intent([], { managed: true, members }), seen(3), rules, START);
   t.deepEqual(o.members, members);
-  t.deepEqual([...o.shares], [["s9", { factor: 0, reason: "weight 0", close: false }]]);
+  t.deepEqual([...o.shares], [["s9", { factor: 0, reason: "weight 0" }]]);
 });
 
 test("a server of weight 0 gets nothing and counts for nothing", (t) => {
@@ -100,17 +99,14 @@ test("a server of weight 0 gets nothing and counts for nothing", (t) => {
 
 test("maintenance wins over a drain and is no loss; its verdicts count for nothing", (t) => {
   const o = orders(intent([held(0), held(0, { kind: "maintenance" })]), seen(2, [0]), rules, START);
-  t.deepEqual([o.status, o.shares.get("s0")], ["NORMAL", { factor: 0, reason: "maintenance", close: false }]);
+  t.deepEqual([o.status, o.shares.get("s0")], ["NORMAL", { factor: 0, reason: "maintenance" }]);
 });
 
-test("a drain's deadline is kept by the wall clock: then its flows are waited for, or closed", (t) => {
-  const deadline = START.unixMs + 500;
-  const at = (end: "wait" | "close", ms: number) => orders(intent([held(0, { deadline, end })]), seen(2), rules, later(ms));
-  t.is(at("close", 0).nextAt, 500);
-  t.deepEqual(at("close", 499).shares.get("s0"), { factor: 0, reason: "draining", close: false });
-  t.deepEqual(at("close", 500).shares.get("s0"), { factor: 0, reason: "draining, deadline over", close: true });
-  t.is(at("close", 500).nextAt, null);
-  t.deepEqual(at("wait", 500).shares.get("s0"), { factor: 0, reason: "draining, deadline over", close: false });
+test("a drain's deadline is kept by the wall clock, and what is over it waits on", (t) => {
+  const at = (ms: number) => orders(intent([held(0, { deadline: START.unixMs + 500 })]), seen(2), rules, later(ms));
+  t.is(at(0).nextAt, 500);
+  t.deepEqual(at(499).shares.get("s0"), { factor: 0, reason: "draining" });
+  t.deepEqual([at(500).shares.get("s0"), at(500).nextAt], [{ factor: 0, reason: "draining, deadline over" }, null]);
 });
 
 test("what says the same has the same key; another version, share or load balancer has another", (t) => {

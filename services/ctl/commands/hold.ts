@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// Taking servers out and back: drains, maintenance, and who ordered what.
+import type { Command } from "commander";
+import type { GetPoolResponse__Output } from "../../../gen/marllb/v1/GetPoolResponse.js";
+import type { Clients } from "../client.js";
+import { type PoolFlows, poolFlows } from "../pool-flows.js";
+import { columns, output } from "../print.js";
+import { type FoundVip, findVip, withClients } from "../target.js";
+import { LaunchError } from "../up/error.js";
+import { number } from "../up/options.js";
+import { type Common, common, address as parseAddress } from "./common.js";
+
+type Flags = Common & { vip?: string; reason: string };
+type DrainFlags = Flags & { deadline?: number; wait: boolean };
+
+const LOOK_MS = 500;
+
+const orderOf = (c: Command): Command =>
+  common(c)
+    .argument("<address>", "server", parseAddress)
+    .option("--vip <name>", "VIP by name or number (default: the only one)")
+    .option("--reason <text>", "why; kept in the history", "");
+
+/** What all failover replicas say of a pool, those that can be asked. */
+export async function askPools(clients: Clients, vip: FoundVip): Promise<{ pools: GetPoolResponse__Output[]; silent: string[] }> {
+  const asked = await clients.failover.each("GetPool", { vip_id: 0, name: vip.name });
+  const pools = asked.flatMap((a) => ("answer" in a ? [a.answer] : []));
+  const silent = asked.flatMap((a) => ("error" in a ? [a.error.message] : []));
+  if (pools.length === 0) throw new LaunchError(silent.join("\n"));
+  return { pools, silent };
+}
+
+export function register(program: Command): void {
+  orderOf(program.command("drain").description("no new flows to a server; those it has run on"))
+    .option("--deadline <s>", "by when its flows are to be gone; over it they wait on, and it is said", number(1, 31_536_000))
+    .option("--wait", "until it has no flows at any load balancer; over the deadline: exit code 1", false)
+    .action((address: string, o: DrainFlags) => withClients(o, (clients) => drain(clients, address, o)));
+  orderOf(program.command("undrain").description("new flows again")).action((address: string, o: Flags) =>
+    withClients(o, async (clients) => {
+      const { vip_id, name } = await findVip(clients, o);
+      const r = await clients.failover.any("Undrain", { vip_id, name, address, reason: o.reason });
+      output(o.json, r, () => `${address} is no longer drained, term ${r.term}`);
+    }),
+  );
+  const maintenance = program
+    .command("maintenance")
+    .description("a server out of service: no new flows, and its checks count for nothing");
+  for (const [verb, on] of [
+    ["start", true],
+    ["end", false],
+  ] as const) {
+    const what = on ? "begins it; undrain does not end it" : "ends it";
+    orderOf(maintenance.command(verb).description(what)).action((address: string, o: Flags) =>
+      withClients(o, async (clients) => {
+        const { vip_id, name } = await findVip(clients, o);
+        const r = await clients.failover.any("SetMaintenance", { vip_id, name, address, reason: o.reason, on });
+        output(o.json, r, () => `${address} is ${on ? "in" : "no longer in"} maintenance, term ${r.term}`);
+      }),
+    );
+  }
+  common(program.command("history").description("what was ordered of a pool: when, by whom, why; newest first"))
+    .option("--vip <name>", "VIP by name or number (default: the only one)")
+    .option("--limit <n>", "at most so many", number(1, 1000), 20)
+    .action((o: Common & { vip?: string; limit: number }) =>
+      withClients(o, async (clients) => {
+        const { vip_id, name } = await findVip(clients, o);
+        const r = await clients.failover.any("History", { vip_id, name, limit: o.limit });
+        const rows = r.changes.map((c) => [
+          c.version,
+          new Date(Number(c.at_unix_ms)).toISOString(),
+          c.by,
+          c.what.join(", "),
+          c.reason,
+        ]);
+        output(o.json, r, () => columns(["version", "when", "by", "what", "why"], rows));
+      }),
+    );
+}
+
+async function drain(clients: Clients, address: string, o: DrainFlags): Promise<void> {
+  const vip = await findVip(clients, o);
+  const { vip_id, name } = vip;
+  const ends = o.deadline === undefined ? Number.POSITIVE_INFINITY : Date.now() + o.deadline * 1000;
+  const request = { vip_id, name, address, reason: o.reason, deadline_ms: (o.deadline ?? 0) * 1000 };
+  const r = await clients.failover.any("Drain", request);
+  const look = async (): Promise<PoolFlows> => {
+    const { pools, silent } = await askPools(clients, vip);
+    return poolFlows(pools, silent.length).get(address) ?? { flows: 0, unknown: "nobody knows the server any more" };
+  };
+  let now = await look();
+  const show = (): void => output(o.json, { ...r, ...now }, () => `${address} drains; ${inWords(now)}`);
+  show();
+  if (!o.wait) return;
+  for (let shown = inWords(now); now.flows > 0 || now.unknown !== ""; ) {
+    if (Date.now() >= ends) {
+      process.stderr.write(`the deadline is over: ${inWords(now)}\n`);
+      process.exitCode = 1;
+      return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    now = await look();
+    if (inWords(now) === shown) continue;
+    shown = inWords(now);
+    show();
+  }
+}
+
+const inWords = ({ flows, unknown }: PoolFlows): string =>
+  `${flows} flows in progress${unknown === "" ? "" : `, and perhaps more: ${unknown}`}`;
