@@ -6,7 +6,7 @@ import { basename, join } from "node:path";
 import type { Model as ModelMessage } from "../../gen/marllb/v1/Model.js";
 import { invalid, ServiceError } from "../common/grpc/errors.js";
 import type { Logger } from "../common/log.js";
-import type { Model, InputShape } from "./model.js";
+import type { InputShape, Model } from "./model.js";
 import { BUILTIN, type Policy } from "./policy.js";
 
 interface Refused {
