@@ -15,7 +15,7 @@ export const binary = process.env.MARLLB_DP ?? nativeBin("marllb-dp");
 export interface ServerStats {
   id: number;
   address: string;
-  flags: number;
+  flags: string[];
   flows: number;
   waiting: number;
   newFlows: number;
@@ -142,11 +142,9 @@ export class Dp {
   /** Ends it (its exit code must be 0) and removes its folder. */
   async stop(): Promise<number | null> {
     this.child.process.stdin?.end();
-    let code = await Promise.race([this.child.exited, sleep(20_000).then(() => null)]);
-    if (this.child.process.exitCode === null && this.child.process.signalCode === null) {
-      this.child.process.kill("SIGKILL");
-      code = await this.child.exited;
-    }
+    const late = setTimeout(() => this.child.process.kill("SIGKILL"), 20_000);
+    const code = await this.child.exited;
+    clearTimeout(late);
     rmSync(this.folder, { recursive: true, force: true });
     return code;
   }

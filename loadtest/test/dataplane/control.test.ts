@@ -41,8 +41,73 @@ test("errors name file and line, or the flag, and what was expected", (t) => {
   const wrong = run(["--config", file]);
   t.is(wrong.code, 1);
   t.is(wrong.err, `marllb-dp: ${file}:3: mode 'fastest': expected hash, alias, sed or p2c\n`);
-  t.regex(run(["--threads", "none"]).err, /^marllb-dp: --threads 'none': expected a number from 0 to 64\n$/);
+  t.regex(run(["--threads", "none"]).err, /^marllb-dp: --threads 'none': expected a number from 0 to 64, in decimal digits\n$/);
   t.regex(run(["--config", path.join(folder, "nothing")]).err, /nothing: cannot read: No such file/);
+});
+
+test("--check finds what a start would: paths, group, addresses", (t) => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "marllb-dp-"));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const cases: [string[], RegExp][] = [
+    [["--region", folder], /^marllb-dp: region .*: expected a region there, or nothing\n$/],
+    [["--region", `${folder}/none/region`], /^marllb-dp: region .*none\/region: expected a folder .*none\n$/],
+    [
+      ["--region", `${folder}/region`, "--region-group", "no-such-group"],
+      /^marllb-dp: region-group 'no-such-group': expected a group/,
+    ],
+    [["--region", "off", "--control", folder], /^marllb-dp: control .*: expected a control socket there, or nothing\n$/],
+    [["--vip", "web 224.0.0.1:80"], /^marllb-dp: --vip 224\.0\.0\.1: expected the address of one host/],
+    [
+      ["--vip", "web 127.0.0.1:80", "--server", "255.255.255.255:80"],
+      /^marllb-dp: --server 255\.255\.255\.255: expected the address/,
+    ],
+  ];
+  for (const [flags, expected] of cases) {
+    const check = run(["--check", ...flags]);
+    t.is(check.code, 1, flags.join(" "));
+    t.regex(check.err, expected);
+    t.is(run(flags).err, check.err, "a start says the same");
+  }
+});
+
+test("the last line needs no newline, and clients that hold the control socket lock nobody out", async (t) => {
+  const dp = await Dp.start();
+  const socket = path.join(dp.folder, "control");
+  const say = (text: string) =>
+    new Promise<string>((resolve, reject) => {
+      let answer = "";
+      const s = net.connect(socket, () => s.end(text));
+      s.on("data", (d) => {
+        answer += d;
+      });
+      s.on("error", reject);
+      s.on("close", () => resolve(answer));
+    });
+  t.is(await say("idle-timeout 90s\nretries 2"), "ok\nok\n");
+  t.regex(await dp.control("show config"), /^idle-timeout 90s$[^]*^retries 2$/m);
+  t.is(await say("help me"), "error: help: expected nothing after it\n");
+
+  const idle = await Promise.all(
+    Array.from(
+      { length: 100 },
+      () =>
+        new Promise<net.Socket>((resolve) => {
+          const s = net.connect(socket, () => resolve(s));
+          s.on("error", () => {});
+        }),
+    ),
+  );
+  for (let i = 0; i < 3; i++) t.regex(await dp.control("show config"), /^retries 2$/m);
+  for (const s of idle) s.destroy();
+  t.regex(await controlText(socket, "drain"), /^error: drain: .*`stop`/);
+  t.is(await dp.stop(), 0);
+});
+
+test("addresses that come over the control socket are looked at as those of a file", async (t) => {
+  const dp = await Dp.start({ servers: ["127.0.0.1:9"] });
+  for (const line of ["vip more 239.1.2.3:80", "vip more 255.255.255.255:80", "server 224.0.0.5:80", "set-servers [ff02::1]:80"])
+    await t.throwsAsync(dp.control(line), { message: /expected the address of one host/ }, line);
+  t.is(await dp.stop(), 0);
 });
 
 test("a port in use is an error that names it; so is a control socket, and a region", async (t) => {

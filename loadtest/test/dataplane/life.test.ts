@@ -86,7 +86,7 @@ test("a second signal, drain-timeout, quit and the end of stdin stop it with con
         dp.child.process.kill("SIGINT");
       },
     ],
-    ["drain", (dp) => dp.control("drain-timeout 50ms").then(() => dp.control("drain"))],
+    ["stop", (dp) => dp.control("drain-timeout 50ms").then(() => dp.control("stop"))],
     ["quit", (dp) => dp.control("quit")],
     ["stdin", (dp) => dp.control("drain-timeout 50ms").then(() => dp.child.process.stdin?.end())],
   ];
@@ -102,6 +102,21 @@ test("a second signal, drain-timeout, quit and the end of stdin stop it with con
     t.is(p.error?.code, "ECONNRESET", name);
     await dp.stop();
   }
+  await closeOrigin(server);
+});
+
+test("a short first-byte-timeout does not wait for the connect-timeout, and a shorter one holds for open connections", async (t) => {
+  const server = await origin(named("a"));
+  const dp = await Dp.start({ servers: [server], lines: ["connect-timeout 10m", "first-byte-timeout 200ms"] });
+  const silent = await dial(dp.port);
+  await silent.closed;
+  await dp.control("first-byte-timeout 0");
+  const open = await dial(dp.port);
+  open.socket.write("?\n");
+  await open.heard("a\n");
+  await dp.control("idle-timeout 200ms");
+  await open.closed;
+  t.is(await dp.stop(), 0);
   await closeOrigin(server);
 });
 

@@ -70,7 +70,7 @@ static int join(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoint *
 	if (i == v->conf.capacity || dp->servers == MLB_MAX_SERVERS)
 		return dp_fail(err, -ENOSPC,
 			       "vip %s: no room for server %s: %u of %u slots hold servers, %u of %u of all VIPs (a removed "
-			       "server keeps its slot until its last flow ends)",
+			       "server keeps its slot until its last flow and a grace period after it are over)",
 			       v->conf.name, mlb_endpoint_text(ep, text), v->members + v->leaving, v->conf.capacity, dp->servers,
 			       MLB_MAX_SERVERS);
 	struct dp_server *s = &v->srv[i];
@@ -309,7 +309,7 @@ int dp_servers_set(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoin
 		return dp_fail(
 			err, -ENOSPC,
 			"vip %s: no room for %u more servers: %u of %u slots hold servers, %u of %u of all VIPs (a removed "
-			"server keeps its slot until its last flow ends)",
+			"server keeps its slot until its last flow and a grace period after it are over)",
 			v->conf.name, fresh, v->members + v->leaving, v->conf.capacity, dp->servers, MLB_MAX_SERVERS);
 
 	uint32_t used = dp_used(v);

@@ -90,24 +90,25 @@ static int map(struct mlb_region *r, int fd, uint64_t size, int prot)
 	return 0;
 }
 
-/* A new file under `tmp` with the group and mode asked for, its memory reserved, so that no later write meets a full /dev/shm. */
-static int make_file(const char *tmp, const char *group, uint64_t size, char err[256])
+/* A new file under `tmp` with the group and mode asked for, its memory reserved, so that no later write meets a full /dev/shm.
+ * Errors name the path that it will have. */
+static int make_file(const char *tmp, const char *path, const char *group, uint64_t size, char err[256])
 {
 	int fd = open(tmp, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return fail(err, -errno, "cannot create", tmp, errno);
+		return fail(err, -errno, "cannot create", path, errno);
 	int rc = 0;
 	if (group) {
 		struct group *g = getgrnam(group);
 		if (!g)
-			rc = fail(err, -EINVAL, "no such group as configured for it", tmp, 0);
+			rc = fail(err, -EINVAL, "no such group as configured for it", path, 0);
 		else if (fchown(fd, (uid_t)-1, g->gr_gid) != 0 || fchmod(fd, 0660) != 0)
-			rc = fail(err, -errno, "cannot give it to the configured group", tmp, errno);
+			rc = fail(err, -errno, "cannot give it to the configured group", path, errno);
 	}
 	if (rc == 0) {
 		int e = posix_fallocate(fd, 0, (off_t)size);
 		if (e)
-			rc = fail(err, -e, "cannot reserve its memory", tmp, e);
+			rc = fail(err, -e, "cannot reserve its memory", path, e);
 	}
 	if (rc != 0) {
 		close(fd);
@@ -202,21 +203,21 @@ int mlb_region_create(struct mlb_region *r, const struct mlb_region_conf *c, cha
 	snprintf(prefix, sizeof(prefix), "%s.tmp.", c->path);
 	mlb_leftovers_remove(prefix);
 
-	int fd = make_file(tmp, c->group, size, err);
+	int fd = make_file(tmp, c->path, c->group, size, err);
 	if (fd == -EEXIST) { /* left by a dead process of the same pid */
 		unlink(tmp);
-		fd = make_file(tmp, c->group, size, err);
+		fd = make_file(tmp, c->path, c->group, size, err);
 	}
 	if (fd < 0)
 		return fd;
 	int rc = map(r, fd, size, PROT_READ | PROT_WRITE);
 	if (rc != 0) {
-		fail(err, rc, "cannot map", tmp, -rc);
+		fail(err, rc, "cannot map", c->path, -rc);
 	} else {
 		fill(r, c);
 		rc = lock_byte(fd, LOCK_DP);
 		if (rc != 0)
-			fail(err, rc, "cannot lock", tmp, -rc);
+			fail(err, rc, "cannot lock", c->path, -rc);
 	}
 	r->unnamed = c->takeover;
 	if (rc == 0 && !c->takeover)

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "exec.h"
+#include "fds.h"
 #include "notify.h"
 #include "peer.h"
 #include "recount.h"
@@ -193,6 +194,12 @@ static void on_gone(void *arg, int fd)
 		mlbd_log("warn", "takeover: the new data plane is gone; this one serves on");
 }
 
+/* The one that takes over waits, in silence, for what it starts. */
+static bool on_keep(void *arg, int fd)
+{
+	return ((struct mlbd_app *)arg)->taker == fd;
+}
+
 /* What a log rotation, a terminal, a timer of a parent or a mistyped kill may send must not end a data plane. */
 static void ignore_signals(void)
 {
@@ -222,7 +229,8 @@ int mlbd_app_init(struct mlbd_app *app, char err[512])
 	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread: all inherit it */
 	app->supervised.fd = app->previous.fd = app->taker = app->epfd = app->signal_fd = app->wake_fd = -1;
-	mlbd_control_init(&app->control, -1, &(struct mlbd_control_hooks){ .arg = app, .run = on_line, .gone = on_gone });
+	mlbd_control_init(&app->control, -1,
+			  &(struct mlbd_control_hooks){ .arg = app, .run = on_line, .gone = on_gone, .keep = on_keep });
 	rc = mlbd_log_start();
 	if (rc) {
 		snprintf(err, 512, "cannot start a thread for the log: %s", strerror(-rc));
@@ -233,8 +241,11 @@ int mlbd_app_init(struct mlbd_app *app, char err[512])
 	app->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (app->epfd < 0 || app->signal_fd < 0 || app->wake_fd < 0 || watch(app, app->signal_fd, &signal_event) ||
 	    watch(app, app->wake_fd, &wake_event)) {
-		snprintf(err, 512, "cannot set up: %s", strerror(errno));
-		return -errno;
+		char need[MLBD_FDS_NEED_LEN];
+		int error = errno;
+
+		snprintf(err, 512, "cannot set up: %s", error == EMFILE ? mlbd_fds_need(need) : strerror(error));
+		return -error;
 	}
 	return 0;
 }

@@ -5,6 +5,7 @@
 #include <marllb/dp.h>
 #include "nets.h"
 #include "settings.h"
+#include "text.h"
 
 /* Whether a server is sent a PROXY header first, and of which version. */
 enum mlbd_send_proxy {
@@ -77,6 +78,6 @@ void mlbd_cmd_free(struct mlbd_cmd *);
 bool mlbd_cmd_is_config(enum mlbd_op);
 const char *mlbd_send_proxy_name(uint8_t);
 const char *mlbd_show_name(enum mlbd_show);
-/* The words understood, for --help and `help`. */
-extern const char mlbd_cmd_help[];
+/* The words understood, for --help and `help`: those of a configuration file, or those of the control socket alone. */
+void mlbd_cmd_help(bool control, struct mlbd_text *);
 #endif

@@ -17,6 +17,7 @@ struct mlbd_conn {
 	uint64_t connect_us; /* when this connect began */
 	uint64_t wait_us;    /* when the client spoke and was not answered yet; 0: not waiting */
 	uint64_t last_us;    /* when bytes, or an end, were passed on last */
+	uint64_t look_us;    /* when the wheel looks at it */
 	uint64_t hash;       /* of the client's address and port */
 	struct mlb_addr client;
 	uint16_t client_port;

@@ -219,11 +219,22 @@ static void drop(struct mlbd_control *c, struct mlbd_client *cl)
 	mlbd_control_poll(c);
 }
 
+/* Ends the client that was silent longest where there are as many as may be: whoever holds connections locks nobody out. */
+static void make_room(struct mlbd_control *c)
+{
+	struct mlbd_client *last = NULL;
+	uint32_t n = 0;
+
+	for (struct mlbd_client *cl = c->clients; cl; cl = cl->next, n++)
+		if (!c->hooks.keep(c->hooks.arg, cl->fd))
+			last = cl;
+	if (n >= MAX_CLIENTS && last)
+		drop(c, last);
+}
+
 static void accept_client(struct mlbd_control *c)
 {
-	static const char full[] = "error: expected fewer clients at once\n";
 	struct mlbd_client *cl;
-	uint32_t n = 0;
 	int fd = accept_one(c);
 
 	if (fd < 0) {
@@ -231,11 +242,9 @@ static void accept_client(struct mlbd_control *c)
 			listen_again(c, false);
 		return;
 	}
-	for (cl = c->clients; cl; cl = cl->next)
-		n++;
-	cl = n < MAX_CLIENTS ? calloc(1, sizeof(*cl)) : NULL;
+	make_room(c);
+	cl = calloc(1, sizeof(*cl));
 	if (!cl) {
-		(void)!send(fd, full, sizeof(full) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
 		close(fd);
 		return;
 	}
@@ -246,6 +255,18 @@ static void accept_client(struct mlbd_control *c)
 
 	if (epoll_ctl(c->epfd, EPOLL_CTL_ADD, fd, &ev) < 0)
 		drop(c, cl);
+}
+
+/* It speaks: the first of the list. */
+static void to_front(struct mlbd_control *c, struct mlbd_client *cl)
+{
+	struct mlbd_client **at = &c->clients;
+
+	while (*at != cl)
+		at = &(*at)->next;
+	*at = cl->next;
+	cl->next = c->clients;
+	c->clients = cl;
 }
 
 static void one_line(struct mlbd_control *c, struct mlbd_client *cl, const char *line)
@@ -323,11 +344,15 @@ static void read_client(struct mlbd_control *c, struct mlbd_client *cl)
 		return;
 	if (n <= 0) {
 		cl->closing = true;
-		flush(c, cl);
+		if (n == 0 && cl->in.len &&
+		    cl->in.s[cl->in.len - 1] != '\n') /* a last line without its end is one all the same */
+			mlbd_text_add(&cl->in, "\n");
+		answer(c, cl);
 		return;
 	}
 	if (cl->deaf)
 		return;
+	to_front(c, cl);
 	buf[n] = 0;
 	mlbd_text_add(&cl->in, "%s", buf);
 	if (strlen(buf) != (size_t)n || cl->in.failed || cl->in.len > MAX_LINE) {

@@ -16,6 +16,7 @@ struct mlbd_control_hooks {
 	 * sent the whole answer by itself. */
 	int (*run)(void *arg, int fd, const char *line, struct mlbd_text *out, char err[512]);
 	void (*gone)(void *arg, int fd); /* before its socket is closed */
+	bool (*keep)(void *arg, int fd); /* it is in the middle of something: others go first where there are too many */
 };
 #define MLBD_CONTROL_SAID 1
 
@@ -27,10 +28,10 @@ struct mlbd_control {
 	dev_t dev; /* of the socket file that is ours */
 	ino_t ino;
 	bool named, lost;
-	bool handed_over; /* the name is about to be another process's, who took over: left alone at the close */
-	struct mlbd_client *clients;
-	int spare_fd; /* kept aside for a client that comes when there is no other descriptor; -1: lent */
-	bool paused;  /* nobody is accepted until a descriptor is free */
+	bool handed_over;            /* the name is about to be another process's, who took over: left alone at the close */
+	struct mlbd_client *clients; /* the one that spoke last first */
+	int spare_fd;                /* kept aside for a client that comes when there is no other descriptor; -1: lent */
+	bool paused;                 /* nobody is accepted until a descriptor is free */
 };
 
 void mlbd_control_init(struct mlbd_control *, int epfd, const struct mlbd_control_hooks *);

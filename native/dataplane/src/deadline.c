@@ -31,3 +31,24 @@ uint64_t mlbd_deadline(const struct mlbd_conn *c, const struct mlbd_settings *s,
 	}
 	return c->last_us + ms * 1000;
 }
+
+void mlbd_deadline_hasten(struct mlbd_worker *w, struct mlbd_conn *c)
+{
+	enum mlbd_overdue why;
+	uint64_t deadline = mlbd_deadline(c, &w->settings, &why);
+
+	if (deadline + MLBD_WHEEL_TICK_US >= c->look_us)
+		return;
+	mlbd_link_del(&c->link);
+	c->look_us = mlbd_wheel_add(&w->wheel, &c->link, deadline);
+}
+
+static void hasten_one(void *worker, struct mlbd_conn *c)
+{
+	mlbd_deadline_hasten(worker, c);
+}
+
+void mlbd_deadline_hasten_all(struct mlbd_worker *w)
+{
+	mlbd_conn_each(w, hasten_one, w);
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The time-outs of a connection: a function of its record and the settings. */
+/* The time-outs of a connection: a function of its record and the settings; and the place in the wheel that follows from them. */
 #ifndef MLBD_DEADLINE_H
 #define MLBD_DEADLINE_H
 #include "conn.h"
@@ -14,4 +14,8 @@ enum mlbd_overdue {
 
 /* When the connection is over unless something moves, and why it is then. */
 uint64_t mlbd_deadline(const struct mlbd_conn *, const struct mlbd_settings *, enum mlbd_overdue *why);
+/* Its deadline may be nearer than when the wheel was to look at it: then the entry moves. */
+void mlbd_deadline_hasten(struct mlbd_worker *, struct mlbd_conn *);
+/* The same for every connection of the worker: time-outs may have become shorter. */
+void mlbd_deadline_hasten_all(struct mlbd_worker *);
 #endif

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "show.h"
+#include "workers.h"
 
 static int set_mode(struct mlbd_host *h, struct mlbd_vip *v, enum mlb_mode mode, char err[256])
 {
@@ -24,7 +25,8 @@ static int vip_put(struct mlbd_host *h, const struct mlbd_cmd *c, char err[256])
 
 static void help(struct mlbd_text *out)
 {
-	mlbd_text_add(out, "%s  show stats|weights|servers|config|flows [json]\n  drain, quit, reload, help\n", mlbd_cmd_help);
+	mlbd_cmd_help(false, out);
+	mlbd_cmd_help(true, out);
 	for (uint32_t i = 0; i < mlbd_setting_count; i++)
 		if (mlbd_setting_list[i].live)
 			mlbd_text_add(out, "  %s %s   %s\n", mlbd_setting_list[i].name, mlbd_setting_list[i].arg,
@@ -52,6 +54,8 @@ static int of_vip(struct mlbd_host *h, const struct mlbd_cmd *c, char err[512])
 
 int mlbd_exec(struct mlbd_host *h, const struct mlbd_cmd *c, bool draining, struct mlbd_text *out, char err[512])
 {
+	int rc;
+
 	switch (c->op) {
 	case MLBD_OP_NONE: return 0;
 	case MLBD_OP_HELP: help(out); return 0;
@@ -63,7 +67,10 @@ int mlbd_exec(struct mlbd_host *h, const struct mlbd_cmd *c, bool draining, stru
 		return -ESHUTDOWN;
 	}
 	switch (c->op) {
-	case MLBD_OP_SET: return mlbd_host_set(h, c->setting, &c->value, err);
+	case MLBD_OP_SET:
+		rc = mlbd_host_set(h, c->setting, &c->value, err);
+		mlbd_workers_settings(h);
+		return rc;
 	case MLBD_OP_VIP: return vip_put(h, c, err);
 	default: return of_vip(h, c, err);
 	}

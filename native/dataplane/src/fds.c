@@ -5,6 +5,7 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -116,4 +117,17 @@ void mlbd_fds_skip(int from)
 
 	while (recv(from, &byte, 1, 0) < 0 && errno == EINTR)
 		;
+}
+
+char *mlbd_fds_need(char text[MLBD_FDS_NEED_LEN])
+{
+	struct rlimit limit = { 0 };
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	snprintf(text, MLBD_FDS_NEED_LEN,
+		 "no descriptor is left (RLIMIT_NOFILE is %llu): expected one for each thread and vip, two for each connection, "
+		 "one "
+		 "for each udp flow, and 64",
+		 (unsigned long long)limit.rlim_cur);
+	return text;
 }

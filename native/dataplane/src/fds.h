@@ -10,6 +10,9 @@
 /* Gives the calling thread a table with stdio and the n of `keep` (same numbers), nothing else. -errno: it goes on sharing the
  * process's table (a container may forbid unshare). */
 int mlbd_fds_own(const int *keep, uint32_t n);
+/* Why there is no descriptor left, and how many it takes. Returns text. */
+#define MLBD_FDS_NEED_LEN 200
+char *mlbd_fds_need(char text[MLBD_FDS_NEED_LEN]);
 /* A pair of sockets that carry descriptors between tables. */
 int mlbd_fds_pair(int pair[2]);
 #define MLBD_FDS_MOST 64u

@@ -76,6 +76,7 @@ static void connected(struct mlbd_worker *w, struct mlbd_conn *c)
 {
 	c->state = MLBD_CONN_OPEN;
 	c->last_us = w->now_us;
+	mlbd_deadline_hasten(w, c);
 	mlb_ev_connected(w->core, c->wv, c->slot, c->connect_us, w->now_us);
 	mlb_dp_connect_result(w->host->dp, c->vip->id, c->slot, true, w->now_us);
 }
@@ -122,6 +123,7 @@ static int finish(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s)
 	c->last_us = w->now_us;
 	if (to->fin_sent) /* both ended: close says so to both sides */
 		return end_flow(w, c, MLB_END_COMPLETED, false);
+	mlbd_deadline_hasten(w, c);
 	return shutdown(to->fd, SHUT_WR) < 0 ? lose(w, c, !s, errno, true) : GOES_ON;
 }
 
@@ -272,7 +274,7 @@ static int enter(struct mlbd_worker *w, struct mlbd_conn *c, const struct mlb_en
 	c->state = MLBD_CONN_CONNECTING;
 	c->side[MLBD_CLIENT].readable = true;
 	mlbd_link_del(&c->link); /* from where the header's time-out has it */
-	mlbd_wheel_add(&w->wheel, &c->link, w->now_us + w->settings.connect_ms * 1000);
+	c->look_us = mlbd_wheel_add(&w->wheel, &c->link, w->now_us + w->settings.connect_ms * 1000);
 	return find_server(w, c);
 }
 
@@ -318,7 +320,7 @@ void mlbd_flow_accepted(struct mlbd_worker *w, uint32_t vip_id, int fd, const st
 		c->client_port = client.port;
 		c->state = MLBD_CONN_GREETING;
 		c->start_us = c->last_us = w->now_us;
-		mlbd_wheel_add(&w->wheel, &c->link, w->now_us + w->settings.proxy_header_ms * 1000);
+		c->look_us = mlbd_wheel_add(&w->wheel, &c->link, w->now_us + w->settings.proxy_header_ms * 1000);
 		rc = greet(w, c);
 	} else {
 		rc = enter(w, c, &client);
@@ -389,14 +391,14 @@ void mlbd_flow_timer(void *arg, struct mlbd_link *l)
 	if (deadline > w->now_us) {
 		if (why != MLBD_DUE_CONNECT && why != MLBD_DUE_GREETING)
 			mlbd_keepalive_conn(c, &w->settings, w->settings_version);
-		mlbd_wheel_add(&w->wheel, l, deadline);
+		c->look_us = mlbd_wheel_add(&w->wheel, l, deadline);
 		return;
 	}
 	/* What looks like an end must be one: with bytes on their way, or an answer still owed to a client that has ended, it is
 	 * a reset. */
 	switch (why) {
 	case MLBD_DUE_CONNECT:
-		mlbd_wheel_add(&w->wheel, l, w->now_us + w->settings.connect_ms * 1000);
+		c->look_us = mlbd_wheel_add(&w->wheel, l, w->now_us + w->settings.connect_ms * 1000);
 		retry(w, c, ETIMEDOUT);
 		break;
 	case MLBD_DUE_GREETING: refuse(w, c, "none in time"); break;

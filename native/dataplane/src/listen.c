@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <marllb/endpoint.h>
+#include "fds.h"
 #include "listen.h"
 #include "udp_io.h"
 
@@ -18,7 +19,7 @@
 
 static int fail(const struct mlb_endpoint *ep, int error, char err[256])
 {
-	char text[MLB_ENDPOINT_LEN];
+	char text[MLB_ENDPOINT_LEN], need[MLBD_FDS_NEED_LEN];
 
 	mlb_endpoint_text(ep, text);
 	if (error == EADDRINUSE)
@@ -28,7 +29,7 @@ static int fail(const struct mlb_endpoint *ep, int error, char err[256])
 	else if (error == EACCES)
 		snprintf(err, 256, "%s: ports below net.ipv4.ip_unprivileged_port_start need CAP_NET_BIND_SERVICE", text);
 	else
-		snprintf(err, 256, "%s: cannot listen: %s", text, strerror(error));
+		snprintf(err, 256, "%s: cannot listen: %s", text, error == EMFILE ? mlbd_fds_need(need) : strerror(error));
 	return -error;
 }
 

@@ -44,9 +44,10 @@ int mlbd_lock_take(struct mlbd_lock *l, const char *path, uint32_t wait_ms, char
 
 	l->fd = -1;
 	if (rc == -EBUSY)
-		snprintf(err, 256, "%.150s: another marllb-dp has been starting or taking over for %u ms", l->path, wait_ms);
+		snprintf(err, 256, "control %.150s: another marllb-dp has been starting or taking over for %u ms", path, wait_ms);
 	else
-		snprintf(err, 256, "%.150s: cannot lock it: %s", l->path, strerror(-rc));
+		snprintf(err, 256, "control %.150s: cannot make a file beside it that keeps others from starting: %s", path,
+			 strerror(-rc));
 	return rc;
 }
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "accept.h"
+#include "deadline.h"
 #include "fds.h"
 #include "flow.h"
 #include "recount.h"
@@ -203,8 +204,10 @@ void *mlbd_loop(void *arg)
 		mlb_dp_worker_loop(w->host->dp, w->core, w->now_us);
 		if (w->now_us >= w->live_us)
 			w->live_us = mlb_dp_live(w->host->dp, w->now_us);
-		if (atomic_load_explicit(&w->host->settings_version, memory_order_relaxed) != w->settings_version)
+		if (atomic_load_explicit(&w->host->settings_version, memory_order_relaxed) != w->settings_version) {
 			mlbd_worker_settings(w);
+			mlbd_deadline_hasten_all(w);
+		}
 		if (w->agains)
 			mlbd_flow_again(w);
 		for (int i = 0; i < n; i++)

@@ -25,22 +25,27 @@ static const char usage_head[] =
 
 static const char usage_tail[] =
 	"\n"
-	"On the control socket (0600, one command a line, answers end with `ok` or `error: ...`) the same lines and:\n"
-	"  show stats|weights|servers|config|flows [json]\n"
-	"  no vip, no server, undrain   as above\n"
-	"  drain                        stop accepting, wait for connections to end (drain-timeout), exit\n"
-	"  quit                         exit at once; open connections are reset\n"
-	"  reload                       as SIGHUP\n"
+	"On the control socket (0600, one command a line, answers end with `ok` or `error: ...`) the same lines and:\n";
+
+static const char usage_end[] =
 	"\n"
+	"A change made there holds until the process ends, whichever way, or until SIGHUP or `reload` reads the file again; a "
+	"takeover\n"
+	"hands it over. After a crash or kill -9 the file holds, and what the agent ordered of drains and weights.\n"
+	"Time-outs fire within 10 ms of what they say; a shorter one that is set acts on open connections at once.\n"
+	"Descriptors: one for each thread and VIP, two for each connection, one for each udp flow.\n"
 	"SIGTERM and SIGINT drain, a second one quits. When all VIPs listen, one line of JSON with \"ready\":true and the bound\n"
 	"addresses is printed (port 0 lets the kernel choose).\n";
 
 static void usage(void)
 {
 	struct mlbd_settings defaults;
+	struct mlbd_text lines = { 0 }, orders = { 0 };
 
 	mlbd_settings_default(&defaults);
-	printf("%s%s", usage_head, mlbd_cmd_help);
+	mlbd_cmd_help(false, &lines);
+	mlbd_cmd_help(true, &orders);
+	printf("%s%s", usage_head, lines.s ? lines.s : "");
 	for (uint32_t i = 0; i < mlbd_setting_count; i++) {
 		const struct mlbd_setting *k = &mlbd_setting_list[i];
 		char left[64], value[1024];
@@ -52,7 +57,9 @@ static void usage(void)
 			printf(" (default: %s)", value);
 		printf("%s\n", k->live ? "" : " *");
 	}
-	printf("  * takes a restart or a takeover to change\n%s", usage_tail);
+	printf("  * takes a restart or a takeover to change\n%s%s%s", usage_tail, orders.s ? orders.s : "", usage_end);
+	mlbd_text_free(&lines);
+	mlbd_text_free(&orders);
 }
 
 static int add_line(struct mlbd_options *o, const char *word, const char *rest)
@@ -157,7 +164,14 @@ int mlbd_options_plan(const struct mlbd_options *o, struct mlbd_plan *p, char er
 		goto fail;
 	for (uint32_t i = 0; i < o->lines; i++)
 		if ((rc = mlbd_plan_line(p, o->line[i], why))) {
-			snprintf(err, 512, "--%s", why);
+			size_t word = strcspn(o->line[i], " ");
+			bool told = strncmp(why, o->line[i], word) == 0 && (why[word] == ' ' || why[word] == ':');
+
+			/* Most errors begin with the word that is the flag's name. */
+			if (told)
+				snprintf(err, 512, "--%s", why);
+			else
+				snprintf(err, 512, "--%.200s: %s", o->line[i], why);
 			goto fail;
 		}
 	return 0;

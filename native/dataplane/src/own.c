@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <ifaddrs.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <marllb/endpoint.h>
 
@@ -27,6 +29,36 @@ bool mlbd_addr_is_local(const struct mlb_addr *a)
 	}
 	freeifaddrs(list);
 	return found;
+}
+
+/* Whether the routes of this machine make it a broadcast: an ordinary socket may not connect there. */
+static bool is_broadcast(const struct mlb_addr *a)
+{
+	struct sockaddr_storage ss;
+	socklen_t len = mlb_addr_to_sockaddr(a, 9, &ss);
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	bool yes = fd >= 0 && connect(fd, (struct sockaddr *)&ss, len) < 0 && errno == EACCES;
+
+	if (fd >= 0)
+		close(fd);
+	return yes;
+}
+
+int mlbd_addr_of_one(const char *what, const struct mlb_addr *a, char err[256])
+{
+	static const uint8_t all[4] = { 255, 255, 255, 255 };
+	bool v4 = mlb_addr_is_v4(a);
+	char text[MLB_ENDPOINT_LEN];
+	const char *kind = NULL;
+
+	if (v4 ? (a->b[12] & 0xf0) == 0xe0 : a->b[0] == 0xff)
+		kind = "a multicast address";
+	else if (v4 && (memcmp(a->b + 12, all, sizeof(all)) == 0 || ((a->b[15] & 1) && is_broadcast(a))))
+		kind = "a broadcast address";
+	if (!kind)
+		return 0;
+	snprintf(err, 256, "%s %s: expected the address of one host, this is %s", what, mlb_addr_text(a, text), kind);
+	return -EINVAL;
 }
 
 static bool same_family(const struct mlb_addr *a, const struct mlb_addr *b)

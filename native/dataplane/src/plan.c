@@ -65,6 +65,8 @@ static int add_vip(struct mlbd_plan *p, const struct mlbd_cmd *c, char err[256])
 
 	if (mlbd_plan_find(p, c->vip))
 		FAIL("vip %s is there already", c->vip);
+	if ((rc = mlbd_addr_of_one("vip", &c->opts.conf.ep.addr, err)))
+		return rc;
 	for (uint32_t i = 0; i < p->vips; i++)
 		if ((rc = mlbd_vips_apart(&p->vip[i].opts.conf, &c->opts.conf, err)))
 			return rc;
@@ -77,8 +79,10 @@ static int add_vip(struct mlbd_plan *p, const struct mlbd_cmd *c, char err[256])
 static int add_server(struct mlbd_plan *p, struct mlbd_plan_vip *v, const struct mlbd_server_conf *s, char err[256])
 {
 	char ep[MLB_ENDPOINT_LEN];
-	int rc = mlbd_loop_check(p, v, &s->ep, mlbd_addr_is_local, err);
+	int rc = mlbd_addr_of_one("server", &s->ep.addr, err);
 
+	if (rc == 0)
+		rc = mlbd_loop_check(p, v, &s->ep, mlbd_addr_is_local, err);
 	if (rc)
 		return rc;
 	for (uint32_t i = 0; i < v->servers; i++)
@@ -153,6 +157,10 @@ int mlbd_plan_text(struct mlbd_plan *p, const char *name, const char *text, char
 	uint32_t number = 1;
 	char why[256];
 
+	if (strncmp(text, "\xef\xbb\xbf", 3) == 0) {
+		snprintf(err, 512, "%.200s:1: the file begins with a byte order mark: expected UTF-8 without one", name);
+		return -EINVAL;
+	}
 	for (const char *at = text; *at; number++) {
 		size_t len = strcspn(at, "\n");
 		char *line = strndup(at, len);

@@ -3,12 +3,13 @@
 #include <netinet/in.h>
 
 #include <marllb/endpoint.h>
+#include "number.h"
 #include "plan.h"
 
 static void print_vip(const struct mlbd_plan_vip *v, struct mlbd_text *t)
 {
 	const struct mlb_vip_conf *c = &v->opts.conf;
-	char ep[MLB_ENDPOINT_LEN];
+	char ep[MLB_ENDPOINT_LEN], number[MLBD_NUMBER_LEN];
 
 	mlbd_text_add(t, "vip %s %s mode %s load %s pool %s max-connections %u max-servers %u", c->name,
 		      mlb_endpoint_text(&c->ep, ep), mlb_mode_name(c->mode), mlb_load_name(c->load), mlb_owner_name(c->owner),
@@ -24,13 +25,13 @@ static void print_vip(const struct mlbd_plan_vip *v, struct mlbd_text *t)
 	}
 	if (v->opts.send_proxy != MLBD_SEND_PROXY_OFF)
 		mlbd_text_add(t, " send-proxy %s", mlbd_send_proxy_name(v->opts.send_proxy));
-	mlbd_text_add(t, " kappa %.9g eject %s guard %s load-balancers %u\n", (double)c->kappa, c->eject ? "on" : "off",
-		      c->no_guard ? "off" : "on", c->load_balancers);
+	mlbd_text_add(t, " kappa %s eject %s guard %s load-balancers %u\n", mlbd_number_text(c->kappa, number),
+		      c->eject ? "on" : "off", c->no_guard ? "off" : "on", c->load_balancers);
 	for (uint32_t i = 0; i < v->servers; i++) {
 		const struct mlbd_server_conf *s = &v->server[i];
 
-		mlbd_text_add(t, "server vip %s %s weight %.9g max-connections %u", c->name, mlb_endpoint_text(&s->ep, ep),
-			      (double)s->weight, s->max_conns);
+		mlbd_text_add(t, "server vip %s %s weight %s max-connections %u", c->name, mlb_endpoint_text(&s->ep, ep),
+			      mlbd_number_text(s->weight, number), s->max_conns);
 		if (s->send_proxy != MLBD_SEND_PROXY_VIP)
 			mlbd_text_add(t, " send-proxy %s", mlbd_send_proxy_name(s->send_proxy));
 		mlbd_text_add(t, "%s\n", s->drain ? " drain" : "");

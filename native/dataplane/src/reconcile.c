@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "host.h"
+#include "workers.h"
 
 /* Twice: where VIPs lead to each other, the list that would close a loop with another VIP's old one must wait for the new one. */
 static int set_servers(struct mlbd_host *h, struct mlbd_plan *p, char err[256])
@@ -49,6 +50,7 @@ int mlbd_host_reconcile(struct mlbd_host *h, struct mlbd_plan *p, char err[256])
 		rc = mlbd_host_set(h, &mlbd_setting_list[i], &p->settings, why);
 		KEEP_FIRST();
 	}
+	mlbd_workers_settings(h);
 	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++)
 		if (h->vip[i].used && !mlbd_plan_find(p, h->vip[i].conf.name)) {
 			rc = mlbd_vip_del(h, &h->vip[i], why);

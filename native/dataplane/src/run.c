@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "app.h"
+#include "check.h"
 #include "lock.h"
 #include "marllb/sched.h"
 #include "notify.h"
@@ -182,6 +183,8 @@ int mlbd_run(int argc, char **argv)
 	}
 	if (rc == 0)
 		rc = mlbd_options_plan(&app->opt, &s->plan, err);
+	if (rc == 0)
+		rc = mlbd_check_names(&s->plan.settings, err);
 	if (rc == 0 && app->opt.check)
 		printf("the configuration is right\n");
 	else if (rc == 0 && app->opt.supervise)

@@ -8,6 +8,7 @@
 
 #include <marllb/endpoint.h>
 #include <marllb/vocab.h>
+#include "number.h"
 
 #define MLBD_WEEK 604800000u /* ms */
 
@@ -94,13 +95,10 @@ const struct mlbd_setting *mlbd_setting_find(const char *name)
 
 static int parse_time(const char *text, uint64_t *ms)
 {
-	char *unit;
+	double v;
+	const char *unit = mlbd_decimal(text, &v);
 
-	if (*text < '0' || *text > '9')
-		return -EINVAL;
-	errno = 0;
-	double v = strtod(text, &unit);
-	if (errno)
+	if (!unit)
 		return -EINVAL;
 	if (strcmp(unit, "s") == 0)
 		v *= 1e3;
@@ -138,7 +136,6 @@ static int parse_sources(char *const *words, int n, struct mlbd_settings *s, cha
 int mlbd_setting_parse(const struct mlbd_setting *k, char *const *words, int n, struct mlbd_settings *s, char err[256])
 {
 	void *at = (char *)s + k->off;
-	char *rest;
 	uint64_t v;
 
 	if (n < 1 || (n > 1 && k->kind != MLBD_SOURCES)) {
@@ -171,17 +168,15 @@ int mlbd_setting_parse(const struct mlbd_setting *k, char *const *words, int n, 
 	case MLBD_TIME:
 		if (parse_time(words[0], &v) || v < k->min || v > k->max) {
 			snprintf(err, 256,
-				 "%s '%.80s': expected a time from %" PRIu64 "ms to %" PRIu64 "ms, such as 500ms, 2s, 10m",
+				 "%s '%.80s': expected a time from %" PRIu64 "ms to %" PRIu64 "ms, such as 500ms, 2s, 1.5m",
 				 k->name, words[0], k->min, k->max);
 			return -EINVAL;
 		}
 		break;
 	default:
-		errno = 0;
-		v = strtoull(words[0], &rest, 10);
-		if (words[0][0] < '0' || words[0][0] > '9' || *rest || errno || v < k->min || v > k->max) {
-			snprintf(err, 256, "%s '%.80s': expected a number from %" PRIu64 " to %" PRIu64, k->name, words[0],
-				 k->min, k->max);
+		if (mlbd_whole(words[0], &v) || v < k->min || v > k->max) {
+			snprintf(err, 256, "%s '%.80s': expected a number from %" PRIu64 " to %" PRIu64 ", in decimal digits",
+				 k->name, words[0], k->min, k->max);
 			return -EINVAL;
 		}
 	}

@@ -145,10 +145,12 @@ static void stats_server(const struct mlb_server_rec *r, bool json, const char *
 	mlb_endpoint_text(&e, ep);
 	if (json)
 		mlbd_text_add(
-			t, "%s{\"id\":%u,\"slot\":%u,\"address\":\"%s\",\"flags\":%u,\"flows\":%u,\"waiting\":%u,\"weight\":%.9g",
-			comma, r->id, r->slot, ep, r->flags, r->flows, r->waiting, (double)r->weight);
+			t, "%s{\"id\":%u,\"slot\":%u,\"address\":\"%s\",\"flows\":%u,\"waiting\":%u,\"weight\":%.9g,\"flags\":[",
+			comma, r->id, r->slot, ep, r->flows, r->waiting, (double)r->weight);
 	else
 		mlbd_text_add(t, "  server %s flows %u waiting %u", ep, r->flows, r->waiting);
+	flag_names(r->flags, json, t);
+	mlbd_text_add(t, json ? "]" : "");
 	stats_counters(r, json, t);
 	if (json)
 		mlbd_text_add(t, ",\"ttfbMeanUs\":%.9g,\"connectMeanUs\":%.9g}", (double)r->ttfb.mean, (double)r->connect.mean);

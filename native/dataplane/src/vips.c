@@ -162,6 +162,8 @@ int mlbd_vip_add(struct mlbd_host *h, const struct mlbd_vip_opts *o, const int *
 	uint32_t id, taken = 0;
 	int rc;
 
+	if ((rc = mlbd_addr_of_one("vip", &opts.conf.ep.addr, err)))
+		return rc;
 	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++)
 		if (h->vip[i].used && (rc = mlbd_vips_apart(&h->vip[i].conf, &opts.conf, err)))
 			return rc;
@@ -264,8 +266,10 @@ static int server_may(void *arg, uint32_t vip_id, const struct mlb_endpoint *ep,
 	const struct mlbd_vip *of = &h->vip[vip_id - 1];
 	struct mlbd_plan *plan;
 	bool known = false;
-	int rc = 0;
+	int rc = mlbd_addr_of_one("server", &ep->addr, err);
 
+	if (rc)
+		return rc;
 	for (uint32_t i = 0; i < MLB_MAX_VIPS && !known; i++)
 		known = h->vip[i].used && mlbd_leads_to(ep, &h->vip[i].conf.ep, mlbd_addr_is_local);
 	if (!known)

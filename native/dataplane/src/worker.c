@@ -54,7 +54,10 @@ int mlbd_worker_init(struct mlbd_worker *w, struct mlbd_host *h, uint32_t index,
 	if (!w->excluded || !w->excluded_q || w->epfd < 0 || w->mail_fd < 0 || w->timer_fd < 0 || mlbd_fds_pair(w->pass) < 0 ||
 	    mlbd_worker_watch(w, EPOLL_CTL_ADD, w->mail_fd, EPOLLIN, w, MLBD_TAG_OWN) < 0 ||
 	    mlbd_worker_watch(w, EPOLL_CTL_ADD, w->timer_fd, EPOLLIN | EPOLLET, &w->wheel, MLBD_TAG_OWN) < 0) {
-		snprintf(err, 256, "worker %u: cannot set up: %s", index, strerror(errno));
+		char need[MLBD_FDS_NEED_LEN];
+
+		snprintf(err, 256, "worker %u: cannot set up: %s", index,
+			 errno == EMFILE ? mlbd_fds_need(need) : strerror(errno));
 		return -ENOMEM;
 	}
 	return 0;

@@ -76,6 +76,11 @@ int mlbd_workers_tell(struct mlbd_host *h, const struct mlbd_mail *what)
 	return rc;
 }
 
+void mlbd_workers_settings(struct mlbd_host *h)
+{
+	mlbd_workers_tell(h, &(struct mlbd_mail){ .kind = MLBD_MAIL_SYNC });
+}
+
 int mlbd_workers_listen(struct mlbd_worker *w, uint32_t vip, const int *fd, uint32_t n)
 {
 	struct mlbd_mail *m = calloc(1, sizeof(*m));

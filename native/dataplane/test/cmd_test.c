@@ -5,6 +5,7 @@
 
 #include <marllb/endpoint.h>
 #include "cmd.h"
+#include "number.h"
 #include "words.h"
 
 static struct mlbd_cmd cmd;
@@ -136,12 +137,63 @@ TEST(set_servers)
 	CHECK(refused("set-servers 10.0.0.1:1 10.0.0.2:1 10.0.0.1:1=4", "listed twice"));
 }
 
-TEST(drain_has_two_meanings)
+TEST(drain_is_of_a_server)
 {
-	CHECK_EQ(parse("drain"), 0);
-	CHECK_EQ(cmd.op, MLBD_OP_STOP);
+	CHECK(refused("drain", "`stop` drains and ends the whole data plane"));
 	CHECK_EQ(parse("drain vip web 10.0.0.1:1"), 0);
 	CHECK_EQ(cmd.op, MLBD_OP_DRAIN);
+	CHECK_EQ(parse("stop"), 0);
+	CHECK_EQ(cmd.op, MLBD_OP_STOP);
+}
+
+TEST(numbers_are_decimal_digits)
+{
+	static const char *const counts[] = { "0x10", "1e1", "-1", "+1", "1.5", "", "1 ", "99999999999999999999999" };
+	static const char *const reals[] = { "0x1p1", "1e3", "-1", "+2", ".5", "2.", "inf", "nan", "" };
+	char line[100];
+
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++) {
+		snprintf(line, sizeof(line), "backlog \"%s\"", counts[i]);
+		CHECK(refused(line, "in decimal digits"));
+		snprintf(line, sizeof(line), "server 127.0.0.1:1 max-connections \"%s\"", counts[i]);
+		CHECK(refused(line, "in decimal digits"));
+	}
+	for (size_t i = 0; i < sizeof(reals) / sizeof(reals[0]); i++) {
+		snprintf(line, sizeof(line), "server 127.0.0.1:1 weight \"%s\"", reals[i]);
+		CHECK(refused(line, "from 0.000001 to 1000000, such as 2 or 0.5"));
+		snprintf(line, sizeof(line), "idle-timeout \"%ss\"", reals[i]);
+		CHECK(refused(line, "such as 500ms, 2s, 1.5m"));
+	}
+}
+
+TEST(a_number_is_printed_as_it_is_read)
+{
+	static const float values[] = { 1e-6f, 1.5e-5f, 0.1f, 1.0f / 3, 1, 2.5f, 123456.789f, 1e6f };
+	char line[100], text[MLBD_NUMBER_LEN];
+
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		snprintf(line, sizeof(line), "server 127.0.0.1:1 weight %s", mlbd_number_text(values[i], text));
+		CHECK_EQ(parse(line), 0);
+		CHECK(cmd.server.weight == values[i]);
+	}
+}
+
+TEST(help_names_what_is_understood)
+{
+	static const char *const words[] = { "  vip NAME", "[weight X]",    "[mode hash|alias|sed|p2c]",      "[eject off|on]",
+					     "[drain]",    "  set-servers", "[accept-proxy NETWORK,...|none]" };
+	static const char *const orders[] = { "  no vip NAME", "  stop ", "  undrain", "  show stats|weights" };
+	struct mlbd_text lines = { 0 }, more = { 0 };
+
+	mlbd_cmd_help(false, &lines);
+	mlbd_cmd_help(true, &more);
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		CHECK(strstr(lines.s, words[i]));
+	for (size_t i = 0; i < sizeof(orders) / sizeof(orders[0]); i++)
+		CHECK(strstr(more.s, orders[i]) && !strstr(lines.s, orders[i]));
+	CHECK(!strstr(more.s, "release"));
+	mlbd_text_free(&lines);
+	mlbd_text_free(&more);
 }
 
 TEST(show)
@@ -247,5 +299,6 @@ TEST(random_lines)
 }
 
 MLB_TEST_MAIN(CASE(words), CASE(empty_lines_and_comments), CASE(vip_with_everything), CASE(vip_defaults), CASE(proxy_headers),
-	      CASE(server_lines), CASE(set_servers), CASE(drain_has_two_meanings), CASE(show), CASE(settings),
+	      CASE(server_lines), CASE(set_servers), CASE(drain_is_of_a_server), CASE(numbers_are_decimal_digits),
+	      CASE(a_number_is_printed_as_it_is_read), CASE(help_names_what_is_understood), CASE(show), CASE(settings),
 	      CASE(errors_say_what_was_expected), CASE(random_lines))

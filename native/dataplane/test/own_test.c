@@ -125,5 +125,35 @@ TEST(the_kernel_knows_the_loopback_addresses)
 	CHECK(!mlbd_addr_is_local(&none.addr));
 }
 
+TEST(the_address_of_one_host)
+{
+	static const struct {
+		const char *addr, *what; /* what: NULL where it is one */
+	} rows[] = {
+		{ "10.0.0.255", NULL },
+		{ "127.0.0.1", NULL },
+		{ "0.0.0.0", NULL },
+		{ "::", NULL },
+		{ "::1", NULL },
+		{ "2001:db8::ff", NULL },
+		{ "224.0.0.1", "multicast" },
+		{ "239.255.255.255", "multicast" },
+		{ "ff02::1", "multicast" },
+		{ "255.255.255.255", "broadcast" },
+		{ "127.255.255.255", "broadcast" }, /* of the loopback interface's network */
+	};
+	char err[256];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct mlb_addr a;
+
+		CHECK_EQ(mlb_addr_parse(rows[i].addr, &a), 0);
+		int rc = mlbd_addr_of_one("vip", &a, err);
+
+		if (rows[i].what ? rc != -EINVAL || !strstr(err, rows[i].what) || !strstr(err, rows[i].addr) : rc != 0)
+			bad(rows[i].addr);
+	}
+}
+
 MLB_TEST_MAIN(CASE(vips_that_overlap), CASE(servers_that_are_a_vip), CASE(loops_are_found_over_any_number_of_vips),
-	      CASE(the_kernel_knows_the_loopback_addresses))
+	      CASE(the_kernel_knows_the_loopback_addresses), CASE(the_address_of_one_host))

@@ -184,12 +184,33 @@ TEST(flags_that_are_wrong)
 		CHECK(strstr(err, wrong[i].what));
 		mlbd_options_free(&o);
 	}
-	char *argv[] = { "marllb-dp", "--threads", "65" };
+	static const struct {
+		char *flag, *value;
+		const char *told;
+	} bad_values[] = {
+		{ "--threads", "65", "--threads '65': expected" },
+		{ "--vip", "web", "--vip: expected NAME" },
+		{ "--vip", "web 224.0.0.1:80", "--vip 224.0.0.1: expected" },
+		{ "--vip", "a/b 127.0.0.1:80", "--vip name 'a/b'" },
+		{ "--server", "x", "--server x: " },
+		{ "--server", "127.0.0.1:1", "--server 127.0.0.1:1: expected vip NAME" },
+		{ "--set-mode", "fast", "--set-mode fast: " },
+	};
 
-	CHECK_EQ(mlbd_options_parse(&o, 3, argv, err), 0);
-	CHECK_EQ(mlbd_options_plan(&o, &plan, err), -EINVAL);
-	CHECK(strstr(err, "--threads"));
-	mlbd_options_free(&o);
+	for (size_t i = 0; i < sizeof(bad_values) / sizeof(bad_values[0]); i++) {
+		char *argv[] = { "marllb-dp", bad_values[i].flag, bad_values[i].value };
+
+		CHECK_EQ(mlbd_options_parse(&o, 3, argv, err), 0);
+		CHECK_EQ(mlbd_options_plan(&o, &plan, err), -EINVAL);
+		CHECK(strncmp(err, bad_values[i].told, strlen(bad_values[i].told)) == 0);
+		mlbd_options_free(&o);
+	}
+}
+
+TEST(a_byte_order_mark_is_named)
+{
+	CHECK_EQ(read_text("\xef\xbb\xbfthreads 1\n"), -EINVAL);
+	CHECK(strstr(err, ":1: ") && strstr(err, "byte order mark"));
 }
 
 TEST(a_file_that_is_not_there)
@@ -224,4 +245,4 @@ TEST(settings_print_as_they_are_read)
 MLB_TEST_MAIN(CASE(a_whole_file), CASE(one_vip_needs_no_name), CASE(a_printed_plan_reads_back),
 	      CASE(a_takeover_keeps_proxy_headers), CASE(errors_name_file_and_line),
 	      CASE(two_vips_may_leave_the_port_to_the_kernel), CASE(flags_override_the_file), CASE(flags_that_are_wrong),
-	      CASE(a_file_that_is_not_there), CASE(settings_print_as_they_are_read))
+	      CASE(a_byte_order_mark_is_named), CASE(a_file_that_is_not_there), CASE(settings_print_as_they_are_read))

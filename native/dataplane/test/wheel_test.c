@@ -8,6 +8,8 @@
 #define TICK MLBD_WHEEL_TICK_US
 #define N 2000u
 
+_Static_assert(2 * TICK <= 10000, "a time-out fires within 10 ms of what was asked");
+
 struct entry {
 	struct mlbd_link link; /* first */
 	uint64_t deadline, fired;
