@@ -109,13 +109,15 @@ test("a short first-byte-timeout does not wait for the connect-timeout, and a sh
   const server = await origin(named("a"));
   const dp = await Dp.start({ servers: [server], lines: ["connect-timeout 10m", "first-byte-timeout 200ms"] });
   const silent = await dial(dp.port);
-  await silent.closed;
+  await until("the silent one is closed", () => silent.ended || silent.error !== null);
+  silent.socket.destroy();
   await dp.control("first-byte-timeout 0");
   const open = await dial(dp.port);
   open.socket.write("?\n");
   await open.heard("a\n");
   await dp.control("idle-timeout 200ms");
-  await open.closed;
+  await until("the open one is closed", () => open.ended || open.error !== null);
+  open.socket.destroy();
   t.is(await dp.stop(), 0);
   await closeOrigin(server);
 });
