@@ -21,15 +21,8 @@ async function tool(name, command, args, cwd = root) {
 const each = (sources, rule) => sources.flatMap(([f, text]) => rule(f, text));
 const circlesOf = (graph) => circles(graph).map((members) => describeCircle(graph, members));
 
-/** Rules that the tree does not keep yet: `node scripts/lint.mjs --all` lists what breaks them. */
-function notYet(sources) {
-  return {
-    "C functions of at most 70 lines": each(sources, cFunctions),
-  };
-}
-
 /** The rules of this tree: {name, ok, output}. */
-export function rules(sources, all) {
+export function rules(sources) {
   const files = new Set(sources.map(([f]) => f));
   const found = {
     "services do not import each other": each(sources, serviceImports),
@@ -39,10 +32,10 @@ export function rules(sources, all) {
     ),
     "source rules": each(sources, sourceRules),
     "C lines of at most 130 columns": each(sources, cColumns),
+    "C functions of at most 70 lines": each(sources, cFunctions),
     "no circles among imports": circlesOf(importGraph(sources)),
     "no circles among C files": circlesOf(cGraph(sources)),
   };
-  if (all) Object.assign(found, notYet(sources));
   return Object.entries(found).map(([name, problems]) => ({ name, ok: problems.length === 0, output: problems.join("\n") }));
 }
 
@@ -56,7 +49,7 @@ async function formC(files) {
 }
 
 /** All checks, as results {name, ok, output, skipped}. */
-export async function lint(all = false) {
+export async function lint() {
   const results = [
     await tool("biome", bin("biome"), ["check", "--error-on-warnings", "--max-diagnostics=40", "."]),
     await tool("buf", bin("buf"), ["lint"], path.join(root, "proto")),
@@ -66,7 +59,7 @@ export async function lint(all = false) {
   const sources = files
     .filter((f) => /\.(ts|mjs|c|h|cc|py|proto|sh)$/.test(f))
     .map((f) => [f, readFileSync(path.join(root, f), "utf8")]);
-  results.push(...rules(sources, all), await formC(sources.map(([f]) => f)));
+  results.push(...rules(sources), await formC(sources.map(([f]) => f)));
   const shell = files.filter((f) => f.endsWith(".sh") || f === ".ci/run");
   if (!which("shellcheck"))
     results.push({ name: "shellcheck", skipped: "shellcheck is not installed (sudo apt-get install -y shellcheck)" });
@@ -76,7 +69,7 @@ export async function lint(all = false) {
 
 if (import.meta.url === pathToFileURL(process.argv[1]).href) {
   let failed = 0;
-  for (const r of await lint(process.argv.includes("--all"))) {
+  for (const r of await lint()) {
     console.log(`${r.skipped ? "skipped" : r.ok ? "ok" : "FAILED"}: ${r.name}${r.skipped ? `: ${r.skipped}` : ""}`);
     if (r.output) console.log(r.output);
     if (!r.skipped && !r.ok) failed++;
