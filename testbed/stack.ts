@@ -202,6 +202,6 @@ export class Stack {
     // Clients before servers, the data plane last.
     for (const part of ["shm-agent", "inference", "failover", "health", "dataplane"] as const) await this.parts.get(part)?.stop();
     rmSync(this.folder, { recursive: true, force: true });
-    rmSync(this.region, { force: true });
+    for (const f of [this.region, `${this.region}.order`]) rmSync(f, { force: true });
   }
 }

@@ -8,6 +8,7 @@ import type { FrameView } from "../common/native/frame.js";
 import { Attachment } from "./attachment.js";
 import { Effects } from "./effects.js";
 import { Exchange } from "./exchange.js";
+import type { KeptStore } from "./kept-file.js";
 import type { AttachRegion, RawFrame, RegionPort } from "./region.js";
 import { settingsOf } from "./settings.js";
 import { TickLog } from "./ticks.js";
@@ -29,6 +30,8 @@ export interface AgentOptions {
   clock: Clock;
   attach: AttachRegion;
   decode(frame: RawFrame): FrameView;
+  /** Where what is in force lies over a restart of the agent. */
+  kept: KeptStore;
   /** A frame of a VIP came in and was dealt with. */
   onFrame(vip: Vip): void;
   onEffect(vip: Vip, ms: number): void;
@@ -48,7 +51,7 @@ export class Agent {
     this.#o = o;
     const { config, log, clock } = o;
     const guard = (what: string, fn: () => void): void => this.#guard(what, fn);
-    this.#vips = new Vips((frame) => this.#born(frame), guard);
+    this.#vips = new Vips((frame) => this.#born(frame), guard, o.kept.read());
     this.#effects = new Effects(new TickLog(config.tracing.sample_ms, config.tick_ms, clock), o.onEffect);
     this.attachment = new Attachment({
       path: config.region.path,
@@ -63,7 +66,8 @@ export class Agent {
       onWake: (region) => this.#wake(region),
     });
     const region = (): RegionPort | null => this.attachment.region;
-    this.exchange = new Exchange({ config, log, clock, vips: this.#vips, effects: this.#effects, region, guard });
+    const keep = (): void => o.kept.save(this.#vips.kept());
+    this.exchange = new Exchange({ config, log, clock, vips: this.#vips, effects: this.#effects, region, guard, keep });
   }
 
   start(): void {
@@ -125,6 +129,8 @@ export class Agent {
     if (change.born.length + change.gone.length > 0) {
       for (const vip of change.gone) this.#o.onGone(vip);
       this.#guard("vips", () => this.exchange.changed(region, change));
+    } else if (change.forgot) {
+      this.#o.kept.save(this.#vips.kept());
     }
     for (const vip of this.#vips.all()) {
       // Counted by the data plane's own number, so that several VIPs and a skipped frame stay in step.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a decision and a directive, both keyed by server id, to arrays in the order of a frame's servers: what the envelope takes.
 // Pure.
-import { type FrameView, memberIds } from "../common/native/frame.js";
+import type { FrameView } from "../common/native/frame.js";
 import type { Decision } from "./ladder.js";
 
 export interface OverrideWeights {
@@ -37,10 +37,7 @@ export const NO_DIRECTIVE: DirectiveState = {
   policy: "",
 };
 
-/**
- * What a data plane has in force of the last agent's directive. Its weights are not told: an override is unknown until failover
- * says it again, what masks and the term say is not.
- */
+/** What a data plane has in force of the last agent's directive, as far as a frame says it: an override is not in it (kept.ts has it). */
 export function directiveInForce(v: FrameView): DirectiveState {
   const factors = new Map<number, number>();
   const inForce = v.column("factor");
@@ -48,29 +45,6 @@ export function directiveInForce(v: FrameView): DirectiveState {
   if (v.term === 0n) return { ...NO_DIRECTIVE, factors };
   const { load_balancers: loadBalancers = 0, load_balancer: loadBalancer = 0 } = v.figures;
   return { ...NO_DIRECTIVE, term: v.term, factors, loadBalancers, loadBalancer };
-}
-
-/** A directive for another life of the data plane: the same servers by address have other ids there. */
-export function moveDirective(d: DirectiveState, from: FrameView, to: FrameView): DirectiveState {
-  const ids = memberIds(to);
-  const idOf = new Map<number, number>();
-  from.addresses().forEach((address, i) => {
-    const id = ids.get(address);
-    if (id !== undefined) idOf.set(from.ids[i] as number, id);
-  });
-  const move = (values: ReadonlyMap<number, number>): Map<number, number> =>
-    new Map(
-      [...values].flatMap(([old, value]) => {
-        const id = idOf.get(old);
-        return id === undefined ? [] : [[id, value] as const];
-      }),
-    );
-  const weights = d.override ? move(d.override.weights) : null;
-  return {
-    ...d,
-    factors: move(d.factors),
-    override: d.override && weights && weights.size > 0 ? { ...d.override, weights } : null,
-  };
 }
 
 /** A pushed vector and until when it rules. */

@@ -32,6 +32,8 @@ export interface ExchangeOptions {
   region(): RegionPort | null;
   /** Runs what a message from outside caused: an error in it is counted and logged. */
   guard(what: string, fn: () => void): void;
+  /** What is in force has changed: the next agent is to begin with it. */
+  keep(): void;
 }
 
 export class Exchange {
@@ -111,8 +113,10 @@ export class Exchange {
     for (const vip of gone) this.peers.forget(vip);
     if (this.#rehearsed && gone.includes(this.#rehearsed.vip)) this.#rehearsed = null;
     if (gone.some((vip) => vip.pool !== null)) this.#publishPools(region);
-    // What was in force in the data plane's former life is in force again before the next tick.
+    // What was in force before the restart is in force again before the next tick.
     for (const vip of heirs) vip.compose(region, this.#o.clock.now());
+    if (heirs.some((vip) => vip.pool !== null)) this.#publishPools(region);
+    this.#o.keep();
     const roster = this.#roster();
     if (roster) this.peers.roster(roster);
   }
@@ -161,6 +165,7 @@ export class Exchange {
       const pool = { managed: d.pool.managed, revision: BigInt(d.pool.revision), servers };
       if (vip.wantPool(pool)) this.#publishPools(region);
     }
+    this.#o.keep();
     // Masks do not wait for the next tick.
     vip.compose(region, this.#o.clock.now());
   }

@@ -11,6 +11,7 @@ import type { CreateService } from "../common/run.js";
 import { wireLadder } from "../common/vocabulary.js";
 import { Agent } from "./agent.js";
 import { agentStatus, regionOf, vipOf, vipStatus, weightEntries } from "./answers.js";
+import { KeptFile } from "./kept-file.js";
 import { latencyMetrics } from "./latency-metrics.js";
 import { agentMetrics } from "./metrics.js";
 import { pushOf } from "./push.js";
@@ -33,6 +34,7 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
     clock,
     attach: attachRegion,
     decode: decodeFrame,
+    kept: new KeptFile(config.region.path, log),
     onFrame(vip) {
       history.add(vip);
       streams.onFrame(vip, clock.now(), () => statsOf(vip));

@@ -8,7 +8,6 @@ import {
   type DirectiveState,
   directiveInForce,
   factorsInOrder,
-  moveDirective,
   type Push,
   pickSource,
   previousInOrder,
@@ -16,6 +15,7 @@ import {
   type Source,
 } from "./compose.js";
 import { GoneServers } from "./gone-servers.js";
+import { type Kept, orderByAddress, orderById } from "./kept.js";
 import { type Decision, type LadderState, ladderAnswered, ladderDecision, ladderMissed, ladderStart } from "./ladder.js";
 import type { Effect, PoolVip, RawFrame, RegionPort, Vector } from "./region.js";
 
@@ -175,14 +175,27 @@ export class Vip {
     this.#decoded = null;
   }
 
-  /** Takes over from the VIP of this name in the data plane's former life: its servers had other ids. */
-  inherit(former: Vip): void {
-    this.#policy = former.#policy;
-    this.#checkpoint = former.#checkpoint && { ...former.#checkpoint, state: Buffer.alloc(0) };
-    const moved = moveDirective(former.#directive, former.view, this.view);
-    if (moved.term > this.#directive.term) this.#directive = moved;
-    if (former.#pool) this.#pool = { ...former.#pool, vipId: this.id, birth: this.birth };
-    Object.assign(this.#counters, former.#counters);
+  /** What of it survives restarts. */
+  kept(): Kept {
+    const { name, dpEpoch, birth } = this;
+    return {
+      name,
+      dpEpoch,
+      birth,
+      order: orderByAddress(this.#directive, this.view),
+      pool: this.#pool && { managed: this.#pool.managed, revision: this.#pool.revision, servers: this.#pool.servers },
+    };
+  }
+
+  /**
+   * Takes over from the VIP of this name before a restart of the data plane (its servers had other ids), of the agent, or of both. A
+   * data plane that was told a newer term is believed. `counters`: the same agent counts on.
+   */
+  inherit(former: Kept, counters: Readonly<Counters> | null): void {
+    const order = orderById(former.order, this.view);
+    if (order.term >= this.#directive.term) this.#directive = order;
+    if (former.pool) this.#pool = { ...former.pool, vipId: this.id, birth: this.birth };
+    if (counters) Object.assign(this.#counters, counters);
   }
 
   asked(): void {

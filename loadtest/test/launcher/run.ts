@@ -66,7 +66,8 @@ export class Run {
 
   /** What it must not leave: processes, the region and its socket, its folder. */
   leftovers(): string[] {
-    const files = [region(this.name), `${region(this.name)}.ctl`, instanceFolder(this.name)].filter((f) => existsSync(f));
+    const names = ["", ".ctl", ".order"].map((end) => `${region(this.name)}${end}`);
+    const files = [...names, instanceFolder(this.name)].filter((f) => existsSync(f));
     return [...files, ...this.pids().map((p) => `process ${p}`)];
   }
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Last fallback: if the agent's heartbeat is older than the lease, weights are static until it sends a vector again. */
+/* Last fallback: if the agent's heartbeat is older than the lease, weights are static until it sends a vector again. A policy's
+ * weights are of a moment; those that an operator ordered are in force until they are ordered otherwise. */
 #include "dp_lease.h"
 
 #include "dp_table.h"
@@ -28,7 +29,7 @@ void dp_lease_poll(struct mlb_dp *dp)
 		return;
 	dp->agent_alive = false;
 	DP_EACH_VIP(dp, v) {
-		if (v->ladder == MLB_LADDER_STATIC_DP)
+		if (v->ladder == MLB_LADDER_STATIC_DP || v->exact)
 			continue;
 		dp_use_static(v);
 		if (dp_table_swap(dp, v) != 0)

@@ -284,6 +284,38 @@ TEST(lease_runs_out_to_static_with_the_masks_kept)
 	world_free(w);
 }
 
+TEST(an_operators_weights_outlive_the_lease)
+{
+	struct world *w = world_new(1, 3, 8, true);
+	struct vector x;
+	struct mlb_frame_hdr h;
+	struct mlb_server_rec r[8];
+	const float ordered[3] = { .75f, 0, .25f }, policy[3] = { .5f, .25f, .25f };
+	world_run(w, 100 * MS, true);
+	vector_make(w, &x, 3);
+	x.v.exact = 1;
+	x.v.term = 7;
+	for (int i = 0; i < 3; i++)
+		x.e[i].weight = ordered[i];
+	vector_send(w, &x);
+	world_run(w, 5000 * MS, false);
+	check_weights(w, ordered, 3);
+	world_frame(w, &h, r, 8);
+	CHECK_EQ(h.term, 7);
+	/* what is no order any more has a lease again */
+	x.v.exact = 0;
+	x.v.seq = ++w->seq;
+	for (int i = 0; i < 3; i++)
+		x.e[i].weight = policy[i];
+	vector_send(w, &x);
+	world_run(w, 100 * MS, true);
+	check_weights(w, policy, 3);
+	world_run(w, 1200 * MS, false);
+	world_frame(w, &h, r, 8);
+	CHECK_EQ(h.ladder, MLB_LADDER_STATIC_DP);
+	world_free(w);
+}
+
 TEST(all_masked_means_all_eligible)
 {
 	struct world *w = world_new(1, 3, 8, true);
@@ -327,5 +359,5 @@ TEST(next_agent_goes_on_above_the_last)
 MLB_TEST_MAIN(CASE(starts_with_static_weights), CASE(vector_takes_effect_and_says_so), CASE(an_overrides_mode_ends_with_it),
 	      CASE(all_passed_only_when_every_worker_has), CASE(bad_vectors_are_refused_counted_and_change_nothing),
 	      CASE(other_vips_vectors_in_a_message_count_once), CASE(messages_that_contradict_themselves),
-	      CASE(lease_runs_out_to_static_with_the_masks_kept), CASE(all_masked_means_all_eligible),
-	      CASE(next_agent_goes_on_above_the_last))
+	      CASE(lease_runs_out_to_static_with_the_masks_kept), CASE(an_operators_weights_outlive_the_lease),
+	      CASE(all_masked_means_all_eligible), CASE(next_agent_goes_on_above_the_last))

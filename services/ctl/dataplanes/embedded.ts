@@ -112,7 +112,7 @@ function create({ config, instance }: DataplaneContext): Dataplane {
     async cleanUp(served) {
       // A clean stop removed both already; kill -9 did not.
       if (!served) return;
-      for (const f of [config.region.path, `${config.region.path}.ctl`]) rmSync(f, { force: true });
+      for (const end of ["", ".ctl", ".order"]) rmSync(`${config.region.path}${end}`, { force: true });
     },
   };
 }

@@ -173,7 +173,8 @@ plugins { path ${pluginFolder(prefix)} add-path ${pluginDir} plugin default { di
     addressOf: (what, address) => (what === "vip" ? vipAddress : serverAddress)(n, address),
     async cleanUp(served) {
       await removeNetwork(n);
-      if (served) rmSync(config.region.path, { force: true });
+      if (!served) return;
+      for (const end of ["", ".order"]) rmSync(`${config.region.path}${end}`, { force: true });
     },
   };
 }

@@ -2,6 +2,8 @@
 import test, { type ExecutionContext } from "ava";
 import { context } from "../../../testbed/fuzz.js";
 import { Agent } from "../agent.js";
+import { NO_DIRECTIVE } from "../compose.js";
+import type { Kept } from "../kept.js";
 import type { RawFrame } from "../region.js";
 import type { Vip } from "../vip.js";
 import { ABSENT_LIMIT } from "../vips.js";
@@ -9,7 +11,8 @@ import { decodeFake, FakeRegion, rawFrame } from "./fake-region.js";
 
 const servers = [1, 2].map((id) => ({ id, address: `127.0.0.1:${id}` }));
 
-function setup(t: ExecutionContext, region = new FakeRegion(), nowMs?: () => number) {
+/** `kept`: what lies there for the next agent; shared by two of them, one was started after the other. */
+function setup(t: ExecutionContext, region = new FakeRegion(), nowMs?: () => number, kept: { vips: Kept[] } = { vips: [] }) {
   const { config, log, clock } = context("/dev/shm/none");
   const gone: string[] = [];
   let wake = (): void => {};
@@ -22,6 +25,7 @@ function setup(t: ExecutionContext, region = new FakeRegion(), nowMs?: () => num
       return region;
     },
     decode: decodeFake,
+    kept: { read: () => kept.vips, save: (vips) => void (kept.vips = [...vips]) },
     onFrame() {},
     onEffect() {},
     onGone: (vip: Vip) => gone.push(vip.name),
@@ -146,3 +150,121 @@ function directive(term: number, birth: string, pool?: { address: string; weight
       : null,
   };
 }
+
+const order = (over: object) =>
+  ({
+    vip_id: 1,
+    dp_epoch: "1",
+    birth: "1",
+    term: "5",
+    servers: [{ server_id: 2, factor: 1 }],
+    override: { server_ids: [1, 2], weights: [0, 3], mode: "MODE_UNSPECIFIED", reason: "canary" },
+    load_balancers: 2,
+    load_balancer: 1,
+    fallback: false,
+    pool: null,
+    policy: "uniform",
+    ...over,
+  }) as never;
+
+/** The weights of the newest vector, as the envelope gets them, and whether they are an order. */
+const newest = (region: FakeRegion) => {
+  const v = region.published.at(-1);
+  return [[...(v?.raw ?? [])], v?.exact, v?.term, v?.loadBalancers];
+};
+
+test("an agent begins with the last order of the one before it: override and number of load balancers too", (t) => {
+  const kept: { vips: Kept[] } = { vips: [] };
+  const first = setup(t, new FakeRegion(), undefined, kept);
+  first.agent.start();
+  first.publish(rawFrame(1, servers));
+  first.agent.exchange.hearDirective(order({}));
+  first.agent.exchange.hearWeights(
+    first.agent.vip(1) as Vip,
+    {
+      checkpoint: { vip_id: 1, policy: "uniform", schema: 1, state: Buffer.from("x") },
+    } as never,
+  );
+  first.agent.stop();
+
+  // The data plane still has the term in force; failover and inference are away.
+  const { agent, region, publish } = setup(t, new FakeRegion(), undefined, kept);
+  agent.start();
+  publish(rawFrame(2, servers, {}, { term: 5n }));
+  t.deepEqual(newest(region), [[0, 3], true, 5n, 2], "published with the first frame");
+  t.is(agent.vip(1)?.source, "override");
+  t.is(agent.vip(1)?.wantedPolicy, "uniform");
+  t.is(agent.vip(1)?.directive.override?.reason, "canary");
+});
+
+test("both restarted: the order follows by addresses", (t) => {
+  const kept: { vips: Kept[] } = { vips: [] };
+  const first = setup(t, new FakeRegion(), undefined, kept);
+  first.agent.start();
+  first.publish(rawFrame(1, servers));
+  first.agent.exchange.hearDirective(order({ servers: [{ server_id: 2, factor: 0.5 }] }));
+  first.agent.stop();
+
+  const { agent, region, publish } = setup(t, Object.assign(new FakeRegion(), { dpEpoch: 2n }), undefined, kept);
+  agent.start();
+  const turned = [
+    { id: 7, address: "127.0.0.1:2" },
+    { id: 9, address: "127.0.0.1:1" },
+  ];
+  publish(rawFrame(1, turned, { vipId: 3, dpEpoch: 2n, birth: 8n }, { term: 5n }));
+  t.deepEqual(newest(region), [[3, 0], true, 5n, 2]);
+  t.deepEqual([...(region.published.at(-1)?.factor ?? [])], [0.5, 1]);
+});
+
+test("a VIP that was removed meanwhile leaves nothing to a later one of its name, nor one that was made anew", (t) => {
+  const kept: { vips: Kept[] } = { vips: [] };
+  const first = setup(t, new FakeRegion(), undefined, kept);
+  first.agent.start();
+  first.publish(rawFrame(1, servers));
+  first.agent.exchange.hearDirective(order({}));
+  first.agent.stop();
+  t.deepEqual(
+    kept.vips.map((k) => k.name),
+    ["web"],
+  );
+
+  // The same life of the data plane, and another birth: somebody removed it and made it again.
+  const anew = setup(t, new FakeRegion(), undefined, { vips: kept.vips });
+  anew.agent.start();
+  anew.publish(rawFrame(2, servers, { birth: 2n }));
+  t.is(anew.agent.vip(1)?.directive.override, null);
+  anew.agent.stop();
+
+  // Another life, in which it is missing at first.
+  const { agent, publish } = setup(t, Object.assign(new FakeRegion(), { dpEpoch: 2n }), undefined, kept);
+  agent.start();
+  for (let i = 0; i < ABSENT_LIMIT; i++) publish(rawFrame(i, servers, { vipId: 2, dpEpoch: 2n, birth: 1n }, { name: "api" }));
+  t.deepEqual(
+    kept.vips.map((k) => k.name),
+    ["api"],
+    "forgotten in what the next agent reads, too",
+  );
+  publish(
+    rawFrame(9, servers, { vipId: 2, dpEpoch: 2n, birth: 1n }, { name: "api" }),
+    rawFrame(9, servers, { vipId: 1, dpEpoch: 2n, birth: 2n }),
+  );
+  t.is(agent.vip(1)?.name, "web");
+  t.is(agent.vip(1)?.directive.override, null);
+});
+
+test("a data plane with a newer term than what was kept is believed", (t) => {
+  const vips: Kept[] = [
+    {
+      name: "web",
+      dpEpoch: 1n,
+      birth: 1n,
+      order: { ...NO_DIRECTIVE, term: 5n, factors: [{ address: "127.0.0.1:1", value: 0 }], override: null },
+      pool: null,
+    },
+  ];
+  const { agent, publish } = setup(t, new FakeRegion(), undefined, { vips });
+  agent.start();
+  publish(rawFrame(1, servers, {}, { term: 6n }));
+  t.is(agent.vip(1)?.directive.term, 6n);
+  t.is(agent.vip(1)?.directive.factors.size, 0);
+});

@@ -21,6 +21,7 @@ test("answers to the agent, mutated, leave a working agent", async (t) => {
     clock,
     attach: () => region,
     decode: decodeFake,
+    kept: { read: () => [], save() {} },
     onFrame() {},
     onEffect() {},
     onGone() {},
