@@ -208,6 +208,7 @@ export const UNREAD_MS = 10_000;
  */
 export class Outlet<Item, Out> {
   private readonly waiting = new Map<string, Item>();
+  private source: Iterator<Item> | null = null;
   private onItsWay = false;
   private closed = false;
   private unreadTimer: unknown = null;
@@ -224,16 +225,21 @@ export class Outlet<Item, Out> {
     this.flush();
   }
 
-  /** As put, behind all that waits. */
-  putLast(key: string, item: Item): void {
-    this.waiting.delete(key);
-    this.put([[key, item]]);
+  /**
+   * Everything there is, behind what waits: taken from `items` as fast as the reader reads, so that a list of millions never lies in
+   * memory and each item is as it is then. While one such list is on its way, another adds nothing.
+   */
+  putAll(items: Iterable<Item>): void {
+    if (this.closed || this.source !== null) return;
+    this.source = items[Symbol.iterator]();
+    this.flush();
   }
 
   /** The stream is gone. */
   close(): void {
     this.closed = true;
     this.waiting.clear();
+    this.source = null;
     this.o.timers.clearTimeout(this.unreadTimer);
   }
 
@@ -244,13 +250,9 @@ export class Outlet<Item, Out> {
   }
 
   private flush(): void {
-    if (this.onItsWay || this.waiting.size === 0) return;
-    const items: Item[] = [];
-    for (const [key, item] of this.waiting) {
-      if (items.length === this.o.batch) break;
-      this.waiting.delete(key);
-      items.push(item);
-    }
+    if (this.onItsWay) return;
+    const items = this.next();
+    if (items.length === 0) return;
     this.onItsWay = true;
     this.unreadTimer = this.o.timers.setTimeout(() => {
       this.close();
@@ -266,5 +268,20 @@ export class Outlet<Item, Out> {
       this.o.timers.clearTimeout(this.unreadTimer);
       this.flush();
     });
+  }
+
+  private next(): Item[] {
+    const items: Item[] = [];
+    for (const [key, item] of this.waiting) {
+      if (items.length === this.o.batch) return items;
+      this.waiting.delete(key);
+      items.push(item);
+    }
+    while (this.source !== null && items.length < this.o.batch) {
+      const next = this.source.next();
+      if (next.done) this.source = null;
+      else items.push(next.value);
+    }
+    return items;
   }
 }

@@ -1,33 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 // marllb.v1.Health: frames in, verdicts out.
 import type * as grpc from "@grpc/grpc-js";
-import { z } from "zod";
 import type { CheckRequest__Output } from "../../gen/marllb/v1/CheckRequest.js";
 import type { CheckResponse } from "../../gen/marllb/v1/CheckResponse.js";
 import type { HealthHandlers } from "../../gen/marllb/v1/Health.js";
 import type { ReportRequest__Output } from "../../gen/marllb/v1/ReportRequest.js";
 import type { ReportResponse } from "../../gen/marllb/v1/ReportResponse.js";
+import type { Roster__Output } from "../../gen/marllb/v1/Roster.js";
 import type { Verdict as VerdictMessage } from "../../gen/marllb/v1/Verdict.js";
+import type { VipChecks__Output } from "../../gen/marllb/v1/VipChecks.js";
 import type { WatchRequest__Output } from "../../gen/marllb/v1/WatchRequest.js";
 import type { WatchResponse } from "../../gen/marllb/v1/WatchResponse.js";
 import { ACTIVE_KINDS, findCheck } from "../common/checks/index.js";
-import { type SendProxy, sentTo } from "../common/checks/proxy.js";
+import { type PlannedCheck, placeOf, planOf } from "../common/checks/plan.js";
+import { PROXY_VERSIONS, type ProxyVersion, sentTo } from "../common/checks/proxy.js";
 import { parseHostPort } from "../common/config/address.js";
 import type { Config } from "../common/config/load.js";
 import { failStream, invalid, ServiceError, toStatus, UNREAD, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
 import { birthOf } from "../common/identity.js";
 import { Instances } from "../common/instances.js";
-import { decodeFrame, type Protocol } from "../common/native/frame.js";
+import { decodeFrame } from "../common/native/frame.js";
 import type { CreateService, Service, ServiceContext } from "../common/run.js";
 import { Outlet, systemTimers } from "../common/stream.js";
 import { childSpan } from "../common/telemetry.js";
 import { Checker } from "./checker.js";
+import { Demands, levelOf, type VipDemand } from "./demands.js";
 import { type HealthMetrics, healthMetrics } from "./metrics.js";
 import { PACE_MS, Pace } from "./pace.js";
 import { type ProbeClock, probe } from "./probe.js";
-import { type Change, HealthRegistry, type Service as Server, SILENCE_MS } from "./registry.js";
-import type { CheckResult, VerdictRules } from "./verdict.js";
+import { type Change, HealthRegistry, SILENCE_MS } from "./registry.js";
+import type { CheckResult } from "./verdict.js";
 
 const SNAPSHOT_MS = 10_000;
 const TICK_MS = 500;
@@ -54,96 +57,59 @@ class HealthService {
   private readonly watchers = new Set<Watcher>();
   /** By the call of Report that brings its frames. */
   private readonly instances = new Instances<object>();
+  private readonly demands: Demands;
   private readonly servers: HealthRegistry;
-  private checkers: Record<Protocol, Checker>;
+  private readonly checker: Checker;
   private readonly metrics: HealthMetrics;
   private readonly clock: ProbeClock;
   private readonly timers: NodeJS.Timeout[];
   private lastUnmade = "";
+  /** When the last frame came. */
   private frameAt = Number.NEGATIVE_INFINITY;
-  private health: Config["health"];
-  private vips: Config["vips"];
+  private config: Pick<Config, "health" | "vips">;
 
   constructor(private readonly context: ServiceContext) {
-    const { clock, registry } = context;
-    this.health = context.config.health;
-    this.vips = context.config.vips;
+    const { clock, registry, config } = context;
+    this.config = config;
     const pace = new Pace(clock.now);
     this.clock = { now: clock.now, still: () => pace.still() };
-    this.checkers = this.newCheckers();
+    this.demands = new Demands(config);
+    this.checker = new Checker({
+      check: (c) => this.probe(c),
+      onResult: (c, result) => this.checked(c, result),
+      onStart: (late) => this.metrics.late.observe(late / 1000),
+      now: clock.now,
+      random: Math.random,
+    });
     this.servers = new HealthRegistry(
-      this.rules(),
-      (changes, joined) => this.changed(changes, joined),
-      ({ address, protocol }, added) => {
-        if (added) this.checkers[protocol].add(address);
-        else this.checkers[protocol].remove(address);
+      (vip, server) => this.demands.planFor(vip, server),
+      {
+        changed: (changes, joined) => this.changed(changes, joined),
+        check: (c, needed) => (needed ? this.checker.add(c) : this.checker.remove(c.key)),
+        ejected: (capped) => this.metrics.ejections.inc({ done: capped ? "no" : "yes" }),
       },
-      Math.max(SILENCE_MS, 4 * context.config.tick_ms),
+      Math.max(SILENCE_MS, 4 * config.tick_ms),
     );
-    this.metrics = healthMetrics(registry, () => this.servers.all(clock.now()).map((c) => c.verdict.state));
+    this.metrics = healthMetrics(registry, {
+      states: () => this.servers.verdicts(),
+      checks: () => this.checker.size,
+    });
     this.timers = [
       setInterval(() => pace.beat(), PACE_MS),
       setInterval(() => this.servers.tick(clock.now()), TICK_MS),
-      setInterval(() => this.publish(this.servers.all(clock.now()), true), SNAPSHOT_MS),
+      setInterval(() => this.snapshot(), SNAPSHOT_MS),
     ];
   }
 
-  private rules(): Record<Protocol, VerdictRules> {
-    const { rise, fall, passive_failures, kind, udp_kind } = this.health;
-    const by = (k: string): VerdictRules => ({
-      rise,
-      fall,
-      passiveFailures: passive_failures,
-      active: findCheck(k).run !== null,
-    });
-    return { tcp: by(kind), udp: by(udp_kind) };
-  }
-
-  private newCheckers(): Record<Protocol, Checker> {
-    return { tcp: this.newChecker(this.health.kind, "tcp"), udp: this.newChecker(this.health.udp_kind, "udp") };
-  }
-
-  private newChecker(kind: string, protocol: Protocol): Checker {
-    const { health } = this;
-    const check = findCheck(kind);
-    return new Checker({
-      intervalMs: health.interval_ms,
-      jitter: health.jitter,
-      random: Math.random,
-      check:
-        check.run &&
-        ((address) =>
-          probe({ check, address, timeoutMs: health.timeout_ms, options: this.options({ address, protocol }) }, this.clock)),
-      onResult: (address, result) => this.checked({ address, protocol }, result),
-    });
-  }
-
-  /** The check's keys for this server: behind `send_proxy` it takes no connection without a header. */
-  private options(server: Server): Config["health"] {
-    const health = this.health as Config["health"] & { send_proxy: SendProxy };
-    if (health.send_proxy !== "auto") return health;
-    return {
-      ...health,
-      send_proxy: sentTo(
-        this.vips.filter((v) => v.protocol === server.protocol),
-        server.address,
-        this.servers.vipOf(server),
-      ),
-    } as Config["health"];
+  private probe(c: PlannedCheck): Promise<CheckResult> {
+    return probe({ check: findCheck(c.kind), address: c.address, timeoutMs: c.timeoutMs, options: c.options }, this.clock);
   }
 
   /** Verdicts stay; the next check of each address is made by the new settings. */
-  private reload({ health, vips }: Config): void {
-    this.health = health;
-    this.vips = vips;
-    this.servers.rules = this.rules();
-    this.stopChecks();
-    this.checkers = this.newCheckers();
-    for (const { address, protocol } of this.servers.services()) this.checkers[protocol].add(address);
-  }
-
-  private stopChecks(): void {
-    for (const checker of Object.values(this.checkers)) checker.stop();
+  private reload(config: Config): void {
+    this.config = config;
+    this.demands.reload(config);
+    this.servers.replan(this.context.clock.now());
   }
 
   service(): Service {
@@ -160,7 +126,7 @@ class HealthService {
       reload: { keys: ["health", "vips"], apply: (config) => this.reload(config) },
       stop: async () => {
         for (const t of this.timers) clearInterval(t);
-        this.stopChecks();
+        this.checker.stop();
         for (const watcher of this.watchers) watcher.out.end();
       },
     };
@@ -171,15 +137,15 @@ class HealthService {
     return "no load balancer sends frames: it is not known which servers to check";
   }
 
-  private checked(server: Server, result: CheckResult): void {
+  private checked(check: PlannedCheck, result: CheckResult): void {
     if (result.local) {
       this.metrics.unmade.inc();
       if (result.reason !== this.lastUnmade)
-        this.context.log.error({ server: server.address, reason: result.reason }, "check could not be made");
+        this.context.log.error({ server: check.address, reason: result.reason }, "check could not be made");
       this.lastUnmade = result.reason;
     }
     if (result.ok) this.metrics.seconds.observe(result.rttMs / 1000);
-    this.servers.checked(server, result, this.context.clock.now());
+    this.servers.checked(check.key, result, this.context.clock.now());
   }
 
   private changed(changes: Change[], joined: boolean): void {
@@ -194,17 +160,26 @@ class HealthService {
       this.context.log.info({ server: first.target.address, vips, state, reason }, "verdict");
       this.metrics.transitions.inc({ state: state.toLowerCase() }, changes.length);
     }
-    this.publish(changes, false);
+    for (const watcher of this.watchers) this.tell(watcher, changes);
   }
 
-  private publish(changes: Change[], snapshot: boolean): void {
-    for (const watcher of this.watchers) this.tell(watcher, changes, snapshot);
+  /** All that is known, to everybody. It is taken from the registry as fast as each reader reads. */
+  private snapshot(): void {
+    for (const watcher of this.watchers) this.tellAll(watcher);
   }
 
-  private tell({ instance, out }: Watcher, changes: Change[], snapshot: boolean): void {
+  private tell({ instance, out }: Watcher, changes: Change[]): void {
     const mine = instance === "" ? changes : changes.filter((c) => c.target.instance === instance);
     out.put(mine.map((c) => [keyOf(c), c] as const));
-    if (snapshot) out.putLast("", null);
+  }
+
+  private tellAll({ instance, out }: Watcher): void {
+    const { servers } = this;
+    function* items(): Generator<Change | null> {
+      for (const c of servers.all()) if (instance === "" || c.target.instance === instance) yield c;
+      yield null;
+    }
+    out.putAll(items());
   }
 
   private part(items: readonly (Change | null)[]): WatchResponse {
@@ -221,6 +196,7 @@ class HealthService {
       server_id: target.serverId,
       address: target.address,
       vip: target.vipName,
+      waiting: verdict.waiting,
       state: `HEALTH_STATE_${verdict.state}`,
       reason: verdict.reason,
       since_unix_ms: Math.round(clock.unixMs() - (clock.now() - verdict.since)),
@@ -251,11 +227,8 @@ class HealthService {
     });
   }
 
-  private report({ frame, roster }: ReportRequest__Output): boolean {
-    if (roster) {
-      this.servers.roster(roster.instance, BigInt(roster.dp_epoch), roster.vips.map(birthOf));
-      return true;
-    }
+  private report({ frame, roster, checks }: ReportRequest__Output): boolean {
+    if (roster) return this.rostered(roster, checks);
     this.metrics.frames.inc();
     const span = childSpan("health.frame", frame?.trace);
     try {
@@ -269,6 +242,20 @@ class HealthService {
       return false;
     } finally {
       span?.end();
+    }
+  }
+
+  private rostered(roster: Roster__Output, checks: readonly VipChecks__Output[]): boolean {
+    const { instance } = roster;
+    this.servers.roster(instance, BigInt(roster.dp_epoch), roster.vips.map(birthOf));
+    try {
+      const said = checks.map((c, i) => ({ ...birthOf(c), demand: demandOf(c, `checks[${i}]`) }));
+      this.servers.demand(instance, said, this.context.clock.now());
+      return true;
+    } catch (e) {
+      this.metrics.refused.inc();
+      this.context.log.warn({ instance, reason: (e as Error).message }, "a load balancer's checks are refused");
+      return false;
     }
   }
 
@@ -286,29 +273,43 @@ class HealthService {
       out.close();
     };
     call.on("cancelled", end).on("close", end).on("error", end);
-    this.tell(watcher, this.servers.all(this.context.clock.now()), true);
+    this.tellAll(watcher);
   }
 
   private async check(r: CheckRequest__Output): Promise<CheckResponse> {
-    const { health } = this;
+    const { health, vips } = this.config;
     if (parseHostPort(r.address) === null) throw invalid("address", `expected HOST:PORT, found "${r.address}"`);
     const configured = ACTIVE_KINDS.includes(health.kind) ? health.kind : ACTIVE_KINDS[0];
     const kind = r.kind || (configured as string);
     if (!ACTIVE_KINDS.includes(kind)) throw invalid("kind", `expected one of ${ACTIVE_KINDS.join(", ")}, found "${r.kind}"`);
+    if (kind === "exec" && !health.allow_exec) throw invalid("kind", "exec runs programs: it needs allow_exec: true in health");
     if (r.timeout_ms > LONGEST_CHECK_MS)
       throw invalid("timeout_ms", `expected at most ${LONGEST_CHECK_MS}, found ${r.timeout_ms}`);
-    const check = findCheck(kind);
-    const options = this.options({ address: r.address, protocol: "tcp" });
-    const parsed = z.object(check.schema).safeParse(r.path === "" ? options : { ...options, path: r.path });
-    if (!parsed.success) {
-      const [issue] = parsed.error.issues;
-      throw invalid(String(issue?.path[0]), issue?.message ?? "");
-    }
-    const timeoutMs = r.timeout_ms || health.timeout_ms;
-    const result = await probe({ check, address: r.address, timeoutMs, options: parsed.data }, this.clock);
+    const level = levelOf("", JSON.stringify({ kind, ...(r.path === "" ? {} : { path: r.path }) }));
+    const sends = sentTo(
+      vips.filter((v) => v.protocol === "tcp"),
+      r.address,
+    );
+    const [planned] = planOf(health, "tcp", [level], placeOf(r.address), sends).checks as [PlannedCheck];
+    const result = await this.probe({ ...planned, timeoutMs: r.timeout_ms || health.timeout_ms });
     const state = result.ok ? "UP" : result.local ? "UNKNOWN" : "DOWN";
     return { state: `HEALTH_STATE_${state}` as const, reason: result.reason, rtt_ms: result.rttMs };
   }
+}
+
+function demandOf(c: VipChecks__Output, field: string): VipDemand {
+  const servers = c.servers.map((s, i) => {
+    const at = `${field}.servers[${i}]`;
+    return [s.address, { level: levelOf(`${at}.health`, s.health), sends: sendsOf(`${at}.send_proxy`, s.send_proxy) }] as const;
+  });
+  const demand = { level: levelOf(`${field}.health`, c.health), sends: sendsOf(`${field}.send_proxy`, c.send_proxy) };
+  return { ...demand, servers: new Map(servers), key: JSON.stringify([demand, servers]) };
+}
+
+function sendsOf(field: string, text: string): ProxyVersion {
+  const found = PROXY_VERSIONS.find((v) => v === (text || "off"));
+  if (!found) throw invalid(field, `expected one of ${PROXY_VERSIONS.join(", ")}, found "${text}"`);
+  return found;
 }
 
 export const create: CreateService = (context) => new HealthService(context).service();

@@ -1,31 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The verdict on one server, a pure state machine: results of checks and what frames show in, up or down out.
-// Times are milliseconds of the clock that is passed in.
+// What checks say of one server: pure functions of their results and of time. Times are milliseconds of the clock that is passed in.
 
 export type HealthState = "UNKNOWN" | "UP" | "DOWN";
-
-export interface VerdictRules {
-  rise: number;
-  fall: number;
-  /** Failures of real flows in a row, without a success between, that count as down; 0 = frames are not judged. */
-  passiveFailures: number;
-  /** False where no checks run: then a passive verdict ends by itself. */
-  active: boolean;
-}
-
-export interface Verdict {
-  state: HealthState;
-  reason: string;
-  since: number;
-  rttMs: number;
-  /** Successes, failures in a row of checks. */
-  ok: number;
-  bad: number;
-  /** Failures in a row of real flows. */
-  passiveBad: number;
-  /** Before this, a good check does not lift a verdict that real flows gave: a server may accept and still serve nobody. */
-  heldUntil: number;
-}
 
 export interface CheckResult {
   ok: boolean;
@@ -35,123 +11,142 @@ export interface CheckResult {
   local?: true;
 }
 
-/** Growth of a server's counts between two frames. */
-export interface FlowEvidence {
-  unanswered: number;
-  refusals: number;
-  resets: number;
-  successes: number;
+export interface CheckRules {
+  rise: number;
+  fall: number;
+  /** A server that goes down again and again must show more good checks before it is up. */
+  damping: boolean;
 }
 
-/** What flows met at a server of late: counts that fade, so that old ones weigh nothing. */
-export interface FlowRate {
-  resets: number;
-  successes: number;
-  /** Of the newest evidence. */
+/** One check of one place. */
+export interface CheckState {
+  state: HealthState;
+  reason: string;
+  rttMs: number;
+  /** Successes, failures in a row. */
+  ok: number;
+  bad: number;
+  /** The last try could not be made, and there was no result before it. */
+  unmade: boolean;
+  flaps: Fading;
+}
+
+/** A count that halves with time. */
+export interface Fading {
+  count: number;
   at: number;
 }
 
-export const NO_FLOWS: FlowRate = { resets: 0, successes: 0, at: 0 };
+const FLAP_HALF_LIFE_MS = 60_000;
+const MOST_DAMPING = 8;
 
-export const PASSIVE_HOLD_MS = 10_000;
-const RATE_WINDOW_MS = 10_000;
-/** A server whose peers would meet as many resets by chance once in so many looks is like them. */
-const UNLIKELY = 1e-6;
+export const NEVER: Fading = { count: 0, at: 0 };
 
-/** The rate after newer evidence, or after time alone. */
-export function rateAfter(r: FlowRate, e: Pick<FlowEvidence, "resets" | "successes">, now: number): FlowRate {
-  const left = Math.exp(-Math.max(0, now - r.at) / RATE_WINDOW_MS);
-  return { resets: r.resets * left + e.resets, successes: r.successes * left + e.successes, at: now };
+export const faded = (f: Fading, halfLifeMs: number, now: number): number =>
+  f.count === 0 ? 0 : f.count * 2 ** (-Math.max(0, now - f.at) / halfLifeMs);
+
+export const oneMore = (f: Fading, halfLifeMs: number, now: number): Fading => ({
+  count: faded(f, halfLifeMs, now) + 1,
+  at: now,
+});
+
+export const CHECK_START: CheckState = {
+  state: "UNKNOWN",
+  reason: "not checked yet",
+  rttMs: 0,
+  ok: 0,
+  bad: 0,
+  unmade: false,
+  flaps: NEVER,
+};
+
+/** Good checks in a row until a server that was down is up. The first two times that it goes down cost nothing more. */
+export function riseNeeded(c: CheckState, rules: CheckRules, now: number): number {
+  if (!rules.damping) return rules.rise;
+  const again = Math.floor(faded(c.flaps, FLAP_HALF_LIFE_MS, now)) - 1;
+  return rules.rise * Math.min(MOST_DAMPING, 2 ** Math.max(0, again));
 }
 
-/**
- * Whether a server resets flows as its peers do not: most of its flows, and more than chance explains at the peers' rate. A client
- * can make any server reset, and meets them all alike; without peers that serve, resets say nothing.
- */
-export function unlikePeers(own: FlowRate, peers: FlowRate): boolean {
-  const n = Math.round(own.resets + own.successes);
-  const resets = Math.round(own.resets);
-  if (resets * 2 < n || peers.successes < 1) return false;
-  const p = (peers.resets + 1) / (peers.resets + peers.successes + 2);
-  return upperTail(n, resets, p) < UNLIKELY;
-}
-
-/** At least k of n, each with probability p: the terms of the binomial from k on, by their logarithms. */
-function upperTail(n: number, k: number, p: number): number {
-  let term = k * Math.log(p) + (n - k) * Math.log1p(-p);
-  for (let i = 1; i <= k; i++) term += Math.log((n - k + i) / i);
-  let sum = 0;
-  for (let i = k; i <= n; i++) {
-    sum += Math.exp(term);
-    term += Math.log(((n - i) / (i + 1)) * (p / (1 - p)));
-  }
-  return sum;
-}
-
-export function verdictStart(now: number): Verdict {
-  return { state: "UNKNOWN", reason: "not checked yet", since: now, rttMs: 0, ok: 0, bad: 0, passiveBad: 0, heldUntil: 0 };
-}
-
-function turn(v: Verdict, state: HealthState, reason: string, now: number): Verdict {
-  return v.state === state ? { ...v, reason: state === "UP" ? reason : v.reason } : { ...v, state, reason, since: now };
-}
-
-export function judgeCheck(v: Verdict, r: CheckResult, rules: VerdictRules, now: number): Verdict {
+export function judgeCheck(c: CheckState, r: CheckResult, rules: CheckRules, now: number): CheckState {
   // Out of descriptors or without its program, a checker that judged would take the whole pool out.
-  if (r.local) {
-    if (v.state === "UNKNOWN") return v.reason === r.reason ? v : { ...v, reason: r.reason };
-    // Nor can it lift what real flows said: that ends as without checks.
-    return v.bad < rules.fall ? judgeTime(v, { ...rules, active: false }, now) : v;
-  }
+  if (r.local) return c.state === "UNKNOWN" ? { ...c, unmade: true, reason: r.reason } : c;
   if (r.ok) {
-    const next = { ...v, ok: v.ok + 1, bad: 0, rttMs: r.rttMs };
-    if (now < v.heldUntil) return next;
+    const next = { ...c, ok: c.ok + 1, bad: 0, rttMs: r.rttMs, unmade: false };
     // A server never seen is trusted at its first good answer; one that was down must show `rise`.
-    const enough = v.state === "UNKNOWN" || next.ok >= rules.rise;
-    return enough && v.state !== "UP" ? { ...turn(next, "UP", r.reason, now), passiveBad: 0 } : next;
+    const up = c.state !== "DOWN" || next.ok >= riseNeeded(c, rules, now);
+    return up ? { ...next, state: "UP", reason: r.reason } : next;
   }
-  const next = { ...v, ok: 0, bad: v.bad + 1 };
-  return next.bad >= rules.fall ? turn(next, "DOWN", r.reason, now) : next;
+  const next = { ...c, ok: 0, bad: c.bad + 1, unmade: false };
+  if (next.bad < rules.fall) return next;
+  const flaps = c.state === "UP" ? oneMore(c.flaps, FLAP_HALF_LIFE_MS, now) : c.flaps;
+  return { ...next, state: "DOWN", reason: r.reason, flaps };
 }
 
-/**
- * Connects that fail in a row are the server's doing alone. Resets may be a client's: they count when the server resets flows (`own`,
- * this evidence among them) as its peers in the pool do not.
- */
-export function judgeFlows(
-  v: Verdict,
-  e: FlowEvidence,
-  rules: VerdictRules,
-  now: number,
-  own: FlowRate = NO_FLOWS,
-  peers: FlowRate = NO_FLOWS,
-): Verdict {
-  if (rules.passiveFailures === 0) return v;
-  if (v.state !== "DOWN" && e.resets > 0 && own.resets >= rules.passiveFailures && unlikePeers(own, peers)) {
-    const of = (r: FlowRate): string => `${Math.round(r.resets)} of ${Math.round(r.resets + r.successes)}`;
-    return down(v, `passive: ${of(own)} flows reset of late, at its peers ${of(peers)}`, now);
-  }
-  if (e.successes > 0) return v.passiveBad === 0 ? v : { ...v, passiveBad: 0 };
-  const bad = e.unanswered + e.refusals;
-  if (bad === 0) return v;
-  const next = { ...v, passiveBad: v.passiveBad + bad };
-  if (v.state === "DOWN" || next.passiveBad < rules.passiveFailures) return next;
-  const last = e.unanswered >= e.refusals ? "unanswered connects" : "refusals";
-  return down(next, `passive: ${next.passiveBad} failures in a row, last ${last}`, now);
+export interface Opinion {
+  state: HealthState;
+  reason: string;
+  rttMs: number;
+  /** Unknown because checks have not come to a word yet. Where none can be made here there is none to wait for. */
+  pending: boolean;
 }
 
-function down(v: Verdict, reason: string, now: number): Verdict {
-  return { ...turn(v, "DOWN", reason, now), ok: 0, heldUntil: now + PASSIVE_HOLD_MS };
+/** Several checks of one server. Those that cannot be made here have no say. */
+export function combine(checks: readonly CheckState[], any: boolean): Opinion {
+  if (checks.length === 0) return { state: "UP", reason: "no checks run", rttMs: 0, pending: false };
+  const made = checks.filter((c) => !c.unmade);
+  const first = (state: HealthState): CheckState | undefined => made.find((c) => c.state === state);
+  const [deciding, other] = any ? (["UP", "DOWN"] as const) : (["DOWN", "UP"] as const);
+  const decides = first(deciding);
+  const rttMs = made.reduce((most, c) => Math.max(most, c.rttMs), 0);
+  if (decides) return { state: deciding, reason: decides.reason, rttMs, pending: false };
+  const open = first("UNKNOWN");
+  if (open) return { state: "UNKNOWN", reason: open.reason, rttMs: 0, pending: true };
+  const rest = first(other);
+  if (rest) return { state: other, reason: rest.reason, rttMs, pending: false };
+  return { state: "UNKNOWN", reason: (checks[0] as CheckState).reason, rttMs: 0, pending: false };
 }
 
-/**
- * Time passing: without checks, a verdict of real flows ends after its hold, and what no flow complained of counts as up. UNKNOWN would
- * not do: it teaches nobody, so that who heard DOWN, from us or from the process before us, would stay with it.
- */
-export function judgeTime(v: Verdict, rules: VerdictRules, now: number): Verdict {
-  if (rules.active || v.state === "UP") return v;
-  if (v.state === "DOWN" && now >= v.heldUntil)
-    return { ...turn(v, "UP", "tried again after a passive verdict", now), passiveBad: 0 };
-  if (v.state === "UNKNOWN" && now - v.since >= PASSIVE_HOLD_MS) return turn(v, "UP", "no checks run", now);
-  return v;
+export interface Verdict {
+  state: HealthState;
+  reason: string;
+  since: number;
+  rttMs: number;
+  /** Never checked so far: no flows before its first good check. */
+  waiting: boolean;
+  /** Down by what flows showed. */
+  passive: boolean;
 }
+
+/** The verdict now. `out`: why flows put it out; null: they do not. */
+export function verdictOf(before: Verdict, o: Opinion, out: string | null, waits: boolean, now: number): Verdict {
+  if (out !== null) return turned(before, { state: "DOWN", reason: out, rttMs: 0, waiting: false, passive: true }, now);
+  if (o.state !== "UNKNOWN")
+    return turned(before, { state: o.state, reason: o.reason, rttMs: o.rttMs, waiting: false, passive: false }, now);
+  // A server that flows put out, and of which checks say nothing, is tried again: whoever heard DOWN must hear of it.
+  if (before.passive)
+    return turned(
+      before,
+      { state: "UP", reason: "tried again after a passive verdict", rttMs: 0, waiting: false, passive: false },
+      now,
+    );
+  if (before.state !== "UNKNOWN") return before;
+  return turned(before, { state: "UNKNOWN", reason: o.reason, rttMs: 0, waiting: waits && o.pending, passive: false }, now);
+}
+
+/** The same object where nothing changed. */
+function turned(v: Verdict, to: Omit<Verdict, "since">, now: number): Verdict {
+  if (v.state !== to.state) return { ...to, since: now };
+  // Of a server that stays down the first reason is the one that tells why.
+  const reason = to.state === "DOWN" ? v.reason : to.reason;
+  const same = v.waiting === to.waiting && v.reason === reason && v.rttMs === to.rttMs && v.passive === to.passive;
+  return same ? v : { ...to, reason, since: v.since };
+}
+
+export const verdictStart = (now: number, waiting: boolean): Verdict => ({
+  state: "UNKNOWN",
+  reason: "not checked yet",
+  since: now,
+  rttMs: 0,
+  waiting,
+  passive: false,
+});

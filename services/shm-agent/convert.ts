@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Messages to the agent's own types and back. Entries that make no sense are refused whole, with the field that is wrong.
 import type { Directive__Output } from "../../gen/marllb/v1/Directive.js";
+import type { VipChecks } from "../../gen/marllb/v1/VipChecks.js";
 import type { Weights__Output } from "../../gen/marllb/v1/Weights.js";
+import type { Config } from "../common/config/load.js";
 import { Ladder, wireLadder, wireMode, wireVipState } from "../common/vocabulary.js";
 import type { DirectiveState } from "./compose.js";
 import type { Decision } from "./ladder.js";
@@ -54,4 +56,29 @@ export function directiveOf(d: Directive__Output): DirectiveState {
     fallback: d.fallback,
     policy: d.policy,
   };
+}
+
+/** What the configuration says of checks, for the VIPs that there are. */
+export function checksOf(
+  config: Pick<Config, "vips">,
+  vips: readonly { name: string; dpEpoch: bigint; birth: bigint }[],
+): VipChecks[] {
+  return vips.flatMap((v) => {
+    const said = config.vips.find((c) => c.name === v.name);
+    if (!said) return [];
+    const servers = said.servers.filter((s) => s.health !== undefined || s.send_proxy !== "vip");
+    return [
+      {
+        dp_epoch: v.dpEpoch.toString(),
+        birth: v.birth.toString(),
+        health: said.health ? JSON.stringify(said.health) : "",
+        send_proxy: said.send_proxy,
+        servers: servers.map((s) => ({
+          address: s.address,
+          health: s.health ? JSON.stringify(s.health) : "",
+          send_proxy: s.send_proxy === "vip" ? said.send_proxy : s.send_proxy,
+        })),
+      },
+    ];
+  });
 }

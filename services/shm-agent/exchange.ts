@@ -10,7 +10,7 @@ import type { Config } from "../common/config/load.js";
 import { birthOf, vipKey } from "../common/identity.js";
 import type { Logger } from "../common/log.js";
 import { ladderWord, wireLadder } from "../common/vocabulary.js";
-import { decisionOf, directiveOf } from "./convert.js";
+import { checksOf, decisionOf, directiveOf } from "./convert.js";
 import type { Effects } from "./effects.js";
 import { MISSED_LIMIT } from "./ladder.js";
 import { Peers } from "./peers.js";
@@ -58,6 +58,7 @@ export class Exchange {
       {
         hello: (vip) => this.#hello(vip),
         roster: () => this.#roster(),
+        checks: () => checksOf(config, o.vips.all()),
         steered: (vip, r) => guard("answer", () => this.hearWeights(vip, r)),
         steerDown: (vip) => guard("stream", () => this.#steerDown(vip)),
         directive: (d) => guard("directive", () => this.hearDirective(d)),

@@ -10,6 +10,7 @@ import type { SteerRequest } from "../../gen/marllb/v1/SteerRequest.js";
 import type { SteerResponse__Output } from "../../gen/marllb/v1/SteerResponse.js";
 import type { SuperviseRequest } from "../../gen/marllb/v1/SuperviseRequest.js";
 import type { SuperviseResponse__Output } from "../../gen/marllb/v1/SuperviseResponse.js";
+import type { VipChecks } from "../../gen/marllb/v1/VipChecks.js";
 import type { Config, ServiceName } from "../common/config/load.js";
 import { clientCredentials, clientOptions, dialTarget } from "../common/grpc/channel.js";
 import { v1 } from "../common/grpc/protos.js";
@@ -25,6 +26,8 @@ export interface PeerEvents<V extends Steered> {
   hello(vip: V): Hello;
   /** What health and failover are told first; null: there is no data plane to speak of. */
   roster(): Roster | null;
+  /** How the VIPs' servers are to be checked. */
+  checks(): VipChecks[];
   steered(vip: V, response: SteerResponse__Output): void;
   steerDown(vip: V, reason: string): void;
   directive(directive: Directive__Output): void;
@@ -65,9 +68,11 @@ export class Peers<V extends Steered> {
     const failover = new v1.Failover(this.targets.failover, credentials, clientOptions);
     this.#clients = [this.#inference, failover];
     const common = { timers, stallMs, pipeline: PIPELINE };
-    const first = (send: (m: { roster: Roster }) => void): void => {
-      const roster = events.roster();
-      if (roster) send({ roster });
+    const roster = <M>(message: (r: Roster) => M): ((send: (m: M) => void) => void) => {
+      return (send) => {
+        const r = events.roster();
+        if (r) send(message(r));
+      };
     };
     this.#health = new Replicas({
       target: this.targets.health,
@@ -82,7 +87,7 @@ export class Peers<V extends Steered> {
             return call;
           },
           key: (m) => m.frame?.vip_id ?? ROSTER_KEY,
-          onOpen: first,
+          onOpen: roster((r) => ({ roster: r, checks: events.checks() })),
           onMessage() {},
           onDown: (reason) => events.down("health", reason),
         });
@@ -99,7 +104,7 @@ export class Peers<V extends Steered> {
       ...common,
       open: () => failover.Supervise(),
       key: (m) => m.frame?.vip_id ?? ROSTER_KEY,
-      onOpen: first,
+      onOpen: roster((r) => ({ roster: r })),
       onMessage(m) {
         if (m.directive) events.directive(m.directive);
       },
@@ -160,7 +165,7 @@ export class Peers<V extends Steered> {
 
   /** Tells health and failover which VIPs there are. */
   roster(roster: Roster): void {
-    this.report({ roster });
+    this.report({ roster, checks: this.#events.checks() });
     this.failover.send({ roster });
   }
 

@@ -5,6 +5,7 @@ import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import test, { type ExecutionContext } from "ava";
+import { runCheck } from "../../../testbed/checks.js";
 import { findCheck } from "../../../services/common/checks/index.js";
 import { Child, freePort, which } from "../../../testbed/process.js";
 import { Dp, until } from "./bed.js";
@@ -151,7 +152,7 @@ withPeers("checks of a server that takes no connection without a header", async 
   const port = await freePort();
   await peer(t, "nginx", nginxOrigin(`listen 127.0.0.1:${port} proxy_protocol;`), [["127.0.0.1", port]]);
   const run = async (send_proxy: string) =>
-    findCheck("http").run?.({ host: "127.0.0.1", port }, { path: "/", status: "200", send_proxy }, new AbortController().signal);
+    runCheck(findCheck("http"), { host: "127.0.0.1", port }, { path: "/", status: "200", send_proxy });
   t.is(await run("v1"), "status 200");
   t.is(await run("v2"), "status 200");
   await t.throwsAsync(run("off"));

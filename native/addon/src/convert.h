@@ -37,4 +37,5 @@ void region_init(Napi::Env env, Napi::Object exports);
 void figures_init(Napi::Env env, Napi::Object exports);
 void vocabulary_init(Napi::Env env, Napi::Object exports);
 void sched_init(Napi::Env env, Napi::Object exports);
+void ping_init(Napi::Env env, Napi::Object exports);
 #endif

@@ -13,6 +13,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports)
 	figures_init(env, exports);
 	vocabulary_init(env, exports);
 	sched_init(env, exports);
+	ping_init(env, exports);
 	return exports;
 }
 

@@ -2,6 +2,8 @@
 // The kinds of health check: the one list from which the configuration's keys, help and error messages are made.
 import type { Check, Shape } from "./check.js";
 import { check as dns } from "./dns.js";
+import { check as exec } from "./exec.js";
+import { check as grpc } from "./grpc.js";
 import { check as http } from "./http.js";
 import { check as https } from "./https.js";
 import { check as none } from "./none.js";
@@ -9,7 +11,7 @@ import { check as ping } from "./ping.js";
 import { check as tcp } from "./tcp.js";
 import { check as udp } from "./udp.js";
 
-export const CHECKS: readonly Check[] = [tcp, http, https, udp, dns, ping, none];
+export const CHECKS: readonly Check[] = [tcp, http, https, grpc, udp, dns, ping, exec, none];
 
 export const CHECK_KINDS: readonly string[] = CHECKS.map((c) => c.kind);
 

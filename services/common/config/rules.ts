@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules that span several keys. Each problem names the path of the value that is wrong.
+import { placeOf, planOf, planProblem } from "../checks/plan.js";
 import { canonicalAddress } from "./address.js";
 import { loopOf, overlaps } from "./own.js";
 import { type Config, SERVICES } from "./schema.js";
@@ -59,17 +60,31 @@ export function crossChecks(c: Config): Problem[] {
   });
   const total = c.vips.reduce((n, v) => n + v.servers.length, 0);
   if (total > 4096) problems.push({ path: ["vips"], message: `expected at most 4096 servers in all, found ${total}` });
-  if (c.health.timeout_ms > c.health.interval_ms) {
-    problems.push({
-      path: ["health", "timeout_ms"],
-      message: `expected at most interval_ms (${c.health.interval_ms}), found ${c.health.timeout_ms}`,
-    });
-  }
+  problems.push(...healthProblems(c));
   if (c.dataplane.lease_ms < 2 * c.tick_ms) {
     problems.push({
       path: ["dataplane", "lease_ms"],
       message: `expected at least two ticks (${2 * c.tick_ms}), found ${c.dataplane.lease_ms}`,
     });
   }
+  return problems;
+}
+
+/** Each level's keys are good by themselves; these are those of the plans that come of them. */
+function healthProblems(c: Config): Problem[] {
+  const problems: Problem[] = [];
+  const at = (path: (string | number)[], protocol: "tcp" | "udp", levels: Config["vips"][number]["health"][]): void => {
+    const problem = planProblem(planOf(c.health, protocol, levels, placeOf(""), "off"), c.health.allow_exec);
+    if (problem === null || problems.some((p) => p.message === problem.message)) return;
+    problems.push({ path: [...path, problem.key], message: problem.message });
+  };
+  at(["health"], "tcp", []);
+  at(["health"], "udp", []);
+  c.vips.forEach((vip, i) => {
+    if (vip.health) at(["vips", i, "health"], vip.protocol, [vip.health]);
+    vip.servers.forEach((server, j) => {
+      if (server.health) at(["vips", i, "servers", j, "health"], vip.protocol, [vip.health, server.health]);
+    });
+  });
   return problems;
 }

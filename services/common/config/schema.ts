@@ -3,10 +3,10 @@
 // only where a comment says so.
 import { isIPv4, isIPv6 } from "node:net";
 import { z } from "zod";
-import { CHECK_KINDS, checkKeys } from "../checks/index.js";
 import { PROXY_VERSIONS } from "../checks/proxy.js";
 import { defaultOf, LOAD_WORDS, MODE_WORDS, OWNER_WORDS, TRUST_WORDS } from "../vocabulary.js";
 import { isIpPort, isNetwork, parseHostPort } from "./address.js";
+import { health, healthLevel } from "./health-schema.js";
 
 export const SERVICES = ["shm_agent", "inference", "health", "failover"] as const;
 
@@ -46,6 +46,7 @@ const server = z.strictObject({
   max_connections: count().default(0), // 0 = no limit
   drain: z.boolean().default(false),
   send_proxy: z.enum(["vip", ...PROXY_VERSIONS]).default("vip"), // vip: as the VIP says
+  health: healthLevel.optional(),
 });
 
 const vip = z.strictObject({
@@ -70,6 +71,7 @@ const vip = z.strictObject({
   load_balancers: z.number().int().min(1).max(1024).default(1),
   accept_proxy: z.array(network).max(32).default([]), // connections from there begin with a PROXY header
   send_proxy: z.enum(PROXY_VERSIONS).default("off"),
+  health: healthLevel.optional(),
   servers: z.array(server).max(1024).default([]),
 });
 
@@ -173,21 +175,7 @@ export const schema = z.strictObject({
       rehearse: z.boolean().default(true), // the agent's rehearsals: a faster tick for under 1 % of a core
     })
     .prefault({}),
-  health: z
-    .strictObject({
-      kind: z.enum(CHECK_KINDS).default("tcp"),
-      // Of servers of UDP VIPs. What a service answers to is its own matter, so by default only flows judge it.
-      udp_kind: z.enum(CHECK_KINDS).default("none"),
-      // The keys of each kind: typed where the kind is declared.
-      ...(checkKeys() as Record<never, never>),
-      interval_ms: ms(50, 600_000).default(1000),
-      timeout_ms: ms(10, 60_000).default(500),
-      rise: z.number().int().min(1).max(100).default(2),
-      fall: z.number().int().min(1).max(100).default(2),
-      passive_failures: z.number().int().min(0).max(1000).default(3), // 0 = off
-      jitter: z.number().min(0).max(0.9).default(0.1),
-    })
-    .prefault({}),
+  health,
   failover: z
     .strictObject({
       store: z

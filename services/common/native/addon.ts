@@ -287,6 +287,7 @@ export interface Addon {
   observationShape(): ObservationShape;
   compose(input: EnvelopeInput): Composed;
   prompt(): boolean;
+  pingSocket(ipv6: boolean): number;
 }
 
 const FILE = path.join(projectRoot, "build/native/bin/marllb.node");

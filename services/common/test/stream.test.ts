@@ -146,17 +146,29 @@ function outlet(batch: number) {
 test("outlet: while the reader is slow the newest item of each key waits, and goes in parts", (t) => {
   const { out, written, take } = outlet(2);
   out.put([["a", "a1"]]);
-  out.putLast("end", "end1");
+  let made = 0;
+  out.putAll(
+    (function* () {
+      for (const item of ["x", "y", "end1"]) {
+        made++;
+        yield item;
+      }
+    })(),
+  );
   for (let i = 2; i < 1000; i++)
     out.put([
       ["b", `b${i}`],
       ["c", `c${i}`],
       ["d", `d${i}`],
     ]);
-  out.putLast("end", "end2");
-  t.deepEqual(written, ["a1"]);
+  out.putAll(["never: a list is under way"]);
+  t.deepEqual([written, made], [["a1"], 0]);
+  take();
+  t.is(made, 0, "a list is taken as it is read");
   for (let i = 0; i < 5; i++) take();
-  t.deepEqual(written, ["a1", "b999,c999", "d999,end2"]);
+  t.deepEqual(written, ["a1", "b999,c999", "d999,x", "y,end1"]);
+  out.putAll(["z"]);
+  t.is(written.at(-1), "z");
 });
 
 test("outlet: ends when nobody read for 10 s, not while somebody reads slowly", (t) => {

@@ -7,6 +7,7 @@ import os from "node:os";
 import path from "node:path";
 import type { TLSSocket } from "node:tls";
 import test, { type ExecutionContext } from "ava";
+import { runCheck } from "../../../../testbed/checks.js";
 import { check } from "../https.js";
 
 const folder = mkdtempSync(path.join(os.tmpdir(), "marllb-https-"));
@@ -49,7 +50,7 @@ test.after.always(() => {
 
 const defaults = { path: "/", status: "200-399", tls_verify: true, tls_name: "", tls_ca: "", send_proxy: "off" };
 const ask = async (options: Partial<typeof defaults>, host = "127.0.0.1") =>
-  check.run?.({ host, port }, { ...defaults, ...options }, new AbortController().signal);
+  runCheck(check, { host, port }, { ...defaults, ...options });
 
 withOpenssl("a certificate of an authority that counts, for the address or for the name, is good", async (t) => {
   t.is(await ask({ tls_ca: cert }), "status 200");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { type AddressInfo, createServer, type Server } from "node:net";
 import test, { type ExecutionContext } from "ava";
+import { runCheck } from "../../../../testbed/checks.js";
 import { parseConfig } from "../../config/load.js";
 import { findCheck } from "../index.js";
 import { proxyHeader, sentTo } from "../proxy.js";
@@ -41,7 +42,8 @@ for (const [host, family] of [
 ] as const) {
   test(`a request behind a header, ${family}`, async (t) => {
     const { port, heard } = await listener(t, host);
-    const run = (send_proxy: string) => findCheck("http").run?.({ host, port }, { path: "/", status: "204", send_proxy }, signal);
+    const run = (send_proxy: string) =>
+      runCheck(findCheck("http"), { host, port }, { path: "/", status: "204", send_proxy }, signal);
     t.is(await run("v1"), "status 204");
     t.regex((await heard()).toString("latin1"), new RegExp(`^PROXY ${family} ${host} ${host} \\d+ ${port}\r\nGET / HTTP`));
     t.is(await run("v2"), "status 204");
