@@ -5,8 +5,8 @@ import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import test, { type ExecutionContext } from "ava";
-import { runCheck } from "../../../testbed/checks.js";
 import { findCheck } from "../../../services/common/checks/index.js";
+import { runCheck } from "../../../testbed/checks.js";
 import { Child, freePort, which } from "../../../testbed/process.js";
 import { Dp, until } from "./bed.js";
 
