@@ -53,6 +53,8 @@ export interface CoreOptions {
   configured(pool: string): number;
   /** What health said of a server, before its pool was known here perhaps. */
   heard(pool: string, address: string): HealthFact;
+  /** Whether any health is heard: of a server that joins it will say something soon. */
+  hears(): boolean;
   /** Pools of the configuration: known without any data plane, as is what they begin with. */
   fixed: readonly { name: string; vipId: number; servers: readonly Wanted[] }[];
 }
@@ -63,6 +65,8 @@ interface Entry extends PoolView {
   startedAt: Map<string, number>;
   /** Of members. */
   facts: Map<string, HealthFact>;
+  /** Members that joined, until health says something of them or this moment. */
+  unspoken: Map<string, number>;
   present: readonly Wanted[];
   key: string;
   /** When nobody here had it any more; null = somebody has. */
@@ -76,6 +80,8 @@ export const nameOf = (a: AgentVip): string => `${a.instance} ${a.vipId}`;
 export const AGENT_AWAY_MS = 10_000;
 /** One that stays away counts as gone, with what only it had. */
 export const FORGET_MS = 600_000;
+/** Health hears of a server that joins when we do, and says what it knows of it at once. */
+export const UNSPOKEN_MS = 2000;
 /** Pools are named by data planes, whoever they are. */
 export const MAX_POOLS = 4096;
 
@@ -97,7 +103,7 @@ export class FailoverCore {
     entry.intent = intent;
     const had = new Set(before.managed ? before.members.map((m) => m.address) : entry.present.map((m) => m.address));
     if (intent.managed && had.size > 0)
-      for (const m of intent.members) if (!had.has(m.address)) entry.startedAt.set(m.address, at.now);
+      for (const m of intent.members) if (!had.has(m.address)) this.joined(entry, m.address, at);
     const held = new Set(intent.holds.map((h) => h.address));
     for (const h of before.holds) if (!held.has(h.address)) entry.startedAt.set(h.address, at.now);
     this.recall(entry);
@@ -165,16 +171,21 @@ export class FailoverCore {
     for (const agent of this.agents.values()) this.resend(agent);
   }
 
-  /** UNKNOWN teaches nothing: what was known stays. */
+  /** UNKNOWN teaches nothing and WAITING nothing of a server that was checked before: what was known stays. */
   health(pool: string, address: string, state: HealthFact, at: Moment): void {
     const entry = this.pools.get(pool);
     const key = canonicalAddress(address);
-    if (!entry || state === "UNKNOWN" || !membersOf(entry.intent, entry).some((m) => m.address === key)) return;
+    if (!entry || !membersOf(entry.intent, entry).some((m) => m.address === key)) return;
+    const spoken = entry.unspoken.delete(key);
     const before = entry.facts.get(key);
-    if (before === state) return;
-    entry.facts.set(key, state);
-    if (state === "DOWN") entry.startedAt.delete(key);
-    else if (before === "DOWN") entry.startedAt.set(key, at.now);
+    const checked = before === "UP" || before === "DOWN";
+    if (state === "UNKNOWN" && !checked) entry.facts.delete(key);
+    else if (state === "UP" || state === "DOWN" || !checked) entry.facts.set(key, state);
+    const after = entry.facts.get(key);
+    if (before === after && !spoken) return;
+    if (after === "DOWN") entry.startedAt.delete(key);
+    // A server that joined starts when its first check is good, not when it joined.
+    else if (after === "UP" && (before === "DOWN" || (!checked && entry.startedAt.has(key)))) entry.startedAt.set(key, at.now);
     this.judge(entry, at);
   }
 
@@ -189,6 +200,7 @@ export class FailoverCore {
       this.left(slot, agent.pool, at);
     }
     for (const entry of this.pools.values()) {
+      if (this.overdue(entry, at)) touched.add(entry.name);
       if (touched.has(entry.name) || (entry.order.nextAt !== null && at.now >= entry.order.nextAt)) this.judge(entry, at);
       if (entry.bareSince !== null && at.now - entry.bareSince >= FORGET_MS) this.forget(entry);
     }
@@ -261,6 +273,7 @@ export class FailoverCore {
       agents: new Map(),
       startedAt: new Map(),
       facts: new Map(),
+      unspoken: new Map(),
       present: this.configuredServers(intent.pool),
       key: "",
       bareSince: at.now,
@@ -279,8 +292,21 @@ export class FailoverCore {
     }
     entry.present = entry.agents.size > 0 ? [...next.values()] : this.configuredServers(entry.name);
     if (!first && before.size > 0 && !entry.intent.managed)
-      for (const address of next.keys()) if (!before.has(address)) entry.startedAt.set(address, at.now);
+      for (const address of next.keys()) if (!before.has(address)) this.joined(entry, address, at);
     this.recall(entry);
+  }
+
+  /** A server came to those that are there: it starts slowly, and not before its first check. */
+  private joined(entry: Entry, address: string, at: Moment): void {
+    entry.startedAt.set(address, at.now);
+    if (this.o.hears() && this.o.heard(entry.name, address) === "UNKNOWN") entry.unspoken.set(address, at.now + UNSPOKEN_MS);
+  }
+
+  /** Health said nothing of a server that joined: it is not waited for. */
+  private overdue(entry: Entry, at: Moment): boolean {
+    let any = false;
+    for (const [address, until] of entry.unspoken) if (at.now >= until) any = entry.unspoken.delete(address) || any;
+    return any;
   }
 
   /** Members changed: what health said of them before, and nothing of others. */
@@ -288,6 +314,7 @@ export class FailoverCore {
     const members = new Set(membersOf(entry.intent, entry).map((m) => m.address));
     for (const address of entry.startedAt.keys()) if (!members.has(address)) entry.startedAt.delete(address);
     for (const address of entry.facts.keys()) if (!members.has(address)) entry.facts.delete(address);
+    for (const address of entry.unspoken.keys()) if (!members.has(address)) entry.unspoken.delete(address);
     for (const address of members) {
       const health = this.o.heard(entry.name, address);
       if (health !== "UNKNOWN" && !entry.facts.has(address)) entry.facts.set(address, health);
@@ -320,7 +347,8 @@ export class FailoverCore {
     entry.loadBalancers = Math.max(1, this.o.configured(entry.name), agents.length);
     entry.seen = agents.map(nameOf).sort();
     const { present, startedAt } = entry;
-    const health = (address: string): HealthFact => entry.facts.get(address) ?? "UNKNOWN";
+    const health = (address: string): HealthFact =>
+      entry.facts.get(address) ?? (entry.unspoken.has(address) ? "WAITING" : "UNKNOWN");
     entry.order = orders(entry.intent, { present, startedAt, health }, this.o.rules, at);
     const key = orderKey(entry.intent, entry.order, [entry.loadBalancers, ...entry.seen]);
     if (key === entry.key) return;

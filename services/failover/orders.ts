@@ -2,7 +2,8 @@
 // Who of a pool may receive new flows: a pure function of what is wanted, what was seen, and the time.
 import type { Intent, Wanted } from "./intent.js";
 
-export type HealthFact = "UNKNOWN" | "UP" | "DOWN";
+/** WAITING: health has not checked it yet, and it is to get no flows until then. */
+export type HealthFact = "UNKNOWN" | "WAITING" | "UP" | "DOWN";
 export type PoolStatus = "NORMAL" | "DEGRADED" | "PANIC";
 
 /** What this replica saw of one pool; nothing of it is ever stored. */
@@ -73,15 +74,20 @@ export function orders(intent: Intent, seen: Observations, rules: PoolRules, at:
   const wake = (t: number | null): void => {
     if (t !== null) nextAt = nextAt === null ? t : Math.min(nextAt, t);
   };
-  const serving: Wanted[] = [];
+  const free: Wanted[] = [];
   for (const m of members) {
     const h = held(intent, m, at);
-    if (h === null) serving.push(m);
+    if (h === null) free.push(m);
     else {
       shares.set(m.address, { factor: h.factor, reason: h.reason });
       wake(h.changesAt);
     }
   }
+  // While none is known to be up there is nobody to serve in the place of those that nobody has checked yet.
+  const anyUp = free.some((m) => seen.health(m.address) === "UP");
+  const waits = (m: Wanted): boolean => anyUp && seen.health(m.address) === "WAITING";
+  for (const m of free) if (waits(m)) shares.set(m.address, { factor: 0, reason: "not checked yet" });
+  const serving = free.filter((m) => !waits(m));
   const isDown = (m: Wanted): boolean => seen.health(m.address) === "DOWN";
   const down = serving.filter(isDown).length;
   const healthy = serving.length - down;

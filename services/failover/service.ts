@@ -65,6 +65,7 @@ class FailoverService {
       },
       configured: (pool) => config.vips.find((v) => v.name === pool)?.load_balancers ?? 1,
       heard: (pool, server) => this.verdicts?.fact(pool, server) ?? "UNKNOWN",
+      hears: () => this.verdicts?.connected() ?? false,
       fixed: config.vips.map((v, i) => ({ name: v.name, vipId: i + 1, servers: v.servers.map(wantedOf) })),
     });
     this.metrics = failoverMetrics(registry, this.core, {

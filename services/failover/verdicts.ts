@@ -20,7 +20,7 @@ export const heardIn = (m: WatchResponse__Output): HeardVerdict[] =>
     pool: v.vip,
     instance: v.instance,
     address: canonicalAddress(v.address),
-    state: FACTS[v.state] ?? "UNKNOWN",
+    state: FACTS[v.state] ?? (v.waiting ? "WAITING" : "UNKNOWN"),
     sinceUnixMs: Number(v.since_unix_ms),
   }));
 

@@ -7,6 +7,7 @@
 // - that knows the server as up or down: one that has not checked it yet says nothing of it;
 // - that is not cut off itself. One that reaches no server at all, while another reaches some of them, says something of its own
 //   network only. "Up" is never the effect of being cut off.
+// A server of which none of them knows more waits for its first check if one of them says so.
 // The majority decides; at a tie the vote that changed last, by the replicas' own clocks, so that every replica of failover decides alike.
 import type { HealthFact } from "./orders.js";
 
@@ -20,6 +21,8 @@ export interface HeardVerdict {
 }
 
 interface Vote {
+  /** Not checked yet: no vote on whether it is up. */
+  waits: boolean;
   /** Load balancers for which the server is down: where their checks differ, the worst counts. */
   down: Set<string> | null;
   since: number;
@@ -37,6 +40,7 @@ interface Subject {
 interface Replica {
   answers: boolean;
   up: number;
+  down: number;
   subjects: Set<Subject>;
   cutOff: boolean;
 }
@@ -44,24 +48,28 @@ interface Replica {
 export type ReplicaState = "heard" | "away" | "cut_off";
 
 const isDown = (v: Vote): boolean => v.down !== null && v.down.size > 0;
+const isUp = (v: Vote): boolean => !v.waits && !isDown(v);
 
 export class Votes {
   readonly #replicas = new Map<string, Replica>();
   readonly #pools = new Map<string, Map<string, Subject>>();
 
-  /** `decided`: what holds of a server from now on. UNKNOWN is never said. */
+  /** `decided`: what holds of a server from now on. UNKNOWN: health knows the server, and nothing of it. */
   constructor(private readonly decided: (pool: string, address: string, fact: HealthFact) => void) {}
 
   /** A message of a replica; `whole`: with it the replica has said everything that it knows. */
   hear(name: string, verdicts: readonly HeardVerdict[], whole: boolean): void {
     const replica = this.#replica(name);
     const touched = new Set<Subject>();
+    const unknown = verdicts.filter((v) => v.state === "UNKNOWN");
     for (const v of verdicts) if (v.state !== "UNKNOWN") touched.add(this.#take(replica, v));
+    for (const v of unknown) this.#unwait(replica, v, touched);
     if (whole) for (const s of this.#sweep(replica)) touched.add(s);
     const before = replica.answers;
     replica.answers = true;
     if (before) this.#judge(touched);
     else this.#judgeAll();
+    for (const v of unknown) if (this.fact(v.pool, v.address) === "UNKNOWN") this.decided(v.pool, v.address, "UNKNOWN");
   }
 
   /** The replica does not answer. */
@@ -94,7 +102,7 @@ export class Votes {
   #replica(name: string): Replica {
     let r = this.#replicas.get(name);
     if (!r) {
-      r = { answers: false, up: 0, subjects: new Set(), cutOff: false };
+      r = { answers: false, up: 0, down: 0, subjects: new Set(), cutOff: false };
       this.#replicas.set(name, r);
     }
     return r;
@@ -104,20 +112,35 @@ export class Votes {
     const subject = this.#subject(v.pool, v.address);
     let vote = subject.votes.get(replica);
     if (!vote) {
-      vote = { down: null, since: v.sinceUnixMs, fresh: true };
+      vote = { waits: true, down: null, since: v.sinceUnixMs, fresh: true };
       subject.votes.set(replica, vote);
       replica.subjects.add(subject);
-      replica.up++;
     }
-    const before = isDown(vote);
+    vote.fresh = true;
+    // Of several load balancers' checks of one server, those that ended count.
+    if (v.state === "WAITING") return subject;
+    this.#count(replica, vote, -1);
+    vote.waits = false;
     if (v.state === "DOWN") (vote.down ??= new Set()).add(v.instance);
     else vote.down?.delete(v.instance);
-    const after = isDown(vote);
-    if (before !== after) replica.up += after ? -1 : 1;
+    this.#count(replica, vote, 1);
     // Of the word that counts: one load balancer's "up" beside another's "down" is no newer evidence.
-    if (after === (v.state === "DOWN")) vote.since = v.sinceUnixMs;
-    vote.fresh = true;
+    if (isDown(vote) === (v.state === "DOWN")) vote.since = v.sinceUnixMs;
     return subject;
+  }
+
+  #count(replica: Replica, vote: Vote, by: 1 | -1): void {
+    if (isUp(vote)) replica.up += by;
+    else if (isDown(vote)) replica.down += by;
+  }
+
+  /** The replica does not wait for a first check any more, and knows nothing: its checks cannot be made. */
+  #unwait(replica: Replica, v: HeardVerdict, touched: Set<Subject>): void {
+    const subject = this.#pools.get(v.pool)?.get(v.address);
+    if (!subject?.votes.get(replica)?.waits) return;
+    this.#drop(replica, subject);
+    subject.fact = "UNKNOWN";
+    touched.add(subject);
   }
 
   #subject(pool: string, address: string): Subject {
@@ -150,7 +173,7 @@ export class Votes {
   }
 
   #drop(replica: Replica, s: Subject): void {
-    if (!isDown(s.votes.get(replica) as Vote)) replica.up--;
+    this.#count(replica, s.votes.get(replica) as Vote, -1);
     s.votes.delete(replica);
     replica.subjects.delete(s);
     if (s.votes.size > 0) return;
@@ -163,7 +186,7 @@ export class Votes {
     // Who is cut off depends on what the others say, and decides over every server of its list.
     let changed = false;
     for (const r of this.#replicas.values()) {
-      const cutOff = r.up === 0 && this.#othersReach(r);
+      const cutOff = r.up === 0 && r.down > 0 && this.#othersReach(r);
       changed ||= cutOff !== r.cutOff;
       r.cutOff = cutOff;
     }
@@ -182,22 +205,32 @@ export class Votes {
 
   /** Whether another replica reaches a server that this one does not. */
   #othersReach(r: Replica): boolean {
-    for (const s of r.subjects)
-      for (const [other, vote] of s.votes) if (other !== r && other.answers && !isDown(vote)) return true;
+    for (const s of r.subjects) {
+      if (!isDown(s.votes.get(r) as Vote)) continue;
+      for (const [other, vote] of s.votes) if (other !== r && other.answers && isUp(vote)) return true;
+    }
     return false;
   }
 
   #decide(s: Subject): void {
     const answering = [...s.votes].filter(([r]) => r.answers);
     const believed = (answering.length > 0 ? answering : [...s.votes]).filter(([r]) => !r.cutOff);
-    const votes = believed.map(([, v]) => v);
-    const [first] = votes;
-    if (!first) return;
-    const down = votes.filter(isDown).length;
-    const newest = votes.reduce((a, b) => (b.since > a.since ? b : a), first);
-    const fact = down * 2 === votes.length ? (isDown(newest) ? "DOWN" : "UP") : down * 2 > votes.length ? "DOWN" : "UP";
+    const fact = verdict(believed.map(([, v]) => v));
+    // What was up or down once is not unchecked again: a replica that was restarted begins anew, the server does not.
+    if (fact === null || (fact === "WAITING" && s.fact !== "UNKNOWN")) return;
     if (fact === s.fact) return;
     s.fact = fact;
     this.decided(s.pool, s.address, fact);
   }
+}
+
+/** null: nobody says anything. */
+function verdict(believed: readonly Vote[]): HealthFact | null {
+  const votes = believed.filter((v) => !v.waits);
+  const [first] = votes;
+  if (!first) return believed.length > 0 ? "WAITING" : null;
+  const down = votes.filter(isDown).length;
+  const newest = votes.reduce((a, b) => (b.since > a.since ? b : a), first);
+  if (down * 2 === votes.length) return isDown(newest) ? "DOWN" : "UP";
+  return down * 2 > votes.length ? "DOWN" : "UP";
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
-import { AGENT_AWAY_MS, FailoverCore, FORGET_MS, MAX_POOLS } from "../core.js";
+import { AGENT_AWAY_MS, FailoverCore, FORGET_MS, MAX_POOLS, UNSPOKEN_MS } from "../core.js";
 import { emptyIntent, type Intent } from "../intent.js";
 import { directiveFor } from "../messages.js";
 import * as operations from "../operations.js";
@@ -11,7 +11,7 @@ import { agent } from "./agents.js";
 const at = (now: number) => ({ now, unixMs: 1_000_000 + now });
 const stamp = { by: "ann", reason: "test", at: 0 };
 
-function setup(configured = 1, heard: (pool: string, address: string) => HealthFact = () => "UNKNOWN") {
+function setup(configured = 1, heard: (pool: string, address: string) => HealthFact = () => "UNKNOWN", hears = false) {
   const orders: { to: string; term: number; servers: string }[] = [];
   const forgotten: string[] = [];
   const later: string[] = [];
@@ -32,6 +32,7 @@ function setup(configured = 1, heard: (pool: string, address: string) => HealthF
     },
     configured: () => configured,
     heard,
+    hears: () => hears,
     fixed: [{ name: "configured", vipId: 9, servers: [{ address: "10.0.0.9:80", weight: 1 }] }],
   });
   const operate = (operation: operations.Operation, now: number, pool = "web"): Intent => {
@@ -170,6 +171,44 @@ test("a server that joins starts slowly, those there at first do not, nor one wh
   core.tick(at(1000 + AGENT_AWAY_MS));
   core.list(agent("a", [1, 2, 3], { generation: 2, seenAt: 30_000 }), at(30_000));
   t.is(orders.at(-1)?.servers, "");
+});
+
+test("a server that joins gets nothing before its first good check, and starts slowly then", (t) => {
+  const { core, orders } = setup(1, undefined, true);
+  core.list(agent("a", [1, 2]), at(0));
+  for (const id of [1, 2]) core.health("web", `10.0.0.${id}:80`, "UP", at(1));
+  core.list(agent("a", [1, 2, 3], { generation: 2 }), at(1000));
+  t.is(orders.at(-1)?.servers, "3=0", "before health has heard of it");
+  core.health("web", "10.0.0.3:80", "WAITING", at(1010));
+  core.tick(at(1000 + UNSPOKEN_MS));
+  t.is(orders.at(-1)?.servers, "3=0");
+  core.health("web", "10.0.0.3:80", "UP", at(5000));
+  t.regex(orders.at(-1)?.servers ?? "", /^3=0\.1\d*$/);
+  core.health("web", "10.0.0.3:80", "WAITING", at(5001));
+  core.tick(at(7000));
+  t.is(orders.at(-1)?.servers, "", "one that was checked does not wait again");
+});
+
+test("a server of which health says nothing is not waited for, nor one whose checks cannot be made", (t) => {
+  const { core, orders } = setup(1, undefined, true);
+  core.list(agent("a", [1, 2]), at(0));
+  core.health("web", "10.0.0.1:80", "UP", at(1));
+  core.list(agent("a", [1, 2, 3, 4], { generation: 2 }), at(1000));
+  t.is(orders.at(-1)?.servers, "3=0 4=0");
+  core.health("web", "10.0.0.4:80", "UNKNOWN", at(1001));
+  t.regex(orders.at(-1)?.servers ?? "", /^3=0 4=0\.1\d*$/);
+  core.tick(at(1000 + UNSPOKEN_MS));
+  t.is(orders.at(-1)?.servers, "");
+});
+
+test("servers that are there at first wait only while another is up, and start at once", (t) => {
+  const { core, orders } = setup(1, () => "WAITING", true);
+  core.list(agent("a", [1, 2, 3]), at(0));
+  t.is(orders.at(-1)?.servers, "");
+  core.health("web", "10.0.0.1:80", "UP", at(10));
+  t.is(orders.at(-1)?.servers, "2=0 3=0");
+  core.health("web", "10.0.0.2:80", "UP", at(20));
+  t.is(orders.at(-1)?.servers, "3=0");
 });
 
 test("drain masks and undrain comes back slowly", (t) => {

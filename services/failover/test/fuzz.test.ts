@@ -17,6 +17,7 @@ test("health's verdicts, mutated, are of servers in the pool or of nobody", (t) 
     events: { order() {}, changed() {}, forgotten() {}, later() {} },
     configured: () => 1,
     heard: () => "UNKNOWN",
+    hears: () => true,
     fixed: [],
   });
   const at = (now: number) => ({ now, unixMs: now });

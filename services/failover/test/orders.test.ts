@@ -116,3 +116,16 @@ test("what says the same has the same key; another version, share or load balanc
   const all = [key(i, [1], "a"), key(i, [2], "a"), key(i, [1], "b"), key({ ...i, version: 5 }, [1], "a")];
   t.is(new Set(all).size, 4);
 });
+
+test("a server that nobody has checked gets nothing while another is up, and is no loss", (t) => {
+  const facts = (...all: HealthFact[]): Observations => ({
+    ...seen(all.length),
+    health: (a) => all[Number(a.slice(1))] as HealthFact,
+  });
+  const some = orders(intent(), facts("UP", "WAITING", "WAITING", "WAITING", "WAITING", "DOWN"), rules, START);
+  t.deepEqual(factors(6, some), [1, 0, 0, 0, 0, 0]);
+  t.is(some.status, "DEGRADED", "too few are up only of those that were checked");
+  t.is(some.shares.get("s1")?.reason, "not checked yet");
+  const none = orders(intent(), facts("WAITING", "WAITING", "UNKNOWN"), rules, START);
+  t.deepEqual(factors(3, none), [1, 1, 1], "at a start of everything nobody is refused");
+});

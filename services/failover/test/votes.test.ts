@@ -115,6 +115,28 @@ test("what a replica no longer says is forgotten with its next whole list; a res
   t.is(fact(A), "UNKNOWN");
 });
 
+test("a server that no replica has checked waits; the first word of one counts, and no replica waits again for it", (t) => {
+  const { votes, hear, said, fact } = setup();
+  hear("1", ["A waiting", "B up"], true);
+  hear("2", ["A waiting", "B down"], true);
+  t.is(fact(A), "WAITING");
+  t.is(votes.replicas().get("2"), "cut_off", "those that it has not checked are none that it reaches");
+  hear("1", ["A down"]);
+  t.is(fact(A), "DOWN");
+  hear("1", ["A up"]);
+  hear("2", ["A waiting"]);
+  t.is(fact(A), "UP");
+  t.deepEqual(said, [`web ${A} WAITING`, `web ${B} UP`, `web ${A} DOWN`, `web ${A} UP`]);
+});
+
+test("a server whose checks cannot be made is not waited for", (t) => {
+  const { hear, said, fact } = setup();
+  hear("1", ["A waiting"], true);
+  hear("1", ["A unknown"]);
+  t.is(fact(A), "UNKNOWN");
+  t.deepEqual(said, [`web ${A} WAITING`, `web ${A} UNKNOWN`]);
+});
+
 test("parts of a list are one list: only with its end is something forgotten", (t) => {
   const { hear, fact } = setup();
   hear("1", ["A up", "B up"], true);
