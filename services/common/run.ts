@@ -6,6 +6,7 @@ import { parseArgs } from "./args.js";
 import type { Clock } from "./clock.js";
 import { type HostPort, parseHostPort } from "./config/address.js";
 import { type Config, ConfigError, type ServiceName } from "./config/load.js";
+import { reloadCertificates } from "./grpc/certificates.js";
 import { createLog, type Logger } from "./log.js";
 import type { LogWriter } from "./log-writer.js";
 import { Counter, createRegistry, Gauge, type Registry, serveMetrics } from "./metrics.js";
@@ -52,6 +53,8 @@ export function stateFolder(instance: string, environment: Record<string, string
 
 /** How long an end waits for a slow reader of the log. */
 const LAST_LINES_MS = 200;
+/** How often the files of `tls` are looked at: a renewed certificate needs no signal. */
+const CERTIFICATES_MS = 30_000;
 
 export async function run(service: ServiceName, load: () => Promise<{ create: CreateService }>): Promise<void> {
   const signals = new Signals();
@@ -75,16 +78,18 @@ async function start(service: ServiceName, load: () => Promise<{ create: CreateS
   const endpoint = config.tracing.endpoint || process.env.OTEL_EXPORTER_OTLP_ENDPOINT || "";
   const flush = endpoint === "" ? async () => {} : (await import("./otel.js")).startOtel(label, config.instance, endpoint);
   // Imported dynamically, after OpenTelemetry has patched the module loader.
-  const [{ create }, { serve }, { serverCredentials }] = await Promise.all([
+  const [{ create }, { serve }, { serverCredentials }, { processHandlers }] = await Promise.all([
     load(),
     import("./grpc/server.js"),
     import("./grpc/channel.js"),
+    import("./process.js"),
   ]);
   const it = await create({ config, log, registry, clock, stateFolder: stateFolder(config.instance, process.env) });
   const server = await serve({
     name: it.name,
     definition: it.definition,
     implementation: it.implementation,
+    process: processHandlers(log),
     listen: parseHostPort(config.services[service].listen) as HostPort,
     credentials: serverCredentials(config),
   });
@@ -113,6 +118,7 @@ async function start(service: ServiceName, load: () => Promise<{ create: CreateS
     await writer.flush(LAST_LINES_MS);
     process.exit(0);
   };
+  setInterval(() => rereadCertificates(log), CERTIFICATES_MS).unref();
   signals.serve({
     stop: (signal) => void stop(signal),
     reload: onReload(service, config, log, it.reload),
@@ -154,6 +160,14 @@ function showReadiness(registry: Registry, readiness: Readiness): void {
   });
 }
 
+function rereadCertificates(log: Logger): void {
+  try {
+    if (reloadCertificates()) log.info("certificates read again: they serve new connections");
+  } catch (e) {
+    log.error({ reason: (e as Error).message }, "certificates not read again: the last ones serve on");
+  }
+}
+
 /** Reads the configuration again, as the command line says. A wrong one changes nothing. */
 function onReload(service: ServiceName, started: Config, log: Logger, own: Reloadable | undefined): () => void {
   const level: Reloadable = {
@@ -164,6 +178,7 @@ function onReload(service: ServiceName, started: Config, log: Logger, own: Reloa
   };
   const reloader = new Reloader(started, own ? [level, own] : [level]);
   return () => {
+    rereadCertificates(log);
     try {
       const { config } = parseArgs(service, process.argv.slice(2));
       const { applied, pending } = reloader.reload(config);

@@ -36,6 +36,7 @@ if (process.argv[2] !== "up") {
     import("./commands/dp-config.js"),
     import("./commands/mode.js"),
     import("./commands/context.js"),
+    import("./commands/process.js"),
   ]);
   for (const room of rooms) room.register(program);
 }

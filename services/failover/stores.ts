@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { ConfigError } from "../common/config/error.js";
 import type { Config } from "../common/config/load.js";
-import { pem } from "../common/grpc/channel.js";
+import { pem } from "../common/grpc/certificates.js";
 import type { EtcdOptions } from "./etcd-store.js";
 import { fileStore } from "./file-store.js";
 import { memoryStore } from "./memory-store.js";

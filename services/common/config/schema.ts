@@ -8,6 +8,7 @@ import { defaultOf, LOAD_WORDS, MODE_WORDS, OWNER_WORDS, TRUST_WORDS } from "../
 import { isIpPort, isNetwork, parseHostPort } from "./address.js";
 import { health, healthLevel } from "./health-schema.js";
 
+export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "silent"] as const;
 export const SERVICES = ["shm_agent", "inference", "health", "failover"] as const;
 
 /** The control socket is made beside it, as PATH.ctl.PID first: what the kernel takes as a socket's name is 107 bytes. */
@@ -203,7 +204,7 @@ export const schema = z.strictObject({
       sample_ms: ms(0, 3_600_000).default(1000), // one tick of so many milliseconds; 0 = every tick
     })
     .prefault({}),
-  log: z.strictObject({ level: z.enum(["trace", "debug", "info", "warn", "error", "silent"]).default("info") }).prefault({}),
+  log: z.strictObject({ level: z.enum(LOG_LEVELS).default("info") }).prefault({}),
 });
 
 export type Protocol = Config["vips"][number]["protocol"];

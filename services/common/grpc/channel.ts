@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Channel options and credentials of both ends.
-import { createPrivateKey, X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
 import * as grpc from "@grpc/grpc-js";
 import { formatHostPort, parseHostPort } from "../config/address.js";
-import { type Config, ConfigError, type ServiceName } from "../config/load.js";
+import type { Config, ServiceName } from "../config/load.js";
+import { certificatesOf } from "./certificates.js";
 
 const MESSAGE_LIMIT = 1 << 20;
 
@@ -24,38 +23,18 @@ export const clientOptions: grpc.ClientOptions = {
   "grpc.service_config": JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
 };
 
-/** A file of `tls`, or of another section with such keys; what is wrong with it is said with its key. */
-export function pem(key: "cert" | "key" | "ca", file: string, section = "tls"): Buffer {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(file);
-  } catch (e) {
-    throw new ConfigError([`${section}.${key}: ${file} cannot be read: ${(e as Error).message}`]);
-  }
-  try {
-    if (key === "key") createPrivateKey(bytes);
-    else new X509Certificate(bytes);
-  } catch (e) {
-    const wanted = key === "key" ? "private key" : "certificate";
-    throw new ConfigError([`${section}.${key}: expected a ${wanted} in PEM in ${file}: ${(e as Error).message}`]);
-  }
-  return bytes;
-}
-
-export function serverCredentials(config: Config): grpc.ServerCredentials {
+export function serverCredentials(config: Pick<Config, "tls">): grpc.ServerCredentials {
   if (!config.tls) return grpc.ServerCredentials.createInsecure();
-  const { cert, key, ca } = config.tls;
-  return grpc.ServerCredentials.createSsl(
-    ca ? pem("ca", ca) : null,
-    [{ cert_chain: pem("cert", cert), private_key: pem("key", key) }],
-    ca !== undefined,
-  );
+  const files = certificatesOf(config.tls);
+  const clients = config.tls.ca === undefined ? null : files;
+  // Whatever its declaration says: first the server's own certificate, then whose clients it takes.
+  return grpc.experimental.createCertificateProviderServerCredentials(files, clients, clients !== null);
 }
 
 export function clientCredentials(config: Pick<Config, "tls">): grpc.ChannelCredentials {
   if (!config.tls) return grpc.credentials.createInsecure();
-  const { cert, key, ca } = config.tls;
-  return grpc.credentials.createSsl(ca ? pem("ca", ca) : pem("cert", cert), pem("key", key), pem("cert", cert));
+  const files = certificatesOf(config.tls);
+  return grpc.experimental.createCertificateProviderChannelCredentials(files, files);
 }
 
 /** Where to dial a service: its `address`, else `listen` with a wildcard replaced by loopback. */

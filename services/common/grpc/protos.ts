@@ -7,12 +7,14 @@ import { loadSync, type PackageDefinition } from "@grpc/proto-loader";
 import type { ProtoGrpcType as FailoverProto } from "../../../gen/failover.js";
 import type { ProtoGrpcType as HealthProto } from "../../../gen/health.js";
 import type { ProtoGrpcType as InferenceProto } from "../../../gen/inference.js";
+import type { ProtoGrpcType as ProcessProto } from "../../../gen/process.js";
 import type { ProtoGrpcType as ShmAgentProto } from "../../../gen/shm_agent.js";
 import { projectRoot } from "../root.js";
 
 type V1 = FailoverProto["marllb"]["v1"] &
   HealthProto["marllb"]["v1"] &
   InferenceProto["marllb"]["v1"] &
+  ProcessProto["marllb"]["v1"] &
   ShmAgentProto["marllb"]["v1"];
 
 const includeDirs = [join(projectRoot, "proto")];
@@ -23,7 +25,7 @@ const options = Object.fromEntries(
     v === "String" ? String : v,
   ]),
 );
-const ours = ["failover", "health", "inference", "shm_agent"].map((f) => `marllb/v1/${f}.proto`);
+const ours = ["failover", "health", "inference", "process", "shm_agent"].map((f) => `marllb/v1/${f}.proto`);
 
 /** Everything that reflection shows: our services and the plain part of grpc.health.v1. */
 export const packageDefinition: PackageDefinition = loadSync([...ours, "grpc/health/v1/health.proto"], {

@@ -3,9 +3,10 @@
 import * as grpc from "@grpc/grpc-js";
 import { ReflectionService } from "@grpc/reflection";
 import { HealthImplementation } from "grpc-health-check";
+import type { ProcessHandlers } from "../../../gen/marllb/v1/Process.js";
 import { formatHostPort, type HostPort } from "../config/address.js";
 import { serverOptions } from "./channel.js";
-import { packageDefinition } from "./protos.js";
+import { packageDefinition, v1 } from "./protos.js";
 
 export interface GrpcServer {
   /** The address in use, port 0 replaced by the real one. */
@@ -22,6 +23,7 @@ export interface ServeOptions {
   name: string;
   definition: grpc.ServiceDefinition;
   implementation: grpc.UntypedServiceImplementation;
+  process: ProcessHandlers;
   listen: HostPort;
   credentials: grpc.ServerCredentials;
 }
@@ -31,9 +33,12 @@ const STOP_MS = 1000;
 export async function serve(o: ServeOptions): Promise<GrpcServer> {
   const server = new grpc.Server(serverOptions);
   server.addService(o.definition, o.implementation);
+  server.addService(v1.Process.service, o.process);
   const health = new HealthImplementation({ "": "SERVING", [o.name]: "NOT_SERVING" });
   health.addToServer(server);
-  new ReflectionService(packageDefinition, { services: [o.name, "grpc.health.v1.Health"] }).addToServer(server);
+  new ReflectionService(packageDefinition, { services: [o.name, "marllb.v1.Process", "grpc.health.v1.Health"] }).addToServer(
+    server,
+  );
 
   const wanted = formatHostPort(o.listen.host, o.listen.port);
   const port = await new Promise<number>((resolve, reject) => {

@@ -55,7 +55,10 @@ for (const [folder, name, why] of SERVICES) {
       t.log("grpcurl is not installed: reflection was not tried (go install github.com/fullstorydev/grpcurl/cmd/grpcurl@latest)");
     } else {
       const ask = async (...args: string[]): Promise<string> => (await run(grpcurl, ["-plaintext", ...args])).stdout;
-      t.deepEqual((await ask(it.grpc, "list")).trim().split("\n").sort(), ["grpc.health.v1.Health", `marllb.v1.${name}`]);
+      t.deepEqual(
+        (await ask(it.grpc, "list")).trim().split("\n").sort(),
+        ["grpc.health.v1.Health", "marllb.v1.Process", `marllb.v1.${name}`].sort(),
+      );
       t.regex(await ask(it.grpc, "describe", `marllb.v1.${name}`), new RegExp(`service ${name} \\{`));
       t.regex(await ask(it.grpc, "grpc.health.v1.Health/Check"), /SERVING/);
       const said = await ask("-d", `{"service":"marllb.v1.${name}"}`, it.grpc, "grpc.health.v1.Health/Check");
