@@ -19,6 +19,8 @@
 	X(PING, INFO, "pings answered") \
 	X(ICMP, INFO, "ICMP errors sent on to the server") \
 	X(ICMP_UNKNOWN, ERROR, "ICMP messages for no flow") \
+	X(SEGMENTED, INFO, "cut into segments for a tunnel") \
+	X(NO_SEGMENTS, ERROR, "cannot be cut for a tunnel") \
 	X(TOO_BIG, ERROR, "too long for the path, answered") \
 	X(TTL, ERROR, "TTL or hop limit over, answered") \
 	X(LEADS_BACK, ERROR, "server's route leads back to a VIP") \

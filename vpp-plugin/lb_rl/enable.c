@@ -7,6 +7,7 @@
 #include <lb_rl/interface.h>
 #include <lb_rl/server.h>
 #include <lb_rl/stats.h>
+#include <lb_rl/waker.h>
 
 static void lbrl_threads_free(void)
 {
@@ -37,7 +38,6 @@ static int lbrl_threads_new(char err[MLB_ERR_LEN])
 		t->half = mlb_flow_table_new(main_beside ? 1024 : lbrl_main.half_capacity,
 					     0xbf58476d1ce4e5b9ULL * (i + 1) ^ clib_cpu_time_now());
 		if (!t->flows || !t->half) {
-			lbrl_threads_free();
 			return lbrl_fail(err, VNET_API_ERROR_TABLE_TOO_BIG,
 					 "no memory for the flow tables: lower `flows` or `half-open`");
 		}
@@ -105,7 +105,10 @@ int lbrl_enable(const lbrl_enable_args_t *a, char err[MLB_ERR_LEN])
 	};
 	mlb_dp_set_hooks(m->dp, &hooks);
 	rv = lbrl_threads_new(err);
+	if (!rv)
+		rv = lbrl_waker_start(&mlb_dp_region(m->dp)->hdr->in_futex, err);
 	if (rv) {
+		lbrl_threads_free();
 		mlb_dp_free(m->dp);
 		m->dp = 0;
 		return rv;
@@ -150,6 +153,7 @@ int lbrl_disable(char err[MLB_ERR_LEN])
 	}
 	clib_bihash_free_16_8(&m->by_server);
 	clib_bihash_init_16_8(&m->by_server, "lb-rl servers", 4096, 8 << 20);
+	lbrl_waker_stop();
 	/* The hooks would touch what is gone. */
 	mlb_dp_set_hooks(m->dp, &(struct mlb_dp_hooks){});
 	mlb_dp_free(m->dp);

@@ -61,9 +61,14 @@ u32 lbrl_path_takes(vlib_buffer_t *b, u32 len, const lbrl_vip_t *v, const lbrl_s
 	const ip4_header_t *ip4 = vlib_buffer_get_current(b);
 	u32 overhead = lbrl_fwd_ops[v->fwd].overhead, mtu = lbrl_path_mtu(srv);
 
-	/* A buffer that hardware or a node of VPP's cuts into segments later. */
-	if (PREDICT_FALSE(b->flags & VNET_BUFFER_F_GSO))
+	/* A buffer that hardware or a node of VPP's cuts into segments later; not inside a tunnel. */
+	if (PREDICT_FALSE(b->flags & VNET_BUFFER_F_GSO)) {
+		if (overhead) {
+			*next = lbrl_main.edge_segment[v->is_ip6];
+			return LBRL_ERROR_SEGMENTED;
+		}
 		len = gso_mtu_sz(b);
+	}
 	if (PREDICT_TRUE(len + overhead <= mtu))
 		return LBRL_ERROR_FORWARDED;
 	u32 told = lbrl_told_mtu(mtu, overhead, v->is_ip6);
@@ -97,7 +102,7 @@ static bool lbrl_cut_outer(vlib_buffer_t *b, const lbrl_vip_t *v, const lbrl_ser
 {
 	u32 len = vlib_buffer_length_in_chain(vlib_get_main(), b), mtu = lbrl_path_mtu(srv);
 
-	if (PREDICT_TRUE(len <= mtu) || b->flags & VNET_BUFFER_F_GSO)
+	if (PREDICT_TRUE(len <= mtu))
 		return false;
 	if (lbrl_fwd_ops[v->fwd].outer == 6) {
 		vnet_buffer(b)->ip_frag.mtu = mtu;

@@ -81,8 +81,8 @@ static_always_inline bool lbrl_leaves_as_ip6(const lbrl_vip_t *v)
 #define LBRL_FITS 256
 
 /* A packet of more than LBRL_FITS bytes that has not been rewritten yet: may it go to that server? LBRL_ERROR_FORWARDED: yes, or
- * it may be fragmented on the way. Else LBRL_ERROR_TOO_BIG: it goes to *next, which answers the sender with an ICMP error that
- * quotes the packet as it was sent (RFC 1191, RFC 8201). */
+ * it may be fragmented on the way. Else it goes to *next: LBRL_ERROR_TOO_BIG, which answers the sender with an ICMP error that
+ * quotes the packet as it was sent (RFC 1191, RFC 8201); LBRL_ERROR_SEGMENTED, which cuts it for a tunnel (segment.c). */
 u32 lbrl_path_takes(vlib_buffer_t *b, u32 len, const lbrl_vip_t *v, const lbrl_server_t *srv, u16 *next);
 /* The same for a packet whose TTL or hop limit is over. */
 u32 lbrl_time_exceeded(vlib_buffer_t *b, bool is6, u16 *next);

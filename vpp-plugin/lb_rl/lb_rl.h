@@ -24,6 +24,7 @@ typedef struct {
 	u32 fq_vip[2], fq_return[2], fq_reass[2]; /* frame queues, by is_ip6 */
 	u16 edge_lookup[2][2]; /* [from6][to6] edges of the lookup nodes, which all their siblings (ours too) share */
 	u16 edge_frag6[2];     /* [from6] to ip6-frag */
+	u16 edge_segment[2];   /* [from6] to lb-rl-segment */
 	u8 frag6_to_lookup;    /* edge from ip6-frag to ip6-lookup */
 	u8 frag_arc[2];        /* by is_ip6: index of the arc that fragments take */
 	/* which server a client had last, of sticky VIPs: one table of all workers, since a client's flows come to any */

@@ -59,6 +59,8 @@ static clib_error_t *lbrl_edges(vlib_main_t *vm)
 	m->edge_lookup[1][1] = lbrl_edge(vm, "ip6-lookup", "ip6-lookup");
 	m->edge_frag6[0] = lbrl_edge(vm, "ip4-lookup", "ip6-frag");
 	m->edge_frag6[1] = lbrl_edge(vm, "ip6-lookup", "ip6-frag");
+	m->edge_segment[0] = lbrl_edge(vm, "ip4-lookup", "lb-rl-segment4");
+	m->edge_segment[1] = lbrl_edge(vm, "ip6-lookup", "lb-rl-segment6");
 	m->frag6_to_lookup = lbrl_edge(vm, "ip6-frag", "ip6-lookup");
 	vnet_feature_enable_disable("lb-rl-frag4", "ip4-sv-reassembly-feature", 0, 1, 0, 0);
 	vnet_feature_enable_disable("lb-rl-frag6", "ip6-sv-reassembly-feature", 0, 1, 0, 0);

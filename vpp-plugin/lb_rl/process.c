@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The main thread's step, twice a millisecond: frames, weights, ejection, grace periods (all in the core, by mlb_dp_poll), then
- * ten times a second the stat segment. What the core does to a server reaches the nodes by the hooks in server.c. */
+/* The main thread's step: frames, weights, ejection, grace periods (all in the core, by mlb_dp_poll), then ten times a second the
+ * stat segment. It runs when the core wants it, every ten milliseconds at the latest, and when the agent has written a message
+ * (waker.c). What the core does to a server reaches the nodes by the hooks in server.c. */
 #include <lb_rl/clock.h>
 #include <lb_rl/stats.h>
 
-#define LBRL_STEP_US 500 /* half of the millisecond within which weights are to take effect */
 #define LBRL_SOONEST_US 20
+#define LBRL_LATEST_US 10000
 #define LBRL_STATS_S 0.1
 
 static uword lbrl_process(vlib_main_t *vm, vlib_node_runtime_t *rt, vlib_frame_t *f)
 {
 	f64 stats_at = 0;
-	u64 wait_us = LBRL_STEP_US;
+	u64 wait_us = LBRL_LATEST_US;
 
 	for (;;) {
 		vlib_process_wait_for_event_or_clock(vm, lbrl_main.enabled ? 1e-6 * wait_us : 1e9);
@@ -23,8 +24,8 @@ static uword lbrl_process(vlib_main_t *vm, vlib_node_runtime_t *rt, vlib_frame_t
 		lbrl_main.thread[0].now_us = now;
 		lbrl_main.thread[0].now_ms = now / 1000;
 		mlb_dp_worker_loop(lbrl_main.dp, lbrl_main.thread[0].w, now);
-		wait_us =
-			clib_clamp(mlb_dp_poll(lbrl_main.dp, now, lbrl_clock_ns(CLOCK_REALTIME)), LBRL_SOONEST_US, LBRL_STEP_US);
+		wait_us = clib_clamp(mlb_dp_poll(lbrl_main.dp, now, lbrl_clock_ns(CLOCK_REALTIME)), LBRL_SOONEST_US,
+				     LBRL_LATEST_US);
 		f64 t = vlib_time_now(vm);
 		if (t >= stats_at) {
 			lbrl_stats_update();

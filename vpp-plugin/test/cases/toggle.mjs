@@ -63,6 +63,16 @@ const cases = [
     },
   ],
   [
+    "with nothing to do the main thread's step comes a hundred times a second, not as fast as it can",
+    async ({ v }) => {
+      await v.config(["clear runtime"]);
+      await sleep(1000);
+      const line = (await v.cli("show runtime")).split("\n").find((l) => l.startsWith("lb-rl-process"));
+      const suspends = Number(line?.replace("any wait", "wait").trim().split(/\s+/)[4]);
+      ok(suspends > 0 && suspends < 500, `${suspends} steps in a second:\n${line}`);
+    },
+  ],
+  [
     "an interface that is deleted takes its setting along; the next of its number is set anew",
     async (bed) => {
       const name = await bed.v.cli("create loopback interface");

@@ -18,7 +18,7 @@ const VIP = "10.79.0.1";
 const server = (i) => `10.79.2.${10 + i}`;
 const SERVERS = 3;
 const MB = 1024;
-const COUNT = 13;
+const COUNT = 14;
 const SINK = fileURLToPath(new URL("../lib/sink.py", import.meta.url));
 const GUE = fileURLToPath(new URL("../lib/gue.py", import.meta.url));
 
@@ -362,6 +362,14 @@ async function gue(kind, options, dir) {
         await v.config([`set interface mtu packet 1500 host-${id}sv`, `lb rl set-vip up ${VIP} tcp 8081 ${kind} src ${src}`]);
         await v.config([`lb rl set-servers vip up ${address}`]);
         await upload(v, VIP, 8081);
+      });
+    if (!outer6)
+      await test(`wire ${kind}: the same from a client whose interface leaves segmentation to VPP`, async () => {
+        const offload = (on) => inNs(NS.client, "ethtool", "-K", `${id}c`, "tx", on, "tso", on, "gso", on);
+        await offload("on");
+        await upload(v, VIP, 8081);
+        await offload("off");
+        ok(/cut into segments/.test(await v.cli("show errors")), `no buffer was cut:\n${await v.cli("show errors")}`);
         await inNs(NS.client, "ip", "link", "set", `${id}c`, "mtu", "1400");
       });
   } finally {
