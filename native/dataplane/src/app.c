@@ -16,6 +16,7 @@
 #include "exec.h"
 #include "fds.h"
 #include "notify.h"
+#include "parted.h"
 #include "peer.h"
 #include "recount.h"
 #include "show.h"
@@ -47,14 +48,11 @@ static int reload(struct mlbd_app *app, char err[512])
 	rc = mlbd_options_plan(&app->opt, plan, err);
 	if (rc == 0) {
 		uint32_t threads = mlbd_threads_wanted(&plan->settings);
-		char why[256];
 
-		rc = plan->vips == 0 && app->base.vips ? -ENODATA : mlbd_host_reconcile(app->host, plan, why);
+		rc = plan->vips == 0 && app->base.vips ? -ENODATA : mlbd_host_reconcile(app->host, plan, err);
 		if (rc == -ENODATA)
 			snprintf(err, 512,
 				 "the configuration has no vip any more: nothing was changed; `stop` ends the data plane");
-		else if (rc)
-			snprintf(err, 512, "what could be changed was; not so: %s", why);
 		if (plan->settings.threads == 0 && threads != app->host->threads)
 			mlbd_log("info", "the processors allow %u threads now; %u run until a restart or a takeover", threads,
 				 app->host->threads);
@@ -337,7 +335,7 @@ void mlbd_app_loop(struct mlbd_app *app)
 		uint64_t now = mlbd_now_us(), wait = mlb_dp_poll(app->host->dp, now, mlbd_real_ns());
 		int n;
 
-		mlbd_parted_end(&app->host->parted, now);
+		mlbd_parted_end(app->host, now);
 		mlbd_supervised_poll(&app->supervised, app->host, now);
 		if (app->close_us && now >= app->close_us)
 			close_listeners(app);

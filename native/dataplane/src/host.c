@@ -70,7 +70,6 @@ void mlbd_host_free(struct mlbd_host *h)
 {
 	if (!h)
 		return;
-	mlbd_parted_end(&h->parted, UINT64_MAX);
 	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++) {
 		struct mlbd_vip *v = &h->vip[i];
 
@@ -95,7 +94,7 @@ void mlbd_host_publish_settings(struct mlbd_host *h)
 	pthread_mutex_unlock(&h->lock);
 }
 
-int mlbd_host_set(struct mlbd_host *h, const struct mlbd_setting *k, const struct mlbd_settings *from, char err[256])
+int mlbd_host_may_set(struct mlbd_host *h, const struct mlbd_setting *k, const struct mlbd_settings *from, char err[256])
 {
 	if (mlbd_setting_same(k, from, &h->settings))
 		return 0;
@@ -103,12 +102,17 @@ int mlbd_host_set(struct mlbd_host *h, const struct mlbd_setting *k, const struc
 		snprintf(err, 256, "%s takes a restart (or a takeover) to change", k->name);
 		return -EBUSY;
 	}
-	if (from->transparent && !h->settings.transparent && k->off == offsetof(struct mlbd_settings, transparent)) {
-		int rc = mlbd_transparent_allowed(err);
+	if (from->transparent && !h->settings.transparent && k->off == offsetof(struct mlbd_settings, transparent))
+		return mlbd_transparent_allowed(err);
+	return 0;
+}
 
-		if (rc)
-			return rc;
-	}
+int mlbd_host_set(struct mlbd_host *h, const struct mlbd_setting *k, const struct mlbd_settings *from, char err[256])
+{
+	int rc = mlbd_host_may_set(h, k, from, err);
+
+	if (rc || mlbd_setting_same(k, from, &h->settings))
+		return rc;
 	mlbd_setting_copy(k, &h->settings, from);
 	mlbd_host_publish_settings(h);
 	return 0;

@@ -5,11 +5,13 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include "log.h"
-#include "parted.h"
 #include "per_source.h"
 #include "plan.h"
 
 struct mlbd_worker;
+
+#define MLBD_PARTED_US \
+	300000u /* how long handshakes under way are still served where no new ones are: a round trip to far-off clients */
 
 /* Limit and count of one server slot, all workers together. A slot is reused only after its last flow, so conns is 0 then. */
 struct mlbd_slot {
@@ -29,6 +31,8 @@ struct mlbd_server_more {
 /* A VIP as this host knows it, at index id - 1, never freed: workers may hold its address. */
 struct mlbd_vip {
 	_Atomic bool used;
+	uint64_t parting_us; /* not used any more, and serves handshakes that were under way until then; 0: it does not (parted.h)
+			      */
 	uint32_t id;
 	struct mlb_vip_conf conf;                    /* conf.ep: the address bound, never port 0 */
 	_Atomic uint32_t conns, max_conns, previous; /* as of a server */
@@ -55,7 +59,6 @@ struct mlbd_host {
 	pthread_mutex_t lock;
 	_Atomic uint32_t settings_version;
 	struct mlbd_settings live;
-	struct mlbd_parted_list parted;
 	uint32_t listeners_version; /* counts VIPs that began or ceased to listen */
 	bool serving;               /* workers have the listeners */
 	bool handed_over;           /* a new binary has the listeners: region and control socket are no longer ours */
@@ -67,6 +70,8 @@ uint32_t mlbd_threads_wanted(const struct mlbd_settings *);
 int mlbd_host_new(struct mlbd_host **, const struct mlbd_settings *, bool takeover, char err[256]);
 /* Workers must be joined. */
 void mlbd_host_free(struct mlbd_host *);
+/* Whether mlbd_host_set would do it. */
+int mlbd_host_may_set(struct mlbd_host *, const struct mlbd_setting *, const struct mlbd_settings *, char err[256]);
 /* Makes a setting true for the running data plane; -EBUSY where it takes a restart. */
 int mlbd_host_set(struct mlbd_host *, const struct mlbd_setting *, const struct mlbd_settings *, char err[256]);
 void mlbd_host_publish_settings(struct mlbd_host *);
@@ -86,7 +91,10 @@ void mlbd_host_refuse_new(struct mlbd_host *);
 void mlbd_host_stop_accept(struct mlbd_host *);
 /* fd: listeners handed over by another binary (NULL, 0: open own ones); taken over on success. */
 int mlbd_vip_add(struct mlbd_host *, const struct mlbd_vip_opts *, const int *fd, uint32_t fds, char err[256]);
+/* parted.c. It is gone for everyone who asks; handshakes under way are still served for MLBD_PARTED_US. */
 int mlbd_vip_del(struct mlbd_host *, struct mlbd_vip *, char err[256]);
+/* Whether mlbd_vip_change would do it, but for memory; -EBUSY. */
+int mlbd_vip_may_change(const struct mlbd_vip *, const struct mlbd_vip_opts *, char err[256]);
 int mlbd_vip_change(struct mlbd_host *, struct mlbd_vip *, const struct mlbd_vip_opts *, char err[256]);
 /* NULL name or "": the only VIP there is. err (may be NULL) says why not. */
 struct mlbd_vip *mlbd_vip_find(struct mlbd_host *, const char *name, char err[256]);
@@ -101,8 +109,7 @@ struct mlbd_server_more mlbd_server_more_of(const struct mlbd_vip *, const struc
 void mlbd_server_tell(struct mlbd_vip *, uint32_t slot, const struct mlbd_server_more *);
 /* running.c. What runs now; 0 or -ENOMEM; the caller frees it. */
 int mlbd_host_plan(struct mlbd_host *, struct mlbd_plan *);
-/* reconcile.c. Makes the running data plane what the plan says, as far as it can without a restart; the first thing that cannot
- * be is in err.
- */
-int mlbd_host_reconcile(struct mlbd_host *, struct mlbd_plan *, char err[256]);
+/* reconcile.c. Makes the running data plane what the plan says. Where it is known beforehand that something takes a restart or
+ * finds no room, nothing is changed; what fails later is left out. err lists all of it, as far as it has room. */
+int mlbd_host_reconcile(struct mlbd_host *, struct mlbd_plan *, char err[512]);
 #endif

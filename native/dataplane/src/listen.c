@@ -66,18 +66,24 @@ static int open_one(const struct mlb_endpoint *ep, bool share, bool freebind)
 	return fd;
 }
 
+int mlbd_listen_try(const struct mlb_endpoint *ep, bool freebind, char err[256])
+{
+	int fd = open_one(ep, false, freebind);
+
+	if (fd < 0)
+		return fail(ep, -fd, err);
+	close(fd);
+	return 0;
+}
+
 int mlbd_listen(struct mlb_endpoint *ep, uint32_t n, int backlog, bool freebind, int *fd, char err[256])
 {
 	uint32_t opened = 0;
 	int rc;
 
 	/* SO_REUSEPORT would share the port with any other process of this user: one bind without it finds that out. */
-	if (ep->port) {
-		rc = open_one(ep, false, freebind);
-		if (rc < 0)
-			return fail(ep, -rc, err);
-		close(rc);
-	}
+	if (ep->port && (rc = mlbd_listen_try(ep, freebind, err)))
+		return rc;
 	for (; opened < n; opened++) {
 		rc = open_one(ep, true, freebind);
 		if (rc < 0)

@@ -10,6 +10,7 @@
 #include "host.h"
 #include "listen.h"
 #include "own.h"
+#include "parted.h"
 #include "recount.h"
 #include "workers.h"
 
@@ -169,7 +170,7 @@ int mlbd_vip_add(struct mlbd_host *h, const struct mlbd_vip_opts *o, const int *
 			return rc;
 	/* The sockets first: what the core is told must be the address that was bound. */
 	if (fds == 0)
-		taken = mlbd_parted_take(&h->parted, &opts.conf.ep, &parted);
+		taken = mlbd_parted_take(h, opts.conf.name, &opts.conf.ep, &parted);
 	rc = listen_all(h, &staged, taken ? parted : fd, taken ? taken : fds, err);
 	if (rc) {
 		for (uint32_t i = 0; i < taken; i++)
@@ -179,6 +180,8 @@ int mlbd_vip_add(struct mlbd_host *h, const struct mlbd_vip_opts *o, const int *
 	}
 	free(parted);
 	rc = mlb_dp_vip_add(h->dp, &staged.conf, &id, err);
+	if (rc == -ENOSPC) /* those on their way out hold places: a grace period later they are free */
+		mlbd_parted_end(h, UINT64_MAX);
 	if (rc)
 		goto fail;
 	v = &h->vip[id - 1];
@@ -213,31 +216,26 @@ fail:
 	return rc;
 }
 
-int mlbd_vip_del(struct mlbd_host *h, struct mlbd_vip *v, char err[256])
+int mlbd_vip_may_change(const struct mlbd_vip *v, const struct mlbd_vip_opts *o, char err[256])
 {
-	mlbd_workers_tell(h, &(struct mlbd_mail){ .kind = MLBD_MAIL_UNLISTEN, .vip = v->id });
-	mlbd_parted_add(&h->parted, &v->conf.ep, v->fd, v->fds, mlbd_now_us());
-	v->fd = NULL;
-	v->fds = 0;
-	v->used = false;
-	h->listeners_version++;
-	return mlb_dp_vip_del(h->dp, v->id, err);
+	const struct mlb_vip_conf *a = &v->conf, *b = &o->conf;
+	bool same_port = b->ep.port == a->ep.port || b->ep.port == 0;
+
+	if (mlb_addr_eq(&a->ep.addr, &b->ep.addr) && same_port && (!o->has_protocol || a->ep.proto == b->ep.proto) &&
+	    (!o->has_other || (a->load == b->load && a->owner == b->owner && a->capacity == b->capacity && a->kappa == b->kappa &&
+			       a->eject == b->eject && a->no_guard == b->no_guard && a->load_balancers == b->load_balancers)))
+		return 0;
+	snprintf(err, 256, "vip %s: only mode, limits and PROXY headers can change; for the rest: no vip %s, then vip %s ...",
+		 a->name, a->name, a->name);
+	return -EBUSY;
 }
 
 int mlbd_vip_change(struct mlbd_host *h, struct mlbd_vip *v, const struct mlbd_vip_opts *o, char err[256])
 {
 	const struct mlb_vip_conf *a = &v->conf, *b = &o->conf;
-	bool same_port = b->ep.port == a->ep.port || b->ep.port == 0;
 
-	if (memcmp(&a->ep.addr, &b->ep.addr, sizeof(a->ep.addr)) || !same_port ||
-	    (o->has_protocol && a->ep.proto != b->ep.proto) ||
-	    (o->has_other && (a->load != b->load || a->owner != b->owner || a->capacity != b->capacity || a->kappa != b->kappa ||
-			      a->eject != b->eject || a->no_guard != b->no_guard || a->load_balancers != b->load_balancers))) {
-		snprintf(err, 256,
-			 "vip %s: only mode, limits and PROXY headers can change; for the rest: no vip %s, then vip %s ...",
-			 a->name, a->name, a->name);
+	if (mlbd_vip_may_change(v, o, err))
 		return -EBUSY;
-	}
 	if (o->has_max_conns)
 		atomic_store(&v->max_conns, o->max_conns);
 	if (o->has_responses)
@@ -268,7 +266,7 @@ static int server_may(void *arg, uint32_t vip_id, const struct mlb_endpoint *ep,
 	bool known = false;
 	int rc = mlbd_addr_of_one("server", &ep->addr, err);
 
-	if (rc)
+	if (rc || !of->used)
 		return rc;
 	for (uint32_t i = 0; i < MLB_MAX_VIPS && !known; i++)
 		known = h->vip[i].used && mlbd_leads_to(ep, &h->vip[i].conf.ep, mlbd_addr_is_local);
