@@ -45,6 +45,8 @@ export type StreamState = "connecting" | "ready" | "down";
 
 const REOPEN_MIN_MS = 100;
 const REOPEN_MAX_MS = 250;
+/** A stream that lasted so long is opened anew at once: its connection has aged, or the peer was restarted. */
+const LASTED_MS = 10_000;
 
 export class LastingStream<Out, In> {
   state: StreamState = "connecting";
@@ -59,6 +61,7 @@ export class LastingStream<Out, In> {
   private reopenTimer: unknown = null;
   private stallTimer: unknown = null;
   private failures = 0;
+  private openedAt = 0;
   private closed = false;
 
   constructor(private readonly o: StreamOptions<Out, In>) {
@@ -115,6 +118,7 @@ export class LastingStream<Out, In> {
       return;
     }
     this.current = stream;
+    this.openedAt = this.o.timers.now();
     this.inFlight = 0;
     stream.on("error", (e) => this.lost(stream, e.message));
     stream.on("end", () => this.lost(stream, "ended by the peer"));
@@ -170,14 +174,14 @@ export class LastingStream<Out, In> {
     this.waiting.clear();
     this.o.timers.clearTimeout(this.stallTimer);
     if (this.closed) return;
+    const lasted = this.state === "ready" && this.o.timers.now() - this.openedAt >= LASTED_MS;
     this.state = "down";
     this.reconnects++;
-    this.schedule();
+    this.schedule(lasted ? 0 : undefined);
     this.o.onDown?.(reason);
   }
 
-  private schedule(): void {
-    const wait = Math.min(REOPEN_MAX_MS, REOPEN_MIN_MS * 1.5 ** this.failures);
+  private schedule(wait = Math.min(REOPEN_MAX_MS, REOPEN_MIN_MS * 1.5 ** this.failures)): void {
     this.failures++;
     this.reopenTimer = this.o.timers.setTimeout(() => this.open(), wait);
   }

@@ -356,6 +356,12 @@ export class FailoverCore {
     this.raise(entry);
   }
 
+  /** Other rules, from the next order on; whom they concern is judged at once. */
+  setRules(rules: PoolRules, at: Moment): void {
+    this.o.rules = rules;
+    for (const entry of this.pools.values()) this.judge(entry, at);
+  }
+
   private raise(entry: Entry): void {
     entry.term = nextTerm(entry.intent.version, entry.term);
     this.o.events.changed(entry);

@@ -6,6 +6,7 @@ import type { FailoverHandlers } from "../../gen/marllb/v1/Failover.js";
 import type { WatchPoolRequest__Output } from "../../gen/marllb/v1/WatchPoolRequest.js";
 import type { WatchPoolResponse } from "../../gen/marllb/v1/WatchPoolResponse.js";
 import { canonicalAddress } from "../common/config/address.js";
+import type { Config } from "../common/config/load.js";
 import { failStream, UNREAD, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
 import type { CreateService, Service, ServiceContext } from "../common/run.js";
@@ -17,7 +18,7 @@ import { poolMessage } from "./messages.js";
 import { type FailoverMetrics, failoverMetrics } from "./metrics.js";
 import { first, raiseTo } from "./operations.js";
 import { Operator } from "./operator.js";
-import type { Moment } from "./orders.js";
+import type { Moment, PoolRules } from "./orders.js";
 import type { Store } from "./store.js";
 import { openStore } from "./stores.js";
 import { Supervision } from "./supervision.js";
@@ -37,6 +38,12 @@ const watchMessage = (view: PoolView): WatchPoolResponse => ({
   term: view.term,
 });
 
+const rulesOf = ({ failover: f }: Config): PoolRules => ({
+  minHealthy: f.min_healthy,
+  panicThreshold: f.panic_threshold,
+  slowStartMs: f.slow_start_ms,
+});
+
 class FailoverService {
   /** By the name of the pool; empty = all. */
   private readonly watchers = new Map<Outlet<PoolView, WatchPoolResponse>, string>();
@@ -54,9 +61,8 @@ class FailoverService {
     store: Store,
   ) {
     const { config, clock, log, registry } = context;
-    const { min_healthy: minHealthy, panic_threshold: panicThreshold, slow_start_ms: slowStartMs } = config.failover;
     this.core = new FailoverCore({
-      rules: { minHealthy, panicThreshold, slowStartMs },
+      rules: rulesOf(config),
       events: {
         order: (agent, view) => this.supervision.send(agent, view),
         changed: (view) => this.changed(view),
@@ -130,6 +136,10 @@ class FailoverService {
       definition: v1.Failover.service,
       implementation,
       whyNotReady: () => this.whyNotReady(),
+      reload: {
+        keys: ["failover.min_healthy", "failover.panic_threshold", "failover.slow_start_ms"],
+        apply: (config) => this.core.setRules(rulesOf(config), this.moment()),
+      },
       stop: async () => {
         clearInterval(this.ticker);
         this.verdicts?.close();

@@ -18,7 +18,8 @@ export class Batcher {
   private scheduled = false;
 
   constructor(
-    private readonly waitMs: number,
+    /** How long a job waits for others at most. */
+    public waitMs: number,
     private readonly streams: () => number,
   ) {}
 

@@ -83,6 +83,7 @@ export const create: CreateService = async ({ config, log, registry, clock }) =>
       const v = config.vips.find((vip) => catalog.get(vip.policy) === undefined);
       return v ? `VIP ${v.name}: policy ${v.policy} cannot be used, kalman answers: ${catalog.whyNot(v.policy)}` : null;
     },
+    reload: { keys: ["inference.batch_ms"], apply: (c) => void (batcher.waitMs = c.inference.batch_ms) },
     stop: async () => steering.stop(),
   };
 };

@@ -44,6 +44,9 @@ export class Agent {
   readonly #o: AgentOptions;
   readonly #vips: Vips;
   readonly #effects: Effects;
+  readonly #ticks: TickLog;
+  /** As last read: what takes effect at once is read from here. */
+  #live: Config;
   #framesPerTick = 1;
   #errors = 0;
 
@@ -52,7 +55,9 @@ export class Agent {
     const { config, log, clock } = o;
     const guard = (what: string, fn: () => void): void => this.#guard(what, fn);
     this.#vips = new Vips((frame) => this.#born(frame), guard, o.kept.read());
-    this.#effects = new Effects(new TickLog(config.tracing.sample_ms, config.tick_ms, clock), o.onEffect);
+    this.#live = config;
+    this.#ticks = new TickLog(config.tracing.sample_ms, config.tick_ms, clock);
+    this.#effects = new Effects(this.#ticks, o.onEffect);
     this.attachment = new Attachment({
       path: config.region.path,
       log,
@@ -67,7 +72,25 @@ export class Agent {
     });
     const region = (): RegionPort | null => this.attachment.region;
     const keep = (): void => o.kept.save(this.#vips.kept());
-    this.exchange = new Exchange({ config, log, clock, vips: this.#vips, effects: this.#effects, region, guard, keep });
+    this.exchange = new Exchange({
+      config,
+      log,
+      clock,
+      vips: this.#vips,
+      effects: this.#effects,
+      region,
+      guard,
+      keep,
+      live: () => this.#live,
+    });
+  }
+
+  /** A configuration that was read again: tracing, envelope, and what the tick needs of the VIPs. */
+  reload(config: Config): void {
+    this.#live = config;
+    this.#ticks.sampleMs = config.tracing.sample_ms;
+    for (const vip of this.#vips.all()) vip.settings = settingsOf(config, vip.name);
+    this.#guard("reload", () => this.exchange.reloaded());
   }
 
   start(): void {
@@ -111,8 +134,8 @@ export class Agent {
   }
 
   #born(frame: RawFrame): Vip {
-    const { config, decode } = this.#o;
-    return new Vip(frame, decode, settingsOf(config, decode(frame).name), this.#framesPerTick);
+    const { decode } = this.#o;
+    return new Vip(frame, decode, settingsOf(this.#live, decode(frame).name), this.#framesPerTick);
   }
 
   #wake(region: RegionPort): void {

@@ -34,6 +34,8 @@ export interface ExchangeOptions {
   guard(what: string, fn: () => void): void;
   /** What is in force has changed: the next agent is to begin with it. */
   keep(): void;
+  /** The configuration as last read. */
+  live(): Config;
 }
 
 export class Exchange {
@@ -58,7 +60,7 @@ export class Exchange {
       {
         hello: (vip) => this.#hello(vip),
         roster: () => this.#roster(),
-        checks: () => checksOf(config, o.vips.all()),
+        checks: () => checksOf(o.live(), o.vips.all()),
         steered: (vip, r) => guard("answer", () => this.hearWeights(vip, r)),
         steerDown: (vip) => guard("stream", () => this.#steerDown(vip)),
         directive: (d) => guard("directive", () => this.hearDirective(d)),
@@ -70,8 +72,16 @@ export class Exchange {
       tickMs: config.tick_ms,
       timers,
       send: () =>
-        config.inference.rehearse && this.#rehearsed !== null && this.peers.rehearse(this.#rehearsed.vip, this.#rehearsed.frame),
+        o.live().inference.rehearse &&
+        this.#rehearsed !== null &&
+        this.peers.rehearse(this.#rehearsed.vip, this.#rehearsed.frame),
     });
+  }
+
+  /** The configuration was read again: health is told how servers are to be checked. */
+  reloaded(): void {
+    const roster = this.#roster();
+    if (roster) this.peers.roster(roster);
   }
 
   stop(): void {

@@ -91,6 +91,7 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
     definition: v1.ShmAgent.service,
     implementation,
     whyNotReady: () => (agent.attachment.region === null ? `not attached to a data plane: ${agent.attachment.reason}` : null),
+    reload: { keys: ["tracing.sample_ms", "inference.rehearse", "envelope", "vips"], apply: (c) => agent.reload(c) },
     async stop() {
       streams.end();
       agent.stop();

@@ -20,20 +20,21 @@ const SLOW_SHARE = 0.5;
 
 export class TickLog {
   failed = 0;
-  readonly #sampleMs: number;
+  /** One tick of so many milliseconds; 0 = every one. */
+  sampleMs: number;
   readonly #tickMs: number;
   readonly #clock: Clock;
   #lastSample = Number.NEGATIVE_INFINITY;
 
   constructor(sampleMs: number, tickMs: number, clock: Clock) {
-    this.#sampleMs = sampleMs;
+    this.sampleMs = sampleMs;
     this.#tickMs = tickMs;
     this.#clock = clock;
   }
 
   sample(): boolean {
     const now = this.#clock.now();
-    if (now - this.#lastSample < this.#sampleMs) return false;
+    if (now - this.#lastSample < this.sampleMs) return false;
     this.#lastSample = now;
     return true;
   }

@@ -57,7 +57,8 @@ export class Vip {
   readonly birth: bigint;
   /** Names it among all VIPs that this agent ever sees. */
   readonly key: string;
-  readonly settings: VipSettings;
+  /** Replaced when the configuration was read again. */
+  settings: VipSettings;
   readonly #decode: (frame: RawFrame) => FrameView;
   readonly #framesPerTick: number;
   readonly #counters: Counters = { answered: 0, unanswered: 0, late: 0, published: 0, refused: new Map(), termsRefused: 0 };

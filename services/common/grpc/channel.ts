@@ -12,7 +12,11 @@ const MESSAGE_LIMIT = 1 << 20;
 const keepalive = { "grpc.keepalive_time_ms": 1000, "grpc.keepalive_timeout_ms": 1000 };
 const limits = { "grpc.max_receive_message_length": MESSAGE_LIMIT, "grpc.max_send_message_length": MESSAGE_LIMIT };
 
-export const serverOptions: grpc.ServerOptions = { ...keepalive, ...limits };
+// A stream stays where it was opened. Connections age, each at a moment of its own (gRPC varies the age by a tenth), so that streams are opened
+// anew, names are resolved again, and a replica that came later gets its share. The grace is for calls in progress.
+const ages = { "grpc.max_connection_age_ms": 600_000, "grpc.max_connection_age_grace_ms": 5000 };
+
+export const serverOptions: grpc.ServerOptions = { ...keepalive, ...limits, ...ages };
 
 export const clientOptions: grpc.ClientOptions = {
   ...keepalive,

@@ -41,6 +41,27 @@ test("SIGHUP applies what can be, says what cannot, and a wrong file changes not
   t.is(await it.stop(), 0, it.stderr());
 });
 
+test("what each service can reload, it does: the rest is said by name", async (t) => {
+  const lines = (level: string, more = ""): string =>
+    CONFIG(`log: { level: ${level} }\ntick_ms: 200\nfailover: { store: { kind: memory }${more} }`);
+  for (const [service, key, value] of [
+    ["failover", "failover.slow_start_ms", ", slow_start_ms: 7000"],
+    ["shm-agent", "envelope.step_ratio", " }\nenvelope: { step_ratio: 3"],
+    ["inference", "inference.batch_ms", " }\ninference: { batch_ms: 1"],
+  ] as const) {
+    const s = scratch();
+    t.teardown(s.remove);
+    const file = s.config(lines("info"));
+    const it = await start(service, file);
+    t.teardown(() => it.child.kill("SIGKILL"));
+    writeFileSync(file, lines("info", value).replace("tick_ms: 200", "tick_ms: 100"));
+    it.child.kill("SIGHUP");
+    t.deepEqual((JSON.parse(await said(it, /configuration read again/)) as { applied: string[] }).applied, [key], service);
+    t.deepEqual((JSON.parse(await said(it, /takes effect when/)) as { pending: string[] }).pending, ["tick_ms"], service);
+    t.is(await it.stop(), 0, it.stderr());
+  }
+});
+
 test("signals without use end nothing and open no debugger; SIGQUIT stops in order", async (t) => {
   const s = scratch();
   t.teardown(s.remove);

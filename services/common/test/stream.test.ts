@@ -76,6 +76,20 @@ test("a broken stream is reopened after 100 to 250 ms, with a hello, and what wa
   t.is(stream.reconnects, 20);
 });
 
+test("a stream that lasted is reopened at once; where that fails, after the usual time", (t) => {
+  const { streams, timers, at } = setup();
+  at(0).take();
+  timers.advance(10_000);
+  at(0).emit("error", new Error("the connection has aged"));
+  timers.advance(0);
+  t.is(streams.length, 2);
+  at(1).emit("error", new Error("refused"));
+  timers.advance(99);
+  t.is(streams.length, 2);
+  timers.advance(151);
+  t.is(streams.length, 3);
+});
+
 test("a late error or message of an old stream changes nothing", (t) => {
   const { stream, streams, timers, got, at } = setup();
   at(0).emit("end");

@@ -268,3 +268,23 @@ test("a data plane with a newer term than what was kept is believed", (t) => {
   t.is(agent.vip(1)?.directive.term, 6n);
   t.is(agent.vip(1)?.directive.factors.size, 0);
 });
+
+test("a configuration that is read again takes effect at the next tick: trust, envelope, number of load balancers", (t) => {
+  const { agent, region, publish } = setup(t);
+  agent.exchange.peers.steer = () => false;
+  agent.start();
+  publish(rawFrame(2, servers));
+  const vector = () => {
+    const v = region.published.at(-1);
+    return [v?.trust, v?.stepRatio, v?.loadBalancers];
+  };
+  const { config } = context("/dev/shm/none");
+  const before = vector();
+  const [web] = config.vips;
+  const vips = [{ ...web, trust: 0.25, load_balancers: 7, policy: "uniform" }] as typeof config.vips;
+  agent.reload({ ...config, vips, envelope: { ...config.envelope, step_ratio: 9 } });
+  publish(rawFrame(4, servers));
+  t.deepEqual(vector(), [0.25, 9, 7]);
+  t.notDeepEqual(vector(), before);
+  t.is(agent.vip(1)?.wantedPolicy, "uniform");
+});
