@@ -111,7 +111,6 @@ async function start(service: ServiceName, load: () => Promise<{ create: CreateS
     log.info({ why }, "stopping");
     readiness.look();
     readiness.stop();
-    server.setStopping();
     await it.stop().catch((e: unknown) => log.error({ err: e }, "stop"));
     await Promise.all([server.stop(), metrics.stop()]);
     await flush();

@@ -11,9 +11,8 @@ import { packageDefinition, v1 } from "./protos.js";
 export interface GrpcServer {
   /** The address in use, port 0 replaced by the real one. */
   address: string;
-  /** What grpc.health.v1 says of the service by its name. Of the process ("") it says SERVING until the stop. */
+  /** What grpc.health.v1 says of the service, by its name and under "". */
   setReady(ready: boolean): void;
-  setStopping(): void;
   /** Call after the service ended its own streams; a stream that stays open is cut after a second. */
   stop(): Promise<void>;
 }
@@ -29,16 +28,16 @@ export interface ServeOptions {
 }
 
 const STOP_MS = 1000;
+/** It can do its work from the start: grpc.health.v1 says that it serves as long as the process does. */
+const PROCESS = "marllb.v1.Process";
 
 export async function serve(o: ServeOptions): Promise<GrpcServer> {
   const server = new grpc.Server(serverOptions);
   server.addService(o.definition, o.implementation);
   server.addService(v1.Process.service, o.process);
-  const health = new HealthImplementation({ "": "SERVING", [o.name]: "NOT_SERVING" });
+  const health = new HealthImplementation({ "": "NOT_SERVING", [o.name]: "NOT_SERVING", [PROCESS]: "SERVING" });
   health.addToServer(server);
-  new ReflectionService(packageDefinition, { services: [o.name, "marllb.v1.Process", "grpc.health.v1.Health"] }).addToServer(
-    server,
-  );
+  new ReflectionService(packageDefinition, { services: [o.name, PROCESS, "grpc.health.v1.Health"] }).addToServer(server);
 
   const wanted = formatHostPort(o.listen.host, o.listen.port);
   const port = await new Promise<number>((resolve, reject) => {
@@ -47,10 +46,7 @@ export async function serve(o: ServeOptions): Promise<GrpcServer> {
   return {
     address: formatHostPort(o.listen.host, port),
     setReady(ready) {
-      health.setStatus(o.name, ready ? "SERVING" : "NOT_SERVING");
-    },
-    setStopping() {
-      health.setStatus("", "NOT_SERVING");
+      for (const name of ["", o.name]) health.setStatus(name, ready ? "SERVING" : "NOT_SERVING");
     },
     stop() {
       return new Promise((resolve) => {

@@ -60,9 +60,10 @@ for (const [folder, name, why] of SERVICES) {
         ["grpc.health.v1.Health", "marllb.v1.Process", `marllb.v1.${name}`].sort(),
       );
       t.regex(await ask(it.grpc, "describe", `marllb.v1.${name}`), new RegExp(`service ${name} \\{`));
-      t.regex(await ask(it.grpc, "grpc.health.v1.Health/Check"), /SERVING/);
-      const said = await ask("-d", `{"service":"marllb.v1.${name}"}`, it.grpc, "grpc.health.v1.Health/Check");
-      t.regex(said, why === null ? /"SERVING"/ : /"NOT_SERVING"/);
+      for (const service of ["", `marllb.v1.${name}`, "marllb.v1.Process"]) {
+        const said = await ask("-d", JSON.stringify({ service }), it.grpc, "grpc.health.v1.Health/Check");
+        t.regex(said, why === null || service === "marllb.v1.Process" ? /"SERVING"/ : /"NOT_SERVING"/, service);
+      }
     }
     t.is(await it.stop(), 0, it.stderr());
   });
