@@ -52,6 +52,7 @@ struct client {
 
 #define TIMEOUT_US 10000000u
 #define MAX_OPENING 512u
+#define LINGER_LOOK_US 10000u
 
 static double uniform(struct client *k)
 {
@@ -348,7 +349,7 @@ static void request_due(struct client *k, uint64_t now)
 /* Sleeps until something is due or happens, and handles what happened. */
 static void wait_events(struct client *k)
 {
-	uint64_t until = k->due < k->end ? k->due : k->end, now = load_now_us();
+	uint64_t now = load_now_us(), until = k->due < k->end ? k->due : now < k->end ? k->end : now + LINGER_LOOK_US;
 	uint64_t wait = k->to_open && k->opening < MAX_OPENING ? 0 :
 			k->c->mode == LOAD_IDLE                ? 100000 :
 			until > now                            ? until - now :
@@ -369,6 +370,17 @@ static void wait_events(struct client *k)
 	}
 }
 
+/* An open loop owes every request that was due an answer, however late: a run that stopped at its end would forget the slowest,
+ * and all of them where the machine stood still. */
+static bool goes_on(const struct client *k, uint64_t now)
+{
+	bool owed = k->due < k->end || k->back_n || k->flight.all_next != &k->flight;
+
+	if (k->c->mode == LOAD_IDLE)
+		return !k->stopping;
+	return now < k->end || (k->c->rate > 0 && owed && now < k->end + TIMEOUT_US);
+}
+
 int load_run(const struct load_conf *c, struct load_stats *s, double *elapsed_s)
 {
 	struct client k;
@@ -378,7 +390,7 @@ int load_run(const struct load_conf *c, struct load_stats *s, double *elapsed_s)
 
 	if (rc < 0)
 		return rc;
-	while (now = load_now_us(), c->mode == LOAD_IDLE ? !k.stopping : now < k.end) {
+	while (now = load_now_us(), goes_on(&k, now)) {
 		open_held(&k, now);
 		request_due(&k, now);
 		if (c->mode != LOAD_IDLE) /* whoever holds connections waits for each of them */
@@ -390,7 +402,8 @@ int load_run(const struct load_conf *c, struct load_stats *s, double *elapsed_s)
 		}
 		wait_events(&k);
 	}
-	*elapsed_s = (double)(load_now_us() - k.measure_from) / 1e6;
+	*elapsed_s = (double)((c->rate > 0 ? k.end : now) - k.measure_from) / 1e6;
+	s->timeouts += k.back_n;
 	close(k.ep); /* sockets go with the process */
 	free(k.backlog);
 	return 0;
