@@ -16,6 +16,16 @@
 #define ONE_LESS .99999994f      /* greatest float below 1 */
 #define KAPPA_LEAST .02          /* flows; a bias may leave nothing or less */
 
+/* Far beyond what steps make: weights of e^+-100 of the pool's, a variance of 10^4. */
+#define MAX_LOG_WEIGHT 100.0
+#define MAX_VARIANCE 1e4
+
+/* A cumulative figure falls only where a checkpoint lies about it. */
+static double grown(uint64_t now, uint64_t before)
+{
+	return now > before ? (double)(now - before) : 0;
+}
+
 /* A server's cumulative figures, whichever load the VIP counts. A refused or reset flow is no completion (a quick refusal would
  * look like a fast server); one that was never answered is, since its whole wait is in the load. */
 struct cumulative {
@@ -236,9 +246,9 @@ static void make_step(const struct mlb_frame_hdr *h, const struct mlb_server_rec
 		struct cumulative c = figures(r, waiting);
 		double l[3];
 		u[i] = (struct obs_step){
-			.q = (double)(c.load_us - s->load_us) * 1e-6,
-			.d = (double)(c.ended - s->ended),
-			.failed = (double)(c.failed - s->failed),
+			.q = grown(c.load_us, s->load_us) * 1e-6,
+			.d = grown(c.ended, s->ended),
+			.failed = grown(c.failed, s->failed),
 			.opened = (double)(int64_t)(c.opened - s->opened),
 			.flows = waiting ? r->waiting : r->flows,
 			.peer = isfinite(r->peer) && r->peer > 0 ? (double)r->peer : 0,
@@ -297,6 +307,33 @@ static void kalman_out(const struct mlb_obs_state *st, float *w)
 		w[i] = (float)(exp(st->srv[i].kalman.x - top) * st->n / sum);
 }
 
+static bool finite_all(const float *x, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (!isfinite(x[i]))
+			return false;
+	return true;
+}
+
+/* A state may come back as a checkpoint from outside. One NaN in it would stay in every later state: only what steps make is
+ * taken. */
+static bool sane_state(const struct mlb_obs_state *st)
+{
+	if (st->schema != MLB_OBS_SCHEMA || st->n > MLB_MAX_SERVERS_PER_VIP || st->last_us > st->seen_us ||
+	    st->window_us > st->seen_us || !isfinite(st->pool.sum_d) || !isfinite(st->pool.sum_q) ||
+	    !finite_all(st->ema, sizeof(st->ema) / sizeof(st->ema[0])))
+		return false;
+	for (uint32_t i = 0; i < st->n; i++) {
+		const struct mlb_obs_srv *s = &st->srv[i];
+		const struct mlb_kalman_srv *k = &s->kalman;
+		if (!(fabs(k->x) <= MAX_LOG_WEIGHT) || !(fabs(k->log_cfg) <= MAX_LOG_WEIGHT) ||
+		    !(k->p >= 0 && k->p <= MAX_VARIANCE) || !finite_all(s->ema, sizeof(s->ema) / sizeof(s->ema[0])) ||
+		    !finite_all(s->connect_min, 2))
+			return false;
+	}
+	return true;
+}
+
 int mlb_observe(const struct mlb_frame_hdr *h, const struct mlb_server_rec *rec, const struct mlb_obs_state *prev,
 		struct mlb_obs_state *next, struct mlb_obs_out *out)
 {
@@ -304,7 +341,7 @@ int mlb_observe(const struct mlb_frame_hdr *h, const struct mlb_server_rec *rec,
 		return -EINVAL;
 	if (h->count > MLB_MAX_SERVERS_PER_VIP)
 		return -E2BIG;
-	if (prev && prev->schema != MLB_OBS_SCHEMA)
+	if (prev && !sane_state(prev))
 		return -EINVAL;
 	uint64_t now_us = h->mono_ns / 1000;
 	if (prev && (prev->dp_epoch != h->dp_epoch || now_us < prev->seen_us))

@@ -330,6 +330,31 @@ TEST(wrong_schemas_are_refused)
 	CHECK_EQ(look(&b, 2), -E2BIG);
 }
 
+/* Each of the state's numbers spoilt, one at a time, in every place where a double or a float lies. */
+TEST(a_state_with_values_that_no_step_makes_is_refused)
+{
+	struct bed b;
+	begin(&b, 2, NULL);
+	for (uint64_t step = 1; step <= 5; step++)
+		CHECK_EQ(look(&b, step), 0);
+	struct mlb_obs_state *st = state(&b);
+	float *fields[] = { &st->ema[0], &st->ema[5], &st->srv[0].ema[0], &st->srv[1].ema[9], &st->srv[1].connect_min[1] };
+	double *doubles[] = { &st->pool.sum_d, &st->pool.sum_q, &st->srv[0].kalman.x, &st->srv[1].kalman.p,
+			      &st->srv[1].kalman.log_cfg };
+	for (uint32_t i = 0; i < 5; i++) {
+		float f = *fields[i];
+		double d = *doubles[i];
+		*fields[i] = i % 2 ? INFINITY : NAN;
+		CHECK_EQ(look(&b, 6), -EINVAL);
+		*fields[i] = f;
+		*doubles[i] = i % 2 ? NAN : HUGE_VAL;
+		CHECK_EQ(look(&b, 6), -EINVAL);
+		*doubles[i] = d;
+	}
+	st->last_us = st->seen_us + 1; /* the step would last five hundred thousand years */
+	CHECK_EQ(look(&b, 6), -EINVAL);
+}
+
 TEST(empty_pool)
 {
 	struct bed b;
@@ -343,4 +368,4 @@ MLB_TEST_MAIN(CASE(kalman_is_the_reference), CASE(short_frames_fold), CASE(jitte
 	      CASE(features_say_which_server_is_slow), CASE(one_way_hides_latency), CASE(masking_equals_not_seeing),
 	      CASE(connect_time_is_taken_off), CASE(servers_join_leave_and_change), CASE(another_epoch_forgets),
 	      CASE(waiting_counts_answers), CASE(refusals_are_no_completions), CASE(features_stay_in_range),
-	      CASE(wrong_schemas_are_refused), CASE(empty_pool))
+	      CASE(wrong_schemas_are_refused), CASE(a_state_with_values_that_no_step_makes_is_refused), CASE(empty_pool))

@@ -19,7 +19,8 @@ extern "C" {
 /* Takes a frame (header and hdr->count records) and the state before; writes the state after (room for hdr->count servers; must
  * not overlap prev) and the observation. `prev` may be NULL (nothing known); one of another dp_epoch counts as NULL, since ids
  * mean nothing there. Servers are matched by id; a new one joins (mlb_kalman_join), a missing one is forgotten. A changed
- * configured weight moves the Kalman weight by the same factor. Errors: -EINVAL (schema, record size, or prev's schema), -E2BIG
+ * configured weight moves the Kalman weight by the same factor. Errors: -EINVAL (schema, record size; a prev that steps do not
+ * make: another schema, values that are not finite or out of all range), -E2BIG
  * (more than MLB_MAX_SERVERS_PER_VIP). */
 int mlb_observe(const struct mlb_frame_hdr *, const struct mlb_server_rec *, const struct mlb_obs_state *prev,
 		struct mlb_obs_state *next, struct mlb_obs_out *out);
