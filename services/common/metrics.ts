@@ -110,6 +110,9 @@ export async function serveMetrics(registry: Registry, listen: HostPort, whyNotR
       response.writeHead(404, { "content-type": "text/plain" }).end("/metrics, /livez or /readyz\n");
     }
   });
+  // Scrapers are few; whoever opens connections and says nothing is closed.
+  server.maxConnections = 256;
+  server.setTimeout(30_000);
   const wanted = formatHostPort(listen.host, listen.port);
   await new Promise<void>((resolve, reject) => {
     server.once("error", (e: NodeJS.ErrnoException) => {
