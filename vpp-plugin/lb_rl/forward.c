@@ -2,6 +2,7 @@
 #include <lb_rl/forward.h>
 #include <lb_rl/lb_rl.h>
 #include <lb_rl/path.h>
+#include <lb_rl/sums.h>
 #include <vnet/ip/icmp4.h>
 #include <vnet/ip/icmp6.h>
 
@@ -96,9 +97,7 @@ u32 lbrl_time_exceeded(vlib_buffer_t *b, bool is6, u16 *next)
 	return LBRL_ERROR_TTL;
 }
 
-/* A tunnel's packet that may be fragmented, over a path that does not take it whole: the outer packet is cut, and the tunnel's
- * end joins it (RFC 2003, section 5.1; RFC 2473, section 7). True: *next is the node that cuts. */
-static bool lbrl_cut_outer(vlib_buffer_t *b, const lbrl_vip_t *v, const lbrl_server_t *srv, u16 *next)
+bool lbrl_cut_outer(vlib_buffer_t *b, const lbrl_vip_t *v, const lbrl_server_t *srv, u16 *next)
 {
 	u32 len = vlib_buffer_length_in_chain(vlib_get_main(), b), mtu = lbrl_path_mtu(srv);
 
@@ -138,19 +137,28 @@ u32 lbrl_forward(vlib_buffer_t *b, const struct mlb_pkt *pkt, const lbrl_vip_t *
 	return error;
 }
 
-/* A router takes one from the TTL of what it puts into a tunnel (RFC 2003, section 3.1); the outer header's is fresh. */
-static void lbrl_take_ttl(void *at, bool is6)
+void lbrl_outer_ready(const lbrl_vip_t *v, lbrl_server_t *srv)
 {
-	ip4_header_t *ip = at;
-	u32 sum;
+	vlib_main_t *vm = vlib_get_main();
+	const lbrl_fwd_ops_t *f = &lbrl_fwd_ops[v->fwd];
+	struct mlb_pkt empty = { .version = v->is_ip6 ? 6 : 4 };
+	u32 bi;
 
-	if (is6) {
-		((ip6_header_t *)at)->hop_limit--;
-		return;
+	STATIC_ASSERT(sizeof(srv->outer) >= sizeof(ip6_header_t) + sizeof(u32), "room for an outer header and a tunnel's own");
+	if (!f->fixed_own || vlib_buffer_alloc(vm, &bi, 1) != 1)
+		return; /* the general way serves as well */
+	vlib_buffer_t *b = vlib_get_buffer(vm, bi);
+	clib_memset(vlib_buffer_get_current(b), 0, sizeof(ip6_header_t));
+	if (f->rewrite(b, &empty, v, srv, 0) == LBRL_ERROR_FORWARDED) {
+		clib_memcpy(srv->outer, vlib_buffer_get_current(b), f->overhead);
+		if (f->outer == 4) {
+			ip4_header_t *ip = (ip4_header_t *)srv->outer;
+			ip->length = 0;
+			ip->checksum = ip4_header_checksum(ip);
+		}
+		srv->outer_ready = 1;
 	}
-	sum = ip->checksum + clib_host_to_net_u16(0x0100);
-	ip->checksum = sum + (sum >= 0xffff);
-	ip->ttl--;
+	vlib_buffer_free_one(vm, bi);
 }
 
 u32 lbrl_outer(vlib_buffer_t *b, const struct mlb_pkt *pkt, const lbrl_vip_t *v, const lbrl_server_t *srv, u32 flow, u8 proto,
@@ -158,8 +166,7 @@ u32 lbrl_outer(vlib_buffer_t *b, const struct mlb_pkt *pkt, const lbrl_vip_t *v,
 {
 	u32 ip_header = lbrl_fwd_ops[v->fwd].outer == 6 ? sizeof(ip6_header_t) : sizeof(ip4_header_t);
 
-	/* An Ethernet header with one VLAN tag goes in front of all that. */
-	if (PREDICT_FALSE(b->current_data + VLIB_BUFFER_PRE_DATA_SIZE < (i32)(ip_header + room + 18)))
+	if (PREDICT_FALSE(b->current_data + VLIB_BUFFER_PRE_DATA_SIZE < (i32)(ip_header + room + LBRL_LINK_ROOM)))
 		return LBRL_ERROR_NO_ROOM;
 	/* Checksums that hardware was to fill in cannot wait once the packet lies inside another one. */
 	if (b->flags & VNET_BUFFER_F_OFFLOAD)

@@ -17,10 +17,10 @@
 /* The others put the packet, untouched, behind an outer header. */
 #define LBRL_TUNNEL(version, own) .outer = version, .overhead = (version == 6 ? 40 : 20) + own, .one_way = 1, .keeps_port = 1
 #define LBRL_TUNNELS(X) \
-	X(GRE4, "gre4", gre, LBRL_TUNNEL(4, 4)) \
-	X(GRE6, "gre6", gre, LBRL_TUNNEL(6, 4)) \
-	X(IPIP4, "ipip4", ipip, LBRL_TUNNEL(4, 0)) \
-	X(IPIP6, "ipip6", ipip, LBRL_TUNNEL(6, 0)) \
+	X(GRE4, "gre4", gre, LBRL_TUNNEL(4, 4), .fixed_own = 1) \
+	X(GRE6, "gre6", gre, LBRL_TUNNEL(6, 4), .fixed_own = 1) \
+	X(IPIP4, "ipip4", ipip, LBRL_TUNNEL(4, 0), .fixed_own = 1) \
+	X(IPIP6, "ipip6", ipip, LBRL_TUNNEL(6, 0), .fixed_own = 1) \
 	X(GUE4, "gue4", gue, LBRL_TUNNEL(4, 12), .outer_port = 6080) \
 	X(GUE6, "gue6", gue, LBRL_TUNNEL(6, 12), .outer_port = 6080)
 #define LBRL_FORWARDS(X) LBRL_PLAIN_FORWARDS(X) LBRL_TUNNELS(X)
@@ -46,6 +46,7 @@ typedef struct {
 	u8 keeps_port : 1;  /* a server gets the packet's own port */
 	u8 one_address : 1; /* the VIP cannot be a prefix */
 	u8 takes_dscp : 1;
+	u8 fixed_own : 1; /* a tunnel's own header, of 0 or 4 bytes, is the same for all packets: it has a fast path */
 } lbrl_fwd_ops_t;
 
 #define X(n, word, file, ...) lbrl_fwd_fn_t lbrl_##file##_rewrite;
@@ -94,6 +95,14 @@ u32 lbrl_forward(vlib_buffer_t *b, const struct mlb_pkt *pkt, const lbrl_vip_t *
  * the tunnel's own headers. The buffer begins at the outer header then. Returns as lbrl_fwd_fn_t. */
 u32 lbrl_outer(vlib_buffer_t *b, const struct mlb_pkt *pkt, const lbrl_vip_t *v, const lbrl_server_t *srv, u32 flow, u8 proto,
 	       u32 room, u8 **own);
+/* Makes the server's `outer` from what the VIP's way puts in front of an empty packet. Main thread, before packets come. */
+void lbrl_outer_ready(const lbrl_vip_t *v, lbrl_server_t *srv);
+/* A tunnel's packet of more than LBRL_FITS bytes, wrapped, that may be fragmented, over a path that does not take it whole: the
+ * outer packet is cut, and the tunnel's end joins it (RFC 2003, section 5.1; RFC 2473, section 7). True: *next is the node that
+ * cuts; else the next hop does. */
+bool lbrl_cut_outer(vlib_buffer_t *b, const lbrl_vip_t *v, const lbrl_server_t *srv, u16 *next);
+/* In front of all that: an Ethernet header with one VLAN tag. */
+#define LBRL_LINK_ROOM 18
 /* The protocol number of the packet inside. */
 static_always_inline u8 lbrl_inner_protocol(const struct mlb_pkt *pkt)
 {

@@ -6,6 +6,7 @@
 #include <lb_rl/fwd_l2dsr.h>
 #include <lb_rl/fwd_l3dsr.h>
 #include <lb_rl/fwd_nat.h>
+#include <lb_rl/fwd_tunnel.h>
 #include <lb_rl/node.h>
 #include <lb_rl/plain.h>
 
@@ -112,13 +113,35 @@ static_always_inline lbrl_at_vip_t lbrl_at_vip(lbrl_thread_t *t, u16 id)
 	return (lbrl_at_vip_t){ v, v->server, PREDICT_TRUE(wv != 0) ? wv->slots : 0, v->fwd, lbrl_both_ways(v) };
 }
 
+/* Whole plain packet into a tunnel to its server; the next node. */
+static_always_inline u16 lbrl_send_tunnel(lbrl_vector_t *c, vlib_buffer_t *b, const lbrl_vip_t *v, lbrl_fwd_t fwd,
+					  const lbrl_server_t *srv, u32 len, u64 hash, bool is6, u32 *error)
+{
+	bool to6 = lbrl_fwd_ops[fwd].outer == 6;
+	u16 next;
+
+	if (PREDICT_FALSE(!lbrl_tunnel_plain(b, fwd, srv, len, hash, is6))) {
+		struct mlb_pkt pkt = { .version = is6 ? 6 : 4, .total_len = len };
+		u32 e = lbrl_forward(b, &pkt, v, srv, hash, &next);
+		if (PREDICT_FALSE(e != LBRL_ERROR_FORWARDED)) {
+			c->forwarded--;
+			*error = e;
+			b->error = c->node->errors[e];
+		}
+		return next;
+	}
+	if (PREDICT_FALSE(len > LBRL_FITS) && lbrl_cut_outer(b, v, srv, &next))
+		return next;
+	if (is6 != to6)
+		return lbrl_main.edge_lookup[is6][to6];
+	return lbrl_next_hop(b, srv->lbi, vlib_buffer_get_current(b), is6);
+}
+
 /* Whole plain packet to its server; the next node. */
-static_always_inline u16 lbrl_send(lbrl_vector_t *c, vlib_buffer_t *b, void *ip, const lbrl_at_vip_t *at, u32 slot, u64 hash,
-				   bool tcp, bool is6, u32 *error)
+static_always_inline u16 lbrl_send(lbrl_vector_t *c, vlib_buffer_t *b, void *ip, const lbrl_at_vip_t *at, u32 slot, u32 len,
+				   u64 hash, bool tcp, bool is6, u32 *error)
 {
 	const lbrl_server_t *srv = &at->server[slot];
-	struct mlb_pkt pkt;
-	u16 next;
 
 	c->forwarded++;
 	switch (at->fwd) {
@@ -126,17 +149,7 @@ static_always_inline u16 lbrl_send(lbrl_vector_t *c, vlib_buffer_t *b, void *ip,
 	case LBRL_FWD_##n: lbrl_##file##_plain(ip, at->v, srv, tcp, is6); break;
 		LBRL_PLAIN_FORWARDS(X)
 #undef X
-	default:
-		pkt.version = is6 ? 6 : 4;
-		pkt.total_len = is6 ? clib_net_to_host_u16(((ip6_header_t *)ip)->payload_length) + 40 :
-				      clib_net_to_host_u16(((ip4_header_t *)ip)->length);
-		u32 e = lbrl_forward(b, &pkt, at->v, srv, hash, &next);
-		if (PREDICT_FALSE(e != LBRL_ERROR_FORWARDED)) {
-			c->forwarded--;
-			*error = e;
-			b->error = c->node->errors[e];
-		}
-		return next;
+	default: return lbrl_send_tunnel(c, b, at->v, at->fwd, srv, len, hash, is6, error);
 	}
 	return lbrl_next_hop(b, srv->lbi, ip, is6);
 }
@@ -178,7 +191,7 @@ static_always_inline void lbrl_packet(lbrl_vector_t *c, const lbrl_at_vip_t *at,
 		}
 	}
 	mlb_ev_bytes_at(at->slots, slot, true, 1, len);
-	*next = lbrl_send(c, b, ip, at, slot, s->hash[j], tcp, is6, &error);
+	*next = lbrl_send(c, b, ip, at, slot, len, s->hash[j], tcp, is6, &error);
 	if (PREDICT_FALSE(c->trace))
 		lbrl_add_trace(c->vm, c->node, b,
 			       (lbrl_trace_t){ .vip_id = k->vip, .slot = slot, .error = error, .next = *next });
@@ -194,7 +207,7 @@ static_always_inline void lbrl_chunk_of(lbrl_vector_t *c, lbrl_at_vip_t at, lbrl
 		lbrl_packet(c, &at, s, j, bufs[s->at[j]], &nexts[s->at[j]], is6);
 }
 
-/* Most chunks hold packets of one VIP: what is the VIP's is looked up once then, and each plain way of forwarding has a loop of
+/* Most chunks hold packets of one VIP: what is the VIP's is looked up once then, and each way of forwarding has a loop of
  * its own. */
 static_always_inline void lbrl_chunk(lbrl_vector_t *c, lbrl_batch_t *s, vlib_buffer_t **bufs, u16 *nexts, bool is6)
 {
@@ -207,7 +220,7 @@ static_always_inline void lbrl_chunk(lbrl_vector_t *c, lbrl_batch_t *s, vlib_buf
 		switch (at.fwd) {
 #define X(n, ...) \
 	case LBRL_FWD_##n: lbrl_chunk_of(c, at, LBRL_FWD_##n, s, bufs, nexts, is6); return;
-			LBRL_PLAIN_FORWARDS(X)
+			LBRL_FORWARDS(X)
 #undef X
 		default: break;
 		}

@@ -149,6 +149,7 @@ int lbrl_hook_up(void *arg, u32 vip_id, struct mlb_server *s)
 	while (sum >> 16)
 		sum = (sum & 0xffff) + (sum >> 16);
 	srv->addr_delta = sum;
+	lbrl_outer_ready(v, srv);
 	lbrl_server_track(v, s->slot);
 	/* From here on the nodes may use it. */
 	__atomic_store_n(&srv->id, s->id, __ATOMIC_RELEASE);

@@ -30,6 +30,22 @@ static_always_inline u16 lbrl_csum_add(u16 csum, u32 delta)
 	return ~lbrl_fold((u16)~csum + delta);
 }
 
+/* TTL and checksum of a packet that goes into a tunnel: a router takes one (RFC 2003, section 3.1), and the outer TTL is fresh.
+ */
+static_always_inline void lbrl_take_ttl(void *at, bool is6)
+{
+	ip4_header_t *ip = at;
+	u32 sum;
+
+	if (is6) {
+		((ip6_header_t *)at)->hop_limit--;
+		return;
+	}
+	sum = ip->checksum + clib_host_to_net_u16(0x0100);
+	ip->checksum = sum + (sum >= 0xffff);
+	ip->ttl--;
+}
+
 /* A UDP checksum of 0 means none (IPv4); one that comes out as 0 is sent as 0xffff. */
 static_always_inline void lbrl_l4_fix(void *l4, bool tcp, u32 delta)
 {

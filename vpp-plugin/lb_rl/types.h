@@ -31,11 +31,14 @@ typedef struct {
 	u16 addr_delta; /* folded sum(server) - sum(VIP address), for checksums */
 	u32 vip_id;     /* with the slot: what the FIB's back-walk finds the server by */
 	u8 leads_back;  /* its route leads to a VIP: packets are dropped */
+	u8 outer_ready; /* `outer` holds a header */
 	fib_node_t fib_node;
 	fib_node_index_t fei;
 	u32 sibling;
 	u64 flush_us; /* flows that began before are ended */
-	dpo_id_t dpo; /* holds the load-balance's lock */
+	CLIB_ALIGN_MARK(outer_line, CLIB_CACHE_LINE_BYTES);
+	u8 outer[CLIB_CACHE_LINE_BYTES]; /* of a tunnel: the outer header and the tunnel's own, without what is the packet's */
+	dpo_id_t dpo;                    /* holds the load-balance's lock */
 } lbrl_server_t;
 
 enum {

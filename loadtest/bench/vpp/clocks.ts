@@ -1,22 +1,31 @@
 // SPDX-License-Identifier: Apache-2.0
-// Clocks a packet of known flows: ours against VPP's lb, L3 DSR, 16 servers, SED and statistics on; flows held.
+// Clocks a packet of known flows: ours against VPP's lb, L3 DSR and GRE, 16 servers, SED and statistics on; flows held.
 import type { BenchOptions, Group } from "../harness.js";
 import { ratio, row } from "../row.js";
 import { absent, measure, serverList, start, steady, stream, sum, type Vpp } from "./vpp.js";
 
-const LB = ["lb4-l3dsr", "ip4-load-balance"];
 const OURS = ["lb-rl-ip4", "ip4-load-balance"];
 
+/** A way of forwarding, as lb and we name it; lb's node for it; the bar. */
+interface Way {
+  readonly lb: string;
+  readonly rl: string;
+  readonly node: string;
+  readonly bar: string;
+}
+const L3DSR: Way = { lb: "l3dsr dscp 2", rl: "l3dsr dscp 2", node: "lb4-l3dsr", bar: "<= 0.8" };
+const GRE4: Way = { lb: "gre4", rl: "gre4 src 10.2.0.1", node: "lb4-gre4", bar: "<= 0.9" };
+
 /** Both VIPs on the same servers. lb gets the smallest number of buckets that leaves no flow untracked. */
-async function both(v: Vpp, flows: number, buckets: number): Promise<void> {
+async function both(v: Vpp, way: Way, flows: number, buckets: number): Promise<void> {
   const servers = serverList(16);
   await v.config([
     `lb conf ip4-src-address 10.2.0.1 buckets ${buckets} timeout 3600`,
-    "lb vip 10.1.0.1/32 encap l3dsr dscp 2 new_len 1024",
+    `lb vip 10.1.0.1/32 encap ${way.lb} new_len 1024`,
     ...servers.map((s) => `lb as 10.1.0.1/32 ${s}`),
     `lb rl set-shm ${v.dir}/shm`,
     "lb rl enable udp-timeout 3600",
-    "lb rl set-vip b 10.1.0.2/32 l3dsr dscp 2 mode sed",
+    `lb rl set-vip b 10.1.0.2/32 ${way.rl} mode sed`,
     `lb rl set-servers ${servers.join(" ")}`,
   ]);
   await stream(v, "lb", "10.1.0.1", flows);
@@ -27,11 +36,13 @@ async function both(v: Vpp, flows: number, buckets: number): Promise<void> {
 const untracked = async (v: Vpp): Promise<number> =>
   Number(/untracked packet: (\d+)/.exec(await v.cli("show lb vips verbose"))?.[1] ?? 0);
 
-const leg = (v: Vpp, s: string): Promise<number> => steady(async () => sum(await measure(v, s, 25, 15), s === "lb" ? LB : OURS));
+const leg = (v: Vpp, way: Way, s: string): Promise<number> =>
+  steady(async () => sum(await measure(v, s, 25, 15), s === "lb" ? [way.node, "ip4-load-balance"] : OURS));
 
 async function versus(
   o: BenchOptions,
   id: string,
+  way: Way,
   flows: number,
   buckets: number,
   flags: string[] = [],
@@ -39,14 +50,14 @@ async function versus(
 ): Promise<void> {
   const v = await start(16, { name, flags });
   try {
-    await both(v, flows, buckets);
+    await both(v, way, flows, buckets);
     const ratios: number[] = [];
     const self: number[] = [];
     const ours: number[] = [];
     const theirs: number[] = [];
     for (let i = 0; i < (o.quick ? 6 : 20); i++) {
       const at: number[] = [];
-      for (const s of ["lb", "rl", "rl", "lb"]) at.push(await leg(v, s));
+      for (const s of ["lb", "rl", "rl", "lb"]) at.push(await leg(v, way, s));
       const [a, b, c, d] = at as [number, number, number, number];
       ratios.push((b + c) / (a + d));
       self.push(b / c);
@@ -56,7 +67,7 @@ async function versus(
     const median = (x: number[]): string => ([...x].sort((p, q) => p - q)[x.length >> 1] ?? 0).toFixed(0);
     const lost = await untracked(v);
     const note = `${flows} UDP flows, 64 B: ours ${median(ours)}, lb ${median(theirs)} clocks (medians); lb ${buckets} buckets, ${lost} untracked`;
-    o.report(row(id, "x", name === "vpp" ? "<= 0.8" : "", ratio(ratios), note));
+    o.report(row(id, "x", name === "vpp" ? way.bar : "", ratio(ratios), note));
     o.report(row(`${id}.self`, "x", "", ratio(self), "ours against ours"));
   } finally {
     await v.stop();
@@ -98,6 +109,7 @@ const ids = [
   "vpp.clocks_262k.vs_lb",
   "vpp.clocks_4k_v2.vs_lb",
   "vpp.clocks_262k_v2.vs_lb",
+  "vpp.gre4_4k.vs_lb",
   "vpp.flows_held",
   "vpp.untracked",
 ];
@@ -116,9 +128,10 @@ export const clocks: Group = {
       ["_v2", v2, "vpp-v2"],
     ] as const) {
       const note = (flows: string): string => `vpp.clocks_${flows}${suffix}.vs_lb`;
-      if (o.wants(note("4k"))) await versus(o, note("4k"), 4096, 16384, [...flags], name);
-      if (o.wants(note("262k"))) await versus(o, note("262k"), 262144, 1 << 20, [...flags], name);
+      if (o.wants(note("4k"))) await versus(o, note("4k"), L3DSR, 4096, 16384, [...flags], name);
+      if (o.wants(note("262k"))) await versus(o, note("262k"), L3DSR, 262144, 1 << 20, [...flags], name);
     }
+    if (o.wants("vpp.gre4_4k.vs_lb")) await versus(o, "vpp.gre4_4k.vs_lb", GRE4, 4096, 16384);
     if (o.wants("vpp.flows_held") || o.wants("vpp.untracked")) await held(o);
   },
 };

@@ -150,6 +150,20 @@ function tunnel(name, v6, kind) {
           },
         ],
       },
+      {
+        name: "the outer header has the packet's TOS, and its DF and identification where both are IPv4; lengths are right",
+        steps: [true, false].map((df) => ({
+          send: [0, 1, 700].map((n) => ({
+            ...{ src: C, dst: V, udp: true, sport: 4010 + n, dport: 5, payload: "x".repeat(n), tos: 0xb9, ttl: 9 },
+            ...(v6 ? {} : { df, id: 77 + n }),
+          })),
+          server: [0, 1, 700].map((n) => ({
+            ...{ src, dst: s, tos: 0xb9, ttl: 63, sums: "ok" },
+            ...(outer6 ? {} : { df: v6 || df, id: v6 ? 0 : 77 + n }),
+            inner: inner({ udp: true, payload: "x".repeat(n), tos: 0xb9, ttl: 8 }),
+          })),
+        })),
+      },
       ...(outer6
         ? [
             {

@@ -101,7 +101,7 @@ export function buildIp(d) {
     h[0] = ((d.version ?? 4) << 4) | (d.ihl ?? h.length / 4);
     h[1] = d.tos ?? 0;
     h.writeUInt16BE(d.totalLength ?? h.length + whole.length, 2);
-    const [off, more, id] = d.frag ?? [0, false, 0];
+    const [off, more, id] = d.frag ?? [0, false, d.id ?? 0];
     h.writeUInt16BE(id, 4);
     h.writeUInt16BE((more ? 0x2000 : 0) | (off >> 3) | (d.df ? 0x4000 : 0), 6);
     h[8] = d.ttl ?? 64;
@@ -163,7 +163,7 @@ export function parseIp(b) {
     b = b.subarray(0, b.readUInt16BE(2));
     if (sum(b.subarray(0, hl)) !== 0xffff) d.sums = "ip";
     [src, dst, proto, at] = [b.subarray(12, 16), b.subarray(16, 20), b[9], hl];
-    Object.assign(d, { ttl: b[8], tos: b[1] });
+    Object.assign(d, { ttl: b[8], tos: b[1], id: b.readUInt16BE(4), df: !!(b[6] & 0x40) });
     const frag = b.readUInt16BE(6);
     if (frag & 0x3fff) d.frag = [(frag & 0x1fff) * 8, !!(frag & 0x2000)];
     if (hl > 20) d.options = b.subarray(20, hl);
