@@ -42,7 +42,7 @@ const specs: readonly Spec[] = [
   {
     id: "udp.train_cpu_per_packet.vs_peer",
     figure: "cpu_us",
-    bar: "<= 0.6",
+    bar: "",
     against: "value",
     load: { mode: "udp", conns: 4, sources: 4, window: 8, seconds: 0.5, warmup: 0.05, bytes: 1200 },
     rounds: 10,

@@ -70,6 +70,16 @@ test("--check finds what a start would: paths, group, addresses", (t) => {
   }
 });
 
+test("a start that runs out of descriptors says how many it takes", (t) => {
+  const flags = ["--region", "off", "--control", "off", "--threads", "32", "--vip", "web 127.0.0.1:0"];
+  const r = spawnSync("sh", ["-c", 'ulimit -n 40 && exec "$0" "$@"', binary, ...flags], { encoding: "utf8", timeout: 20_000 });
+  t.is(r.status, 1);
+  t.regex(
+    r.stderr,
+    /no descriptor is left \(RLIMIT_NOFILE is 40\): expected one for each thread and vip, two for each connection/,
+  );
+});
+
 test("the last line needs no newline, and clients that hold the control socket lock nobody out", async (t) => {
   const dp = await Dp.start();
   const socket = path.join(dp.folder, "control");

@@ -270,14 +270,15 @@ void mlbd_udp_readable(struct mlbd_worker *w, struct mlbd_listener *l)
 	w->now_us = mlbd_now_us();
 	for (uint32_t i = 0; i < (uint32_t)n; i++) {
 		struct mlbd_udp_key key;
+		uint32_t gone = u->table.gone;
 		struct mlbd_udp_flow *f = key_of(w, l, i, &key) ? mlbd_udp_table_find(&u->table, &key) : NULL;
 
 		mlbd_udp_address(&u->in, i, NULL, 0, NULL);
 		if (f != run || !f) {
 			if (run)
 				forward(w, run, first, i - first);
-			/* The flow may have ended while the other one looked for room. */
-			f = key.client_port ? mlbd_udp_table_find(&u->table, &key) : NULL;
+			if (u->table.gone != gone && key.client_port) /* f may have ended while the other one looked for room */
+				f = mlbd_udp_table_find(&u->table, &key);
 			if (!f && key.client_port)
 				f = admit(w, l, &key);
 			run = f;

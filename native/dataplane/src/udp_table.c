@@ -138,6 +138,7 @@ void mlbd_udp_table_del(struct mlbd_udp_table *t, struct mlbd_udp_flow *f)
 	mlbd_link_del(&f->link);
 	mlbd_link_add(&t->dead, &f->link);
 	t->count--;
+	t->gone++;
 }
 
 void mlbd_udp_table_reap(struct mlbd_udp_table *t)

@@ -38,6 +38,7 @@ struct mlbd_udp_flow {
 struct mlbd_udp_table {
 	struct mlbd_udp_flow **bucket; /* [buckets], a power of two */
 	uint32_t buckets, count;
+	uint32_t gone; /* flows deleted so far, modulo 2^32: what was found before may be gone where it has changed */
 	uint64_t seed; /* of the hash: a stranger cannot choose addresses that meet in one bucket */
 	/* Oldest datagram first. A flow that was never answered may be a made-up source: those go first where room is short. */
 	struct mlbd_link unanswered, answered;
