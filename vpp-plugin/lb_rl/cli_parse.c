@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <lb_rl/cli_parse.h>
-#include <ctype.h>
+#include <lb_rl/names.h>
 #include <math.h>
 
 bool lbrl_cli_line(unformat_input_t *in, unformat_input_t *line)
@@ -25,13 +25,10 @@ uword unformat_lbrl_name(unformat_input_t *in, va_list *args)
 
 	if (!unformat(in, "%v", &s))
 		return 0;
-	uword ok = vec_len(s) > 0 && vec_len(s) < MLB_NAME_LEN;
-	for (u32 i = 0; ok && i < vec_len(s); i++)
-		ok = isalnum(s[i]) || s[i] == '-' || s[i] == '_' || s[i] == '.';
-	if (ok) {
+	vec_add1(s, 0);
+	uword ok = lbrl_name_ok((char *)s);
+	if (ok)
 		clib_memcpy(name, s, vec_len(s));
-		name[vec_len(s)] = 0;
-	}
 	vec_free(s);
 	return ok;
 }

@@ -29,6 +29,8 @@ int lbrl_nat_interface(u32 sw_if_index, bool add, char err[MLB_ERR_LEN])
 
 	if (add && !lbrl_main.enabled)
 		return lbrl_fail(err, VNET_API_ERROR_FEATURE_DISABLED, "lb rl is not enabled: `lb rl enable` first");
+	if (add && sw_if_index == 0)
+		return lbrl_fail(err, VNET_API_ERROR_INVALID_SW_IF_INDEX, "an interface that receives expected, not local0");
 	if (add == (at != ~0))
 		return lbrl_fail(err, add ? VNET_API_ERROR_VALUE_EXIST : VNET_API_ERROR_NO_SUCH_ENTRY, "the interface is %s",
 				 add ? "set already" : "not set");

@@ -1,12 +1,33 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <lb_rl/forward.h>
 #include <lb_rl/names.h>
+#include <ctype.h>
 
 u8 *format_lbrl_addr(u8 *s, va_list *args)
 {
 	char text[MLB_ENDPOINT_LEN];
 
 	return format(s, "%s", mlb_addr_text(va_arg(*args, struct mlb_addr *), text));
+}
+
+bool lbrl_name_ok(const char *name)
+{
+	u32 n = 0;
+
+	while (isalnum((u8)name[n]) || (name[n] && strchr("-_.", name[n])))
+		n++;
+	return n > 0 && n < MLB_NAME_LEN && !name[n];
+}
+
+bool lbrl_addr_is_host(const struct mlb_addr *a)
+{
+	bool some = false;
+
+	if (mlb_addr_is_v4(a))
+		return a->b[12] != 0 && a->b[12] < 224;
+	for (u32 i = 0; i < 16; i++)
+		some |= a->b[i] != 0;
+	return some && a->b[0] != 0xff;
 }
 
 const char *lbrl_proto_name(u8 proto)

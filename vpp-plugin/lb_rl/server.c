@@ -7,19 +7,8 @@
 #include <lb_rl/forward.h>
 #include <lb_rl/lookup.h>
 #include <lb_rl/log.h>
+#include <lb_rl/names.h>
 #include <lb_rl/server.h>
-
-/* A host's own address, as a server must have one: not "any", multicast or broadcast. */
-static bool lbrl_addr_is_host(const struct mlb_addr *a)
-{
-	bool some = false;
-
-	if (mlb_addr_is_v4(a))
-		return a->b[12] != 0 && a->b[12] < 224;
-	for (u32 i = 0; i < 16; i++)
-		some |= a->b[i] != 0;
-	return some && a->b[0] != 0xff;
-}
 
 /* Can this VIP forward to it? 0 or a negative errno with err. */
 static int lbrl_check_server(const lbrl_vip_t *v, const struct mlb_endpoint *ep, char err[MLB_ERR_LEN])

@@ -43,6 +43,9 @@ static int lbrl_check_forwarding(const lbrl_vip_args_t *a, char err[MLB_ERR_LEN]
 	if (f->outer && a->src_set != f->outer)
 		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "%s needs `src <IPv%u address>`, the outer source", f->name,
 				 f->outer);
+	struct mlb_addr src = lbrl_addr_of(&a->src, f->outer == 6);
+	if (f->outer && !lbrl_addr_is_host(&src))
+		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "src: the address of a host expected");
 	if (a->src_set && !f->outer)
 		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "%s has no outer header: leave src out", f->name);
 	if (a->outer_port && !f->outer_port)
@@ -79,8 +82,9 @@ static int lbrl_check_vip(const lbrl_vip_args_t *a, const fib_prefix_t *pfx, con
 
 	if (!lbrl_main.enabled)
 		return lbrl_fail(err, VNET_API_ERROR_FEATURE_DISABLED, "lb rl is not enabled: `lb rl enable` first");
-	if (!a->name[0])
-		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "a name of 1..31 characters expected");
+	if (!lbrl_name_ok(a->name))
+		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE,
+				 "a name of 1..31 characters expected: letters, digits, `-`, `_`, `.`");
 	if (lbrl_vip_by_name(a->name))
 		return lbrl_fail(err, VNET_API_ERROR_VALUE_EXIST, "VIP %s exists; `lb rl set-vip %s del` removes it", a->name,
 				 a->name);
