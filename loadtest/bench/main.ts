@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { core } from "./core.js";
 import { benchMain } from "./harness.js";
+import { health } from "./health.js";
 import { loop } from "./loop.js";
 import { exactness } from "./outage/exact.js";
 import { outage } from "./outage/rows.js";
@@ -9,4 +10,4 @@ import { restart } from "./restart.js";
 import { tcp } from "./tcp/tcp.js";
 import { udp } from "./tcp/udp.js";
 
-await benchMain("bench", [core, tcp, udp, loop, qos, outage, exactness, restart]);
+await benchMain("bench", [core, tcp, udp, loop, qos, health, outage, exactness, restart]);

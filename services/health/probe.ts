@@ -25,6 +25,9 @@ const REASONS: Record<string, string> = {
   EMFILE: "no file descriptors left",
 };
 
+/** Why a check's signal aborts. One object: an error of its own for each check costs as much as the check. */
+const OVER = new CheckFailed("the check is over");
+
 /** Time as checks see it. */
 export interface ProbeClock {
   now(): number;
@@ -62,7 +65,7 @@ export async function probe({ check, address, timeoutMs, options }: Probe, clock
     ]);
   } finally {
     late.stop();
-    deadline.abort();
+    deadline.abort(OVER);
   }
 }
 

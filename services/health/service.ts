@@ -7,22 +7,18 @@ import type { HealthHandlers } from "../../gen/marllb/v1/Health.js";
 import type { ReportRequest__Output } from "../../gen/marllb/v1/ReportRequest.js";
 import type { ReportResponse } from "../../gen/marllb/v1/ReportResponse.js";
 import type { Roster__Output } from "../../gen/marllb/v1/Roster.js";
-import type { Verdict as VerdictMessage } from "../../gen/marllb/v1/Verdict.js";
 import type { VipChecks__Output } from "../../gen/marllb/v1/VipChecks.js";
-import type { WatchRequest__Output } from "../../gen/marllb/v1/WatchRequest.js";
-import type { WatchResponse } from "../../gen/marllb/v1/WatchResponse.js";
 import { ACTIVE_KINDS, findCheck } from "../common/checks/index.js";
 import { type PlannedCheck, placeOf, planOf } from "../common/checks/plan.js";
 import { PROXY_VERSIONS, type ProxyVersion, sentTo } from "../common/checks/proxy.js";
 import { parseHostPort } from "../common/config/address.js";
 import type { Config } from "../common/config/load.js";
-import { failStream, invalid, ServiceError, toStatus, UNREAD, unary } from "../common/grpc/errors.js";
+import { invalid, ServiceError, toStatus, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
 import { birthOf } from "../common/identity.js";
 import { Instances } from "../common/instances.js";
 import { decodeFrame } from "../common/native/frame.js";
 import type { CreateService, Service, ServiceContext } from "../common/run.js";
-import { Outlet, systemTimers } from "../common/stream.js";
 import { childSpan } from "../common/telemetry.js";
 import { Checker } from "./checker.js";
 import { Demands, levelOf, type VipDemand } from "./demands.js";
@@ -31,6 +27,7 @@ import { PACE_MS, Pace } from "./pace.js";
 import { type ProbeClock, probe } from "./probe.js";
 import { type Change, HealthRegistry, SILENCE_MS } from "./registry.js";
 import type { CheckResult } from "./verdict.js";
+import { Watchers } from "./watchers.js";
 
 const SNAPSHOT_MS = 10_000;
 const TICK_MS = 500;
@@ -38,27 +35,13 @@ const TICK_MS = 500;
 const FRAMELESS_MS = 2000;
 const LONGEST_CHECK_MS = 60_000;
 
-/** A verdict is some 80 bytes, a message at most 1 MiB. */
-const PART = 1000;
-
 type Report = grpc.ServerReadableStream<ReportRequest__Output, ReportResponse>;
-type WatchCall = grpc.ServerWritableStream<WatchRequest__Output, WatchResponse>;
-
-interface Watcher {
-  /** Whose servers it asked for; "" = all. */
-  instance: string;
-  /** null: all that was known is said. */
-  out: Outlet<Change | null, WatchResponse>;
-}
-
-const keyOf = ({ target: t }: Change): string => `${t.instance}/${t.vipId}/${t.dpEpoch}/${t.serverId}`;
-
 class HealthService {
-  private readonly watchers = new Set<Watcher>();
   /** By the call of Report that brings its frames. */
   private readonly instances = new Instances<object>();
   private readonly demands: Demands;
   private readonly servers: HealthRegistry;
+  private readonly watchers: Watchers;
   private readonly checker: Checker;
   private readonly metrics: HealthMetrics;
   private readonly clock: ProbeClock;
@@ -90,6 +73,7 @@ class HealthService {
       },
       Math.max(SILENCE_MS, 4 * config.tick_ms),
     );
+    this.watchers = new Watchers(this.servers, clock);
     this.metrics = healthMetrics(registry, {
       states: () => this.servers.verdicts(),
       checks: () => this.checker.size,
@@ -97,7 +81,7 @@ class HealthService {
     this.timers = [
       setInterval(() => pace.beat(), PACE_MS),
       setInterval(() => this.servers.tick(clock.now()), TICK_MS),
-      setInterval(() => this.snapshot(), SNAPSHOT_MS),
+      setInterval(() => this.watchers.tellAll(), SNAPSHOT_MS),
     ];
   }
 
@@ -115,7 +99,7 @@ class HealthService {
   service(): Service {
     const implementation: HealthHandlers = {
       Check: unary((r) => this.check(r)),
-      Watch: (call) => this.watch(call),
+      Watch: (call) => this.watchers.add(call),
       Report: (call, callback) => this.reported(call, callback),
     };
     return {
@@ -127,7 +111,7 @@ class HealthService {
       stop: async () => {
         for (const t of this.timers) clearInterval(t);
         this.checker.stop();
-        for (const watcher of this.watchers) watcher.out.end();
+        this.watchers.end();
       },
     };
   }
@@ -160,48 +144,7 @@ class HealthService {
       this.context.log.info({ server: first.target.address, vips, state, reason }, "verdict");
       this.metrics.transitions.inc({ state: state.toLowerCase() }, changes.length);
     }
-    for (const watcher of this.watchers) this.tell(watcher, changes);
-  }
-
-  /** All that is known, to everybody. It is taken from the registry as fast as each reader reads. */
-  private snapshot(): void {
-    for (const watcher of this.watchers) this.tellAll(watcher);
-  }
-
-  private tell({ instance, out }: Watcher, changes: Change[]): void {
-    const mine = instance === "" ? changes : changes.filter((c) => c.target.instance === instance);
-    out.put(mine.map((c) => [keyOf(c), c] as const));
-  }
-
-  private tellAll({ instance, out }: Watcher): void {
-    const { servers } = this;
-    function* items(): Generator<Change | null> {
-      for (const c of servers.all()) if (instance === "" || c.target.instance === instance) yield c;
-      yield null;
-    }
-    out.putAll(items());
-  }
-
-  private part(items: readonly (Change | null)[]): WatchResponse {
-    const verdicts = items.flatMap((c) => (c === null ? [] : [this.message(c)]));
-    return { verdicts, snapshot: verdicts.length < items.length };
-  }
-
-  private message({ target, verdict }: Change): VerdictMessage {
-    const { clock } = this.context;
-    return {
-      instance: target.instance,
-      vip_id: target.vipId,
-      dp_epoch: target.dpEpoch.toString(),
-      server_id: target.serverId,
-      address: target.address,
-      vip: target.vipName,
-      waiting: verdict.waiting,
-      state: `HEALTH_STATE_${verdict.state}`,
-      reason: verdict.reason,
-      since_unix_ms: Math.round(clock.unixMs() - (clock.now() - verdict.since)),
-      rtt_ms: verdict.rttMs,
-    };
+    this.watchers.tell(changes);
   }
 
   private reported(call: Report, callback: grpc.sendUnaryData<ReportResponse>): void {
@@ -257,23 +200,6 @@ class HealthService {
       this.context.log.warn({ instance, reason: (e as Error).message }, "a load balancer's checks are refused");
       return false;
     }
-  }
-
-  private watch(call: WatchCall): void {
-    const out = new Outlet<Change | null, WatchResponse>(call, {
-      pack: (items) => this.part(items),
-      batch: PART,
-      timers: systemTimers(this.context.clock.now),
-      onUnread: () => failStream(call, UNREAD),
-    });
-    const watcher = { instance: call.request.instance, out };
-    this.watchers.add(watcher);
-    const end = (): void => {
-      this.watchers.delete(watcher);
-      out.close();
-    };
-    call.on("cancelled", end).on("close", end).on("error", end);
-    this.tellAll(watcher);
   }
 
   private async check(r: CheckRequest__Output): Promise<CheckResponse> {

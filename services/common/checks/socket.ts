@@ -23,7 +23,8 @@ export function opened(target: TcpNetConnectOpts, signal: AbortSignal, proxy: Se
       else socket.resetAndDestroy();
       reject(e);
     };
-    signal.addEventListener("abort", () => fail(new CheckFailed("aborted")), { once: true });
+    // The signal comes after a good check too, which has closed its socket then.
+    signal.addEventListener("abort", () => socket.destroyed || fail(new CheckFailed("aborted")), { once: true });
     socket.on("error", fail);
     socket.on("connect", () => {
       try {
