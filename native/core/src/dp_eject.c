@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Local ejection, for what no loop can be quick enough for. A slot is
- *   IN -(3 failed connects in a row, pool allows)-> OUT -(its time is over)-> READY -(one flow takes it)-> PROBING
+ *   IN -(3 failed connects in a row, pool allows)-> OUT -(its time is over)-> READY -(the next new flow)-> PROBING
  * and a connect's result brings READY or PROBING back to IN, or OUT again for twice the time. Results reach any worker; whoever
  * wins the compare-and-swap of `state` does what belongs to the step. A slot is one of `out` while it is not IN. */
 #include "dp_eject.h"
@@ -119,6 +119,19 @@ static struct mlb_wvip *wvip_of(struct mlb_worker *w, uint32_t vip_id)
 	return vip_id - 1 < MLB_MAX_VIPS ? MLB_LD_ACQ(w->vip[vip_id - 1]) : NULL;
 }
 
+/* A server whose time is over gets the next new flow, whatever its weight: by weight alone one that the agent holds at its cap
+ * for ejected servers might never be chosen while there are few flows. A weight of 0 is an order, and gets none. MLB_NONE: no
+ * probe is due, or another worker took it. */
+static uint32_t probe_due(struct mlb_dp *dp, struct dp_vip *v, struct mlb_wvip *wv, const struct mlb_table *t, uint64_t now_us)
+{
+	if (MLB_LD(v->probe) == 0)
+		return MLB_NONE;
+	uint32_t slot = atomic_exchange_explicit(&v->probe, 0, memory_order_acq_rel) - 1;
+	if (slot >= t->nslots || !(t->weight[slot] > 0) || MLB_LD_ACQ(v->srv[slot].eject.state) != DP_READY)
+		return MLB_NONE;
+	return admits(dp, wv, &v->srv[slot].eject, slot, now_us) ? slot : MLB_NONE;
+}
+
 /* A choice that is not admitted is made again, up to 4 times; if all are out, the last choice stands. */
 uint32_t mlb_dp_choose(struct mlb_dp *dp, struct mlb_worker *w, uint32_t vip_id, uint64_t flow_hash, uint64_t now_us)
 {
@@ -126,8 +139,13 @@ uint32_t mlb_dp_choose(struct mlb_dp *dp, struct mlb_worker *w, uint32_t vip_id,
 	const struct mlb_table *t = wv ? MLB_LD_ACQ(wv->table) : NULL;
 	if (!t)
 		return MLB_NONE;
-	uint32_t slot = choose(t, wv, w, flow_hash);
 	struct dp_vip *v = dp_vip_of(dp, vip_id);
+	if (__builtin_expect(v && MLB_LD(v->out) != 0, 0)) {
+		uint32_t probe = probe_due(dp, v, wv, t, now_us);
+		if (probe != MLB_NONE)
+			return probe;
+	}
+	uint32_t slot = choose(t, wv, w, flow_hash);
 	for (int k = 0; k < 4 && v && slot != MLB_NONE && MLB_LD(v->out) != 0; k++) {
 		if (admits(dp, wv, &v->srv[slot].eject, slot, now_us))
 			break;
@@ -156,12 +174,12 @@ static void poll_vip(struct mlb_dp *dp, struct dp_vip *v)
 	DP_EACH_SERVER(v, s) {
 		struct dp_eject *e = &s->eject;
 		uint32_t state = MLB_LD_ACQ(e->state);
-		if (state != DP_OUT && state != DP_PROBING)
-			continue;
-		if (MLB_LD(e->until_us) > dp->now_us)
-			continue;
-		if (move(e, (enum dp_eject_state)state, DP_READY))
+		bool over = (state == DP_OUT || state == DP_PROBING) && MLB_LD(e->until_us) <= dp->now_us;
+		if (over && move(e, (enum dp_eject_state)state, DP_READY))
 			workers_look(dp);
+		/* The next one is told when this one's probe is on its way. */
+		if ((over || state == DP_READY) && MLB_LD(v->probe) == 0)
+			MLB_ST(v->probe, s->pub.slot + 1u);
 	}
 }
 

@@ -63,6 +63,7 @@ struct dp_vip {
 	uint32_t members, leaving;
 	_Atomic uint32_t pool;   /* members that are not draining: ejection takes at most half of them */
 	_Atomic uint32_t out;    /* of them put out now */
+	_Atomic uint32_t probe;  /* slot + 1 of one whose time is over: the next new flow is its probe; 0 = none */
 	struct mlb_wvip **w;     /* [workers] */
 	struct mlb_guard *guard; /* [capacity] */
 	uint64_t guard_us;       /* of the frame that it looked at last */

@@ -75,6 +75,45 @@ TEST(one_probe_then_in_again)
 	world_free(w);
 }
 
+/* With few flows SED would never come to a server of a small weight; one of weight 0 is not to be tried at all. */
+TEST(the_next_flow_is_the_probe_whatever_the_weight)
+{
+	for (int zero = 0; zero < 2; zero++) {
+		struct world *w = world_new(1, 4, 8, true);
+		struct vector x;
+		world_run(w, 100 * MS, true);
+		vector_make(w, &x, 4);
+		x.e[1].weight = zero ? 0 : 1e-6f;
+		x.e[0].weight = .5f - x.e[1].weight;
+		CHECK_EQ(mlb_dp_apply(w->dp, &x.v, x.e), MLB_REFUSE_NONE);
+		loop(w);
+		fail(w, 1, 3);
+		world_run(w, 1001 * MS, true);
+		loop(w);
+		uint32_t first = mlb_dp_choose(w->dp, mlb_dp_worker(w->dp, 0), w->vip, 0, w->now);
+		CHECK_EQ(first == 1, !zero);
+		CHECK_EQ(chosen(w, 1), 0);
+		world_free(w);
+	}
+}
+
+/* Two whose time is over at once have a flow each. */
+TEST(probes_of_several_servers_follow_each_other)
+{
+	struct world *w = world_new(1, 4, 8, false);
+	loop(w);
+	fail(w, 1, 3);
+	fail(w, 2, 3);
+	world_run(w, 1001 * MS, false);
+	loop(w);
+	uint32_t a = mlb_dp_choose(w->dp, mlb_dp_worker(w->dp, 0), w->vip, 0, w->now);
+	world_run(w, 2 * MS, false);
+	loop(w);
+	uint32_t b = mlb_dp_choose(w->dp, mlb_dp_worker(w->dp, 0), w->vip, 1, w->now);
+	CHECK((a == 1 && b == 2) || (a == 2 && b == 1));
+	world_free(w);
+}
+
 /* A flow with an affinity asks about its server by itself: it is held to the same single probe. */
 TEST(affinity_takes_part_in_the_probe)
 {
@@ -250,6 +289,7 @@ TEST(load_waiting_counts_flows_that_wait)
 }
 
 MLB_TEST_MAIN(CASE(three_failures_in_a_row_put_a_server_out), CASE(one_probe_then_in_again),
+	      CASE(the_next_flow_is_the_probe_whatever_the_weight), CASE(probes_of_several_servers_follow_each_other),
 	      CASE(affinity_takes_part_in_the_probe), CASE(two_workers_share_one_probe),
 	      CASE(failed_probes_double_the_time_up_to_30_s), CASE(lost_probe_is_given_up), CASE(at_most_half_of_the_pool),
 	      CASE(a_single_server_is_never_put_out_nor_where_it_is_off), CASE(ejection_does_not_outlive_the_server),
