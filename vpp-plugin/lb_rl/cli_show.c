@@ -254,7 +254,7 @@ static void lbrl_show_flow(void *arg, struct mlb_flow *f)
 	a->left--;
 	if (!v->is_ip6)
 		clib_memset(client.b, 0, 8); /* a prefix VIP's host bits stand there */
-	else if (v->plen < 128)
+	else if (v->plen < 128 && !v->sticky)
 		clib_memset(client.b + 8, 0, 8); /* mixed with the destination's: the client's network is left */
 	vlib_cli_output(a->vm, "[%u] %s %U port %u -> %s port %u: slot %u %U %s idle %u ms%s", a->thread,
 			f->key.proto == IP_PROTOCOL_TCP ? "tcp" : "udp", format_lbrl_addr, &client, f->key.cport, v->name,

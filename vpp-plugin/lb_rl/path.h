@@ -26,6 +26,12 @@ static_always_inline u64 lbrl_apart6(const void *dst)
 	return mlb_flow_mix(d[0] ^ 0x9e3779b97f4a7c15ULL, d[1] ^ 0xbf58476d1ce4e5b9ULL);
 }
 
+/* Not of a sticky VIP: a client goes to one server whatever it asks for, and it is the address alone that names the client. */
+static_always_inline bool lbrl_apart(const lbrl_vip_t *v)
+{
+	return v->is_ip6 && v->plen < 128 && !v->sticky;
+}
+
 /* apart: 0, or lbrl_apart6 of the destination. */
 static_always_inline void lbrl_key6(struct mlb_flow_key *k, const ip6_address_t *client, u64 apart, u16 cport, u16 vport, u16 vip,
 				    u8 proto)

@@ -4,16 +4,13 @@
 #include <lb_rl/place.h>
 #include <marllb/endpoint.h>
 
-/* The client that affinity goes by: without the destination that a prefix VIP's keys hold beside its address. Of an IPv6 client
- * of such a VIP that leaves its network (/64), which one host changes its addresses within. */
+/* The client that affinity goes by: without the destination that an IPv4 prefix VIP's keys hold before its address. */
 static struct mlb_addr lbrl_sticky_client(const lbrl_vip_t *v, const struct mlb_flow_key *k)
 {
 	struct mlb_addr client = k->client;
 
 	if (!v->is_ip6)
 		clib_memset(client.b, 0, 8);
-	else if (v->plen < 128)
-		clib_memset(client.b + 8, 0, 8);
 	return client;
 }
 

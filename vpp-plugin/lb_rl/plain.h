@@ -77,9 +77,9 @@ static_always_inline bool lbrl_plain6(const vlib_buffer_t *b, const ip6_header_t
 		return false;
 	k->w[0] = ip->src_address.as_u64[0];
 	k->w[1] = ip->src_address.as_u64[1];
-	if (PREDICT_FALSE(p->apart6))
-		k->w[1] ^= lbrl_apart6(&ip->dst_address);
 	k->w[2] = lbrl_plain_vip(p, ip + 1, ip->protocol);
+	if (PREDICT_FALSE(p->apart6) && lbrl_apart(&lbrl_main.vip[(u16)(k->w[2] >> 32)]))
+		k->w[1] ^= lbrl_apart6(&ip->dst_address);
 	return k->w[2] != 0;
 }
 #endif

@@ -99,7 +99,7 @@ static void lbrl_pkt_key(const struct mlb_pkt *p, const lbrl_vip_t *v, struct ml
 	u8 proto = icmp ? p->inner_proto : p->proto;
 
 	if (v->is_ip6)
-		lbrl_key6(k, (const ip6_address_t *)client->b, v->plen < 128 ? lbrl_apart6(vip->b) : 0, cport, vport, v->id,
+		lbrl_key6(k, (const ip6_address_t *)client->b, lbrl_apart(v) ? lbrl_apart6(vip->b) : 0, cport, vport, v->id,
 			  proto);
 	else
 		lbrl_key4(k, *(u32u *)(client->b + 12), *(u32u *)(vip->b + 12) & v->host_mask4, cport, vport, v->id, proto);

@@ -110,6 +110,22 @@ export const groups = [
         ],
       },
       {
+        name: "clients of one IPv6 network are several clients of a sticky prefix",
+        cli: ["lb rl set-vip z fd00:9:4::/64 l3dsr sticky", "lb rl set-servers vip z fd00:1::2 fd00:1::3 fd00:1::4"],
+        steps: [
+          {
+            send: range(60, (i) => ({
+              ...{ src: `fd00::${(256 + (i % 20)).toString(16)}`, dst: `fd00:9:4::${i + 1}`, udp: true, sport: 9 + i, dport: 6 },
+            })),
+            server: (o) => o.length === 60 && new Set(o.map((p) => p.dst)).size === 3,
+            check: (o) => {
+              const by = {};
+              for (const p of o.server) check((by[p.src] ??= p.dst) === p.dst, `client ${p.src} was torn`);
+            },
+          },
+        ],
+      },
+      {
         name: "addresses of a prefix are flows of their own",
         steps: [
           {
