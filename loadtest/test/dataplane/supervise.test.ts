@@ -3,12 +3,13 @@
 import { rmSync } from "node:fs";
 import type { Server } from "node:net";
 import test, { type ExecutionContext } from "ava";
+import { START_MS } from "../../../testbed/process.js";
 import { addressOf, ask, closeOrigin, Dp, dial, echo, named, origin, until } from "./bed.js";
 
 /** The pid of the next data plane, once it serves. */
 async function nextReady(dp: Dp): Promise<number> {
   for (;;) {
-    const line = JSON.parse(await dp.child.line(20_000)) as { ready: boolean; pid: number };
+    const line = JSON.parse(await dp.child.line(START_MS)) as { ready: boolean; pid: number };
     if (line.ready) return line.pid;
   }
 }
@@ -90,11 +91,15 @@ test("a VIP that is removed is let go, one that is added is held", async (t) => 
   await dp.control(`server vip more ${addressOf(servers[1] as Server)}`);
   t.is(await ask(Number(port)), "b");
   await dp.control("no vip more");
-  await until("nobody listens there", async () =>
-    ask(Number(port)).then(
-      () => false,
-      (e: NodeJS.ErrnoException) => e.code === "ECONNREFUSED",
-    ),
+  // While the listener parts SYNs are dropped: a client sends again after one, three, seven seconds.
+  await until(
+    "nobody listens there",
+    async () =>
+      ask(Number(port)).then(
+        () => false,
+        (e: NodeJS.ErrnoException) => e.code === "ECONNREFUSED",
+      ),
+    60_000,
   );
   process.kill(dp.servingPid, "SIGKILL");
   await nextReady(dp);

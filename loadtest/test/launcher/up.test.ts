@@ -188,7 +188,7 @@ test.serial("the operator's commands act on a running instance", async (t) => {
   t.regex(await ctl("drain", first), /drains/);
   await run.sees(/demo-1\(masked\) 0\.0%|demo-1\(draining\) 0\.0%/);
   await ctl("undrain", first);
-  t.regex(await ctl("policy", "set", "uniform"), /uniform \(was marl\)/);
+  t.regex(await ctl("policy", "set", "uniform"), /uniform \(was as configured\)/);
   t.regex(await ctl("mode", "p2c"), /mode p2c/);
   await run.sees(/policy=uniform mode=p2c/);
   t.regex(await ctl("weights", "push", `${second}=2`), /shares after the envelope/);
@@ -241,7 +241,7 @@ test.serial("a region's path that holds something else: says so, and leaves it a
   for (const [where, reason] of [
     [file, new RegExp(`marllb-dp: .*${file}`)],
     [folder, new RegExp(`marllb-dp: .*${folder}`)],
-    [path.join(folder, "missing", "region"), /marllb-dp: .*missing\/region.*No such file/],
+    [path.join(folder, "missing", "region"), /marllb-dp: .*missing\/region: expected a folder/],
   ] as const) {
     const run = start(t, [...demo, "--set", `region.path=${where}`]);
     t.is(await run.exited, 1, run.output);
