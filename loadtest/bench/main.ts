@@ -3,6 +3,7 @@ import { core } from "./core.js";
 import { benchMain } from "./harness.js";
 import { health } from "./health.js";
 import { loop } from "./loop.js";
+import { orders } from "./orders/rows.js";
 import { exactness } from "./outage/exact.js";
 import { outage } from "./outage/rows.js";
 import { qos } from "./qos.js";
@@ -10,4 +11,4 @@ import { restart } from "./restart.js";
 import { tcp } from "./tcp/tcp.js";
 import { udp } from "./tcp/udp.js";
 
-await benchMain("bench", [core, tcp, udp, loop, qos, health, outage, exactness, restart]);
+await benchMain("bench", [core, tcp, udp, loop, qos, health, outage, exactness, orders, restart]);
