@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // --supervise: whatever dies, the listeners are held, and clients wait a moment instead of being refused.
-import { rmSync } from "node:fs";
+import { readdirSync, readlinkSync, rmSync } from "node:fs";
 import type { Server } from "node:net";
 import test, { type ExecutionContext } from "ava";
 import { START_MS } from "../../../testbed/process.js";
@@ -13,6 +13,16 @@ async function nextReady(dp: Dp): Promise<number> {
     if (line.ready) return line.pid;
   }
 }
+
+/** How many sockets a process has open. */
+const socketsOf = (pid: number): number =>
+  readdirSync(`/proc/${pid}/fd`).filter((fd) => {
+    try {
+      return readlinkSync(`/proc/${pid}/fd/${fd}`).startsWith("socket:");
+    } catch {
+      return false; // closed since
+    }
+  }).length;
 
 /** One that outlives its supervisor: it is ended at the test's end, whatever happens. */
 async function lasting(t: ExecutionContext, run: () => Promise<Dp>): Promise<Dp> {
@@ -85,11 +95,14 @@ test("kill -9 of the data plane, five times: the next one serves the same socket
 test("a VIP that is removed is let go, one that is added is held", async (t) => {
   const servers = await Promise.all(["a", "b"].map((n) => origin(named(n))));
   const dp = await Dp.start({ servers: servers.slice(0, 1), args: ["--supervise"] });
+  const held = (): number => socketsOf(dp.child.pid);
+  const before = held();
   // It has the port by itself: the next data plane does not know this VIP, and lets it go.
   await dp.control("vip more 127.0.0.1:0");
   const [, port] = /vip more 127\.0\.0\.1:(\d+)/.exec(await dp.control("show config")) ?? [];
   await dp.control(`server vip more ${addressOf(servers[1] as Server)}`);
   t.is(await ask(Number(port)), "b");
+  await until("the supervisor holds it", () => held() > before);
   await dp.control("no vip more");
   // While the listener parts SYNs are dropped: a client sends again after one, three, seven seconds.
   await until(

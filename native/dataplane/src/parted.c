@@ -37,6 +37,7 @@ int mlbd_vip_del(struct mlbd_host *h, struct mlbd_vip *v, char err[256])
 {
 	int rc;
 
+	h->listeners_version++;
 	if (v->conf.ep.proto != IPPROTO_UDP && mlbd_listen_refuse_new(v->fd, v->fds) == 0) {
 		v->used = false;
 		v->parting_us = mlbd_now_us() + MLBD_PARTED_US;
