@@ -5,10 +5,13 @@ import os from "node:os";
 import path from "node:path";
 import { parse, stringify } from "yaml";
 import { z } from "zod";
+import { parseHostPort } from "../common/config/address.js";
 import { nearest } from "../common/config/nearest.js";
 import { LaunchError } from "./up/error.js";
 
-const addresses = z.array(z.string().regex(/^[^\s"',]+$/, "expected HOST:PORT")).max(1024);
+/** HOST:PORT, or one of gRPC's own forms (dns:///NAME:PORT, ipv4:A:P,B:P, unix:PATH). */
+export const isTarget = (text: string): boolean => /^(dns|ipv4|ipv6|unix):\S+$/.test(text) || parseHostPort(text) !== null;
+const addresses = z.array(z.string().refine(isTarget, "expected HOST:PORT")).max(1024);
 const context = z.strictObject({
   agents: addresses.min(1, "expected the agent of at least one load balancer"),
   inference: addresses.default([]),

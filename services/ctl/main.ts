@@ -2,7 +2,7 @@
 // marllbctl: the launcher (`up`) and the operator's commands.
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { Command, CommanderError } from "commander";
+import { Command, CommanderError, InvalidArgumentError } from "commander";
 import { ConfigError } from "../common/config/load.js";
 import { projectRoot } from "../common/root.js";
 import { LaunchError } from "./up/error.js";
@@ -12,7 +12,8 @@ const program = new Command("marllbctl")
   .description("starts and operates a marllb load balancer")
   .version((JSON.parse(readFileSync(path.join(projectRoot, "package.json"), "utf8")) as { version: string }).version)
   .enablePositionalOptions()
-  .showHelpAfterError("(--help lists every flag)");
+  .showHelpAfterError("(--help lists every flag)")
+  .exitOverride();
 
 let exitCode = 0;
 upFlags(program.command("up")).action(async (o: UpOptions) => {
@@ -45,10 +46,9 @@ try {
   await program.parseAsync();
   process.exit(exitCode || Number(process.exitCode ?? 0));
 } catch (e) {
-  if (e instanceof CommanderError) {
-    process.stderr.write(`${e.message}\n`);
-    process.exit(2);
-  }
+  // Of a command's own check; what commander finds by itself it has printed, and help and version are no error.
+  if (e instanceof InvalidArgumentError) process.stderr.write(`${e.message}\n`);
+  if (e instanceof CommanderError) process.exit(e.exitCode === 0 ? 0 : 2);
   if (e instanceof ConfigError || e instanceof LaunchError) {
     process.stderr.write(`${e.message}\n`);
     process.exit(e instanceof LaunchError ? e.exitCode : 2);

@@ -67,18 +67,28 @@ export class Replicas<C extends Client> {
     return places.map(({ address, options }) => ({ address, client: new this.make(address, this.credentials(), options) }));
   }
 
-  /** Of the first replica that can answer: one that cannot be reached, or is not ready, is passed over. */
+  /**
+   * Of the first replica that answers: one that cannot be reached, is not ready or hangs is passed over. What is asked twice so may be
+   * done twice: orders say what shall be, not what to change.
+   */
   async any<K extends keyof C>(method: K, request: RequestOf<C[K]>, timeoutMs = this.timeoutMs): Promise<AnswerOf<C, K>> {
     const problems: Error[] = [];
-    for (const r of await this.all()) {
+    const all = await this.all();
+    let hung = false;
+    for (const [i, r] of all.entries()) {
+      // One that hangs leaves time for the next.
+      const ms = i < all.length - 1 ? timeoutMs / 2 : timeoutMs;
       try {
-        return await this.#ask(r, method, request, timeoutMs);
+        return await this.#ask(r, method, request, ms);
       } catch (e) {
-        if ((e as ServiceError).code !== status.UNAVAILABLE) throw this.failure(r, e as ServiceError, timeoutMs);
-        problems.push(this.failure(r, e as ServiceError, timeoutMs));
+        const { code } = e as ServiceError;
+        if (code !== status.UNAVAILABLE && code !== status.DEADLINE_EXCEEDED) throw this.failure(r, e as ServiceError, ms);
+        hung ||= code === status.DEADLINE_EXCEEDED;
+        problems.push(this.failure(r, e as ServiceError, ms));
       }
     }
-    throw new LaunchError(problems.map((p) => p.message).join("\n"));
+    const doubt = hung ? ["it is not known whether it was taken"] : [];
+    throw new LaunchError([...problems.map((p) => p.message), ...doubt].join("\n"));
   }
 
   /** Of every replica, at once. */
@@ -126,9 +136,13 @@ export class Replicas<C extends Client> {
     if (e.details === undefined) return e;
     const who = `${this.service} at ${r.address}`;
     if (e.code === status.DEADLINE_EXCEEDED) return new LaunchError(`${who}: no answer within ${timeoutMs / 1000} s`);
-    if (/connect E\w+/.test(e.details))
+    if (e.code !== status.UNAVAILABLE) return new LaunchError(e.details || e.message);
+    // grpc-js's own words where there is no connection; a service may speak of another's refusal in its answer.
+    const [, why] = /^(?:\w+: )?(?:No connection established\. Last error: )+(.*?)(?:\.? Resolution note:.*)?$/s.exec(e.details) ?? [];
+    if (why === undefined) return new LaunchError(`${who}: ${e.details}`);
+    if (/connect ECONNREFUSED/.test(why))
       return new LaunchError(`nothing answers at ${r.address} (${this.service}); is it running?`);
-    return new LaunchError(e.code === status.UNAVAILABLE ? `${who}: ${e.details}` : e.details || e.message);
+    return new LaunchError(`${who}: no connection (${why.trim() || "does it want TLS?"})`);
   }
 
   async close(): Promise<void> {

@@ -39,7 +39,7 @@ export const httpKeys = {
     .string()
     .regex(/^\/[\x21-\x7e]*$/, { error: "expected a path that begins with /, without spaces" })
     .default("/"),
-  status: z
+  status: z.coerce // 200 is a number in YAML
     .string()
     .refine((s) => statusRanges(s) !== null, { error: 'expected statuses such as "200-399" or "200,204"' })
     .default("200-399"),

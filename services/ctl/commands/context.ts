@@ -2,7 +2,7 @@
 // Contexts: where marllbctl finds the load balancers and services of a site, from any host.
 import path from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
-import { type Context, contextFile, readContexts, writeContexts } from "../contexts.js";
+import { type Context, contextFile, isTarget, readContexts, writeContexts } from "../contexts.js";
 import { columns, output } from "../print.js";
 import { LaunchError } from "../up/error.js";
 import { append } from "../up/options.js";
@@ -63,6 +63,8 @@ export function register(program: Command): void {
     .action((name: string, o: SetFlags) => {
       if ((o.cert === undefined) !== (o.key === undefined))
         throw new InvalidArgumentError("--cert and --key: expected both or none.");
+      for (const text of [o.agent, o.inference, o.health, o.failover].flatMap((list) => list ?? []))
+        if (!isTarget(text)) throw new InvalidArgumentError(`${text}: expected HOST:PORT, such as lb1.example:50051.`);
       const file = contextFile();
       const all = readContexts(file);
       const { cert, key, ca, agent = [], inference = [], health = [], failover = [] } = o;
