@@ -138,7 +138,8 @@ export class Replicas<C extends Client> {
     if (e.code === status.DEADLINE_EXCEEDED) return new LaunchError(`${who}: no answer within ${timeoutMs / 1000} s`);
     if (e.code !== status.UNAVAILABLE) return new LaunchError(e.details || e.message);
     // grpc-js's own words where there is no connection; a service may speak of another's refusal in its answer.
-    const [, why] = /^(?:\w+: )?(?:No connection established\. Last error: )+(.*?)(?:\.? Resolution note:.*)?$/s.exec(e.details) ?? [];
+    const [, why] =
+      /^(?:\w+: )?(?:No connection established\. Last error: )+(.*?)(?:\.? Resolution note:.*)?$/s.exec(e.details) ?? [];
     if (why === undefined) return new LaunchError(`${who}: ${e.details}`);
     if (/connect ECONNREFUSED/.test(why))
       return new LaunchError(`nothing answers at ${r.address} (${this.service}); is it running?`);
