@@ -85,7 +85,14 @@ export function register(program: Command): void {
         const { vip_id, name } = await findVip(clients, o);
         const request = { pool: { vip_id, name, managed: true, servers: wanted }, dry_run: o.dryRun, reason: o.reason };
         const r = await clients.failover.any("ApplyPool", request);
-        output(o.json, r, () => [`revision ${r.pool?.revision}${o.dryRun ? " (not applied)" : ""}`, ...r.changes].join("\n"));
+        const head = `revision ${r.pool?.revision}${o.dryRun ? " (not applied)" : ""}`;
+        output(o.json, r, () => [head, ...r.changes, ...r.changes.flatMap((c) => WHOSE[c] ?? [])].join("\n"));
       }),
     );
 }
+
+/** What follows from a change of a pool's owner. */
+const WHOSE: Record<string, string> = {
+  "local -> managed": "this list is the pool's at every load balancer from now on; an empty one hands it back",
+  "managed -> local": "each data plane keeps the servers that it has; SIGHUP makes it read its own file's again",
+};
