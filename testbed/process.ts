@@ -8,19 +8,26 @@ import { createInterface } from "node:readline";
 import { projectRoot } from "../services/common/root.js";
 import { sleep } from "./wait.js";
 
-const givenPorts = new Set<number>();
 const FIRST_PORT = 15_000;
 const LAST_PORT = 31_999;
 
+/** Whether the port is this process's from now on: tests run side by side, and a port given to one is bound by its user only later. */
+function reserve(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    // A name without a file, which the kernel forgets with this process.
+    const claim = createServer().once("error", () => resolve(false));
+    claim.listen(`\0marllb-test-port-${port}`, () => resolve(true)).unref();
+  });
+}
+
 /**
- * A port of 127.0.0.1 that was free a moment ago; never one that this process was given before. It lies below the range from which
- * the kernel gives ports to whoever connects or binds port 0, so that none of those takes it before its user binds it.
+ * A port of 127.0.0.1 that is free, and given to no other test process of this tree. It lies below the range from which the kernel gives
+ * ports to whoever connects or binds port 0, so that none of those takes it before its user binds it.
  */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT + 1));
-    if (givenPorts.has(port)) continue;
-    givenPorts.add(port);
+    if (!(await reserve(port))) continue;
     const free = await new Promise<boolean>((resolve) => {
       const server = createServer();
       server.once("error", () => resolve(false)).listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
