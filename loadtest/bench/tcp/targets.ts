@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The load balancers that are compared: ours and the peers, each with one thread on one CPU, in front of the same origin.
+import { execFileSync } from "node:child_process";
 import dgram from "node:dgram";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
@@ -63,24 +64,34 @@ export async function startTarget(kind: TargetKind, originPort: number, options:
   };
 }
 
+/** A checkout to compare with may be older than a word of the file: `region` was `shm`. */
+function inWordsOf(program: string, text: string): string {
+  const help = execFileSync(program, ["--help"], { encoding: "utf8" });
+  return /^ {2}region /m.test(help) ? text : text.replace(/^region /m, "shm ");
+}
+
 function ours(folder: string, port: number, originPort: number, options: TargetOptions): string[] {
   const file = path.join(folder, "dp.conf");
+  const program = nativeBin("marllb-dp", options.checkout);
   writeFileSync(
     file,
-    dpConfig({
-      region: `${folder}/region`,
-      control: `${folder}/control`,
-      instance: `bench${port}`,
-      threads: 1,
-      vip: {
-        name: "bench",
-        address: `127.0.0.1:${port}`,
-        options: `mode sed${options.udp ? " protocol udp" : ""} ${options.vip ?? ""}`,
-      },
-      servers: [`127.0.0.1:${originPort} weight 1`],
-    }),
+    inWordsOf(
+      program,
+      dpConfig({
+        region: `${folder}/region`,
+        control: `${folder}/control`,
+        instance: `bench${port}`,
+        threads: 1,
+        vip: {
+          name: "bench",
+          address: `127.0.0.1:${port}`,
+          options: `mode sed${options.udp ? " protocol udp" : ""} ${options.vip ?? ""}`,
+        },
+        servers: [`127.0.0.1:${originPort} weight 1`],
+      }),
+    ),
   );
-  return [nativeBin("marllb-dp", options.checkout), "--config", file];
+  return [program, "--config", file];
 }
 
 /** Peers run from loadtest/bench/peers: the options that were fastest here, in files one can read and run by hand. */
