@@ -11,7 +11,13 @@ import { freePort, which } from "./process.js";
 import { eventually } from "./wait.js";
 
 /** Why there is none; null: there is one. */
-export const etcdMissing = which("etcd") === null ? "no etcd is installed (apt install etcd-server)" : null;
+export const etcdMissing = which("etcd") === null ? "no etcd is installed: apt install etcd-server" : null;
+
+/** Of a cluster of one member; clients and the member itself at these URLs. */
+export const etcdArguments = (client: string, peer: string): string[] => [
+  ...["--listen-client-urls", client, "--advertise-client-urls", client],
+  ...["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", `default=${peer}`],
+];
 
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
 /** The keys that begin so: etcd names the first one and the one behind the last. */
@@ -38,9 +44,7 @@ export class Etcd {
   static async start(o: { tls?: boolean } = {}): Promise<Etcd> {
     const [client, peer] = [await freePort(), await freePort()];
     const endpoint = `${o.tls ? "https" : "http"}://127.0.0.1:${client}`;
-    const at = `http://127.0.0.1:${peer}`;
-    const cluster = ["--initial-advertise-peer-urls", at, "--initial-cluster", `default=${at}`, "--listen-peer-urls", at];
-    const it = new Etcd(endpoint, ["--listen-client-urls", endpoint, "--advertise-client-urls", endpoint, ...cluster]);
+    const it = new Etcd(endpoint, etcdArguments(endpoint, `http://127.0.0.1:${peer}`));
     if (o.tls) it.makeCertificates();
     await it.again();
     return it;

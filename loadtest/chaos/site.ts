@@ -6,7 +6,8 @@ import os from "node:os";
 import path from "node:path";
 import { stringify } from "yaml";
 import { dpConfig } from "../../testbed/dp-config.js";
-import { Child, freePort, nativeBin, START_MS, which } from "../../testbed/process.js";
+import { etcdArguments, etcdMissing } from "../../testbed/etcd.js";
+import { Child, freePort, nativeBin, START_MS } from "../../testbed/process.js";
 import { type ServiceFolder, serviceCommand } from "../../testbed/service.js";
 import { eventually } from "../../testbed/wait.js";
 import { Link } from "./link.js";
@@ -28,7 +29,7 @@ export class Site {
   readonly folder = mkdtempSync(path.join(os.tmpdir(), "marllb-chaos-"));
   readonly parts = new Map<string, Part>();
   readonly links: Link[] = [];
-  readonly etcd = which("etcd") !== null;
+  readonly etcd = etcdMissing === null;
   readonly #draining: Child[] = [];
 
   private constructor(
@@ -151,11 +152,8 @@ export class Site {
   }
 
   #etcdCommand(peerAddress: string): string[] {
-    const client = `http://${(this.parts.get("etcd") as Part).address}`;
-    const peer = `http://${peerAddress}`;
     const data = ["--data-dir", path.join(this.folder, "etcd"), "--log-level", "error"];
-    const peers = ["--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", `default=${peer}`];
-    return ["etcd", ...data, "--listen-client-urls", client, "--advertise-client-urls", client, ...peers];
+    return ["etcd", ...data, ...etcdArguments(`http://${(this.parts.get("etcd") as Part).address}`, `http://${peerAddress}`)];
   }
 
   /** Starts a part; resolves when it serves. */

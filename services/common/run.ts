@@ -9,7 +9,7 @@ import { type Config, ConfigError, type ServiceName } from "./config/load.js";
 import { reloadCertificates } from "./grpc/certificates.js";
 import { createLog, type Logger } from "./log.js";
 import type { LogWriter } from "./log-writer.js";
-import { Counter, createRegistry, Gauge, type Registry, serveMetrics } from "./metrics.js";
+import { createRegistry, type Registry, readCounter, readGauge, serveMetrics } from "./metrics.js";
 import { Readiness, type WhyNot } from "./readiness.js";
 import { type Reloadable, Reloader } from "./reload.js";
 import { projectRoot } from "./root.js";
@@ -137,25 +137,20 @@ async function start(service: ServiceName, load: () => Promise<{ create: CreateS
 }
 
 function countLostLines(registry: Registry, writer: LogWriter): void {
-  new Counter({
-    name: "marllb_log_lines_lost_total",
-    help: "Log lines that found the queue full: nobody read them in time",
-    registers: [registry],
-    collect() {
-      this.reset();
-      this.inc(writer.lost);
+  readCounter(
+    registry,
+    "marllb_log_lines_lost_total",
+    "Log lines that found the queue full: nobody read them in time",
+    [],
+    (say) => {
+      say({}, writer.lost);
     },
-  });
+  );
 }
 
 function showReadiness(registry: Registry, readiness: Readiness): void {
-  new Gauge({
-    name: "marllb_ready",
-    help: "1 while the service can do its work; /readyz says why not",
-    registers: [registry],
-    collect() {
-      this.set(readiness.look() === null ? 1 : 0);
-    },
+  readGauge(registry, "marllb_ready", "1 while the service can do its work; /readyz says why not", [], (say) => {
+    say({}, readiness.look() === null ? 1 : 0);
   });
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Counter, Gauge, type Registry } from "../common/metrics.js";
+import { Counter, type Registry, readGauge } from "../common/metrics.js";
 import type { FailoverCore } from "./core.js";
 import type { ReplicaState } from "./votes.js";
 
@@ -12,77 +12,39 @@ export function failoverMetrics(
 ) {
   const registers = [registry];
   const states = ["NORMAL", "DEGRADED", "PANIC"] as const;
-  new Gauge({
-    name: "marllb_failover_pool_state",
-    help: "1 for the state that a pool is in",
-    labelNames: ["vip", "state"],
-    registers,
-    collect() {
-      this.reset();
-      for (const v of core.served()) {
-        for (const s of states) this.set({ vip: v.name, state: s.toLowerCase() }, v.order.status === s ? 1 : 0);
-      }
-    },
+  readGauge(registry, "marllb_failover_pool_state", "1 for the state that a pool is in", ["vip", "state"], (say) => {
+    for (const v of core.served()) {
+      for (const s of states) say({ vip: v.name, state: s.toLowerCase() }, v.order.status === s ? 1 : 0);
+    }
   });
-  new Gauge({
-    name: "marllb_failover_members",
-    help: "Members of a pool by what new flows they may take",
-    labelNames: ["vip", "share"],
-    registers,
-    collect() {
-      this.reset();
-      for (const v of core.served()) {
-        const factors = v.order.members.map((m) => v.order.shares.get(m.address)?.factor ?? 1);
-        this.set({ vip: v.name, share: "full" }, factors.filter((f) => f === 1).length);
-        this.set({ vip: v.name, share: "part" }, factors.filter((f) => f > 0 && f < 1).length);
-        this.set({ vip: v.name, share: "none" }, factors.filter((f) => f === 0).length);
-      }
-    },
+  readGauge(registry, "marllb_failover_members", "Members of a pool by what new flows they may take", ["vip", "share"], (say) => {
+    for (const v of core.served()) {
+      const factors = v.order.members.map((m) => v.order.shares.get(m.address)?.factor ?? 1);
+      say({ vip: v.name, share: "full" }, factors.filter((f) => f === 1).length);
+      say({ vip: v.name, share: "part" }, factors.filter((f) => f > 0 && f < 1).length);
+      say({ vip: v.name, share: "none" }, factors.filter((f) => f === 0).length);
+    }
   });
-  new Gauge({
-    name: "marllb_failover_term",
-    help: "Term of a pool's order in force",
-    labelNames: ["vip"],
-    registers,
-    collect() {
-      this.reset();
-      for (const v of core.served()) this.set({ vip: v.name }, v.term);
-    },
+  readGauge(registry, "marllb_failover_term", "Term of a pool's order in force", ["vip"], (say) => {
+    for (const v of core.served()) say({ vip: v.name }, v.term);
   });
-  new Gauge({
-    name: "marllb_failover_agents",
-    help: "Agents that serve a pool",
-    labelNames: ["vip"],
-    registers,
-    collect() {
-      this.reset();
-      for (const v of core.served()) this.set({ vip: v.name }, core.agentsOf(v.name).length);
-    },
+  readGauge(registry, "marllb_failover_agents", "Agents that serve a pool", ["vip"], (say) => {
+    for (const v of core.served()) say({ vip: v.name }, core.agentsOf(v.name).length);
   });
-  new Gauge({
-    name: "marllb_failover_health_connected",
-    help: "1 while verdicts of some replica are heard",
-    registers,
-    collect() {
-      this.set([...heard.health().values()].some((s) => s !== "away") ? 1 : 0);
-    },
+  readGauge(registry, "marllb_failover_health_connected", "1 while verdicts of some replica are heard", [], (say) => {
+    say({}, [...heard.health().values()].some((s) => s !== "away") ? 1 : 0);
   });
-  new Gauge({
-    name: "marllb_failover_health_replicas",
-    help: "Replicas of health by whether they are heard; one that is cut off reaches no server while another does",
-    labelNames: ["state"],
-    registers,
-    collect() {
-      for (const s of REPLICA_STATES) this.set({ state: s }, [...heard.health().values()].filter((x) => x === s).length);
+  readGauge(
+    registry,
+    "marllb_failover_health_replicas",
+    "Replicas of health by whether they are heard; one that is cut off reaches no server while another does",
+    ["state"],
+    (say) => {
+      for (const s of REPLICA_STATES) say({ state: s }, [...heard.health().values()].filter((x) => x === s).length);
     },
-  });
-  new Gauge({
-    name: "marllb_failover_store_connected",
-    help: "1 while the newest orders are known",
-    registers,
-    collect() {
-      this.set(heard.store() ? 1 : 0);
-    },
+  );
+  readGauge(registry, "marllb_failover_store_connected", "1 while the newest orders are known", [], (say) => {
+    say({}, heard.store() ? 1 : 0);
   });
   return {
     frames: new Counter({ name: "marllb_failover_frames_total", help: "Frames received", registers }),

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Replicas over a real etcd, where one is installed.
-import test, { type ExecutionContext } from "ava";
+import type { ExecutionContext } from "ava";
 import { Etcd, etcdMissing } from "../../../testbed/etcd.js";
+import { needs } from "../../../testbed/needs.js";
 import { eventually, sleep } from "../../../testbed/wait.js";
 import { systemTimers } from "../../common/stream.js";
 import { type EtcdOptions, etcdStore } from "../etcd-store.js";
@@ -9,8 +10,7 @@ import { HISTORY_LIMIT, type Intent } from "../intent.js";
 import { type Done, Intents } from "../intents.js";
 import { hold, release } from "../operations.js";
 
-const withEtcd = etcdMissing === null ? test : test.skip;
-if (etcdMissing !== null) test(`not run: ${etcdMissing}`, (t) => t.pass());
+const withEtcd = needs(etcdMissing === null, etcdMissing ?? "");
 
 const stamp = { by: "ann", reason: "why", at: 1 };
 let ids = 0;
