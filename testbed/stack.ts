@@ -25,6 +25,8 @@ export interface StackOptions {
   tickMs?: number;
   threads?: number;
   trust?: string | number;
+  /** Added to the VIP of the configuration. */
+  vip?: Record<string, unknown>;
   /** Changes of the configuration, key by key within a section. */
   config?: Record<string, unknown>;
   /** Added to the services' environment. */
@@ -93,6 +95,7 @@ export class Stack {
       policy: o.policy ?? "kalman",
       trust: o.trust ?? "hint",
       servers,
+      ...o.vip,
     };
     const config: Record<string, unknown> = {
       instance: this.instance,

@@ -4,9 +4,19 @@
 import { canonicalAddress } from "../common/config/address.js";
 import { invalid, ServiceError } from "../common/grpc/errors.js";
 import { type VipBirth, vipKey } from "../common/identity.js";
-import { emptyIntent, hasOrders, type Intent, type Wanted } from "./intent.js";
-import { type HealthFact, type Moment, membersOf, orderKey, orders, type PoolOrder, type PoolRules } from "./orders.js";
-import { nextTerm, outside, versionOf } from "./terms.js";
+import { emptyIntent, hasOrders, type Intent, type Source, type Wanted } from "./intent.js";
+import {
+  type HealthFact,
+  type Member,
+  type Moment,
+  membersOf,
+  orderKey,
+  orders,
+  type PoolOrder,
+  type PoolRules,
+  sourceOf,
+} from "./orders.js";
+import { firstTerm, nextTerm, outside, versionOf } from "./terms.js";
 
 /** What one agent shows of one VIP. */
 export interface AgentVip {
@@ -16,6 +26,8 @@ export interface AgentVip {
   dpEpoch: bigint;
   birth: bigint;
   generation: number;
+  /** Its data plane's list is another's by order. */
+  managed: boolean;
   servers: { id: number; address: string; weight: number }[];
   /** Of servers that its data plane gives no new flows by the last order. */
   masked: readonly string[];
@@ -31,6 +43,13 @@ export interface PoolView {
   intent: Intent;
   order: PoolOrder;
   term: number;
+  /** Whose list the members are. */
+  source: Source;
+  /**
+   * The list that data planes are to have: of this revision, or a later one that they have is kept; null = their own stands. Within a
+   * version of the intent what was found may change: revisions are terms, therefore.
+   */
+  listRevision: number | null;
   loadBalancers: number;
   /** Those that are heard, in an order that does not depend on who came first. */
   seen: readonly string[];
@@ -55,8 +74,18 @@ export interface CoreOptions {
   heard(pool: string, address: string): HealthFact;
   /** Whether any health is heard: of a server that joins it will say something soon. */
   hears(): boolean;
-  /** Pools of the configuration: known without any data plane, as is what they begin with. */
-  fixed: readonly { name: string; vipId: number; servers: readonly Wanted[] }[];
+  fixed: readonly FixedPool[];
+}
+
+/** A pool of the configuration: known without any data plane, as is what it begins with. */
+export interface FixedPool {
+  name: string;
+  vipId: number;
+  servers: readonly Wanted[];
+  /** What data planes have is their own, where nobody orders a list. */
+  local: boolean;
+  /** It follows a name or a file: found() tells what that holds. */
+  follows: boolean;
 }
 
 interface Entry extends PoolView {
@@ -68,6 +97,10 @@ interface Entry extends PoolView {
   /** Members that joined, until health says something of them or this moment. */
   unspoken: Map<string, number>;
   present: readonly Wanted[];
+  found: readonly Member[] | null;
+  /** What was found last, in the words of an order, and the term that it came with; 0 = never was any. */
+  list: string;
+  listTerm: number;
   key: string;
   /** When nobody here had it any more; null = somebody has. */
   bareSince: number | null;
@@ -100,13 +133,21 @@ export class FailoverCore {
   wanted(intent: Intent, at: Moment): void {
     const entry = this.pools.get(intent.pool) ?? this.make(intent, 0, at);
     const before = entry.intent;
-    entry.intent = intent;
-    const had = new Set(before.managed ? before.members.map((m) => m.address) : entry.present.map((m) => m.address));
-    if (intent.managed && had.size > 0)
-      for (const m of intent.members) if (!had.has(m.address)) this.joined(entry, m.address, at);
+    this.relist(entry, at, () => {
+      entry.intent = intent;
+    });
     const held = new Set(intent.holds.map((h) => h.address));
     for (const h of before.holds) if (!held.has(h.address)) entry.startedAt.set(h.address, at.now);
-    this.recall(entry);
+    this.judge(entry, at);
+  }
+
+  /** What a pool's name or file holds now. */
+  found(pool: string, servers: readonly Member[], at: Moment): void {
+    const entry = this.pools.get(pool);
+    if (!entry) return;
+    this.relist(entry, at, () => {
+      entry.found = servers;
+    });
     this.judge(entry, at);
   }
 
@@ -133,6 +174,9 @@ export class FailoverCore {
     for (const address of agent.masked)
       if (members.has(address) && !held.has(address) && !entry.facts.has(address)) entry.facts.set(address, "DOWN");
     this.judge(entry, at);
+    // A list that was found once, of a name or a file that nobody follows any more.
+    const fixed = this.fixed(entry.name);
+    if (agent.managed && entry.source === "data plane" && fixed?.local && !fixed.follows) this.raise(entry, true);
     this.o.events.order(agent, entry);
   }
 
@@ -157,7 +201,8 @@ export class FailoverCore {
     const says = outside(appliedTerm, entry.intent.version, entry.term);
     if (says === "follow") {
       entry.term = appliedTerm;
-      this.raise(entry);
+      // Which list came with the other replica's order is not known here.
+      this.raise(entry, entry.source === "discovery");
     } else if (says === "later") this.o.events.later(agent.pool, versionOf(appliedTerm));
   }
 
@@ -257,8 +302,8 @@ export class FailoverCore {
     return new ServiceError("UNAVAILABLE", `${what}: no load balancer is connected to this replica`);
   }
 
-  private configuredServers(pool: string): readonly Wanted[] {
-    return this.o.fixed.find((f) => f.name === pool)?.servers ?? [];
+  private fixed(pool: string): FixedPool | undefined {
+    return this.o.fixed.find((f) => f.name === pool);
   }
 
   private make(intent: Intent, vipId: number, at: Moment): Entry {
@@ -268,13 +313,18 @@ export class FailoverCore {
       intent,
       order: { status: "NORMAL", members: [], shares: new Map(), fallback: false, nextAt: null },
       term: 0,
+      source: "data plane",
+      listRevision: null,
       loadBalancers: this.o.configured(intent.pool),
       seen: [],
       agents: new Map(),
       startedAt: new Map(),
       facts: new Map(),
       unspoken: new Map(),
-      present: this.configuredServers(intent.pool),
+      present: this.fixed(intent.pool)?.servers ?? [],
+      found: null,
+      list: "",
+      listTerm: 0,
       key: "",
       bareSince: at.now,
     };
@@ -282,17 +332,25 @@ export class FailoverCore {
     return entry;
   }
 
-  /** What the pool's data planes have, all together. A server that joins starts slowly, those there at first do not. */
+  /** What the pool's data planes have, all together. */
   private gather(entry: Entry, at: Moment): void {
-    const before = new Set(entry.present.map((m) => m.address));
-    const first = entry.bareSince !== null;
     const next = new Map<string, Wanted>();
     for (const agent of entry.agents.values()) {
       for (const { address, weight } of agent.servers) if (!next.has(address)) next.set(address, { address, weight });
     }
-    entry.present = entry.agents.size > 0 ? [...next.values()] : this.configuredServers(entry.name);
-    if (!first && before.size > 0 && !entry.intent.managed)
-      for (const address of next.keys()) if (!before.has(address)) this.joined(entry, address, at);
+    const present = entry.agents.size > 0 ? [...next.values()] : (this.fixed(entry.name)?.servers ?? []);
+    const first = entry.bareSince !== null;
+    // The first data plane has what served before this replica was started.
+    if (first) entry.present = present;
+    const before = first ? present : membersOf(entry.intent, entry);
+    this.relist(entry, at, () => (entry.present = present), before);
+  }
+
+  /** Other members. One that joins those that are there starts slowly. */
+  private relist(entry: Entry, at: Moment, change: () => void, before = membersOf(entry.intent, entry)): void {
+    const had = new Set(before.map((m) => m.address));
+    change();
+    if (had.size > 0) for (const m of membersOf(entry.intent, entry)) if (!had.has(m.address)) this.joined(entry, m.address, at);
     this.recall(entry);
   }
 
@@ -346,14 +404,18 @@ export class FailoverCore {
     const agents = [...entry.agents.values()].filter((a) => at.now - a.seenAt < AGENT_AWAY_MS);
     entry.loadBalancers = Math.max(1, this.o.configured(entry.name), agents.length);
     entry.seen = agents.map(nameOf).sort();
-    const { present, startedAt } = entry;
+    const { present, found, startedAt } = entry;
     const health = (address: string): HealthFact =>
       entry.facts.get(address) ?? (entry.unspoken.has(address) ? "WAITING" : "UNKNOWN");
-    entry.order = orders(entry.intent, { present, startedAt, health }, this.o.rules, at);
-    const key = orderKey(entry.intent, entry.order, [entry.loadBalancers, ...entry.seen]);
+    entry.order = orders(entry.intent, { present, found, startedAt, health }, this.o.rules, at);
+    entry.source = sourceOf(entry.intent, entry);
+    const list = entry.source === "discovery" ? JSON.stringify(entry.order.members.map((m) => [m.address, m.weight])) : "";
+    const key = orderKey(entry.intent, entry.order, [entry.loadBalancers, ...entry.seen], list);
     if (key === entry.key) return;
     entry.key = key;
-    this.raise(entry);
+    const other = list !== entry.list;
+    entry.list = list;
+    this.raise(entry, other);
   }
 
   /** Other rules, from the next order on; whom they concern is judged at once. */
@@ -362,8 +424,15 @@ export class FailoverCore {
     for (const entry of this.pools.values()) this.judge(entry, at);
   }
 
-  private raise(entry: Entry): void {
-    entry.term = nextTerm(entry.intent.version, entry.term);
+  /** `list`: the data planes are to take the list anew, whichever they have. */
+  private raise(entry: Entry, list: boolean): void {
+    const { version } = entry.intent;
+    entry.term = nextTerm(version, entry.term);
+    if (list) entry.listTerm = entry.term;
+    const follows = entry.source === "data plane" && this.fixed(entry.name)?.follows === true;
+    // While nothing is found what was found before stands, at whatever data plane.
+    const own = follows || (version === 0 && entry.listTerm === 0);
+    entry.listRevision = own ? null : Math.max(version === 0 ? 0 : firstTerm(version), entry.listTerm);
     this.o.events.changed(entry);
     for (const agent of entry.agents.values()) this.o.events.order(agent, entry);
   }

@@ -14,6 +14,9 @@ export interface Wanted {
   weight: number;
 }
 
+/** Whose list a pool's members are. */
+export type Source = "operator" | "discovery" | "data plane";
+
 export type HoldKind = "drain" | "maintenance";
 
 /** No new flows to a server, whether or not a data plane has it now. */

@@ -26,7 +26,7 @@ export function poolMessage(view: Pick<PoolView, "vipId" | "intent" | "order">):
     name: intent.pool,
     managed: intent.managed,
     revision: intent.version,
-    servers: order.members.map((m) => ({ ...m, drain: holdsOf(intent, m.address).length > 0 })),
+    servers: order.members.map(({ address, weight }) => ({ address, weight, drain: holdsOf(intent, address).length > 0 })),
   };
 }
 
@@ -40,13 +40,13 @@ export const holdMessage = (h: Hold): HoldMessage => ({
   deadline_unix_ms: h.deadline ?? 0,
 });
 
-/** The list for one agent's data plane; null: nobody ordered anything, and its own owner stands. */
+/** The list for one agent's data plane; null: its own owner stands. */
 function poolFor(agent: AgentVip, view: PoolView): Pool | null {
-  const { intent } = view;
-  if (intent.version === 0) return null;
+  if (view.listRevision === null) return null;
   const { servers = [], ...pool } = poolMessage(view);
-  const list = intent.managed ? servers.map((s) => ({ ...s, weight: Math.max(LEAST_WEIGHT, s.weight as number) })) : [];
-  return { ...pool, vip_id: agent.vipId, servers: list };
+  const managed = view.source !== "data plane";
+  const list = managed ? servers.map((s) => ({ ...s, weight: Math.max(LEAST_WEIGHT, s.weight as number) })) : [];
+  return { ...pool, managed, revision: view.listRevision, vip_id: agent.vipId, servers: list };
 }
 
 /** The order for one agent's VIP: keyed by that data plane's server ids. */

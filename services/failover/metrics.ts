@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Counter, type Registry, readGauge } from "../common/metrics.js";
 import type { FailoverCore } from "./core.js";
+import type { Discovered } from "./discovery/discovery.js";
 import type { ReplicaState } from "./votes.js";
 
 const REPLICA_STATES: readonly ReplicaState[] = ["heard", "away", "cut_off"];
@@ -8,7 +9,11 @@ const REPLICA_STATES: readonly ReplicaState[] = ["heard", "away", "cut_off"];
 export function failoverMetrics(
   registry: Registry,
   core: FailoverCore,
-  heard: { health(): ReadonlyMap<string, ReplicaState>; store(): boolean },
+  heard: {
+    health(): ReadonlyMap<string, ReplicaState>;
+    store(): boolean;
+    found(): ReadonlyMap<string, Readonly<Discovered>>;
+  },
 ) {
   const registers = [registry];
   const states = ["NORMAL", "DEGRADED", "PANIC"] as const;
@@ -46,6 +51,18 @@ export function failoverMetrics(
   readGauge(registry, "marllb_failover_store_connected", "1 while the newest orders are known", [], (say) => {
     say({}, heard.store() ? 1 : 0);
   });
+  readGauge(registry, "marllb_failover_found_servers", "Servers that a pool's name or file holds", ["vip"], (say) => {
+    for (const [vip, d] of heard.found()) say({ vip }, d.servers);
+  });
+  readGauge(
+    registry,
+    "marllb_failover_discovery_failing",
+    "1 while a pool's name or file tells no servers, or not all can be taken: the last list stands",
+    ["vip"],
+    (say) => {
+      for (const [vip, d] of heard.found()) say({ vip }, d.problem === "" ? 0 : 1);
+    },
+  );
   return {
     frames: new Counter({ name: "marllb_failover_frames_total", help: "Frames received", registers }),
     refused: new Counter({ name: "marllb_failover_frames_refused_total", help: "Frames that could not be read", registers }),

@@ -18,6 +18,7 @@ import type { Config } from "../common/config/load.js";
 import type { OwnVip } from "../common/config/own.js";
 import { type Caller, callerName, invalid, ServiceError } from "../common/grpc/errors.js";
 import type { FailoverCore, PoolView } from "./core.js";
+import type { Discovery } from "./discovery/discovery.js";
 import { countOf } from "./flows.js";
 import { type Change, HISTORY_LIMIT, holdsOf, type Stamp, type Wanted } from "./intent.js";
 import type { Done, Intents } from "./intents.js";
@@ -31,6 +32,12 @@ const MAX_DEADLINE_MS = 366 * 86_400_000;
 
 const NOT_A_MEMBER = { factor: 0, reason: "held; no list has it now" };
 
+const SOURCES = {
+  operator: "POOL_SOURCE_OPERATOR",
+  discovery: "POOL_SOURCE_DISCOVERY",
+  "data plane": "POOL_SOURCE_DATA_PLANE",
+} as const;
+
 interface Named {
   vip_id: number;
   name: string;
@@ -38,7 +45,14 @@ interface Named {
 
 export class Operator {
   constructor(
-    private readonly o: { core: FailoverCore; intents: Intents; supervision: Supervision; config: Config; clock: Clock },
+    private readonly o: {
+      core: FailoverCore;
+      intents: Intents;
+      supervision: Supervision;
+      discovery: Discovery;
+      config: Config;
+      clock: Clock;
+    },
   ) {}
 
   async drain(r: DrainRequest__Output, caller: Caller): Promise<DrainResponse> {
@@ -53,8 +67,8 @@ export class Operator {
 
   async undrain(r: UndrainRequest__Output, caller: Caller): Promise<{ term: number }> {
     const done = await this.hold(r, caller, (a) => operations.release("drain", a));
-    // Of a managed pool the list is ours: what a frame still says there is about to change.
-    if (!done.view.intent.managed && this.o.supervision.seenOf(done.view.name).get(done.address)?.draining) {
+    // A list that is ours is about to change, whatever a frame still says.
+    if (done.view.source === "data plane" && this.o.supervision.seenOf(done.view.name).get(done.address)?.draining) {
       throw new ServiceError(
         "FAILED_PRECONDITION",
         `address: ${done.address} drains by a data plane's own list; end that there (configuration, or undrain on its command line)`,
@@ -142,6 +156,7 @@ export class Operator {
       };
     });
     const { override, policy } = intent;
+    const found = this.o.discovery.pools.get(view.name);
     const { state, reason } = this.o.intents;
     return {
       pool: poolMessage(view),
@@ -162,6 +177,13 @@ export class Operator {
       expected_load_balancers: view.loadBalancers,
       policy: policy && { name: policy.name, by: policy.by, reason: policy.reason, at_unix_ms: policy.at },
       stale: state === "current" ? "" : reason,
+      source: SOURCES[view.source],
+      discovery: found && {
+        from: found.from,
+        servers: found.servers,
+        problem: found.problem,
+        found_at_unix_ms: found.atUnixMs ?? 0,
+      },
     };
   }
 

@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who of a pool may receive new flows: a pure function of what is wanted, what was seen, and the time.
-import type { Intent, Wanted } from "./intent.js";
+import type { Intent, Source, Wanted } from "./intent.js";
 
 /** WAITING: health has not checked it yet, and it is to get no flows until then. */
 export type HealthFact = "UNKNOWN" | "WAITING" | "UP" | "DOWN";
 export type PoolStatus = "NORMAL" | "DEGRADED" | "PANIC";
 
+/** A member; where some have a higher `priority` than others, they stand by for those (absent: 0). */
+export interface Member extends Wanted {
+  priority?: number;
+}
+
 /** What this replica saw of one pool; nothing of it is ever stored. */
 export interface Observations {
+  /** What the pool's name or file holds; null = nothing was found yet, or it follows none. */
+  found: readonly Member[] | null;
   /** What its data planes have, all together. */
   present: readonly Wanted[];
   health(address: string): HealthFact;
@@ -34,7 +41,7 @@ export interface Share {
 
 export interface PoolOrder {
   status: PoolStatus;
-  members: readonly Wanted[];
+  members: readonly Member[];
   /** By address; a missing one is 1. */
   shares: Map<string, Share>;
   /** Static weights instead of the policy's. */
@@ -45,9 +52,33 @@ export interface PoolOrder {
 
 const SLOW_START_STEPS = 10;
 
-/** Whose list counts: the operator's of a managed pool, else that of its data planes. */
-export const membersOf = (intent: Intent, seen: Pick<Observations, "present">): readonly Wanted[] =>
-  intent.managed ? intent.members : seen.present;
+type Lists = Pick<Observations, "present" | "found">;
+
+/** Whose list counts: the operator's of a managed pool, else what was found, else that of its data planes. */
+export const sourceOf = (intent: Intent, seen: Lists): Source =>
+  intent.managed ? "operator" : seen.found !== null ? "discovery" : "data plane";
+
+export const membersOf = (intent: Intent, seen: Lists): readonly Member[] =>
+  intent.managed ? intent.members : (seen.found ?? seen.present);
+
+/** With too few left, flows to a server that may be dead are better than all flows to servers that will be. */
+const tooFew = (healthy: number, of: number, rules: PoolRules): boolean =>
+  healthy < Math.min(rules.minHealthy, of) || healthy / of < rules.panicThreshold;
+
+/**
+ * The priority whose servers serve: the first of which enough are up (RFC 2782: the lowest that can be reached), else the first of all. One that
+ * is not checked yet counts neither way.
+ */
+function servingPriority(free: readonly Member[], seen: Observations, rules: PoolRules): number {
+  const all = [...new Set(free.map((m) => m.priority ?? 0))].sort((a, b) => a - b);
+  const enough = (priority: number): boolean => {
+    const facts = free.filter((m) => (m.priority ?? 0) === priority).map((m) => seen.health(m.address));
+    const checked = facts.filter((f) => f !== "WAITING");
+    const healthy = checked.filter((f) => f !== "DOWN").length;
+    return healthy > 0 && !tooFew(healthy, checked.length, rules);
+  };
+  return all.find(enough) ?? all[0] ?? 0;
+}
 
 /** What an operator wants of a server, where that is no new flows; null: nothing. */
 function held(intent: Intent, m: Wanted, at: Moment): (Share & { changesAt: number | null }) | null {
@@ -74,14 +105,20 @@ export function orders(intent: Intent, seen: Observations, rules: PoolRules, at:
   const wake = (t: number | null): void => {
     if (t !== null) nextAt = nextAt === null ? t : Math.min(nextAt, t);
   };
-  const free: Wanted[] = [];
+  const all: Member[] = [];
   for (const m of members) {
     const h = held(intent, m, at);
-    if (h === null) free.push(m);
+    if (h === null) all.push(m);
     else {
       shares.set(m.address, { factor: h.factor, reason: h.reason });
       wake(h.changesAt);
     }
+  }
+  const priority = servingPriority(all, seen, rules);
+  const free: Member[] = [];
+  for (const m of all) {
+    if ((m.priority ?? 0) === priority) free.push(m);
+    else shares.set(m.address, { factor: 0, reason: `stands by, priority ${m.priority ?? 0}` });
   }
   // While none is known to be up there is nobody to serve in the place of those that nobody has checked yet.
   const anyUp = free.some((m) => seen.health(m.address) === "UP");
@@ -91,9 +128,7 @@ export function orders(intent: Intent, seen: Observations, rules: PoolRules, at:
   const isDown = (m: Wanted): boolean => seen.health(m.address) === "DOWN";
   const down = serving.filter(isDown).length;
   const healthy = serving.length - down;
-  // With too few left, flows to a server that may be dead are better than all flows to servers that will be.
-  const panic =
-    down > 0 && (healthy < Math.min(rules.minHealthy, serving.length) || healthy / serving.length < rules.panicThreshold);
+  const panic = down > 0 && tooFew(healthy, serving.length, rules);
   for (const m of serving) {
     if (isDown(m)) {
       shares.set(m.address, panic ? { factor: 1, reason: "down, but too few are up" } : { factor: 0, reason: "down" });
@@ -106,7 +141,7 @@ export function orders(intent: Intent, seen: Observations, rules: PoolRules, at:
     wake(slow.nextAt);
   }
   return {
-    status: panic ? "PANIC" : down > 0 ? "DEGRADED" : "NORMAL",
+    status: panic ? "PANIC" : down > 0 || all.some((m) => (m.priority ?? 0) < priority) ? "DEGRADED" : "NORMAL",
     members,
     shares,
     // What a policy learned from servers that fail says nothing about a pool in which all are eligible.
@@ -115,8 +150,8 @@ export function orders(intent: Intent, seen: Observations, rules: PoolRules, at:
   };
 }
 
-/** Equal texts for orders that mean the same to an agent; a term is raised when it changes. */
-export function orderKey(intent: Intent, order: PoolOrder, loadBalancers: readonly (number | string)[]): string {
+/** Equal texts for orders that mean the same to an agent; a term is raised when it changes. `list`: what data planes are told to have. */
+export function orderKey(intent: Intent, order: PoolOrder, loadBalancers: readonly (number | string)[], list: string): string {
   const shares = [...order.shares].filter(([, s]) => s.factor !== 1).sort(([a], [b]) => (a < b ? -1 : 1));
-  return JSON.stringify([intent.version, order.status, order.fallback, loadBalancers, shares]);
+  return JSON.stringify([intent.version, order.status, order.fallback, loadBalancers, shares, list]);
 }

@@ -12,6 +12,7 @@ import { v1 } from "../common/grpc/protos.js";
 import type { CreateService, Service, ServiceContext } from "../common/run.js";
 import { Outlet, systemTimers } from "../common/stream.js";
 import { FailoverCore, type PoolView } from "./core.js";
+import { Discovery } from "./discovery/discovery.js";
 import type { Wanted } from "./intent.js";
 import { Intents, type StoreState } from "./intents.js";
 import { poolMessage } from "./messages.js";
@@ -53,6 +54,7 @@ class FailoverService {
   private readonly supervision: Supervision;
   private readonly operator: Operator;
   private readonly verdicts: Verdicts | undefined;
+  private readonly discovery: Discovery;
   private readonly ticker: NodeJS.Timeout;
   private readonly caughtUp = new Map<string, number>();
 
@@ -72,11 +74,18 @@ class FailoverService {
       configured: (pool) => config.vips.find((v) => v.name === pool)?.load_balancers ?? 1,
       heard: (pool, server) => this.verdicts?.fact(pool, server) ?? "UNKNOWN",
       hears: () => this.verdicts?.connected() ?? false,
-      fixed: config.vips.map((v, i) => ({ name: v.name, vipId: i + 1, servers: v.servers.map(wantedOf) })),
+      fixed: config.vips.map((v, i) => ({
+        name: v.name,
+        vipId: i + 1,
+        servers: v.servers.map(wantedOf),
+        local: v.pool === "local",
+        follows: v.discover !== undefined,
+      })),
     });
     this.metrics = failoverMetrics(registry, this.core, {
       health: () => this.verdicts?.replicas() ?? new Map(),
       store: () => this.intents.state === "current",
+      found: () => this.discovery.pools,
     });
     this.supervision = new Supervision({
       core: this.core,
@@ -95,8 +104,15 @@ class FailoverService {
       stateChanged: (state, reason) => this.storeState(state, reason),
       failed: (e) => this.storeFailed(e),
     });
-    const { core, intents, supervision } = this;
-    this.operator = new Operator({ core, intents, supervision, config, clock });
+    this.discovery = new Discovery({
+      vips: config.vips,
+      timers: systemTimers(clock.now),
+      unixMs: clock.unixMs,
+      log,
+      found: (pool, servers) => this.core.found(pool, servers, this.moment()),
+    });
+    const { core, intents, supervision, discovery } = this;
+    this.operator = new Operator({ core, intents, supervision, discovery, config, clock });
     this.verdicts = new Verdicts(
       config,
       clock.now,
@@ -142,6 +158,7 @@ class FailoverService {
       },
       stop: async () => {
         clearInterval(this.ticker);
+        this.discovery.stop();
         this.verdicts?.close();
         this.supervision.stop();
         for (const out of this.watchers.keys()) out.end();

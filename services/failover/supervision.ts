@@ -170,6 +170,7 @@ function agentOf(instance: string, r: SuperviseRequest__Output, frame: Frame__Ou
     dpEpoch: view.dpEpoch,
     birth: view.birth,
     generation: view.generation,
+    managed: view.managed,
     servers: serversOf(view),
     masked: maskedIn(view),
     ids: new Map([...memberIds(view)].map(([a, id]) => [canonicalAddress(a), id])),

@@ -44,6 +44,12 @@ export function crossChecks(c: Config): Problem[] {
     if (vip.responses > 0 && vip.protocol !== "udp") {
       problems.push({ path: ["vips", i, "responses"], message: "expected with protocol udp only" });
     }
+    if (vip.discover && vip.pool === "managed") {
+      problems.push({
+        path: ["vips", i, "discover"],
+        message: "expected with pool local only: a managed list wins over what is found",
+      });
+    }
     const seen = new Set<string>();
     vip.servers.forEach((server, j) => {
       const key = canonicalAddress(server.address);

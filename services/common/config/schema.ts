@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The configuration's shape, defaults and ranges. Durations are milliseconds (`_ms`), times are never negative, 0 means "no limit"
 // only where a comment says so.
-import { isIPv4, isIPv6 } from "node:net";
+import { isIP, isIPv4, isIPv6 } from "node:net";
 import { z } from "zod";
 import { PROXY_VERSIONS } from "../checks/proxy.js";
 import { defaultOf, LOAD_WORDS, MODE_WORDS, OWNER_WORDS, TRUST_WORDS } from "../vocabulary.js";
@@ -50,6 +50,40 @@ const server = z.strictObject({
   health: healthLevel.optional(),
 });
 
+const dnsName = z
+  .string()
+  .max(253)
+  .regex(/^([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?$/, {
+    error: "expected a whole DNS name, such as _http._tcp.web.example.org",
+  });
+
+/** Whom a pool follows (services/failover/discovery). */
+const discover = z
+  .strictObject({
+    dns: address((s) => {
+      const hp = parseHostPort(s);
+      return hp !== null && hp.port > 0 && dnsName.safeParse(hp.host).success && isIP(hp.host) === 0;
+    }, "expected NAME:PORT, such as web.example.org:8080").optional(),
+    srv: dnsName.optional(),
+    file: z.string().startsWith("/", { error: "expected an absolute path" }).optional(),
+    // The three below are of names: which name server ("" = those of /etc/resolv.conf), which addresses, and between how often and how seldom
+    // it is asked, whatever the records' time to live says.
+    server: address(
+      (s) => s === "" || isIpPort(s) || isIP(s) !== 0,
+      "expected an IP address of a name server, with or without port",
+    ).default(""),
+    family: z.enum(["any", "ipv4", "ipv6"]).default("any"),
+    min_ttl_ms: ms(100, 3_600_000).default(1000),
+    max_ttl_ms: ms(100, 86_400_000).default(60_000),
+    hold_ms: ms(0, 3_600_000).default(10_000), // a server that answers lack stays for so long
+  })
+  .superRefine((d, ctx) => {
+    const named = [d.dns, d.srv, d.file].filter((x) => x !== undefined).length;
+    if (named !== 1) ctx.addIssue({ code: "custom", message: "expected one of dns, srv and file" });
+    if (d.min_ttl_ms > d.max_ttl_ms)
+      ctx.addIssue({ code: "custom", path: ["min_ttl_ms"], message: `expected at most max_ttl_ms (${d.max_ttl_ms})` });
+  });
+
 const vip = z.strictObject({
   name,
   address: ipPort,
@@ -58,6 +92,7 @@ const vip = z.strictObject({
   mode: z.enum(MODE_WORDS).default("sed"),
   load: z.enum(LOAD_WORDS).default("flows"),
   pool: z.enum(OWNER_WORDS).default("local"),
+  discover: discover.optional(),
   policy: policy.default("marl"),
   trust: z
     .union([z.enum(TRUST_WORDS), z.number().min(0).max(10)], {

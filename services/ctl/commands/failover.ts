@@ -35,9 +35,9 @@ export function register(program: Command): void {
         const unknown = new Set([...flows.values()].map((f) => f.unknown).filter(Boolean));
         const notes = [...unknown].map((u) => `+ there may be more flows: ${u}`);
         if (p.stale !== "") notes.push(`the newest orders may not be known: ${p.stale}`);
-        const owner = p.pool?.managed ? `managed, revision ${p.pool.revision}` : "local";
+        if (p.discovery && p.discovery.problem !== "") notes.push(`${p.discovery.from}: ${p.discovery.problem}; ${standing(p)}`);
         return [
-          `${name}: ${wireVipState.word(p.state)}, term ${p.term}, pool ${owner}${p.override ? `, override: ${p.override.reason}` : ""}${p.policy ? `, policy ${p.policy.name} by ${p.policy.by}` : ""}`,
+          `${name}: ${wireVipState.word(p.state)}, term ${p.term}, pool ${owner(p)}${p.override ? `, override: ${p.override.reason}` : ""}${p.policy ? `, policy ${p.policy.name} by ${p.policy.by}` : ""}`,
           columns(["server", "health", "factor", "flows", "reason"], rows),
           ...notes,
         ].join("\n");
@@ -89,6 +89,22 @@ export function register(program: Command): void {
         output(o.json, r, () => [head, ...r.changes, ...r.changes.flatMap((c) => WHOSE[c] ?? [])].join("\n"));
       }),
     );
+}
+
+/** Where the members come from. */
+function owner({ pool, source, discovery }: GetPoolResponse__Output): string {
+  if (source === "POOL_SOURCE_OPERATOR") {
+    const instead = discovery ? `, not followed: ${discovery.from}` : "";
+    return `managed, revision ${pool?.revision}${instead}`;
+  }
+  if (!discovery) return "local";
+  return source === "POOL_SOURCE_DISCOVERY" ? `found by ${discovery.from}` : `local, until ${discovery.from} is found`;
+}
+
+/** What holds while a name or a file is not found. */
+function standing({ discovery: d }: GetPoolResponse__Output): string {
+  const at = Number(d?.found_at_unix_ms ?? 0);
+  return at === 0 ? "the data planes keep what they have" : `what was found at ${new Date(at).toISOString()} stands`;
 }
 
 /** What follows from a change of a pool's owner. */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
-import { AGENT_AWAY_MS, FailoverCore, FORGET_MS, MAX_POOLS, UNSPOKEN_MS } from "../core.js";
+import { AGENT_AWAY_MS, FailoverCore, type FixedPool, FORGET_MS, MAX_POOLS, UNSPOKEN_MS } from "../core.js";
 import { emptyIntent, type Intent } from "../intent.js";
 import { directiveFor } from "../messages.js";
 import * as operations from "../operations.js";
@@ -9,10 +9,16 @@ import { firstTerm, versionOf } from "../terms.js";
 import { agent } from "./agents.js";
 
 const at = (now: number) => ({ now, unixMs: 1_000_000 + now });
+const wanted = (i: number) => ({ address: `10.0.0.${i}:80`, weight: 1 });
 const stamp = { by: "ann", reason: "test", at: 0 };
 
-function setup(configured = 1, heard: (pool: string, address: string) => HealthFact = () => "UNKNOWN", hears = false) {
-  const orders: { to: string; term: number; servers: string }[] = [];
+function setup(
+  configured = 1,
+  heard: (pool: string, address: string) => HealthFact = () => "UNKNOWN",
+  hears = false,
+  fixed: FixedPool[] = [{ name: "configured", vipId: 9, servers: [wanted(9)], local: true, follows: false }],
+) {
+  const orders: { to: string; term: number; servers: string; pool: string; revision: number }[] = [];
   const forgotten: string[] = [];
   const later: string[] = [];
   const core = new FailoverCore({
@@ -24,6 +30,8 @@ function setup(configured = 1, heard: (pool: string, address: string) => HealthF
           to: agent.instance,
           term: Number(d.term),
           servers: (d.servers ?? []).map((s) => `${s.server_id}=${s.factor}`).join(" "),
+          pool: d.pool ? `${d.pool.managed} ${(d.pool.servers ?? []).map((s) => s.address).join(" ")}`.trim() : "",
+          revision: Number(d.pool?.revision ?? 0),
         });
       },
       changed() {},
@@ -33,7 +41,7 @@ function setup(configured = 1, heard: (pool: string, address: string) => HealthF
     configured: () => configured,
     heard,
     hears: () => hears,
-    fixed: [{ name: "configured", vipId: 9, servers: [{ address: "10.0.0.9:80", weight: 1 }] }],
+    fixed,
   });
   const operate = (operation: operations.Operation, now: number, pool = "web"): Intent => {
     const before = core.views().find((v) => v.name === pool)?.intent ?? emptyIntent(pool);
@@ -249,13 +257,13 @@ test("a managed list goes out with its revision, and so does its end; without an
   operate(operations.apply([{ address: "10.0.0.1:80", weight: 0, drain: true }], 0, [], stamp), 0);
   t.deepEqual(
     [poolOf()?.managed, poolOf()?.revision, poolOf()?.servers],
-    [true, 1, [{ address: "10.0.0.1:80", weight: 1e-6, drain: true }]],
+    [true, firstTerm(1), [{ address: "10.0.0.1:80", weight: 1e-6, drain: true }]],
     "a data plane takes no weight of 0; the mask is what keeps flows away",
   );
   core.list(agent("a", [1, 2, 3], { generation: 2 }), at(1));
   t.is(core.find(1, "web").order.members.length, 1, "what the data plane has does not change a managed pool");
   operate(operations.apply([], 0, [], stamp), 2);
-  t.deepEqual([poolOf()?.managed, poolOf()?.revision, poolOf()?.servers], [false, 2, []]);
+  t.deepEqual([poolOf()?.managed, poolOf()?.revision, poolOf()?.servers], [false, firstTerm(2), []]);
   t.is(core.find(1, "web").order.members.length, 3);
 });
 

@@ -19,6 +19,7 @@ const held = (i: number, over: Partial<Hold> = {}): Hold => ({
 const intent = (holds: Hold[] = [], over: Partial<Intent> = {}): Intent => ({ ...emptyIntent("web"), holds, ...over });
 const drained = (...servers: number[]): Intent => intent(servers.map((i) => held(i)));
 const seen = (n: number, down: number[] = [], startedAt: Record<string, number> = {}): Observations => ({
+  found: null,
   present: Array.from({ length: n }, (_, i) => ({ address: `s${i}`, weight: 1 })),
   health: (address): HealthFact => (down.includes(Number(address.slice(1))) ? "DOWN" : "UP"),
   startedAt: new Map(Object.entries(startedAt)),
@@ -111,7 +112,7 @@ test("a drain's deadline is kept by the wall clock, and what is over it waits on
 
 test("what says the same has the same key; another version, share or load balancer has another", (t) => {
   const i = drained(0);
-  const key = (x: Intent, down: number[], ...lbs: string[]) => orderKey(x, orders(x, seen(3, down), rules, START), lbs);
+  const key = (x: Intent, down: number[], ...lbs: string[]) => orderKey(x, orders(x, seen(3, down), rules, START), lbs, "");
   t.is(key(i, [1], "a"), key(structuredClone(i), [1], "a"));
   const all = [key(i, [1], "a"), key(i, [2], "a"), key(i, [1], "b"), key({ ...i, version: 5 }, [1], "a")];
   t.is(new Set(all).size, 4);
@@ -128,4 +129,44 @@ test("a server that nobody has checked gets nothing while another is up, and is 
   t.is(some.shares.get("s1")?.reason, "not checked yet");
   const none = orders(intent(), facts("WAITING", "WAITING", "UNKNOWN"), rules, START);
   t.deepEqual(factors(3, none), [1, 1, 1], "at a start of everything nobody is refused");
+});
+
+const PRIORITIES = [0, 0, 0, 0, 1, 1, 2];
+const standing = (facts: Record<number, HealthFact>, held: number[] = []) => {
+  const o = orders(
+    drained(...held),
+    {
+      ...seen(0),
+      found: PRIORITIES.map((priority, i) => ({ address: `s${i}`, weight: 1, priority })),
+      health: (address) => facts[Number(address.slice(1))] ?? "UP",
+    },
+    rules,
+    START,
+  );
+  return { ...o, serving: PRIORITIES.flatMap((_, i) => ((o.shares.get(`s${i}`)?.factor ?? 1) > 0 ? [i] : [])) };
+};
+
+test("servers of a higher priority number stand by", (t) => {
+  const o = standing({});
+  t.deepEqual([o.serving, o.status], [[0, 1, 2, 3], "NORMAL"]);
+  t.is(o.shares.get("s4")?.reason, "stands by, priority 1");
+});
+
+test("they serve when too few of the lower number are up, and only they", (t) => {
+  t.deepEqual(standing({ 0: "DOWN", 1: "DOWN" }).serving, [2, 3], "half of them is enough");
+  const o = standing({ 0: "DOWN", 1: "DOWN", 2: "DOWN" });
+  t.deepEqual([o.serving, o.status], [[4, 5], "DEGRADED"]);
+  t.deepEqual(standing({ 0: "DOWN", 1: "DOWN", 2: "DOWN", 3: "DOWN", 4: "DOWN", 5: "DOWN" }).serving, [6]);
+});
+
+test("a priority whose servers are all drained or not yet checked is passed over", (t) => {
+  t.deepEqual(standing({}, [0, 1, 2, 3]).serving, [4, 5]);
+  t.deepEqual(standing({ 0: "WAITING", 1: "WAITING", 2: "WAITING", 3: "WAITING" }).serving, [4, 5]);
+  const all = Object.fromEntries(PRIORITIES.map((_, i) => [i, "WAITING" as const]));
+  t.deepEqual(standing(all).serving, [0, 1, 2, 3], "while nobody was checked the first ones serve");
+});
+
+test("when none is up anywhere the first priority is in panic, and the others stand by on", (t) => {
+  const o = standing(Object.fromEntries(PRIORITIES.map((_, i) => [i, "DOWN" as const])));
+  t.deepEqual([o.serving, o.status], [[0, 1, 2, 3], "PANIC"]);
 });

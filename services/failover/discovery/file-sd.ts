@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Servers in a file, in the form of Prometheus' file_sd, JSON or YAML:
+//   [{ "targets": ["10.0.0.1:80"], "labels": { "weight": "2", "priority": "1" } }]
+import { open } from "node:fs/promises";
+import { parse } from "yaml";
+import { z } from "zod";
+import { isIpPort } from "../../common/config/address.js";
+import type { Found } from "./found.js";
+
+const target = z.string().refine(isIpPort, { error: 'expected IP:PORT, such as "10.0.0.1:80"' });
+const group = z.object({
+  targets: z.array(target),
+  // Labels are text in file_sd. Those that are not ours are somebody's.
+  labels: z
+    .object({
+      weight: z.coerce.number().min(1e-6).max(1e6).default(1),
+      priority: z.coerce.number().int().min(0).max(65_535).default(0),
+    })
+    .prefault({}),
+});
+const groups = z.array(group, { error: 'expected a list, such as [{"targets": ["10.0.0.1:80"]}]' });
+
+/** Throws with what is wrong, and where. */
+export function readTargets(text: string): Found[] {
+  const parsed = groups.safeParse(parse(text, { prettyErrors: false }));
+  if (!parsed.success) {
+    const [issue] = parsed.error.issues;
+    const where = issue?.path.map((p) => (typeof p === "number" ? `[${p}]` : `.${String(p)}`)).join("") ?? "";
+    throw new Error(`${where === "" ? "" : `${where}: `}${issue?.message}`);
+  }
+  return parsed.data.flatMap((g) => g.targets.map((address) => ({ address, ...g.labels })));
+}
+
+const LOOK_MS = 1000;
+
+/**
+ * Reads the file now and whenever it is another one. It is looked at by its name, once a second: so a rename onto it, a link that is turned
+ * elsewhere (Kubernetes' volumes) and a write on another machine count too, of which inotify does not tell.
+ */
+export function watchTargets(
+  file: string,
+  found: (list: Found[]) => void,
+  failed: (reason: string) => void,
+  lookMs = LOOK_MS,
+): () => void {
+  let timer: NodeJS.Timeout | null = null;
+  let stopped = false;
+  let last = "";
+  const look = async (): Promise<void> => {
+    try {
+      const handle = await open(file);
+      try {
+        // Of the file that is read, before it is read: a write meanwhile makes it another one at the next look.
+        const { dev, ino, size, mtimeNs } = await handle.stat({ bigint: true });
+        const mark = [dev, ino, size, mtimeNs].join();
+        if (mark !== last) {
+          last = mark;
+          const list = readTargets(await handle.readFile("utf8"));
+          if (!stopped) found(list);
+        }
+      } finally {
+        await handle.close();
+      }
+    } catch (e) {
+      if (!stopped) failed((e as Error).message);
+      if ((e as NodeJS.ErrnoException).code === "ENOENT") last = "";
+    }
+    if (!stopped) timer = setTimeout(() => void look(), lookMs);
+  };
+  void look();
+  return () => {
+    stopped = true;
+    if (timer) clearTimeout(timer);
+  };
+}

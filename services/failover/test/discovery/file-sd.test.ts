@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "ava";
+import { scratch } from "../../../../testbed/service.js";
+import { eventually } from "../../../../testbed/wait.js";
+import { readTargets, watchTargets } from "../../discovery/file-sd.js";
+
+test("targets with labels, as Prometheus has them, JSON or YAML", (t) => {
+  const json =
+    '[{"targets":["10.0.0.1:80","[2001:db8::1]:80"],"labels":{"weight":"2","priority":"1","job":"web"}},{"targets":["10.0.0.2:80"]}]';
+  const expected = [
+    { address: "10.0.0.1:80", weight: 2, priority: 1 },
+    { address: "[2001:db8::1]:80", weight: 2, priority: 1 },
+    { address: "10.0.0.2:80", weight: 1, priority: 0 },
+  ];
+  t.deepEqual(readTargets(json), expected);
+  const yaml =
+    '- targets: ["10.0.0.1:80", "[2001:db8::1]:80"]\n  labels: { weight: "2", priority: "1" }\n- targets: ["10.0.0.2:80"]\n';
+  t.deepEqual(readTargets(yaml), expected);
+  t.deepEqual(readTargets("[]"), []);
+});
+
+for (const [what, text, message] of [
+  ["a name instead of an address", '[{"targets":["web:80"]}]', /\[0\]\.targets\[0\]: expected IP:PORT/],
+  ["a weight of 0", '[{"targets":["10.0.0.1:80"],"labels":{"weight":"0"}}]', /\[0\]\.labels\.weight: /],
+  ["a weight that is no number", '[{"targets":["10.0.0.1:80"],"labels":{"weight":"two"}}]', /\[0\]\.labels\.weight: /],
+  ["a map", '{"targets":["10.0.0.1:80"]}', /expected a list/],
+  ["an empty file", "", /expected a list/],
+  ["half of a file", '[{"targets":["10.0.0.1:80"', /./],
+] as const) {
+  test(`${what} is said, with its place`, (t) => {
+    t.throws(() => readTargets(text), { message });
+  });
+}
+
+test("a file is read again when it is written, replaced, or found by a link that is turned elsewhere; what is wrong changes nothing", async (t) => {
+  const { dir, remove } = scratch();
+  t.teardown(remove);
+  const list = (port: number): string => JSON.stringify([{ targets: [`10.0.0.1:${port}`] }]);
+  for (const k of ["a", "b"]) mkdirSync(join(dir, k));
+  writeFileSync(join(dir, "a", "list.json"), list(1));
+  symlinkSync("a", join(dir, "now"));
+  const said: string[] = [];
+  const stop = watchTargets(
+    join(dir, "now", "list.json"),
+    (found) => said.push(found.map((s) => s.address.split(":")[1]).join()),
+    (reason) => said.push(reason),
+    20,
+  );
+  t.teardown(stop);
+  const hears = (what: RegExp) => eventually(String(what), async () => what.test(said.at(-1) ?? ""));
+  await hears(/^1$/);
+  writeFileSync(join(dir, "a", "list.json"), list(2));
+  await hears(/^2$/);
+  writeFileSync(join(dir, "a", "fresh"), list(3));
+  renameSync(join(dir, "a", "fresh"), join(dir, "a", "list.json"));
+  await hears(/^3$/);
+  writeFileSync(join(dir, "b", "list.json"), list(4));
+  symlinkSync("b", join(dir, "next"));
+  renameSync(join(dir, "next"), join(dir, "now"));
+  await hears(/^4$/);
+  writeFileSync(join(dir, "b", "list.json"), "[{");
+  await hears(/[a-z]/);
+  rmSync(join(dir, "b", "list.json"));
+  await hears(/ENOENT/);
+  writeFileSync(join(dir, "b", "list.json"), list(5));
+  await hears(/^5$/);
+  t.deepEqual(
+    said.filter((s) => /^\d$/.test(s)),
+    ["1", "2", "3", "4", "5"],
+  );
+});
