@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the agent answers about itself and its VIPs, in the words of marllb.v1.
+import type { CountsStatus } from "../../gen/marllb/v1/CountsStatus.js";
 import type { GetStatusResponse } from "../../gen/marllb/v1/GetStatusResponse.js";
 import type { VipStatus } from "../../gen/marllb/v1/VipStatus.js";
 import { invalid, ServiceError } from "../common/grpc/errors.js";
 import { wireLadder, wireMode, wireVipState } from "../common/vocabulary.js";
 import type { Agent } from "./agent.js";
+import type { Sharing } from "./counts.js";
 import type { RegionPort } from "./region.js";
 import type { Vip } from "./vip.js";
 
@@ -44,7 +46,33 @@ export const vipStatus = (vip: Vip): VipStatus => ({
   source: vip.source,
 });
 
-export const agentStatus = (agent: Agent, instance: string, regionPath: string): GetStatusResponse => ({
+function countsStatus(sharing: Sharing): CountsStatus | null {
+  const f = sharing.figures();
+  if (f === null) return null;
+  return {
+    listen: sharing.listen,
+    address: sharing.address,
+    members: f.members,
+    attached: f.attached,
+    why_not: f.why,
+    peers: f.peers.map((p) => ({
+      instance: p.instance,
+      address: p.address,
+      fresh: p.alive,
+      servers: p.servers,
+      shared: p.shared,
+      heard: p.heard,
+      lost: p.lost,
+      age_ms: p.ageMs,
+      delay_ms: p.delayMs,
+    })),
+    refused: Object.entries(f.verdicts)
+      .filter(([verdict, n]) => n > 0 && verdict !== "heard" && verdict !== "own")
+      .map(([reason, datagrams]) => ({ reason, datagrams })),
+  };
+}
+
+export const agentStatus = (agent: Agent, sharing: Sharing, instance: string, regionPath: string): GetStatusResponse => ({
   instance,
   region: regionPath,
   attached: agent.attachment.region !== null,
@@ -54,6 +82,7 @@ export const agentStatus = (agent: Agent, instance: string, regionPath: string):
   agent_epoch: (agent.attachment.region?.agentEpoch ?? 0n).toString(),
   vips: agent.vips().map(vipStatus),
   peers: agent.peerStates(),
+  counts: countsStatus(sharing),
 });
 
 /** Shares and biases in force, one entry a member. */

@@ -4,13 +4,17 @@ import type { ShmAgentHandlers } from "../../gen/marllb/v1/ShmAgent.js";
 import { failStream, ServiceError, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
 import type { Registry } from "../common/metrics.js";
+import { Counts } from "../common/native/counts.js";
 import { decodeFrame } from "../common/native/frame.js";
 import { attachRegion } from "../common/native/region.js";
 import { promptThread } from "../common/native/thread.js";
 import type { CreateService } from "../common/run.js";
+import { systemTimers } from "../common/stream.js";
 import { wireLadder } from "../common/vocabulary.js";
 import { Agent } from "./agent.js";
 import { agentStatus, regionOf, vipOf, vipStatus, weightEntries } from "./answers.js";
+import { Sharing } from "./counts.js";
+import { countsMetrics } from "./counts-metrics.js";
 import { KeptFile } from "./kept-file.js";
 import { latencyMetrics } from "./latency-metrics.js";
 import { agentMetrics } from "./metrics.js";
@@ -28,6 +32,8 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
     const old = history.oldest(vip);
     return statistics(vip, vipStatus(vip), old && old !== vip.frame ? decodeFrame(old) : null);
   };
+  const sharing = new Sharing({ config, log, timers: systemTimers(clock.now), open: (o) => new Counts(o) });
+  countsMetrics(registry, () => sharing.figures());
   const agent = new Agent({
     config,
     log,
@@ -50,7 +56,7 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
   latencyFigures(registry, agent, statsOf);
 
   const implementation: ShmAgentHandlers = {
-    GetStatus: unary(() => agentStatus(agent, config.instance, config.region.path)),
+    GetStatus: unary(() => agentStatus(agent, sharing, config.instance, config.region.path)),
     StreamStats(call) {
       const { vip_id } = call.request;
       try {
@@ -91,9 +97,16 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
     definition: v1.ShmAgent.service,
     implementation,
     whyNotReady: () => (agent.attachment.region === null ? `not attached to a data plane: ${agent.attachment.reason}` : null),
-    reload: { keys: ["tracing.sample_ms", "inference.rehearse", "envelope", "vips"], apply: (c) => agent.reload(c) },
+    reload: {
+      keys: ["tracing.sample_ms", "inference.rehearse", "envelope", "vips", "counts.members"],
+      apply(c) {
+        sharing.configured(c.counts.members);
+        agent.reload(c);
+      },
+    },
     async stop() {
       streams.end();
+      sharing.stop();
       agent.stop();
     },
   };

@@ -34,6 +34,7 @@ void compose_init(Napi::Env env, Napi::Object exports);
 void network_init(Napi::Env env, Napi::Object exports);
 void policy_init(Napi::Env env, Napi::Object exports);
 void region_init(Napi::Env env, Napi::Object exports);
+void counts_init(Napi::Env env, Napi::Object exports);
 void figures_init(Napi::Env env, Napi::Object exports);
 void vocabulary_init(Napi::Env env, Napi::Object exports);
 void sched_init(Napi::Env env, Napi::Object exports);

@@ -10,6 +10,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports)
 	network_init(env, exports);
 	policy_init(env, exports);
 	region_init(env, exports);
+	counts_init(env, exports);
 	figures_init(env, exports);
 	vocabulary_init(env, exports);
 	sched_init(env, exports);

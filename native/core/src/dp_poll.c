@@ -7,7 +7,7 @@
 #include "dp_guard.h"
 #include "dp_in.h"
 #include "dp_lease.h"
-#include "dp_peer.h"
+#include "dp_live.h"
 #include "dp_pool.h"
 #include "dp_publish.h"
 #include "dp_region.h"
@@ -15,11 +15,10 @@
 #include "dp_state.h"
 #include "dp_vip.h"
 
-static uint64_t max_buffer(const struct mlb_region *r)
+/* Room for a whole message of either block. */
+static void *new_buffer(const struct mlb_region *r, enum mlb_block a, enum mlb_block b)
 {
-	uint64_t a = r->blk[MLB_BLK_IN].buf_size, b = r->blk[MLB_BLK_POOL].buf_size, c = r->blk[MLB_BLK_PEER].buf_size;
-	a = a > b ? a : b;
-	return a > c ? a : c;
+	return malloc(r->blk[a].buf_size > r->blk[b].buf_size ? r->blk[a].buf_size : r->blk[b].buf_size);
 }
 
 int mlb_dp_new(struct mlb_dp **out, const struct mlb_dp_conf *conf, uint32_t nworkers, char err[256])
@@ -51,8 +50,8 @@ int mlb_dp_new(struct mlb_dp **out, const struct mlb_dp_conf *conf, uint32_t nwo
 		rc = mlb_region_create(&dp->region, &rcnf, err);
 		if (rc != 0)
 			goto fail;
-		dp->in_buf = malloc(max_buffer(&dp->region));
-		dp->live_buf = malloc(dp->region.blk[MLB_BLK_LIVE].buf_size);
+		dp->in_buf = new_buffer(&dp->region, MLB_BLK_IN, MLB_BLK_POOL);
+		dp->live_buf = new_buffer(&dp->region, MLB_BLK_LIVE, MLB_BLK_PEER);
 	}
 	dp->out_buf = calloc(1, sizeof(struct mlb_out_hdr) + MLB_MAX_VIPS * sizeof(struct mlb_frame_hdr) +
 					MLB_MAX_SERVERS * sizeof(struct mlb_server_rec));
@@ -122,10 +121,12 @@ static void first_poll(struct mlb_dp *dp)
 /* How long nothing is missed but frames; who publishes weights or a pool wakes us. */
 static uint64_t next_look(const struct mlb_dp *dp, bool out)
 {
-	if (!dp->conf.live_by_worker)
-		return dp->next_live_us > dp->now_us ? dp->next_live_us - dp->now_us : DP_LIVE_US;
-	if (out || dp->peer_seq != 0) /* a server's time may be over; peers' counts come without a wake */
-		return DP_LIVE_US;
+	if (!dp->conf.live_by_worker) {
+		uint64_t live = dp->next_live_us > dp->now_us ? dp->next_live_us - dp->now_us : DP_POLL_US;
+		return live < DP_POLL_US ? live : DP_POLL_US;
+	}
+	if (out) /* a server's time may be over */
+		return DP_POLL_US;
 	uint64_t lease = dp_lease_left_us(dp);
 	return lease < DP_LOOK_US ? lease : DP_LOOK_US;
 }
@@ -142,7 +143,6 @@ uint64_t mlb_dp_poll(struct mlb_dp *dp, uint64_t now_us, uint64_t real_ns)
 		dp_region_poll(dp);
 		dp_in_poll(dp);
 		dp_pool_poll(dp);
-		dp_peer_poll(dp);
 		dp_lease_poll(dp);
 	}
 	bool out = dp_eject_poll(dp), waiting = dp_grace_poll(&dp->grace);

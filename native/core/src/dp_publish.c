@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Out of the data plane: frames every frame_us, live counts every 10 ms, the recount once a second. */
+/* Out of the data plane: frames every frame_us, effects, the recount once a second. */
 #include "dp_publish.h"
 
 #include <string.h>
@@ -117,41 +117,6 @@ int mlb_dp_frame(struct mlb_dp *dp, uint32_t vip_id, struct mlb_frame_hdr *h, st
 		return (int)n;
 	}
 	return -ENOENT;
-}
-
-static struct mlb_live live_of(const struct mlb_dp *dp, const struct dp_vip *v, uint32_t slot)
-{
-	struct mlb_live l = { .vip_id = v->id, .server_id = v->srv[slot].pub.id };
-	for (uint32_t i = 0; i < dp->nworkers; i++) {
-		l.flows += MLB_LD(mlb_wslot_at(v->w[i]->slots, slot)->flows);
-		l.waiting += MLB_LD(mlb_wslot_at(v->w[i]->slots, slot)->waiting);
-	}
-	return l;
-}
-
-void dp_live_poll(struct mlb_dp *dp, uint64_t now_us)
-{
-	if (!dp->region.hdr || now_us < dp->next_live_us || MLB_LD_ACQ(dp->live_off))
-		return;
-	dp->next_live_us = now_us + DP_LIVE_US;
-	struct mlb_live_hdr *h = (struct mlb_live_hdr *)dp->live_buf;
-	struct mlb_live *l = (struct mlb_live *)(h + 1);
-	*h = (struct mlb_live_hdr){ .mono_ns = now_us * 1000 };
-	DP_EACH_VIP(dp, v) {
-		uint32_t used = MLB_LD_ACQ(v->used);
-		for (uint32_t s = 0; s < used && h->entries < MLB_MAX_SERVERS; s++)
-			if (MLB_LD_ACQ(v->srv[s].live) != DP_LIVE_NO)
-				l[h->entries++] = live_of(dp, v, s);
-	}
-	mlb_region_write(&dp->region, MLB_BLK_LIVE, dp->live_buf, sizeof(*h) + h->entries * sizeof(*l));
-}
-
-uint64_t mlb_dp_live(struct mlb_dp *dp, uint64_t now_us)
-{
-	if (!dp->region.hdr || !dp->conf.live_by_worker)
-		return UINT64_MAX;
-	dp_live_poll(dp, now_us);
-	return dp->next_live_us;
 }
 
 void dp_recount_poll(struct mlb_dp *dp)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the data plane's main side is made of. All of it is the main thread's, except what is atomic and said to be touched by
  * workers. The functions stand in one file a concern: dp_poll (life, and the main thread's step) calls dp_in (weight vectors),
- * dp_pool (managed lists), dp_peer (other load balancers' counts), dp_lease, dp_publish (out); these use dp_vip, dp_servers,
+ * dp_pool (managed lists), dp_live (counts, own and others'), dp_lease, dp_publish (out); these use dp_vip, dp_servers,
  * dp_slots, dp_table, dp_eject, dp_frame; at the bottom is dp_grace. dp_worker is what workers call. */
 #ifndef MARLLB_DP_TYPES_H
 #define MARLLB_DP_TYPES_H
@@ -15,8 +15,8 @@
 
 #define DP_REFRESH_US 500u          /* a worker's refresh of the others' counts: half of the millisecond promised */
 #define DP_REFRESH_ALONE_US 100000u /* a single worker's, with nothing new to hear: ages its half-opens */
-#define DP_LIVE_US 10000u
-#define DP_LOOK_US 100000u /* main looks around at least so often where a worker publishes the live counts */
+#define DP_POLL_US 10000u           /* main looks around at least so often */
+#define DP_LOOK_US 100000u          /* where a worker publishes the live counts, and with nobody to read them */
 #define DP_RECOUNT_US 1000000u
 #define DP_POLL_WAITING_US 50u /* while workers have not passed yet: the effect's time is as fine as this */
 
@@ -45,6 +45,7 @@ struct dp_server {
 	struct dp_eject eject;
 	_Atomic float peer; /* other load balancers' load, flows */
 	_Atomic float peer_flows;
+	uint32_t peer_mark; /* mlb_dp.peer_mark of the message that set them */
 	bool guarded;
 	uint64_t guards; /* times it was */
 	struct mlb_res_decay decay[3];
@@ -129,10 +130,13 @@ struct mlb_dp {
 	uint64_t frame_us, frame_at_us, next_frame_us; /* frame_at_us: start of the one being counted */
 	bool merging;                                  /* reservoirs of the closed frame are being merged, a slice a poll */
 	uint32_t merge_vip, merge_slot;
-	uint64_t merge_frame_us;                /* length of the closed frame */
-	uint32_t guard_frame;                   /* of the newest message: the guard looks at it next */
-	uint64_t next_live_us, next_recount_us; /* next_live_us: whoever publishes them */
-	uint8_t *in_buf, *out_buf, *live_buf;   /* a whole msg_in, msg_pool or peer; a whole msg_out; the live counts */
+	uint64_t merge_frame_us; /* length of the closed frame */
+	uint32_t guard_frame;    /* of the newest message: the guard looks at it next */
+	uint64_t next_recount_us;
+	/* Of whoever publishes the live counts. peer_until_us: others' counts are forgotten then; 0 = there are none. */
+	uint64_t next_live_us, peer_until_us;
+	uint32_t peer_mark;
+	uint8_t *in_buf, *out_buf, *live_buf; /* a whole msg_in or msg_pool; a whole msg_out; a whole live or peer */
 };
 
 static inline struct dp_vip *dp_vip_of(const struct mlb_dp *dp, uint32_t id)

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 /* One byte of the file per writer, held as an open-file-description lock for as long as it lives. */
-enum { LOCK_DP = 0, LOCK_AGENT = 1 };
+enum { LOCK_DP = 0, LOCK_AGENT = 1, LOCK_PEER = 2 };
 
 static const uint64_t buf_sizes[MLB_BLK_COUNT] = {
 	[MLB_BLK_OUT] = sizeof(struct mlb_out_hdr) + MLB_MAX_VIPS * sizeof(struct mlb_frame_hdr) +
@@ -27,7 +27,7 @@ static const uint64_t buf_sizes[MLB_BLK_COUNT] = {
 			 MLB_MAX_SERVERS * sizeof(struct mlb_pool_entry),
 	[MLB_BLK_EFFECT] = sizeof(struct mlb_effect_hdr) + MLB_MAX_VIPS * sizeof(struct mlb_effect),
 	[MLB_BLK_LIVE] = sizeof(struct mlb_live_hdr) + MLB_MAX_SERVERS * sizeof(struct mlb_live),
-	[MLB_BLK_PEER] = sizeof(struct mlb_live_hdr) + MLB_MAX_SERVERS * sizeof(struct mlb_live),
+	[MLB_BLK_PEER] = sizeof(struct mlb_peer_hdr) + MLB_MAX_SERVERS * sizeof(struct mlb_peer),
 };
 
 /* Where every block of this layout version lies; the same in every process, so nobody believes the region about it. */
@@ -364,6 +364,20 @@ int mlb_region_attach(struct mlb_region *r, const char *path, char err[256])
 	}
 	atomic_fetch_add_explicit(&r->hdr->agent_epoch, 1, memory_order_acq_rel);
 	atomic_store_explicit(&r->hdr->agent_pid, (uint32_t)getpid(), memory_order_relaxed);
+	return 0;
+}
+
+int mlb_region_attach_peer(struct mlb_region *r, const char *path, char err[256])
+{
+	int rc = open_region(r, path, true, err);
+	if (rc != 0)
+		return rc;
+	rc = lock_byte(r->fd, LOCK_PEER);
+	if (rc != 0) {
+		mlb_region_close(r, false);
+		return fail(err, rc == -EAGAIN || rc == -EACCES ? -EBUSY : rc, "another process writes the peers' counts", path,
+			    0);
+	}
 	return 0;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Local ejection, the load that workers see of each other and of peers, and load = waiting. */
+/* Local ejection, the load that workers see of each other, and load = waiting. */
 #include "dp_world.h"
 
 static void loop(struct world *w)
@@ -241,31 +241,6 @@ TEST(workers_hear_of_each_others_flows_within_a_millisecond)
 	world_free(w);
 }
 
-TEST(peers_counts_weigh_on_choice)
-{
-	struct world *w = world_new(1, 2, 4, true);
-	struct {
-		struct mlb_live_hdr h;
-		struct mlb_live e[3];
-	} m = { .h = { .entries = 3 },
-		.e = { { .vip_id = w->vip, .server_id = 2, .flows = 7, .waiting = 1 },
-		       { .vip_id = w->vip, .server_id = 77, .flows = 9 },
-		       { .vip_id = 60, .server_id = 1, .flows = 9 } } };
-	struct mlb_region *r = mlb_dp_region(w->dp);
-	mlb_msg_write(r->blk[MLB_BLK_PEER].msg, r->blk[MLB_BLK_PEER].base, r->blk[MLB_BLK_PEER].buf_size, &m, sizeof(m));
-	world_run(w, MS, false);
-	loop(w);
-	CHECK_NEAR(world_wvip(w, 0)->q[1], 7, 0);
-	CHECK_NEAR(world_wvip(w, 0)->q[0], 0, 0);
-	CHECK_EQ(chosen(w, 1), 0);
-	m.h.entries = 0;
-	mlb_msg_write(r->blk[MLB_BLK_PEER].msg, r->blk[MLB_BLK_PEER].base, r->blk[MLB_BLK_PEER].buf_size, &m, sizeof(m));
-	world_run(w, MS, false);
-	loop(w);
-	CHECK_NEAR(world_wvip(w, 0)->q[1], 0, 0);
-	world_free(w);
-}
-
 TEST(load_waiting_counts_flows_that_wait)
 {
 	struct world *w = world_new(1, 1, 4, false);
@@ -293,5 +268,4 @@ MLB_TEST_MAIN(CASE(three_failures_in_a_row_put_a_server_out), CASE(one_probe_the
 	      CASE(affinity_takes_part_in_the_probe), CASE(two_workers_share_one_probe),
 	      CASE(failed_probes_double_the_time_up_to_30_s), CASE(lost_probe_is_given_up), CASE(at_most_half_of_the_pool),
 	      CASE(a_single_server_is_never_put_out_nor_where_it_is_off), CASE(ejection_does_not_outlive_the_server),
-	      CASE(workers_hear_of_each_others_flows_within_a_millisecond), CASE(peers_counts_weigh_on_choice),
-	      CASE(load_waiting_counts_flows_that_wait))
+	      CASE(workers_hear_of_each_others_flows_within_a_millisecond), CASE(load_waiting_counts_flows_that_wait))

@@ -76,8 +76,24 @@ static void *work(void *arg)
 	return NULL;
 }
 
+/* What other load balancers have at servers that are there, that were and that never will be. */
+static void tell_peers(struct mlb_rng *rng)
+{
+	struct {
+		struct mlb_peer_hdr h;
+		struct mlb_peer e[SLOTS];
+	} m = { .h = { .entries = mlb_rng_below(rng, SLOTS + 1), .valid_us = 5 * MS } };
+	for (uint32_t i = 0; i < m.h.entries; i++)
+		m.e[i] = (struct mlb_peer){ .vip_id = world->vip,
+					    .server_id = 1 + mlb_rng_below(rng, 30),
+					    .slot = mlb_rng_below(rng, SLOTS + 1),
+					    .flows = mlb_rng_below(rng, 9) };
+	mlb_region_write(&world->agent, MLB_BLK_PEER, &m, sizeof(m.h) + m.h.entries * sizeof(m.e[0]));
+}
+
 static void churn(struct mlb_rng *rng, uint32_t step)
 {
+	tell_peers(rng);
 	struct mlb_endpoint e = world_ep(3 + mlb_rng_below(rng, 20));
 	char err[256];
 	if (mlb_dp_server_add(world->dp, world->vip, &e, 1, NULL, err) == -EEXIST)
@@ -104,6 +120,7 @@ TEST(ownership_merge_and_reclaim)
 	struct mlb_server_rec r[SLOTS];
 	mlb_rng_seed(&rng, 3);
 	world = world_make(WORKERS, STAYING, SLOTS, true, true);
+	atomic_store(&world->agent.hdr->live_us, MS);
 	atomic_store(&now_us, world->now);
 	atomic_store(&running, WORKERS);
 	for (uint32_t i = 0; i < WORKERS; i++) {

@@ -48,6 +48,12 @@ export function isIpPort(text: string): boolean {
   return hp !== null && (isIPv4(hp.host) || isIPv6(hp.host));
 }
 
+/** 0.0.0.0 or ::, with any port. */
+export function isWildcard(text: string): boolean {
+  const hp = parseHostPort(canonicalAddress(text));
+  return hp?.host === "0.0.0.0" || hp?.host === "::";
+}
+
 /** "10.0.0.0/8" or "2001:db8::/32"; an address without a prefix is a network of one. */
 export function isNetwork(text: string): boolean {
   const m = /^([^/%]+)(?:\/(\d{1,3}))?$/.exec(text);

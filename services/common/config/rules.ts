@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules that span several keys. Each problem names the path of the value that is wrong.
 import { placeOf, planOf, planProblem } from "../checks/plan.js";
-import { canonicalAddress } from "./address.js";
+import { canonicalAddress, isWildcard } from "./address.js";
 import { loopOf, overlaps } from "./own.js";
 import { type Config, SERVICES } from "./schema.js";
 
@@ -64,6 +64,8 @@ export function crossChecks(c: Config): Problem[] {
       if (loop !== null) problems.push({ path: ["vips", i, "servers", j, "address"], message: loop });
     });
   });
+  if (c.counts.listen !== "") listen(c.counts.listen, ["counts", "listen"], "udp");
+  problems.push(...countsProblems(c));
   const total = c.vips.reduce((n, v) => n + v.servers.length, 0);
   if (total > 4096) problems.push({ path: ["vips"], message: `expected at most 4096 servers in all, found ${total}` });
   problems.push(...healthProblems(c));
@@ -73,6 +75,21 @@ export function crossChecks(c: Config): Problem[] {
       message: `expected at least two ticks (${2 * c.tick_ms}), found ${c.dataplane.lease_ms}`,
     });
   }
+  return problems;
+}
+
+function countsProblems({ counts }: Config): Problem[] {
+  const on = counts.listen !== "";
+  const problems: Problem[] = [];
+  if (on && counts.key_file === "")
+    problems.push({
+      path: ["counts", "key_file"],
+      message: "expected with counts.listen: a file with the secret of all load balancers",
+    });
+  if (on && counts.address === undefined && isWildcard(counts.listen))
+    problems.push({ path: ["counts", "address"], message: `expected with ${counts.listen}: what the others are to send to` });
+  if (!on && counts.members.length > 0)
+    problems.push({ path: ["counts", "members"], message: "expected with counts.listen only" });
   return problems;
 }
 

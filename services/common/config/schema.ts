@@ -197,6 +197,18 @@ export const schema = z.strictObject({
       failover: service(50054, 9104),
     })
     .prefault({}),
+  // Live counts shared with the load balancers that have the same servers.
+  counts: z
+    .strictObject({
+      listen: address((t) => t === "" || isIpPort(t), 'expected IP:PORT for UDP, such as 10.0.0.1:7400, or "" for none').default(
+        "",
+      ),
+      address: hostPort.optional(), // what the others send to; default: listen
+      key_file: z.string().default(""),
+      period_ms: ms(5, 100).default(20),
+      members: z.array(hostPort).max(128).default([]),
+    })
+    .prefault({}),
   tls: z
     .strictObject({
       cert: z.string().min(1),

@@ -139,6 +139,61 @@ export interface NativeRegion {
   close(): void;
 }
 
+export interface CountsOptions {
+  instance: string;
+  /** The region's path. */
+  region: string;
+  /** IP:PORT. */
+  listen: string;
+  periodMs: number;
+  /** One or two; the first signs. */
+  keys: readonly Uint8Array[];
+}
+
+export interface CountsPeer {
+  instance: string;
+  /** Where its last datagram came from. */
+  address: string;
+  /** Heard lately: its counts count. */
+  alive: boolean;
+  periodMs: number;
+  /** That it names, and of these, that this load balancer has too. */
+  servers: number;
+  shared: number;
+  /** Datagrams; lost: missing in its sequence. */
+  heard: number;
+  lost: number;
+  repeated: number;
+  ageMs: number;
+  /** Half of the way there and back, decayed, and its mean deviation; 0 = not known yet. */
+  delayMs: number;
+  jitterMs: number;
+}
+
+export interface CountsFigures {
+  /** Datagrams that came, by what became of them. */
+  verdicts: Record<string, number>;
+  heardBytes: number;
+  sent: number;
+  sentBytes: number;
+  /** Datagrams that the kernel did not take. */
+  unsent: number;
+  cpuMs: number;
+  /** Addresses sent to. */
+  members: number;
+  /** To a data plane that counts; `why`: the reason while not. */
+  attached: boolean;
+  why: string;
+  peers: CountsPeer[];
+}
+
+export interface NativeCounts {
+  port(): number;
+  members(addresses: readonly string[]): void;
+  figures(): CountsFigures;
+  close(): void;
+}
+
 export interface Feature {
   name: string;
   /** Bit of `present` that says whether the data plane sees it. */
@@ -276,6 +331,7 @@ export interface Addon {
   Network: new (bytes: Uint8Array) => NativeNetwork;
   modelMetadata(bytes: Uint8Array): [key: string, value: string][];
   Region: new (path: string, wake: () => void) => NativeRegion;
+  Counts: new (options: CountsOptions) => NativeCounts;
   decodeIdentity(hdr: Uint8Array): Identity;
   decodeHeader(hdr: Uint8Array): Header;
   decodeColumn(records: Uint8Array, field: string): Column;

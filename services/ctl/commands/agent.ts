@@ -2,6 +2,7 @@
 // What the agent knows: status, statistics, weights.
 import { type ServiceError, status } from "@grpc/grpc-js";
 import type { Command } from "commander";
+import type { CountsStatus__Output } from "../../../gen/marllb/v1/CountsStatus.js";
 import { wireLadder, wireMode, wireVipState } from "../../common/vocabulary.js";
 import type { Clients } from "../client.js";
 import { columns, output } from "../print.js";
@@ -44,7 +45,28 @@ function statusText({ status: s, agent }: LoadBalancer): string {
     `instance ${s.instance} at ${agent.address}, ${region}`,
     columns(["id", "VIP", "address", "strategy", "weights by", "state", "servers", "published", "refused", "effect ms"], vips),
     columns(["peer", "address", "state", "answered", "unanswered", "reconnects"], peers),
+    ...(s.counts ? [countsText(s.counts)] : []),
   ].join("\n\n");
+}
+
+function countsText(c: CountsStatus__Output): string {
+  const away = c.attached ? "" : `; ${c.why_not}`;
+  const refused = c.refused.map((r) => `${r.datagrams} ${r.reason}`).join(", ");
+  const head = `counts are shared at ${c.address} with ${c.members} addresses${away}${refused ? `; refused: ${refused}` : ""}`;
+  if (c.peers.length === 0) return `${head}; nobody is heard`;
+  const rows = c.peers.map((p) => {
+    const lost = (100 * Number(p.lost)) / Math.max(1, Number(p.heard) + Number(p.lost));
+    return [
+      p.instance,
+      p.address,
+      p.fresh ? "fresh" : "silent",
+      `${p.shared} of ${p.servers}`,
+      lost.toFixed(2),
+      p.delay_ms.toFixed(2),
+      p.age_ms.toFixed(0),
+    ];
+  });
+  return `${head}\n${columns(["load balancer", "address", "counts", "servers shared", "lost %", "delay ms", "age ms"], rows)}`;
 }
 
 type StatsFlags = Common & { vip?: string; watch: boolean; every: number };

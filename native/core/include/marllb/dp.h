@@ -104,9 +104,9 @@ bool mlb_dp_admits(struct mlb_dp *, struct mlb_worker *, uint32_t vip_id, uint32
 
 /* Called by the worker at the top of each loop (or packet vector): marks it as passed, refreshes `others` at most every ms. */
 void mlb_dp_worker_loop(struct mlb_dp *, struct mlb_worker *, uint64_t now_us);
-/* Publishes the live counts where mlb_dp_conf.live_by_worker says so: for a host whose main thread shares cores with its workers,
- * who are awake anyway. One worker, between two loops, first after mlb_dp_poll has been called once. Returns when it wants to be
- * called again, UINT64_MAX = never. */
+/* Publishes the live counts and takes those of others where mlb_dp_conf.live_by_worker says so: for a host whose main thread
+ * shares cores with its workers, who are awake anyway. One worker, between two loops, first after mlb_dp_poll has been called
+ * once. Returns when it wants to be called again, UINT64_MAX = never. */
 uint64_t mlb_dp_live(struct mlb_dp *, uint64_t now_us);
 /* Around a blocking wait: a worker that is idle holds no pointer to a table or server and need not pass. So it is from the start
  * until its first mlb_dp_worker_loop. */

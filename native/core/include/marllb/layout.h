@@ -4,7 +4,8 @@
  *
  * region: header | msg_out | msg_in | msg_pool | effect | live | peer
  * Every block but the header is a double-buffered message: `struct mlb_msg` followed by two buffers (see seqlock.h).
- * Writers: data plane = header.dp_*, msg_out, effect, live; agent = header.agent_*, msg_in, msg_pool; peer has its own. */
+ * Writers: data plane = header.dp_*, msg_out, effect, live; agent = header.agent_*, msg_in, msg_pool; who shares counts with
+ * other load balancers = header.live_us, peer. */
 #ifndef MARLLB_LAYOUT_H
 #define MARLLB_LAYOUT_H
 #ifndef __cplusplus
@@ -14,7 +15,7 @@
 #include "types.h"
 
 #define MLB_MAGIC UINT64_C(0x31305f524c424d4d) /* written last when a region is made */
-#define MLB_LAYOUT_VERSION 2u                  /* any change of a struct below raises it */
+#define MLB_LAYOUT_VERSION 3u                  /* any change of a struct below raises it */
 #define MLB_FRAME_SCHEMA 2u                    /* version of mlb_frame_hdr + mlb_server_rec as sent over gRPC */
 #define MLB_RESERVOIR_LEN 128u
 #define MLB_HIST_BUCKETS 54u /* the last begins at 4295 s: beyond the longest time-out, 1 h */
@@ -41,9 +42,9 @@ struct mlb_region_hdr {
 	uint32_t lease_us;            /* agent heartbeat unchanged for this long: static weights */
 	uint32_t workers;
 	uint32_t dp_pid;
-	MLB_ATOMIC(uint64_t) dp_heartbeat; /* the data plane's main thread, advances at least every 100 ms */
-	MLB_ATOMIC(uint32_t) out_futex;    /* bumped and woken after each publish of msg_out or effect */
-	MLB_ATOMIC(uint32_t) pad0;
+	MLB_ATOMIC(uint64_t) dp_heartbeat;    /* the data plane's main thread, advances at least every 100 ms */
+	MLB_ATOMIC(uint32_t) out_futex;       /* bumped and woken after each publish of msg_out or effect */
+	MLB_ATOMIC(uint32_t) live_us;         /* period of the live counts that their reader wants; 0 = nobody reads them */
 	MLB_ATOMIC(uint64_t) agent_epoch;     /* last agent's; the next takes it plus one, under the lock */
 	MLB_ATOMIC(uint64_t) agent_heartbeat; /* advances only after the agent composed a tick */
 	MLB_ATOMIC(uint32_t) in_futex;        /* bumped and woken after each publish of msg_in or msg_pool */
@@ -162,17 +163,28 @@ struct mlb_effect {
 	uint64_t pool_refused;
 };
 
-/* live, peer = mlb_live_hdr, mlb_live[entries]: counts of flows by server, the data plane's own and the other LBs'. */
+/* live = mlb_live_hdr, mlb_live[entries]: the data plane's own flows by server, summed over its workers, every header.live_us. */
 struct mlb_live_hdr {
 	uint32_t entries;
 	uint32_t pad;
 	uint64_t mono_ns;
 };
 struct mlb_live {
-	uint32_t vip_id;
-	uint32_t server_id;
-	uint32_t flows;
-	uint32_t waiting;
+	uint32_t vip_id, server_id, slot;
+	uint32_t flows, waiting;
+	struct mlb_endpoint ep; /* what other load balancers know the server by; proto is the VIP's */
+};
+
+/* peer = mlb_peer_hdr, mlb_peer[entries]: what others (load balancers, other VIPs) have in progress at the same servers. A server
+ * without an entry has none. The data plane forgets it when valid_us have passed without a newer one. */
+struct mlb_peer_hdr {
+	uint32_t entries;
+	uint32_t valid_us;
+};
+struct mlb_peer {
+	uint32_t vip_id, server_id, slot; /* as in mlb_live; passed over where another server has the slot by now */
+	uint32_t flows, waiting;
+	uint32_t pad;
 };
 
 #define MLB_ASSERT_SIZE(t, n) MLB_STATIC_ASSERT(sizeof(t) == (n), "layout changed: raise MLB_LAYOUT_VERSION")
@@ -188,5 +200,6 @@ MLB_ASSERT_SIZE(struct mlb_in_entry, 16);
 MLB_ASSERT_SIZE(struct mlb_pool_vip, 32);
 MLB_ASSERT_SIZE(struct mlb_pool_entry, 24);
 MLB_ASSERT_SIZE(struct mlb_effect, 96);
-MLB_ASSERT_SIZE(struct mlb_live, 16);
+MLB_ASSERT_SIZE(struct mlb_live, 40);
+MLB_ASSERT_SIZE(struct mlb_peer, 24);
 #endif

@@ -42,6 +42,8 @@ int mlb_region_renew(struct mlb_region *, const struct mlb_region_conf *, char e
  * lock, agent_epoch += 1. -EBUSY: another agent; -EPERM: another user's; -EPROTO: garbage, older or newer layout (err says which
  * and what was expected); -ENOENT. */
 int mlb_region_attach(struct mlb_region *, const char *path, char err[256]);
+/* Writer of the block peer and of header.live_us, beside the agent. Errors as mlb_region_attach; -EBUSY: there is one already. */
+int mlb_region_attach_peer(struct mlb_region *, const char *path, char err[256]);
 /* Reader without a lock (`marllbctl`, tests). */
 int mlb_region_open_ro(struct mlb_region *, const char *path, char err[256]);
 /* True if path no longer names this region (the data plane was restarted, somebody removed it), or its file was truncated: it
