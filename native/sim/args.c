@@ -51,32 +51,40 @@ static int whole(const char *flag, const char *text, double lo, double hi, doubl
 	return -EINVAL;
 }
 
-/* What the figures are relative to. The default may be absent, one that was asked for may not. */
-static int find_references(struct sim_args *a, const char *asked, char err[256])
+/* Indices of the strategies that a list names, as they are written in --strategy. */
+static int find_named(const struct sim_args *a, const char *flag, const char *list, uint32_t *count, uint32_t *at, char err[256])
 {
 	char copy[1024], *save;
 
-	if (snprintf(copy, sizeof(copy), "%s", asked ? asked : "oracle") >= (int)sizeof(copy)) {
-		snprintf(err, 256, "--reference is longer than %zu characters", sizeof(copy) - 1);
+	if (snprintf(copy, sizeof(copy), "%s", list) >= (int)sizeof(copy)) {
+		snprintf(err, 256, "%s is longer than %zu characters", flag, sizeof(copy) - 1);
 		return -E2BIG;
 	}
 	for (char *s = strtok_r(copy, ",", &save); s; s = strtok_r(NULL, ",", &save)) {
-		uint32_t before = a->references;
+		uint32_t before = *count;
 		for (uint32_t k = 0; k < a->strategies; k++)
-			if (strcmp(a->strategy[k].name, s) == 0 && a->references < SIM_STRATEGIES_MAX)
-				a->against[a->references++] = k;
-		if (asked && a->references == before) {
-			snprintf(err, 256, "--reference %.60s: is not among the strategies, as they are written in --strategy",
-				 s);
+			if (strcmp(a->strategy[k].name, s) == 0 && *count < SIM_STRATEGIES_MAX)
+				at[(*count)++] = k;
+		if (*count == before) {
+			snprintf(err, 256, "%s %.60s: is not among the strategies, as they are written in --strategy", flag, s);
 			return -EINVAL;
 		}
 	}
-	a->reference = a->references ? a->against[0] : SIM_STRATEGIES_MAX;
 	return 0;
 }
 
+/* What the figures are relative to. The default may be absent, one that was asked for may not. */
+static int find_references(struct sim_args *a, const char *asked, char err[256])
+{
+	char why[256];
+	int e = find_named(a, "--reference", asked ? asked : "oracle", &a->references, a->against, asked ? err : why);
+
+	a->reference = a->references ? a->against[0] : SIM_STRATEGIES_MAX;
+	return asked ? e : 0;
+}
+
 struct given { /* what only makes sense together */
-	const char *strategies, *exec, *reference;
+	const char *strategies, *exec, *reference, *best;
 	double gossip_ms;
 	char trust[64];
 };
@@ -95,6 +103,7 @@ static const struct option {
 	{ "--threads", "T", "default: all cores; results do not depend on it", WHOLE, 1, 64 },
 	{ "--reference", "A,B,...", "strategies the figures are relative to (a table shows the first); default oracle", TEXT, 0,
 	  0 },
+	{ "--best", "A,B,...", "a family: the figures too over the best of these in each scenario, in hindsight", TEXT, 0, 0 },
 	{ "--gossip", "MS", "all strategies: counts of the other load balancers, published this often", NUMBER, 0, 1e5 },
 	{ "--envelope", "trust=C", "all strategies: weights pass the envelope (exact, hint, none or a number)", TRUST, 0, 0 },
 	{ "--policy-exec", "CMD", "adds the strategy exec:CMD+sed", TEXT, 0, 0 },
@@ -116,6 +125,8 @@ static void set_text(struct given *g, const char *flag, const char *value)
 		g->strategies = value;
 	else if (!strcmp(flag, "--reference"))
 		g->reference = value;
+	else if (!strcmp(flag, "--best"))
+		g->best = value;
 	else
 		g->exec = value;
 }
@@ -210,5 +221,7 @@ int sim_args_parse(struct sim_args *a, int argc, char **argv, const char *defaul
 	}
 	if (!e)
 		e = find_strategies(a, &g, defaults, err);
+	if (!e && g.best)
+		e = find_named(a, "--best", g.best, &a->bests, a->best, err);
 	return e ? e : find_references(a, g.reference, err);
 }

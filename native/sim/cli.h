@@ -10,6 +10,7 @@ struct sim_args {
 	struct sim_strategy strategy[SIM_STRATEGIES_MAX];
 	uint32_t strategies, reference;                   /* index of the first reference; SIM_STRATEGIES_MAX: none */
 	uint32_t references, against[SIM_STRATEGIES_MAX]; /* all of them */
+	uint32_t bests, best[SIM_STRATEGIES_MAX]; /* a family: those whose best, scenario by scenario, all are held against */
 	uint32_t n, threads;
 	uint64_t seed;
 	double tick_s; /* 0: the scenario's */

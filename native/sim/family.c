@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Family v1 as docs/scenarios.md words it; the order of draws is free, their laws are not. */
+#include "family.h"
 #include "draw.h"
-#include "scenario.h"
 #include <errno.h>
 #include <stdlib.h>
-
-const struct sim_family sim_family_v1 = { 2, 65, 1, 6 };
+#include <string.h>
 
 #define END_S 28.
 #define FLOWS_MAX 14000.
@@ -28,7 +27,7 @@ static void draw_servers(struct sim_scenario *sc, struct mlb_rng *r)
 	}
 }
 
-static void draw_weights(struct sim_scenario *sc, struct mlb_rng *r)
+void sim_family_weights(struct sim_scenario *sc, struct mlb_rng *r)
 {
 	double u = mlb_rng_unit(r);
 
@@ -39,7 +38,7 @@ static void draw_weights(struct sim_scenario *sc, struct mlb_rng *r)
 	}
 }
 
-static void draw_sizes(struct sim_sizes *s, struct mlb_rng *r)
+void sim_family_sizes(struct sim_sizes *s, struct mlb_rng *r)
 {
 	double u = mlb_rng_unit(r);
 
@@ -85,7 +84,7 @@ static double draw_changes(struct sim_scenario *sc, struct mlb_rng *r)
 	return 1;
 }
 
-int sim_family_draw(struct sim_scenario *sc, const struct sim_family *f, uint64_t seed, uint64_t index)
+static int draw_v1(struct sim_scenario *sc, const struct sim_family *f, uint64_t seed, uint64_t index)
 {
 	struct mlb_rng r;
 
@@ -99,11 +98,11 @@ int sim_family_draw(struct sim_scenario *sc, const struct sim_family *f, uint64_
 	if (!sc->server)
 		return -ENOMEM;
 	draw_servers(sc, &r);
-	draw_weights(sc, &r);
+	sim_family_weights(sc, &r);
 	double available = draw_changes(sc, &r);
 
 	double load = draw_u(&r, .60, .95);
-	draw_sizes(&sc->vip[0].sizes, &r);
+	sim_family_sizes(&sc->vip[0].sizes, &r);
 	double least = load * sim_scenario_capacity(sc, true) * END_S / FLOWS_MAX;
 	if (sc->vip[0].sizes.mean_s < least)
 		sc->vip[0].sizes.mean_s = least;
@@ -118,4 +117,16 @@ int sim_family_draw(struct sim_scenario *sc, const struct sim_family *f, uint64_
 		sc->burst = draw_u(&r, .2, .6);
 	sc->rtt_s = draw_lu(&r, .0003, .009);
 	return 0;
+}
+
+const struct sim_family sim_family_v1 = { "v1", 2, 65, 1, 6, draw_v1 };
+
+const struct sim_family *sim_family_find(const char *name)
+{
+	static const struct sim_family *const families[] = { &sim_family_v1, &sim_family_v2 };
+
+	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
+		if (!strcmp(families[i]->name, name))
+			return families[i];
+	return NULL;
 }

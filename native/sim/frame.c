@@ -10,7 +10,7 @@
 int sim_scratch_init(struct sim_run *r)
 {
 	struct sim_scratch *s = &r->scratch;
-	uint32_t n = r->sc->n;
+	uint32_t n = r->slots;
 	bool ok = true;
 
 #define ARRAY(f) ok &= (s->f = calloc(n, sizeof(*s->f))) != NULL
@@ -18,22 +18,24 @@ int sim_scratch_init(struct sim_run *r)
 	ARRAY(capacity);
 	ARRAY(cores);
 	ARRAY(busy);
-	ARRAY(fbias);
+	ARRAY(weight);
+	ARRAY(bias);
 	ARRAY(cfg);
+	ARRAY(factor);
 	ARRAY(share);
 	ARRAY(raw);
+	ARRAY(prev);
 	ARRAY(bare);
+	ARRAY(by_slot);
+	ARRAY(bias_by_slot);
+	ARRAY(peer);
 	ARRAY(flows);
 	ARRAY(jobs);
 	ARRAY(others);
 	ARRAY(ended);
 	ARRAY(rec);
 #undef ARRAY
-	if (!ok)
-		return -ENOMEM;
-	for (uint32_t j = 0; j < n; j++)
-		s->cfg[j] = (float)r->sc->server[j].weight;
-	return 0;
+	return ok ? 0 : -ENOMEM;
 }
 
 void sim_scratch_free(struct sim_scratch *s)
@@ -42,11 +44,17 @@ void sim_scratch_free(struct sim_scratch *s)
 	free(s->capacity);
 	free(s->cores);
 	free(s->busy);
-	free(s->fbias);
+	free(s->weight);
+	free(s->bias);
 	free(s->cfg);
+	free(s->factor);
 	free(s->share);
 	free(s->raw);
+	free(s->prev);
 	free(s->bare);
+	free(s->by_slot);
+	free(s->bias_by_slot);
+	free(s->peer);
 	free(s->flows);
 	free(s->jobs);
 	free(s->others);
@@ -93,27 +101,28 @@ void sim_worker_free(struct sim_worker *w)
 }
 
 /* Of the reservoirs only that of connect times is merged: mlb_observe reads no other. */
-static void fill_rec(struct sim_run *r, struct sim_lane *l, uint32_t j, uint64_t now_us, struct mlb_server_rec *out)
+static void fill_rec(struct sim_run *r, struct sim_lane *l, uint32_t k, uint64_t now_us, struct mlb_server_rec *out)
 {
+	uint32_t slot = r->member[k], j = sim_server_of(r, slot);
 	struct sim_worker *w = l->worker;
 	struct mlb_wvip *vip = &w->vip;
 
 	*out = (struct mlb_server_rec){
-		.id = j + 1,
-		.slot = (uint16_t)j,
+		.id = slot + 1,
+		.slot = (uint16_t)slot,
 		.flags = MLB_SRV_MEMBER,
 		.addr = { { [10] = 0xff, 0xff, 10, 0, (uint8_t)(j >> 8), (uint8_t)j } },
 		.port = 80,
-		.weight_static = r->scratch.cfg[j],
-		.weight = l->table && j < l->n ? l->table->weight[j] : 0,
-		.factor = 1,
-		.bias = (float)l->bias[j],
-		.peer = l->info.gossip ? l->peer[j] : 0,
-		.joined_us = sim_clock_us(r->sc->server[j].join_s),
+		.weight_static = r->scratch.cfg[k],
+		.weight = l->table && l->known[slot] ? l->table->weight[slot] : 0,
+		.factor = r->factor[slot],
+		.bias = (float)l->bias[slot],
+		.peer = l->info.gossip ? l->peer[slot] : 0,
+		.joined_us = sim_clock_us(r->joined_s[slot]),
 	};
-	mlb_rec_sum(out, &vip, 1, j, now_us);
-	mlb_rec_sum_connect(out, &vip, 1, j, w->worker.frame_epoch - 1, (double)(now_us - w->worker.frame_start_us),
-			    &w->decay[j]);
+	mlb_rec_sum(out, &vip, 1, slot, now_us);
+	mlb_rec_sum_connect(out, &vip, 1, slot, w->worker.frame_epoch - 1, (double)(now_us - w->worker.frame_start_us),
+			    &w->decay[slot]);
 }
 
 static void fill_frame(struct sim_run *r, struct sim_lane *l, struct sim_lb_view *v)
@@ -131,19 +140,20 @@ static void fill_frame(struct sim_run *r, struct sim_lane *l, struct sim_lb_view
 		.mono_ns = now_us * 1000,
 		.real_ns = now_us * 1000,
 		.vip_id = 1 + (uint32_t)(l - r->lane) / r->sc->lbs,
-		.generation = r->present == r->sc->n ? 2 : 1,
-		.count = r->present,
+		.generation = r->generation,
+		.count = r->members,
 		.name = "sim",
-		.mode = (uint8_t)r->st->mode,
+		.mode = (uint8_t)l->st->mode,
 		.load = vip->load,
+		.one_way = r->sc->one_way_hi_s > 0,
 		.kappa = l->table ? l->table->kappa : (float)l->kappa,
-		.load_balancers = r->sc->lbs,
-		.load_balancer = l->info.lb + 1,
+		.load_balancers = l->info.lbs,
+		.load_balancer = r->sc->number_not_told ? 0 : l->info.lb + 1,
 	};
 	mlb_frame_sum(h, &vip, 1);
 	l->worker->worker.frame_epoch++; /* closes the reservoirs' buffers */
-	for (uint32_t j = 0; j < r->present; j++)
-		fill_rec(r, l, j, now_us, &r->scratch.rec[j]);
+	for (uint32_t k = 0; k < r->members; k++)
+		fill_rec(r, l, k, now_us, &r->scratch.rec[k]);
 	l->worker->worker.frame_start_us = now_us;
 	v->hdr = h;
 	v->rec = r->scratch.rec;
@@ -155,16 +165,17 @@ static void fill_truth(struct sim_run *r, struct sim_lane *l, struct sim_lb_view
 	uint32_t first = (uint32_t)(l - r->lane) / r->sc->lbs * r->sc->lbs;
 	double dt = r->now - l->last_tick_s;
 
-	for (uint32_t j = 0; j < r->present; j++) {
+	for (uint32_t k = 0; k < r->members; k++) {
+		uint32_t slot = r->member[k], j = sim_server_of(r, slot);
 		struct sim_server *srv = &r->server[j];
 		sim_server_advance(srv, r->now);
-		s->capacity[j] = sim_server_capacity(srv);
-		s->cores[j] = srv->cores;
-		s->jobs[j] = sim_server_jobs(srv);
-		s->busy[j] = dt > 0 ? (srv->busy_s - l->busy_mark[j]) / (dt * srv->cores) : 0;
-		s->others[j] = 0;
-		for (uint32_t k = first; k < first + r->sc->lbs; k++)
-			s->others[j] += &r->lane[k] == l ? 0 : r->lane[k].count[j].flows;
+		s->capacity[k] = sim_useful_capacity(r, j);
+		s->cores[k] = srv->cores;
+		s->jobs[k] = sim_server_jobs(srv);
+		s->busy[k] = dt > 0 ? (srv->busy_s - l->busy_mark[slot]) / (dt * srv->cores) : 0;
+		s->others[k] = 0;
+		for (uint32_t i = first; i < first + r->sc->lbs; i++)
+			s->others[k] += &r->lane[i] == l ? 0 : r->lane[i].count[slot].flows;
 	}
 	*t = (struct sim_truth){ s->capacity, s->cores, s->jobs, s->others, s->busy };
 	v->truth = t;
@@ -173,21 +184,23 @@ static void fill_truth(struct sim_run *r, struct sim_lane *l, struct sim_lb_view
 void sim_view_fill(struct sim_run *r, struct sim_lane *l, struct sim_lb_view *v, struct sim_truth *t)
 {
 	struct sim_scratch *s = &r->scratch;
-	uint32_t wants = r->st->policy->wants;
+	uint32_t wants = l->st->policy->wants;
 
 	memset(v, 0, sizeof(*v));
-	for (uint32_t j = 0; j < r->present; j++) {
-		const struct sim_count *c = &l->count[j];
-		s->flows[j] = c->flows;
-		s->flow_s[j] = r->sc->load_waiting ? c->load_i + c->waiting * r->now : c->flow_i + c->flows * r->now;
-		s->ended[j] = (r->sc->load_waiting ? c->answers : c->done) + c->timed_out;
+	for (uint32_t k = 0; k < r->members; k++) {
+		const struct sim_count *c = &l->count[r->member[k]];
+		s->flows[k] = c->flows;
+		s->flow_s[k] = r->sc->load_waiting ? c->load_i + c->waiting * r->now : c->flow_i + c->flows * r->now;
+		s->ended[k] = (r->sc->load_waiting ? c->answers : c->done) + c->timed_out;
+		s->peer[k] = l->peer[r->member[k]];
 	}
 	v->info = &l->info;
 	v->now_s = r->now;
-	v->n = r->present;
+	v->n = r->members;
+	v->slot = r->member;
 	v->weight_cfg = s->cfg;
 	v->flows = s->flows;
-	v->peer = l->info.gossip ? l->peer : NULL;
+	v->peer = l->info.gossip ? s->peer : NULL;
 	v->flow_s = s->flow_s;
 	v->ended = s->ended;
 	if (wants & SIM_WANTS_TRUTH)

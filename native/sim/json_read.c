@@ -73,6 +73,18 @@ bool read_scaled(struct read_ctx *c, const struct json *o, const char *key, doub
 	return there;
 }
 
+void read_yes(struct read_ctx *c, const struct json *o, const char *key, bool *out)
+{
+	const struct json *j = json_get(o, key);
+
+	if (!j || c->failed)
+		return;
+	if (j->kind != JSON_BOOL)
+		read_fail(c, j, "%s: expected true or false, found %s", key, json_kind_names[j->kind]);
+	else
+		*out = j->number != 0;
+}
+
 void read_text(struct read_ctx *c, const struct json *o, const char *key)
 {
 	const struct json *j = json_get(o, key);

@@ -21,6 +21,8 @@ bool read_number(struct read_ctx *, const struct json *o, const char *key, doubl
 bool read_whole(struct read_ctx *, const struct json *o, const char *key, double lo, double hi, uint32_t *out);
 /* As number, times scale. */
 bool read_scaled(struct read_ctx *, const struct json *o, const char *key, double lo, double hi, double scale, double *out);
+/* Optional true or false. */
+void read_yes(struct read_ctx *, const struct json *o, const char *key, bool *out);
 /* Optional, and nothing but a string. */
 void read_text(struct read_ctx *, const struct json *o, const char *key);
 /* Which of the words; 0 when absent. */

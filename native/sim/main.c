@@ -6,7 +6,7 @@
 
 static const char usage[] =
 	"usage: marllb-sim run FILE [options]        one scenario file (native/sim/scenario.schema.json)\n"
-	"       marllb-sim family v1 [options]       many drawn scenarios, figures relative to --reference\n"
+	"       marllb-sim family v1|v2 [options]    many drawn scenarios, figures relative to --reference\n"
 	"       marllb-sim named NAME|all [options]  the scenarios that docs/scenarios.md names; without NAME: lists them\n"
 	"       marllb-sim trace FILE|NAME [--seed S]  its arrivals and sizes, for arrivals of kind trace\n"
 	"options\n";

@@ -4,6 +4,12 @@
 #include <marllb/envelope.h>
 #include <string.h>
 
+int sim_measure_failure(struct sim_run *r, double ct_s)
+{
+	r->failed++;
+	return ct_s > 0 ? sim_measure_add(r, ct_s) : 0;
+}
+
 int sim_measure_add(struct sim_run *r, double ct_s)
 {
 	if (r->cts == r->ct_cap) {
@@ -21,23 +27,26 @@ int sim_measure_add(struct sim_run *r, double ct_s)
 	return 0;
 }
 
-/* Closes one second of Jain's index over mean jobs / mean capacity of that second. */
+/* Closes one second of Jain's index over mean jobs / mean capacity of that second, of the servers that take new flows. */
 void sim_measure_second(struct sim_run *r)
 {
 	bool counts = r->now > r->sc->warm_s + 1e-9;
 	double load[MLB_MAX_SERVERS_PER_VIP];
+	uint32_t n = 0;
 
-	for (uint32_t j = 0; j < r->present; j++) {
+	for (uint32_t k = 0; k < r->members; k++) {
+		uint32_t j = sim_server_of(r, r->member[k]);
 		struct sim_server *s = &r->server[j];
 		sim_server_advance(s, r->now);
 		double cap = s->capacity_s - r->capacity_at[j];
-		load[j] = cap > 0 ? (s->jobs_s - r->jobs_at[j]) / cap : 0;
+		if (r->scratch.factor[k] > 0)
+			load[n++] = cap > 0 ? (s->jobs_s - r->jobs_at[j]) / cap : 0;
 		r->jobs_mark += counts ? s->jobs_s - r->jobs_at[j] : 0;
 		r->jobs_at[j] = s->jobs_s;
 		r->capacity_at[j] = s->capacity_s;
 	}
-	if (counts) {
-		r->jain_sum += mlb_jain(load, r->present);
+	if (counts && n) {
+		r->jain_sum += mlb_jain(load, n);
 		r->jain_n++;
 	}
 }
@@ -93,6 +102,7 @@ void sim_measure_result(struct sim_run *r, struct sim_result *out)
 	out->flows = r->cts;
 	out->events = r->requests;
 	out->refused = r->refused;
+	out->failed = r->failed;
 	if (r->jain_n) {
 		out->jain = r->jain_sum / r->jain_n;
 		out->jobs = r->jobs_mark / r->jain_n;

@@ -111,12 +111,14 @@ int sim_model_lb_new(struct sim_model_lb **out, const struct sim_model *m, uint3
 	l->out.kalman = calloc(max, sizeof(float));
 	l->out.stratum = calloc(max, sizeof(float));
 	l->h = calloc((size_t)max * m->state, sizeof(float));
+	l->spare = calloc((size_t)max * m->state, sizeof(float));
 	l->ones = malloc(max * sizeof(float));
 	l->offset = calloc(max, sizeof(float));
 	l->bias = calloc(max, sizeof(float));
 	int rc = net_run_new(&l->run, m->net);
+	rc = rc ? rc : sim_places_init(&l->places, max);
 	if (rc || !l->obs[0] || !l->obs[1] || !l->out.server || !l->out.pool || !l->out.kalman || !l->out.stratum || !l->h ||
-	    !l->ones || !l->offset || !l->bias) {
+	    !l->spare || !l->ones || !l->offset || !l->bias) {
 		sim_model_lb_free(l);
 		return -ENOMEM;
 	}
@@ -137,7 +139,9 @@ void sim_model_lb_free(struct sim_model_lb *l)
 	free(l->out.pool);
 	free(l->out.kalman);
 	free(l->out.stratum);
+	sim_places_free(&l->places);
 	free(l->h);
+	free(l->spare);
 	free(l->ones);
 	free(l->offset);
 	free(l->bias);
@@ -198,19 +202,24 @@ int sim_model_lb_step(struct sim_model_lb *l, const struct sim_lb_view *v, char 
 	l->cur = !l->cur;
 	if (!l->out.stepped)
 		return 0;
-	/* Servers that joined come last and start from an empty state. */
+	/* Servers that are new start from an empty state. */
+	if (sim_places_compare(&l->places, v)) {
+		sim_places_move(&l->places, v, l->h, l->m->state * sizeof(float), l->spare);
+		sim_places_note(&l->places, v);
+	}
 	mlb_obs_mask(&l->out, l->mask);
 	rc = run_net(l, v->n, err);
-	l->known = v->n;
 	return rc ? rc : 1;
 }
 
-void sim_model_lb_decide(const struct sim_model_lb *l, const struct sim_lb_view *v, struct sim_decision *d)
+void sim_model_lb_decide(struct sim_model_lb *l, const struct sim_lb_view *v, struct sim_decision *d)
 {
+	sim_places_compare(&l->places, v);
 	for (uint32_t j = 0; j < v->n; j++) {
+		uint32_t k = l->places.from[j]; /* MLB_NONE: no step since it came */
 		double base = l->m->base == SIM_BASE_KALMAN ? (double)l->out.kalman[j] : (double)v->weight_cfg[j];
-		d->weight[j] = base * exp(j < l->known ? (double)l->offset[j] : 0.);
-		d->bias[j] = j < l->known ? (double)l->bias[j] : 0.;
+		d->weight[j] = base * exp(k != MLB_NONE ? (double)l->offset[k] : 0.);
+		d->bias[j] = k != MLB_NONE ? (double)l->bias[k] : 0.;
 	}
 	d->kappa = l->m->kappa > 0 ? l->m->kappa : 1. / v->info->lbs;
 }

@@ -5,7 +5,7 @@
 #define MARLLB_SIM_MODEL_H
 #include <marllb/observe.h>
 #include "net.h"
-#include "policy.h"
+#include "places.h"
 
 enum sim_model_base { SIM_BASE_KALMAN, SIM_BASE_CONFIGURED };
 
@@ -26,15 +26,16 @@ struct sim_model_lb {
 	struct net_run *run;
 	struct mlb_obs_state *obs[2];
 	struct mlb_obs_out out;
-	uint32_t cur, max, known; /* which obs; servers at most; servers with state */
-	float *h, *ones, *offset, *bias;
-	uint32_t mask; /* MLB_OBS_* blocks it may see */
+	uint32_t cur, max;                       /* which obs; servers at most */
+	struct sim_places places;                /* servers with state: those of the last native step */
+	float *h, *spare, *ones, *offset, *bias; /* by those places */
+	uint32_t mask;                           /* MLB_OBS_* blocks it may see */
 };
 int sim_model_lb_new(struct sim_model_lb **, const struct sim_model *, uint32_t servers_max, uint32_t mask);
 void sim_model_lb_free(struct sim_model_lb *);
 /* Folds the view's frame in; 1: a native step was made and the network ran, 0: folded, else negative errno. */
 int sim_model_lb_step(struct sim_model_lb *, const struct sim_lb_view *, char err[256]);
-void sim_model_lb_decide(const struct sim_model_lb *, const struct sim_lb_view *, struct sim_decision *);
+void sim_model_lb_decide(struct sim_model_lb *, const struct sim_lb_view *, struct sim_decision *);
 
 /* The policy "model:PATH". Files are read once a process. Without a path: what sim_model_use set on this thread. */
 extern const struct sim_policy sim_policy_model;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a policy is to the simulator: once a tick it reads what one load balancer knows and answers weights, biases and kappa.
  * One state per load balancer; nothing is shared, so that runs are re-entrant and threads need no lock. Arrays are indexed by
- * server, 0..n-1; servers that join later come last, so the present ones are always a prefix. */
+ * place in the load balancer's list of servers, 0..n-1, in the order of the slots. A slot names a server for good: one that is
+ * taken out of the list and comes back as a new one has another. A policy that remembers servers does so by slot (places.h). */
 #ifndef MARLLB_SIM_POLICY_H
 #define MARLLB_SIM_POLICY_H
 #include <marllb/layout.h>
@@ -15,8 +16,8 @@ enum {
 
 /* Fixed for a run. */
 struct sim_lb_info {
-	uint32_t lb, lbs;     /* this load balancer, 0..lbs-1 */
-	uint32_t servers_max; /* with those that join later */
+	uint32_t lb, lbs;     /* this load balancer, from 0; how many there are, as it is told */
+	uint32_t servers_max; /* slots: with all that come later */
 	double tick_s;        /* period of ticks; the first is shorter (scenarios.md: load balancer i at 200 (i + 1) / M ms) */
 	uint64_t seed;        /* for a policy that draws */
 	bool gossip;          /* q of the choice includes the other load balancers' published counts */
@@ -24,7 +25,8 @@ struct sim_lb_info {
 
 /* What no load balancer can know. Present with SIM_WANTS_TRUTH. */
 struct sim_truth {
-	const double *capacity; /* [n] cores x speed x f of this moment */
+	const double *capacity; /* [n] cores x speed x f of this moment, x the share of requests that do not fail; >= .005 cores x
+				   speed */
 	const double *cores;    /* [n] */
 	const uint32_t *jobs;   /* [n] in the server now, of all load balancers, backlog included */
 	const uint32_t *others; /* [n] flows in progress as the other load balancers count them */
@@ -34,7 +36,8 @@ struct sim_truth {
 struct sim_lb_view {
 	const struct sim_lb_info *info;
 	double now_s, dt_s;      /* virtual time; since this load balancer's last tick, 0 at the first */
-	uint32_t n;              /* servers present */
+	uint32_t n;              /* servers in the list */
+	const uint32_t *slot;    /* [n] ascending, below servers_max */
 	const float *weight_cfg; /* [n] configured weights, as given */
 	const uint32_t *flows;   /* [n] own count of flows in progress */
 	const float *peer;       /* [n] the others' counts by gossip; NULL without */
@@ -46,7 +49,7 @@ struct sim_lb_view {
 	const struct sim_truth *truth;
 };
 
-/* Answer. On entry weight, bias and kappa hold what is in effect; servers that joined since hold their configured weight. */
+/* Answer. On entry weight, bias and kappa hold what is in effect; servers that are new hold their configured weight. */
 struct sim_decision {
 	double *weight; /* [n] > 0, any scale */
 	double *bias;   /* [n] flows */
@@ -63,7 +66,8 @@ struct sim_policy {
 	int (*create)(void **state, const struct sim_policy *self, const struct sim_lb_info *, const char *arg, char err[256]);
 	void (*destroy)(void *state);
 	void (*tick)(void *state, const struct sim_lb_view *, struct sim_decision *);
-	/* Servers joined (view.n has grown) between ticks. NULL: they take their configured weight until the next tick. */
+	/* The list, or what share of its weight a server gets, has changed between ticks. NULL: nothing is asked until the next
+	 * tick; new servers take their configured weight. */
 	void (*join)(void *state, const struct sim_lb_view *, struct sim_decision *);
 	double kappa;   /* flows; 0 = 1 / load balancers */
 	bool takes_arg; /* NAME:ARG; an argument to any other is an error */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The core's heuristics as policies of the simulator: each is given of the observation what it says that it sees. */
 #include "kalman_counts.h"
+#include "places.h"
 #include "policies.h"
 #include <errno.h>
 #include <marllb/observe.h>
@@ -17,9 +18,10 @@ struct core_lb {
 	struct sim_kalman *kalman;    /* where counts are all it sees */
 	struct mlb_obs_state *obs[2]; /* where it sees more: from frames */
 	struct mlb_obs_out out;
-	uint32_t cur, known;
+	uint32_t cur;
 	bool seen;
-	float *memory, *weight, *filter, *latency;
+	struct sim_places places;                          /* of the last decision */
+	float *memory, *spare, *weight, *filter, *latency; /* memory: by those places */
 };
 
 static void core_free(void *state)
@@ -31,7 +33,9 @@ static void core_free(void *state)
 	free(l->obs[1]);
 	free(l->out.server);
 	free(l->out.pool);
+	sim_places_free(&l->places);
 	free(l->memory);
+	free(l->spare);
 	free(l->weight);
 	free(l->filter);
 	free(l->latency);
@@ -49,10 +53,11 @@ static int core_new(void **state, const struct sim_policy *self, const struct si
 		return -ENOMEM;
 	l->p = self->core;
 	l->memory = calloc((size_t)n * l->p->state + 1, sizeof(float));
+	l->spare = calloc((size_t)n * l->p->state + 1, sizeof(float));
 	l->weight = calloc(n, sizeof(float));
 	l->filter = calloc(n, sizeof(float));
 	l->latency = calloc(n, sizeof(float));
-	bool ok = l->memory && l->weight && l->filter && l->latency;
+	bool ok = l->memory && l->spare && l->weight && l->filter && l->latency && sim_places_init(&l->places, n) == 0;
 	if (self->wants & SIM_WANTS_FRAME) {
 		l->obs[0] = calloc(1, MLB_OBS_STATE_SIZE(n));
 		l->obs[1] = calloc(1, MLB_OBS_STATE_SIZE(n));
@@ -88,14 +93,20 @@ static int observe(struct core_lb *l, const struct sim_lb_view *v, struct sim_de
 }
 
 /* A policy with memory says nothing before its first native step and nothing new between two: who joined counts as the mean. */
-static void stand(const struct core_lb *l, const struct sim_lb_view *v, struct sim_decision *d)
+static void stand(struct core_lb *l, const struct sim_lb_view *v, struct sim_decision *d)
 {
 	double sum = 0;
+	uint32_t known = 0;
 
-	for (uint32_t j = 0; j < l->known; j++)
-		sum += d->weight[j];
-	for (uint32_t j = l->known; j < v->n && l->known; j++)
-		d->weight[j] = sum / l->known;
+	sim_places_compare(&l->places, v);
+	for (uint32_t k = 0; k < v->n; k++)
+		if (l->places.from[k] != MLB_NONE) {
+			sum += d->weight[k];
+			known++;
+		}
+	for (uint32_t k = 0; k < v->n && known; k++)
+		if (l->places.from[k] == MLB_NONE)
+			d->weight[k] = sum / known;
 }
 
 static void core_decide(struct core_lb *l, const struct sim_lb_view *v, struct sim_decision *d)
@@ -105,11 +116,14 @@ static void core_decide(struct core_lb *l, const struct sim_lb_view *v, struct s
 	};
 	struct mlb_policy_out out = { .weight = l->weight, .kappa = l->p->kappa };
 
+	if (sim_places_compare(&l->places, v)) {
+		sim_places_move(&l->places, v, l->memory, l->p->state * sizeof(float), l->spare);
+		sim_places_note(&l->places, v);
+	}
 	l->p->step(&in, l->memory, &out);
 	for (uint32_t j = 0; j < v->n; j++)
 		d->weight[j] = l->weight[j];
 	d->kappa = out.kappa > 0 ? (double)out.kappa : 1. / v->info->lbs;
-	l->known = v->n;
 }
 
 static void core_step(struct core_lb *l, const struct sim_lb_view *v, struct sim_decision *d, bool join)

@@ -41,8 +41,7 @@ const struct sim_policy sim_policy_true = {
 /* Active WCMP, as the paper has it (after Spotlight, Aghdai et al. 2018): servers are polled each tick for the share of their
  * cores in use; the weight is what they have left of their configured weight, averaged over 1 s, never under 5 %. */
 struct avail {
-	uint32_t known;
-	double left[MLB_MAX_SERVERS_PER_VIP];
+	double left[MLB_MAX_SERVERS_PER_VIP]; /* by slot; 0: not known */
 };
 
 static int avail_create(void **state, const struct sim_policy *self, const struct sim_lb_info *info, const char *arg,
@@ -62,13 +61,12 @@ static void avail_tick(void *state, const struct sim_lb_view *v, struct sim_deci
 	double keep = exp(-v->dt_s);
 
 	for (uint32_t j = 0; j < v->n; j++) {
-		double left = fmax(1 - v->truth->busy[j], .05);
-		if (j >= a->known)
-			a->left[j] = 1;
-		a->left[j] = keep * a->left[j] + (1 - keep) * left;
-		d->weight[j] = v->weight_cfg[j] * a->left[j];
+		double left = fmax(1 - v->truth->busy[j], .05), *mine = &a->left[v->slot[j]];
+		if (*mine == 0)
+			*mine = 1;
+		*mine = keep * *mine + (1 - keep) * left;
+		d->weight[j] = v->weight_cfg[j] * *mine;
 	}
-	a->known = v->n;
 }
 
 const struct sim_policy sim_policy_avail = {

@@ -32,6 +32,7 @@ static struct sim_result average(const struct sim_batch *b, uint32_t k)
 		const struct sim_result *r = &b->result[(size_t)i * b->strategies + k];
 		m.flows += r->flows;
 		m.refused += r->refused;
+		m.failed += r->failed;
 		m.mean_s += r->mean_s / b->scenarios;
 		m.p50_s += r->p50_s / b->scenarios;
 		m.p90_s += r->p90_s / b->scenarios;
@@ -71,10 +72,11 @@ static void as_json(const struct sim_args *a, const struct sim_batch *b, const c
 		struct sim_result m = average(b, k);
 		printf("%s\n{\"strategy\":\"", k ? "," : "");
 		sim_print_escaped(a->strategy[k].name);
-		printf("\",\"flows\":%llu,\"refused\":%llu,\"mean_ms\":%.6g,\"p50_ms\":%.6g,\"p90_ms\":%.6g,\"p99_ms\":%.6g,"
+		printf("\",\"flows\":%llu,\"refused\":%llu,\"failed\":%llu,\"mean_ms\":%.6g,\"p50_ms\":%.6g,\"p90_ms\":%.6g,"
+		       "\"p99_ms\":%.6g,"
 		       "\"jain\":%.6g,\"jobs\":%.6g",
-		       (unsigned long long)m.flows, (unsigned long long)m.refused, m.mean_s * 1e3, m.p50_s * 1e3, m.p90_s * 1e3,
-		       m.p99_s * 1e3, m.jain, m.jobs);
+		       (unsigned long long)m.flows, (unsigned long long)m.refused, (unsigned long long)m.failed, m.mean_s * 1e3,
+		       m.p50_s * 1e3, m.p90_s * 1e3, m.p99_s * 1e3, m.jain, m.jobs);
 		if (a->reference < a->strategies) {
 			struct sim_ratio mean = ratio(b, k, a->reference, 0), p99 = ratio(b, k, a->reference, 1);
 			ratio_json("mean_ratio", &mean);
@@ -89,12 +91,13 @@ static void as_table(const struct sim_args *a, const struct sim_batch *b, const 
 {
 	bool ref = a->reference < a->strategies;
 
-	printf("%s: %u seeds\n  %-30s %10s %10s %7s %9s", name, b->scenarios, "strategy", "mean ms", "p99 ms", "Jain", "refused");
+	printf("%s: %u seeds\n  %-30s %10s %10s %7s %9s %9s", name, b->scenarios, "strategy", "mean ms", "p99 ms", "Jain",
+	       "refused", "failed");
 	printf(ref ? "  relative to %s\n" : "\n", ref ? a->strategy[a->reference].name : "");
 	for (uint32_t k = 0; k < a->strategies; k++) {
 		struct sim_result m = average(b, k);
-		printf("  %-30s %10.2f %10.2f %7.4f %9llu", a->strategy[k].name, m.mean_s * 1e3, m.p99_s * 1e3, m.jain,
-		       (unsigned long long)m.refused);
+		printf("  %-30s %10.2f %10.2f %7.4f %9llu %9llu", a->strategy[k].name, m.mean_s * 1e3, m.p99_s * 1e3, m.jain,
+		       (unsigned long long)m.refused, (unsigned long long)m.failed);
 		if (ref) {
 			struct sim_ratio mean = ratio(b, k, a->reference, 0), p99 = ratio(b, k, a->reference, 1);
 			printf("  mean %.3f +- %.3f  p99 %.3f +- %.3f", mean.value, mean.half, p99.value, p99.half);

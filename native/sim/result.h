@@ -5,9 +5,10 @@
 #include <stdint.h>
 
 struct sim_result {
-	uint64_t flows;   /* requests measured */
+	uint64_t flows;   /* requests whose time is measured */
 	uint64_t events;  /* flows simulated, those outside the measured time included */
 	uint64_t refused; /* of the measured ones */
+	uint64_t failed;  /* in the measured time: errors, resets, empty answers, none at all; see sim_scenario.failure_s */
 	double mean_s, p99_s, p50_s, p90_s;
 	double cvar95_s;   /* mean of the slowest 5 % */
 	double mean_log_s; /* mean of the log of completion times in seconds */

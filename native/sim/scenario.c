@@ -23,6 +23,8 @@ void sim_scenario_init(struct sim_scenario *sc)
 		.gossip_delay_s = .001,
 	};
 	sc->vip[0].share = 1;
+	for (uint32_t v = 0; v < SIM_VIPS_MAX; v++)
+		sc->vip[v].sizes.heavy_ratio = 20;
 }
 
 void sim_scenario_free(struct sim_scenario *sc)
@@ -30,6 +32,8 @@ void sim_scenario_free(struct sim_scenario *sc)
 	free(sc->server);
 	free(sc->trace_s);
 	free(sc->trace_size_s);
+	free(sc->pair_rtt_s);
+	free(sc->policy);
 	memset(sc, 0, sizeof(*sc));
 }
 

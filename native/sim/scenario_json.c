@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "scenario_json.h"
-#include "json_read.h"
+#include "scenario_read.h"
+#include "world_parts.h"
 #include <errno.h>
 #include <limits.h>
 #include <math.h>
@@ -8,29 +9,42 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ARRIVALS_MAX 3e8
 #define SLOTS_MAX 2e7 /* of all servers together */
 
-static const char *const top_keys[] = { "$schema",  "name",    "description", "seeds",  "load_balancers", "duration_s",
-					"warmup_s", "tick_ms", "servers",     "server", "load",           "rate_per_s",
-					"sizes",    "vips",    "arrivals",    "rtt_ms", "noisy",          "hang",
-					"sessions", "gossip",  "timeout_s",   NULL };
-static const char *const servers_keys[] = { "count", "cores", "speed", "weight", "rtt_ms", "join_s", NULL };
-static const char *const server_keys[] = { "discipline", "slots", "backlog", NULL };
-static const char *const sizes_keys[] = { "kind", "mean_ms", "heavy_share", "alpha", "sigma", NULL };
+static const char *const top_keys[] = { "$schema",    "name",       "description", "seeds",     "load_balancers", "duration_s",
+					"warmup_s",   "tick_ms",    "servers",     "server",    "load",           "rate_per_s",
+					"sizes",      "vips",       "arrivals",    "shares",    "rtt_ms",         "one_way_ms",
+					"noisy",      "hang",       "stalls",      "slowdowns", "absences",       "slow_start_s",
+					"faults",     "failure_ms", "sessions",    "gossip",    "timeout_s",      "told",
+					"strategies", NULL };
+static const char *const server_keys[] = { "discipline", "slots", "backlog", "refusal", NULL };
+static const char *const sizes_keys[] = { "kind", "mean_ms", "heavy_share", "heavy_ratio", "alpha", "sigma", NULL };
 static const char *const vips_keys[] = { "share", "sizes", NULL };
-static const char *const arrivals_keys[] = { "kind", "sine", "burst", "lowest", "file", NULL };
-static const char *const sine_keys[] = { "amplitude", "period_s", NULL };
-static const char *const rtt_keys[] = { "least", "most", NULL };
-static const char *const noisy_keys[] = { "share", "duration_s", NULL };
-static const char *const hang_keys[] = { "server", "from_s", "for_s", "factor", NULL };
-static const char *const sessions_keys[] = { "requests", "think_s", "load", NULL };
+static const char *const sessions_keys[] = { "requests", "requests_sigma", "think_s", "think_sigma", "load", NULL };
 static const char *const gossip_keys[] = { "period_ms", "delay_ms", NULL };
+static const char *const one_way_keys[] = { "least", "most", NULL };
+static const char *const told_keys[] = { "load_balancers", "number", "weights", "sigma", NULL };
 
 const struct sim_scenario_keys sim_scenario_keys[] = {
-	{ "", top_keys },        { "servers", servers_keys },   { "server", server_keys },     { "sizes", sizes_keys },
-	{ "vips", vips_keys },   { "arrivals", arrivals_keys }, { "sine", sine_keys },         { "rtt_ms", rtt_keys },
-	{ "noisy", noisy_keys }, { "hang", hang_keys },         { "sessions", sessions_keys }, { "gossip", gossip_keys },
+	{ "", top_keys },
+	{ "servers", sim_servers_keys },
+	{ "server", server_keys },
+	{ "sizes", sizes_keys },
+	{ "vips", vips_keys },
+	{ "arrivals", sim_arrivals_keys },
+	{ "sine", sim_sine_keys },
+	{ "steps", sim_steps_keys },
+	{ "rtt_ms", sim_rtt_keys },
+	{ "one_way_ms", one_way_keys },
+	{ "noisy", sim_noisy_keys },
+	{ "hang", sim_hang_keys },
+	{ "stalls", sim_stalls_keys },
+	{ "slowdowns", sim_slowdowns_keys },
+	{ "absences", sim_absences_keys },
+	{ "faults", sim_faults_keys },
+	{ "sessions", sessions_keys },
+	{ "gossip", gossip_keys },
+	{ "told", told_keys },
 	{ NULL, NULL },
 };
 
@@ -44,7 +58,8 @@ static void read_sizes(struct read_ctx *c, const struct json *j, struct sim_size
 	read_need(c, j, "sizes", "mean_ms");
 	s->kind = (enum sim_size_kind)read_one_of(c, j, "kind", kinds);
 	read_scaled(c, j, "mean_ms", 1e-3, 1e6, 1e-3, &s->mean_s);
-	read_number(c, j, "heavy_share", .001, .999, &s->heavy_share);
+	read_number(c, j, "heavy_share", 1e-6, .999999, &s->heavy_share);
+	read_number(c, j, "heavy_ratio", 1, 1e6, &s->heavy_ratio);
 	read_number(c, j, "alpha", 1.01, 20, &s->alpha);
 	read_number(c, j, "sigma", 0, 4, &s->sigma);
 	if (s->kind == SIM_SIZE_BIMODAL)
@@ -77,194 +92,119 @@ static void read_vips(struct read_ctx *c, const struct json *j)
 	c->sc->vips = j->count;
 }
 
-static void add_servers(struct read_ctx *c, const struct json *k)
+static void read_sessions(struct read_ctx *c, const struct json *o)
+{
+	static const char *const loads[] = { "waiting", "flows", NULL };
+	struct sim_scenario *sc = c->sc;
+	const struct json *j = json_get(o, "sessions");
+
+	if (!j || !read_object(c, j, "sessions", sessions_keys))
+		return;
+	read_need(c, j, "sessions", "requests");
+	read_need(c, j, "sessions", "think_s");
+	read_whole(c, j, "requests", 2, 1e6, &sc->requests);
+	read_number(c, j, "requests_sigma", .001, 3, &sc->requests_sigma);
+	read_number(c, j, "think_s", 0, 1e4, &sc->think_s);
+	read_number(c, j, "think_sigma", .001, 3, &sc->think_sigma);
+	sc->load_waiting = read_one_of(c, j, "load", loads) == 0;
+}
+
+static void read_gossip(struct read_ctx *c, const struct json *o)
 {
 	struct sim_scenario *sc = c->sc;
-	struct sim_server_conf s = { .speed = 1 };
-	uint32_t count = 1;
+	const struct json *j = json_get(o, "gossip");
 
-	read_need(c, k, "servers", "cores");
-	read_whole(c, k, "count", 1, MLB_MAX_SERVERS_PER_VIP, &count);
-	read_number(c, k, "cores", .01, 1024, &s.cores);
-	read_number(c, k, "speed", 1e-3, 1e3, &s.speed);
-	s.weight = s.cores * s.speed;
-	read_number(c, k, "weight", 1e-6, 1e6, &s.weight);
-	read_scaled(c, k, "rtt_ms", .001, 1e5, 1e-3, &s.rtt_s); /* not 0, which stands for the scenario's */
-	read_number(c, k, "join_s", 0, 1e6, &s.join_s);
-	if (!c->failed && sc->n && s.join_s < sc->server[sc->n - 1].join_s)
-		read_fail(c, k, "servers: those that join later must come last, in the order of joining");
-	if (!c->failed && sc->n + count > MLB_MAX_SERVERS_PER_VIP)
-		read_fail(c, k, "servers: more than %u", MLB_MAX_SERVERS_PER_VIP);
-	if (c->failed)
+	if (!j || !read_object(c, j, "gossip", gossip_keys))
 		return;
-	struct sim_server_conf *more = realloc(sc->server, (sc->n + count) * sizeof(*more));
-	if (!more) {
-		read_fail(c, k, "out of memory");
-		return;
-	}
-	sc->server = more;
-	while (count--)
-		sc->server[sc->n++] = s;
+	read_need(c, j, "gossip", "period_ms");
+	read_scaled(c, j, "period_ms", .1, 1e5, 1e-3, &sc->gossip_s);
+	read_scaled(c, j, "delay_ms", 0, 1e5, 1e-3, &sc->gossip_delay_s);
+	if (!c->failed && sc->gossip_delay_s >= sc->gossip_s)
+		read_fail(c, j, "gossip: delay_ms must be less than period_ms");
 }
 
-static void read_servers(struct read_ctx *c, const struct json *j)
-{
-	if (j->kind != JSON_ARRAY || !j->count) {
-		read_fail(c, j, "servers: expected an array of at least one");
-		return;
-	}
-	for (const struct json *k = j->child; k && read_object(c, k, "servers", servers_keys); k = k->next)
-		add_servers(c, k);
-	if (!c->failed && c->sc->server[0].join_s > 0)
-		read_fail(c, j, "servers: at least one must be there from the start");
-}
-
-/* "SECONDS SIZE_MS", and nothing else. */
-static bool trace_line(const char *text, double *t, double *ms)
-{
-	char rest;
-
-	return sscanf(text, "%lf %lf %c", t, ms, &rest) == 2 && *t >= 0 && *t <= 1e9 && *ms > 0 && *ms <= 1e9;
-}
-
-static bool add_arrival(struct sim_scenario *sc, uint32_t *cap, double t, double size_s)
-{
-	if (sc->traced == *cap) {
-		*cap = *cap ? *cap * 2 : 4096;
-		double *a = realloc(sc->trace_s, *cap * sizeof(*a));
-		if (a)
-			sc->trace_s = a;
-		double *b = realloc(sc->trace_size_s, *cap * sizeof(*b));
-		if (b)
-			sc->trace_size_s = b;
-		if (!a || !b)
-			return false;
-	}
-	sc->trace_s[sc->traced] = t;
-	sc->trace_size_s[sc->traced++] = size_s;
-	return true;
-}
-
-/* Arrivals behind duration_s are read, for they must be right, and left out. */
-static void read_trace(struct read_ctx *c, const struct json *at, const char *file)
+/* A load balancer that sees the client's side only cannot tell one request of a connection from the next. */
+static void read_one_way(struct read_ctx *c, const struct json *o)
 {
 	struct sim_scenario *sc = c->sc;
-	char path[PATH_MAX], text[128];
-	double t, ms, last = 0;
-	uint32_t cap = 0, line = 0;
+	const struct json *j = json_get(o, "one_way_ms");
 
-	snprintf(path, sizeof(path), "%s%s%s", file[0] == '/' ? "" : c->dir, file[0] == '/' || !c->dir[0] ? "" : "/", file);
-	FILE *f = fopen(path, "r");
-	if (!f) {
-		read_fail(c, at, "file: %.120s: %s", path, strerror(errno));
+	if (!j || !read_object(c, j, "one_way_ms", one_way_keys))
 		return;
-	}
-	while (!c->failed && fgets(text, sizeof(text), f)) {
-		bool whole = strchr(text, '\n') != NULL;
-		line++;
-		if (!whole && text[0] == '#')
-			for (int k = 0; k != EOF && k != '\n';)
-				k = fgetc(f);
-		if (text[0] == '#' || text[strspn(text, " \t\r\n")] == 0)
-			continue;
-		if ((!whole && !feof(f)) || !trace_line(text, &t, &ms) || t < last)
-			read_fail(c, at, "file: %.100s line %u: expected \"SECONDS SIZE_MS\", in order of time", path, line);
-		else if (t < sc->end_s && sc->traced == ARRIVALS_MAX)
-			read_fail(c, at, "file: %.100s holds more than the %g arrivals that a run can hold", path, ARRIVALS_MAX);
-		else if (t < sc->end_s && !add_arrival(sc, &cap, t, ms * 1e-3))
-			read_fail(c, at, "out of memory");
-		last = t;
-	}
-	if (!c->failed && ferror(f))
-		read_fail(c, at, "file: %.120s: %s", path, strerror(errno));
-	fclose(f);
-	if (!c->failed && !sc->traced)
-		read_fail(c, at, "file: %.100s holds no arrivals before duration_s %g", path, sc->end_s);
+	read_need(c, j, "one_way_ms", "least");
+	read_need(c, j, "one_way_ms", "most");
+	read_scaled(c, j, "least", 0, 1e6, 1e-3, &sc->one_way_lo_s);
+	read_scaled(c, j, "most", .001, 1e6, 1e-3, &sc->one_way_hi_s);
+	if (!c->failed && sc->one_way_lo_s > sc->one_way_hi_s)
+		read_fail(c, j, "one_way_ms: least is greater than most");
+	if (!c->failed && sc->requests > 1)
+		read_fail(c, j, "one_way_ms: not together with sessions");
 }
 
-static void read_arrivals(struct read_ctx *c, const struct json *j)
-{
-	static const char *const kinds[] = { "poisson", "daily", "trace", NULL };
-	struct sim_scenario *sc = c->sc;
-
-	if (!read_object(c, j, "arrivals", arrivals_keys))
-		return;
-	uint32_t kind = read_one_of(c, j, "kind", kinds);
-	double lowest = 0;
-	read_number(c, j, "lowest", .01, 1, &lowest);
-	const struct json *sine = json_get(j, "sine"), *file = json_get(j, "file");
-	if (sine && read_object(c, sine, "sine", sine_keys)) {
-		read_need(c, sine, "sine", "amplitude");
-		read_need(c, sine, "sine", "period_s");
-		read_number(c, sine, "amplitude", 0, 1, &sc->sine_a);
-		read_number(c, sine, "period_s", .001, 1e6, &sc->sine_period_s);
-	}
-	read_number(c, j, "burst", 0, 5, &sc->burst);
-	read_text(c, j, "file");
-	if (kind == 1) {
-		read_need(c, j, "arrivals of kind daily", "lowest");
-		sc->daily = lowest;
-	}
-	if (kind == 2) {
-		read_need(c, j, "arrivals of kind trace", "file");
-		if (!c->failed)
-			read_trace(c, file, file->string);
-	}
-}
-
-static void read_rtt(struct read_ctx *c, const struct json *o)
-{
-	const struct json *j = json_get(o, "rtt_ms");
-
-	if (j && j->kind == JSON_OBJECT && read_object(c, j, "rtt_ms", rtt_keys)) {
-		read_need(c, j, "rtt_ms", "least");
-		read_need(c, j, "rtt_ms", "most");
-		read_scaled(c, j, "least", .001, 1e5, 1e-3, &c->sc->rtt_spread_lo_s);
-		read_scaled(c, j, "most", .001, 1e5, 1e-3, &c->sc->rtt_spread_hi_s);
-		if (!c->failed && c->sc->rtt_spread_lo_s > c->sc->rtt_spread_hi_s)
-			read_fail(c, j, "rtt_ms: least is greater than most");
-	} else if (!c->failed) {
-		read_scaled(c, o, "rtt_ms", 0, 1e5, 1e-3, &c->sc->rtt_s);
-	}
-}
-
-static void read_disturbances(struct read_ctx *c, const struct json *o)
+static void read_shares(struct read_ctx *c, const struct json *o)
 {
 	struct sim_scenario *sc = c->sc;
-	const struct json *j = json_get(o, "noisy");
+	const struct json *j = json_get(o, "shares");
+	double sum = 0;
+	uint32_t i = 0;
 
-	if (j && read_object(c, j, "noisy", noisy_keys)) {
-		read_need(c, j, "noisy", "share");
-		read_need(c, j, "noisy", "duration_s");
-		read_number(c, j, "share", .001, .9, &sc->noisy_phi);
-		read_number(c, j, "duration_s", .001, 1e4, &sc->noisy_d_s);
+	if (!j || c->failed)
+		return;
+	if (j->kind != JSON_ARRAY || j->count != sc->lbs) {
+		read_fail(c, j, "shares: expected an array of %u, one for each load balancer", sc->lbs);
+		return;
 	}
-	j = json_get(o, "hang");
-	if (j && read_object(c, j, "hang", hang_keys)) {
-		read_need(c, j, "hang", "from_s");
-		read_need(c, j, "hang", "for_s");
-		read_whole(c, j, "server", 0, sc->n - 1., &sc->hang_server);
-		read_number(c, j, "from_s", 0, 1e6, &sc->hang_from_s);
-		read_number(c, j, "for_s", .001, 1e6, &sc->hang_for_s);
-		read_number(c, j, "factor", 1e-4, 1, &sc->hang_factor);
+	for (const struct json *k = j->child; k && !c->failed; k = k->next) {
+		if (k->kind != JSON_NUMBER || !(k->number >= 1e-6 && k->number <= 1))
+			read_fail(c, k, "shares: expected numbers from 1e-06 to 1");
+		else
+			sum += sc->lb_share[i++] = k->number;
 	}
-	j = json_get(o, "sessions");
-	if (j && read_object(c, j, "sessions", sessions_keys)) {
-		static const char *const loads[] = { "waiting", "flows", NULL };
-		read_need(c, j, "sessions", "requests");
-		read_need(c, j, "sessions", "think_s");
-		read_whole(c, j, "requests", 2, 1e6, &sc->requests);
-		read_number(c, j, "think_s", 0, 1e4, &sc->think_s);
-		sc->load_waiting = read_one_of(c, j, "load", loads) == 0;
+	if (!c->failed && fabs(sum - 1) > 1e-4)
+		read_fail(c, j, "shares: they sum to %g, expected 1", sum);
+}
+
+static void read_told(struct read_ctx *c, const struct json *o)
+{
+	static const char *const words[] = { "configured", "equal", "reversed", "noisy", NULL };
+	struct sim_scenario *sc = c->sc;
+	const struct json *j = json_get(o, "told");
+	bool number = true;
+
+	if (!j || !read_object(c, j, "told", told_keys))
+		return;
+	read_whole(c, j, "load_balancers", 1, SIM_LBS_MAX, &sc->told_lbs);
+	read_yes(c, j, "number", &number);
+	sc->number_not_told = !number;
+	sc->told_weights = (enum sim_told_weights)read_one_of(c, j, "weights", words);
+	read_number(c, j, "sigma", 0, 4, &sc->told_sigma);
+	if (sc->told_weights == SIM_TOLD_NOISY)
+		read_need(c, j, "told weights that are noisy", "sigma");
+}
+
+/* The strategies themselves are read when a run begins: which there are is not a scenario's matter. */
+static void read_strategies(struct read_ctx *c, const struct json *o)
+{
+	struct sim_scenario *sc = c->sc;
+	const struct json *j = json_get(o, "strategies");
+	uint32_t i = 0;
+
+	if (!j || c->failed)
+		return;
+	if (j->kind != JSON_ARRAY || j->count != sc->lbs) {
+		read_fail(c, j, "strategies: expected an array of %u, one for each load balancer", sc->lbs);
+		return;
 	}
-	j = json_get(o, "gossip");
-	if (j && read_object(c, j, "gossip", gossip_keys)) {
-		read_need(c, j, "gossip", "period_ms");
-		read_scaled(c, j, "period_ms", .1, 1e5, 1e-3, &sc->gossip_s);
-		read_scaled(c, j, "delay_ms", 0, 1e5, 1e-3, &sc->gossip_delay_s);
-		if (!c->failed && sc->gossip_delay_s >= sc->gossip_s)
-			read_fail(c, j, "gossip: delay_ms must be less than period_ms");
-	}
+	sc->policy = calloc(sc->lbs, sizeof(*sc->policy));
+	if (!sc->policy)
+		read_fail(c, j, "out of memory");
+	for (const struct json *k = j->child; k && !c->failed; k = k->next, i++)
+		if (k->kind == JSON_STRING && k->string[0] && strlen(k->string) < SIM_POLICY_LEN)
+			snprintf(sc->policy[i], SIM_POLICY_LEN, "%s", k->string);
+		else if (k->kind != JSON_NULL)
+			read_fail(c, k,
+				  "strategies: expected a strategy of at most %u bytes, or null for the one that is measured",
+				  SIM_POLICY_LEN - 1);
 }
 
 /* load: share of the capacity that is there from the start and, with noisy neighbours, on average. */
@@ -284,6 +224,36 @@ static void read_rate(struct read_ctx *c, const struct json *o)
 			   sc->requests;
 	if (!c->failed && sc->rate * sc->end_s > ARRIVALS_MAX)
 		read_fail(c, o, "%.3g arrivals are more than a run can hold (%g)", sc->rate * sc->end_s, ARRIVALS_MAX);
+}
+
+static void read_server(struct read_ctx *c, const struct json *o)
+{
+	static const char *const disciplines[] = { "ps", "fcfs", NULL }, *const refusals[] = { "silent", "reset", NULL };
+	struct sim_scenario *sc = c->sc;
+	const struct json *j = json_get(o, "server");
+
+	if (!j || !read_object(c, j, "server", server_keys))
+		return;
+	sc->fcfs = read_one_of(c, j, "discipline", disciplines) == 1;
+	sc->refuses_at_once = read_one_of(c, j, "refusal", refusals) == 1;
+	read_whole(c, j, "slots", 1, 1e6, &sc->slots);
+	read_whole(c, j, "backlog", 0, 1e6, &sc->backlog);
+	if (!c->failed && (double)sc->n * sc->slots > SLOTS_MAX)
+		read_fail(c, j, "slots: %u for each of %u servers are more than a run can hold (%g)", sc->slots, sc->n,
+			  SLOTS_MAX);
+}
+
+/* Who is in the list when is worked out here once, so that no run can fail for it. */
+static void check_turns(struct read_ctx *c, const struct json *o)
+{
+	struct sim_world w = { .sc = c->sc };
+	char why[256] = "out of memory";
+
+	if (c->failed)
+		return;
+	if (sim_turns_make(&w, why))
+		read_fail(c, o, "absences: %.150s", why);
+	sim_world_free(&w);
 }
 
 static void read_top(struct read_ctx *c, const struct json *o, uint32_t *seeds)
@@ -306,34 +276,32 @@ static void read_top(struct read_ctx *c, const struct json *o, uint32_t *seeds)
 	*seeds = 12;
 	read_whole(c, o, "seeds", 1, 1e6, seeds);
 	read_whole(c, o, "load_balancers", 1, SIM_LBS_MAX, &sc->lbs);
-	read_number(c, o, "duration_s", .001, 1e6, &sc->end_s);
-	read_number(c, o, "warmup_s", 0, 1e6, &sc->warm_s);
+	read_number(c, o, "duration_s", .001, TIME_MAX, &sc->end_s);
+	read_number(c, o, "warmup_s", 0, TIME_MAX, &sc->warm_s);
 	if (!c->failed && sc->warm_s >= sc->end_s)
 		read_fail(c, o, "warmup_s %g leaves nothing of duration_s %g to measure", sc->warm_s, sc->end_s);
 	read_scaled(c, o, "tick_ms", 1, 1e5, 1e-3, &sc->tick_s);
-	read_number(c, o, "timeout_s", .001, 1e6, &sc->timeout_s);
-	read_servers(c, json_get(o, "servers"));
-	j = json_get(o, "server");
-	if (j && read_object(c, j, "server", server_keys)) {
-		static const char *const disciplines[] = { "ps", "fcfs", NULL };
-		sc->fcfs = read_one_of(c, j, "discipline", disciplines) == 1;
-		read_whole(c, j, "slots", 1, 1e6, &sc->slots);
-		read_whole(c, j, "backlog", 0, 1e6, &sc->backlog);
-		if (!c->failed && (double)sc->n * sc->slots > SLOTS_MAX)
-			read_fail(c, j, "slots: %u for each of %u servers are more than a run can hold (%g)", sc->slots, sc->n,
-				  SLOTS_MAX);
-	}
+	read_number(c, o, "timeout_s", .001, TIME_MAX, &sc->timeout_s);
+	read_scaled(c, o, "failure_ms", .001, 1e9, 1e-3, &sc->failure_s);
+	sim_read_servers(c, o);
+	read_server(c, o);
 	if (!c->failed && !json_get(o, "sizes") == !json_get(o, "vips"))
 		read_fail(c, o, "expected one of \"sizes\" and \"vips\"");
 	if (!c->failed && json_get(o, "sizes"))
 		read_sizes(c, json_get(o, "sizes"), &sc->vip[0].sizes);
 	else if (!c->failed)
 		read_vips(c, json_get(o, "vips"));
-	if (!c->failed && json_get(o, "arrivals"))
-		read_arrivals(c, json_get(o, "arrivals"));
-	read_rtt(c, o);
-	read_disturbances(c, o);
+	sim_read_arrivals(c, o);
+	read_shares(c, o);
+	sim_read_rtt(c, o);
+	sim_read_events(c, o);
+	read_sessions(c, o);
+	read_gossip(c, o);
+	read_one_way(c, o);
+	read_told(c, o);
+	read_strategies(c, o);
 	read_rate(c, o);
+	check_turns(c, o);
 }
 
 int sim_scenario_parse(struct sim_scenario *sc, uint32_t *seeds, const char *text, size_t len, const char *dir, char err[256])

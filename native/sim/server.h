@@ -54,6 +54,8 @@ static inline double sim_server_next(const struct sim_server *s)
 {
 	if (!s->running)
 		return INFINITY;
+	if (s->factor <= 0)
+		return INFINITY;
 	double left = s->job[0].end_v - s->v;
 	return s->last_s + (left > 0 ? left : 0) * s->slow[s->running] / (s->speed * s->factor);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "draw.h"
 #include "engine.h"
+#include "family.h"
 #include "model.h"
 
 struct simlib_world {
@@ -29,7 +30,8 @@ static void vary(struct simlib_world *s, const struct simlib_family *f, uint64_t
 	double u[5], sparse = draw_lu(&r, .03, .5);
 	for (int i = 0; i < 5; i++)
 		u[i] = mlb_rng_unit(&r);
-	if (mlb_rng_unit(&r) < f->p_sessions) {
+	if (mlb_rng_unit(&r) < f->p_sessions && sc->requests == 1) {
+		sc->one_way_hi_s = 0;
 		sc->requests = 4 + mlb_rng_below(&r, 9);
 		sc->think_s = draw_lu(&r, .1, .5);
 		sc->load_waiting = true;
@@ -58,10 +60,14 @@ static void vary(struct simlib_world *s, const struct simlib_family *f, uint64_t
 int simlib_world_new(struct simlib_world **out, const struct simlib_family *f, uint64_t seed, uint64_t index, char *err)
 {
 	struct simlib_world *s = calloc(1, sizeof(*s));
-	struct sim_family fam = { f->n_lo, f->n_hi, f->m_lo, f->m_hi };
 	if (!s)
 		return -ENOMEM;
-	int rc = sim_family_draw(&s->sc, &fam, seed, index);
+	struct sim_family fam = f->family == 2 ? sim_family_v2 : sim_family_v1;
+	fam.n_lo = f->n_lo;
+	fam.n_hi = f->n_hi;
+	fam.m_lo = f->m_lo;
+	fam.m_hi = f->m_hi;
+	int rc = f->family == 1 || f->family == 2 ? fam.draw(&s->sc, &fam, seed, index) : -EINVAL;
 	if (!rc) {
 		vary(s, f, seed, index);
 		rc = sim_world_make(&s->w, &s->sc, sim_mix(seed, index ^ 0x776f726c64));
@@ -87,7 +93,7 @@ void simlib_world_free(struct simlib_world *s)
 
 void simlib_world_info(const struct simlib_world *s, double out[SIMLIB_INFO_COUNT])
 {
-	out[SIMLIB_N] = s->sc.n;
+	out[SIMLIB_N] = s->w.slots;
 	out[SIMLIB_M] = s->sc.lbs;
 	out[SIMLIB_FLOWS] = s->w.flows;
 	out[SIMLIB_TICK_S] = s->sc.tick_s;
@@ -141,6 +147,7 @@ static void result(const struct sim_result *r, double out[SIMLIB_RESULT_COUNT])
 	out[SIMLIB_MEASURED] = (double)r->flows;
 	out[SIMLIB_REFUSED] = (double)r->refused;
 	out[SIMLIB_JOBS] = r->jobs;
+	out[SIMLIB_FAILED] = (double)r->failed;
 }
 
 int simlib_run(const struct simlib_world *s, const char *strategy, const struct simlib_model *model,
@@ -228,19 +235,39 @@ static int make_noise(struct tracer *t, uint32_t n)
 	return net_feed(t->lb->run, (uint32_t)t->in_noise, t->noise, (struct net_shape){ 3, { 1, n, t->noise_width } });
 }
 
-static void write_down(struct tracer *t, const struct sim_lb_view *v)
+static void write_server(const struct tracer *t, const struct sim_lb_view *v, uint32_t j, size_t k, const float *act)
 {
 	const struct simlib_trace *o = tracing.t;
 	const struct mlb_obs_out *obs = &t->lb->out;
+
+	if (o->server)
+		memcpy(o->server + k * MLB_OBS_SERVER_FEATURES, obs->server + (size_t)j * MLB_OBS_SERVER_FEATURES,
+		       MLB_OBS_SERVER_FEATURES * sizeof(float));
+	if (o->listed)
+		o->listed[k] = 1;
+	if (o->base)
+		o->base[k] = logf(t->lb->m->base == SIM_BASE_KALMAN ? obs->kalman[j] : v->weight_cfg[j]);
+	if (o->capacity)
+		o->capacity[k] = (float)v->truth->capacity[j];
+	if (o->busy)
+		o->busy[k] = (float)v->truth->busy[j];
+	if (o->others)
+		o->others[k] = (float)v->truth->others[j];
+	if (o->jobs)
+		o->jobs[k] = (float)v->truth->jobs[j];
+	if (o->action && act)
+		o->action[k] = act[j];
+}
+
+static void write_down(struct tracer *t, const struct sim_lb_view *v)
+{
+	const struct simlib_trace *o = tracing.t;
 	uint32_t N = v->info->servers_max;
 	size_t at = (size_t)t->index * o->steps + t->step;
 	if (t->step++ >= o->steps)
 		return;
-	if (o->server)
-		memcpy(o->server + at * N * MLB_OBS_SERVER_FEATURES, obs->server,
-		       (size_t)v->n * MLB_OBS_SERVER_FEATURES * sizeof(float));
 	if (o->pool)
-		memcpy(o->pool + at * MLB_OBS_POOL_FEATURES, obs->pool, MLB_OBS_POOL_FEATURES * sizeof(float));
+		memcpy(o->pool + at * MLB_OBS_POOL_FEATURES, t->lb->out.pool, MLB_OBS_POOL_FEATURES * sizeof(float));
 	if (o->present)
 		o->present[at] = (float)v->n;
 	struct net_shape s = { 0 };
@@ -248,21 +275,8 @@ static void write_down(struct tracer *t, const struct sim_lb_view *v)
 	const float *act = t->out_action >= 0 ? net_result(t->lb->run, (uint32_t)t->out_action, &s) : NULL;
 	if (net_shape_size(&s, &acts) || acts < v->n)
 		act = NULL;
-	for (uint32_t j = 0; j < v->n; j++) {
-		size_t k = at * N + j;
-		if (o->base)
-			o->base[k] = logf(t->lb->m->base == SIM_BASE_KALMAN ? obs->kalman[j] : v->weight_cfg[j]);
-		if (o->capacity)
-			o->capacity[k] = (float)v->truth->capacity[j];
-		if (o->busy)
-			o->busy[k] = (float)v->truth->busy[j];
-		if (o->others)
-			o->others[k] = (float)v->truth->others[j];
-		if (o->jobs)
-			o->jobs[k] = (float)v->truth->jobs[j];
-		if (o->action && act)
-			o->action[k] = act[j];
-	}
+	for (uint32_t j = 0; j < v->n; j++)
+		write_server(t, v, j, at * N + v->slot[j], act);
 }
 
 static void tracer_tick(void *state, const struct sim_lb_view *v, struct sim_decision *d)

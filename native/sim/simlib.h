@@ -8,20 +8,22 @@
 struct simlib_world;
 struct simlib_model;
 
-/* Family v1 with what training varies on top; all probabilities 0 and the ranges of v1 give v1 itself. */
+/* Family v1 or v2 with what training varies on top; all probabilities 0 and the ranges of the family give the family itself. */
 struct simlib_family {
-	double n_lo, n_hi;   /* N = floor LU(lo, hi); v1: 2, 65 */
-	uint32_t m_lo, m_hi; /* load balancers; v1: 1, 6 */
-	double p_rtt;        /* an RTT per server, LU(.2, 5) ms */
-	double p_sparse;     /* sizes so large that a load balancer, server and tick sees LU(.03, .5) flows */
-	double p_mask;       /* a block of features masked */
-	double p_tick;       /* ticks of 50, 500 or 1000 ms instead of 200 */
-	double p_right;      /* configured weights set to the true capacities, on top of v1's .40 */
-	double p_sessions;   /* connections of 4..12 requests with pauses of LU(.1, .5) s, load `waiting` */
+	uint32_t family, pad; /* 1, 2 */
+	double n_lo, n_hi;    /* N = floor LU(lo, hi); v1: 2, 65 */
+	uint32_t m_lo, m_hi;  /* load balancers; v1: 1, 6 */
+	double p_rtt;         /* an RTT per server, LU(.2, 5) ms */
+	double p_sparse;      /* sizes so large that a load balancer, server and tick sees LU(.03, .5) flows */
+	double p_mask;        /* a block of features masked */
+	double p_tick;        /* ticks of 50, 500 or 1000 ms instead of 200 */
+	double p_right;       /* configured weights set to the true capacities, on top of v1's .40 */
+	double p_sessions;    /* connections of 4..12 requests with pauses of LU(.1, .5) s, load `waiting` */
 };
 
 int simlib_world_new(struct simlib_world **, const struct simlib_family *, uint64_t seed, uint64_t index, char *err);
 void simlib_world_free(struct simlib_world *);
+/* SIMLIB_N: slots, with those of servers that come back under new ids. */
 enum { SIMLIB_N, SIMLIB_M, SIMLIB_FLOWS, SIMLIB_TICK_S, SIMLIB_MASK, SIMLIB_SIZE_S, SIMLIB_SPARSITY, SIMLIB_INFO_COUNT };
 void simlib_world_info(const struct simlib_world *, double out[SIMLIB_INFO_COUNT]);
 
@@ -41,6 +43,7 @@ enum {
 	SIMLIB_MEASURED,
 	SIMLIB_REFUSED,
 	SIMLIB_JOBS,
+	SIMLIB_FAILED,
 	SIMLIB_RESULT_COUNT
 };
 int simlib_run(const struct simlib_world *, const char *strategy, const struct simlib_model *model,
@@ -57,9 +60,10 @@ struct simlib_trace {
 	uint32_t oracle, pad;
 	float *server;   /* [M][steps][N][MLB_OBS_SERVER_FEATURES] */
 	float *pool;     /* [M][steps][MLB_OBS_POOL_FEATURES] */
-	float *present;  /* [M][steps] servers present, 0 = step not made */
+	float *present;  /* [M][steps] servers in the list, 0 = step not made */
+	float *listed;   /* [M][steps][N] 1: this slot is in the list. The arrays are by slot; what is not in the list stays 0 */
 	float *base;     /* [M][steps][N] log of the base weight */
-	float *capacity; /* [M][steps][N] true, now */
+	float *capacity; /* [M][steps][N] true, now: what of it answers requests, at least .005 of the whole */
 	float *busy;     /* [M][steps][N] share of the cores in use since the last step */
 	float *others;   /* [M][steps][N] the other load balancers' flows */
 	float *jobs;     /* [M][steps][N] all jobs in the server */

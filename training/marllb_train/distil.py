@@ -29,14 +29,14 @@ def bucket(n):
 
 def collect(model, family, index, steps, rng_seed):
     w = World(family, TRAIN_SEED, index)
-    a, result = w.trace(model, steps, want=("server", "pool", "present", "base", "capacity", "busy", "others"))
+    a, result = w.trace(model, steps, want=("server", "pool", "listed", "base", "capacity", "busy", "others"))
     pick = np.random.default_rng(rng_seed).permutation(w.m)[:LBS]
     return {k: v[pick] for k, v in a.items()} | {"n": w.n, "result": result, "m": w.m}
 
 
 def targets(a):
     """Adds masks and targets to one scenario's arrays [G, T, N...]."""
-    mask = (np.arange(a["base"].shape[2]) < a["present"][..., None]).astype(np.float32)
+    mask = a["listed"]
     n = np.maximum(mask.sum(-1, keepdims=True), 1)
     cap = np.where(mask > 0, np.maximum(a["capacity"], 1e-6), 1)
     lw = (np.log(cap) - a["base"]) * mask

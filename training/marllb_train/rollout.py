@@ -9,17 +9,17 @@ import numpy as np
 from .common import TRAIN_SEED, parallel
 from .simlib import Family, World
 
-WANT = ("server", "pool", "present", "base", "capacity", "others", "jobs", "action")
+WANT = ("server", "pool", "listed", "base", "capacity", "others", "jobs", "action")
 RL_OFFSET = 2 * 10**7  # scenario indices apart from the others'
 
 
-def reward(jobs, oracle_jobs, present, capacity, kind):
+def reward(jobs, oracle_jobs, listed, capacity, kind):
     """[M, T] from [M, T, N].
 
     "jobs": jobs in the system (Little's law: what all flows wait) over the oracle's at the same moment on the same arrivals, and the
     fullest server's queue over capacity as a tail term. Both are differences of logs, so that every scenario weighs alike.
     "fairness": the paper's product over servers of queue over capacity relative to the largest (its logarithm, per server)."""
-    mask = np.arange(jobs.shape[2]) < present[..., None]
+    mask = listed > 0
     cap = np.maximum(capacity, 1e-3)
     load = np.where(mask, (jobs + 1) / cap, 0)
     if kind == "fairness":
@@ -54,8 +54,8 @@ def episodes(model, count, first, conf, noise_kind, noise_level=0.0):
         level = noise_level / w.n if noise_kind == 2 else noise_level
         a, result = w.trace(model, conf["steps"], noise_kind, level, i, want=WANT)
         o, _ = w.trace(model, conf["steps"], oracle=True, want=("jobs",))
-        a["reward"] = reward(a["jobs"], o["jobs"], a["present"], a["capacity"], conf["reward"])
-        a["mask"] = (np.arange(w.n) < a.pop("present")[..., None]).astype(np.float32)
+        a["reward"] = reward(a["jobs"], o["jobs"], a["listed"], a["capacity"], conf["reward"])
+        a["mask"] = a.pop("listed")
         a["lbs"] = np.ones(a["reward"].shape, np.float32) * a["mask"].max(-1)
         return padded(a, conf["m_max"], conf["n_max"])
 

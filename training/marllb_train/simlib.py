@@ -10,7 +10,7 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 INFO = ("n", "m", "flows", "tick_s", "mask", "size_s", "sparsity")
-RESULT = ("mean", "p99", "cvar95", "mean_log", "measured", "refused", "jobs")
+RESULT = ("mean", "p99", "cvar95", "mean_log", "measured", "refused", "jobs", "failed")
 
 
 class SimError(RuntimeError):
@@ -19,8 +19,10 @@ class SimError(RuntimeError):
 
 @dataclass(frozen=True)
 class Family:
-    """Family v1 and what training varies on top (simlib.h, struct simlib_family)."""
+    """Family v1 or v2 and what training varies on top (simlib.h, struct simlib_family)."""
 
+    family: int = 1
+    pad: int = 0
     n_lo: float = 2
     n_hi: float = 65
     m_lo: int = 1
@@ -34,14 +36,14 @@ class Family:
 
 
 class _Family(C.Structure):
-    _fields_ = [(f.name, C.c_uint32 if f.name.startswith("m_") else C.c_double) for f in fields(Family)]
+    _fields_ = [(f.name, C.c_uint32 if f.type in (int, "int") else C.c_double) for f in fields(Family)]
 
 
 class _Trace(C.Structure):
     _fields_ = [
         ("steps", C.c_uint32), ("noise_kind", C.c_uint32), ("noise_level", C.c_double), ("noise_seed", C.c_uint64),
         ("oracle", C.c_uint32), ("pad", C.c_uint32),
-    ] + [(k, C.c_void_p) for k in ("server", "pool", "present", "base", "capacity", "busy", "others", "jobs", "action")]
+    ] + [(k, C.c_void_p) for k in ("server", "pool", "present", "listed", "base", "capacity", "busy", "others", "jobs", "action")]
 
 
 def _find():
@@ -152,7 +154,7 @@ class World:
         f, p = sizes()
         m, n = self.m, self.n
         shape = {
-            "server": (m, steps, n, f), "pool": (m, steps, p), "present": (m, steps), "base": (m, steps, n),
+            "server": (m, steps, n, f), "pool": (m, steps, p), "present": (m, steps), "listed": (m, steps, n), "base": (m, steps, n),
             "capacity": (m, steps, n), "busy": (m, steps, n), "others": (m, steps, n), "jobs": (m, steps, n),
             "action": (m, steps, n),
         }

@@ -2,6 +2,7 @@
 /* Models as policies of the simulator: which are refused, and why. */
 #include <errno.h>
 #include "engine.h"
+#include "family.h"
 #include "mlbtest.h"
 #include "model.h"
 #include "net.h"
@@ -30,7 +31,7 @@ static int try_model(const char *from, const char *to, size_t len, char err[256]
 	fclose(out);
 	snprintf(strategy, sizeof(strategy), "model:%s+sed", path);
 	CHECK_EQ(sim_strategy_parse(&st, strategy, err), 0);
-	CHECK_EQ(sim_family_draw(&sc, &sim_family_v1, 3, 1), 0);
+	CHECK_EQ(sim_family_v1.draw(&sc, &sim_family_v1, 3, 1), 0);
 	sc.end_s = 4.5;
 	CHECK_EQ(sim_world_make(&w, &sc, 1), 0);
 	int e = sim_run(&w, &st, &r, err);

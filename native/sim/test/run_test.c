@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Runs: repeatable, the same for every policy, in agreement with the calibration table. */
 #include "batch.h"
+#include "family.h"
 #include "mlbtest.h"
 #include "scenario_json.h"
 
@@ -34,7 +35,7 @@ static int family(void *arg, uint32_t i, struct sim_scenario *sc, uint64_t *seed
 {
 	(void)text;
 	*seed = sim_mix(*(uint64_t *)arg + 1, i);
-	return sim_family_draw(sc, &sim_family_v1, *(uint64_t *)arg, i);
+	return sim_family_v1.draw(sc, &sim_family_v1, *(uint64_t *)arg, i);
 }
 
 static struct sim_result *run_family(uint64_t seed, uint32_t n, uint32_t threads, const char *const *names, uint32_t count)
@@ -76,7 +77,7 @@ TEST(same_arrivals_for_every_policy)
 	struct sim_result r;
 
 	for (uint32_t i = 0; i < 20; i++) {
-		CHECK_EQ(sim_family_draw(&sc, &sim_family_v1, seed, i), 0);
+		CHECK_EQ(sim_family_v1.draw(&sc, &sim_family_v1, seed, i), 0);
 		CHECK_EQ(sim_world_make(&a, &sc, i), 0);
 		CHECK_EQ(sim_world_make(&b, &sc, i), 0);
 		CHECK_EQ(sim_strategy_parse(&st, i % 2 ? "kalman+sed" : "Prequal", err), 0);
@@ -228,7 +229,7 @@ TEST(gossip_quicker_than_its_delay_is_refused)
 	struct sim_world w;
 	struct sim_result r;
 
-	CHECK_EQ(sim_family_draw(&sc, &sim_family_v1, 1, 1), 0);
+	CHECK_EQ(sim_family_v1.draw(&sc, &sim_family_v1, 1, 1), 0);
 	CHECK_EQ(sim_world_make(&w, &sc, 1), 0);
 	CHECK_EQ(sim_strategy_parse(&st, "SED@gossip=.5", err), 0);
 	CHECK(sim_run(&w, &st, &r, err) < 0 && strstr(err, "gossip every 0.5 ms is quicker than its delay of 1 ms"));
