@@ -237,9 +237,23 @@ static int decide(struct sim_run *r, struct sim_lane *l, bool turned)
 	return err ? err : renew_table(r, l);
 }
 
+static void look_how_light(struct sim_run *r, struct sim_lane *l)
+{
+	double own = 0, peers = 0;
+
+	for (uint32_t k = 0; k < r->members; k++) {
+		uint32_t j = r->member[k];
+		own += r->sc->load_waiting ? l->count[j].waiting : l->count[j].flows;
+		peers += l->info.gossip ? (double)l->peer[j] : 0;
+	}
+	l->light = mlb_light_step(&l->lightness, r->now - l->last_tick_s, r->members, own, peers, l->info.lbs);
+}
+
 int sim_lane_tick(struct sim_run *r, struct sim_lane *l)
 {
 	int err = decide(r, l, false);
+
+	look_how_light(r, l);
 
 	l->last_tick_s = r->now;
 	for (uint32_t k = 0; k < r->members; k++)

@@ -57,21 +57,35 @@ static int want_number(const struct net *net, const char *key, uint32_t number, 
 	return -ENOTSUP;
 }
 
+/* A model of an older schema takes the first features. */
+static int want_schema(struct sim_model *m, const struct net *net, char err[256])
+{
+	const char *text = net_meta(net, "observation_schema");
+	char *end = NULL;
+	unsigned long schema = text ? strtoul(text, &end, 10) : 0;
+
+	if (text && *text && !*end && schema <= UINT32_MAX &&
+	    mlb_obs_sizes((uint32_t)schema, &m->server_features, &m->pool_features))
+		return 0;
+	snprintf(err, 256, "the model's observation_schema is %.20s; expected %u to %u", text ? text : "missing",
+		 MLB_OBS_SCHEMA_OLDEST, MLB_OBS_SCHEMA);
+	return -ENOTSUP;
+}
+
 int sim_model_check(struct sim_model *m, struct net *net, char err[256])
 {
 	const char *base = net_meta(net, "base");
 	memset(m, 0, sizeof(*m));
 	m->net = net;
-	if (want_number(net, "observation_schema", MLB_OBS_SCHEMA, err) ||
-	    want_number(net, "native_step_ms", MLB_OBS_STEP_US / 1000, err))
+	if (want_schema(m, net, err) || want_number(net, "native_step_ms", MLB_OBS_STEP_US / 1000, err))
 		return -ENOTSUP;
 	if (!base || (strcmp(base, "kalman") && strcmp(base, "configured"))) {
 		snprintf(err, 256, "the model's base is %.20s; expected kalman or configured", base ? base : "missing");
 		return -ENOTSUP;
 	}
 	m->base = strcmp(base, "kalman") ? SIM_BASE_CONFIGURED : SIM_BASE_KALMAN;
-	if ((m->in_server = want(net, true, "server", 3, MLB_OBS_SERVER_FEATURES, err)) < 0 ||
-	    (m->in_pool = want(net, true, "pool", 2, MLB_OBS_POOL_FEATURES, err)) < 0 ||
+	if ((m->in_server = want(net, true, "server", 3, m->server_features, err)) < 0 ||
+	    (m->in_pool = want(net, true, "pool", 2, m->pool_features, err)) < 0 ||
 	    (m->in_mask = want(net, true, "mask", 2, PER_SERVER, err)) < 0 ||
 	    (m->in_state = want(net, true, "state", 3, 0, err)) < 0 ||
 	    (m->out_weight = want(net, false, "log_weight", 0, 0, err)) < 0 ||
@@ -115,10 +129,11 @@ int sim_model_lb_new(struct sim_model_lb **out, const struct sim_model *m, uint3
 	l->ones = malloc(max * sizeof(float));
 	l->offset = calloc(max, sizeof(float));
 	l->bias = calloc(max, sizeof(float));
+	l->narrow = calloc((size_t)max * m->server_features, sizeof(float));
 	int rc = net_run_new(&l->run, m->net);
 	rc = rc ? rc : sim_places_init(&l->places, max);
 	if (rc || !l->obs[0] || !l->obs[1] || !l->out.server || !l->out.pool || !l->out.kalman || !l->out.stratum || !l->h ||
-	    !l->spare || !l->ones || !l->offset || !l->bias) {
+	    !l->spare || !l->ones || !l->offset || !l->bias || !l->narrow) {
 		sim_model_lb_free(l);
 		return -ENOMEM;
 	}
@@ -145,6 +160,7 @@ void sim_model_lb_free(struct sim_model_lb *l)
 	free(l->ones);
 	free(l->offset);
 	free(l->bias);
+	free(l->narrow);
 	free(l);
 }
 
@@ -152,18 +168,18 @@ static int run_net(struct sim_model_lb *l, uint32_t n, char err[256])
 {
 	const struct sim_model *m = l->m;
 	struct net_shape s;
-	int64_t N = n, F = MLB_OBS_SERVER_FEATURES, P = MLB_OBS_POOL_FEATURES, S = m->state;
+	int64_t N = n, F = m->server_features, P = m->pool_features, S = m->state;
 	float shared = (float)l->out.shared;
+	for (uint32_t j = 0; j < n; j++)
+		memcpy(l->narrow + (size_t)j * m->server_features, l->out.server + (size_t)j * MLB_OBS_SERVER_FEATURES,
+		       m->server_features * sizeof(float));
 	const struct {
 		int in;
 		const float *from;
 		struct net_shape shape;
-	} feed[] = { { m->in_server, l->out.server, { 3, { 1, N, F } } },
-		     { m->in_pool, l->out.pool, { 2, { 1, P } } },
-		     { m->in_mask, l->ones, { 2, { 1, N } } },
-		     { m->in_state, l->h, { 3, { 1, N, S } } },
-		     { m->in_stratum, l->out.stratum, { 2, { 1, N } } },
-		     { m->in_shared, &shared, { 2, { 1, 1 } } } };
+	} feed[] = { { m->in_server, l->narrow, { 3, { 1, N, F } } },    { m->in_pool, l->out.pool, { 2, { 1, P } } },
+		     { m->in_mask, l->ones, { 2, { 1, N } } },           { m->in_state, l->h, { 3, { 1, N, S } } },
+		     { m->in_stratum, l->out.stratum, { 2, { 1, N } } }, { m->in_shared, &shared, { 2, { 1, 1 } } } };
 	for (size_t i = 0; i < sizeof(feed) / sizeof(feed[0]); i++)
 		if (feed[i].in >= 0 && net_feed(l->run, (uint32_t)feed[i].in, feed[i].from, feed[i].shape)) {
 			snprintf(err, 256, "input \"%s\" is too large", net_input_name(m->net, (uint32_t)feed[i].in));

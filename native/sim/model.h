@@ -12,8 +12,9 @@ enum sim_model_base { SIM_BASE_KALMAN, SIM_BASE_CONFIGURED };
 struct sim_model {
 	struct net *net;
 	enum sim_model_base base;
-	uint32_t state; /* floats of recurrent state a server */
-	double kappa;   /* flows; 0 = 1 / load balancers */
+	uint32_t state;                          /* floats of recurrent state a server */
+	uint32_t server_features, pool_features; /* of its observation schema, the first ones of the present one's */
+	double kappa;                            /* flows; 0 = 1 / load balancers */
 	int in_server, in_pool, in_mask, in_state, in_stratum, in_shared, out_weight, out_bias, out_state;
 };
 
@@ -29,6 +30,7 @@ struct sim_model_lb {
 	uint32_t cur, max;                       /* which obs; servers at most */
 	struct sim_places places;                /* servers with state: those of the last native step */
 	float *h, *spare, *ones, *offset, *bias; /* by those places */
+	float *narrow;                           /* server features of the model's schema */
 	uint32_t mask;                           /* MLB_OBS_* blocks it may see */
 };
 int sim_model_lb_new(struct sim_model_lb **, const struct sim_model *, uint32_t servers_max, uint32_t mask);

@@ -4,7 +4,7 @@
 #define MARLLB_SIM_POLICIES_H
 #include "policy.h"
 
-extern const struct sim_policy sim_policy_true, sim_policy_avail, sim_policy_exec, sim_policy_adversary;
+extern const struct sim_policy sim_policy_true, sim_policy_avail, sim_policy_exec, sim_policy_adversary, sim_policy_kalman_v1;
 /* A heuristic of the core, or NULL. */
 const struct sim_policy *sim_policy_core(const char *name);
 #endif

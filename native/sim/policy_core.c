@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The core's heuristics as policies of the simulator: each is given of the observation what it says that it sees. */
-#include "kalman_counts.h"
 #include "places.h"
 #include "policies.h"
 #include <errno.h>
@@ -15,8 +14,7 @@
 
 struct core_lb {
 	const struct mlb_policy *p;
-	struct sim_kalman *kalman;    /* where counts are all it sees */
-	struct mlb_obs_state *obs[2]; /* where it sees more: from frames */
+	struct mlb_obs_state *obs[2]; /* where it sees anything but configured weights */
 	struct mlb_obs_out out;
 	uint32_t cur;
 	bool seen;
@@ -28,7 +26,6 @@ static void core_free(void *state)
 {
 	struct core_lb *l = state;
 
-	sim_kalman_free(l->kalman);
 	free(l->obs[0]);
 	free(l->obs[1]);
 	free(l->out.server);
@@ -66,8 +63,6 @@ static int core_new(void **state, const struct sim_policy *self, const struct si
 		l->out.kalman = l->filter;
 		l->out.latency = l->latency;
 		ok &= l->obs[0] && l->obs[1] && l->out.server && l->out.pool;
-	} else if (l->p->sees & MLB_POLICY_KALMAN) {
-		ok &= sim_kalman_new(&l->kalman, info) == 0;
 	}
 	if (!ok) {
 		core_free(l);
@@ -77,8 +72,8 @@ static int core_new(void **state, const struct sim_policy *self, const struct si
 	return 0;
 }
 
-/* Takes the frame in. False: no native step was made. */
-static int observe(struct core_lb *l, const struct sim_lb_view *v, struct sim_decision *d)
+/* Takes the frame in. False: it failed. */
+static bool observe(struct core_lb *l, const struct sim_lb_view *v, struct sim_decision *d)
 {
 	int rc = mlb_observe(v->hdr, v->rec, l->seen ? l->obs[l->cur] : NULL, l->obs[!l->cur], &l->out);
 
@@ -89,7 +84,7 @@ static int observe(struct core_lb *l, const struct sim_lb_view *v, struct sim_de
 	}
 	l->cur = !l->cur;
 	l->seen = true;
-	return l->out.stepped;
+	return true;
 }
 
 /* A policy with memory says nothing before its first native step and nothing new between two: who joined counts as the mean. */
@@ -126,28 +121,16 @@ static void core_decide(struct core_lb *l, const struct sim_lb_view *v, struct s
 	d->kappa = out.kappa > 0 ? (double)out.kappa : 1. / v->info->lbs;
 }
 
-static void core_step(struct core_lb *l, const struct sim_lb_view *v, struct sim_decision *d, bool join)
-{
-	if (l->obs[0] && !observe(l, v, d)) {
-		if (!d->failed)
-			stand(l, v, d);
-		return;
-	}
-	if (l->kalman) {
-		(join ? sim_kalman_join : sim_kalman_tick)(l->kalman, v);
-		sim_kalman_weights(l->kalman, l->filter);
-	}
-	core_decide(l, v, d);
-}
-
 static void core_tick(void *state, const struct sim_lb_view *v, struct sim_decision *d)
 {
-	core_step(state, v, d, false);
-}
+	struct core_lb *l = state;
 
-static void core_join(void *state, const struct sim_lb_view *v, struct sim_decision *d)
-{
-	core_step(state, v, d, true);
+	if (l->obs[0] && !observe(l, v, d))
+		return;
+	if (l->p->state && !l->out.stepped)
+		stand(l, v, d);
+	else
+		core_decide(l, v, d);
 }
 
 static struct sim_policy heuristics[POLICIES_MAX];
@@ -158,11 +141,11 @@ static void fill(void)
 		heuristics[i] = (struct sim_policy){
 			.name = mlb_policies[i]->name,
 			.core = mlb_policies[i],
-			.wants = mlb_policies[i]->sees & MLB_POLICY_LATENCY ? SIM_WANTS_FRAME : 0,
+			.wants = mlb_policies[i]->sees ? SIM_WANTS_FRAME : 0,
 			.create = core_new,
 			.destroy = core_free,
 			.tick = core_tick,
-			.join = core_join,
+			.join = core_tick,
 			.kappa = (double)mlb_policies[i]->kappa,
 		};
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The policy exec:COMMAND. Lines of JSON; virtual time waits for the answer. On start, once a run:
- *   {"hello":{"schema":2,"load_balancers":2,"servers_max":7,"tick_s":0.2,"server_features":[...],"pool_features":[...]}}
+ *   {"hello":{"schema":3,"load_balancers":2,"servers_max":7,"tick_s":0.2,"server_features":[...],"pool_features":[...]}}
  * then for each tick of a load balancer, and when servers join it, a line out and a line back, whose lb and t must be the same:
  *   {"lb":0,"t":0.2,"observation":{"vip":1,"stepped":1,"servers":[1,2,...],"weight_static":[...],"flows":[...],"kalman":[...],
  *    "stratum":[...],"shared":0,"server":[[...],...],"pool":[...]}}

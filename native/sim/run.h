@@ -11,7 +11,7 @@
 #include "scenario.h"
 #include "server.h"
 #include "strategy.h"
-#include <marllb/choose.h>
+#include <marllb/light.h>
 #include <marllb/hist.h>
 #include <marllb/rng.h>
 #include <marllb/worker.h>
@@ -63,6 +63,8 @@ struct sim_lane { /* a load balancer's share of one VIP */
 	float *bare; /* envelope's memory; 0: none of this server */
 	bool has_bare;
 	double last_tick_s;
+	struct mlb_light lightness;
+	float light; /* as the core's data plane tells its workers */
 	uint64_t frame_seq;
 	bool *known;               /* servers that its table was built with */
 	uint32_t *published;       /* counts under way to the others */

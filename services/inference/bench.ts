@@ -34,9 +34,8 @@ const frames = (JSON.parse(readFileSync(file, "utf8")) as Stored[]).map(
       records: Buffer.from(f.records, "base64"),
     }) as unknown as Frame__Output,
 );
-const { schema, server, pool } = observationShape;
-const shape = { schema, serverFeatures: server.length, poolFeatures: pool.length };
-const catalog = await Catalog.open(join(projectRoot, "models"), shape, createLog("inference-bench", "bench", "warn").log);
+const { schema, schemas } = observationShape;
+const catalog = await Catalog.open(join(projectRoot, "models"), schemas, createLog("inference-bench", "bench", "warn").log);
 catalog.need(policy);
 const batch = 64;
 /** As many as the agent's rehearsals after a stream opened. */

@@ -6,7 +6,8 @@ import { basename, join } from "node:path";
 import type { Model as ModelMessage } from "../../gen/marllb/v1/Model.js";
 import { invalid, ServiceError } from "../common/grpc/errors.js";
 import type { Logger } from "../common/log.js";
-import type { InputShape, Model } from "./model.js";
+import type { InputShape } from "../common/native/observe.js";
+import type { Model } from "./model.js";
 import { BUILTIN, type Policy } from "./policy.js";
 
 interface Refused {
@@ -20,7 +21,7 @@ export class Catalog {
   private readonly models = new Map<string, Model>();
   private readonly refused = new Map<string, Refused>();
 
-  static async open(folder: string, shape: InputShape, log: Logger): Promise<Catalog> {
+  static async open(folder: string, known: readonly InputShape[], log: Logger): Promise<Catalog> {
     const catalog = new Catalog();
     const files = existsSync(folder) ? (await readdir(folder)).filter((f) => f.endsWith(".onnx")).sort() : [];
     if (files.length === 0) return catalog;
@@ -30,7 +31,7 @@ export class Catalog {
       const name = basename(f, ".onnx");
       try {
         if (BUILTIN.some((p) => p.name === name)) throw new Error("its name is a built-in policy's");
-        const model = await loadModel(file, shape);
+        const model = await loadModel(file, known);
         catalog.models.set(name, model);
         catalog.policies.set(name, model);
       } catch (e) {

@@ -3,14 +3,9 @@
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { modelMetadata, NativeError } from "../common/native/network.js";
+import type { InputShape } from "../common/native/observe.js";
 import { type Graph, openGraph, openOnnxruntime, type Tensor } from "./graph.js";
 import type { Observation, Output, Policy } from "./policy.js";
-
-export interface InputShape {
-  schema: number;
-  serverFeatures: number;
-  poolFeatures: number;
-}
 
 export interface Model extends Policy {
   observationSchema: number;
@@ -40,12 +35,17 @@ function kappaOf(meta: Map<string, string>): number {
   return kappa;
 }
 
-/** Rejects with the reason why the model cannot be used here. */
-export async function loadModel(file: string, want: InputShape, open = openGraph): Promise<Model> {
+/** Rejects with the reason why the model cannot be used here. `known`: the schemas that it may have been trained with, the observation's
+ * own first. */
+export async function loadModel(file: string, known: readonly InputShape[], open = openGraph): Promise<Model> {
   const bytes = await readFile(file);
   const meta = modelMetadata(bytes);
   const schema = wholeNumber(meta, "observation_schema");
-  if (schema !== want.schema) throw new Error(`it was trained with observation schema ${schema}, this is ${want.schema}`);
+  const want = known.find((k) => k.schema === schema);
+  const seen = known[0];
+  if (!want || !seen) {
+    throw new Error(`it was trained with observation schema ${schema}, this is ${known.map((k) => k.schema).join(" or ")}`);
+  }
   const stepMs = wholeNumber(meta, "native_step_ms");
   if (stepMs !== NATIVE_STEP_MS) throw new Error(`its native step is ${stepMs} ms, expected ${NATIVE_STEP_MS}`);
   const stateSize = wholeNumber(meta, "state_size");
@@ -67,9 +67,16 @@ export async function loadModel(file: string, want: InputShape, open = openGraph
       observationSchema: schema,
       nativeStepMs: stepMs,
       file,
-      decide: (batch, states) => run(graph, { base, kappa }, { ...want, stateSize }, batch, states),
+      decide: (batch, states) =>
+        run(
+          graph,
+          { base, kappa },
+          { ...want, stateSize },
+          batch.map((o) => narrow(o, seen, want)),
+          states,
+        ),
     };
-    await tryOut(model, want);
+    await tryOut(model, seen);
     return model;
   };
   const graph = await open(bytes);
@@ -105,6 +112,17 @@ function blank(n: number, want: InputShape): Observation {
     latency: new Float32Array(n).fill(Number.NaN),
     dt: 0,
   };
+}
+
+/** What a model of an older schema sees of an observation: the first features. */
+function narrow(o: Observation, seen: InputShape, want: InputShape): Observation {
+  if (seen.serverFeatures === want.serverFeatures && seen.poolFeatures === want.poolFeatures) return o;
+  const server = new Float32Array(o.n * want.serverFeatures);
+  for (let i = 0; i < o.n; i++) {
+    const from = i * seen.serverFeatures;
+    server.set(o.server.subarray(from, from + want.serverFeatures), i * want.serverFeatures);
+  }
+  return { ...o, server, pool: o.pool.subarray(0, want.poolFeatures) };
 }
 
 function checkShapes(graph: Graph, want: InputShape, stateSize: number): void {

@@ -18,11 +18,10 @@ import { type Steer, Steering, type Stream } from "./steering.js";
 
 export const create: CreateService = async ({ config, log, registry, clock }) => {
   promptThread();
-  const { schema, server, pool } = observationShape;
-  const shape = { schema, serverFeatures: server.length, poolFeatures: pool.length };
+  const { schema, schemas, server, pool } = observationShape;
   const names = { server: server.map((f) => f.name), pool: pool.map((f) => f.name) };
   const folder = modelsFolder(config.inference.models);
-  const catalog = await Catalog.open(folder, shape, log);
+  const catalog = await Catalog.open(folder, schemas, log);
   for (const v of config.vips) {
     const problem = catalog.has(v.policy) ? null : policyProblem(v.policy, folder);
     if (problem !== null) throw new ConfigError([`VIP ${v.name}: policy: ${problem}`]);
@@ -35,7 +34,7 @@ export const create: CreateService = async ({ config, log, registry, clock }) =>
       observe,
       catalog,
       batcher,
-      observationSchema: shape.schema,
+      observationSchema: schema,
       nowUs: () => clock.now() * 1000,
       onFailure(what, e) {
         metrics.failures.inc({ policy: what });

@@ -12,7 +12,7 @@ const table: readonly [string, number, number, number, number][] = [
   ["true+p2c@kappa=1/M", 1.194, 1.222, 0.009, 0.011],
   ["true+sed", 1.158, 1.16, 0.011, 0.011],
   ["true+sed@kappa=1/M", 1.103, 1.118, 0.007, 0.008],
-  ["kalman+sed", 1.131, 1.182, 0.006, 0.01],
+  ["kalman-v1+sed", 1.131, 1.182, 0.006, 0.01],
 ];
 
 async function calibrate(o: BenchOptions): Promise<void> {
@@ -39,13 +39,13 @@ async function speed(o: BenchOptions): Promise<void> {
     const f = await family({
       n: o.quick ? 60 : 200,
       seed: i + 1,
-      strategies: ["kalman+sed"],
-      references: ["kalman+sed"],
+      strategies: ["kalman-v1+sed"],
+      references: ["kalman-v1+sed"],
       threads: 1,
     });
     rates.push(f.flows / f.cpu_s);
   }
-  const note = "family v1, kalman+sed, drawing the scenarios and all measures included; flows per second of CPU, 5 runs";
+  const note = "family v1, kalman-v1+sed, drawing the scenarios and all measures included; flows per second of CPU, 5 runs";
   o.report(row("sim.flows_per_s", "flows/s", ">= 2000000", mean(rates), note));
 }
 

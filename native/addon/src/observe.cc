@@ -99,6 +99,17 @@ static Napi::Value observation_shape(const Napi::CallbackInfo &info)
 	Napi::Object out = Napi::Object::New(env);
 	out.Set("schema", MLB_OBS_SCHEMA);
 	out.Set("stepUs", MLB_OBS_STEP_US);
+	Napi::Array schemas = Napi::Array::New(env);
+	for (uint32_t schema = MLB_OBS_SCHEMA; schema >= MLB_OBS_SCHEMA_OLDEST; schema--) {
+		uint32_t server = 0, pool = 0;
+		mlb_obs_sizes(schema, &server, &pool);
+		Napi::Object o = Napi::Object::New(env);
+		o.Set("schema", schema);
+		o.Set("serverFeatures", server);
+		o.Set("poolFeatures", pool);
+		schemas.Set(MLB_OBS_SCHEMA - schema, o);
+	}
+	out.Set("schemas", schemas);
 	out.Set("server", features(env, mlb_obs_server_features, MLB_OBS_SERVER_FEATURES));
 	out.Set("pool", features(env, mlb_obs_pool_features, MLB_OBS_POOL_FEATURES));
 	return out;

@@ -91,7 +91,7 @@ static inline uint32_t choose(const struct mlb_table *t, struct mlb_wvip *wv, st
 {
 	if (__builtin_expect(MLB_LD_ACQ(wv->guards) != 0, 0))
 		return mlb_guard_choose(t, wv, &w->rng, flow_hash);
-	return mlb_choose(t, wv->q, &w->rng, flow_hash);
+	return mlb_choose_light(t, wv->q, &w->rng, flow_hash, MLB_LD(wv->light));
 }
 
 /* Worker: may this new flow go to a slot? An IN one takes it; a READY one takes exactly one flow, its probe. Otherwise the

@@ -68,6 +68,7 @@ struct dp_vip {
 	struct mlb_wvip **w;     /* [workers] */
 	struct mlb_guard *guard; /* [capacity] */
 	uint64_t guard_us;       /* of the frame that it looked at last */
+	struct mlb_light light;  /* likewise */
 	const struct mlb_table *table;
 	/* Lookup tables; NULL where nobody needs them. ring: new flows, of the slots in ring_slots; miss_ring: all members. */
 	struct mlb_ring *ring, *miss_ring;

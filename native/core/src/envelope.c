@@ -200,14 +200,15 @@ enum mlb_refuse mlb_envelope(const struct mlb_envelope_conf *c, uint32_t n, cons
 
 void mlb_envelope_bias(float trust, uint32_t n, const float *load, float kappa, float *bias)
 {
-	float least = expf(-trust) - 1, most = expf(trust) - 1;
+	float down = expf(-trust) - 1, down_idle = expf(-2 * trust) - 1, up = expf(trust) - 1;
+	float k = kappa > 0 ? kappa : 1;
 	for (uint32_t i = 0; i < n; i++) {
-		float q = load[i] + (kappa > 0 ? kappa : 1);
+		float least = down * load[i] + down_idle * k, most = up * (load[i] + k);
 		if (!isfinite(bias[i]))
 			bias[i] = 0;
-		else if (bias[i] < least * q)
-			bias[i] = least * q;
-		else if (bias[i] > most * q)
-			bias[i] = most * q;
+		else if (bias[i] < least)
+			bias[i] = least;
+		else if (bias[i] > most)
+			bias[i] = most;
 	}
 }

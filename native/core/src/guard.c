@@ -14,6 +14,7 @@
 #define SHARE_RATIO 4.0f   /* if it is this many times the peers' median */
 #define HOLD_US 2000000u   /* guarded until it has not stood out for so long */
 #define TOKENS_MOST 2.0f   /* a guarded server that was not wanted saves up no more */
+#define DEBT_US 10e6       /* a debt is forgotten with this time constant */
 
 enum { ANSWERS, FLOWS };
 
@@ -50,6 +51,8 @@ static void look(struct mlb_guard *g, const struct mlb_server_rec *r, uint64_t d
 	const uint64_t total[2] = { r->answers, r->completions + r->resets + r->empty_ends };
 	uint64_t bad = r->resets + r->empty_ends;
 
+	double suspect = 0;
+
 	if (g->id != r->id)
 		*g = (struct mlb_guard){ .id = r->id };
 	if (g->known) {
@@ -60,12 +63,16 @@ static void look(struct mlb_guard *g, const struct mlb_server_rec *r, uint64_t d
 		if (total[FLOWS] != g->total[FLOWS])
 			quick[FLOWS] = take_times(g, FLOWS, r->duration_hist, (float)used);
 		decay_recent(g, ANSWERS, (double)(total[ANSWERS] - g->total[ANSWERS]), quick[ANSWERS], keep);
-		decay_recent(g, FLOWS, (double)(total[FLOWS] - g->total[FLOWS]), (double)(quick[FLOWS] + bad - g->bad), keep);
+		suspect = (double)(quick[FLOWS] + bad - g->bad);
+		decay_recent(g, FLOWS, (double)(total[FLOWS] - g->total[FLOWS]), suspect, keep);
 	} else {
 		memcpy(g->hist[ANSWERS], r->ttfb_hist, sizeof(r->ttfb_hist));
 		memcpy(g->hist[FLOWS], r->duration_hist, sizeof(r->duration_hist));
 		g->known = true;
 	}
+	g->opened = (float)(r->new_flows > g->new_flows ? r->new_flows - g->new_flows : 0);
+	g->new_flows = r->new_flows;
+	g->failed = (float)suspect;
 	memcpy(g->total, total, sizeof(total));
 	g->bad = bad;
 	float answers = share_of(g, ANSWERS), flows = share_of(g, FLOWS);
@@ -133,6 +140,21 @@ static void set_quick(struct mlb_guard *g, const struct mlb_server_rec *rec, uin
 	}
 }
 
+/* What each server failed beyond its static share of the pool's new flows, as long as it goes on failing more than that. */
+static void reckon(struct mlb_guard *g, const struct mlb_server_rec *rec, uint32_t n, uint64_t dt_us)
+{
+	double opened = 0, weight = 0, keep = exp(-(double)dt_us / DEBT_US);
+	for (uint32_t i = 0; i < n; i++) {
+		opened += (double)g[rec[i].slot].opened;
+		weight += in_pool(&rec[i]) ? (double)rec[i].weight_static * (double)rec[i].factor : 0;
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		struct mlb_guard *s = &g[rec[i].slot];
+		double share = weight > 0 ? (double)rec[i].weight_static * (double)rec[i].factor / weight : 0;
+		s->beyond = (float)fmax(0, s->beyond * keep + (double)s->failed - share * opened);
+	}
+}
+
 uint32_t mlb_guard_step(struct mlb_guard *g, const struct mlb_server_rec *rec, uint32_t n, uint64_t now_us, uint64_t dt_us)
 {
 	float sorted[MLB_MAX_SERVERS_PER_VIP];
@@ -143,6 +165,7 @@ uint32_t mlb_guard_step(struct mlb_guard *g, const struct mlb_server_rec *rec, u
 		if (in_pool(&rec[i]))
 			sorted[members++] = g[rec[i].slot].share;
 	}
+	reckon(g, rec, n, dt_us);
 	qsort(sorted, members, sizeof(*sorted), ascending);
 	for (uint32_t i = 0; i < n; i++) {
 		struct mlb_guard *s = &g[rec[i].slot];
@@ -175,6 +198,11 @@ uint32_t mlb_guard_choose(const struct mlb_table *t, struct mlb_wvip *v, struct 
 		float share = MLB_LD(s->fair_share);
 		if (share <= 0)
 			continue; /* let go, or another server's slot by now */
+		uint32_t times = MLB_LD_ACQ(s->guard_times);
+		if (times != s->guard_seen) { /* it pays back what it drew before it was found out */
+			s->guard_seen = times;
+			s->tokens = -MLB_LD(s->guard_debt);
+		}
 		slot[used] = i;
 		q[used++] = v->q[i];
 		s->tokens += share;
@@ -182,7 +210,7 @@ uint32_t mlb_guard_choose(const struct mlb_table *t, struct mlb_wvip *v, struct 
 		if (s->tokens < 1)
 			v->q[i] = MLB_Q_OUT;
 	}
-	uint32_t chosen = mlb_choose(t, v->q, rng, flow_hash);
+	uint32_t chosen = mlb_choose_light(t, v->q, rng, flow_hash, MLB_LD(v->light));
 	for (uint32_t k = used; k-- > 0;) { /* in reverse, should a slot be listed twice while main rewrites the list */
 		v->q[slot[k]] = q[k];
 		if (slot[k] == chosen)

@@ -13,6 +13,7 @@
 #define JUMP_GAIN .005
 #define CLIP_SIGMA 19.6
 #define REVERT .00029 /* towards the configured weight, a native step */
+#define DOUBT .3      /* expected completions at which the queue's evidence has half its weight */
 #define RANGE 3.56    /* of log weight around the configured one */
 #define DECAY_S 1.
 #define STEP_S (MLB_KALMAN_STEP_US * 1e-6)
@@ -40,27 +41,34 @@ static double clamp(double v, double lo, double hi)
 	return v < lo ? lo : v > hi ? hi : v;
 }
 
-static double log_load(const double *q, const double *others, uint32_t i, double dt, double kappa)
+/* E log(d + EVENT) lies below log(e + EVENT) where d is a count of mean e, by at most a quarter (e = 1), by nothing where e is
+ * small or large: unheeded, it draws busy servers down and idle ones up. A rational fit, within .01. */
+static double counting_bias(double e)
 {
-	return log(q[i] / dt + (others ? others[i] : 0) + kappa);
+	return e / (1.03 + 1.5 * e + 1.55 * e * e);
 }
 
-void mlb_kalman_step(struct mlb_kalman_srv *s, struct mlb_kalman_pool *pool, uint32_t n, const double *q, const double *d,
-		     const double *others, double dt, double kappa)
+void mlb_kalman_step(struct mlb_kalman_srv *s, struct mlb_kalman_pool *pool, uint32_t n, const struct mlb_kalman_seen *seen,
+		     double dt, double kappa)
 {
 	/* Steps longer than the native one gain as much variance and pull as the steps they stand for; a shorter one, which
 	 * only a first frame is, counts as one. */
 	double steps = dt > STEP_S ? dt / STEP_S : 1;
-	double keep = exp(-dt / DECAY_S), mean_l = 0, mean_x = 0;
+	double keep = exp(-dt / DECAY_S), mean_l = 0, mean_x = 0, offset = 0;
 
 	if (n == 0 || !(dt > 0))
 		return;
 	pool->sum_d *= keep;
 	pool->sum_q *= keep;
+	/* A weight means something beside the others' only: what all have in common must not drift to the bound of the range. */
+	for (uint32_t i = 0; i < n; i++)
+		offset += (s[i].x - s[i].log_cfg) / n;
+	for (uint32_t i = 0; i < n; i++)
+		s[i].x -= offset;
 	for (uint32_t i = 0; i < n; i++) {
-		pool->sum_d += d[i];
-		pool->sum_q += q[i];
-		mean_l += log_load(q, others, i, dt, kappa);
+		pool->sum_d += seen[i].d;
+		pool->sum_q += seen[i].q;
+		mean_l += log(seen[i].load + kappa);
 		mean_x += s[i].x;
 	}
 	mean_l /= n;
@@ -69,8 +77,11 @@ void mlb_kalman_step(struct mlb_kalman_srv *s, struct mlb_kalman_pool *pool, uin
 	double rate = (pool->sum_d + .001) / (pool->sum_q + 1e-6);
 	for (uint32_t i = 0; i < n; i++) {
 		struct mlb_kalman_srv *k = &s[i];
-		double e = q[i] * rate, l = log_load(q, others, i, dt, kappa);
-		double v = -log((e + EVENT) / (d[i] + EVENT)) + PULL * ((l - mean_l) - (k->x - mean_x));
+		double d = seen[i].d, e = seen[i].q * rate, l = log(seen[i].load + kappa);
+		/* An empty queue says nothing of the weight: below kappa the logarithm is flat, and would pull all weights
+		 * together. */
+		double v = log((d + EVENT) / (e + EVENT)) + counting_bias(e) +
+			   PULL * e / (e + DOUBT) * ((l - mean_l) - (k->x - mean_x));
 		double r = NOISE / (e + NOISE_FLOOR);
 
 		k->p += PROCESS * steps;

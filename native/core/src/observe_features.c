@@ -25,7 +25,10 @@ enum {
 	SF_TREND,
 	SF_FAILURES,
 	SF_RTT,
-	SF_NEW
+	SF_NEW, /* the last of schema 2 */
+	SF_ERRORS,
+	SF_QUICK,
+	SF_WAITING
 };
 const struct mlb_obs_feature mlb_obs_server_features[MLB_OBS_SERVER_FEATURES] = {
 	[SF_OFFSET] = { "kalman_offset", MLB_OBS_COUNTS, -4, 4 },  /* log Kalman over configured weight */
@@ -46,11 +49,29 @@ const struct mlb_obs_feature mlb_obs_server_features[MLB_OBS_SERVER_FEATURES] = 
 	[SF_ARRIVALS] = { "arrivals", MLB_OBS_COUNTS, -3, 3 }, /* log new flows in 1 s over the weight's share */
 	[SF_TREND] = { "trend", MLB_OBS_COUNTS, -3, 3 },       /* log flows now over their mean in 1 s */
 	[SF_FAILURES] = { "failures", MLB_OBS_COUNTS, 0, 4 },
-	[SF_RTT] = { "rtt", MLB_OBS_CONNECT, -3, 3 }, /* over the mean duration */
-	[SF_NEW] = { "new", MLB_OBS_COUNTS, 0, 1 },   /* 1 at joining, fading over some 25 steps */
+	[SF_RTT] = { "rtt", MLB_OBS_CONNECT, -3, 3 },         /* over the mean duration */
+	[SF_NEW] = { "new", MLB_OBS_COUNTS, 0, 1 },           /* 1 at joining, fading over some 25 steps */
+	[SF_ERRORS] = { "errors", MLB_OBS_COUNTS, 0, 4 },     /* refusals, resets, ends without a byte */
+	[SF_QUICK] = { "quick", MLB_OBS_COUNTS, 0, 1 },       /* share of the ends too quick to be work */
+	[SF_WAITING] = { "waiting", MLB_OBS_LATENCY, -3, 3 }, /* log share of the flows that wait for an answer */
 };
 
-enum { PF_N, PF_M, PF_LOAD, PF_COMPLETIONS, PF_SPREAD, PF_BURST, PF_IMBALANCE, PF_DT, PF_LATENCY, PF_CONNECT };
+enum {
+	PF_N,
+	PF_M,
+	PF_LOAD,
+	PF_COMPLETIONS,
+	PF_SPREAD,
+	PF_BURST,
+	PF_IMBALANCE,
+	PF_DT,
+	PF_LATENCY,
+	PF_CONNECT,
+	PF_REQUESTS,
+	PF_IDLE,
+	PF_WAITS,
+	PF_QUICK
+};
 const struct mlb_obs_feature mlb_obs_pool_features[MLB_OBS_POOL_FEATURES] = {
 	[PF_N] = { "servers", MLB_OBS_COUNTS, -1.81f, 1.66f },       /* log N, 2..64 */
 	[PF_M] = { "load_balancers", MLB_OBS_COUNTS, -1, 1.7726f },  /* log M, 1..16 */
@@ -62,6 +83,10 @@ const struct mlb_obs_feature mlb_obs_pool_features[MLB_OBS_POOL_FEATURES] = {
 	[PF_DT] = { "step", MLB_OBS_COUNTS, -2, 1.7f },              /* log length of the step over 200 ms */
 	[PF_LATENCY] = { "latency_seen", MLB_OBS_COUNTS, 0, 1 },
 	[PF_CONNECT] = { "connect_seen", MLB_OBS_COUNTS, 0, 1 },
+	[PF_REQUESTS] = { "requests", MLB_OBS_LATENCY, -3, 4 }, /* log answers a closed flow */
+	[PF_IDLE] = { "idle", MLB_OBS_LATENCY, 0, 1 },          /* share of the flow-seconds that waited for no answer */
+	[PF_WAITS] = { "by_waits", MLB_OBS_COUNTS, 0, 1 },      /* 1: capacity is told by waits and answers */
+	[PF_QUICK] = { "quick_ends", MLB_OBS_COUNTS, 0, 1 },    /* share of the ends too quick to be work, of 1 s */
 };
 
 struct pool {
@@ -70,13 +95,22 @@ struct pool {
 	double age;                      /* mean age of a flow in progress */
 	double mu1, mu5;                 /* mean log duration */
 	double a1, w;                    /* sums: arrivals in 1 s, Kalman weights */
+	double d1, k1, waiting;          /* sums: completions and quick ends of 1 s; mean log share of waiting flows */
 	double q, d;                     /* sums: flow-seconds, completions of the step */
 	uint32_t n;
 };
 
 static double load_log(const struct obs_step *u, const struct obs_pool_step *p)
 {
-	return log(fmax(u->q, 0) / p->dt + u->peer + u->kappa);
+	(void)p;
+	return log(u->load + u->peer + u->kappa);
+}
+
+/* Of its flows that wait for an answer, over some seconds. */
+static double log_waiting(const struct mlb_obs_srv *v)
+{
+	double seen = 1 - exp(-(v->steps * .2)); /* of the second that the figure is over */
+	return log(fmin(1, v->ema[OBS_W1] / seen) + .01);
 }
 
 static struct pool sum_up(const struct mlb_obs_state *st, const struct obs_step *u, const struct obs_pool_step *p)
@@ -97,6 +131,8 @@ static struct pool sum_up(const struct mlb_obs_state *st, const struct obs_step 
 		s.a1 += v->ema[OBS_A1];
 		s.q += u[i].q;
 		s.d += u[i].d;
+		s.k1 += v->ema[OBS_K1];
+		s.waiting += log_waiting(v);
 		d1 += v->ema[OBS_D1], q1 += v->ema[OBS_Q1];
 		d5 += v->ema[OBS_D5], q5 += v->ema[OBS_Q5];
 		n1 += v->ema[OBS_LN1], l1 += v->ema[OBS_LS1];
@@ -106,6 +142,8 @@ static struct pool sum_up(const struct mlb_obs_state *st, const struct obs_step 
 	}
 	if (!s.n)
 		return s;
+	s.d1 = d1;
+	s.waiting /= s.n;
 	s.l /= s.n, s.x /= s.n, s.off /= s.n, s.cfg /= s.n, s.now /= s.n, s.rtt /= s.n;
 	for (uint32_t i = 0; i < st->n; i++)
 		if (u[i].counts)
@@ -156,10 +194,13 @@ static void server_features(const struct mlb_obs_srv *v, const struct obs_step *
 	f[SF_AGE] = u->age < 0 || s->age <= 0 ? 0 : log((u->age + s->age) / (u->flows * s->age + s->age)) / .5;
 	f[SF_SILENCE] = u->silent < 0 ? 0 : log1p(s->r1 * u->flows * u->silent) / .8;
 	f[SF_ARRIVALS] = log((m[OBS_A1] + .5) / (s->a1 * share + .5)) / .4;
-	f[SF_TREND] = log((u->flows + .5) / (m[OBS_Q1] / (1 - exp(-(v->steps * .2))) + .5)) / .4;
+	f[SF_TREND] = log((u->flows + .5) / (m[OBS_L1] / (1 - exp(-(v->steps * .2))) + .5)) / .4;
 	f[SF_FAILURES] = log1p(4.0 * m[OBS_F1]);
 	f[SF_RTT] = (u->rtt - s->rtt) * s->r1 * 4;
 	f[SF_NEW] = 1 / (1 + .2 * u->since);
+	f[SF_ERRORS] = log1p(4.0 * m[OBS_E1]);
+	f[SF_QUICK] = m[OBS_K1] / (m[OBS_K1] + m[OBS_D1] + 1);
+	f[SF_WAITING] = log_waiting(v) - s->waiting;
 }
 
 void obs_features(const struct mlb_obs_state *st, const struct obs_step *u, const struct obs_pool_step *p,
@@ -197,9 +238,22 @@ void obs_features(const struct mlb_obs_state *st, const struct obs_step *u, cons
 	f[PF_DT] = log(p->dt / .2);
 	f[PF_LATENCY] = (p->present & MLB_OBS_LATENCY) != 0;
 	f[PF_CONNECT] = (p->present & MLB_OBS_CONNECT) != 0;
+	f[PF_REQUESTS] = log((m[OBS_PANSWERS] + 1) / (m[OBS_PENDED] + 1));
+	f[PF_IDLE] = m[OBS_PFLOW] > 0 ? fmax(0, 1 - m[OBS_PWAIT] / m[OBS_PFLOW]) : 0;
+	f[PF_WAITS] = st->by_waits;
+	f[PF_QUICK] = s.k1 / (s.k1 + s.d1 + 1);
 	for (uint32_t k = 0; k < MLB_OBS_POOL_FEATURES; k++)
 		out->pool[k] = put(&mlb_obs_pool_features[k], f[k], p->present, &clipped);
 	out->out_of_range = (float)clipped / (float)(st->n * MLB_OBS_SERVER_FEATURES + MLB_OBS_POOL_FEATURES);
+}
+
+bool mlb_obs_sizes(uint32_t schema, uint32_t *server, uint32_t *pool)
+{
+	if (schema < MLB_OBS_SCHEMA_OLDEST || schema > MLB_OBS_SCHEMA)
+		return false;
+	*server = schema < 3 ? SF_NEW + 1 : MLB_OBS_SERVER_FEATURES;
+	*pool = schema < 3 ? PF_CONNECT + 1 : MLB_OBS_POOL_FEATURES;
+	return true;
 }
 
 void mlb_obs_mask(struct mlb_obs_out *out, uint32_t present)

@@ -245,14 +245,14 @@ TEST(fairness)
 	CHECK_NEAR(mlb_jain(NULL, 0), 1, 0);
 }
 
-/* At any c: (load + kappa + bias) / (load + kappa) within e^-c .. e^c, so that a bias alone cannot draw all flows to one server.
- */
+/* At any c: load + kappa + bias within e^-c load + e^-2c kappa .. e^c (load + kappa), so that a bias alone cannot draw all flows
+ * to one server. */
 TEST(bias_is_bounded_by_the_load_it_is_added_to)
 {
 	float load[4] = { 0, 10, 10, 3 }, bias[4] = { -1, -30, 5, NAN };
 	mlb_envelope_bias(1, 4, load, 1, bias);
-	CHECK_NEAR(bias[0], expf(-1) - 1, 1e-6);
-	CHECK_NEAR(bias[1], 11 * (expf(-1) - 1), 1e-5);
+	CHECK_NEAR(bias[0], expf(-2) - 1, 1e-6);
+	CHECK_NEAR(bias[1], 10 * (expf(-1) - 1) + expf(-2) - 1, 1e-5);
 	CHECK_NEAR(bias[2], 5, 0);
 	CHECK_NEAR(bias[3], 0, 0);
 	float up[1] = { 100 }, q[1] = { 4 };

@@ -167,6 +167,24 @@ TEST(a_server_that_fails_fast_draws_its_share_at_most)
 	}
 }
 
+/* From the failure's first moment on: what it draws before it is found out, it pays back. */
+TEST(over_the_whole_failure_it_draws_its_share_at_most)
+{
+	static const struct nature *const natures[] = { &errors_at_once, &closes, &resets, &cuts };
+	for (uint32_t k = 0; k < 4 && !mlbtest_failed; k++) {
+		struct bed *b = bed_new(MLB_MODE_SED, MLB_LOAD_FLOWS, false);
+		bed_run(b, 3000, 150);
+		b->server[BAD] = *natures[k];
+		believe_in(b, BAD, .5f);
+		bed_run(b, 20000, 150);
+		if (share(b, BAD) > 1.0 / SERVERS)
+			printf("# nature %u: share %.3f\n", k, share(b, BAD));
+		CHECK(share(b, BAD) <= 1.0 / SERVERS);
+		CHECK(share(b, BAD) > .5 / SERVERS); /* it is still asked */
+		bed_free(b);
+	}
+}
+
 /* The same without the guard: so that the test above is known to test something. */
 TEST(without_the_guard_it_draws_nearly_all)
 {
@@ -231,6 +249,6 @@ TEST(a_pool_that_fails_as_a_whole_is_left_alone)
 	bed_free(b);
 }
 
-MLB_TEST_MAIN(CASE(a_server_that_fails_fast_draws_its_share_at_most), CASE(without_the_guard_it_draws_nearly_all),
-	      CASE(one_that_answers_again_is_let_go), CASE(the_quick_and_healthy_keep_what_they_earn),
-	      CASE(a_pool_that_fails_as_a_whole_is_left_alone))
+MLB_TEST_MAIN(CASE(a_server_that_fails_fast_draws_its_share_at_most), CASE(over_the_whole_failure_it_draws_its_share_at_most),
+	      CASE(without_the_guard_it_draws_nearly_all), CASE(one_that_answers_again_is_let_go),
+	      CASE(the_quick_and_healthy_keep_what_they_earn), CASE(a_pool_that_fails_as_a_whole_is_left_alone))

@@ -62,8 +62,8 @@ TEST(a_model_that_does_not_fit_is_refused_with_the_file_and_the_reason)
 	REFUSED(META("\x12observation_schema", "\x01"
 					       "2"),
 		META("\x12observation_schema", "\x01"
-					       "3"),
-		"observation_schema is 3; this is 2");
+					       "4"),
+		"observation_schema is 4; expected 2 to 3");
 	REFUSED("state_size", "state_sizf", "state_size is missing");
 #undef REFUSED
 }

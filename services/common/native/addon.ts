@@ -203,8 +203,17 @@ export interface Feature {
   hi: number;
 }
 
+/** How many features an observation schema has: the first ones of the next schema's. */
+export interface InputShape {
+  schema: number;
+  serverFeatures: number;
+  poolFeatures: number;
+}
+
 export interface ObservationShape {
   schema: number;
+  /** Those that models may have been trained with, the observation's own first. */
+  schemas: InputShape[];
   stepUs: number;
   server: Feature[];
   pool: Feature[];

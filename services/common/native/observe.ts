@@ -2,7 +2,7 @@
 // What a policy sees of a frame, computed by the core.
 import { addon, native, type ObservationShape, type Observed } from "./addon.js";
 
-export type { Feature, ObservationShape, Observed } from "./addon.js";
+export type { Feature, InputShape, ObservationShape, Observed } from "./addon.js";
 
 /** A state of another schema, or garbled, is an error (EPROTO or EINVAL). */
 export function observe(frame: { hdr: Uint8Array; records: Uint8Array }, before: Uint8Array | null): Observed {

@@ -14,7 +14,7 @@ import { loadModel } from "../model.js";
 import type { Observation } from "../policy.js";
 import { goodMeta, type TinyOptions, tinyOnnx } from "./tiny-onnx.js";
 
-const shape = { schema: 1, serverFeatures: 3, poolFeatures: 2 };
+const shape = [{ schema: 1, serverFeatures: 3, poolFeatures: 2 }];
 const good: TinyOptions = { serverFeatures: 3, poolFeatures: 2, stateSize: 2, meta: goodMeta };
 const dir = mkdtempSync(join(tmpdir(), "marllb-models-"));
 test.after.always(() => rmSync(dir, { recursive: true }));
@@ -165,8 +165,8 @@ for (const name of readdirSync(join(projectRoot, "models")).filter((f) => f.ends
     const bytes = readFileSync(join(projectRoot, "models", name));
     const graphs = [openCore(bytes), await openOnnxruntime(bytes)] as const;
     t.is((await openGraph(bytes)).engine, "core");
-    const F = observationShape.server.length;
-    const P = observationShape.pool.length;
+    const schema = observationShape.schemas.find((s) => String(s.schema) === modelMetadata(bytes).get("observation_schema"));
+    const { serverFeatures: F, poolFeatures: P } = schema as (typeof observationShape.schemas)[number];
     const S = Number(modelMetadata(bytes).get("state_size"));
     for (const [B, N] of [
       [1, 1],
@@ -212,8 +212,7 @@ for (const name of readdirSync(join(projectRoot, "models")).filter((f) => f.ends
 for (const name of ["marl", "sac-gru", "qmix"]) {
   test(`${name} decides for a pool without servers, alone and beside others`, async (t) => {
     const [F, P] = [observationShape.server.length, observationShape.pool.length];
-    const want = { schema: observationShape.schema, serverFeatures: F, poolFeatures: P };
-    const model = await loadModel(join(projectRoot, "models", `${name}.onnx`), want);
+    const model = await loadModel(join(projectRoot, "models", `${name}.onnx`), observationShape.schemas);
     const empty = { ...observation([], []), pool: new Float32Array(P) };
     const two = { ...observation([0, 0], [1, 1]), server: new Float32Array(2 * F), pool: new Float32Array(P) };
     const none = new Float32Array(0);
@@ -226,6 +225,21 @@ for (const name of ["marl", "sac-gru", "qmix"]) {
     t.true(both[1]?.weights.every((w) => w > 0));
   });
 }
+
+test("a model of an older schema sees the first features of a newer one", async (t) => {
+  const newer = [{ schema: 2, serverFeatures: 5, poolFeatures: 4 }, ...shape];
+  const old = await loadModel(file(good), shape);
+  const same = await loadModel(file(good), newer);
+  const a = observation([0.5, -1], [1, 3]);
+  const wide = {
+    ...a,
+    server: Float32Array.of(...a.server.subarray(0, 3), 7, 8, ...a.server.subarray(3, 6), 9, 10),
+    pool: new Float32Array(4),
+  };
+  const state = new Float32Array(4);
+  t.deepEqual(await same.decide([wide], [state]), await old.decide([a], [state]));
+  t.deepEqual(await same.decide([wide, wide], [state, state]), await old.decide([a, a], [state, state]));
+});
 
 test("a graph with an op that the core does not know goes to onnxruntime, and gives the same", async (t) => {
   const graph = await openGraph(tinyOnnx({ ...good, op: "Elu" }));

@@ -46,7 +46,7 @@ async function setup(over: Partial<SessionOptions> = {}) {
         dt: Number(f.seq) % 2 === 0 ? 0.2 : 0,
       };
     },
-    catalog: await Catalog.open(folder, { schema: 1, serverFeatures: 3, poolFeatures: 2 }, pino({ level: "silent" })),
+    catalog: await Catalog.open(folder, [{ schema: 1, serverFeatures: 3, poolFeatures: 2 }], pino({ level: "silent" })),
     batcher: new Batcher(0, () => 1),
     observationSchema: 1,
     nowUs: () => 0,
@@ -140,7 +140,7 @@ test("a policy that there is not, or that fails, leaves Kalman, and says so", as
   const sick = mkdtempSync(join(tmpdir(), "marllb-sick-"));
   t.teardown(() => rmSync(sick, { recursive: true }));
   writeFileSync(join(sick, "marl.onnx"), tinyOnnx({ ...tiny, bias: Number.NaN }));
-  const catalog = await Catalog.open(sick, { schema: 1, serverFeatures: 3, poolFeatures: 2 }, pino({ level: "silent" }));
+  const catalog = await Catalog.open(sick, [{ schema: 1, serverFeatures: 3, poolFeatures: 2 }], pino({ level: "silent" }));
   const broken = await setup({ catalog });
   const v = await broken.session("marl").step(frame(2, [3, 5]));
   t.deepEqual(weights(v), [1, 2]);
@@ -223,7 +223,7 @@ test("a checkpoint fits into a message: a state that is too long is left out, th
   const large = mkdtempSync(join(tmpdir(), "marllb-large-"));
   t.teardown(() => rmSync(large, { recursive: true }));
   writeFileSync(join(large, "big.onnx"), tinyOnnx({ ...tiny, stateSize: 4096, meta: { ...goodMeta, state_size: "4096" } }));
-  const catalog = await Catalog.open(large, { schema: 1, serverFeatures: 3, poolFeatures: 2 }, pino({ level: "silent" }));
+  const catalog = await Catalog.open(large, [{ schema: 1, serverFeatures: 3, poolFeatures: 2 }], pino({ level: "silent" }));
   const { session } = await setup({ catalog });
   for (const [n, whole] of [
     [8, true],

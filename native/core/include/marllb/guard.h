@@ -26,6 +26,9 @@ struct mlb_guard {
 	uint64_t bad;
 	float recent[2], recent_bad[2];     /* their growth, decayed with 2 s */
 	float share;                        /* of suspect ends among the recent ones, 0..1 */
+	float opened, failed;               /* of the last frame: new flows, suspect ends */
+	float beyond;                       /* suspect ends beyond its share of all new flows, since they are more than that */
+	uint64_t new_flows;                 /* at the last frame */
 	uint32_t hist[2][MLB_HIST_BUCKETS]; /* at the last frame */
 	float times[2][MLB_HIST_BUCKETS];   /* growth, decayed with 10 s of the server's being used */
 };

@@ -5,10 +5,15 @@
  * step. Feature names, order, blocks and trained ranges: observe.c's tables, exported below; the schema version changes with any
  * of it.
  *
+ * What speaks of capacity, the same for every policy: flow-seconds and the flows that ended; where connections carry many
+ * requests (or the VIP's load is `waiting`) and the data plane sees answers, waiting time and answers instead, whatever the
+ * choice counts. Time on the wire is taken out: a round trip (least connect time of 5 to 10 s) for each end. An end too quick to
+ * be work, a refusal, a reset or an empty end is no completion. The balance is judged by what the choice counts.
+ *
  * Read of a frame: hdr schema, record_size, dp_epoch, mono_ns, load, one_way, kappa, load_balancers, load_balancer; rec id,
- * address, port, bias, flows, weight_static,
- * new_flows, completions, refusals, resets, unanswered, flow_us, start_sum_us, last_completion_us, joined_us, peer, connect
- * (samples, min), duration_hist; where load is `waiting`: waiting, wait_us, answers, ttfb_hist instead of the flows' own. */
+ * address, port, bias, flows, waiting, weight_static, new_flows, answers, completions, refusals, resets, unanswered, empty_ends,
+ * quick_ends, quick_answers, flow_us, wait_us, start_sum_us, last_completion_us, joined_us, peer, connect (samples, min),
+ * duration_hist, ttfb_hist. */
 #ifndef MARLLB_OBSERVE_H
 #define MARLLB_OBSERVE_H
 #include "observe_types.h"
@@ -18,9 +23,9 @@ extern "C" {
 
 /* Takes a frame (header and hdr->count records) and the state before; writes the state after (room for hdr->count servers; must
  * not overlap prev) and the observation. `prev` may be NULL (nothing known); one of another dp_epoch counts as NULL, since ids
- * mean nothing there. Servers are matched by id; a new one joins (mlb_kalman_join), a missing one is forgotten. A changed
- * configured weight moves the Kalman weight by the same factor. Errors: -EINVAL (schema, record size; a prev that steps do not
- * make: another schema, values that are not finite or out of all range), -E2BIG
+ * mean nothing there. Servers are matched by id. A new id at an address that left less than 10 minutes ago goes on from what it
+ * was; any other joins (mlb_kalman_join). A changed configured weight moves the Kalman weight by the same factor. Errors: -EINVAL
+ * (schema, record size; a prev that steps do not make: another schema, values that are not finite or out of all range), -E2BIG
  * (more than MLB_MAX_SERVERS_PER_VIP). */
 int mlb_observe(const struct mlb_frame_hdr *, const struct mlb_server_rec *, const struct mlb_obs_state *prev,
 		struct mlb_obs_state *next, struct mlb_obs_out *out);
@@ -31,6 +36,9 @@ int mlb_observe(const struct mlb_frame_hdr *, const struct mlb_server_rec *, con
  * of a server by (number - .5) / M, over the servers of a load balancer by the golden ratio times the server's rank by address
  * and port, which all load balancers know alike. Where the number is not told, the data plane's epoch draws it. */
 void mlb_obs_strata(const struct mlb_frame_hdr *, const struct mlb_server_rec *, float *stratum);
+
+/* How many features a schema has; the first ones of the present schema's. False: the schema is not known here. */
+bool mlb_obs_sizes(uint32_t schema, uint32_t *server, uint32_t *pool);
 
 /* Zeroes the features of the blocks not in `present` and the pool's presence flags with them: for training with blocks masked. */
 void mlb_obs_mask(struct mlb_obs_out *, uint32_t present);

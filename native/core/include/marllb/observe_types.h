@@ -8,9 +8,11 @@
 extern "C" {
 #endif
 
-#define MLB_OBS_SCHEMA 2u
-#define MLB_OBS_SERVER_FEATURES 20u
-#define MLB_OBS_POOL_FEATURES 10u
+#define MLB_OBS_SCHEMA 3u
+#define MLB_OBS_SERVER_FEATURES 23u
+#define MLB_OBS_POOL_FEATURES 14u
+/* A schema's features are the first of the next one's, so that a model that was trained with an older one goes on working. */
+#define MLB_OBS_SCHEMA_OLDEST 2u
 #define MLB_OBS_STEP_US 200000u
 
 /* Blocks of features that a data plane may be unable to see; bits of `present`. Counts are always there. */
@@ -24,15 +26,32 @@ struct mlb_obs_feature {
 extern const struct mlb_obs_feature mlb_obs_server_features[MLB_OBS_SERVER_FEATURES];
 extern const struct mlb_obs_feature mlb_obs_pool_features[MLB_OBS_POOL_FEATURES];
 
+#define MLB_OBS_FIGURES 10
+#define MLB_OBS_LEFT 32u /* servers that left and are remembered */
+
 /* What is remembered of a server between steps. Keyed by server id; plain data, so that it can be checkpointed as bytes. */
 struct mlb_obs_srv {
 	uint32_t id;
 	uint32_t steps; /* native steps seen */
+	struct mlb_addr addr;
+	uint32_t port;
+	float missed;      /* flows that it would have had as usual since it last had one, where it is held for slow */
+	float usual;       /* slow mean of the logarithm of Kalman over configured weight, over the pool's mean of that */
+	float usual_steps; /* of evidence behind it */
 	struct mlb_kalman_srv kalman;
-	uint64_t load_us, ended, failed, opened; /* cumulative figures at the last step, see observe.c */
-	float ema[10];                           /* decayed figures, meaning in observe.c */
-	float connect_min[2];                    /* least connect time of this and the last window of 5 s, us; 0 = none seen */
+	uint64_t at[MLB_OBS_FIGURES]; /* cumulative figures at the last step, see observe_priv.h */
+	float ema[14];                /* decayed figures, likewise */
+	float connect_min[2];         /* least connect time of this and the last window of 5 s, us; 0 = none seen */
 	uint32_t ttfb_hist[MLB_HIST_BUCKETS], duration_hist[MLB_HIST_BUCKETS]; /* at the last step */
+};
+/* A server that left. It may come back under another id: known by its address it is taken for what it was. */
+struct mlb_obs_left {
+	struct mlb_addr addr;
+	uint32_t port, pad; /* port 0: no entry */
+	uint64_t left_us;
+	double offset;            /* log of Kalman over configured weight, over the pool's mean of that */
+	double p;                 /* its variance when it left */
+	float usual, usual_steps; /* as of struct mlb_obs_srv */
 };
 struct mlb_obs_state {
 	uint32_t schema; /* MLB_OBS_SCHEMA */
@@ -43,7 +62,9 @@ struct mlb_obs_state {
 	uint64_t seen_us;   /* of the last frame */
 	uint64_t window_us; /* start of the connect-time window */
 	struct mlb_kalman_pool pool;
-	float ema[6];             /* decayed figures of the pool */
+	uint32_t by_waits; /* 1: the evidence of capacity are waits and answers, 0: flows and their ends */
+	float ema[9];      /* decayed figures of the pool */
+	struct mlb_obs_left left[MLB_OBS_LEFT];
 	struct mlb_obs_srv srv[]; /* n of them, order of the last frame */
 };
 #define MLB_OBS_STATE_SIZE(n) (sizeof(struct mlb_obs_state) + (size_t)(n) * sizeof(struct mlb_obs_srv))

@@ -5,7 +5,7 @@
 #ifndef MARLLB_WORKER_H
 #define MARLLB_WORKER_H
 #include <stdatomic.h>
-#include "choose.h"
+#include "light.h"
 #include "worker_slot.h"
 
 #define MLB_GUARDS_MAX 32u /* servers of a VIP that are guarded at a time */
@@ -18,6 +18,7 @@ struct mlb_wvip {
 	float *others;           /* [capacity], last refresh of the other workers' and load balancers' counts and of ejections */
 	uint32_t capacity;       /* slots allocated */
 	uint8_t load;            /* enum mlb_load */
+	_Atomic float light;     /* share of new flows that light.h draws by weight; main tells */
 	_Atomic uint32_t guards; /* slots in guard[]; see mlb_guard_choose */
 	_Atomic uint32_t guard[MLB_GUARDS_MAX];
 	MLB_FRAME_FIELDS(MLB_COUNTER)

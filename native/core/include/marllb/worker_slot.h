@@ -43,8 +43,11 @@ struct mlb_wslot {
 	_Atomic uint32_t held;           /* ended flows whose last packets may still come */
 	uint64_t half_step;              /* the worker's own: eighth of a second that half_bin stands at */
 	uint32_t half_bin[8];
-	_Atomic float fair_share; /* main tells: of a guarded slot (guard.h), 0 = it is not */
-	float tokens;             /* the worker's own: flows that the guarded slot has earned */
+	_Atomic float fair_share;     /* main tells: of a guarded slot (guard.h), 0 = it is not; */
+	_Atomic float guard_debt;     /* flows that it drew too many before it was; */
+	_Atomic uint32_t guard_times; /* how often it was guarded */
+	uint32_t guard_seen;          /* the worker's own: as of its last look at guard_debt */
+	float tokens;                 /* the worker's own: flows that the guarded slot has earned */
 	_Atomic uint64_t ended[MLB_END_COUNT];
 	MLB_SERVER_FIELDS(MLB_COUNTER)
 	_Atomic uint32_t ttfb_hist[MLB_HIST_BUCKETS], duration_hist[MLB_HIST_BUCKETS];
