@@ -42,7 +42,7 @@ const struct mlbd_setting mlbd_setting_list[] = {
 	  "close a connection on which neither side has said anything by then; 0: idle-timeout holds", MLBD_TIME,
 	  F(first_byte_ms), .min = 0, .max = MLBD_WEEK, SHARED(FIRST_BYTE_TIMEOUT), .live = true },
 	{ "proxy-header-timeout", "TIME", "close a connection that must begin with a PROXY header and has not sent it by then",
-	  MLBD_TIME, F(proxy_header_ms), .min = 10, .max = 600000, .def = 5000, .live = true },
+	  MLBD_TIME, F(proxy_header_ms), .min = 10, .max = 600000, SHARED(PROXY_HEADER_TIMEOUT), .live = true },
 	{ "half-closed-timeout", "TIME",
 	  "close a connection of which one side has ended and the other is silent for this long; 0: idle-timeout holds",
 	  MLBD_TIME, F(half_closed_ms), .min = 0, .max = MLBD_WEEK, SHARED(HALF_CLOSED_TIMEOUT), .live = true },

@@ -172,6 +172,7 @@ export const schema = z.strictObject({
       retries: z.number().int().min(0).max(7).default(defaultOf("retries")),
       idle_timeout_ms: ms(1000, 86_400_000).default(defaultOf("idle-timeout")),
       first_byte_timeout_ms: ms(0, 86_400_000).default(defaultOf("first-byte-timeout")), // 0 = idle_timeout_ms
+      proxy_header_timeout_ms: ms(10, 600_000).default(defaultOf("proxy-header-timeout")),
       half_closed_timeout_ms: ms(0, 86_400_000).default(defaultOf("half-closed-timeout")), // 0 = idle_timeout_ms
       udp_timeout_ms: ms(10, 86_400_000).default(defaultOf("udp-timeout")),
       udp_coalesce_us: z.number().int().min(0).max(10_000).default(defaultOf("udp-coalesce")), // 0 = never wait

@@ -69,6 +69,7 @@
 	X(RETRIES, 3, "retries") \
 	X(IDLE_TIMEOUT, 600000, "idle-timeout") \
 	X(FIRST_BYTE_TIMEOUT, 60000, "first-byte-timeout") \
+	X(PROXY_HEADER_TIMEOUT, 5000, "proxy-header-timeout") \
 	X(HALF_CLOSED_TIMEOUT, 60000, "half-closed-timeout") \
 	X(UDP_TIMEOUT, 60000, "udp-timeout") \
 	X(KEEPALIVE, 60000, "keepalive") \
