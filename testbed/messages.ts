@@ -30,7 +30,7 @@ export function samples(folder: string, frame: Frame): Record<string, object[]> 
   const checkpoint = { vip_id, policy: "kalman", schema: 1, state: Buffer.from("4d434b31000000000000000000000000", "hex") };
   const all: Record<string, Record<string, object[]>> = {
     inference: {
-      Steer: [{ hello: { instance, vip, policy: "kalman", checkpoint } }, { frame, policy: "uniform" }, { rehearsal: frame }],
+      Steer: [{ hello: { instance, vip, policy: "kalman", checkpoint } }, { frame, policy: "uniform" }, { warm_up: frame }],
       Decide: [{ frame, policy: "kalman", checkpoint }],
       ListModels: [{}],
       GetPolicy: [{ instance, vip_id }],

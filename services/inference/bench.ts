@@ -38,7 +38,7 @@ const { schema, schemas } = observationShape;
 const catalog = await Catalog.open(join(projectRoot, "models"), schemas, createLog("inference-bench", "bench", "warn").log);
 catalog.need(policy);
 const batch = 64;
-/** As many as the agent's rehearsals after a stream opened. */
+/** As many as the agent's warm-up requests after a stream opened. */
 const warmSteps = 2000;
 
 function session(batcher: Batcher): Session {

@@ -89,7 +89,7 @@ export class Session {
   }
 
   /** The last step once more, with the same answer; nothing is kept of it. The caller has it run by itself, as any step. */
-  async rehearse(frame: Frame__Output): Promise<Weights> {
+  async warmUp(frame: Frame__Output): Promise<Weights> {
     const before = this.before;
     const policyName = this.policyName;
     const now = this.memory();

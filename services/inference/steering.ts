@@ -21,12 +21,12 @@ export type Steer = grpc.ServerDuplexStream<SteerRequest__Output, SteerResponse>
 const CHECKPOINT_MS = 1000;
 /** A checkpoint is many times larger than the weights and not urgent: it is sent after they are in effect. */
 const CHECKPOINT_WAIT_MS = 5;
-/** So many streams keep the service warm: rehearsals would only cost. */
+/** So many streams keep the service warm: warm-up requests would only cost. */
 const WARM_STREAMS = 8;
 
 export interface Stream {
   call: Steer;
-  /** The newest answer, checkpoint and rehearsal. */
+  /** The newest answer, checkpoint and warm-up request. */
   out: Outlet<SteerResponse, SteerResponse>;
   instance: string;
   vipId: number;
@@ -110,7 +110,7 @@ export class Steering {
       const s = this.streamOf(call, m.frame);
       this.wanted(s, m.policy);
       void this.run(s, m.frame);
-    } else if (m.rehearsal) void this.rehearse(this.streamOf(call, m.rehearsal), m.rehearsal);
+    } else if (m.warm_up) void this.warmUp(this.streamOf(call, m.warm_up), m.warm_up);
     else if (m.hello || !this.streams.has(call)) this.hello(call, m);
     else throw invalid("message", "expected a frame");
   }
@@ -164,14 +164,14 @@ export class Steering {
   }
 
   /** An answer that nobody uses; a frame that comes meanwhile waits its turn. */
-  private async rehearse(s: Stream, frame: Frame__Output): Promise<void> {
+  private async warmUp(s: Stream, frame: Frame__Output): Promise<void> {
     if (s.busy || this.streams.size >= WARM_STREAMS) return;
     s.busy = true;
     try {
-      const weights = await s.session.rehearse(frame);
-      if (!s.call.cancelled) s.out.put([["rehearsal", { weights, rehearsal: true }]]);
+      const weights = await s.session.warmUp(frame);
+      if (!s.call.cancelled) s.out.put([["warmUp", { weights, warm_up: true }]]);
     } catch (e) {
-      this.o.log.debug({ err: e }, "rehearsal");
+      this.o.log.debug({ err: e }, "warm-up");
     }
     s.busy = false;
     const { next } = s;

@@ -15,9 +15,9 @@ import type { Effects } from "./effects.js";
 import { MISSED_LIMIT } from "./ladder.js";
 import { Peers } from "./peers.js";
 import type { RegionPort } from "./region.js";
-import { Rehearsal } from "./rehearsal.js";
 import type { Vip } from "./vip.js";
 import type { Change, GoneVip, Vips } from "./vips.js";
+import { WarmUp } from "./warm-up.js";
 
 /** health and failover get a tick's frame this much later, at most a part of the tick: on few cores all four processes would wake at once, and the answer would wait. */
 const SECONDARY_DELAY_MS = 6;
@@ -41,9 +41,9 @@ export interface ExchangeOptions {
 export class Exchange {
   readonly peers: Peers<Vip>;
   readonly #o: ExchangeOptions;
-  readonly #rehearsal: Rehearsal;
-  /** Of one VIP, the last frame sent for weights: rehearsals send it, and all VIPs take the same path. */
-  #rehearsed: { vip: Vip; frame: Frame } | null = null;
+  readonly #warmUp: WarmUp;
+  /** Of one VIP, the last frame sent for weights: warm-up requests send it, and all VIPs take the same path. */
+  #warmed: { vip: Vip; frame: Frame } | null = null;
   #stopped = false;
 
   constructor(o: ExchangeOptions) {
@@ -68,13 +68,10 @@ export class Exchange {
       },
       MISSED_LIMIT * config.tick_ms,
     );
-    this.#rehearsal = new Rehearsal({
+    this.#warmUp = new WarmUp({
       tickMs: config.tick_ms,
       timers,
-      send: () =>
-        o.live().inference.rehearse &&
-        this.#rehearsed !== null &&
-        this.peers.rehearse(this.#rehearsed.vip, this.#rehearsed.frame),
+      send: () => o.live().inference.warm_up && this.#warmed !== null && this.peers.warmUp(this.#warmed.vip, this.#warmed.frame),
     });
   }
 
@@ -86,7 +83,7 @@ export class Exchange {
 
   stop(): void {
     this.#stopped = true;
-    this.#rehearsal.stop();
+    this.#warmUp.stop();
     this.peers.close();
   }
 
@@ -122,7 +119,7 @@ export class Exchange {
   /** VIPs came or went. */
   changed(region: RegionPort, { gone, heirs }: Change): void {
     for (const vip of gone) this.peers.forget(vip);
-    if (this.#rehearsed && gone.includes(this.#rehearsed.vip)) this.#rehearsed = null;
+    if (this.#warmed && gone.includes(this.#warmed.vip)) this.#warmed = null;
     if (gone.some((vip) => vip.pool !== null)) this.#publishPools(region);
     // What was in force before the restart is in force again before the next tick.
     for (const vip of heirs) vip.compose(region, this.#o.clock.now());
@@ -137,9 +134,9 @@ export class Exchange {
     const { effects, clock } = this.#o;
     const region = this.#o.region();
     if (!region) return;
-    if (r.rehearsal) {
-      if (r.weights) vip.rehearse(decisionOf(r.weights).decision, region, clock.now());
-      this.#rehearsal.done();
+    if (r.warm_up) {
+      if (r.weights) vip.warmUp(decisionOf(r.weights).decision, region, clock.now());
+      this.#warmUp.done();
       return;
     }
     if (r.checkpoint) {
@@ -158,7 +155,7 @@ export class Exchange {
     effects.step(vip, "inference", now, { policy: w.policy, inference_us: w.inference_us });
     const good = vip.answered(decision, step, region, now);
     region.beat();
-    if (vip === this.#rehearsed?.vip) this.#rehearsal.answered();
+    if (vip === this.#warmed?.vip) this.#warmUp.answered();
     effects.step(vip, "shm-agent.publish", clock.now(), { ladder: ladderWord(step), source: vip.source });
     if (good) effects.published(vip, vip.seq);
     else effects.fail(vip, `refused: ${vip.lastRefusal}`);
@@ -210,9 +207,9 @@ export class Exchange {
     vip.asked();
     if (!this.peers.steer(vip, message, vip.wantedPolicy)) this.#unanswered(region, vip, "inference is away");
     else setImmediate(() => guard("frame", () => vip.prepare()));
-    if (this.#rehearsed !== null && this.#rehearsed.vip !== vip) return;
-    this.#rehearsed = { vip, frame: { ...message, trace: null } };
-    this.#rehearsal.frame();
+    if (this.#warmed !== null && this.#warmed.vip !== vip) return;
+    this.#warmed = { vip, frame: { ...message, trace: null } };
+    this.#warmUp.frame();
   }
 
   #unanswered(region: RegionPort, vip: Vip, why: string): void {
@@ -224,7 +221,7 @@ export class Exchange {
 
   #steerDown(vip: Vip): void {
     const region = this.#o.region();
-    if (vip === this.#rehearsed?.vip) this.#rehearsal.restart();
+    if (vip === this.#warmed?.vip) this.#warmUp.restart();
     if (vip.pending && region) this.#unanswered(region, vip, "inference went away");
   }
 

@@ -122,10 +122,10 @@ export class Peers<V extends Steered> {
     return stream.send({ frame, policy });
   }
 
-  /** Sends a rehearsal, where nothing of the VIP's is on its way. False: not sent. */
-  rehearse(vip: V, frame: Frame): boolean {
+  /** Sends a warm-up request, where nothing of the VIP's is on its way. False: not sent. */
+  warmUp(vip: V, frame: Frame): boolean {
     const stream = this.#steers.get(vip.key);
-    return stream?.idle === true && stream.send({ rehearsal: frame });
+    return stream?.idle === true && stream.send({ warm_up: frame });
   }
 
   /** For a peer that takes frames of the VIP and never answers. */

@@ -98,7 +98,7 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
     implementation,
     whyNotReady: () => (agent.attachment.region === null ? `not attached to a data plane: ${agent.attachment.reason}` : null),
     reload: {
-      keys: ["tracing.sample_ms", "inference.rehearse", "envelope", "vips", "counts.members"],
+      keys: ["tracing.sample_ms", "inference.warm_up", "envelope", "vips", "counts.members"],
       apply(c) {
         sharing.configured(c.counts.members);
         agent.reload(c);

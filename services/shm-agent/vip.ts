@@ -276,7 +276,7 @@ export class Vip {
   }
 
   /** All of an answer's way but its publication; nothing is kept. */
-  rehearse(decision: Decision, region: RegionPort, nowMs: number): void {
+  warmUp(decision: Decision, region: RegionPort, nowMs: number): void {
     if (this.view.count > 0) region.compose(this.#vector("inference", decision, nowMs));
   }
 

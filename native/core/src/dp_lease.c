@@ -8,24 +8,24 @@
 void dp_agent_seen(struct mlb_dp *dp)
 {
 	dp->agent_alive = true;
-	dp->beat_us = dp->now_us;
+	dp->heartbeat_us = dp->now_us;
 }
 
 uint64_t dp_lease_left_us(const struct mlb_dp *dp)
 {
-	uint64_t over = dp->beat_us + dp->conf.region.lease_us + 1;
+	uint64_t over = dp->heartbeat_us + dp->conf.region.lease_us + 1;
 	return !dp->region.hdr || !dp->agent_alive ? UINT64_MAX : over > dp->now_us ? over - dp->now_us : 0;
 }
 
 void dp_lease_poll(struct mlb_dp *dp)
 {
-	uint64_t beat = MLB_LD_ACQ(dp->region.hdr->agent_heartbeat);
-	if (beat != dp->beat) {
-		dp->beat = beat;
+	uint64_t heartbeat = MLB_LD_ACQ(dp->region.hdr->agent_heartbeat);
+	if (heartbeat != dp->heartbeat) {
+		dp->heartbeat = heartbeat;
 		dp_agent_seen(dp);
 		return;
 	}
-	if (!dp->agent_alive || dp->now_us - dp->beat_us <= dp->conf.region.lease_us)
+	if (!dp->agent_alive || dp->now_us - dp->heartbeat_us <= dp->conf.region.lease_us)
 		return;
 	dp->agent_alive = false;
 	DP_EACH_VIP(dp, v) {

@@ -112,7 +112,7 @@ static void first_poll(struct mlb_dp *dp)
 	dp->frame_at_us = dp->now_us;
 	dp->next_frame_us = dp->now_us + dp->frame_us;
 	dp->next_live_us = dp->next_recount_us = dp->now_us;
-	dp->beat_us = dp->now_us;
+	dp->heartbeat_us = dp->now_us;
 	DP_EACH_VIP(dp, v)
 		DP_EACH_SERVER(v, s)
 			s->joined_us = dp->now_us;

@@ -15,7 +15,7 @@ static void renew(struct mlb_dp *dp)
 	int rc = mlb_region_renew(&dp->region, &c, err);
 	if (rc == 0) {
 		dp->in_seq = dp->pool_seq = dp->peer_seq = 0; /* no worker looks at peer_seq now: live_off */
-		dp->beat = 0;
+		dp->heartbeat = 0;
 		dp->effect_dirty = true;
 		dp_notice(dp, "the region was removed or replaced: made again");
 	} else if (rc == -EBUSY) {

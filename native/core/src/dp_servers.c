@@ -136,11 +136,11 @@ int dp_list_changed(struct mlb_dp *dp, struct dp_vip *v)
 	if (rc != 0)
 		return rc;
 	atomic_fetch_add_explicit(&dp->marks, 1, memory_order_release); /* new servers' loads are refreshed at once */
-	uint64_t tag = dp_grace_epoch(&dp->grace);
+	uint64_t epoch = dp_grace_epoch(&dp->grace);
 	for (uint32_t i = 0; i < used; i++)
 		if ((v->srv[i].pub.flags & MLB_SRV_LEAVING) && v->srv[i].gone_epoch == 0)
-			v->srv[i].gone_epoch = tag;
-	v->gone_epoch = tag;
+			v->srv[i].gone_epoch = epoch;
+	v->gone_epoch = epoch;
 	return 0;
 }
 

@@ -143,7 +143,7 @@ void dp_state_begin(struct mlb_dp *dp, struct dp_vip *v)
 		}
 		if (e->ladder != MLB_LADDER_STATIC_DP) { /* weights of an agent: its lease begins now */
 			dp->agent_alive = true;
-			dp->beat_us = dp->now_us;
+			dp->heartbeat_us = dp->now_us;
 		}
 	}
 }

@@ -18,7 +18,7 @@
 #define DP_POLL_US 10000u           /* main looks around at least so often */
 #define DP_LOOK_US 100000u          /* where a worker publishes the live counts, and with nobody to read them */
 #define DP_RECOUNT_US 1000000u
-#define DP_POLL_WAITING_US 50u /* while workers have not passed yet: the effect's time is as fine as this */
+#define DP_POLL_WAITING_US 50u /* while a grace period runs: the effect's time is as fine as this */
 
 enum dp_eject_state { DP_IN, DP_OUT, DP_READY /* may be probed */, DP_PROBING };
 
@@ -30,7 +30,7 @@ struct dp_eject {                /* any worker, and main */
 	_Atomic uint64_t ejections;
 };
 
-/* What workers may do with a slot: nothing (main may empty it once they have passed), keep its load up to date, start flows. */
+/* What workers may do with a slot: nothing (main may empty it after a grace period), keep its load up to date, start flows. */
 enum dp_live { DP_LIVE_NO, DP_LIVE_KEPT, DP_LIVE_OPEN };
 
 struct dp_server {
@@ -38,7 +38,7 @@ struct dp_server {
 	_Atomic uint32_t live;     /* enum dp_live */
 	float share, factor, bias; /* composed share of the last vector, directive's factor, flows */
 	uint64_t joined_us;
-	/* Of a server that left: 0 = its table is not swapped yet; once all workers have passed it, see `flows_gone`. */
+	/* Of a server that left: 0 = its table is not swapped yet; once its grace period is over, see `flows_gone`. */
 	uint64_t gone_epoch;
 	bool flows_gone;           /* no flow was left at gone_epoch: once it is over, no worker is still ending one */
 	uint64_t flow_us, wait_us; /* as last reported: never reported smaller */
@@ -117,7 +117,7 @@ struct mlb_dp {
 
 	uint64_t in_seq, pool_seq, peer_seq; /* of the messages last looked at */
 	bool pool_again;                     /* a list found no room; tried again when a slot is free */
-	uint64_t beat, beat_us;              /* agent's heartbeat, and when it last changed */
+	uint64_t heartbeat, heartbeat_us;    /* agent's heartbeat, and when it last changed */
 	bool agent_alive;
 	uint64_t refused_vip; /* vectors for VIPs that do not exist */
 	bool effect_dirty;

@@ -221,7 +221,7 @@ export const schema = z.strictObject({
     .strictObject({
       models: z.string().min(1).default("models"), // relative to the project's folder
       batch_ms: z.number().min(0).max(50).default(2),
-      rehearse: z.boolean().default(true), // the agent's rehearsals: a faster tick for under 1 % of a core
+      warm_up: z.boolean().default(true), // the agent's warm-up requests: a faster tick for under 1 % of a core
     })
     .prefault({}),
   health,

@@ -176,14 +176,14 @@ test("SetPolicy acts with the next frame, native step or not", async (t) => {
   t.deepEqual([w.policy, ...weights(w)], ["static", 3, 5]);
 });
 
-test("a rehearsal gives the last answer again and leaves everything as it was", async (t) => {
+test("a warm-up request gives the last answer again and leaves everything as it was", async (t) => {
   for (const policy of ["kalman", "marl"]) {
     const { session, seen } = await setup();
     const s = session(policy);
     for (const seq of [2, 4]) await s.step(frame(seq, [3, 5]));
     const answer = weights(await s.step(frame(6, [3, 5])));
     const before = [s.last, s.checkpoint(1)];
-    for (let i = 0; i < 2; i++) t.deepEqual(weights(await s.rehearse(frame(6, [3, 5]))), answer);
+    for (let i = 0; i < 2; i++) t.deepEqual(weights(await s.warmUp(frame(6, [3, 5]))), answer);
     t.deepEqual([s.last, s.checkpoint(1)], before);
     t.deepEqual(seen, [0, 1, 2, 2, 2], "observed from the same state each time");
     await s.step(frame(8, [3, 5]));
@@ -191,13 +191,13 @@ test("a rehearsal gives the last answer again and leaves everything as it was", 
   }
 });
 
-test("a policy set during a rehearsal starts with an empty state", async (t) => {
+test("a policy set during a warm-up request starts with an empty state", async (t) => {
   const { session } = await setup();
   const s = session("marl");
   await s.step(frame(2, [3, 5]));
-  const rehearsal = s.rehearse(frame(2, [3, 5]));
+  const warming = s.warmUp(frame(2, [3, 5]));
   s.setPolicy("kalman");
-  await rehearsal;
+  await warming;
   t.is(s.policyName, "kalman");
   s.setPolicy("marl");
   await s.step(frame(4, [3, 5]));

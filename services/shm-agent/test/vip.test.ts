@@ -213,11 +213,11 @@ test("a data plane that was told a newer term itself is believed", (t) => {
   t.is(vip.directive.factors.size, 0);
 });
 
-test("a rehearsed answer runs the envelope and publishes nothing", (t) => {
+test("the answer to a warm-up request runs the envelope and publishes nothing", (t) => {
   const { vip, region } = setup();
   vip.answered(decision([1, 3]), Ladder.MODEL, region, 0);
   const before = [shares(vip), vip.seq, vip.counters.published];
-  vip.rehearse(decision([9, 1]), region, 100);
+  vip.warmUp(decision([9, 1]), region, 100);
   t.is(region.composed.length, 1);
   t.deepEqual([...(region.composed[0]?.raw ?? [])], [9, 1]);
   t.deepEqual([shares(vip), vip.seq, vip.counters.published], before);

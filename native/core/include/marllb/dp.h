@@ -102,14 +102,14 @@ uint32_t mlb_dp_choose(struct mlb_dp *, struct mlb_worker *, uint32_t vip_id, ui
  * where it is masked, drained or ejected; true for one flow that becomes the probe. */
 bool mlb_dp_admits(struct mlb_dp *, struct mlb_worker *, uint32_t vip_id, uint32_t slot, uint64_t now_us);
 
-/* Called by the worker at the top of each loop (or packet vector): marks it as passed, refreshes `others` at most every ms. */
+/* Called by the worker at the top of each loop (or packet vector): a quiescent state; refreshes `others` at most every ms. */
 void mlb_dp_worker_loop(struct mlb_dp *, struct mlb_worker *, uint64_t now_us);
 /* Publishes the live counts and takes those of others where mlb_dp_conf.live_by_worker says so: for a host whose main thread
  * shares cores with its workers, who are awake anyway. One worker, between two loops, first after mlb_dp_poll has been called
  * once. Returns when it wants to be called again, UINT64_MAX = never. */
 uint64_t mlb_dp_live(struct mlb_dp *, uint64_t now_us);
-/* Around a blocking wait: a worker that is idle holds no pointer to a table or server and need not pass. So it is from the start
- * until its first mlb_dp_worker_loop. */
+/* Around a blocking wait: a worker that is idle holds no pointer to a table or server and counts as quiescent. So it is from the
+ * start until its first mlb_dp_worker_loop. */
 void mlb_dp_worker_idle(struct mlb_worker *, bool idle);
 
 /* Host hooks, main thread. */
@@ -119,7 +119,7 @@ struct mlb_dp_hooks {
 	 * that a list is taken whole or not at all. Negative errno and one sentence refuse it. */
 	int (*server_may)(void *arg, uint32_t vip_id, const struct mlb_endpoint *, char err[256]);
 	int (*server_up)(void *arg, uint32_t vip_id, struct mlb_server *);    /* before the first flow; nonzero refuses it */
-	void (*server_gone)(void *arg, uint32_t vip_id, struct mlb_server *); /* after the last flow, all workers passed */
+	void (*server_gone)(void *arg, uint32_t vip_id, struct mlb_server *); /* after the last flow and a grace period */
 	/* The shares of new flows that are in force from now on, for a data plane that only steers another load balancer; NULL:
 	 * nobody wants them. share[slot] sums to 1, or to 0 without a server; 0 = no new flows; mlb_dp_server_at says who is in
 	 * a slot. At each change of servers, weights or masks. It must not change VIPs or servers. */

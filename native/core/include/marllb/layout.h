@@ -154,7 +154,7 @@ struct mlb_effect {
 	uint32_t generation;
 	uint64_t agent_epoch, seq, frame_seq;
 	uint64_t swap_ns;      /* CLOCK_MONOTONIC at the pointer swap */
-	uint64_t all_ns;       /* when the last worker had passed; 0 = not yet */
+	uint64_t all_ns;       /* end of the grace period: all workers use it; 0 = not yet */
 	uint64_t applied;      /* vectors taken since the data plane's start */
 	uint64_t refused;      /* refused since then, all reasons */
 	uint32_t last_refusal; /* enum mlb_refuse of the newest refusal */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// When to send the last frame to inference once more, as a rehearsal. A path that runs five times a second is slow twice over: its
+// When to send the last frame to inference once more, as a warm-up request. A path that runs five times a second is slow twice over: its
 // code stays uncompiled for minutes, and a few milliseconds after each run the caches hold others' data. So after a stream to
-// inference opened, rehearsals follow each other until the code on both sides is compiled (some seconds), and from then on one runs
+// inference opened, warm-up requests follow each other until the code on both sides is compiled (some seconds), and from then on one runs
 // shortly before each frame is due. They never run while a frame is on its way.
 import type { Timers } from "../common/stream.js";
 
@@ -17,14 +17,14 @@ export const PRIMING = 2000;
 const PRIMING_GAP_MS = 1;
 /** One takes about 1.5 ms, a timer is up to 1 ms late, and 5 ms later half the gain is gone. */
 const LEAD_MS = 3;
-/** Nearer to the next frame than this a rehearsal would stand in its way. */
+/** Nearer to the next frame than this a warm-up request would stand in its way. */
 const GUARD_MS = 1.5;
-/** At shorter ticks the frames themselves keep the path warm, and a rehearsal a tick would cost percents of a core. */
+/** At shorter ticks the frames themselves keep the path warm, and a warm-up request a tick would cost percents of a core. */
 const LEAST_TICK_MS = 50;
-/** inference does not answer where it needs no rehearsals: asked again after so long. */
+/** inference does not answer where it needs no warm-up requests: asked again after so long. */
 const RETRY_MS = 10_000;
 
-export class Rehearsal {
+export class WarmUp {
   sent = 0;
   #left = PRIMING;
   #dueMs = Number.NaN;
@@ -50,7 +50,7 @@ export class Rehearsal {
     this.#plan();
   }
 
-  /** A rehearsal's answer was dealt with. */
+  /** A warm-up request's answer was dealt with. */
   done(): void {
     this.#sentMs = null;
     if (this.#left > 0) this.#left--;

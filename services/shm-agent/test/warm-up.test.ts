@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
 import { FakeTimers } from "../../../testbed/fake-timers.js";
-import { PRIMING, Rehearsal } from "../rehearsal.js";
+import { PRIMING, WarmUp } from "../warm-up.js";
 
-/** An inference that answers a rehearsal after a millisecond, and a frame at once. */
+/** An inference that answers a warm-up request after a millisecond, and a frame at once. */
 function setup(tickMs: number, open = () => true) {
   const timers = new FakeTimers();
   const at: number[] = [];
-  const r: Rehearsal = new Rehearsal({
+  const r: WarmUp = new WarmUp({
     tickMs,
     timers,
     send() {
@@ -29,7 +29,7 @@ function setup(tickMs: number, open = () => true) {
   return { r, timers, ticks };
 }
 
-test("after a stream opened rehearsals follow each other, then there is one shortly before each frame", (t) => {
+test("after a stream opened warm-up requests follow each other, then there is one shortly before each frame", (t) => {
   const { r, ticks } = setup(200);
   const first = ticks(1).length;
   t.true(first > 50 && first <= 100, String(first));
@@ -60,7 +60,7 @@ test("none is sent while a frame waits for its answer", (t) => {
 test("an inference that answers none is asked again after ten seconds, not before", (t) => {
   const timers = new FakeTimers();
   let sent = 0;
-  const r = new Rehearsal({ tickMs: 200, timers, send: () => sent++ >= 0 });
+  const r = new WarmUp({ tickMs: 200, timers, send: () => sent++ >= 0 });
   for (let i = 0; i <= 50; i++) {
     r.frame();
     r.answered();
