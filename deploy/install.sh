@@ -28,7 +28,7 @@ if [ "$(id -u)" != 0 ]; then
 	exit 1
 fi
 if [ "${1:-}" = "--remove" ]; then
-	systemctl disable --now marllb-dp marllb@shm-agent marllb@inference marllb@health marllb@failover 2>/dev/null || true
+	systemctl disable --now marllb-dp marllb@shm-agent marllb@inference marllb@health marllb@failover marllb@console 2>/dev/null || true
 	rm -rf "$prefix" "$units/marllb-dp.service" "$units/marllb@.service"
 	rm -f "$bin/marllbctl"
 	systemctl daemon-reload 2>/dev/null || true
@@ -66,4 +66,4 @@ chmod 0755 "$bin/marllbctl"
 install -m 0644 deploy/systemd/*.service "$units/"
 systemctl daemon-reload 2>/dev/null || true
 echo "installed in $prefix; edit /etc/marllb/marllb.yaml, then:"
-echo "  systemctl enable --now marllb-dp marllb@shm-agent marllb@inference marllb@health marllb@failover"
+echo "  systemctl enable --now marllb-dp marllb@shm-agent marllb@inference marllb@health marllb@failover marllb@console"

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Starts the installed controller (and the embedded data plane unless --no-dataplane: with VPP), and waits until it is attached.
 set -euo pipefail
-parts=(marllb@failover marllb@health marllb@inference marllb@shm-agent)
+parts=(marllb@failover marllb@health marllb@inference marllb@shm-agent marllb@console)
 if [ "${1:-}" != "--no-dataplane" ]; then parts=(marllb-dp "${parts[@]}"); fi
 systemctl start "${parts[@]}" || echo "not all started at once; systemd tries on" >&2
 ctl=(node "${PREFIX:-/opt/marllb}/dist/services/ctl/main.js" status --config /etc/marllb/marllb.yaml --json)

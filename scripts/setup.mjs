@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // All of the set-up: prerequisites, npm packages, generated types, native build, TypeScript. Each step is skipped when fresh.
-import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
@@ -88,11 +88,21 @@ function prune(dir) {
   }
 }
 
+const PAGE = "services/console/page";
+
+/** What a browser takes as it stands lies beside what was compiled for it. */
+function copyPage() {
+  for (const name of readdirSync(path.join(root, PAGE)))
+    if (/\.(html|css|svg)$/.test(name)) copyFileSync(path.join(root, PAGE, name), path.join(root, "dist", PAGE, name));
+}
+
 async function compile() {
   if (!existsSync(path.join(root, "services"))) return;
   const inputs = ["services", "testbed", "loadtest", "gen", "tsconfig.json", "package-lock.json"];
   await whenStale("typescript", { inputs, outputs: ["dist"] }, async () => {
     await must("compiling TypeScript", bin("tsc"), ["-p", "tsconfig.json"]);
+    await must("compiling the console's page", bin("tsc"), ["-p", PAGE]);
+    copyPage();
     prune(path.join(root, "dist"));
   });
 }

@@ -9,10 +9,12 @@ import { NODE_ARGS } from "../services/common/node-args.js";
 import { projectRoot } from "../services/common/root.js";
 import { Child, START_MS } from "./process.js";
 
-export type ServiceFolder = "shm-agent" | "inference" | "health" | "failover";
+export type ServiceFolder = "shm-agent" | "inference" | "health" | "failover" | "console";
 
 export interface Started {
   grpc: string;
+  /** Of the console, in place of `grpc`. */
+  http: string;
   metrics: string;
   child: ChildProcess;
   stderr(): string;
@@ -65,7 +67,7 @@ export async function launch(
     child.process.kill("SIGKILL");
     throw e;
   }
-  const ready = JSON.parse(line) as { grpc: string; metrics: string };
+  const ready = JSON.parse(line) as { grpc: string; http: string; metrics: string };
   return {
     ...ready,
     child: child.process,

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { consoleRows } from "./console.js";
 import { core } from "./core.js";
 import { benchMain } from "./harness.js";
 import { health } from "./health.js";
@@ -11,4 +12,4 @@ import { restart } from "./restart.js";
 import { tcp } from "./tcp/tcp.js";
 import { udp } from "./tcp/udp.js";
 
-await benchMain("bench", [core, tcp, udp, loop, qos, health, outage, exactness, orders, restart]);
+await benchMain("bench", [core, tcp, udp, loop, qos, health, outage, exactness, orders, restart, consoleRows]);

@@ -24,11 +24,15 @@ export interface ServiceContext {
   stateFolder: string;
 }
 
-export interface Service {
-  /** Full name, such as "marllb.v1.Inference". */
-  name: string;
-  definition: ServiceDefinition;
-  implementation: UntypedServiceImplementation;
+/** Where a service is reached. */
+export interface Endpoint {
+  /** The address in use, port 0 replaced by the real one. */
+  address: string;
+  setReady(ready: boolean): void;
+  stop(): Promise<void>;
+}
+
+interface Work {
   /** Why it cannot do its work now; asked ten times a second. */
   whyNotReady: WhyNot;
   /** What takes effect at SIGHUP, beside the log's level. */
@@ -37,7 +41,23 @@ export interface Service {
   stop(): Promise<void>;
 }
 
+/** One that serves gRPC. */
+export interface Service extends Work {
+  /** Full name, such as "marllb.v1.Inference". */
+  name: string;
+  definition: ServiceDefinition;
+  implementation: UntypedServiceImplementation;
+}
+
+/** One that opens a port of its own kind. */
+export interface WebService extends Work {
+  protocol: "http" | "https";
+  open(at: HostPort): Promise<Endpoint>;
+}
+
 export type CreateService = (context: ServiceContext) => Service | Promise<Service>;
+export type CreateWebService = (context: ServiceContext) => WebService | Promise<WebService>;
+type Load = () => Promise<{ create: CreateService | CreateWebService }>;
 
 const clock: Clock = {
   now: () => performance.now(),
@@ -56,7 +76,7 @@ const LAST_LINES_MS = 200;
 /** How often the files of `tls` are looked at: a renewed certificate needs no signal. */
 const CERTIFICATES_MS = 30_000;
 
-export async function run(service: ServiceName, load: () => Promise<{ create: CreateService }>): Promise<void> {
+export async function run(service: ServiceName, load: Load): Promise<void> {
   const signals = new Signals();
   try {
     await start(service, load, signals);
@@ -69,7 +89,7 @@ export async function run(service: ServiceName, load: () => Promise<{ create: Cr
   }
 }
 
-async function start(service: ServiceName, load: () => Promise<{ create: CreateService }>, signals: Signals): Promise<void> {
+async function start(service: ServiceName, load: Load, signals: Signals): Promise<void> {
   const { config, stopWithStdin } = parseArgs(service, process.argv.slice(2));
   const label = service.replace("_", "-");
   const { log, writer } = createLog(label, config.instance, config.log.level);
@@ -85,14 +105,12 @@ async function start(service: ServiceName, load: () => Promise<{ create: CreateS
     import("./process.js"),
   ]);
   const it = await create({ config, log, registry, clock, stateFolder: stateFolder(config.instance, process.env) });
-  const server = await serve({
-    name: it.name,
-    definition: it.definition,
-    implementation: it.implementation,
-    process: processHandlers(log),
-    listen: parseHostPort(config.services[service].listen) as HostPort,
-    credentials: serverCredentials(config),
-  });
+  const listen = parseHostPort(config.services[service].listen) as HostPort;
+  const server =
+    "open" in it
+      ? await it.open(listen)
+      : await serve({ ...it, process: processHandlers(log), listen, credentials: serverCredentials(config) });
+  const where = { ["open" in it ? it.protocol : "grpc"]: server.address };
   let stopping = false;
   const readiness = new Readiness(
     () => (stopping ? "it stops" : it.whyNotReady()),
@@ -131,9 +149,9 @@ async function start(service: ServiceName, load: () => Promise<{ create: CreateS
   process.on("uncaughtException", (e) => log.error({ err: e }, "uncaught exception"));
   process.stdout.on("error", () => {}); // a launcher that died must not take the loop with it
   process.stdout.write(
-    `${JSON.stringify({ ready: true, service: label, pid: process.pid, grpc: server.address, metrics: metrics.address })}\n`,
+    `${JSON.stringify({ ready: true, service: label, pid: process.pid, ...where, metrics: metrics.address })}\n`,
   );
-  log.info({ grpc: server.address, metrics: metrics.address }, "serving");
+  log.info({ ...where, metrics: metrics.address }, "serving");
 }
 
 function countLostLines(registry: Registry, writer: LogWriter): void {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // gRPC clients of the load balancers' agents and of the services, all replicas of each.
-import type { ChannelCredentials, ClientReadableStream } from "@grpc/grpc-js";
+import type { ChannelCredentials } from "@grpc/grpc-js";
 import type { Config } from "../common/config/load.js";
 import { clientCredentials } from "../common/grpc/channel.js";
 import { v1 } from "../common/grpc/protos.js";
@@ -34,28 +34,4 @@ export function connect(target: Target, timeoutMs = 5000): Clients {
     await Promise.all([agents.close(), inference.close(), health.close(), failover.close()]);
   };
   return { agents, inference, health, failover, close };
-}
-
-/** Follows a server stream and opens it anew whenever it ends; returns how to stop. */
-export function follow<T>(open: () => ClientReadableStream<T>, onData: (message: T) => void, retryMs = 250): () => void {
-  let stopped = false;
-  let stream: ClientReadableStream<T> | undefined;
-  let timer: NodeJS.Timeout | undefined;
-  const again = (): void => {
-    if (stopped) return;
-    const s = open();
-    stream = s;
-    s.on("data", onData);
-    s.on("error", () => {}); // "end" or "close" follows, and with it the next try
-    s.on("close", () => {
-      clearTimeout(timer);
-      timer = setTimeout(again, retryMs);
-    });
-  };
-  again();
-  return () => {
-    stopped = true;
-    clearTimeout(timer);
-    stream?.cancel();
-  };
 }

@@ -2,6 +2,7 @@
 // All replicas of one service, each with a client of its own: a question goes to any of them, or to every one.
 import { type ChannelCredentials, type Client, type ClientOptions, type ServiceError, status } from "@grpc/grpc-js";
 import { formatHostPort } from "../common/config/address.js";
+import { type AnswerOf, ask, type RequestOf } from "../common/grpc/ask.js";
 import { clientOptions } from "../common/grpc/channel.js";
 import { namedOptions, parseTarget, resolveHost } from "../common/grpc/replicas.js";
 import { LaunchError } from "./up/error.js";
@@ -23,17 +24,6 @@ async function placesOf(target: string): Promise<Place[]> {
     throw new LaunchError(`${target}: the name cannot be resolved: ${(e as Error).message}`);
   }
 }
-
-// A generated method has many overloads; its last one is (argument, callback), and that is the one conditional types see.
-type RequestOf<M> = M extends (argument: infer A, callback: infer _) => unknown ? A : never;
-type CallbackOf<M> = M extends (argument: infer _, callback: infer C) => unknown ? C : never;
-type ResponseOf<M> = CallbackOf<M> extends (error: infer _, response?: infer R) => unknown ? R : never;
-export type AnswerOf<C, K extends keyof C> = NonNullable<ResponseOf<C[K]>>;
-type Call = (
-  request: unknown,
-  options: { deadline: Date },
-  callback: (e: ServiceError | null, response?: unknown) => void,
-) => void;
 
 /** One replica that was asked, and its answer or why there is none. */
 export type Asked<T> = { address: string; answer: T } | { address: string; error: Error };
@@ -79,7 +69,7 @@ export class Replicas<C extends Client> {
       // One that hangs leaves time for the next.
       const ms = i < all.length - 1 ? timeoutMs / 2 : timeoutMs;
       try {
-        return await this.#ask(r, method, request, ms);
+        return await ask(r.client, method, request, ms);
       } catch (e) {
         const { code } = e as ServiceError;
         if (code !== status.UNAVAILABLE && code !== status.DEADLINE_EXCEEDED) throw this.failure(r, e as ServiceError, ms);
@@ -100,7 +90,7 @@ export class Replicas<C extends Client> {
     return Promise.all(
       (await this.all()).map(async (r) => {
         try {
-          return { address: r.address, answer: await this.#ask(r, method, request, timeoutMs) };
+          return { address: r.address, answer: await ask(r.client, method, request, timeoutMs) };
         } catch (e) {
           return { address: r.address, error: this.failure(r, e as ServiceError, timeoutMs) };
         }
@@ -116,19 +106,10 @@ export class Replicas<C extends Client> {
     timeoutMs = this.timeoutMs,
   ): Promise<AnswerOf<C, K>> {
     try {
-      return await this.#ask(r, method, request, timeoutMs);
+      return await ask(r.client, method, request, timeoutMs);
     } catch (e) {
       throw this.failure(r, e as ServiceError, timeoutMs);
     }
-  }
-
-  #ask<K extends keyof C>(r: Replica<C>, method: K, request: RequestOf<C[K]>, timeoutMs: number): Promise<AnswerOf<C, K>> {
-    return new Promise((resolve, reject) => {
-      (r.client[method] as Call).call(r.client, request, { deadline: new Date(Date.now() + timeoutMs) }, (e, response) => {
-        if (e) reject(e);
-        else resolve(response as AnswerOf<C, K>);
-      });
-    });
   }
 
   /** One line that says who was asked and what came back. */

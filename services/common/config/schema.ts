@@ -9,7 +9,7 @@ import { isIpPort, isNetwork, parseHostPort } from "./address.js";
 import { health, healthLevel } from "./health-schema.js";
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "silent"] as const;
-export const SERVICES = ["shm_agent", "inference", "health", "failover"] as const;
+export const SERVICES = ["shm_agent", "inference", "health", "failover", "console"] as const;
 
 /** The control socket is made beside it, as PATH.ctl.PID first: what the kernel takes as a socket's name is 107 bytes. */
 const MAX_REGION_PATH = 95;
@@ -196,6 +196,7 @@ export const schema = z.strictObject({
       inference: service(50052, 9102),
       health: service(50053, 9103),
       failover: service(50054, 9104),
+      console: service(3000, 9105), // HTTP; `address`: what browsers open, such as lb.example.org
     })
     .prefault({}),
   // Live counts shared with the load balancers that have the same servers.
@@ -238,6 +239,14 @@ export const schema = z.strictObject({
       // Below this share of healthy servers nobody is masked: better a sick server than an overloaded one.
       panic_threshold: z.number().min(0).max(1).default(0.3),
       slow_start_ms: ms(0, 600_000).default(5000),
+    })
+    .prefault({}),
+  console: z
+    .strictObject({
+      token_file: z.string().default(""), // who shows what it holds may act; empty: nobody may by a token
+      operators: z.array(z.string().min(1).max(64)).max(64).default([]), // common names of client certificates that may act
+      agents: z.array(dialled).max(256).default([]), // of the load balancers that are shown; empty: services.shm_agent
+      capacity: z.record(ipPort, z.number().positive()).default({}), // of servers, where it is known: it is drawn, nothing else
     })
     .prefault({}),
   envelope: z

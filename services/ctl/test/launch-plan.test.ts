@@ -220,23 +220,52 @@ test("marllb-dp reads every line that is written for it, and its own defaults ar
     t.regex(help, new RegExp(`^  ${word} .*\\(default: ${value}\\)`, "m"));
 });
 
+const at = { logs: "/logs", token: "0123456789abcdef" };
+
+test("the banner's first address is the console's, with its token where no server and no log sees it", (t) => {
+  const line = (...flags: string[]) => banner(effective(options(...flags), {}), at)[1];
+  t.is(line(), "  console     http://127.0.0.1:3000/#token=0123456789abcdef");
+  t.is(
+    line("--set", 'services.console.listen="[::]:3001"', "--set", "tls={cert: a.pem, key: a.key}"),
+    "  console     https://[::1]:3001/#token=0123456789abcdef",
+  );
+  t.is(banner(effective(options(), {}), { ...at, token: "" })[1], "  console     http://127.0.0.1:3000/");
+});
+
+test("a program that listens on the console's port is no reason not to start, unless the port was asked for", async (t) => {
+  const taken = async (_host: string, port: number) => (port === 3000 ? "is in use" : undefined);
+  const plan = effective(options(), {});
+  await choosePorts(plan, taken);
+  t.not(plan.config.services.console.listen, "127.0.0.1:3000");
+  const given = effective(options("--set", "services.console.listen=127.0.0.1:3000"), {});
+  await choosePorts(given, taken);
+  t.is(given.config.services.console.listen, "127.0.0.1:3000");
+});
+
+test("the console is told the demo servers' capacities, and nobody else is", async (t) => {
+  const plan = effective(options("--demo-cores", "1,4"), {});
+  await choosePorts(plan, async () => undefined);
+  const addresses = plan.config.vips[0]?.servers.map((s) => s.address) ?? [];
+  t.deepEqual(plan.config.console.capacity, { [addresses[0] as string]: 1, [addresses[1] as string]: 4 });
+});
+
 test("the banner's lines work as printed in any shell, IPv6 too", (t) => {
   const { config } = effective(options("--vip", "[::1]:8080", "--set", 'services.shm_agent.listen="[::1]:50051"'), {});
-  const lines = banner({ notes: [], config }, "/logs").join("\n");
+  const lines = banner({ notes: [], config, consoleGiven: true }, at).join("\n");
   t.true(lines.includes("curl -s 'http://[::1]:8080/'"));
   t.true(lines.includes("grpcurl -plaintext '[::1]:50051' marllb"));
 });
 
 test("the banner's grpcurl line fits the TLS that is configured", (t) => {
   const line = (tls: string) =>
-    banner(effective(options("--set", `tls=${tls}`), {}), "/logs").find((l) => l.includes("GetStatus")) ?? "";
+    banner(effective(options("--set", `tls=${tls}`), {}), at).find((l) => l.includes("GetStatus")) ?? "";
   t.true(line("{cert: a.pem, key: a.key}").includes("grpcurl -insecure 127"));
   t.true(line("{cert: a.pem, key: a.key, ca: ca.pem}").includes("grpcurl -insecure -cert a.pem -key a.key 127"));
 });
 
 test("the banner says where the data plane's network has the VIP", (t) => {
   const there = (a: string): string => a.replace("127.0.0.1", "10.64.0.1");
-  const lines = banner(effective(options(), {}), "/logs", there);
+  const lines = banner(effective(options(), {}), at, there);
   t.true(lines.some((l) => l.includes("curl -s http://10.64.0.1:8080/ ")));
   t.false(lines.some((l) => l.includes("127.0.0.1:8080")));
 });

@@ -1,12 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is printed once: where everything is, and one line each to try.
+import { formatHostPort, parseHostPort } from "../../common/config/address.js";
 import { SERVICES } from "../../common/config/schema.js";
+import type { Instance } from "./instance.js";
 import type { Plan } from "./launch-plan.js";
 import { serviceLabel } from "./processes.js";
 
-export function banner(plan: Plan, folder: string, reached: (vip: string) => string = (vip) => vip): string[] {
+/** The console as a browser opens it. The token stands behind #, which is neither sent nor logged: the page reads it. */
+function consoleUrl({ config: c }: Plan, token: string): string {
+  const { host, port } = parseHostPort(c.services.console.listen) ?? { host: "127.0.0.1", port: 3000 };
+  const any = { "0.0.0.0": "127.0.0.1", "::": "::1" }[host] ?? host;
+  return `${c.tls ? "https" : "http"}://${formatHostPort(any, port)}/${token === "" ? "" : `#token=${token}`}`;
+}
+
+export function banner(
+  plan: Plan,
+  { logs, token }: Pick<Instance, "logs" | "token">,
+  reached: (vip: string) => string = (vip) => vip,
+): string[] {
   const c = plan.config;
-  const lines = [`marllb instance ${c.instance}, data plane ${c.dataplane.kind}`];
+  const lines = [`marllb instance ${c.instance}, data plane ${c.dataplane.kind}`, `  console     ${consoleUrl(plan, token)}`];
   for (const v of c.vips) {
     if (v.protocol === "udp") {
       lines.push(`  VIP ${v.name}   ${reached(v.address)}, UDP   servers: ${v.servers.length}`);
@@ -24,6 +37,7 @@ export function banner(plan: Plan, folder: string, reached: (vip: string) => str
   }
   for (const s of SERVICES) {
     const { listen, metrics } = c.services[s];
+    if (s === "console") continue;
     lines.push(`  ${serviceLabel(s).padEnd(11)} gRPC ${listen}   http://${metrics}/metrics`);
   }
   const agent = c.services.shm_agent.listen;
@@ -32,7 +46,7 @@ export function banner(plan: Plan, folder: string, reached: (vip: string) => str
   lines.push(`  grpcurl     grpcurl ${plaintext} ${agent.includes("[") ? `'${agent}'` : agent} marllb.v1.ShmAgent/GetStatus`);
   if (c.tracing.endpoint !== "") lines.push(`  traces      ${c.tracing.endpoint}, services marllb-<service>`);
   for (const note of plan.notes) lines.push(`  note        ${note}`);
-  lines.push(`  logs        ${folder}`, "  stop        Ctrl-C (drains first)");
+  lines.push(`  logs        ${logs}`, "  stop        Ctrl-C (drains first)");
   return lines;
 }
 

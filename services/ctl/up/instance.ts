@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The folder of a running instance: its effective configuration, its launcher's pid, its logs. `marllbctl --instance NAME` finds the
 // addresses here.
+import { randomBytes } from "node:crypto";
 import { existsSync, lstatSync, mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
@@ -14,6 +15,8 @@ export function instanceFolder(instance: string): string {
 export class Instance {
   readonly folder: string;
   readonly configFile: string;
+  /** Of the console, where `makeToken` made one. */
+  token = "";
 
   private constructor(name: string) {
     this.folder = instanceFolder(name);
@@ -62,6 +65,14 @@ export class Instance {
 
   writeConfig(config: Config): void {
     writeFileSync(this.configFile, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
+  }
+
+  /** A token for the console of this run; its file is read by the console alone. */
+  makeToken(): string {
+    const file = path.join(this.folder, "console.token");
+    this.token = randomBytes(16).toString("hex");
+    writeFileSync(file, `${this.token}\n`, { mode: 0o600 });
+    return file;
   }
 
   /** The last lines of a log, for the message when something did not start. */

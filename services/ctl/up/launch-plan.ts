@@ -18,6 +18,8 @@ export interface Plan {
   config: Mutable<Config>;
   /** The demo's servers, at addresses of `config.vips[0].servers`; undefined when real servers are used. */
   demo?: { cores: number[]; ratePerS: number; meanMs: number };
+  /** Somebody said where the console is to listen. */
+  consoleGiven: boolean;
   /** What the data plane will overlook, for a person. */
   notes: string[];
 }
@@ -86,11 +88,12 @@ export function effective(o: UpOptions, environment: Record<string, string | und
   if (own && o.config === undefined) takeOwnNames(config, o);
   const first = config.vips[0] as Mutable<Config["vips"][number]>;
   const empty = config.vips.every((v) => v.servers.length === 0);
-  if (!empty) return { config, notes };
+  const consoleGiven = o.config !== undefined || (o.set ?? []).some((s) => s.startsWith("services.console.listen="));
+  if (!empty) return { config, notes, consoleGiven };
   if (o.config !== undefined && first.pool !== "managed") {
     throw new LaunchError(`${file}: no servers are listed; add some under vips: servers:, or give --servers IP:PORT,...`);
   }
-  if (o.config !== undefined) return { config, notes };
+  if (o.config !== undefined) return { config, notes, consoleGiven };
   if (first.protocol === "udp")
     throw new LaunchError(`${file}: VIP ${first.name} is UDP, the demo's servers speak TCP; list servers under vips: servers:`);
   const capacityPerS = (1000 / Math.max(o.meanMs, 1)) * o.demoCores.reduce((a, b) => a + b, 0);
@@ -98,6 +101,7 @@ export function effective(o: UpOptions, environment: Record<string, string | und
   return {
     config,
     notes,
+    consoleGiven,
     demo: { cores: o.demoCores, meanMs: o.meanMs, ratePerS: o.rate ?? Math.min(0.8 * capacityPerS, 2000) },
   };
 }
@@ -151,7 +155,12 @@ export function listeners(plan: Plan, o: UpOptions): Wanted[] {
   }
   for (const s of SERVICES) {
     const label = s.replace("_", "-");
-    list.push({ what: `gRPC of ${label}`, address: plan.config.services[s].listen, change: where(`services.${s}.listen`) });
+    const protocol = s === "console" ? "page" : "gRPC";
+    list.push({
+      what: `${protocol} of ${label}`,
+      address: plan.config.services[s].listen,
+      change: where(`services.${s}.listen`),
+    });
     list.push({ what: `metrics of ${label}`, address: plan.config.services[s].metrics, change: where(`services.${s}.metrics`) });
   }
   return list;
@@ -165,15 +174,21 @@ export async function choosePorts(plan: Plan, taken: (host: string, port: number
     if (hp?.port !== 0) return address;
     return formatHostPort(hp.host, await freePort(hp.host, given));
   };
+  const free = async (address: string): Promise<string> => {
+    const hp = parseHostPort(address);
+    return choose(hp && hp.port !== 0 && (await taken(hp.host, hp.port)) ? formatHostPort(hp.host, 0) : address);
+  };
   for (const v of plan.config.vips) v.address = await choose(v.address);
+  // Many a program of a developer listens on 3000: no reason not to start.
+  if (!plan.consoleGiven) plan.config.services.console.listen = await free(plan.config.services.console.listen);
   for (const s of SERVICES) {
     plan.config.services[s].listen = await choose(plan.config.services[s].listen);
     plan.config.services[s].metrics = await choose(plan.config.services[s].metrics);
   }
   if (!plan.demo) return;
-  for (const server of plan.config.vips[0]?.servers ?? []) {
-    const hp = parseHostPort(server.address);
-    if (hp && hp.port !== 0 && (await taken(hp.host, hp.port))) server.address = formatHostPort(hp.host, 0);
-    server.address = await choose(server.address);
+  for (const [i, server] of (plan.config.vips[0]?.servers ?? []).entries()) {
+    server.address = await free(server.address);
+    // Nobody tells the load balancer: the console draws what is true beside what was found out.
+    plan.config.console.capacity[server.address] = plan.demo.cores[i] as number;
   }
 }

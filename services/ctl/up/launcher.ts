@@ -45,6 +45,8 @@ export class Launcher {
       if (plan.config.failover.store.kind === "file" && o.config === undefined) {
         plan.config.failover.store = { kind: "file", path: `${instance.folder}/failover` };
       }
+      const { console } = plan.config;
+      if (console.token_file === "") console.token_file = instance.makeToken();
       instance.writeConfig(plan.config);
       const dataplane = kind.create({ config: plan.config, instance });
       it = new Launcher(plan, instance, dataplane, events);

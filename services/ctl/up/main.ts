@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // `marllbctl up`: the launcher in front of a person.
+import { follow } from "../../common/grpc/ask.js";
 import { catchUnused } from "../../common/signals.js";
-import { connect, follow } from "../client.js";
+import { connect } from "../client.js";
 import { targetOf } from "../target.js";
 import { banner } from "./banner.js";
 import { Launcher } from "./launcher.js";
@@ -44,7 +45,7 @@ export async function up(o: UpOptions): Promise<number> {
   const killAtExit = (): void => it.killAll();
   process.once("exit", killAtExit);
   view.plan(it.plan, (server) => it.addressOf("server", server));
-  for (const line of banner(it.plan, it.instance.logs, (vip) => it.addressOf("vip", vip))) say(line);
+  for (const line of banner(it.plan, it.instance, (vip) => it.addressOf("vip", vip))) say(line);
   const clients = connect(targetOf(it.plan.config));
   const [agent] = await clients.agents.all();
   const every_ms = Math.max(it.plan.config.tick_ms, live ? tableMs : plainMs);
