@@ -40,6 +40,7 @@ export async function openPage(
   page.on("console", (m) => {
     if (m.type() === "error" || m.type() === "warn") problems.push(m.text());
   });
+  page.setDefaultTimeout(120_000);
   await page.setViewport({ width: view.width, height: view.height });
   await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: view.dark ? "dark" : "light" }]);
   return { page, problems };

@@ -3,7 +3,9 @@
 // header, which EventSource cannot send: so the stream is read by hand.
 import type { Act, Done, Explained, Live, Me, Past, PolicyNow, Refused } from "../wire.js";
 
+/** Longer without a message, the stream is opened anew; twice as long each time, for a machine may be slow. */
 const SILENT_MS = 5000;
+const SILENT_MAX_MS = 40_000;
 const AGAIN_MS = 1000;
 
 export class Asking {
@@ -54,6 +56,7 @@ export class Feed {
   #again = 0;
   #watch = 0;
   #closed = false;
+  #silentMs = SILENT_MS;
 
   constructor(
     private readonly asking: Asking,
@@ -88,7 +91,7 @@ export class Feed {
     this.#abort = abort;
     const alive = (): void => {
       clearTimeout(this.#watch);
-      this.#watch = window.setTimeout(() => abort.abort(new Error("the console says nothing")), SILENT_MS);
+      this.#watch = window.setTimeout(() => abort.abort(new Error("the console says nothing")), this.#silentMs);
     };
     let why = "the console ended the stream";
     try {
@@ -104,6 +107,7 @@ export class Feed {
       why = e instanceof TypeError ? "the console does not answer" : (e as Error).message;
     }
     if (this.#abort !== abort) return;
+    this.#silentMs = Math.min(SILENT_MAX_MS, 2 * this.#silentMs);
     this.heard.state(why);
     this.#restart(AGAIN_MS);
   }
@@ -119,6 +123,7 @@ export class Feed {
       rest = messages.pop() ?? "";
       for (const m of messages) {
         if (!m.startsWith("data: ")) continue;
+        this.#silentMs = SILENT_MS;
         this.heard.state("");
         this.heard.message(JSON.parse(m.slice(6)) as Live);
       }
