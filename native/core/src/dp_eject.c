@@ -67,7 +67,7 @@ static void bring_in(struct mlb_dp *dp, struct dp_vip *v, struct dp_eject *e)
 void mlb_dp_connect_result(struct mlb_dp *dp, uint32_t vip_id, uint32_t slot, bool ok, uint64_t now_us)
 {
 	struct dp_vip *v = dp_vip_of(dp, vip_id);
-	if (!v || !v->conf.eject || slot >= v->conf.capacity || MLB_LD(v->srv[slot].live) != DP_LIVE_OPEN)
+	if (!v || !MLB_LD(v->ejects) || slot >= v->conf.capacity || MLB_LD(v->srv[slot].live) != DP_LIVE_OPEN)
 		return;
 	struct dp_eject *e = &v->srv[slot].eject;
 	uint32_t state = MLB_LD_ACQ(e->state);

@@ -58,6 +58,7 @@ struct dp_vip {
 	uint64_t birth;
 	bool listed; /* a list was set, by whomever */
 	bool deleting;
+	_Atomic bool ejects; /* conf.eject, for workers */
 	uint64_t gone_epoch;
 	struct dp_server *srv; /* [capacity] */
 	_Atomic uint32_t used; /* slots below it may hold a server */

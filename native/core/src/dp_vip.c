@@ -45,7 +45,7 @@ static struct mlb_wvip *wvip_new(const struct mlb_vip_conf *c)
 		return NULL;
 	memset(w, 0, sizeof(*w));
 	w->capacity = c->capacity;
-	w->load = c->load;
+	MLB_ST(w->load, c->load);
 	w->slots = mmap(NULL, wslots_size(c->capacity), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (w->slots == MAP_FAILED)
 		w->slots = NULL;
@@ -62,6 +62,20 @@ static struct mlb_wvip *wvip_new(const struct mlb_vip_conf *c)
 	return w;
 }
 
+/* What may change of a VIP, and what it is compared with; one_way is the VIP's or the data plane's. */
+static int check_words(const struct mlb_vip_conf *c, char *err)
+{
+	if (c->mode > MLB_MODE_P2C || c->load > MLB_LOAD_WAITING || c->owner > MLB_OWNER_MANAGED)
+		return dp_fail(err, -EINVAL, "vip %s: unknown mode, load or owner", c->name);
+	if (!isfinite(c->kappa) || c->kappa < 0)
+		return dp_fail(err, -EINVAL, "vip %s: kappa must be a number of flows, 0 or more", c->name);
+	if (c->load == MLB_LOAD_WAITING && c->one_way)
+		return dp_fail(err, -EINVAL,
+			       "vip %s: load `waiting` needs both directions, and this VIP's answers pass the data plane by",
+			       c->name);
+	return 0;
+}
+
 static int check_conf(const struct mlb_dp *dp, const struct mlb_vip_conf *c, char *err)
 {
 	if (!memchr(c->name, 0, sizeof(c->name)) || !c->name[0])
@@ -69,14 +83,11 @@ static int check_conf(const struct mlb_dp *dp, const struct mlb_vip_conf *c, cha
 	if (c->capacity < 1 || c->capacity > MLB_MAX_SERVERS_PER_VIP)
 		return dp_fail(err, -EINVAL, "vip %s: capacity must be 1 to %u servers, not %u", c->name, MLB_MAX_SERVERS_PER_VIP,
 			       c->capacity);
-	if (c->mode > MLB_MODE_P2C || c->load > MLB_LOAD_WAITING || c->owner > MLB_OWNER_MANAGED)
-		return dp_fail(err, -EINVAL, "vip %s: unknown mode, load or owner", c->name);
-	if (!isfinite(c->kappa) || c->kappa < 0)
-		return dp_fail(err, -EINVAL, "vip %s: kappa must be a number of flows, 0 or more", c->name);
-	if (c->load == MLB_LOAD_WAITING && (c->one_way || dp->conf.one_way))
-		return dp_fail(err, -EINVAL,
-			       "vip %s: load `waiting` needs both directions, and this VIP's answers pass the data plane by",
-			       c->name);
+	struct mlb_vip_conf whole = *c;
+	whole.one_way = c->one_way || dp->conf.one_way;
+	int rc = check_words(&whole, err);
+	if (rc != 0)
+		return rc;
 	DP_EACH_VIP(dp, v)
 		if (!v->deleting && strcmp(v->conf.name, c->name) == 0)
 			return dp_fail(err, -EEXIST, "there is a vip %s already", c->name);
@@ -102,6 +113,7 @@ int mlb_dp_vip_add(struct mlb_dp *dp, const struct mlb_vip_conf *c, uint32_t *vi
 	v->conf = *c;
 	v->conf.one_way = c->one_way || dp->conf.one_way;
 	v->id = id;
+	MLB_ST(v->ejects, c->eject);
 	v->birth = ++dp->births;
 	v->generation = dp->generation[id - 1];
 	v->mode = v->own_mode = c->mode ? c->mode : MLB_MODE_SED;
@@ -123,6 +135,39 @@ int mlb_dp_vip_add(struct mlb_dp *dp, const struct mlb_vip_conf *c, uint32_t *vi
 	for (uint32_t i = 0; i < dp->nworkers; i++)
 		MLB_ST_REL(dp->worker[i].w.vip[id - 1], v->w[i]);
 	*vip_id = id;
+	return 0;
+}
+
+/* What stands for the life of a VIP: its flows, slots and frames depend on it. */
+static bool same_vip(const struct mlb_vip_conf *a, const struct mlb_vip_conf *b)
+{
+	return strcmp(a->name, b->name) == 0 && mlb_addr_eq(&a->ep.addr, &b->ep.addr) && a->prefix_len == b->prefix_len &&
+	       a->owner == b->owner && a->kappa == b->kappa && a->capacity == b->capacity && a->one_way == b->one_way;
+}
+
+int mlb_dp_vip_edit(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_vip_conf *c, char err[256])
+{
+	struct dp_vip *v = dp_vip_of(dp, vip_id);
+	if (!v || v->deleting)
+		return dp_fail(err, -ENOENT, "there is no vip %u", vip_id);
+	struct mlb_vip_conf want = *c;
+	want.one_way = c->one_way || dp->conf.one_way;
+	int rc = check_words(&want, err);
+	if (rc != 0)
+		return rc;
+	if (!same_vip(&v->conf, &want))
+		return dp_fail(err, -EINVAL,
+			       "vip %s: its name, address, prefix, direction, owner, kappa and room for servers do not change",
+			       v->conf.name);
+	if (want.mode && (rc = mlb_dp_set_mode(dp, vip_id, want.mode, err)) != 0)
+		return rc;
+	want.mode = want.mode ? want.mode : v->conf.mode;
+	v->conf = want;
+	MLB_ST(v->ejects, want.eject);
+	for (uint32_t i = 0; i < dp->nworkers; i++)
+		MLB_ST(v->w[i]->load, want.load);
+	/* Each worker's view of the load is made again at its next loop. */
+	atomic_fetch_add_explicit(&dp->marks, 1, memory_order_acq_rel);
 	return 0;
 }
 

@@ -17,7 +17,7 @@ static void refresh_slot(struct mlb_dp *dp, struct dp_vip *v, struct mlb_worker 
 		struct mlb_wslot *o = mlb_wslot_at(v->w[i]->slots, slot);
 		uint32_t f = MLB_LD(o->flows);
 		flows += (float)f;
-		load += (float)(wv->load == MLB_LOAD_WAITING ? MLB_LD(o->waiting) : f);
+		load += (float)(MLB_LD(wv->load) == MLB_LOAD_WAITING ? MLB_LD(o->waiting) : f);
 		half += (float)MLB_LD(o->half_young);
 	}
 	uint32_t state = MLB_LD_ACQ(s->eject.state);

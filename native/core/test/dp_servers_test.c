@@ -41,33 +41,6 @@ TEST(edits_and_their_errors)
 	world_free(w);
 }
 
-TEST(vips_and_their_errors)
-{
-	struct world *w = world_new(1, 1, 4, false);
-	struct mlb_vip_conf c = world_vip_conf(4);
-	uint32_t id;
-	CHECK_EQ(mlb_dp_vip_add(w->dp, &c, &id, w->err), -EEXIST);
-	snprintf(c.name, sizeof(c.name), "other");
-	c.load = MLB_LOAD_WAITING;
-	c.one_way = true;
-	CHECK_EQ(mlb_dp_vip_add(w->dp, &c, &id, w->err), -EINVAL);
-	CHECK(strstr(w->err, "both directions") != NULL);
-	c.one_way = false;
-	c.capacity = MLB_MAX_SERVERS_PER_VIP + 1;
-	CHECK_EQ(mlb_dp_vip_add(w->dp, &c, &id, w->err), -EINVAL);
-	c.capacity = 8;
-	CHECK_EQ(mlb_dp_vip_add(w->dp, &c, &id, w->err), 0);
-	CHECK_EQ(id, 2);
-	CHECK_EQ(mlb_dp_vip_del(w->dp, 2, w->err), 0);
-	CHECK(mlb_dp_vip(w->dp, 2) == NULL);
-	mlb_dp_poll(w->dp, w->now += MS, 0);
-	mlb_dp_poll(w->dp, w->now += MS, 0);
-	CHECK(atomic_load(&mlb_dp_worker(w->dp, 0)->vip[1]) == NULL);
-	CHECK_EQ(mlb_dp_vip_add(w->dp, &c, &id, w->err), 0);
-	CHECK_EQ(id, 2);
-	world_free(w);
-}
-
 TEST(all_draining_means_all_eligible)
 {
 	struct world *w = world_new(1, 2, 4, false);
@@ -406,8 +379,8 @@ TEST(a_new_vip_in_a_freed_id_is_another_vip)
 	world_free(w);
 }
 
-MLB_TEST_MAIN(CASE(edits_and_their_errors), CASE(vips_and_their_errors), CASE(all_draining_means_all_eligible),
-	      CASE(a_new_vip_in_a_freed_id_is_another_vip), CASE(set_keeps_adds_and_removes), CASE(rings_follow_the_list),
+MLB_TEST_MAIN(CASE(edits_and_their_errors), CASE(all_draining_means_all_eligible), CASE(a_new_vip_in_a_freed_id_is_another_vip),
+	      CASE(set_keeps_adds_and_removes), CASE(rings_follow_the_list),
 	      CASE(slot_is_reused_only_after_last_flow_and_all_workers), CASE(counts_start_from_zero_in_a_reused_slot),
 	      CASE(weights_never_reach_a_wrong_server_under_churn), CASE(managed_pool), CASE(a_host_may_refuse_a_server),
 	      CASE(managed_pool_waits_for_slots))

@@ -73,6 +73,9 @@ uint32_t mlb_dp_inherited(const struct mlb_dp *);
  * at once and refuses the id until then. */
 int mlb_dp_vip_add(struct mlb_dp *, const struct mlb_vip_conf *, uint32_t *vip_id, char err[256]);
 int mlb_dp_vip_del(struct mlb_dp *, uint32_t vip_id, char err[256]);
+/* Makes the VIP what the configuration says, while it serves: mode (0: as it is), load, eject, no_guard, port and protocol of ep.
+ * -EINVAL where it differs in anything else, which another VIP would have; then nothing changes. */
+int mlb_dp_vip_edit(struct mlb_dp *, uint32_t vip_id, const struct mlb_vip_conf *, char err[256]);
 const struct mlb_vip_conf *mlb_dp_vip(const struct mlb_dp *, uint32_t vip_id);
 
 /* Servers: `local` edits; refused with -EPERM while the pool is managed. Duplicate address: -EEXIST. weight 1e-6 .. 1e6. */

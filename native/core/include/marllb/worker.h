@@ -17,7 +17,7 @@ struct mlb_wvip {
 	float *q;                /* [capacity padded to 8], own + others, MLB_Q_OUT added where ejected; for mlb_choose */
 	float *others;           /* [capacity], last refresh of the other workers' and load balancers' counts and of ejections */
 	uint32_t capacity;       /* slots allocated */
-	uint8_t load;            /* enum mlb_load */
+	_Atomic uint8_t load;    /* enum mlb_load; main may change it */
 	_Atomic float light;     /* share of new flows that light.h draws by weight; main tells */
 	_Atomic uint32_t guards; /* slots in guard[]; see mlb_guard_choose */
 	_Atomic uint32_t guard[MLB_GUARDS_MAX];

@@ -59,7 +59,7 @@ static inline void mlb_wslot_end(struct mlb_wslot *s)
 static inline void mlb_wvip_update_q(struct mlb_wvip *v, uint32_t i)
 {
 	struct mlb_wslot *s = mlb_wslot_at(v->slots, i);
-	float q = (float)(v->load == MLB_LOAD_WAITING ? MLB_LD(s->waiting) : MLB_LD(s->flows)) + v->others[i];
+	float q = (float)(MLB_LD(v->load) == MLB_LOAD_WAITING ? MLB_LD(s->waiting) : MLB_LD(s->flows)) + v->others[i];
 	uint32_t half = MLB_LD(s->half_young);
 	if (__builtin_expect(half != 0, 0)) {
 		float cap = MLB_HALF_FRACTION * ((float)MLB_LD(s->flows) + s->others_flows);
@@ -160,7 +160,7 @@ static inline void mlb_ev_waiting(struct mlb_wvip *v, uint32_t i, uint32_t delta
 	mlb_wslot_begin(s, now);
 	MLB_ST_REL(s->waiting, MLB_LD(s->waiting) + delta);
 	mlb_wslot_end(s);
-	if (v->load == MLB_LOAD_WAITING)
+	if (MLB_LD(v->load) == MLB_LOAD_WAITING)
 		mlb_wvip_update_q(v, i);
 }
 
