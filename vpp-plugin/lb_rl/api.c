@@ -70,16 +70,17 @@ static void vl_api_lb_rl_start_stop_t_handler(vl_api_lb_rl_start_stop_t *mp)
 static void vl_api_lb_rl_set_shm_t_handler(vl_api_lb_rl_set_shm_t *mp)
 {
 	vl_api_lb_rl_set_shm_reply_t *rmp;
-	char path[256], err[MLB_ERR_LEN];
+	char path[256], group[MLB_NAME_LEN], err[MLB_ERR_LEN];
 
 	lbrl_string(path, mp->path, sizeof(path));
-	int rv = lbrl_logged(lbrl_set_shm(path, err), err);
+	lbrl_string(group, mp->group, sizeof(group));
+	int rv = lbrl_logged(lbrl_set_shm(path, group, err), err);
 	REPLY_MACRO_END(VL_API_LB_RL_SET_SHM_REPLY);
 }
 
-static void vl_api_lb_rl_vip_add_t_handler(vl_api_lb_rl_vip_add_t *mp)
+static void vl_api_lb_rl_vip_set_t_handler(vl_api_lb_rl_vip_set_t *mp)
 {
-	vl_api_lb_rl_vip_add_reply_t *rmp;
+	vl_api_lb_rl_vip_set_reply_t *rmp;
 	lbrl_vip_args_t a = {
 		.n_ports = mp->n_ports,
 		.dscp = mp->dscp,
@@ -90,6 +91,8 @@ static void vl_api_lb_rl_vip_add_t_handler(vl_api_lb_rl_vip_add_t *mp)
 		.eject_off = mp->no_eject,
 		.guard_off = mp->no_guard,
 		.capacity = mp->max_servers,
+		.table = mp->table_id,
+		.mss = mp->mss,
 	};
 	char forwarding[sizeof(mp->forwarding)], err[MLB_ERR_LEN];
 	fib_prefix_t pfx;
@@ -112,10 +115,10 @@ static void vl_api_lb_rl_vip_add_t_handler(vl_api_lb_rl_vip_add_t *mp)
 	else {
 		if (lbrl_fwd_ops[a.fwd].outer)
 			a.src_set = ip_address_decode(&mp->tunnel_src, &a.src) == IP46_TYPE_IP6 ? 6 : 4;
-		rv = lbrl_vip_add(&a, err);
+		rv = lbrl_vip_set(&a, err);
 	}
 	lbrl_logged(rv, err);
-	REPLY_MACRO_END(VL_API_LB_RL_VIP_ADD_REPLY);
+	REPLY_MACRO_END(VL_API_LB_RL_VIP_SET_REPLY);
 }
 
 static void vl_api_lb_rl_vip_del_t_handler(vl_api_lb_rl_vip_del_t *mp)
@@ -245,6 +248,8 @@ static void vl_api_lb_rl_vip_dump_t_handler(vl_api_lb_rl_vip_dump_t *mp)
 						 rmp->dscp = v->tos >> 2;
 						 rmp->mode = h.mode;
 						 rmp->sticky = v->sticky;
+						 rmp->table_id = v->table;
+						 rmp->mss = v->mss;
 						 rmp->servers = n > 0 ? n : 0;
 						 rmp->frame_seq = h.seq;
 						 rmp->misses = h.misses;

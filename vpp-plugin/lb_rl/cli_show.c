@@ -55,14 +55,12 @@ static void lbrl_show_fresh(vlib_main_t *vm, const lbrl_vip_t *v, const struct m
 	}
 }
 
-static char stats_help[] = "lb rl show stats [vip <name>]";
-
 static clib_error_t *lbrl_show_stats_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
 	char name[MLB_NAME_LEN];
 	struct mlb_server_rec *recs;
 	struct mlb_frame_hdr h;
-	clib_error_t *e = lbrl_show_args(in, stats_help, name, 0);
+	clib_error_t *e = lbrl_show_args(in, cmd->short_help, name, 0);
 
 	if (e)
 		return e;
@@ -108,18 +106,25 @@ static clib_error_t *lbrl_show_stats_fn(vlib_main_t *vm, unformat_input_t *in, v
 	}
 	return 0;
 }
+/*?
+ * What each VIP counted: flows, packets, bytes, misses, refused weight vectors; and how full each thread's tables are.
+ *
+ * @cliexpar
+ * @cliexcmd{lb rl show stats}
+ ?*/
 VLIB_CLI_COMMAND(lbrl_show_stats_cmd, static) = {
-	.path = "lb rl show stats", .short_help = stats_help, .function = lbrl_show_stats_fn, .is_mp_safe = 1
+	.path = "lb rl show stats",
+	.short_help = "lb rl show stats [vip <name>]",
+	.function = lbrl_show_stats_fn,
+	.is_mp_safe = 1,
 };
-
-static char weights_help[] = "lb rl show weights [vip <name>]";
 
 static clib_error_t *lbrl_show_weights_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
 	char name[MLB_NAME_LEN];
 	struct mlb_server_rec *recs;
 	struct mlb_frame_hdr h;
-	clib_error_t *e = lbrl_show_args(in, weights_help, name, 0);
+	clib_error_t *e = lbrl_show_args(in, cmd->short_help, name, 0);
 
 	if (e)
 		return e;
@@ -145,8 +150,17 @@ static clib_error_t *lbrl_show_weights_fn(vlib_main_t *vm, unformat_input_t *in,
 	lbrl_show_none(vm);
 	return 0;
 }
+/*?
+ * The weights of each VIP's servers, and who set them.
+ *
+ * @cliexpar
+ * @cliexcmd{lb rl show weights vip web}
+ ?*/
 VLIB_CLI_COMMAND(lbrl_show_weights_cmd, static) = {
-	.path = "lb rl show weights", .short_help = weights_help, .function = lbrl_show_weights_fn, .is_mp_safe = 1
+	.path = "lb rl show weights",
+	.short_help = "lb rl show weights [vip <name>]",
+	.function = lbrl_show_weights_fn,
+	.is_mp_safe = 1,
 };
 
 static u8 *format_lbrl_flags(u8 *s, va_list *args)
@@ -160,14 +174,12 @@ static u8 *format_lbrl_flags(u8 *s, va_list *args)
 	return s;
 }
 
-static char servers_help[] = "lb rl show servers [vip <name>]";
-
 static clib_error_t *lbrl_show_servers_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
 	char name[MLB_NAME_LEN];
 	struct mlb_server_rec *recs;
 	struct mlb_frame_hdr h;
-	clib_error_t *e = lbrl_show_args(in, servers_help, name, 0);
+	clib_error_t *e = lbrl_show_args(in, cmd->short_help, name, 0);
 
 	if (e)
 		return e;
@@ -196,8 +208,17 @@ static clib_error_t *lbrl_show_servers_fn(vlib_main_t *vm, unformat_input_t *in,
 	lbrl_show_none(vm);
 	return 0;
 }
+/*?
+ * What each server counted, its state, and the way of the FIB to it.
+ *
+ * @cliexpar
+ * @cliexcmd{lb rl show servers}
+ ?*/
 VLIB_CLI_COMMAND(lbrl_show_servers_cmd, static) = {
-	.path = "lb rl show servers", .short_help = servers_help, .function = lbrl_show_servers_fn, .is_mp_safe = 1
+	.path = "lb rl show servers",
+	.short_help = "lb rl show servers [vip <name>]",
+	.function = lbrl_show_servers_fn,
+	.is_mp_safe = 1,
 };
 
 static clib_error_t *lbrl_show_config_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
@@ -206,7 +227,7 @@ static clib_error_t *lbrl_show_config_fn(vlib_main_t *vm, unformat_input_t *in, 
 	unformat_input_t line;
 
 	if (lbrl_cli_line(in, &line)) {
-		clib_error_t *e = lbrl_cli_unexpected(&line, "lb rl show config");
+		clib_error_t *e = lbrl_cli_unexpected(&line, cmd->short_help);
 		unformat_free(&line);
 		return e;
 	}
@@ -229,8 +250,17 @@ static clib_error_t *lbrl_show_config_fn(vlib_main_t *vm, unformat_input_t *in, 
 	lbrl_foreach_vip(v, all) vlib_cli_output(vm, "VIP [%u] %U max-servers %u", v->id, format_lbrl_vip, v, v->capacity);
 	return 0;
 }
+/*?
+ * Settings, region, interfaces and VIPs, the latter as `lb rl set-vip` takes them.
+ *
+ * @cliexpar
+ * @cliexcmd{lb rl show config}
+ ?*/
 VLIB_CLI_COMMAND(lbrl_show_config_cmd, static) = {
-	.path = "lb rl show config", .short_help = "lb rl show config", .function = lbrl_show_config_fn, .is_mp_safe = 1
+	.path = "lb rl show config",
+	.short_help = "lb rl show config",
+	.function = lbrl_show_config_fn,
+	.is_mp_safe = 1,
 };
 
 typedef struct {
@@ -266,14 +296,12 @@ static void lbrl_show_flow(void *arg, struct mlb_flow *f)
 						      " ended");
 }
 
-static char flows_help[] = "lb rl show flows [vip <name>] [max <n>]";
-
 /* The only show that looks into workers' tables: they stand still meanwhile, and `max` keeps that short. */
 static clib_error_t *lbrl_show_flows_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
 	char name[MLB_NAME_LEN];
 	u32 max = 50;
-	clib_error_t *e = lbrl_show_args(in, flows_help, name, &max);
+	clib_error_t *e = lbrl_show_args(in, cmd->short_help, name, &max);
 
 	if (e)
 		return e;
@@ -298,6 +326,15 @@ static clib_error_t *lbrl_show_flows_fn(vlib_main_t *vm, unformat_input_t *in, v
 	vlib_worker_thread_barrier_release(vm);
 	return 0;
 }
+/*?
+ * Flows of the workers' tables, 50 of them or `max`. The workers stand still for as long as it looks.
+ *
+ * @cliexpar
+ * @cliexcmd{lb rl show flows vip web max 10}
+ ?*/
 VLIB_CLI_COMMAND(lbrl_show_flows_cmd, static) = {
-	.path = "lb rl show flows", .short_help = flows_help, .function = lbrl_show_flows_fn, .is_mp_safe = 1
+	.path = "lb rl show flows",
+	.short_help = "lb rl show flows [vip <name>] [max <n>]",
+	.function = lbrl_show_flows_fn,
+	.is_mp_safe = 1,
 };

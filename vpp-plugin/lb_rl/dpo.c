@@ -4,6 +4,7 @@
  * change of the FIB, because load-balances change in place). */
 #include <lb_rl/back.h>
 #include <lb_rl/dpo.h>
+#include <lb_rl/forward.h>
 #include <lb_rl/lb_rl.h>
 #include <lb_rl/log.h>
 #include <marllb/endpoint.h>
@@ -52,17 +53,17 @@ static fib_prefix_t lbrl_host_prefix(const struct mlb_addr *a)
 	return pfx;
 }
 
-bool lbrl_leads_back(const struct mlb_addr *a)
+bool lbrl_leads_back(u32 fib_index, const struct mlb_addr *a)
 {
 	fib_prefix_t pfx = lbrl_host_prefix(a);
-	fib_node_index_t fei = fib_table_lookup(0, &pfx);
+	fib_node_index_t fei = fib_table_lookup(fib_index, &pfx);
 
 	return fei != FIB_NODE_INDEX_INVALID && lbrl_back_comes(fib_entry_contribute_ip_forwarding(fei));
 }
 
-bool lbrl_prefix_is_own(const fib_prefix_t *pfx)
+bool lbrl_prefix_is_own(u32 fib_index, const fib_prefix_t *pfx)
 {
-	fib_node_index_t fei = fib_table_lookup_exact_match(0, pfx);
+	fib_node_index_t fei = fib_table_lookup_exact_match(fib_index, pfx);
 
 	return fei != FIB_NODE_INDEX_INVALID && fib_entry_is_sourced(fei, FIB_SOURCE_INTERFACE);
 }
@@ -102,6 +103,15 @@ static void lbrl_servers_restack(void)
 				lbrl_server_stack(&v->server[slot]);
 }
 
+void lbrl_tables_hold(const lbrl_vip_t *v, bool hold)
+{
+	void (*change)(u32, fib_protocol_t, fib_source_t) = hold ? fib_table_lock : fib_table_unlock;
+	bool via6 = lbrl_leaves_as_ip6(v);
+
+	change(v->fib_index, v->is_ip6 ? FIB_PROTOCOL_IP6 : FIB_PROTOCOL_IP4, lbrl_main.fib_src);
+	change(v->via_fib, via6 ? FIB_PROTOCOL_IP6 : FIB_PROTOCOL_IP4, lbrl_main.fib_src);
+}
+
 void lbrl_prefix_install(lbrl_prefix_t *p)
 {
 	dpo_id_t dpo = DPO_INVALID;
@@ -110,7 +120,7 @@ void lbrl_prefix_install(lbrl_prefix_t *p)
 	if (p->installed)
 		return;
 	dpo_set(&dpo, lbrl_main.dpo_type, proto, p - lbrl_main.prefix);
-	fib_table_entry_special_dpo_add(0, &p->pfx, lbrl_main.fib_src, FIB_ENTRY_FLAG_EXCLUSIVE, &dpo);
+	fib_table_entry_special_dpo_add(p->fib_index, &p->pfx, lbrl_main.fib_src, FIB_ENTRY_FLAG_EXCLUSIVE, &dpo);
 	dpo_reset(&dpo);
 	p->installed = 1;
 	lbrl_servers_restack();
@@ -120,7 +130,7 @@ void lbrl_prefix_remove(lbrl_prefix_t *p)
 {
 	if (!p->installed)
 		return;
-	fib_table_entry_special_remove(0, &p->pfx, lbrl_main.fib_src);
+	fib_table_entry_special_remove(p->fib_index, &p->pfx, lbrl_main.fib_src);
 	p->installed = 0;
 	lbrl_servers_restack();
 }
@@ -132,7 +142,7 @@ void lbrl_server_track(lbrl_vip_t *v, u32 slot)
 
 	fib_node_init(&srv->fib_node, lbrl_main.fib_node_type);
 	srv->dpo = (dpo_id_t)DPO_INVALID;
-	srv->fei = fib_entry_track(0, &pfx, lbrl_main.fib_node_type, v->id << 16 | slot, &srv->sibling);
+	srv->fei = fib_entry_track(v->via_fib, &pfx, lbrl_main.fib_node_type, v->id << 16 | slot, &srv->sibling);
 	lbrl_server_stack(srv);
 }
 

@@ -91,6 +91,7 @@ int lbrl_enable(const lbrl_enable_args_t *a, char err[MLB_ERR_LEN])
 		.region = {
 			.path = m->shm_path, .instance = m->instance, .dataplane = "vpp lb_rl " LBRL_VERSION,
 			.dp_epoch = unix_time_now_nsec(), .frame_us = 100000, .lease_us = m->lease_ms * 1000, .workers = n,
+			.group = m->shm_group[0] ? m->shm_group : 0,
 		},
 		.seed = clib_cpu_time_now(),
 	};
@@ -143,6 +144,8 @@ int lbrl_disable(char err[MLB_ERR_LEN])
 	for (u32 id = 1; id <= MLB_MAX_VIPS; id++) {
 		lbrl_vip_t *v = &m->vip[id];
 		lbrl_servers_untrack(v);
+		if (v->used == LBRL_VIP_ACTIVE)
+			lbrl_tables_hold(v, false);
 		clib_mem_free(v->server);
 		clib_memset(v, 0, sizeof(*v));
 	}
@@ -185,9 +188,9 @@ int lbrl_stop(char err[MLB_ERR_LEN])
 	return 0;
 }
 
-int lbrl_set_shm(const char *path, char err[MLB_ERR_LEN])
+int lbrl_set_shm(const char *path, const char *group, char err[MLB_ERR_LEN])
 {
-	if (lbrl_main.enabled && strcmp(path, lbrl_main.shm_path) == 0)
+	if (lbrl_main.enabled && strcmp(path, lbrl_main.shm_path) == 0 && strcmp(group, lbrl_main.shm_group) == 0)
 		return 0;
 	if (lbrl_main.enabled)
 		return lbrl_fail(err, VNET_API_ERROR_INSTANCE_IN_USE,
@@ -195,6 +198,10 @@ int lbrl_set_shm(const char *path, char err[MLB_ERR_LEN])
 	if (path[0] != '/' || strlen(path) >= sizeof(lbrl_main.shm_path) - 32)
 		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE,
 				 "an absolute path of less than 224 characters expected, as /dev/shm/lb_rl_shm");
+	if (strlen(group) >= sizeof(lbrl_main.shm_group))
+		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "a group of at most %zu characters expected",
+				 sizeof(lbrl_main.shm_group) - 1);
 	snprintf(lbrl_main.shm_path, sizeof(lbrl_main.shm_path), "%s", path);
+	snprintf(lbrl_main.shm_group, sizeof(lbrl_main.shm_group), "%s", group);
 	return 0;
 }

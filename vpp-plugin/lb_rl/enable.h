@@ -15,5 +15,6 @@ int lbrl_enable(const lbrl_enable_args_t *a, char err[MLB_ERR_LEN]);
 int lbrl_disable(char err[MLB_ERR_LEN]);
 int lbrl_start(char err[MLB_ERR_LEN]);
 int lbrl_stop(char err[MLB_ERR_LEN]);
-int lbrl_set_shm(const char *path, char err[MLB_ERR_LEN]);
+/* group: of the system, that may open the region; "" = its owner alone. */
+int lbrl_set_shm(const char *path, const char *group, char err[MLB_ERR_LEN]);
 #endif

@@ -104,6 +104,7 @@ bool lbrl_cut_outer(vlib_buffer_t *b, const lbrl_vip_t *v, const lbrl_server_t *
 	if (PREDICT_TRUE(len <= mtu))
 		return false;
 	if (lbrl_fwd_ops[v->fwd].outer == 6) {
+		vnet_buffer(b)->sw_if_index[VLIB_TX] = v->via_fib;
 		vnet_buffer(b)->ip_frag.mtu = mtu;
 		vnet_buffer(b)->ip_frag.next_index = lbrl_main.frag6_to_lookup;
 		vnet_buffer(b)->ip_frag.flags = 0;
@@ -131,7 +132,7 @@ u32 lbrl_forward(vlib_buffer_t *b, const struct mlb_pkt *pkt, const lbrl_vip_t *
 	else if (lbrl_fwd_ops[v->fwd].outer && pkt->total_len > LBRL_FITS && lbrl_cut_outer(b, v, srv, next))
 		;
 	else if (from6 != to6) /* edges are those of the packet's own family; the other family's lookup goes on */
-		*next = lbrl_lookup_edge(from6, to6);
+		*next = lbrl_other_lookup(b, v, from6, to6);
 	else
 		*next = lbrl_next_hop(b, srv->lbi, vlib_buffer_get_current(b), to6);
 	return error;
@@ -145,6 +146,7 @@ void lbrl_outer_ready(const lbrl_vip_t *v, lbrl_server_t *srv)
 	u32 bi;
 
 	STATIC_ASSERT(sizeof(srv->outer) >= sizeof(ip6_header_t) + sizeof(u32), "room for an outer header and a tunnel's own");
+	srv->outer_ready = 0;
 	if (!f->fixed_own || vlib_buffer_alloc(vm, &bi, 1) != 1)
 		return; /* the general way serves as well */
 	vlib_buffer_t *b = vlib_get_buffer(vm, bi);

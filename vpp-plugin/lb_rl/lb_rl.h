@@ -37,7 +37,7 @@ typedef struct {
 	/* main thread */
 	struct mlb_dp *dp;
 	u8 enabled, started;
-	char shm_path[256], instance[MLB_NAME_LEN];
+	char shm_path[256], shm_group[MLB_NAME_LEN], instance[MLB_NAME_LEN];
 	u32 flow_capacity, half_capacity, lease_ms;
 	dpo_type_t dpo_type;
 	fib_source_t fib_src;

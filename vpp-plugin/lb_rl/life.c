@@ -13,6 +13,7 @@ static void lbrl_flow_fill(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_flow *f, 
 	f->flags = lbrl_both_ways(v) ? 0 : MLB_FLOW_ONE_WAY;
 	f->tcp = MLB_TCP_NEW;
 	f->host = 0;
+	f->host2 = 0;
 }
 
 static lbrl_verdict_t lbrl_by_ring(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k, u32 why)
@@ -118,7 +119,7 @@ static struct mlb_flow *lbrl_establish(lbrl_thread_t *t, lbrl_vip_t *v, struct m
 
 	if (!wv)
 		return f;
-	u64 hash = mlb_flow_hash(t->flows, &f->key), opened = f->start_us;
+	u64 hash = mlb_flow_hash(t->flows, &f->key), opened = f->start_us, expects = f->host2;
 	u32 slot = f->slot, id = f->server_id;
 	/* An ended flow whose client used the port again became half-open where it stood, in the main table. */
 	n = mlb_flow_find(t->flows, &f->key, hash);
@@ -135,6 +136,7 @@ static struct mlb_flow *lbrl_establish(lbrl_thread_t *t, lbrl_vip_t *v, struct m
 	}
 	lbrl_flow_fill(t, v, n, slot);
 	n->server_id = id;
+	n->host2 = expects;
 	mlb_ev_half_established(wv, slot, opened, t->now_us);
 	/* One-way: SYN to the client's ACK is all there is to see; it holds the client's round trip besides the server's. */
 	if (n->flags & MLB_FLOW_ONE_WAY)

@@ -54,5 +54,9 @@ u8 *format_lbrl_vip(u8 *s, va_list *args)
 		s = format(s, " src %U", format_lbrl_addr, &v->src);
 	if (fwd->outer_port)
 		s = format(s, " outer-port %u", v->outer_port);
+	if (v->mss)
+		s = format(s, " mss %u", v->mss);
+	if (v->table)
+		s = format(s, " table %u", v->table);
 	return format(s, "%s", v->sticky ? " sticky" : "");
 }

@@ -2,9 +2,11 @@
 /* lb-rl-return4, lb-rl-return6: servers' replies under NAT, a feature of server-facing interfaces. What belongs to no flow of
  * ours goes on untouched. The candidates for a reply's VIP come from the server's address; the flow itself decides. */
 #include <lb_rl/life.h>
+#include <lb_rl/mss.h>
 #include <lb_rl/node.h>
 #include <lb_rl/path.h>
 #include <lb_rl/sums.h>
+#include <lb_rl/window.h>
 #include <marllb/endpoint.h>
 #include <vnet/feature/feature.h>
 
@@ -37,18 +39,26 @@ static_always_inline void lbrl_reply_key(struct mlb_flow_key *k, u32 id, const v
 		lbrl_key4(k, *(u32u *)client, 0, cport, vport, id, proto);
 }
 
-static_always_inline bool lbrl_is_reply(const struct mlb_flow *f, const struct mlb_addr *server, u16 sport)
+/* Table of the interface that a packet came in by. */
+static_always_inline u32 lbrl_came_by(const vlib_buffer_t *b, bool is6)
+{
+	u32 rx = vnet_buffer(b)->sw_if_index[VLIB_RX];
+	return vec_elt(is6 ? ip6_main.fib_index_by_sw_if_index : ip4_main.fib_index_by_sw_if_index, rx);
+}
+
+/* fib: the table that the packet came by; another table's server of the same address is another one. */
+static_always_inline bool lbrl_is_reply(const struct mlb_flow *f, const struct mlb_addr *server, u16 sport, u32 fib)
 {
 	const lbrl_vip_t *v = &lbrl_main.vip[f->key.vip];
 	const lbrl_server_t *srv = &v->server[f->slot];
 	u16 want = srv->port ? clib_net_to_host_u16(srv->port) : f->key.vport;
 
-	return lbrl_flow_valid(v, f) && want == sport && mlb_addr_eq(&srv->addr, server);
+	return lbrl_flow_valid(v, f) && want == sport && v->via_fib == fib && mlb_addr_eq(&srv->addr, server);
 }
 
 /* The rest of the search: half-open flows, and further VIPs that share the server. */
 static struct mlb_flow *lbrl_reply_search(lbrl_thread_t *t, u64 vips, const struct mlb_addr *server, const void *client,
-					  u16 cport, u16 sport, u8 proto, bool is6)
+					  u16 cport, u16 sport, u8 proto, u32 fib, bool is6)
 {
 	while (vips) {
 		struct mlb_flow_key k;
@@ -56,20 +66,26 @@ static struct mlb_flow *lbrl_reply_search(lbrl_thread_t *t, u64 vips, const stru
 		vips &= vips - 1;
 		lbrl_reply_key(&k, id, client, cport, sport, proto, is6);
 		struct mlb_flow *f = lbrl_flow_find(t, &k, mlb_flow_hash(t->flows, &k));
-		if (f && lbrl_is_reply(f, server, sport))
+		if (f && lbrl_is_reply(f, server, sport, fib))
 			return f;
 	}
 	return 0;
 }
 
-static_always_inline void lbrl_account(lbrl_thread_t *t, struct mlb_flow *f, bool tcp, u8 flags, u32 len, bool payload)
+/* th: NULL where the packet has no TCP header of its own. have: bytes that stand there. */
+static_always_inline void lbrl_account(lbrl_thread_t *t, struct mlb_flow *f, tcp_header_t *th, u32 have, u32 len, bool payload)
 {
 	lbrl_vip_t *v = &lbrl_main.vip[f->key.vip];
 	struct mlb_wvip *wv = lbrl_wvip(t, f->key.vip);
 	u32 slot = f->slot;
 
-	if (PREDICT_FALSE(tcp && ((flags & LBRL_TCP_SPECIAL) || f->tcp != MLB_TCP_ESTABLISHED)))
-		f = lbrl_life_tcp(t, v, f, flags, false);
+	if (PREDICT_FALSE(th && ((th->flags & LBRL_TCP_SPECIAL) || f->tcp != MLB_TCP_ESTABLISHED))) {
+		f = lbrl_life_tcp(t, v, f, lbrl_believed(f, th, false), false);
+		if (th->flags & MLB_TCP_F_SYN && v->mss)
+			lbrl_clamp_mss(th, have, v->mss);
+	}
+	if (th)
+		lbrl_heard(f, th, false);
 	if (PREDICT_FALSE(f->flags & LBRL_FLOW_UNPROVEN))
 		lbrl_life_prove(t, f);
 	f->last_ms = t->now_ms;
@@ -112,14 +128,14 @@ static bool lbrl_slow_reply(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, u32 *o
 		*owner = lbrl_owner(&k);
 		return false;
 	}
-	struct mlb_flow *f = lbrl_reply_search(t, vips, server, c, cport, sport, proto, is6);
+	struct mlb_flow *f = lbrl_reply_search(t, vips, server, c, cport, sport, proto, lbrl_came_by(b, is6), is6);
 	if (!f)
 		return false;
 	const lbrl_vip_t *v = &lbrl_main.vip[f->key.vip];
 	u16 vport = f->key.vport;
 	if (!icmp)
-		lbrl_account(t, f, proto == IP_PROTOCOL_TCP && !pkt.later_fragment, pkt.tcp_flags, pkt.total_len,
-			     pkt.total_len > pkt.payload_off);
+		lbrl_account(t, f, proto == IP_PROTOCOL_TCP && !pkt.later_fragment ? (tcp_header_t *)(ip + pkt.l4_off) : 0,
+			     pkt.readable - pkt.l4_off, pkt.total_len, pkt.total_len > pkt.payload_off);
 	mlb_pkt_nat(ip, &pkt, false, &v->addr, vport);
 	return true;
 }
@@ -244,9 +260,10 @@ static_always_inline void lbrl_return_packet(lbrl_returns_t *c, u32 j, bool is6)
 	struct mlb_flow *f = s->flow[j];
 	struct mlb_addr server = lbrl_source(ip, is6);
 	u16 sport = clib_net_to_host_u16(udp->src_port);
+	u32 fib = lbrl_came_by(b, is6);
 
-	if (PREDICT_FALSE(!f || !lbrl_is_reply(f, &server, sport))) {
-		f = lbrl_reply_search(c->t, s->vips[j], &server, lbrl_destination(ip, is6), k->cport, sport, k->proto, is6);
+	if (PREDICT_FALSE(!f || !lbrl_is_reply(f, &server, sport, fib))) {
+		f = lbrl_reply_search(c->t, s->vips[j], &server, lbrl_destination(ip, is6), k->cport, sport, k->proto, fib, is6);
 		if (!f)
 			return;
 	}
@@ -257,7 +274,7 @@ static_always_inline void lbrl_return_packet(lbrl_returns_t *c, u32 j, bool is6)
 			clib_net_to_host_u16(((ip4_header_t *)ip)->length);
 	u32 off = (is6 ? 40 : 20) + (tcp ? 4 * (th->data_offset_and_reserved >> 4) : 8);
 
-	lbrl_account(c->t, f, tcp, tcp ? th->flags & 0x1f : 0, len, len > off);
+	lbrl_account(c->t, f, tcp ? th : 0, b->current_length - (is6 ? 40 : 20), len, len > off);
 	lbrl_return_rewrite(ip, v, vport, tcp, is6);
 	c->ours++;
 	lbrl_add_trace(c->vm, c->node, b,

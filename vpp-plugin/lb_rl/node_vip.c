@@ -7,8 +7,10 @@
 #include <lb_rl/fwd_l3dsr.h>
 #include <lb_rl/fwd_nat.h>
 #include <lb_rl/fwd_tunnel.h>
+#include <lb_rl/mss.h>
 #include <lb_rl/node.h>
 #include <lb_rl/plain.h>
+#include <lb_rl/window.h>
 
 /* What a vector keeps while its chunks are done one after the other. */
 typedef struct {
@@ -133,7 +135,7 @@ static_always_inline u16 lbrl_send_tunnel(lbrl_vector_t *c, vlib_buffer_t *b, co
 	if (PREDICT_FALSE(len > LBRL_FITS) && lbrl_cut_outer(b, v, srv, &next))
 		return next;
 	if (is6 != to6)
-		return lbrl_main.edge_lookup[is6][to6];
+		return lbrl_other_lookup(b, v, is6, to6);
 	return lbrl_next_hop(b, srv->lbi, vlib_buffer_get_current(b), is6);
 }
 
@@ -172,12 +174,16 @@ static_always_inline void lbrl_packet(lbrl_vector_t *c, const lbrl_at_vip_t *at,
 			  at->server[f->slot].id != f->server_id)) {
 		if (!lbrl_uncounted(c, at->v, k, s->hash[j], flags, b, is6, &f, &slot, &error, next))
 			return;
+		if (PREDICT_FALSE(flags & MLB_TCP_F_SYN && at->v->mss))
+			lbrl_clamp_mss(th, b->current_length - (is6 ? 40 : 20), at->v->mss);
 	} else {
 		if (PREDICT_FALSE(tcp && ((flags & LBRL_TCP_SPECIAL) || f->tcp != MLB_TCP_ESTABLISHED)))
-			f = lbrl_life_tcp(c->t, at->v, f, flags, true);
+			f = lbrl_life_tcp(c->t, at->v, f, lbrl_believed(f, th, true), true);
 		f->last_ms = c->now_ms;
 		slot = f->slot;
 	}
+	if (at->both_ways && f && tcp)
+		lbrl_heard(f, th, true);
 	if (at->both_ways && f && !(f->flags & MLB_FLOW_WAITING)) {
 		u32 off = (is6 ? 40 : 20) + (tcp ? 4 * (th->data_offset_and_reserved >> 4) : 8);
 		if (len > off)

@@ -52,6 +52,13 @@ static_always_inline u32 lbrl_owner(const struct mlb_flow_key *k)
 	return lbrl_main.first_worker + (u32)(((x >> 32) * lbrl_main.n_workers) >> 32);
 }
 
+/* The lookup of the servers' family, in the VIP's table. */
+static_always_inline u16 lbrl_other_lookup(vlib_buffer_t *b, const lbrl_vip_t *v, bool from6, bool to6)
+{
+	vnet_buffer(b)->sw_if_index[VLIB_TX] = v->via_fib;
+	return lbrl_main.edge_lookup[from6][to6];
+}
+
 /* The next hop that the FIB has for a server now. */
 static_always_inline u16 lbrl_next_hop(vlib_buffer_t *b, u32 lbi, const void *ip, bool is6)
 {

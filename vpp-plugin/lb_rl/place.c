@@ -62,8 +62,8 @@ bool lbrl_nat_collides(lbrl_thread_t *t, const lbrl_vip_t *v, const struct mlb_f
 	while (others) {
 		lbrl_vip_t *o = &lbrl_main.vip[__builtin_ctzll(others) + 1];
 		others &= others - 1;
-		if (o->used != LBRL_VIP_ACTIVE)
-			continue; /* its flows are being ended */
+		if (o->used != LBRL_VIP_ACTIVE || o->via_fib != v->via_fib)
+			continue; /* its flows are being ended; or its server is another of that address */
 		struct mlb_flow_key ok = *k;
 		ok.vip = o->id;
 		ok.vport = o->port ? o->port : sport;

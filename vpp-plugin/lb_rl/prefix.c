@@ -2,13 +2,13 @@
 #include <lb_rl/lb_rl.h>
 #include <lb_rl/prefix.h>
 
-lbrl_prefix_t *lbrl_prefix_find(const fib_prefix_t *pfx)
+lbrl_prefix_t *lbrl_prefix_find(u32 fib_index, const fib_prefix_t *pfx)
 {
 	lbrl_prefix_t *free = 0;
 
 	for (u32 i = 0; i < LBRL_MAX_PREFIXES; i++) {
 		lbrl_prefix_t *p = &lbrl_main.prefix[i];
-		if (p->vips && fib_prefix_cmp(&p->pfx, pfx) == 0)
+		if (p->vips && p->fib_index == fib_index && fib_prefix_cmp(&p->pfx, pfx) == 0)
 			return p;
 		if (!p->vips && !free)
 			free = p;

@@ -4,7 +4,7 @@
 #define LB_RL_PREFIX_H
 #include <lb_rl/types.h>
 
-lbrl_prefix_t *lbrl_prefix_find(const fib_prefix_t *pfx);          /* that prefix, else a free one, else NULL */
+lbrl_prefix_t *lbrl_prefix_find(u32 fib_index, const fib_prefix_t *pfx); /* that prefix, else a free one, else NULL */
 u32 lbrl_prefix_taken(const lbrl_prefix_t *p, u8 proto, u16 port); /* VIP id for exactly that port (0: all ports), 0 = none */
 void lbrl_prefix_set(lbrl_prefix_t *p, u8 proto, u16 port, u8 id);
 

@@ -9,6 +9,7 @@
 #include <lb_rl/log.h>
 #include <lb_rl/names.h>
 #include <lb_rl/server.h>
+#include <lb_rl/stats.h>
 
 /* Can this VIP forward to it? 0 or a negative errno with err. */
 static int lbrl_check_server(const lbrl_vip_t *v, const struct mlb_endpoint *ep, char err[MLB_ERR_LEN])
@@ -20,7 +21,7 @@ static int lbrl_check_server(const lbrl_vip_t *v, const struct mlb_endpoint *ep,
 		return lbrl_fail(err, -EAFNOSUPPORT, "VIP %s (%s) has %s servers", v->name, f->name, is6 ? "IPv6" : "IPv4");
 	if (!lbrl_addr_is_host(&ep->addr))
 		return lbrl_fail(err, -EINVAL, "VIP %s: a server needs an address of a host", v->name);
-	if (lbrl_leads_back(&ep->addr))
+	if (lbrl_leads_back(v->via_fib, &ep->addr))
 		return lbrl_fail(err, -EINVAL, "VIP %s: the route to this server leads back to a VIP", v->name);
 	if (ep->port && f->keeps_port && ep->port != v->port)
 		return lbrl_fail(err, -EINVAL, "%s keeps the packet's port: leave the server's port out", f->name);
@@ -139,6 +140,7 @@ int lbrl_hook_up(void *arg, u32 vip_id, struct mlb_server *s)
 		sum = (sum & 0xffff) + (sum >> 16);
 	srv->addr_delta = sum;
 	lbrl_outer_ready(v, srv);
+	lbrl_stats_server(v, s->slot, &s->ep);
 	lbrl_server_track(v, s->slot);
 	/* From here on the nodes may use it. */
 	__atomic_store_n(&srv->id, s->id, __ATOMIC_RELEASE);
@@ -154,6 +156,7 @@ void lbrl_hook_gone(void *arg, u32 vip_id, struct mlb_server *s)
 		return;
 	srv->id = 0;
 	lbrl_server_untrack(v, s->slot);
+	lbrl_stats_server(v, s->slot, 0);
 	if (lbrl_both_ways(v) && !lbrl_vip_has_addr(v, &srv->addr))
 		lbrl_by_server_set(v, &srv->addr, false);
 }
@@ -164,5 +167,6 @@ void lbrl_servers_untrack(lbrl_vip_t *v)
 		if (v->server[s].id) {
 			v->server[s].id = 0;
 			lbrl_server_untrack(v, s);
+			lbrl_stats_server(v, s, 0);
 		}
 }

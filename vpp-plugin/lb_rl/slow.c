@@ -3,7 +3,9 @@
 #include <lb_rl/path.h>
 #include <lb_rl/place.h>
 #include <lb_rl/prefix.h>
+#include <lb_rl/mss.h>
 #include <lb_rl/slow.h>
+#include <lb_rl/window.h>
 #include <vnet/feature/feature.h>
 
 static u32 lbrl_pkt_error(enum mlb_pkt_error e)
@@ -179,17 +181,25 @@ static bool lbrl_slow_fragment(vlib_buffer_t *b, bool is6, const u16 *ports, str
 	return false;
 }
 
+/* The TCP header; NULL where there is none, or not all of it: a fragment's may end within it. */
+static tcp_header_t *lbrl_slow_tcp(vlib_buffer_t *b, const struct mlb_pkt *pkt)
+{
+	if (pkt->proto != IP_PROTOCOL_TCP || pkt->later_fragment || pkt->readable < pkt->l4_off + sizeof(tcp_header_t))
+		return 0;
+	return (tcp_header_t *)((u8 *)vlib_buffer_get_current(b) + pkt->l4_off);
+}
+
 /* The packet's flow and server. flow: NULL where the ring placed it. */
 static struct mlb_flow *lbrl_slow_place(lbrl_thread_t *t, lbrl_vip_t *v, const struct mlb_flow_key *k, u64 hash,
-					const struct mlb_pkt *pkt, bool owned, lbrl_slow_t *r)
+					const struct mlb_pkt *pkt, const tcp_header_t *th, bool owned, lbrl_slow_t *r)
 {
 	bool tcp = pkt->proto == IP_PROTOCOL_TCP;
 	struct mlb_flow *f = mlb_flow_find(t->flows, k, hash);
 
 	if (f && lbrl_flow_valid(v, f) && f->flags & (MLB_FLOW_COUNTED | MLB_FLOW_HALF)) {
 		lbrl_life_prove(t, f);
-		if (tcp && !pkt->later_fragment)
-			f = lbrl_life_tcp(t, v, f, pkt->tcp_flags, true);
+		if (th)
+			f = lbrl_life_tcp(t, v, f, lbrl_believed(f, th, true), true);
 		f->last_ms = t->now_ms;
 		r->slot = f->slot;
 		r->error = LBRL_ERROR_FORWARDED;
@@ -217,7 +227,8 @@ static void lbrl_slow_balance(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, lbrl
 		return;
 	}
 	u64 hash = mlb_flow_hash(t->flows, &k);
-	struct mlb_flow *f = lbrl_slow_place(t, v, &k, hash, pkt, owned, r);
+	tcp_header_t *th = lbrl_slow_tcp(b, pkt);
+	struct mlb_flow *f = lbrl_slow_place(t, v, &k, hash, pkt, th, owned, r);
 	if (r->thread != ~0)
 		return;
 	if (r->slot == MLB_NONE) {
@@ -233,8 +244,14 @@ static void lbrl_slow_balance(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, lbrl
 	struct mlb_wvip *wv = lbrl_wvip(t, v->id);
 	if (wv)
 		mlb_ev_bytes(wv, r->slot, true, 1, pkt->total_len);
-	if (f && lbrl_both_ways(v) && pkt->total_len > pkt->payload_off)
-		lbrl_life_payload(t, v, f, true);
+	if (f && lbrl_both_ways(v)) {
+		if (th)
+			lbrl_heard(f, th, true);
+		if (pkt->total_len > pkt->payload_off)
+			lbrl_life_payload(t, v, f, true);
+	}
+	if (th && th->flags & MLB_TCP_F_SYN && v->mss)
+		lbrl_clamp_mss(th, pkt->readable - pkt->l4_off, v->mss);
 	u32 error = lbrl_forward(b, pkt, v, srv, hash, &r->next);
 	if (error != LBRL_ERROR_FORWARDED)
 		r->error = error;

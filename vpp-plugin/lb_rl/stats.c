@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* /lb-rl/... in the stat segment: the integer fields of a frame that are exported as metrics (native/core, fields.h), per VIP by
- * VIP id, per server by slot; a VIP has its servers' sums too. Copied from the frames ten times a second by the main thread, so
- * the packet path pays nothing; sized to the VIP's maximum when it is made, never grown under readers. */
+/* /lb-rl/... in the stat segment: names, and the integer fields of a frame that are exported as metrics (native/core, fields.h),
+ * per VIP by VIP id, per server by slot; a VIP has its servers' sums too. Copied from the frames ten times a second by the main
+ * thread, so the packet path pays nothing; sized to the VIP's maximum when it is made, never grown under readers. */
 #include <lb_rl/stats.h>
+#include <marllb/endpoint.h>
 #include <marllb/layout_fields.h>
 #include <vlib/stats/stats.h>
 
 /* Entries of one VIP id; made once and kept, for entries of a deleted VIP are reused by the next of that id. Those of the VIP:
  * the frame's own fields, then the sums over servers. */
 typedef struct {
-	u32 *vip, *server; /* stat segment's entry indices, in the order of the fields below */
-	u32 room;          /* slots that the server entries hold */
+	u32 *vip, *server;                /* stat segment's entry indices, in the order of the fields below */
+	vlib_stats_string_vector_t names; /* of servers, by slot */
+	u32 room;                         /* slots that the server entries hold */
 	bool shown;
 } lbrl_stats_t;
 static lbrl_stats_t stats[MLB_MAX_VIPS + 1];
+static vlib_stats_string_vector_t vip_names; /* by VIP id */
 /* What is exported. */
 static const struct mlb_field **vip_fields, **server_fields;
 
@@ -53,8 +56,10 @@ void lbrl_stats_vip(lbrl_vip_t *v)
 	if (!vip_fields) {
 		vip_fields = lbrl_exported(mlb_frame_fields, mlb_frame_field_count);
 		server_fields = lbrl_exported(mlb_server_fields, mlb_server_field_count);
+		vip_names = vlib_stats_add_string_vector("/lb-rl/names");
 	}
 	if (!s->vip) {
+		s->names = vlib_stats_add_string_vector("/lb-rl/%u/server/names", v->id);
 		for (u32 i = 0; i < vec_len(vip_fields); i++)
 			vec_add1(s->vip, lbrl_entry(v->id, "vip", vip_fields[i]));
 		for (u32 i = 0; i < vec_len(server_fields); i++) {
@@ -69,6 +74,18 @@ void lbrl_stats_vip(lbrl_vip_t *v)
 		for (u32 i = 0; i < vec_len(s->server); i++)
 			vlib_stats_validate(s->server[i], 0, v->capacity - 1);
 	}
+	vlib_stats_set_string_vector(&vip_names, v->id, "%s", v->name);
+}
+
+void lbrl_stats_server(const lbrl_vip_t *v, u32 slot, const struct mlb_endpoint *ep)
+{
+	char text[MLB_ENDPOINT_LEN];
+
+	if (ep)
+		vlib_stats_set_string_vector(&stats[v->id].names, slot, "%s",
+					     ep->port ? mlb_endpoint_text(ep, text) : mlb_addr_text(&ep->addr, text));
+	else
+		vlib_stats_set_string_vector(&stats[v->id].names, slot, "");
 }
 
 int lbrl_frame(const lbrl_vip_t *v, struct mlb_frame_hdr *h, struct mlb_server_rec **recs)
@@ -132,6 +149,7 @@ void lbrl_stats_update(void)
 			lbrl_stats_one(s, &lbrl_main.vip[id]);
 		} else if (s->shown) {
 			s->shown = false;
+			vlib_stats_set_string_vector(&vip_names, id, "");
 			lbrl_stats_none(s);
 		}
 	}

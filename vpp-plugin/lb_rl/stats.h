@@ -6,6 +6,8 @@
 
 /* Makes the entries of a VIP that was just added. */
 void lbrl_stats_vip(lbrl_vip_t *v);
+/* A server came into a slot; NULL: it left. */
+void lbrl_stats_server(const lbrl_vip_t *v, u32 slot, const struct mlb_endpoint *ep);
 void lbrl_stats_update(void);
 /* The VIP's newest frame: its header and servers, of which it returns the number, negative before the first frame. *recs holds
  * until the next call. */

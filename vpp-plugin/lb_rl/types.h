@@ -63,10 +63,13 @@ typedef struct {
 	struct mlb_addr src;  /* outer source, for ways of forwarding with an outer header */
 	u64 ring_seed;        /* equal on every load balancer: from address, protocol and port */
 	u32 capacity;
-	u16 outer_port; /* host order: UDP destination port of the outer header; 0 = there is none */
-	u8 flushes;     /* one of its servers has a flush_us */
-	u8 plen;        /* as the user wrote it: 0..32 or 0..128 */
-	u8 n_ports;     /* 0 = all of TCP and UDP */
+	u16 mss;                /* largest TCP segment that either side may announce; 0: as they say */
+	u16 outer_port;         /* host order: UDP destination port of the outer header; 0 = there is none */
+	u8 flushes;             /* one of its servers has a flush_us */
+	u32 table;              /* as the user wrote it */
+	u32 fib_index, via_fib; /* of that table: for the VIP's family, and for its servers' */
+	u8 plen;                /* as the user wrote it: 0..32 or 0..128 */
+	u8 n_ports;             /* 0 = all of TCP and UDP */
 	lbrl_port_t ports[LBRL_MAX_PORTS];
 	char name[MLB_NAME_LEN];
 } lbrl_vip_t;
@@ -74,6 +77,7 @@ typedef struct {
 /* A FIB prefix that VIPs hang on; its index is the DPO's. */
 typedef struct {
 	fib_prefix_t pfx;
+	u32 fib_index;
 	u32 vips; /* VIPs on it; 0 = free */
 	u8 installed;
 	u8 both_ways;   /* VIPs whose replies come back through us and others do not share a prefix */

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* VIPs made, removed, set to another mode. Main thread. Everything is checked before anything changes. Returns 0 or
+/* VIPs made, changed, removed, set to another mode. Main thread. Everything is checked before anything changes. Returns 0 or
  * VNET_API_ERROR_*; then err says what was expected. An empty name means the only VIP. */
 #ifndef LB_RL_VIP_H
 #define LB_RL_VIP_H
 #include <lb_rl/forward.h>
+
+#define LBRL_LEAST_MSS 256u
+#define LBRL_MOST_MSS 9000u
 
 typedef struct {
 	char name[MLB_NAME_LEN];
@@ -17,10 +20,14 @@ typedef struct {
 	ip46_address_t src;
 	u8 src_set;     /* 4 or 6: family of src; 0: none was given */
 	u16 outer_port; /* 0 = the default of fwd */
+	u16 mss;        /* 0: segments as both sides announce them */
 	u8 eject_off, guard_off;
+	u32 table; /* of the FIB, as the user numbers them: the VIP's prefix and the routes to its servers are there */
 } lbrl_vip_args_t;
 
-int lbrl_vip_add(const lbrl_vip_args_t *a, char err[MLB_ERR_LEN]);
+/* Makes a VIP; or makes the one of that name what the arguments say, while it serves, and stops the workers for that. Its
+ * address, table and room for servers stay what they are, and so does whether replies come back through us. */
+int lbrl_vip_set(const lbrl_vip_args_t *a, char err[MLB_ERR_LEN]);
 int lbrl_vip_del(const char *name, char err[MLB_ERR_LEN]);
 int lbrl_set_mode(const char *vip, enum mlb_mode mode, char err[MLB_ERR_LEN]);
 #endif

@@ -31,6 +31,8 @@ const vipAdd = (name, prefix, more) => ({
   no_eject: false,
   no_guard: false,
   max_servers: 0,
+  table_id: 0,
+  mss: 0,
   ...more,
 });
 /** Frames are ten a second; what show, dumps and counters say is at most one old. */
@@ -114,7 +116,7 @@ const api = [
       ["lb_rl_enable_disable", { enable: true }, refused],
       ["lb_rl_enable_disable", { enable: false }, done],
       ["lb_rl_enable_disable", { enable: false }, refused],
-      ["lb_rl_vip_add", vipAdd("x", `${V}/32`), refused],
+      ["lb_rl_vip_set", vipAdd("x", `${V}/32`), refused],
       ["lb_rl_vip_dump", {}, []],
       ["lb_rl_server_dump", { vip: "" }, []],
       ["lb_rl_set_shm", { path: "relative" }, refused],
@@ -140,20 +142,23 @@ async function apiCases(bed, client) {
   await test("api: VIPs of every kind are added, wrong ones refused", async () => {
     if (client.missing) return client.missing;
     call([
-      ["lb_rl_vip_add", vipAdd("a", `${V}/32`, { ...ports([6, 80], [6, 443], [17, 53]), dscp: 5 }), done],
-      ["lb_rl_vip_add", vipAdd("n", "10.9.0.2/32", { forwarding: "nat", sticky: true, load_waiting: true, mode: 2 }), done],
-      ["lb_rl_vip_add", vipAdd("t", "fd00:9::/64", { forwarding: "gre4", tunnel_src: "10.0.1.1", max_servers: 16 }), done],
-      ["lb_rl_vip_add", vipAdd("u", "10.9.0.4/32", { forwarding: "gue4", tunnel_src: "10.0.1.1", outer_port: 6081 }), done],
-      ["lb_rl_vip_add", vipAdd("b", "10.9.0.3/32", { forwarding: "gre" }), refused],
-      ["lb_rl_vip_add", vipAdd("b", "10.9.0.3/32", { forwarding: "nat", outer_port: 6081 }), refused],
-      ["lb_rl_vip_add", vipAdd("a", "10.9.0.3/32"), refused],
-      ["lb_rl_vip_add", vipAdd("b", `${V}/32`, ports([6, 443])), refused],
-      ["lb_rl_vip_add", vipAdd("b", "10.9.0.3/32", ports([6, 0])), refused],
-      ["lb_rl_vip_add", vipAdd("b", "10.9.0.3/32", ports([1, 5])), refused],
-      ["lb_rl_vip_add", vipAdd("b", "10.9.0.3/32", { n_ports: 17 }), refused],
-      ["lb_rl_vip_add", vipAdd("b", "10.9.0.3/32", { dscp: 64 }), refused],
-      ["lb_rl_vip_add", vipAdd("b", "10.9.0.3/32", { max_servers: 5000 }), refused],
-      ["lb_rl_vip_add", vipAdd("b", "10.9.0.3/32", { load_waiting: true }), refused],
+      ["lb_rl_vip_set", vipAdd("a", `${V}/32`, { ...ports([6, 80], [6, 443], [17, 53]), dscp: 5 }), done],
+      ["lb_rl_vip_set", vipAdd("n", "10.9.0.2/32", { forwarding: "nat", sticky: true, load_waiting: true, mode: 2 }), done],
+      ["lb_rl_vip_set", vipAdd("t", "fd00:9::/64", { forwarding: "gre4", tunnel_src: "10.0.1.1", max_servers: 16 }), done],
+      ["lb_rl_vip_set", vipAdd("u", "10.9.0.4/32", { forwarding: "gue4", tunnel_src: "10.0.1.1", outer_port: 6081 }), done],
+      ["lb_rl_vip_set", vipAdd("b", "10.9.0.3/32", { forwarding: "gre" }), refused],
+      ["lb_rl_vip_set", vipAdd("b", "10.9.0.3/32", { forwarding: "nat", outer_port: 6081 }), refused],
+      ["lb_rl_vip_set", vipAdd("a", "10.9.0.3/32"), refused],
+      ["lb_rl_vip_set", vipAdd("b", `${V}/32`, ports([6, 443])), refused],
+      ["lb_rl_vip_set", vipAdd("b", "10.9.0.3/32", ports([6, 0])), refused],
+      ["lb_rl_vip_set", vipAdd("b", "10.9.0.3/32", ports([1, 5])), refused],
+      ["lb_rl_vip_set", vipAdd("b", "10.9.0.3/32", { n_ports: 17 }), refused],
+      ["lb_rl_vip_set", vipAdd("b", "10.9.0.3/32", { dscp: 64 }), refused],
+      ["lb_rl_vip_set", vipAdd("b", "10.9.0.3/32", { max_servers: 5000 }), refused],
+      ["lb_rl_vip_set", vipAdd("b", "10.9.0.3/32", { load_waiting: true }), refused],
+      ["lb_rl_vip_set", vipAdd("b", "10.9.0.3/32", { table_id: 99 }), refused],
+      ["lb_rl_vip_set", vipAdd("u", "10.9.0.4/32", { forwarding: "gre4", tunnel_src: "10.0.1.2" }), done],
+      ["lb_rl_vip_set", vipAdd("u", "10.9.0.4/32", { forwarding: "gue4", tunnel_src: "10.0.1.1", outer_port: 6081 }), done],
     ]);
   });
   for (const [what, calls] of api)
@@ -173,6 +178,11 @@ async function apiCases(bed, client) {
 
 async function statCases(bed, options) {
   const tool = path.join(options.prefix, "bin/vpp_get_stats");
+  /** Names by index, of what has some. */
+  const names = async (of) => {
+    const { out } = await exec(tool, ["socket-name", `${bed.v.dir}/stats.sock`, "dump", `/lb-rl/${of}`], { timeoutMs: 20_000 });
+    return Object.fromEntries([...out.matchAll(/^\[(\d+)\]: (\S+) \/lb-rl\/\S*names$/gm)].map((m) => [m[1], m[2]]));
+  };
   /** { "1/vip/flows": [values by slot] } */
   const stats = async () => {
     const { code, out } = await exec(tool, ["socket-name", `${bed.v.dir}/stats.sock`, "dump", "/lb-rl/"], { timeoutMs: 20_000 });
@@ -201,6 +211,8 @@ async function statCases(bed, options) {
     const servers = s["1/server/packets_in"].slice(0, 3);
     ok(servers.reduce((a, b) => a + b) === 60 && servers.every((n) => n > 0), `servers: ${servers}`);
     ok(s["1/server/flows"].slice(0, 3).join() === "10,10,10", `flows: ${s["1/server/flows"]}`);
+    match(await names("names"), { 1: "v" }, "names of VIPs");
+    match(await names("1/server/names"), { 0: s4(1), 1: s4(2), 2: s4(3) }, "names of servers");
   });
   await test("stat segment: a VIP made after another of its number starts at nought", async () => {
     if (!existsSync(tool)) return "no vpp_get_stats under VPP's prefix";

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { build, fromPcap, parse, toPcap } from "./packet.mjs";
 import { Vpp } from "./vpp.mjs";
 
-export const MAC = { client: "02:fe:00:00:00:01", server: "02:fe:00:00:00:02" };
+export const MAC = { client: "02:fe:00:00:00:01", server: "02:fe:00:00:00:02", pg2: "02:fe:00:00:00:03" };
 export const C4 = "10.0.0.9";
 export const C6 = "fd00::9";
 export const s4 = (i) => `10.0.1.${i + 1}`;
@@ -42,18 +42,18 @@ export class Bed {
 
   /**
    * Sends frames on one side; what came out on each, parsed. Raw bytes are sent as they are. worker: whose queue they come to, one for
-   * all or (packet) => worker, then all queues have theirs at about the same time.
+   * all or (packet) => worker, then all queues have theirs at about the same time. servers: the interface on the servers' side.
    */
-  async exchange(side, packets, { frames = 1, node = "ethernet-input", worker } = {}) {
+  async exchange(side, packets, { frames = 1, node = "ethernet-input", worker, servers = "pg1" } = {}) {
     const id = this.n++;
     const file = (x) => `${this.v.dir}/${x}${id}.pcap`;
     const queues = new Map();
     for (const p of packets) {
       const w = typeof worker === "function" ? worker(p) : worker;
-      const bytes = Buffer.isBuffer(p) ? p : build(p, { dmac: MAC[side] });
+      const bytes = Buffer.isBuffer(p) ? p : build(p, { dmac: side === "client" ? MAC.client : (MAC[servers] ?? MAC.server) });
       queues.set(w, [...(queues.get(w) ?? []), node === "ethernet-input" ? bytes : bytes.subarray(14)]);
     }
-    const pg = side === "client" ? "pg0" : "pg1";
+    const pg = side === "client" ? "pg0" : servers;
     const streams = [...queues].map(([w, list], i) => {
       writeFileSync(file(`in${i}-`), toPcap(list));
       const on = w === undefined ? "" : ` worker ${w}`;
@@ -65,7 +65,7 @@ export class Bed {
     const most = 100000;
     await this.v.config([
       `packet-generator capture pg0 pcap ${file("c")} count ${most}`,
-      `packet-generator capture pg1 pcap ${file("s")} count ${most}`,
+      `packet-generator capture ${servers} pcap ${file("s")} count ${most}`,
       ...streams.map((s) => s.make),
       ...streams.map((s) => `packet-generator enable ${s.name}`),
     ]);
@@ -83,7 +83,7 @@ export class Bed {
     await sleep(this.v.workers > 1 ? 200 : 30);
     await this.v.config([
       "packet-generator capture pg0 disable",
-      "packet-generator capture pg1 disable",
+      `packet-generator capture ${servers} disable`,
       ...streams.map((s) => `packet-generator delete ${s.name}`),
     ]);
     const read = (x) =>

@@ -2,7 +2,7 @@
 // Runs a group. A group is { name, setup: [commands], prepare(bed, options), cases } or { name, count, run(options) }. A case is
 // { name, cli: [commands], steps: [{ from: "client"|"server", send: [packet] or () => [packet], client: [expected], server: [expected], errors, says, cli, node, worker }] }:
 // what comes out on each side must match, in order, the packets described; nothing else may come out. until: { command: what it says
-// at last }; after: milliseconds to wait before anything else.
+// at last }; captures: the interface on the servers' side, pg1 by default; after: milliseconds to wait before anything else.
 import { setTimeout as sleep } from "node:timers/promises";
 import { Bed } from "./bed.mjs";
 import { match, ok, reorder, test } from "./tap.mjs";
@@ -22,7 +22,7 @@ async function step(bed, s) {
   for (const c of s.cli ?? []) await bed.v.config([c]);
   if (s.send) {
     const packets = typeof s.send === "function" ? s.send() : s.send;
-    const out = await bed.exchange(s.from ?? "client", packets, { node: s.node, worker: s.worker });
+    const out = await bed.exchange(s.from ?? "client", packets, { node: s.node, worker: s.worker, servers: s.captures });
     if (bed.v.workers > 1) for (const side of ["server", "client"]) out[side] = reorder(out[side], s[side] ?? []);
     match(out.server, s.server ?? [], "towards servers");
     match(out.client, s.client ?? [], "towards clients");

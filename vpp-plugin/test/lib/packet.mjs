@@ -195,6 +195,7 @@ export function parseIp(b) {
       dport: rest.readUInt16BE(2),
       seq: rest.readUInt32BE(4),
       ack: rest.readUInt32BE(8),
+      tcpOptions: rest.subarray(20, off),
       payload: rest.subarray(off).toString("latin1"),
     });
   } else if (proto === PROTO.udp) {
