@@ -28,8 +28,8 @@ if [ "$(id -u)" != 0 ]; then
 	exit 1
 fi
 if [ "${1:-}" = "--remove" ]; then
-	systemctl disable --now marllb-dp marllb@shm-agent marllb@inference marllb@health marllb@failover marllb@console 2>/dev/null || true
-	rm -rf "$prefix" "$units/marllb-dp.service" "$units/marllb@.service"
+	systemctl disable --now marllb-dp marllb-vpp marllb@shm-agent marllb@inference marllb@health marllb@failover marllb@console 2>/dev/null || true
+	rm -rf "$prefix" "$units/marllb-dp.service" "$units/marllb-vpp.service" "$units/marllb@.service"
 	rm -f "$bin/marllbctl"
 	systemctl daemon-reload 2>/dev/null || true
 	exit 0

@@ -38,6 +38,7 @@ if (process.argv[2] !== "up") {
     import("./commands/mode.js"),
     import("./commands/context.js"),
     import("./commands/process.js"),
+    import("./commands/vpp.js"),
   ]);
   for (const room of rooms) room.register(program);
 }

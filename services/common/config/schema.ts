@@ -93,6 +93,11 @@ const vip = z.strictObject({
   load: z.enum(LOAD_WORDS).default("flows"),
   pool: z.enum(OWNER_WORDS).default("local"),
   discover: discover.optional(),
+  // VPP's: words of `lb rl set-vip`, which VPP checks
+  forwarding: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9.: -]*$/, { error: "expected words of `lb rl set-vip`, such as nat or l3dsr dscp 7" })
+    .default("nat"),
   policy: policy.default("marl"),
   trust: z
     .union([z.enum(TRUST_WORDS), z.number().min(0).max(10)], {
@@ -187,6 +192,20 @@ export const schema = z.strictObject({
       transparent: z.boolean().default(false),
       max_connections: count().default(0), // 0 = as descriptors allow
       sources: z.array(ip).max(16).default([]),
+      vpp: z
+        .strictObject({
+          socket: z
+            .string()
+            .regex(/^$|^\//, { error: 'expected an absolute path, or "" for a VPP of the launcher\'s own' })
+            .default(""),
+          vppctl: z.string().min(1).default("vppctl"),
+          flows: z.number().int().min(1024).max(134_217_728).default(65_536),
+          nat_interfaces: z
+            .array(z.string().regex(/^[A-Za-z0-9][A-Za-z0-9/._-]*$/, { error: "expected the name of an interface of VPP's" }))
+            .max(64)
+            .default([]),
+        })
+        .prefault({}),
     })
     .prefault({}),
   vips: z.array(vip).max(64).default([]),

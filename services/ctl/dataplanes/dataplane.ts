@@ -8,6 +8,8 @@ import type { Instance } from "../up/instance.js";
 export interface DataplaneContext {
   config: Config;
   instance: Instance;
+  /** The servers are the demo's, started by the launcher. */
+  demo: boolean;
 }
 
 export type SetMode = (config: Config, vip: string, mode: string) => Promise<void>;
@@ -20,6 +22,10 @@ export interface DataplaneKind {
   modes: readonly string[];
   /** It takes and sends PROXY headers: it ends connections, not only packets. */
   proxyHeaders: boolean;
+  /** VIPs choose how their packets reach servers (vips[].forwarding). */
+  forwarding: boolean;
+  /** Its VIPs are sockets of this host, so their ports must be free. */
+  listens: boolean;
   /** Keys of `dataplane` in the configuration that it looks at; the others have no effect with it. */
   settings: readonly (keyof Config["dataplane"])[];
   /** Why it must run as root; null where it need not. */
@@ -37,8 +43,10 @@ export interface Dataplane {
   processes(): ChildSpec[];
   /** How the demo's servers and load reach the network of the VIPs; default: directly. */
   wrapDemo?(role: "servers" | "load", spec: ChildSpec): ChildSpec;
-  /** Where the configuration's VIPs and servers are in its network; default: where the configuration says. */
-  addressOf?(what: "vip" | "server", address: string): string;
+  /** The configuration as it is in its network, where VIPs and servers may have other addresses; default: as written. */
+  placed?: Config;
+  /** For a person, one sentence each. */
+  notes?: string[];
   /**
    * After its processes have ended: removes what prepare made, and what a killed process left. Without `served` they never were ready:
    * what lies at the region's path is another's then, and stays.

@@ -64,6 +64,8 @@ export const embedded: DataplaneKind = {
   help: "marllb-dp, TCP and UDP, unprivileged",
   modes: MODE_WORDS,
   proxyHeaders: true,
+  forwarding: false,
+  listens: true,
   settings: [
     "threads",
     "lease_ms",

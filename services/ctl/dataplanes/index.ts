@@ -33,8 +33,10 @@ export function suits(config: Config, dataplane: DataplaneKind): string[] {
   }
   const defaults = parseConfig("").dataplane;
   const keys = Object.keys(config.dataplane) as (keyof Config["dataplane"])[];
-  return keys
+  const ways = config.vips.filter((v) => !dataplane.forwarding && v.forwarding !== "nat");
+  const settings = keys
     .filter((k) => k !== "kind" && !dataplane.settings.includes(k))
     .filter((k) => JSON.stringify(config.dataplane[k]) !== JSON.stringify(defaults[k]))
     .map((k) => `dataplane.${k} has no effect with data plane ${dataplane.kind}`);
+  return [...settings, ...ways.map((v) => `VIP ${v.name}: forwarding has no effect with data plane ${dataplane.kind}`)];
 }

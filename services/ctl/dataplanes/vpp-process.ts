@@ -1,63 +1,83 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs one VPP for the launcher: starts it, gives it its commands, says ready, stops it when stdin ends. usage: vpp.js JOB.json
-import { execFile, spawn } from "node:child_process";
+// The launcher's VPP: starts one where it is to be the launcher's own, keeps it what the configuration wants, says ready, stops it when
+// stdin ends. Without one of its own it keeps a VPP that runs already. usage: vpp-process.js JOB.json
+import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { promisify } from "node:util";
+import { keepVpp, VppRefused, vppCli } from "./vpp-keeper.js";
+import type { Wanted } from "./vpp-wanted.js";
 
 export interface VppJob {
-  vpp: string;
+  /** The launcher's own; null: one that runs already. */
+  own: { vpp: string; startup: string; interfaces: string[] } | null;
   vppctl: string;
-  startup: string;
   socket: string;
-  commands: string[];
+  wanted: Wanted;
 }
 
-const run = promisify(execFile);
 const job = JSON.parse(readFileSync(process.argv[2] ?? "", "utf8")) as VppJob;
-const vpp = spawn(job.vpp, ["-c", job.startup], { stdio: ["ignore", "inherit", "inherit"] });
-vpp.on("error", (e) => fail(`${job.vpp}: ${e.message}`));
-vpp.on("exit", (code, signal) => process.exit(stopping ? 0 : (fail(`vpp ended (${signal ?? code})`), 1)));
+const cli = vppCli(job.vppctl, job.socket);
+const stopping = new AbortController();
+let vpp: ChildProcess | undefined;
 
-let stopping = false;
+const say = (text: string): void => void process.stderr.write(`${text}\n`);
+
 function stop(): void {
-  if (stopping) return;
-  stopping = true;
+  if (stopping.signal.aborted) return;
+  stopping.abort();
+  if (!vpp) return;
   vpp.kill("SIGTERM");
-  setTimeout(() => vpp.kill("SIGKILL"), 3000).unref();
-}
-function fail(why: string): void {
-  process.stderr.write(`${why}\n`);
+  setTimeout(() => vpp?.kill("SIGKILL"), 3000).unref();
 }
 process.stdin.on("end", stop).on("error", stop).resume();
 process.on("SIGTERM", stop);
 process.on("SIGINT", () => {}); // Ctrl-C is the launcher's to act on
 
-async function cli(command: string): Promise<string> {
-  const { stdout } = await run(job.vppctl, ["-s", job.socket, command], { timeout: 20_000 });
-  return stdout.trim();
-}
-
-async function up(): Promise<void> {
+async function startOwn(own: NonNullable<VppJob["own"]>): Promise<void> {
+  vpp = spawn(own.vpp, ["-c", own.startup], { stdio: ["ignore", "inherit", "inherit"] });
+  vpp.on("error", (e) => say(`${own.vpp}: ${e.message}`));
+  vpp.on("exit", (code, signal) => {
+    if (!stopping.signal.aborted) say(`vpp ended (${signal ?? code})`);
+    process.exit(stopping.signal.aborted ? Number(process.exitCode ?? 0) : 1);
+  });
   for (let i = 0; ; i++) {
     try {
       await cli("show version");
       break;
     } catch (e) {
-      if (i >= 200 || stopping) throw e;
+      if (i >= 200 || stopping.signal.aborted) throw e;
       await sleep(100);
     }
   }
-  for (const c of job.commands) {
+  for (const c of own.interfaces) {
     const out = await cli(c);
     // What a command prints when it did as told is nothing, or the name of the interface it made.
-    if (out !== "" && !/^host-\S+$/.test(out)) throw new Error(`vpp refused \`${c}\`: ${out}`);
+    if (out !== "" && !/^host-\S+$/.test(out)) throw new VppRefused(c, out);
   }
-  process.stdout.write(`${JSON.stringify({ ready: true, pid: vpp.pid })}\n`);
 }
 
-up().catch((e: unknown) => {
-  fail((e as Error).message);
-  process.exitCode = 1;
-  stop();
-});
+async function main(): Promise<void> {
+  let ready = false;
+  if (job.own) await startOwn(job.own);
+  await keepVpp(cli, job.wanted, {
+    socket: job.socket,
+    stop: stopping.signal,
+    strict: true,
+    said({ done, refused, away }) {
+      for (const line of [...done, ...refused, ...(away === undefined ? [] : [`vpp is away: ${away}`])]) say(line);
+      if (ready || away !== undefined || refused.length > 0) return;
+      ready = true;
+      process.stdout.write(`${JSON.stringify({ ready: true, pid: vpp?.pid ?? process.pid })}\n`);
+    },
+  });
+}
+
+main().then(
+  () => vpp ?? process.exit(0),
+  (e: unknown) => {
+    say((e as Error).message);
+    process.exitCode = 1;
+    stop();
+    if (!vpp) process.exit(1);
+  },
+);

@@ -1,70 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// VPP with our plugin as the data plane of `up`: NAT between two veth pairs. This host is the client (and health's checks pass through
-// VPP untouched), the servers live in a network namespace. Loopback addresses of the configuration are mapped into 10.x: a VIP
-// 127.0.0.1:8080 is 10.x.0.1:8080, a server 127.0.0.1:9001 is 10.x.2.2:9001. Needs root, VPP with its headers, af_packet.
-import { execFile } from "node:child_process";
-import { createHash } from "node:crypto";
+// VPP with our plugin as the data plane of `up`: one of the launcher's own, which does NAT between this host and a namespace (see
+// vpp-network.ts; needs root, VPP with its headers, af_packet), or one that runs already, whose CLI socket dataplane.vpp.socket names.
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
-import { promisify } from "node:util";
 import type { Config } from "../../common/config/load.js";
 import { projectRoot } from "../../common/root.js";
 import { MODE_WORDS } from "../../common/vocabulary.js";
 import type { ChildSpec } from "../up/child.js";
 import { LaunchError } from "../up/error.js";
 import type { Dataplane, DataplaneContext, DataplaneKind } from "./dataplane.js";
+import { interfaceCommands, makeNetwork, network, place, removeNetwork } from "./vpp-network.js";
 import type { VppJob } from "./vpp-process.js";
+import type { RelayJob } from "./vpp-relay.js";
+import { wantedOf } from "./vpp-wanted.js";
 
 interface BuildVpp {
   findVpp(): { prefix: string; missing?: undefined } | { missing: string };
   buildVpp(vpp: { prefix: string }): Promise<string>;
-}
-
-const run = promisify(execFile);
-const ip = (...args: string[]): Promise<unknown> => run("ip", args);
-
-/** Names and addresses of an instance's network. */
-export function network(instance: string) {
-  const h = createHash("sha256").update(instance).digest();
-  const id = h.toString("hex").slice(0, 6);
-  const net = `10.${64 + ((h[8] ?? 0) % 64)}`;
-  return { netns: `marllb-${id}`, client: `mlb${id}c`, clientVpp: `mlb${id}C`, server: `mlb${id}s`, serverVpp: `mlb${id}S`, net };
-}
-
-type Network = ReturnType<typeof network>;
-
-const split = (address: string): [string, string] => {
-  const at = address.lastIndexOf(":");
-  return [address.slice(0, at), address.slice(at + 1)];
-};
-export const vipAddress = (n: Network, address: string): string => `${n.net}.0.1:${split(address)[1]}`;
-export const serverAddress = (n: Network, address: string): string => `${n.net}.2.2:${split(address)[1]}`;
-
-/** The whole set-up as VPP commands. */
-export function vppCommands(c: Config, n: Network): string[] {
-  const [a, b] = [`host-${n.clientVpp}`, `host-${n.serverVpp}`];
-  const lines = [
-    `create host-interface name ${n.clientVpp}`,
-    `create host-interface name ${n.serverVpp}`,
-    `set interface ip address ${a} ${n.net}.1.1/24`,
-    `set interface ip address ${b} ${n.net}.2.1/24`,
-    `set interface state ${a} up`,
-    `set interface state ${b} up`,
-    `lb rl set-shm ${c.region.path}`,
-    `lb rl enable flows 65536 established-timeout ${Math.ceil(c.dataplane.idle_timeout_ms / 1000)} udp-timeout ${Math.ceil(c.dataplane.udp_timeout_ms / 1000)} lease ${c.dataplane.lease_ms}`,
-    `lb rl nat interface ${b}`,
-  ];
-  for (const v of c.vips) {
-    const [host, port] = split(vipAddress(n, v.address));
-    lines.push(
-      `lb rl set-vip ${v.name} ${host}/32 ${v.protocol} ${port} nat mode ${v.mode} load ${v.load}${v.eject ? "" : " no-eject"}${v.guard ? "" : " no-guard"}`,
-    );
-    if (v.servers.length === 0) continue;
-    lines.push(`lb rl set-servers vip ${v.name} ${v.servers.map((s) => `${serverAddress(n, s.address)}=${s.weight}`).join(" ")}`);
-    for (const s of v.servers) if (s.drain) lines.push(`lb rl drain vip ${v.name} ${serverAddress(n, s.address)}`);
-  }
-  return lines;
 }
 
 async function build(): Promise<{ prefix: string; pluginDir: string }> {
@@ -83,98 +36,112 @@ function pluginFolder(prefix: string): string {
   throw new LaunchError(`--dataplane vpp: no af_packet_plugin.so under ${prefix}`);
 }
 
-async function removeNetwork(n: Network): Promise<void> {
-  for (const dev of [n.clientVpp, n.serverVpp]) await ip("link", "del", dev).catch(() => {});
-  await ip("netns", "del", n.netns).catch(() => {});
-}
-
-async function makeNetwork(n: Network): Promise<void> {
-  await removeNetwork(n);
-  await ip("netns", "add", n.netns);
-  await ip("link", "add", n.client, "type", "veth", "peer", "name", n.clientVpp);
-  await ip("link", "add", n.server, "netns", n.netns, "type", "veth", "peer", "name", n.serverVpp);
-  const inside = (...args: string[]): Promise<unknown> => ip("-n", n.netns, ...args);
-  await ip("addr", "add", `${n.net}.1.2/24`, "dev", n.client);
-  await inside("addr", "add", `${n.net}.2.2/24`, "dev", n.server);
-  for (const dev of [n.client, n.clientVpp, n.serverVpp]) await ip("link", "set", dev, "up");
-  await inside("link", "set", "lo", "up");
-  await inside("link", "set", n.server, "up");
-  await ip("route", "add", `${n.net}.0.0/16`, "via", `${n.net}.1.1`, "dev", n.client);
-  await inside("route", "add", "default", "via", `${n.net}.2.1`);
-  // VPP takes whole packets with whole checksums from a packet socket.
-  const plain = ["tx", "off", "tso", "off", "gso", "off", "gro", "off"];
-  await run("ethtool", ["-K", n.client, ...plain]);
-  await ip("netns", "exec", n.netns, "ethtool", "-K", n.server, ...plain);
-}
-
 export const vpp: DataplaneKind = {
   kind: "vpp",
   help: "VPP with our plugin (needs root)",
   modes: MODE_WORDS,
   proxyHeaders: false,
+  forwarding: true,
+  listens: false,
   // Flows outlive the launcher's drain only where VPP's own stop lets them: the demo's load alone waits drain_timeout_ms.
-  settings: ["threads", "lease_ms", "idle_timeout_ms", "drain_timeout_ms", "udp_timeout_ms"],
-  needsRoot: "network namespaces and packet sockets",
+  settings: ["threads", "lease_ms", "idle_timeout_ms", "drain_timeout_ms", "udp_timeout_ms", "vpp"],
+  needsRoot: "network namespaces, packet sockets and VPP's CLI",
   setMode: { byHand: (vip, mode) => `VPP sets it by its own command: vppctl lb rl set-mode vip ${vip} ${mode}` },
-  create,
+  create: (context) => (context.config.dataplane.vpp.socket === "" ? own(context) : running(context)),
 };
 
-function create({ config, instance }: DataplaneContext): Dataplane {
+const compiled = (file: string): string => path.join(projectRoot, "dist/services/ctl/dataplanes", file);
+const keeper = (jobFile: string): ChildSpec => ({
+  name: "vpp",
+  command: process.execPath,
+  args: [compiled("vpp-process.js"), jobFile],
+  stopMs: 5000,
+});
+
+/** A VPP that runs already: it is given what the configuration wants, again when it was restarted, and left as it is at the end. */
+function running({ config, instance }: DataplaneContext): Dataplane {
+  const { socket, vppctl } = config.dataplane.vpp;
+  const jobFile = path.join(instance.folder, "vpp.json");
+  return {
+    async prepare() {
+      if (!existsSync(socket)) throw new LaunchError(`dataplane.vpp.socket: no VPP at ${socket}: start it first`);
+      writeFileSync(jobFile, JSON.stringify({ own: null, vppctl, socket, wanted: wantedOf(config) } satisfies VppJob));
+    },
+    processes: () => [keeper(jobFile)],
+    wrapDemo() {
+      throw new LaunchError(
+        "the demo's servers need a VPP of the launcher's own: list servers, or leave dataplane.vpp.socket empty",
+        2,
+      );
+    },
+    async cleanUp() {},
+  };
+}
+
+function own({ config, instance, demo }: DataplaneContext): Dataplane {
   const n = network(config.instance);
   const folder = path.join(instance.folder, "vpp");
+  const placed = place(config, n);
   const jobFile = path.join(folder, "job.json");
+  const relayFile = path.join(folder, "relay.json");
+  const relays = !demo && placed.relayed.length > 0;
   return {
+    placed: placed.config,
+    notes: [
+      ...placed.notes,
+      ...(relays ? ["servers are reached as written, through a relay on this host: it is whom they see as their client"] : []),
+    ],
     async prepare() {
       const { prefix, pluginDir } = await build();
       mkdirSync(folder, { recursive: true });
-      await makeNetwork(n).catch((e: Error) => {
+      await makeNetwork(n, placed).catch((e: Error) => {
         throw new LaunchError(`--dataplane vpp: cannot make the network (iproute2 and ethtool are needed): ${e.message}`);
       });
       const socket = path.join(folder, "cli.sock");
-      const workers = config.dataplane.threads > 1 ? `workers ${config.dataplane.threads - 1}` : "";
-      writeFileSync(
-        path.join(folder, "startup.conf"),
-        `unix { nodaemon nosyslog cli-listen ${socket} runtime-dir ${folder} cli-no-pager }
-api-segment { prefix ${n.netns} }
-socksvr { socket-name ${folder}/api.sock }
-statseg { socket-name ${folder}/stats.sock page-size 4k }
-cpu { main-core 0 ${workers} }
-memory { main-heap-size 512M main-heap-page-size 4k }
-buffers { buffers-per-numa 16384 page-size 4k }
-plugins { path ${pluginFolder(prefix)} add-path ${pluginDir} plugin default { disable }
-  plugin lb_rl_plugin.so { enable } plugin af_packet_plugin.so { enable } plugin ping_plugin.so { enable } }
-`,
-      );
+      const startup = path.join(folder, "startup.conf");
+      writeFileSync(startup, startupConf(config, { folder, socket, prefix, pluginDir, segment: n.netns }));
       const bin = (name: string): string => path.join(prefix, "bin", name);
+      const { commands, serverSide } = interfaceCommands(n);
+      const wanted = wantedOf(placed.config);
       const job: VppJob = {
-        vpp: bin("vpp"),
+        own: { vpp: bin("vpp"), startup, interfaces: commands },
         vppctl: bin("vppctl"),
-        startup: path.join(folder, "startup.conf"),
         socket,
-        commands: vppCommands(config, n),
+        wanted: { ...wanted, natInterfaces: [...wanted.natInterfaces, serverSide] },
       };
       writeFileSync(jobFile, JSON.stringify(job));
+      writeFileSync(relayFile, JSON.stringify({ netns: n.netns, relayed: placed.relayed } satisfies RelayJob));
     },
     processes: () => [
-      {
-        name: "vpp",
-        command: process.execPath,
-        args: [path.join(projectRoot, "dist/services/ctl/dataplanes/vpp-process.js"), jobFile],
-        stopMs: 5000,
-      },
+      ...(relays ? [{ name: "vpp-relay", command: process.execPath, args: [compiled("vpp-relay.js"), relayFile] }] : []),
+      keeper(jobFile),
     ],
     wrapDemo(role, spec): ChildSpec {
-      if (role === "servers") {
-        return { ...spec, command: "ip", args: ["netns", "exec", n.netns, spec.command, ...spec.args, "--host", `${n.net}.2.2`] };
-      }
-      const target = spec.args.indexOf("--target") + 1;
-      return { ...spec, args: spec.args.map((a, i) => (target > 0 && i === target ? vipAddress(n, a) : a)) };
+      if (role === "load") return spec;
+      const host = placed.servers[0] as string; // the demo's servers have one address and several ports
+      return { ...spec, command: "ip", args: ["netns", "exec", n.netns, spec.command, ...spec.args, "--host", host] };
     },
-    addressOf: (what, address) => (what === "vip" ? vipAddress : serverAddress)(n, address),
     async cleanUp(served) {
       await removeNetwork(n);
       if (!served) return;
       for (const end of ["", ".order"]) rmSync(`${config.region.path}${end}`, { force: true });
     },
   };
+}
+
+function startupConf(
+  config: Config,
+  at: { folder: string; socket: string; prefix: string; pluginDir: string; segment: string },
+): string {
+  const workers = config.dataplane.threads > 1 ? `workers ${config.dataplane.threads - 1}` : "";
+  return `unix { nodaemon nosyslog cli-listen ${at.socket} runtime-dir ${at.folder} cli-no-pager }
+api-segment { prefix ${at.segment} }
+socksvr { socket-name ${at.folder}/api.sock }
+statseg { socket-name ${at.folder}/stats.sock page-size 4k }
+cpu { main-core 0 ${workers} }
+memory { main-heap-size 512M main-heap-page-size 4k }
+buffers { buffers-per-numa 16384 page-size 4k }
+plugins { path ${pluginFolder(at.prefix)} add-path ${at.pluginDir} plugin default { disable }
+  plugin lb_rl_plugin.so { enable } plugin af_packet_plugin.so { enable } plugin ping_plugin.so { enable } }
+`;
 }

@@ -262,10 +262,3 @@ test("the banner's grpcurl line fits the TLS that is configured", (t) => {
   t.true(line("{cert: a.pem, key: a.key}").includes("grpcurl -insecure 127"));
   t.true(line("{cert: a.pem, key: a.key, ca: ca.pem}").includes("grpcurl -insecure -cert a.pem -key a.key 127"));
 });
-
-test("the banner says where the data plane's network has the VIP", (t) => {
-  const there = (a: string): string => a.replace("127.0.0.1", "10.64.0.1");
-  const lines = banner(effective(options(), {}), at, there);
-  t.true(lines.some((l) => l.includes("curl -s http://10.64.0.1:8080/ ")));
-  t.false(lines.some((l) => l.includes("127.0.0.1:8080")));
-});

@@ -13,19 +13,15 @@ function consoleUrl({ config: c }: Plan, token: string): string {
   return `${c.tls ? "https" : "http"}://${formatHostPort(any, port)}/${token === "" ? "" : `#token=${token}`}`;
 }
 
-export function banner(
-  plan: Plan,
-  { logs, token }: Pick<Instance, "logs" | "token">,
-  reached: (vip: string) => string = (vip) => vip,
-): string[] {
+export function banner(plan: Plan, { logs, token }: Pick<Instance, "logs" | "token">): string[] {
   const c = plan.config;
   const lines = [`marllb instance ${c.instance}, data plane ${c.dataplane.kind}`, `  console     ${consoleUrl(plan, token)}`];
   for (const v of c.vips) {
     if (v.protocol === "udp") {
-      lines.push(`  VIP ${v.name}   ${reached(v.address)}, UDP   servers: ${v.servers.length}`);
+      lines.push(`  VIP ${v.name}   ${v.address}, UDP   servers: ${v.servers.length}`);
       continue;
     }
-    const url = `http://${reached(v.address)}/`;
+    const url = `http://${v.address}/`;
     // A shell may take an IPv6 address's brackets for a pattern.
     const typed = url.includes("[") ? `'${url}'` : url;
     lines.push(`  VIP ${v.name}   ${url}   try: curl -s ${typed}   servers: ${v.servers.length}`);

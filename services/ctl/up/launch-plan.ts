@@ -144,7 +144,8 @@ export function listeners(plan: Plan, o: UpOptions): Wanted[] {
   // A file of one's own means its ports, whatever the instance's name.
   const another = o.config === undefined ? ", or --instance NAME for another set of ports" : "";
   const where = (key: string): string => `--set ${key}=HOST:PORT (or in ${file})${another}`;
-  const list: Wanted[] = plan.config.vips.map((v, i) => ({
+  const sockets = findDataplane(plan.config.dataplane.kind).listens ? plan.config.vips : [];
+  const list: Wanted[] = sockets.map((v, i) => ({
     what: `VIP ${v.name}`,
     address: v.address,
     protocol: v.protocol,

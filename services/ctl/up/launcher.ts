@@ -25,6 +25,7 @@ export class Launcher {
   deaths = 0;
 
   private constructor(
+    /** With the addresses that VIPs and servers have in the data plane's network. */
     readonly plan: Plan,
     readonly instance: Instance,
     readonly dataplane: Dataplane,
@@ -47,9 +48,10 @@ export class Launcher {
       }
       const { console } = plan.config;
       if (console.token_file === "") console.token_file = instance.makeToken();
-      instance.writeConfig(plan.config);
-      const dataplane = kind.create({ config: plan.config, instance });
-      it = new Launcher(plan, instance, dataplane, events);
+      const dataplane = kind.create({ config: plan.config, instance, demo: plan.demo !== undefined });
+      const config = (dataplane.placed ?? plan.config) as Plan["config"];
+      instance.writeConfig(config);
+      it = new Launcher({ ...plan, config, notes: [...plan.notes, ...(dataplane.notes ?? [])] }, instance, dataplane, events);
       await it.#up();
       return it;
     } catch (e) {
@@ -58,11 +60,6 @@ export class Launcher {
       if (it && it.children.length > 0 && e instanceof LaunchError) e.message += `\nthe logs are kept in ${instance.logs}`;
       throw e;
     }
-  }
-
-  /** Where clients reach a VIP, and as what the data plane knows a server, of the configuration. */
-  addressOf(what: "vip" | "server", address: string): string {
-    return this.dataplane.addressOf?.(what, address) ?? address;
   }
 
   async #up(): Promise<void> {

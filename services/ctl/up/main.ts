@@ -44,8 +44,8 @@ export async function up(o: UpOptions): Promise<number> {
   launcher = it;
   const killAtExit = (): void => it.killAll();
   process.once("exit", killAtExit);
-  view.plan(it.plan, (server) => it.addressOf("server", server));
-  for (const line of banner(it.plan, it.instance, (vip) => it.addressOf("vip", vip))) say(line);
+  view.plan(it.plan);
+  for (const line of banner(it.plan, it.instance)) say(line);
   const clients = connect(targetOf(it.plan.config));
   const [agent] = await clients.agents.all();
   const every_ms = Math.max(it.plan.config.tick_ms, live ? tableMs : plainMs);

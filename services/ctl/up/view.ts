@@ -14,12 +14,11 @@ export class View {
   #deaths = new Map<string, number>();
   #loads: number[][] = [];
 
-  /** known: as what the data plane knows a server of the configuration. */
-  plan(plan: Plan, known: (server: string) => string = (server) => server): void {
+  plan(plan: Plan): void {
     if (!plan.demo) return;
     const { cores } = plan.demo;
     for (const [i, s] of (plan.config.vips[0]?.servers ?? []).entries()) {
-      this.#demo.set(known(s.address), { name: `demo-${i + 1}`, cores: cores[i] as number });
+      this.#demo.set(s.address, { name: `demo-${i + 1}`, cores: cores[i] as number });
     }
   }
 

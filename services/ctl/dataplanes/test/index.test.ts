@@ -10,6 +10,8 @@ const outside: DataplaneKind = {
   help: "another load balancer, by its run-time API",
   modes: ["alias"],
   proxyHeaders: false,
+  forwarding: false,
+  listens: false,
   settings: ["lease_ms"],
   needsRoot: null,
   setMode: { byHand: (vip, mode) => `tell ${vip} ${mode}` },
