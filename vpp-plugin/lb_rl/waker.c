@@ -51,6 +51,8 @@ static int lbrl_thread_start(void)
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	int rc = pthread_create(&waker.thread, 0, lbrl_wait_for_agent, 0);
 	pthread_sigmask(SIG_SETMASK, &before, 0);
+	if (!rc)
+		pthread_setname_np(waker.thread, "lb_rl_waker");
 	return rc;
 }
 

@@ -5,7 +5,7 @@ import { readdirSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { buildVpp, findVpp } from "../../scripts/build-vpp.mjs";
-import { runCases } from "./lib/cases.mjs";
+import { checked, runCases } from "./lib/cases.mjs";
 import { done } from "./lib/tap.mjs";
 import { workersHere } from "./lib/vpp.mjs";
 
@@ -25,5 +25,6 @@ if (vpp.missing) {
   const workers = Number(process.argv[3] ?? workersHere());
   console.log(`# VPP in ${vpp.prefix}, ${workers} worker(s): ${workers} of 3 asked for, a core each besides the main thread's`);
   for (const g of groups) if (!only || g.name.includes(only)) await runCases(g, { prefix: vpp.prefix, pluginDir, workers });
+  console.log(`# packets checked: ${checked}`);
   done();
 }

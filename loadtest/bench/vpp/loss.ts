@@ -9,6 +9,8 @@ const RATE = 500_000;
 const SECONDS = 10;
 const peer = "02:fe:00:00:01:01";
 const servers = 16;
+/** What memif's rings (four of 16384) and packets on their way hold, with pages of 4 KiB, which give fewer than are asked for. */
+const BUFFERS = 200_000;
 
 /** Both ends of both links: id 0 carries what is sent, id 1 what comes back. Rings hold 30 ms at the set rate. */
 const memif = (socket: string, role: "master" | "slave", macs: string[]): string[] => [
@@ -37,12 +39,12 @@ async function run(o: BenchOptions): Promise<void> {
   if (found.missing !== undefined) throw new Error(found.missing);
   const pluginDir = await m.buildVpp({ prefix: found.prefix });
   const plugins = ["memif_plugin.so"];
-  const v = await m.Vpp.start({ prefix: found.prefix, pluginDir, workers: 1, plugins, buffers: 65536 });
+  const v = await m.Vpp.start({ prefix: found.prefix, pluginDir, workers: 1, plugins, buffers: BUFFERS });
   let from: Vpp | undefined;
   try {
     favour(v);
     /* The generator has no worker: it shares the first core with the other's main thread. */
-    from = await m.Vpp.start({ prefix: found.prefix, pluginDir, workers: 0, plugins, buffers: 65536 });
+    from = await m.Vpp.start({ prefix: found.prefix, pluginDir, workers: 0, plugins, buffers: BUFFERS });
     const gen = from;
     const list = serverList(servers);
     await v.config([

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Clocks of a packet that makes a flow, by mode, at 64 and at 1024 servers; smallest packet at which a worker carries 10 Gbit/s.
+// Clocks of a packet that makes a flow, by mode, at 64 and at 1024 servers.
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { MODE_WORDS } from "../../../services/common/vocabulary.js";
 import type { BenchOptions, Group } from "../harness.js";
-import { mean, quantile, row } from "../row.js";
-import { absent, measure, serverList, start, stream, sum, type Vpp } from "./vpp.js";
+import { quantile, row } from "../row.js";
+import { absent, serverList, start, stream, type Vpp } from "./vpp.js";
 
 const counts = [64, 1024];
 
@@ -54,46 +54,8 @@ async function one(o: BenchOptions, servers: number): Promise<void> {
   }
 }
 
-async function tenGigabit(o: BenchOptions): Promise<void> {
-  const v = await start(16);
-  try {
-    await v.config([
-      `lb rl set-shm ${v.dir}/shm`,
-      "lb rl enable udp-timeout 3600",
-      "lb rl set-vip b 10.1.0.2/32 l3dsr",
-      `lb rl set-servers ${serverList(16).join(" ")}`,
-    ]);
-    await stream(v, "rl", "10.1.0.2", 4096);
-    await measure(v, "rl", 100, 200);
-    const samples: number[] = [];
-    for (let i = 0; i < 10; i++) {
-      const m = await measure(v, "rl", 200);
-      const hz = await clockGHz(v);
-      const all = sum(m, ["ethernet-input", "ip4-input", "ip4-lookup", "lb-rl-ip4", "ip4-rewrite", "pg1-output"]);
-      samples.push(1e10 / 8 / ((hz * 1e9) / all));
-    }
-    o.report(
-      row(
-        "vpp.min_packet_10g",
-        "B",
-        "",
-        mean(samples),
-        "clocks of all nodes from ethernet-input to the interface, without a NIC's driver; at the line, 20 B of gap included",
-      ),
-    );
-  } finally {
-    await v.stop();
-  }
-}
-
-async function clockGHz(v: Vpp): Promise<number> {
-  const m = /([\d.]+) GHz/i.exec(await v.cli("show cpu"));
-  if (!m) throw new Error("VPP does not say its clock's frequency (show cpu)");
-  return Number(m[1]);
-}
-
 export const newflow: Group = {
-  ids: [...counts.flatMap((c) => MODE_WORDS.map((m) => `vpp.newflow_clocks_${c}.${m}`)), "vpp.min_packet_10g"],
+  ids: counts.flatMap((c) => MODE_WORDS.map((m) => `vpp.newflow_clocks_${c}.${m}`)),
   async run(o) {
     const why = await absent();
     if (why !== undefined) {
@@ -102,6 +64,5 @@ export const newflow: Group = {
     }
     for (const c of counts)
       if (o.wants(`vpp.newflow_clocks_${c}`) || MODE_WORDS.some((m) => o.wants(`vpp.newflow_clocks_${c}.${m}`))) await one(o, c);
-    if (o.wants("vpp.min_packet_10g")) await tenGigabit(o);
   },
 };

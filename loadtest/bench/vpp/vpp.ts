@@ -50,22 +50,30 @@ export async function absent(): Promise<string | undefined> {
   return (await modules()).findVpp().missing;
 }
 
-/** VPP with one worker that the scheduler does not take its core from; servers 10.0.1.2 and up behind pg1. flags: CMake's. */
-export async function start(servers: number, o: { name?: string; flags?: string[] } = {}): Promise<Vpp> {
+/**
+ * VPP whose first worker the scheduler does not take its core from, where it has one alone; servers of both families behind pg1.
+ * flags: CMake's.
+ */
+export async function start(servers: number, o: { name?: string; flags?: string[]; workers?: number } = {}): Promise<Vpp> {
   const m = await modules();
   const found = m.findVpp();
   if (found.missing !== undefined) throw new Error(found.missing);
-  const pluginDir = await m.buildVpp({ prefix: found.prefix, ...o });
-  const v = await m.Vpp.start({ prefix: found.prefix, pluginDir, workers: 1, plugins: ["lb_plugin.so"] });
-  favour(v);
+  const { workers = 1, ...build } = o;
+  const pluginDir = await m.buildVpp({ prefix: found.prefix, ...build });
+  const v = await m.Vpp.start({ prefix: found.prefix, pluginDir, workers, plugins: ["lb_plugin.so"] });
+  if (workers === 1) favour(v);
   await v.config([
     `create packet-generator interface pg0 hw-addr ${mac}`,
     "create packet-generator interface pg1",
     "set interface ip address pg0 10.0.0.1/24",
     "set interface ip address pg1 10.2.0.1/16",
+    "set interface ip address pg0 fd00:1::1/64",
+    "set interface ip address pg1 fd00:2::1/64",
     "set interface state pg0 up",
     "set interface state pg1 up",
-    ...serverList(servers).map((s, i) => `ip neighbor pg1 ${s} 02:00:00:00:${hex(i >> 8)}:${hex(i & 255)}`),
+    ...[...serverList(servers), ...serverList(servers, true)].map(
+      (s, i) => `ip neighbor pg1 ${s} 02:00:00:00:${hex((i % servers) >> 8)}:${hex((i % servers) & 255)}`,
+    ),
   ]);
   return v;
 }
@@ -88,14 +96,17 @@ export function favour(v: Vpp): void {
 }
 
 const hex = (x: number): string => x.toString(16).padStart(2, "0");
-export const serverList = (n: number): string[] => Array.from({ length: n }, (_, i) => `10.2.${1 + (i >> 8)}.${i & 255}`);
+export const serverList = (n: number, six = false): string[] =>
+  Array.from({ length: n }, (_, i) => (six ? `fd00:2::1:${i.toString(16)}` : `10.2.${1 + (i >> 8)}.${i & 255}`));
 
-/** 64-byte frames (60 and their checksum) of n flows to a VIP, in an order without locality. */
+/** Frames of n flows to a VIP, in an order without locality: 64 bytes of IPv4, 84 of IPv6, checksum included. */
 export async function flowFrames(vip: string, n: number, tcp?: string): Promise<Buffer[]> {
   const m = await modules();
   const frames: Buffer[] = [];
+  const from = (i: number): string =>
+    vip.includes(":") ? `fd00:3::${(i >> 12).toString(16)}:1` : `172.${16 + (i >> 20)}.${(i >> 12) & 255}.1`;
   for (let i = 0; i < n; i++) {
-    const p: Packet = { src: `172.${16 + (i >> 20)}.${(i >> 12) & 255}.1`, dst: vip, sport: 1024 + (i & 4095), dport: 80 };
+    const p: Packet = { src: from(i), dst: vip, sport: 1024 + (i & 4095), dport: 80 };
     frames.push(
       m.build(tcp === undefined ? { ...p, udp: true, payload: Buffer.alloc(18) } : { ...p, tcp, payload: Buffer.alloc(6) }, {
         dmac: mac,
@@ -153,4 +164,11 @@ export async function steady(window: () => Promise<number>): Promise<number> {
   const clocks: number[] = [];
   for (let i = 0; i < 3; i++) clocks.push(await window());
   return clocks.sort((a, b) => a - b)[1] as number;
+}
+
+/** Of the clock that `show runtime` counts. */
+export async function clockHz(v: Vpp): Promise<number> {
+  const m = /([\d.]+) GHz/i.exec(await v.cli("show cpu"));
+  if (!m) throw new Error("VPP does not say its clock's frequency (show cpu)");
+  return Number(m[1]) * 1e9;
 }

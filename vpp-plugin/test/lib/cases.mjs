@@ -7,6 +7,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Bed } from "./bed.mjs";
 import { match, ok, reorder, test } from "./tap.mjs";
 
+/** Packets sent, each with what must become of it. */
+export let checked = 0;
+
 async function until(bed, command, want) {
   for (const end = Date.now() + 60_000; ; await sleep(100)) {
     const out = await bed.v.cli(command);
@@ -22,6 +25,7 @@ async function step(bed, s) {
   for (const c of s.cli ?? []) await bed.v.config([c]);
   if (s.send) {
     const packets = typeof s.send === "function" ? s.send() : s.send;
+    checked += packets.length;
     const out = await bed.exchange(s.from ?? "client", packets, { node: s.node, worker: s.worker, servers: s.captures });
     if (bed.v.workers > 1) for (const side of ["server", "client"]) out[side] = reorder(out[side], s[side] ?? []);
     match(out.server, s.server ?? [], "towards servers");
