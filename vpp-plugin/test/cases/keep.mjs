@@ -125,7 +125,7 @@ async function upCase(options, dir) {
 region: {path: ${dir}/own-region}
 instance: vppown${process.pid}
 dataplane: {kind: vpp}
-services: {shm_agent: {listen: 127.0.0.1:21101, metrics: 127.0.0.1:21102}, inference: {listen: 127.0.0.1:21103, metrics: 127.0.0.1:21104}, health: {listen: 127.0.0.1:21105, metrics: 127.0.0.1:21106}, failover: {listen: 127.0.0.1:21107, metrics: 127.0.0.1:21108}}
+services: {shm_agent: {listen: 127.0.0.1:21101, metrics: 127.0.0.1:21102}, inference: {listen: 127.0.0.1:21103, metrics: 127.0.0.1:21104}, health: {listen: 127.0.0.1:21105, metrics: 127.0.0.1:21106}, failover: {listen: 127.0.0.1:21107, metrics: 127.0.0.1:21108}, console: {listen: 127.0.0.1:21109, metrics: 127.0.0.1:21110}}
 failover: {store: {kind: memory}}
 vips:
   - {name: web, address: 198.51.100.77:80, servers: [{address: "127.0.0.1:${a}"}, {address: "127.0.0.3:${b}"}]}
