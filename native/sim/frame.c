@@ -119,13 +119,15 @@ static void fill_rec(struct sim_run *r, struct sim_lane *l, uint32_t k, uint64_t
 		.bias = (float)l->bias[slot],
 		.peer = l->info.gossip ? l->peer[slot] : 0,
 		.joined_us = sim_clock_us(r->joined_s[slot]),
+		.quick_answers = l->guard ? l->guard[slot].quick[0] : 0, /* as of the frame before */
+		.quick_ends = l->guard ? l->guard[slot].quick[1] : 0,
 	};
 	mlb_rec_sum(out, &vip, 1, slot, now_us);
 	mlb_rec_sum_connect(out, &vip, 1, slot, w->worker.frame_epoch - 1, (double)(now_us - w->worker.frame_start_us),
 			    &w->decay[slot]);
 }
 
-static void fill_frame(struct sim_run *r, struct sim_lane *l, struct sim_lb_view *v)
+static void fill_frame(struct sim_run *r, struct sim_lane *l)
 {
 	struct mlb_frame_hdr *h = &r->scratch.hdr;
 	struct mlb_wvip *vip = &l->worker->vip;
@@ -155,8 +157,6 @@ static void fill_frame(struct sim_run *r, struct sim_lane *l, struct sim_lb_view
 	for (uint32_t k = 0; k < r->members; k++)
 		fill_rec(r, l, k, now_us, &r->scratch.rec[k]);
 	l->worker->worker.frame_start_us = now_us;
-	v->hdr = h;
-	v->rec = r->scratch.rec;
 }
 
 static void fill_truth(struct sim_run *r, struct sim_lane *l, struct sim_lb_view *v, struct sim_truth *t)
@@ -205,6 +205,10 @@ void sim_view_fill(struct sim_run *r, struct sim_lane *l, struct sim_lb_view *v,
 	v->ended = s->ended;
 	if (wants & SIM_WANTS_TRUTH)
 		fill_truth(r, l, v, t);
-	if (wants & SIM_WANTS_FRAME)
-		fill_frame(r, l, v);
+	if (l->worker)
+		fill_frame(r, l);
+	if (wants & SIM_WANTS_FRAME) {
+		v->hdr = &s->hdr;
+		v->rec = s->rec;
+	}
 }

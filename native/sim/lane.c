@@ -44,9 +44,11 @@ int sim_lane_init(struct sim_run *r, struct sim_lane *l, uint32_t index)
 	mlb_rng_seed(&l->rng, sim_mix(r->w->seed, 2000 + index));
 	if (!arrays_new(r, l))
 		return -ENOMEM;
-	if (l->st->policy->wants & SIM_WANTS_FRAME) {
+	bool guarded = r->w->faults > 0 && l->st->chooser == SIM_CHOOSE_CORE;
+	if (guarded || l->st->policy->wants & SIM_WANTS_FRAME) {
 		err = sim_worker_new(&l->worker, r->slots, r->padded, sc->load_waiting ? MLB_LOAD_WAITING : MLB_LOAD_FLOWS,
 				     sim_mix(r->w->seed, 4000 + index));
+		err = err || !guarded ? err : sim_guard_new(r, l);
 		if (err)
 			return err;
 	}
@@ -74,6 +76,7 @@ void sim_lane_free(struct sim_lane *l)
 	free(l->published);
 	free(l->delivered);
 	free(l->peer);
+	free(l->guard);
 	sim_worker_free(l->worker);
 }
 
@@ -254,7 +257,8 @@ int sim_lane_tick(struct sim_run *r, struct sim_lane *l)
 	int err = decide(r, l, false);
 
 	look_how_light(r, l);
-
+	if (l->guard)
+		sim_guard_look(r, l);
 	l->last_tick_s = r->now;
 	for (uint32_t k = 0; k < r->members; k++)
 		l->busy_mark[r->member[k]] = r->server[sim_server_of(r, r->member[k])].busy_s;

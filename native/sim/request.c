@@ -131,11 +131,14 @@ int sim_arrive(struct sim_run *r, uint32_t flow)
 	const struct sim_flow *f = &r->w->flow[flow];
 	struct sim_lane *l = &r->lane[f->lane];
 	uint32_t s;
+	uint64_t hash;
 
 	switch (l->st->chooser) {
 	case SIM_CHOOSE_ORACLE: s = r->slot_of[mlb_choose(r->oracle, r->jobs_q, &r->rng, f->hash)]; break;
 	case SIM_CHOOSE_PREQUAL: s = sim_prequal_choose(r, f->lane); break;
-	default: s = mlb_choose_light(l->table, l->q, &l->rng, (uint64_t)f->hash * UINT64_C(0x9e3779b97f4a7c15), l->light);
+	default:
+		hash = (uint64_t)f->hash * UINT64_C(0x9e3779b97f4a7c15);
+		s = l->guard ? sim_guard_choose(l, hash) : mlb_choose_light(l->table, l->q, &l->rng, hash, l->light);
 	}
 	struct sim_count *c = &l->count[s];
 	r->at[flow] = (uint16_t)s;

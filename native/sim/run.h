@@ -11,6 +11,7 @@
 #include "scenario.h"
 #include "server.h"
 #include "strategy.h"
+#include <marllb/guard.h>
 #include <marllb/light.h>
 #include <marllb/hist.h>
 #include <marllb/rng.h>
@@ -63,6 +64,8 @@ struct sim_lane { /* a load balancer's share of one VIP */
 	float *bare; /* envelope's memory; 0: none of this server */
 	bool has_bare;
 	double last_tick_s;
+	struct mlb_guard *guard; /* [slots] where servers fail, else NULL: nothing would stand out */
+	double guard_s;
 	struct mlb_light lightness;
 	float light; /* as the core's data plane tells its workers */
 	uint64_t frame_seq;
@@ -168,6 +171,10 @@ int sim_notice(struct sim_run *);
 /* frame.c */
 int sim_scratch_init(struct sim_run *);
 void sim_scratch_free(struct sim_scratch *);
+/* The guard of the core's data plane (guard.h), at a tick, for worlds in which servers fail. */
+int sim_guard_new(struct sim_run *, struct sim_lane *);
+void sim_guard_look(struct sim_run *, struct sim_lane *);
+uint32_t sim_guard_choose(struct sim_lane *, uint64_t flow_hash);
 void sim_view_fill(struct sim_run *, struct sim_lane *, struct sim_lb_view *, struct sim_truth *);
 uint64_t sim_clock_us(double s);
 int sim_worker_new(struct sim_worker **, uint32_t servers, uint32_t padded, uint8_t load, uint64_t seed);

@@ -19,27 +19,30 @@ from .simlib import Family, World
 TRAIN_SEED = 10**9
 SELECT_SEED = 5 * 10**8
 V1 = Family()
-# Half of the batch is v1 as it stands; the rest is what v1 leaves out.
+V2 = Family(family=2)
+# A third of the batch is v1 as it stands, a third v2; the rest is what both leave out.
 MIX = (
-    (0.5, Family(p_mask=0.1)),
-    (0.2, Family(p_rtt=0.5, p_sparse=0.1, p_mask=0.3, p_right=0.3)),
-    (0.2, Family(m_lo=6, m_hi=16, n_hi=49, p_rtt=0.3, p_sparse=0.2, p_mask=0.3)),
-    (0.1, Family(p_tick=1.0, p_mask=0.2)),
+    (0.33, Family(p_mask=0.1)),
+    (0.34, replace(V2, p_mask=0.1)),
+    (0.13, Family(p_rtt=0.5, p_sparse=0.1, p_mask=0.3, p_right=0.3)),
+    (0.14, Family(m_lo=6, m_hi=16, n_hi=49, p_rtt=0.3, p_sparse=0.2, p_mask=0.3)),
+    (0.06, Family(p_tick=1.0, p_mask=0.2)),
 )
 
 # Distillation learns from every server alike: smaller pools teach as much a second of computing.
 DISTIL_MIX = tuple((p, replace(f, n_hi=min(f.n_hi, 33))) for p, f in MIX)
 
-# Evolution pays for every candidate: as the family, with fewer of the costliest pools. With the strategy that runs the model: right
-# weights pass the envelope, as they do in use; shared counts have parameters of their own.
+# Evolution pays for every candidate: as the families, with fewer of the costliest pools. With the strategy that runs the model: it passes the
+# envelope, as it does in use; shared counts have parameters of their own.
 ES_MIX = {
     "own": (
-        (0.58, replace(V1, n_hi=49), "model+sed"),
-        (0.06, Family(n_hi=25, p_rtt=0.5, p_sparse=0.1, p_mask=0.5, p_right=0.5), "model+sed"),
-        (0.07, Family(m_lo=6, m_hi=12, n_hi=17, p_sparse=0.2, p_rtt=0.3), "model+sed"),
-        (0.04, Family(n_hi=25, p_tick=1.0), "model+sed"),
-        (0.15, Family(n_hi=33, p_right=1.0), "model+sed@trust=hint"),
-        (0.10, Family(n_lo=6, n_hi=17, m_hi=4, p_right=1.0, p_sessions=1.0), "model+sed@trust=exact"),
+        (0.38, replace(V1, n_hi=49), "model+sed@trust=hint"),
+        (0.28, replace(V2, n_hi=49), "model+sed@trust=hint"),
+        (0.05, Family(n_hi=25, p_rtt=0.5, p_sparse=0.1, p_mask=0.5, p_right=0.5), "model+sed"),
+        (0.06, Family(m_lo=6, m_hi=12, n_hi=17, p_sparse=0.2, p_rtt=0.3), "model+sed"),
+        (0.03, Family(n_hi=25, p_tick=1.0), "model+sed"),
+        (0.12, Family(n_hi=33, p_right=1.0), "model+sed@trust=hint"),
+        (0.08, Family(n_lo=6, n_hi=17, m_hi=4, p_right=1.0, p_sessions=1.0), "model+sed@trust=exact"),
     ),
     "shared": ((1.0, replace(V1, n_hi=49, m_lo=2), "model+sed@gossip=20"),),
 }
@@ -149,7 +152,7 @@ class Validation:
     """Selection scenarios of v1 with the references' results, kept in a file: they cost more than the model's."""
 
     def __init__(self, n, folder, references=("oracle", "kalman+sed", "SED"), family=V1, name="v1"):
-        self.n, self.family = n, family
+        self.n, self.family, self.name = n, family, name
         self.file = Path(folder) / f"references-{name}.json"
         self.ref = json.loads(self.file.read_text()) if self.file.exists() else {}
         for s in references:

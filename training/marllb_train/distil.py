@@ -17,7 +17,7 @@ from .conf import HERE
 from .graph import flatten
 from .simlib import Model, World
 
-BUCKETS = (4, 8, 16, 32, 64)
+BUCKETS = (4, 8, 16, 32, 64, 128)
 LBS = 4       # load balancers of a scenario that give gradients
 GROUP = 4     # scenarios an update
 SKIP = 3      # steps at the start that nobody can know anything at
@@ -106,8 +106,12 @@ def make_update(opt, conf):
 def train(run, conf, validation):
     """Returns the parameters. One round: conf["round"] fresh scenarios on the current policy, each used conf["passes"] times."""
     w = {k: jnp.asarray(v) for k, v in marl.init(conf["seed"], conf["hidden"], conf["inner"]).items()}
-    if conf["start"]:  # weights of another run's distillation, relative to training/ as `marl` of the others
-        w = jax.tree.map(jnp.asarray, pickle.loads((HERE / conf["start"]).read_bytes())["distil"][0])
+    if conf["start"]:  # relative to training/: a model file, or another run's checkpoint
+        path = HERE / conf["start"]
+        if path.suffix == ".onnx":
+            w = jax.tree.map(jnp.asarray, marl.from_file(path, {k: np.asarray(v) for k, v in w.items()}))
+        else:
+            w = jax.tree.map(jnp.asarray, pickle.loads(path.read_bytes())["distil"][0])
     rounds, per_round = conf["rounds"], conf["round"] // GROUP * conf["passes"]
     sched = optax.warmup_cosine_decay_schedule(conf["lr"] / 10, conf["lr"], min(50, rounds * per_round // 5), rounds * per_round, conf["lr"] / 100)
     opt = optax.adam(sched)

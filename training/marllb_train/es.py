@@ -96,15 +96,16 @@ def train(run, conf, w, validation, make=marl.to_onnx):
     return candidates
 
 
-def select(candidates, w, validation, make=marl.to_onnx, last=5):
-    """The best of the last few by mean + p99 over the oracle, own counts only; with what shared counts came to last."""
+def select(candidates, w, validations, make=marl.to_onnx, last=5):
+    """The best of the last few by mean + p99 over the oracle, of all families, own counts only; with what shared counts came to last."""
     model, best = Model(make(w)), None
     for name in [c for c in candidates if not c.startswith("shared")][-last:]:
         model.set(candidates[name])
-        cmp = validation.compare(validation.run(model))
-        score = cmp["oracle"]["mean"][0] + cmp["oracle"]["p99"][0]
-        print(f"select {name}: {describe(cmp)}", flush=True)
+        found = {v.name: v.compare(v.run(model)) for v in validations}
+        score = sum(c["oracle"]["mean"][0] + c["oracle"]["p99"][0] for c in found.values())
+        for family, cmp in found.items():
+            print(f"select {name} on {family}: {describe(cmp)}", flush=True)
         if best is None or score < best[0]:
-            best = (score, candidates[name], cmp)
+            best = (score, candidates[name], found)
     final, latest = unflatten(best[1], w), unflatten(candidates[list(candidates)[-1]], w)
     return flatten({k: latest[k] if k.startswith("shared") else v for k, v in final.items()}), best[2]

@@ -9,6 +9,8 @@ counts and one for counts that are shared; kappa itself is 1, so that a VIP's tr
 import jax
 import jax.numpy as jnp
 import numpy as np
+import onnx
+from onnx import numpy_helper
 
 from . import simlib
 from .graph import Graph
@@ -40,6 +42,23 @@ def init(seed, hidden=16, inner=16):
 def with_shared_heads(w):
     """Shared counts begin at the offset of own counts."""
     return {**w, **{f"shared_{k}": np.asarray(w[k])[:, :1] * w["gain"][0] for k in ("head_h", "head_x", "head_s")}}
+
+
+def from_file(path, shape):
+    """The parameters of a model file, in `shape`'s arrays. What it does not have is as in `shape` where it is a parameter of its own, and 0
+    where it is the row of a feature that the file's schema did not have: the network does what the file's does."""
+    held = {t.name[2:]: numpy_helper.to_array(t) for t in onnx.load(str(path)).graph.initializer if t.name.startswith("w.")}
+    out = {}
+    for k, v in shape.items():
+        if k not in held:
+            out[k] = v
+            continue
+        have = held[k]
+        rows = v.shape[0] - have.shape[0]
+        if rows < 0 or v.shape[1:] != have.shape[1:]:
+            raise SystemExit(f"{path}: its {k} is {have.shape}, this network's is {v.shape}")
+        out[k] = np.concatenate([have, np.zeros((rows, *have.shape[1:]), np.float32)]).astype(np.float32)
+    return out
 
 
 def hidden_size(params):

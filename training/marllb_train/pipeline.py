@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from . import distil, es, marl, qmix, sac
-from .common import Run, Validation, describe, plot
+from .common import V2, Run, Validation, describe, plot
 from .graph import flatten, unflatten
 from .simlib import Model
 
@@ -27,12 +27,13 @@ def train_marl(conf, out, fresh):
     w = distil.train(run, {**conf["distil"], "seed": conf["seed"], "hidden": conf["hidden"], "inner": conf["inner"]}, quick)
     w = marl.with_shared_heads(w)
     candidates = es.train(run, {**conf["es"], "seed": conf["seed"]}, w, quick)
-    best, scores = es.select(candidates, w, Validation(conf["select"], out.parent))
+    both = Validation(conf["select"], out.parent), Validation(conf["select"], out.parent, family=V2, name="v2")
+    best, scores = es.select(candidates, w, both)
     plot(out / "curves.png", run.curves, [
         ("capacity", "capacity_loss", "distillation loss"), ("others' excess", "excess_loss", "distillation loss"),
         ("mean", "mean_vs_oracle", "over the oracle"), ("p99", "p99_vs_oracle", "over the oracle"),
     ], "marl")
-    publish(out, "marl", marl.to_onnx(unflatten(best, w)), scores, {"parameters": int(flatten(w).size)})
+    publish(out, "marl", marl.to_onnx(unflatten(best, w)), scores["v1"], {"v2": scores["v2"], "parameters": int(flatten(w).size)})
 
 
 def reinforced(name, learner, series):

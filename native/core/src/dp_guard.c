@@ -1,53 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dp_guard.h"
 
-/* Main alone writes it, relaxed: a worker may act on it a flow late. */
-static void tell_slot(const struct mlb_dp *dp, const struct dp_vip *v, uint32_t slot, float fair_share, float debt)
-{
-	for (uint32_t i = 0; i < dp->nworkers; i++) {
-		struct mlb_wslot *s = mlb_wslot_at(v->w[i]->slots, slot);
-		if (fair_share > 0 &&
-		    MLB_LD(s->fair_share) <= 0) { /* its beginning: the debt first, then the count that names it */
-			MLB_ST(s->guard_debt, debt / (float)dp->nworkers);
-			MLB_ST_REL(s->guard_times, MLB_LD(s->guard_times) + 1);
-		}
-		if (MLB_LD(s->fair_share) != fair_share)
-			MLB_ST(s->fair_share, fair_share);
-	}
-}
-
-/* The share that static weights and the directive's factors give: what a guarded server gets at most. */
-static double pool_weight(const struct mlb_server_rec *rec, uint32_t n)
-{
-	double total = 0;
-	for (uint32_t i = 0; i < n; i++)
-		if (!(rec[i].flags & (MLB_SRV_DRAINING | MLB_SRV_LEAVING)))
-			total += (double)rec[i].weight_static * (double)rec[i].factor;
-	return total;
-}
-
+/* Workers are told. A slot that is another's since the frame, or a VIP that wants no guard, has nobody guarded. */
 static void tell(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_server_rec *rec, uint32_t n)
 {
-	uint32_t list[MLB_GUARDS_MAX], guards = 0;
-	double total = pool_weight(rec, n);
+	for (uint32_t i = 0; i < n; i++)
+		if (v->conf.no_guard || v->srv[rec[i].slot].pub.id != rec[i].id)
+			v->guard[rec[i].slot].guarded = false;
+	mlb_guard_tell(v->guard, rec, n, v->w, dp->nworkers);
 	for (uint32_t i = 0; i < n; i++) {
-		uint32_t slot = rec[i].slot;
-		struct dp_server *s = &v->srv[slot];
-		bool guarded = !v->conf.no_guard && v->guard[slot].guarded && guards < MLB_GUARDS_MAX && total > 0;
-		if (s->pub.id != rec[i].id) /* gone since the frame: the slot is another's */
+		struct dp_server *s = &v->srv[rec[i].slot];
+		bool guarded = v->guard[rec[i].slot].guarded;
+		if (s->pub.id != rec[i].id)
 			continue;
 		s->guards += guarded && !s->guarded;
 		s->guarded = guarded;
-		if (guarded)
-			list[guards++] = slot;
-		float share = guarded ? (float)((double)rec[i].weight_static * (double)rec[i].factor / total) : 0;
-		tell_slot(dp, v, slot, share, v->guard[slot].beyond + v->guard[slot].failed);
-	}
-	for (uint32_t i = 0; i < dp->nworkers; i++) {
-		for (uint32_t k = 0; k < guards; k++)
-			MLB_ST(v->w[i]->guard[k], list[k]);
-		if (MLB_LD(v->w[i]->guards) != guards)
-			MLB_ST_REL(v->w[i]->guards, guards);
 	}
 }
 

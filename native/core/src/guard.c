@@ -5,22 +5,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RECENT_US 2e6      /* time constant of the suspect share */
-#define TIMES_US 10e6      /* of the distribution of times */
-#define TIMES_LEAST 8.0f   /* samples before a server's times say anything */
-#define QUICK_FRACTION .25 /* of the peers' p10 */
-#define SUSPECT_LEAST 4.0f /* recent suspect ends before a share says anything */
-#define SHARE_LEAST .2f    /* a server stands out from this share on, */
-#define SHARE_RATIO 4.0f   /* if it is this many times the peers' median */
-#define HOLD_US 2000000u   /* guarded until it has not stood out for so long */
-#define TOKENS_MOST 2.0f   /* a guarded server that was not wanted saves up no more */
-#define DEBT_US 10e6       /* a debt is forgotten with this time constant */
+#define RECENT_US 2e6       /* time constant of the suspect share */
+#define TIMES_US 10e6       /* of the distribution of times */
+#define TIMES_LEAST 8.0f    /* samples before a server's times say anything */
+#define QUICK_FRACTION .25  /* of the peers' p10 */
+#define PATTERN_LEAST 16.0f /* samples of the last 2 s before a pattern is looked for */
+#define PATTERN_QUICK .6f   /* of them */
+#define ALIKE .85f          /* share of two neighbouring buckets that is too alike, */
+#define ALIKE_LEAST 30.0f   /* among as many samples, */
+#define VARIED .5f          /* where the peers' is at most this */
+#define SUSPECT_LEAST 4.0f  /* recent suspect ends before a share says anything */
+#define SHARE_LEAST .2f     /* a server stands out from this share on, */
+#define SHARE_RATIO 4.0f    /* if it is this many times the peers' median */
+#define HOLD_US 2000000u    /* guarded until it has not stood out for so long */
+#define TOKENS_MOST 2.0f    /* a guarded server that was not wanted saves up no more */
+#define DEBT_US 10e6        /* a debt is forgotten with this time constant */
 
 enum { ANSWERS, FLOWS };
 
 /* Takes the growth of a histogram in, and counts what lies below quick_us as a whole bucket. Workers need not compare anything.
  */
-static uint32_t take_times(struct mlb_guard *g, int k, const uint32_t *now, float keep)
+static uint32_t take_times(struct mlb_guard *g, int k, const uint32_t *now, float keep, float recent)
 {
 	uint32_t quick = 0;
 	for (uint32_t b = 0; b < MLB_HIST_BUCKETS; b++) {
@@ -28,6 +33,7 @@ static uint32_t take_times(struct mlb_guard *g, int k, const uint32_t *now, floa
 		if (b + 1 < MLB_HIST_BUCKETS && mlb_hist_edge(b + 1) <= g->quick_us[k])
 			quick += more;
 		g->times[k][b] = g->times[k][b] * keep + (float)more;
+		g->lately[k][b] = g->lately[k][b] * recent + (float)more;
 		g->hist[k][b] = now[b];
 	}
 	g->quick[k] += quick;
@@ -59,9 +65,9 @@ static void look(struct mlb_guard *g, const struct mlb_server_rec *r, uint64_t d
 		double keep = exp(-(double)dt_us / RECENT_US), used = exp(-(double)dt_us / TIMES_US);
 		uint32_t quick[2] = { 0, 0 };
 		if (total[ANSWERS] != g->total[ANSWERS])
-			quick[ANSWERS] = take_times(g, ANSWERS, r->ttfb_hist, (float)used);
+			quick[ANSWERS] = take_times(g, ANSWERS, r->ttfb_hist, (float)used, (float)keep);
 		if (total[FLOWS] != g->total[FLOWS])
-			quick[FLOWS] = take_times(g, FLOWS, r->duration_hist, (float)used);
+			quick[FLOWS] = take_times(g, FLOWS, r->duration_hist, (float)used, (float)keep);
 		decay_recent(g, ANSWERS, (double)(total[ANSWERS] - g->total[ANSWERS]), quick[ANSWERS], keep);
 		suspect = (double)(quick[FLOWS] + bad - g->bad);
 		decay_recent(g, FLOWS, (double)(total[FLOWS] - g->total[FLOWS]), suspect, keep);
@@ -79,20 +85,40 @@ static void look(struct mlb_guard *g, const struct mlb_server_rec *r, uint64_t d
 	g->share = answers > flows ? answers : flows;
 }
 
-/* The time that 9 of 10 ends take at least, microseconds; 0 = not known. */
-static float tenth_of(const float *times)
-{
-	float sum = 0, below = 0;
-	uint32_t b = 0;
+/* What a distribution of times looks like, and what it is compared by. */
+struct shape {
+	float count, tenth, half; /* 9 of 10 ends take at least `tenth`, 5 of 10 `half`, us; count < TIMES_LEAST: not known */
+	float top;                /* greatest share of two neighbouring buckets: how alike the times are */
+	uint32_t top_us;          /* where those two end */
+};
 
-	for (uint32_t i = 0; i < MLB_HIST_BUCKETS; i++)
-		sum += times[i];
-	if (sum < TIMES_LEAST)
-		return 0;
-	for (float want = .1f * sum; b < MLB_HIST_BUCKETS - 1 && below + times[b] < want; b++)
+static float quantile_of(const float *times, float sum, float part)
+{
+	float below = 0;
+	uint32_t b = 0;
+	for (float want = part * sum; b < MLB_HIST_BUCKETS - 1 && below + times[b] < want; b++)
 		below += times[b];
 	float lo = (float)mlb_hist_edge(b), hi = b + 1 < MLB_HIST_BUCKETS ? (float)mlb_hist_edge(b + 1) : lo;
-	return times[b] > 0 ? lo + (hi - lo) * (.1f * sum - below) / times[b] : lo;
+	return times[b] > 0 ? lo + (hi - lo) * (part * sum - below) / times[b] : lo;
+}
+
+static struct shape shape_of(const float *times)
+{
+	struct shape s = { 0 };
+	for (uint32_t i = 0; i < MLB_HIST_BUCKETS; i++)
+		s.count += times[i];
+	if (s.count < TIMES_LEAST)
+		return s;
+	s.tenth = quantile_of(times, s.count, .1f);
+	s.half = quantile_of(times, s.count, .5f);
+	for (uint32_t i = 0; i + 2 < MLB_HIST_BUCKETS; i++) {
+		float top = (times[i] + times[i + 1]) / s.count;
+		if (top > s.top) {
+			s.top = top;
+			s.top_us = (uint32_t)mlb_hist_edge(i + 2);
+		}
+	}
+	return s;
 }
 
 static int ascending(const void *a, const void *b)
@@ -116,27 +142,61 @@ static bool in_pool(const struct mlb_server_rec *r)
 	return (r->flags & (MLB_SRV_MEMBER | MLB_SRV_DRAINING)) == MLB_SRV_MEMBER;
 }
 
-/* From the peers' times, what is suspiciously quick of each server. Half of the peers must be known, or one odd server among few
- * would be the reference. */
+/* The peers' median of a figure; 0 where half of them are not known, or one odd server among few would be the reference. */
+static float typical(const float *sorted, uint32_t known, uint32_t members, float own)
+{
+	uint32_t peers = known - (own > 0);
+	if (peers == 0 || 2 * peers < members - 1)
+		return 0;
+	if (own > 0)
+		return median_without(sorted, known, own);
+	return .5f * (sorted[(known - 1) / 2] + sorted[known / 2]);
+}
+
+/* Ends that are quick without being a quarter of the peers' tenth: most of them below the quickest tenth of the peers' and a
+ * sixth of their median; or all alike (within a factor of two) where the peers' differ, and below their median: with the same mix
+ * of requests a server that works has times as varied as theirs. Returns the time below which they are suspect; 0: there is no
+ * such pattern. */
+static uint32_t pattern(const struct mlb_guard *g, int k, float tenth, float half, float top)
+{
+	struct shape own = shape_of(g->lately[k]);
+	float mid = tenth < half / 6 ? tenth : half / 6, below = 0;
+	if (own.count < PATTERN_LEAST || tenth <= 0)
+		return 0;
+	for (uint32_t b = 0; b + 1 < MLB_HIST_BUCKETS && (float)mlb_hist_edge(b + 1) <= mid; b++)
+		below += g->lately[k][b];
+	if (below >= PATTERN_QUICK * own.count)
+		return (uint32_t)mid;
+	return own.count >= ALIKE_LEAST && own.top >= ALIKE && top <= VARIED && (float)own.top_us <= half ? own.top_us : 0;
+}
+
+/* From the peers' times, what is suspiciously quick of each server. */
 static void set_quick(struct mlb_guard *g, const struct mlb_server_rec *rec, uint32_t n, uint32_t members, int k)
 {
-	float tenth[MLB_MAX_SERVERS_PER_VIP], sorted[MLB_MAX_SERVERS_PER_VIP];
+	float value[3][MLB_MAX_SERVERS_PER_VIP], sorted[3][MLB_MAX_SERVERS_PER_VIP];
 	uint32_t known = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
-		tenth[i] = in_pool(&rec[i]) ? tenth_of(g[rec[i].slot].times[k]) : 0;
-		if (tenth[i] > 0)
-			sorted[known++] = tenth[i];
+		struct shape s = in_pool(&rec[i]) ? shape_of(g[rec[i].slot].times[k]) : (struct shape){ 0 };
+		value[0][i] = s.tenth;
+		value[1][i] = s.half;
+		value[2][i] = s.top;
+		for (int j = 0; j < 3 && s.tenth > 0; j++)
+			sorted[j][known] = value[j][i];
+		known += s.tenth > 0;
 	}
-	qsort(sorted, known, sizeof(*sorted), ascending);
+	for (int j = 0; j < 3; j++)
+		qsort(sorted[j], known, sizeof(*sorted[j]), ascending);
 	for (uint32_t i = 0; i < n; i++) {
-		uint32_t peers = known - (tenth[i] > 0);
-		float typical = 0;
-		if (peers > 0 && 2 * peers >= members - 1)
-			typical = tenth[i] > 0 ? median_without(sorted, known, tenth[i]) :
-				  known == 1   ? sorted[0] :
-						 .5f * (sorted[(known - 1) / 2] + sorted[known / 2]);
-		g[rec[i].slot].quick_us[k] = (uint32_t)(QUICK_FRACTION * (double)typical);
+		struct mlb_guard *s = &g[rec[i].slot];
+		float t[3];
+		for (int j = 0; j < 3; j++)
+			t[j] = typical(sorted[j], known, members, value[j][i]);
+		uint32_t plain = (uint32_t)(QUICK_FRACTION * (double)t[0]), more = pattern(s, k, t[0], t[1], t[2]);
+		if (more > plain && s->quick_us[k] <= plain && k == FLOWS) /* what came before it was found out */
+			for (uint32_t b = 0; b + 1 < MLB_HIST_BUCKETS && mlb_hist_edge(b + 1) <= more; b++)
+				s->beyond += s->times[k][b];
+		s->quick_us[k] = more > plain ? more : plain;
 	}
 }
 
@@ -183,6 +243,45 @@ uint32_t mlb_guard_step(struct mlb_guard *g, const struct mlb_server_rec *rec, u
 	set_quick(g, rec, n, members, ANSWERS);
 	set_quick(g, rec, n, members, FLOWS);
 	return guarded;
+}
+
+/* Main alone writes it, relaxed: a worker may act on it a flow late. Where a guard begins the debt comes first, then the count
+ * that names it. */
+static void tell_slot(struct mlb_wvip *const *v, uint32_t workers, uint32_t slot, float fair_share, float debt)
+{
+	for (uint32_t i = 0; i < workers; i++) {
+		struct mlb_wslot *s = mlb_wslot_at(v[i]->slots, slot);
+		if (fair_share > 0 && MLB_LD(s->fair_share) <= 0) {
+			MLB_ST(s->guard_debt, debt / (float)workers);
+			MLB_ST_REL(s->guard_times, MLB_LD(s->guard_times) + 1);
+		}
+		if (MLB_LD(s->fair_share) != fair_share)
+			MLB_ST(s->fair_share, fair_share);
+	}
+}
+
+void mlb_guard_tell(struct mlb_guard *g, const struct mlb_server_rec *rec, uint32_t n, struct mlb_wvip *const *v,
+		    uint32_t workers)
+{
+	uint32_t list[MLB_GUARDS_MAX], guards = 0;
+	double total = 0;
+	for (uint32_t i = 0; i < n; i++)
+		if (!(rec[i].flags & (MLB_SRV_DRAINING | MLB_SRV_LEAVING)))
+			total += (double)rec[i].weight_static * (double)rec[i].factor;
+	for (uint32_t i = 0; i < n; i++) {
+		struct mlb_guard *s = &g[rec[i].slot];
+		s->guarded &= guards < MLB_GUARDS_MAX && total > 0;
+		if (s->guarded)
+			list[guards++] = rec[i].slot;
+		float share = s->guarded ? (float)((double)rec[i].weight_static * (double)rec[i].factor / total) : 0;
+		tell_slot(v, workers, rec[i].slot, share, s->beyond + s->failed);
+	}
+	for (uint32_t i = 0; i < workers; i++) {
+		for (uint32_t k = 0; k < guards; k++)
+			MLB_ST(v[i]->guard[k], list[k]);
+		if (MLB_LD(v[i]->guards) != guards)
+			MLB_ST_REL(v[i]->guards, guards);
+	}
 }
 
 uint32_t mlb_guard_choose(const struct mlb_table *t, struct mlb_wvip *v, struct mlb_rng *rng, uint64_t flow_hash)

@@ -139,7 +139,8 @@ static uint32_t guarded(struct bed *b, struct mlb_server_rec *of, uint32_t slot)
 }
 
 static const struct nature errors_at_once = { .3, false, MLB_END_COMPLETED }, closes = { .2, false, MLB_END_EMPTY },
-			   resets = { .2, false, MLB_END_RESET }, cuts = { .3, false, MLB_END_CUT };
+			   resets = { .2, false, MLB_END_RESET }, errors_later = { 2.2, false, MLB_END_COMPLETED },
+			   errors_slow = { 20, false, MLB_END_COMPLETED }, cuts = { .3, false, MLB_END_CUT };
 
 /* All of it: what fails, the mode, the load. A second after the failure began the server has its fair share, 1/8, at most. */
 TEST(a_server_that_fails_fast_draws_its_share_at_most)
@@ -170,8 +171,8 @@ TEST(a_server_that_fails_fast_draws_its_share_at_most)
 /* From the failure's first moment on: what it draws before it is found out, it pays back. */
 TEST(over_the_whole_failure_it_draws_its_share_at_most)
 {
-	static const struct nature *const natures[] = { &errors_at_once, &closes, &resets, &cuts };
-	for (uint32_t k = 0; k < 4 && !mlbtest_failed; k++) {
+	static const struct nature *const natures[] = { &errors_at_once, &closes, &resets, &cuts, &errors_later, &errors_slow };
+	for (uint32_t k = 0; k < 6 && !mlbtest_failed; k++) {
 		struct bed *b = bed_new(MLB_MODE_SED, MLB_LOAD_FLOWS, false);
 		bed_run(b, 3000, 150);
 		b->server[BAD] = *natures[k];

@@ -5,9 +5,9 @@
  * A server that answers an error at once, closes at once or resets frees its flows quicker than any healthy one. A choice by load
  * and a filter that reads completions as speed both send it more. The guard counts, over the last seconds, the share of a
  * server's ends that are suspect: resets, ends without a byte, and ends (or answers) quicker than a quarter of what 9 of 10 ends
- * of a typical peer take. Where that share stands out against the peers', the server is guarded: workers give it new flows at its
- * static share at most (mlb_guard_choose). A false alarm costs little: the server gets what static weights would give it.
- * Reasoning and limits: docs/loop.md.
+ * of a typical peer take (and two patterns, see guard.c). Where that share stands out against the peers', the server is guarded:
+ * workers give it new flows at its static share at most (mlb_guard_choose). A false alarm costs little: the server gets what
+ * static weights would give it. Reasoning and limits: docs/loop.md.
  *
  * Pure functions; the main side calls them once a frame. */
 #ifndef MARLLB_GUARD_H
@@ -31,11 +31,17 @@ struct mlb_guard {
 	uint64_t new_flows;                 /* at the last frame */
 	uint32_t hist[2][MLB_HIST_BUCKETS]; /* at the last frame */
 	float times[2][MLB_HIST_BUCKETS];   /* growth, decayed with 10 s of the server's being used */
+	float lately[2][MLB_HIST_BUCKETS];  /* the same with 2 s */
 };
 
 /* One frame of a VIP: rec[n] its records, g[] by slot. Updates every member's memory, `guarded` and `quick_us`. Returns how many
  * are guarded. now_us: of the frame; dt_us: since the frame before. */
 uint32_t mlb_guard_step(struct mlb_guard *g, const struct mlb_server_rec *rec, uint32_t n, uint64_t now_us, uint64_t dt_us);
+
+/* Tells the workers, after a step: who is guarded, at most MLB_GUARDS_MAX (beyond that `guarded` is taken back), each one's share
+ * by static weights and factors, and what a new one has failed beyond it: it gets nothing until it has earned that. */
+void mlb_guard_tell(struct mlb_guard *g, const struct mlb_server_rec *rec, uint32_t n, struct mlb_wvip *const *v,
+		    uint32_t workers);
 
 /* Worker: as mlb_choose where wvip->guards is not 0. Each guarded slot earns its fair share of a flow with every flow that is
  * chosen, and is left out while it has earned less than one. In mode hash shares are fair by themselves. */
