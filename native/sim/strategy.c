@@ -9,6 +9,8 @@
 
 static const char help_after_policies[] =
 	"            model:FILE.onnx (a network); exec:COMMAND (an outside policy over a pipe);\n"
+	"            hlb (after Yao 2022), knapsack (KnapsackLB's controller), strata (Kalman and the strata of a model without "
+	"its network),\n"
 	"            true (true capacities), avail (configured weight x polled idle share),\n"
 	"            adversary:reverse|chase|flip|herd (what an envelope leaves a policy that does harm)\n"
 	"  modes     hash alias sed p2c\n"
@@ -120,7 +122,9 @@ static int policy_and_mode(struct sim_strategy *st, char *text, char err[256])
 	st->policy = sim_policy_find(text);
 	if (!st->policy) {
 		char names[160];
-		snprintf(err, 256, "policy \"%.40s\": expected %.100s, true, avail, model:FILE, exec:COMMAND or adversary:KIND",
+		snprintf(err, 256,
+			 "policy \"%.40s\": expected %.80s, hlb, knapsack, strata, true, avail, model:FILE, exec:COMMAND or "
+			 "adversary:KIND",
 			 text, heuristic_names(names));
 		return -EINVAL;
 	}

@@ -13,10 +13,15 @@ export interface Interval {
 
 export interface FamilyStrategy {
   strategy: string;
+  measured: number;
+  refused: number;
+  failed: number;
   mean: Interval;
   p99: Interval;
   /** Over each reference, by its name. */
   over: Record<string, { mean: Interval; p99: Interval }>;
+  /** Over the best, scenario by scenario, of those that were asked for; the mean of the largest tenth of these ratios. */
+  best?: { mean: Interval; mean_worst_tenth: number; p99: Interval; p99_worst_tenth: number };
 }
 
 export interface Family {
@@ -30,6 +35,7 @@ export interface NamedStrategy {
   strategy: string;
   flows: number;
   refused: number;
+  failed: number;
   mean_ms: number;
   p99_ms: number;
   jain: number;
@@ -45,6 +51,8 @@ export interface Named {
 
 /** Seeds of the test; training and selection use others (models' cards name them). */
 export const testSeed = 20261122;
+export const testSeedV2 = 20261128;
+export const selectionSeed = 500000000;
 
 async function sim(args: readonly string[]): Promise<unknown> {
   const program = nativeBin("marllb-sim");
@@ -63,14 +71,27 @@ async function sim(args: readonly string[]): Promise<unknown> {
 }
 
 export async function family(o: {
+  name?: "v1" | "v2";
   n: number;
   seed?: number;
   strategies: readonly string[];
   references?: readonly string[];
+  /** Strategies whose best in each scenario all are held against. */
+  best?: readonly string[];
   threads?: number;
 }): Promise<Family> {
-  const args = ["family", "v1", "--n", String(o.n), "--seed", String(o.seed ?? testSeed), "--strategy", o.strategies.join(",")];
+  const args = [
+    "family",
+    o.name ?? "v1",
+    "--n",
+    String(o.n),
+    "--seed",
+    String(o.seed ?? testSeed),
+    "--strategy",
+    o.strategies.join(","),
+  ];
   if (o.references) args.push("--reference", o.references.join(","));
+  if (o.best) args.push("--best", o.best.join(","));
   if (o.threads) args.push("--threads", String(o.threads));
   return (await sim(args)) as Family;
 }
@@ -82,6 +103,17 @@ export async function named(
   const args = ["named", name, "--seed", String(testSeed), "--strategy", o.strategies.join(","), "--reference", o.reference];
   if (o.seeds) args.push("--n", String(o.seeds));
   if (o.tickMs) args.push("--tick-ms", String(o.tickMs));
+  const r = (await sim(args)) as { scenarios: Named[] };
+  return r.scenarios[0] as Named;
+}
+
+/** A scenario file over seeds. */
+export async function file(
+  name: string,
+  o: { strategies: readonly string[]; reference: string; seeds: number; seed?: number },
+): Promise<Named> {
+  const seeds = ["--n", String(o.seeds), "--seed", String(o.seed ?? testSeed)];
+  const args = ["run", name, ...seeds, "--strategy", o.strategies.join(","), "--reference", o.reference];
   const r = (await sim(args)) as { scenarios: Named[] };
   return r.scenarios[0] as Named;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
 import { draw, step } from "../plot.js";
+import { drawLines, marks } from "../plot-lines.js";
 
 test("an axis has about eight round steps", (t) => {
   t.deepEqual([3.2, 8, 9, 40].map(step), [0.5, 1, 2, 5]);
@@ -35,4 +36,25 @@ test("bars start at 1, intervals lie over them, text is escaped", (t) => {
   t.true((more?.y ?? 0) < (less?.y ?? 0));
   t.true(svg.includes(">1.500<") && svg.includes(">0.500<"));
   t.is(svg.match(/<text/g)?.length, svg.match(/<\/text>/g)?.length);
+});
+
+test("the vertical axis of curves has marks at 1, 2 and 5 of each power", (t) => {
+  t.deepEqual(marks(90, 1100), [100, 200, 500, 1000]);
+});
+
+test("curves lie within the plot, a point a pair", (t) => {
+  const svg = drawLines("p99 & load", "load", "ms", [
+    {
+      label: "a < b",
+      points: [
+        [0.5, 100],
+        [1, 400],
+      ],
+    },
+  ]);
+  const points = /polyline points="([^"]+)"/.exec(svg)?.[1]?.split(" ") ?? [];
+  t.is(points.length, 2);
+  const [first, last] = points.map((p) => p.split(",").map(Number)) as [number[], number[]];
+  t.true((first[0] as number) < (last[0] as number) && (first[1] as number) > (last[1] as number));
+  t.true(svg.includes("a &#60; b"));
 });

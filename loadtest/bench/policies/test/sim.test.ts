@@ -36,13 +36,17 @@ const refused: [args: string[], reason: RegExp][] = [
   [["run", busy, "--tick-ms", "0.5"], /--tick-ms 0.5: expected a number from 1/],
   [["run", busy, "--gossip", "0.5"], /gossip every 0.5 ms is quicker than its delay/],
   [["run", busy, "--strategy", ","], /--strategy: expected at least one/],
-  [["run", busy, "--strategy", "best+sed"], /policy "best": expected kalman, peak-ewma, static, uniform, true, avail/],
+  [
+    ["run", busy, "--strategy", "best+sed"],
+    /policy "best": expected kalman, peak-ewma, static, uniform, hlb, knapsack, strata, true, avail/,
+  ],
   [["run", "--strategy", "SED", busy], /run --strategy: options come last/],
   [["run", dir], /Is a directory/],
   [["run", join(dir, "none.json")], /none.json: No such file or directory/],
   [["run", busy, "--policy-exec", "exit 3 # me@home+sed"], /ended without an answer, with exit code 3/],
   [["named", "wiki-91"], /no scenario is named "wiki-91"/],
-  [["family", "v2"], /family "v2": expected v1/],
+  [["family", "v3"], /family "v3": expected v1 or v2/],
+  [["family", "v2", "--best", "SED,LSQ"], /--best LSQ: is not among the strategies/],
 ];
 for (const [args, reason] of refused) {
   test(`refused: ${args.map((a) => a.replace(dir, "")).join(" ")}`, (t) => {

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// policy.v2.*: family v2 (docs/scenarios.md), models as shipped (trust: hint), over the best heuristic of each scenario in hindsight.
+import type { BenchOptions, Group } from "../harness.js";
+import { type Estimate, row } from "../row.js";
+import { heuristics, others, strategiesOf, truths } from "./baselines.js";
+import { absent, type Model, marl, qmix, sacGru } from "./models.js";
+import { bars as drawBars } from "./plot.js";
+import { estimate, type FamilyStrategy, of, family as runFamily, testSeedV2 } from "./sim.js";
+
+const trust = "@trust=hint";
+const shipped = (m: Model): string | null => m.strategy && `${m.strategy}${trust}`;
+const number = (value: number, n: number): Estimate => ({ value, low: value, high: value, n });
+const label = (s: string): string => s.replace(/model:.*?([^/]+)\.onnx\+sed/, "$1");
+
+function reportModel(o: BenchOptions, m: Model, f: FamilyStrategy | null, n: number): void {
+  const b = f?.best;
+  const note = f && b ? `family v2, n = ${n}, trust hint; worst tenth of p99 ${b.p99_worst_tenth.toFixed(3)}` : absent(m);
+  const id = `policy.v2.${m.id}`;
+  const bars = m.id === "marl" ? ["<= 0.97", "<= 0.95", "<= 1.03"] : ["", "", ""];
+  const figures: [string, Estimate | null][] = [
+    ["mean_vs_best_heuristic", b ? estimate(b.mean, n) : null],
+    ["p99_vs_best_heuristic", b ? estimate(b.p99, n) : null],
+    ["worst10_vs_best_heuristic", b ? number(b.mean_worst_tenth, n) : null],
+  ];
+  for (const [i, [figure, e]] of figures.entries()) o.report(row(`${id}.${figure}`, "ratio", bars[i] as string, e, note));
+}
+
+async function againstSed(o: BenchOptions, n: number): Promise<void> {
+  const models = [sacGru(), qmix()].filter((m) => m.strategy && o.wants(`policy.v2.${m.id}.worst10_vs_sed`));
+  if (models.length === 0) return;
+  o.progress(`family v2: ${n} scenarios, the worst tenth over SED`);
+  const f = await runFamily({
+    name: "v2",
+    n,
+    seed: testSeedV2,
+    strategies: ["SED", ...models.map((m) => shipped(m) as string)],
+    references: ["SED"],
+    best: ["SED"],
+  });
+  for (const m of models) {
+    const b = of(f.strategies, shipped(m) as string).best as NonNullable<FamilyStrategy["best"]>;
+    const note = `family v2, n = ${n}, trust hint; geometric mean ${b.mean.value.toFixed(3)}`;
+    o.report(row(`policy.v2.${m.id}.worst10_vs_sed`, "ratio", "<= 1.10", number(b.mean_worst_tenth, n), note));
+  }
+}
+
+export const v2: Group = {
+  ids: ["policy.v2."],
+  async run(o: BenchOptions) {
+    const n = o.quick ? 100 : 2000;
+    const models = [marl(), sacGru(), qmix()];
+    const baselines = [...heuristics, ...others, ...truths];
+    const strategies = [...strategiesOf(baselines), ...models.map(shipped).filter((s) => s !== null)];
+    o.progress(`family v2: ${n} scenarios, ${strategies.length} strategies`);
+    const f = await runFamily({
+      name: "v2",
+      n,
+      seed: testSeedV2,
+      strategies,
+      references: ["oracle"],
+      best: strategiesOf(heuristics),
+    });
+    for (const m of models) {
+      const s = shipped(m);
+      reportModel(o, m, s ? of(f.strategies, s) : null, n);
+    }
+    for (const b of baselines) {
+      const s = of(f.strategies, b.strategy);
+      const best = s.best as NonNullable<FamilyStrategy["best"]>;
+      const note = `family v2, n = ${n}; over the oracle ${s.mean.value.toFixed(3)}/${s.p99.value.toFixed(3)}; worst tenth ${best.mean_worst_tenth.toFixed(2)}; failed ${s.failed} of ${s.measured}`;
+      o.report(row(`policy.v2.${b.id}.mean_vs_best_heuristic`, "ratio", "", estimate(best.mean, n), note));
+      o.report(row(`policy.v2.${b.id}.p99_vs_best_heuristic`, "ratio", "", estimate(best.p99, n), note));
+    }
+    const title = `COMPLETION TIME OVER THE BEST HEURISTIC IN HINDSIGHT, FAMILY V2, N = ${n}, 95 %`;
+    const best = (s: FamilyStrategy) => s.best as NonNullable<FamilyStrategy["best"]>;
+    const groups = f.strategies.map((s) => ({ label: label(s.strategy), bars: [best(s).mean, best(s).p99] }));
+    drawBars(o, "v2", title, ["MEAN", "P99"], groups);
+    await againstSed(o, n);
+  },
+};
