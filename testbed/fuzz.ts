@@ -5,6 +5,7 @@ import { EventEmitter } from "node:events";
 import type { ServiceDefinition } from "@grpc/grpc-js";
 import type { TestFn } from "ava";
 import { pino } from "pino";
+import { systemClock } from "../services/common/clock.js";
 import { parseConfig } from "../services/common/config/load.js";
 import { Registry } from "../services/common/metrics.js";
 import type { RawFrame } from "../services/common/native/frame.js";
@@ -44,7 +45,7 @@ services:
 `),
     log: pino({ level: "silent" }),
     registry: new Registry(),
-    clock: { now: () => performance.now(), unixMs: () => Date.now() },
+    clock: systemClock,
     stateFolder: "/nonexistent",
   };
 }

@@ -3,13 +3,15 @@
 import path from "node:path";
 import type { ServiceDefinition, UntypedServiceImplementation } from "@grpc/grpc-js";
 import { parseArgs } from "./args.js";
-import type { Clock } from "./clock.js";
+import { type Clock, systemClock } from "./clock.js";
 import { type HostPort, parseHostPort } from "./config/address.js";
 import { type Config, ConfigError, type ServiceName } from "./config/load.js";
 import { reloadCertificates } from "./grpc/certificates.js";
 import { createLog, type Logger } from "./log.js";
-import type { LogWriter } from "./log-writer.js";
-import { createRegistry, type Registry, readCounter, readGauge, serveMetrics } from "./metrics.js";
+import { createRegistry, type Registry } from "./metrics.js";
+import { serveMetrics } from "./metrics-server.js";
+import { traceTarget } from "./otel-settings.js";
+import { type ProcessFigures, processMetrics } from "./process-metrics.js";
 import { Readiness, type WhyNot } from "./readiness.js";
 import { type Reloadable, Reloader } from "./reload.js";
 import { projectRoot } from "./root.js";
@@ -59,11 +61,6 @@ export type CreateService = (context: ServiceContext) => Service | Promise<Servi
 export type CreateWebService = (context: ServiceContext) => WebService | Promise<WebService>;
 type Load = () => Promise<{ create: CreateService | CreateWebService }>;
 
-const clock: Clock = {
-  now: () => performance.now(),
-  unixMs: () => Date.now(),
-};
-
 /** systemd's, where it gives one (installed, the program's own folder is read-only); else in the checkout, one an instance. */
 export function stateFolder(instance: string, environment: Record<string, string | undefined>): string {
   // With several StateDirectory= it is a list.
@@ -92,24 +89,29 @@ export async function run(service: ServiceName, load: Load): Promise<void> {
 async function start(service: ServiceName, load: Load, signals: Signals): Promise<void> {
   const { config, stopWithStdin } = parseArgs(service, process.argv.slice(2));
   const label = service.replace("_", "-");
-  const { log, writer } = createLog(label, config.instance, config.log.level);
+  const { log, writer, lines } = createLog(label, config.instance, config.log);
   const registry = createRegistry(label, config.instance);
-  countLostLines(registry, writer);
-  const endpoint = config.tracing.endpoint || process.env.OTEL_EXPORTER_OTLP_ENDPOINT || "";
-  const flush = endpoint === "" ? async () => {} : (await import("./otel.js")).startOtel(label, config.instance, endpoint);
+  const listen = parseHostPort(config.services[service].listen) as HostPort;
+  const tracing = await startTracing({ service: label, instance: config.instance, port: listen.port }, config, log);
   // Imported dynamically, after OpenTelemetry has patched the module loader.
-  const [{ create }, { serve }, { serverCredentials }, { processHandlers }] = await Promise.all([
+  const [{ create }, { serve }, { serverCredentials }, { processHandlers }, { countCalls }, { v1 }] = await Promise.all([
     load(),
     import("./grpc/server.js"),
     import("./grpc/channel.js"),
     import("./process.js"),
+    import("./grpc/server-metrics.js"),
+    import("./grpc/protos.js"),
   ]);
-  const it = await create({ config, log, registry, clock, stateFolder: stateFolder(config.instance, process.env) });
-  const listen = parseHostPort(config.services[service].listen) as HostPort;
-  const server =
-    "open" in it
-      ? await it.open(listen)
-      : await serve({ ...it, process: processHandlers(log), listen, credentials: serverCredentials(config) });
+  const it = await create({ config, log, registry, clock: systemClock, stateFolder: stateFolder(config.instance, process.env) });
+  const served = (s: Service) =>
+    serve({
+      ...s,
+      process: processHandlers(log),
+      listen,
+      credentials: serverCredentials(config),
+      counted: countCalls(registry, [s.definition, v1.Process.service], systemClock.now),
+    });
+  const server = "open" in it ? await it.open(listen) : await served(it);
   const where = { ["open" in it ? it.protocol : "grpc"]: server.address };
   let stopping = false;
   const readiness = new Readiness(
@@ -120,7 +122,11 @@ async function start(service: ServiceName, load: Load, signals: Signals): Promis
       else if (!stopping) log.warn({ reason: why }, "not ready");
     },
   );
-  showReadiness(registry, readiness);
+  processMetrics(registry, {
+    lines,
+    ready: () => readiness.look() === null,
+    spans: tracing.figures,
+  });
   const metricsAddress = parseHostPort(config.services[service].metrics) as HostPort;
   const metrics = await serveMetrics(registry, metricsAddress, () => readiness.look());
   const stop = async (why: string): Promise<void> => {
@@ -131,7 +137,7 @@ async function start(service: ServiceName, load: Load, signals: Signals): Promis
     readiness.stop();
     await it.stop().catch((e: unknown) => log.error({ err: e }, "stop"));
     await Promise.all([server.stop(), metrics.stop()]);
-    await flush();
+    await tracing.stop();
     await writer.flush(LAST_LINES_MS);
     process.exit(0);
   };
@@ -154,22 +160,22 @@ async function start(service: ServiceName, load: Load, signals: Signals): Promis
   log.info({ ...where, metrics: metrics.address }, "serving");
 }
 
-function countLostLines(registry: Registry, writer: LogWriter): void {
-  readCounter(
-    registry,
-    "marllb_log_lines_lost_total",
-    "Log lines that found the queue full: nobody read them in time",
-    [],
-    (say) => {
-      say({}, writer.lost);
-    },
-  );
-}
-
-function showReadiness(registry: Registry, readiness: Readiness): void {
-  readGauge(registry, "marllb_ready", "1 while the service can do its work; /readyz says why not", [], (say) => {
-    say({}, readiness.look() === null ? 1 : 0);
+/** Starts OpenTelemetry where traces are wanted. */
+async function startTracing(
+  who: { service: string; instance: string; port: number },
+  config: Config,
+  log: Logger,
+): Promise<{ figures: ProcessFigures["spans"]; stop(): Promise<void> }> {
+  const target = traceTarget(config, process.env);
+  if (target === null) return { figures: null, stop: async () => {} };
+  const { where, protocol } = target;
+  const { startOtel } = await import("./otel.js");
+  const tracing = await startOtel(who, target, {
+    failing: (reason) => log.warn({ where, protocol, reason }, "spans are not taken: they are lost until they are"),
+    again: (lost) => log.info({ where, lost }, "spans are taken again"),
   });
+  log.info({ where, protocol }, "traces are sent");
+  return tracing;
 }
 
 function rereadCertificates(log: Logger): void {

@@ -9,6 +9,8 @@ export interface Duplex<Out, In> {
   on(event: "data", fn: (message: In) => void): unknown;
   on(event: "end", fn: () => void): unknown;
   on(event: "error", fn: (e: Error) => void): unknown;
+  /** The address at the other end, once there is a connection. */
+  getPeer(): string;
   cancel(): void;
 }
 
@@ -56,6 +58,7 @@ export class LastingStream<Out, In> {
   /** Messages that the peer took. */
   taken = 0;
   private current: Duplex<Out, In> | null = null;
+  private lastPeer = "";
   private inFlight = 0;
   private readonly waiting = new Map<number, Out>();
   private reopenTimer: unknown = null;
@@ -78,6 +81,14 @@ export class LastingStream<Out, In> {
       this.waiting.set(this.o.key(message), message);
     }
     return true;
+  }
+
+  /** The address that the stream leads to, else that it led to last; empty before the first connection. */
+  get peer(): string {
+    const now = this.current?.getPeer() ?? "";
+    // A call without a connection names what it is to be made of.
+    if (/:\d+$/.test(now) && !now.startsWith("dns:")) this.lastPeer = now;
+    return this.lastPeer;
   }
 
   /** Open, and every message sent was taken. */

@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Traces as services use them; otel.ts alone knows the SDK. Where tracing is off these calls cost a comparison.
 // One trace is one tick: the agent makes its ids beforehand, sends them in the messages, and writes its own spans at the tick's end,
-// when it knows whether the tick is worth keeping. Peers write theirs as they go where the trace is sampled.
-import { type Context, ROOT_CONTEXT, type Span, SpanKind, SpanStatusCode, TraceFlags, trace } from "@opentelemetry/api";
-
-export type { Span } from "@opentelemetry/api";
+// when it knows whether the tick is worth keeping. Peers write theirs at once where the trace is sampled; of the others they remember
+// the last ones, and write them when the agent says that a tick was worth keeping after all (tick-spans.ts).
+import {
+  type Context,
+  type HrTime,
+  type Link,
+  ROOT_CONTEXT,
+  SpanKind,
+  SpanStatusCode,
+  TraceFlags,
+  trace,
+} from "@opentelemetry/api";
 
 export interface TraceIds {
   traceId: string;
@@ -15,71 +23,101 @@ export interface TraceMessage {
   traceparent?: string;
 }
 
+export type Attributes = Record<string, string | number | boolean>;
+
+/** A span that is over. Times are whole microseconds since 1970, all of a host's by one clock (clock.ts). */
+export interface SpanRecord {
+  name: string;
+  kind?: keyof typeof SpanKind;
+  startUs: number;
+  endUs: number;
+  attributes?: Attributes;
+  /** Why it failed. */
+  error?: string;
+  /** Given where somebody was told of it before it was written. */
+  spanId?: string;
+  children?: readonly SpanRecord[];
+}
+
+/** What the SDK must offer (otel.ts). */
+export interface Sdk {
+  /** The ids of the next span that is started. Without a trace's: a child. */
+  preset(ids: Partial<TraceIds>): void;
+  /** A sampler of the user's has a say (OTEL_TRACES_SAMPLER). */
+  asksSampler: boolean;
+}
+
 const PATTERN = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
 const tracer = () => trace.getTracer("marllb");
 
-let presetIds: ((ids: TraceIds) => void) | null = null;
+let sdk: Sdk | null = null;
 
 /** Called by otel.ts when the SDK runs. */
-export function enableTracing(preset: (ids: TraceIds) => void): void {
-  presetIds = preset;
+export function enableTracing(running: Sdk): void {
+  sdk = running;
 }
 
 export function tracingOn(): boolean {
-  return presetIds !== null;
+  return sdk !== null;
+}
+
+/** Whether the user's sampler takes a trace. It decides by the trace's id, so the answer stays the same. */
+export function samplerTakes(ids: TraceIds): boolean {
+  if (sdk === null) return false;
+  if (!sdk.asksSampler) return true;
+  sdk.preset(ids);
+  return tracer().startSpan("tick", { root: true }, ROOT_CONTEXT).isRecording();
 }
 
 export function formatTraceparent(ids: TraceIds, sampled: boolean): string {
   return `00-${ids.traceId}-${ids.spanId}-${sampled ? "01" : "00"}`;
 }
 
-function parentContext(traceparent: string, needSampled: boolean): Context | null {
-  const m = PATTERN.exec(traceparent);
-  if (!m || (needSampled && (Number.parseInt(m[3] as string, 16) & TraceFlags.SAMPLED) === 0)) return null;
-  return trace.setSpanContext(ROOT_CONTEXT, {
-    traceId: m[1] as string,
-    spanId: m[2] as string,
-    traceFlags: TraceFlags.SAMPLED,
-    isRemote: true,
-  });
+export interface Traceparent extends TraceIds {
+  sampled: boolean;
 }
 
-/** A span under a message's trace, or undefined where the trace is not sampled. The caller ends it. */
-export function childSpan(name: string, message: TraceMessage | null | undefined): Span | undefined {
-  if (presetIds === null || !message?.traceparent) return undefined;
-  const context = parentContext(message.traceparent, true);
-  return context ? tracer().startSpan(name, { kind: SpanKind.SERVER }, context) : undefined;
+/** null: not one. */
+export function parseTraceparent(message: TraceMessage | null | undefined): Traceparent | null {
+  const m = PATTERN.exec(message?.traceparent ?? "");
+  if (!m) return null;
+  const [, traceId, spanId, flags] = m as unknown as [string, string, string, string];
+  return { traceId, spanId, sampled: (Number.parseInt(flags, 16) & TraceFlags.SAMPLED) !== 0 };
 }
 
-/** A span that is already over, under a trace of any tick: for a step that turned out slow. Times are Unix milliseconds. */
-export function lateSpan(name: string, message: TraceMessage | null | undefined, startMs: number, endMs: number): void {
-  if (presetIds === null || !message?.traceparent) return;
-  const context = parentContext(message.traceparent, false);
-  if (context) tracer().startSpan(name, { kind: SpanKind.SERVER, startTime: startMs }, context).end(endMs);
+/** The ids of the span in whose context the caller runs (a unary RPC's handler), for a log line; null without one. */
+export function activeIds(): TraceIds | null {
+  return sdk === null ? null : (trace.getActiveSpan()?.spanContext() ?? null);
 }
 
-export interface TickSpan {
-  name: string;
-  startMs: number;
-  endMs: number;
-  attributes?: Record<string, string | number | boolean>;
+const hrTime = (us: number): HrTime => [Math.floor(us / 1e6), Math.round((us % 1e6) * 1000)];
+
+/** Writes a finished span and its children under a span of another process. */
+export function writeChild(parent: TraceIds, record: SpanRecord): void {
+  if (sdk === null) return;
+  const context = { traceId: parent.traceId, spanId: parent.spanId, traceFlags: TraceFlags.SAMPLED, isRemote: true };
+  write(record, trace.setSpanContext(ROOT_CONTEXT, context), {});
 }
 
-/** Writes a finished tick: its root span with the ids given beforehand, and the children. */
-export function writeTick(ids: TraceIds, root: TickSpan, children: readonly TickSpan[], failure?: string): void {
-  if (presetIds === null) return;
-  presetIds(ids);
-  const span = tracer().startSpan(
-    root.name,
-    { root: true, startTime: root.startMs, attributes: root.attributes ?? {} },
-    ROOT_CONTEXT,
-  );
-  const context = trace.setSpan(ROOT_CONTEXT, span);
-  for (const c of children) {
-    tracer()
-      .startSpan(c.name, { startTime: c.startMs, attributes: c.attributes ?? {} }, context)
-      .end(c.endMs);
-  }
-  if (failure !== undefined) span.setStatus({ code: SpanStatusCode.ERROR, message: failure });
-  span.end(root.endMs);
+/** Writes a finished trace, whose root has the ids given beforehand. `links`: other traces' roots, and why. */
+export function writeTrace(
+  ids: TraceIds,
+  root: SpanRecord,
+  links: readonly { to: TraceIds; attributes: Attributes }[] = [],
+): void {
+  if (sdk === null) return;
+  const linked: Link[] = links.map(({ to, attributes }) => ({ context: { ...to, traceFlags: TraceFlags.SAMPLED }, attributes }));
+  sdk.preset(ids);
+  write({ ...root, spanId: ids.spanId }, ROOT_CONTEXT, { root: true, links: linked });
+}
+
+function write(record: SpanRecord, context: Context, more: { root?: boolean; links?: Link[] }): void {
+  if (record.spanId !== undefined && !more.root) sdk?.preset({ spanId: record.spanId });
+  const { name, attributes = {} } = record;
+  const kind = SpanKind[record.kind ?? "INTERNAL"];
+  const span = tracer().startSpan(name, { kind, startTime: hrTime(record.startUs), attributes, ...more }, context);
+  const own = trace.setSpan(context, span);
+  for (const child of record.children ?? []) write(child, own, {});
+  if (record.error !== undefined) span.setStatus({ code: SpanStatusCode.ERROR, message: record.error });
+  span.end(hrTime(record.endUs));
 }

@@ -30,6 +30,12 @@ export function failoverMetrics(
       say({ vip: v.name, share: "none" }, factors.filter((f) => f === 0).length);
     }
   });
+  const factor = "Share of its weight that a server may use by the order in force: 0 none, 1 all; between: slow start";
+  readGauge(registry, "marllb_failover_server_factor", factor, ["vip", "server"], (say) => {
+    for (const v of core.served()) {
+      for (const { address } of v.order.members) say({ vip: v.name, server: address }, v.order.shares.get(address)?.factor ?? 1);
+    }
+  });
   readGauge(registry, "marllb_failover_term", "Term of a pool's order in force", ["vip"], (say) => {
     for (const v of core.served()) say({ vip: v.name }, v.term);
   });

@@ -13,7 +13,7 @@ import { Instances } from "../common/instances.js";
 import type { Logger } from "../common/log.js";
 import { decodeFrame, memberIds } from "../common/native/frame.js";
 import { Outlet, systemTimers } from "../common/stream.js";
-import { childSpan } from "../common/telemetry.js";
+import { TickSpans } from "../common/tick-spans.js";
 import type { AgentVip, FailoverCore, PoolView } from "./core.js";
 import { Flows, type Latest, type LoadBalancerFlows } from "./flows.js";
 import { directiveFor } from "./messages.js";
@@ -51,9 +51,11 @@ export class Supervision {
   private readonly links = new Map<string, Link>();
   private readonly instances = new Instances<Orders>();
   private readonly flows: Flows;
+  private readonly spans: TickSpans;
 
   constructor(private readonly o: SupervisionOptions) {
     this.flows = new Flows(o.drainMs);
+    this.spans = new TickSpans(o.clock, "CONSUMER", "marllb.v1.Failover", "Supervise");
   }
 
   open(stream: Supervise): void {
@@ -64,18 +66,20 @@ export class Supervision {
       onUnread: () => failStream(stream, UNREAD),
     });
     stream.on("data", (r: SuperviseRequest__Output) => {
-      const span = childSpan("failover.supervise", r.frame?.trace);
+      const begun = this.spans.begin();
       this.o.metrics.frames.inc();
       try {
+        this.spans.kept(r.frame?.kept ?? []);
         this.message(out, r);
+        this.spans.done(r.frame?.trace, begun);
       } catch (e) {
+        this.spans.done(r.frame?.trace, begun, {}, (e as Error).message);
         this.o.metrics.refused.inc();
         if (e instanceof ServiceError && e.code === "FAILED_PRECONDITION") {
           this.o.log.error({ reason: e.message }, "load balancer refused");
           failStream(stream, e);
         } else this.o.log.debug({ err: e }, "frame refused");
       }
-      span?.end();
     });
     const end = (): void => {
       for (const [key, link] of this.links) if (link.out === out) this.links.delete(key);

@@ -19,7 +19,7 @@ import { birthOf } from "../common/identity.js";
 import { Instances } from "../common/instances.js";
 import { decodeFrame } from "../common/native/frame.js";
 import type { CreateService, Service, ServiceContext } from "../common/run.js";
-import { childSpan } from "../common/telemetry.js";
+import { TickSpans } from "../common/tick-spans.js";
 import { Checker } from "./checker.js";
 import { Demands, levelOf, type VipDemand } from "./demands.js";
 import { type HealthMetrics, healthMetrics } from "./metrics.js";
@@ -42,6 +42,7 @@ class HealthService {
   private readonly demands: Demands;
   private readonly servers: HealthRegistry;
   private readonly watchers: Watchers;
+  private readonly spans: TickSpans;
   private readonly checker: Checker;
   private readonly metrics: HealthMetrics;
   private readonly clock: ProbeClock;
@@ -60,7 +61,7 @@ class HealthService {
     this.checker = new Checker({
       check: (c) => this.probe(c),
       onResult: (c, result) => this.checked(c, result),
-      onStart: (late) => this.metrics.late.observe(late / 1000),
+      onStart: (late) => this.metrics.late.observe(undefined, late / 1000),
       now: clock.now,
       random: Math.random,
     });
@@ -74,8 +75,10 @@ class HealthService {
       Math.max(SILENCE_MS, 4 * config.tick_ms),
     );
     this.watchers = new Watchers(this.servers, clock);
+    this.spans = new TickSpans(clock, "CONSUMER", "marllb.v1.Health", "Report");
     this.metrics = healthMetrics(registry, {
       states: () => this.servers.verdicts(),
+      servers: () => this.servers.all(),
       checks: () => this.checker.size,
     });
     this.timers = [
@@ -128,15 +131,15 @@ class HealthService {
         this.context.log.error({ server: check.address, reason: result.reason }, "check could not be made");
       this.lastUnmade = result.reason;
     }
-    if (result.ok) this.metrics.seconds.observe(result.rttMs / 1000);
+    if (result.ok) this.metrics.seconds.observe(undefined, result.rttMs / 1000);
     this.servers.checked(check.key, result, this.context.clock.now());
   }
 
   private changed(changes: Change[], joined: boolean): void {
     const [first] = changes as [Change, ...Change[]];
     if (joined) {
-      const { instance, vipId: vip } = first.target;
-      this.context.log.info({ instance, vip, servers: changes.length }, "servers joined");
+      const { instance: loadBalancer, vipId: vip } = first.target;
+      this.context.log.info({ load_balancer: loadBalancer, vip, servers: changes.length }, "servers joined");
     } else {
       // One address, as many load balancers as have it.
       const { state, reason } = first.verdict;
@@ -173,18 +176,19 @@ class HealthService {
   private report({ frame, roster, checks }: ReportRequest__Output): boolean {
     if (roster) return this.rostered(roster, checks);
     this.metrics.frames.inc();
-    const span = childSpan("health.frame", frame?.trace);
+    const begun = this.spans.begin();
     try {
       if (!frame) throw invalid("frame", "is missing");
+      this.spans.kept(frame.kept);
       this.servers.frame(frame.instance, decodeFrame(frame), this.context.clock.now());
       this.frameAt = this.context.clock.now();
+      this.spans.done(frame.trace, begun);
       return true;
     } catch (e) {
+      this.spans.done(frame?.trace, begun, {}, (e as Error).message);
       this.metrics.refused.inc();
       this.context.log.debug({ err: e }, "frame refused");
       return false;
-    } finally {
-      span?.end();
     }
   }
 
@@ -197,7 +201,7 @@ class HealthService {
       return true;
     } catch (e) {
       this.metrics.refused.inc();
-      this.context.log.warn({ instance, reason: (e as Error).message }, "a load balancer's checks are refused");
+      this.context.log.warn({ load_balancer: instance, reason: (e as Error).message }, "a load balancer's checks are refused");
       return false;
     }
   }

@@ -1,22 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-import { Counter, Gauge, Histogram, type Registry } from "../common/metrics.js";
+import { Counter, Histogram, type Registry, readGauge } from "../common/metrics.js";
+import { LADDER_STEPS, ladderWord } from "../common/vocabulary.js";
 
-export function inferenceMetrics(registry: Registry, streams: () => number) {
+export interface InferenceFigures {
+  /** VIPs that are steered. */
+  streams(): number;
+  /** Share of features beyond the trained range, the worst of the last steps. */
+  outOfRange(): number;
+  /** Policies that the configuration names. */
+  policies: readonly string[];
+}
+
+export function inferenceMetrics(registry: Registry, figures: InferenceFigures) {
   const registers = [registry];
-  new Gauge({
-    name: "marllb_inference_streams",
-    help: "VIPs that are steered",
-    registers,
-    collect() {
-      this.set(streams());
-    },
-  });
+  readGauge(registry, "marllb_inference_streams", "VIPs that are steered", [], (say) => say({}, figures.streams()));
+  const range = "Share of features beyond the trained range in the last step, of the VIP where it is largest";
+  readGauge(registry, "marllb_inference_out_of_range_ratio", range, [], (say) => say({}, figures.outOfRange()));
+  const { policies } = figures;
   return {
     answers: new Counter({
       name: "marllb_inference_answers_total",
       help: "Weight vectors sent",
       labelNames: ["policy", "ladder"],
       registers,
+      born: policies.flatMap((policy) => LADDER_STEPS.slice(0, 2).map((s) => ({ policy, ladder: ladderWord(s) }))),
     }),
     refused: new Counter({ name: "marllb_inference_frames_refused_total", help: "Frames that could not be read", registers }),
     failures: new Counter({
@@ -24,11 +31,7 @@ export function inferenceMetrics(registry: Registry, streams: () => number) {
       help: "Steps in which a policy failed",
       labelNames: ["policy"],
       registers,
-    }),
-    outOfRange: new Gauge({
-      name: "marllb_inference_out_of_range",
-      help: "Share of features beyond the trained range, last step",
-      registers,
+      born: policies.map((policy) => ({ policy })),
     }),
     seconds: new Histogram({
       name: "marllb_inference_seconds",

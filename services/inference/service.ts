@@ -28,7 +28,11 @@ export const create: CreateService = async ({ config, log, registry, clock }) =>
   }
   const streams = new Map<Steer, Stream>();
   const batcher = new Batcher(config.inference.batch_ms, () => streams.size);
-  const metrics = inferenceMetrics(registry, () => streams.size);
+  const metrics = inferenceMetrics(registry, {
+    streams: () => streams.size,
+    outOfRange: () => Math.max(0, ...[...streams.values()].map((s) => s.session.last?.outOfRange ?? 0)),
+    policies: [...new Set(config.vips.map((v) => v.policy))],
+  });
   const newSession = (policy: string): Session =>
     new Session(policy, {
       observe,
@@ -42,7 +46,7 @@ export const create: CreateService = async ({ config, log, registry, clock }) =>
       },
     });
 
-  const steering = new Steering({ catalog, clock, log, metrics, newSession, slowMs: config.tick_ms / 4 }, streams);
+  const steering = new Steering({ catalog, clock, log, metrics, newSession }, streams);
 
   const implementation: InferenceHandlers = {
     Steer: (call) => steering.open(call),

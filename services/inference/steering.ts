@@ -10,7 +10,8 @@ import { birthOf, vipKey } from "../common/identity.js";
 import { boundedName } from "../common/instances.js";
 import type { Logger } from "../common/log.js";
 import { Outlet, systemTimers } from "../common/stream.js";
-import { childSpan, lateSpan } from "../common/telemetry.js";
+import { parseTraceparent } from "../common/telemetry.js";
+import { TickSpans } from "../common/tick-spans.js";
 import { wireLadder } from "../common/vocabulary.js";
 import type { Catalog } from "./catalog.js";
 import type { InferenceMetrics } from "./metrics.js";
@@ -45,8 +46,6 @@ export interface SteeringOptions {
   log: Logger;
   metrics: InferenceMetrics;
   newSession(policy: string): Session;
-  /** A step that takes longer has a span of its own. */
-  slowMs: number;
 }
 
 /** A policy's name comes from outside: only one that is known here may make a series. */
@@ -54,6 +53,7 @@ export const labelOf = (catalog: Pick<Catalog, "has">, policy: string): string =
 
 export class Steering {
   private readonly streams: Map<Steer, Stream>;
+  private readonly spans: TickSpans;
 
   /** `streams`: shared with whoever asks how many there are. */
   constructor(
@@ -61,6 +61,7 @@ export class Steering {
     streams: Map<Steer, Stream>,
   ) {
     this.streams = streams;
+    this.spans = new TickSpans(o.clock, "SERVER", "marllb.v1.Inference", "Steer");
   }
 
   open(call: Steer): void {
@@ -120,7 +121,7 @@ export class Steering {
     const previous = s.session.policyName;
     if (policy === "" || policy === previous) return;
     s.session.setPolicy(boundedName("policy", policy));
-    this.o.log.info({ instance: s.instance, vip: s.vipId, policy, previous }, "policy set");
+    this.o.log.info({ load_balancer: s.instance, vip: s.vipId, policy, previous }, "policy set");
     this.sayMissing(s.session, s.vipId);
   }
 
@@ -136,10 +137,13 @@ export class Steering {
 
   private async answer(s: Stream, frame: Frame__Output): Promise<void> {
     const start = this.o.clock.now();
-    const span = childSpan("inference.steer", frame.trace);
+    const begun = this.spans.begin();
+    this.spans.kept(frame.kept);
     try {
       const weights = await s.session.step(frame);
       const now = this.o.clock.now();
+      const ladder = wireLadder.word(String(weights.ladder));
+      this.spans.done(frame.trace, begun, { "marllb.policy": weights.policy ?? "", "marllb.ladder": ladder });
       if (!frame.want_weights || s.call.cancelled) return;
       s.out.put([["weights", { weights, trace: frame.trace }]]);
       if (now - s.checkpointAt >= CHECKPOINT_MS) {
@@ -148,18 +152,16 @@ export class Steering {
       }
       this.o.metrics.answers.inc({
         policy: labelOf(this.o.catalog, weights.policy ?? ""),
-        ladder: wireLadder.word(String(weights.ladder)),
+        ladder,
       });
-      this.o.metrics.outOfRange.set(s.session.last?.outOfRange ?? 0);
     } catch (e) {
+      this.spans.done(frame.trace, begun, {}, (e as Error).message);
       this.o.metrics.refused.inc();
       this.o.log.debug({ err: e }, "frame refused");
     } finally {
-      const ms = this.o.clock.now() - start;
-      this.o.metrics.seconds.observe(ms / 1000);
-      span?.end();
-      if (!span && ms > this.o.slowMs)
-        lateSpan("inference.steer", frame.trace, this.o.clock.unixMs() - ms, this.o.clock.unixMs());
+      const trace = parseTraceparent(frame.trace);
+      const exemplar = trace?.sampled ? { traceId: trace.traceId, unixMs: this.o.clock.unixMs() } : undefined;
+      this.o.metrics.seconds.observe(undefined, (this.o.clock.now() - start) / 1000, exemplar);
     }
   }
 
@@ -201,7 +203,8 @@ export class Steering {
     boundedName("hello.instance", h.instance);
     boundedName("hello.checkpoint.policy", h.checkpoint?.policy ?? "");
     const session = this.o.newSession(boundedName("hello.policy", h.policy) || "kalman");
-    if (h.checkpoint && !session.restore(h.checkpoint)) this.o.log.warn({ instance: h.instance, vip }, "checkpoint of no use");
+    if (h.checkpoint && !session.restore(h.checkpoint))
+      this.o.log.warn({ load_balancer: h.instance, vip }, "checkpoint of no use");
     const out = new Outlet<SteerResponse, SteerResponse>(call, {
       pack: ([message]) => message as SteerResponse,
       batch: 1,
@@ -219,7 +222,7 @@ export class Steering {
       busy: false,
       next: null,
     });
-    this.o.log.info({ instance: h.instance, vip, policy: session.policyName }, "steering");
+    this.o.log.info({ load_balancer: h.instance, vip, policy: session.policyName }, "steering");
     this.sayMissing(session, vip);
   }
 

@@ -6,7 +6,7 @@ import type { Config } from "../common/config/load.js";
 import type { Logger } from "../common/log.js";
 import type { FrameView } from "../common/native/frame.js";
 import { Attachment } from "./attachment.js";
-import { Effects } from "./effects.js";
+import { Effects, type Took } from "./effects.js";
 import { Exchange } from "./exchange.js";
 import type { KeptStore } from "./kept-file.js";
 import type { AttachRegion, RawFrame, RegionPort } from "./region.js";
@@ -34,7 +34,7 @@ export interface AgentOptions {
   kept: KeptStore;
   /** A frame of a VIP came in and was dealt with. */
   onFrame(vip: Vip): void;
-  onEffect(vip: Vip, ms: number): void;
+  onEffect(vip: Vip, took: Took): void;
   onGone(vip: Vip): void;
 }
 
@@ -56,8 +56,8 @@ export class Agent {
     const guard = (what: string, fn: () => void): void => this.#guard(what, fn);
     this.#vips = new Vips((frame) => this.#born(frame), guard, o.kept.read());
     this.#live = config;
-    this.#ticks = new TickLog(config.tracing.sample_ms, config.tick_ms, clock);
-    this.#effects = new Effects(this.#ticks, o.onEffect);
+    this.#ticks = new TickLog(config.tracing, clock);
+    this.#effects = new Effects(this.#ticks, clock, o.onEffect);
     this.attachment = new Attachment({
       path: config.region.path,
       log,
@@ -89,6 +89,7 @@ export class Agent {
   reload(config: Config): void {
     this.#live = config;
     this.#ticks.sampleMs = config.tracing.sample_ms;
+    this.#ticks.slowMs = config.tracing.slow_ms;
     for (const vip of this.#vips.all()) vip.settings = settingsOf(config, vip.name);
     this.#guard("reload", () => this.exchange.reloaded());
   }
@@ -150,7 +151,10 @@ export class Agent {
   #message(region: RegionPort, frames: readonly RawFrame[]): void {
     const change = this.#vips.message(region.dpEpoch, frames);
     if (change.born.length + change.gone.length > 0) {
-      for (const vip of change.gone) this.#o.onGone(vip);
+      for (const vip of change.gone) {
+        this.#effects.gone(vip);
+        this.#o.onGone(vip);
+      }
       this.#guard("vips", () => this.exchange.changed(region, change));
     } else if (change.forgot) {
       this.#o.kept.save(this.#vips.kept());

@@ -1,67 +1,102 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ticks from frame to effect: when a vector took effect, how long the way was, and the trace of it.
-import { randomBytes } from "node:crypto";
-import { formatTraceparent, type TraceMessage, tracingOn } from "../common/telemetry.js";
+import type { Clock } from "../common/clock.js";
+import type { TraceIds, TraceMessage } from "../common/telemetry.js";
 import type { Effect, RegionPort } from "./region.js";
-import type { Tick, TickLog } from "./ticks.js";
+import { type Answer, type Published, startUs, type Tick, type TickLog, type To } from "./ticks.js";
 import type { Vip } from "./vip.js";
+
+/** What a frame carries of its tick's trace; null where there is none. */
+export interface FrameTraces {
+  steer: TraceMessage | null;
+  share: TraceMessage | null;
+}
+
+export interface Took {
+  ms: number;
+  /** Of a trace that was written. */
+  trace: TraceIds | null;
+}
 
 export class Effects {
   readonly #log: TickLog;
-  readonly #onEffect: (vip: Vip, ms: number) => void;
+  readonly #clock: Clock;
+  readonly #onEffect: (vip: Vip, took: Took) => void;
   /** At most one a VIP: the newest frame's that wants weights. */
   readonly #ticks = new WeakMap<Vip, Tick>();
 
-  constructor(log: TickLog, onEffect: (vip: Vip, ms: number) => void) {
+  constructor(log: TickLog, clock: Clock, onEffect: (vip: Vip, took: Took) => void) {
     this.#log = log;
+    this.#clock = clock;
     this.#onEffect = onEffect;
   }
 
-  /** A tick begins with the VIP's newest frame. What goes with its message: the trace, where there is one. */
-  begin(vip: Vip, nowMs: number): TraceMessage | null {
-    const on = tracingOn();
-    const { frame } = vip;
-    const tick: Tick = {
-      ids: on ? { traceId: randomBytes(16).toString("hex"), spanId: randomBytes(8).toString("hex") } : null,
-      sampled: on && this.#log.sample(),
-      frame,
-      startMs: Number(frame.realNs / 1000n) / 1000,
-      spans: [],
-      publishedSeq: null,
-    };
-    this.#ticks.set(vip, tick);
-    this.#log.span(tick, "shm-agent.read", nowMs);
-    return tick.ids ? { traceparent: formatTraceparent(tick.ids, tick.sampled) } : null;
+  /** A tick begins with the VIP's newest frame; `server`: the replica of inference that is asked. */
+  begin(vip: Vip, server: string): FrameTraces {
+    if (this.#ticks.has(vip)) this.fail(vip, "not in effect within a tick");
+    const trace = this.#log.begin(server);
+    this.#ticks.set(vip, { vip: vip.name, frame: vip.frame, published: null, trace });
+    return { steer: this.#log.messageTo(trace, "steer"), share: this.#log.messageTo(trace, "share") };
   }
 
-  /** A step of the tick's way ends now. */
-  step(vip: Vip, name: string, nowMs: number, attributes: Record<string, string | number>): void {
-    const tick = this.#ticks.get(vip);
-    if (tick) this.#log.span(tick, name, nowMs, attributes);
+  /** Earlier ticks of the VIP whose spans are wanted after all. */
+  kept(vip: Vip, to: To): TraceMessage[] {
+    return this.#log.keptFor(vip.key, to);
   }
 
-  /** The answer was published as vector `seq`. */
-  published(vip: Vip, seq: number): void {
-    const tick = this.#ticks.get(vip);
-    if (tick) tick.publishedSeq = seq;
+  /** The answer to a frame came from a replica. One to an older frame is none to this tick. */
+  answered(vip: Vip, frameSeq: number, answer: Answer, server: string): void {
+    const trace = this.#of(vip, frameSeq)?.trace;
+    if (!trace) return;
+    trace.answered = { ...answer, atUs: this.#clock.monoUs() };
+    trace.server = server;
   }
 
-  fail(vip: Vip, why: string): void {
+  /** The answer to a frame was published. */
+  published(vip: Vip, frameSeq: number, published: Published): void {
+    const tick = this.#of(vip, frameSeq);
+    if (!tick) return;
+    tick.published = published;
+    if (tick.trace) tick.trace.publishedUs = this.#clock.monoUs();
+  }
+
+  /** The tick came to nothing. `code`: gRPC's, of the call; `server`: the replica that was asked. */
+  fail(vip: Vip, why: string, code?: number, server = ""): void {
     const tick = this.#ticks.get(vip);
-    if (tick) this.#log.fail(tick, why);
     this.#ticks.delete(vip);
+    if (!tick) return;
+    if (tick.trace && server !== "") tick.trace.server = server;
+    this.#log.end(vip.key, tick, {
+      atUs: this.#clock.monoUs(),
+      effect: null,
+      why,
+      ...(code === undefined ? {} : { code }),
+    });
   }
 
   /** What the data plane says took effect. */
   took(vip: Vip, e: Effect, region: RegionPort): void {
     vip.took(e);
     const tick = this.#ticks.get(vip);
-    if (!tick || tick.publishedSeq === null || e.agentEpoch !== region.agentEpoch) return;
-    if (e.seq < tick.publishedSeq || e.allNs === 0n) return;
-    const ms = Number(e.allNs - tick.frame.monoNs) / 1e6;
+    if (!tick?.published || e.agentEpoch !== region.agentEpoch) return;
+    if (e.seq < tick.published.seq || e.allNs === 0n) return;
+    const { frame, trace } = tick;
+    const ms = Number(e.allNs - frame.monoNs) / 1e6;
     vip.inEffect(ms);
-    this.#onEffect(vip, ms);
-    this.#log.done(tick, vip.name, ms, Number(e.swapNs - tick.frame.monoNs) / 1e6);
     this.#ticks.delete(vip);
+    const slow = ms > this.#log.slowMs;
+    this.#onEffect(vip, { ms, trace: trace?.sampled || slow ? (trace?.ids ?? null) : null });
+    const swapMs = Number(e.swapNs - frame.monoNs) / 1e6;
+    this.#log.end(vip.key, tick, { atUs: startUs(frame) + Math.round(ms * 1000), effect: { ms, swapMs, slow } });
+  }
+
+  gone(vip: Vip): void {
+    this.#ticks.delete(vip);
+    this.#log.forget(vip.key);
+  }
+
+  #of(vip: Vip, frameSeq: number): Tick | undefined {
+    const tick = this.#ticks.get(vip);
+    return tick?.frame.seq === frameSeq ? tick : undefined;
   }
 }

@@ -9,12 +9,14 @@ import type { Clock } from "../common/clock.js";
 import type { Config } from "../common/config/load.js";
 import { birthOf, vipKey } from "../common/identity.js";
 import type { Logger } from "../common/log.js";
+import type { TraceMessage } from "../common/telemetry.js";
 import { ladderWord, wireLadder } from "../common/vocabulary.js";
 import { checksOf, decisionOf, directiveOf } from "./convert.js";
 import type { Effects } from "./effects.js";
 import { MISSED_LIMIT } from "./ladder.js";
 import { Peers } from "./peers.js";
 import type { RegionPort } from "./region.js";
+import { DEADLINE_EXCEEDED, UNAVAILABLE } from "./ticks.js";
 import type { Vip } from "./vip.js";
 import type { Change, GoneVip, Vips } from "./vips.js";
 import { WarmUp } from "./warm-up.js";
@@ -106,12 +108,12 @@ export class Exchange {
       want_weights: decide,
     };
     if (!decide) {
-      this.#share(vip, message);
+      this.#share(vip, message, null);
       return;
     }
-    this.#decide(region, vip, message);
+    const trace = this.#decide(region, vip, message);
     setTimeout(
-      () => guard("frame", () => this.#share(vip, message)),
+      () => guard("frame", () => this.#share(vip, message, trace)),
       Math.min(SECONDARY_DELAY_MS, config.tick_ms * SECONDARY_DELAY_SHARE),
     );
   }
@@ -152,12 +154,12 @@ export class Exchange {
       return;
     }
     const { decision, step } = decisionOf(w);
-    effects.step(vip, "inference", now, { policy: w.policy, inference_us: w.inference_us });
+    const frameSeq = Number(w.frame_seq);
+    effects.answered(vip, frameSeq, { policy: w.policy, inferenceUs: w.inference_us }, this.peers.steeredBy(vip));
     const good = vip.answered(decision, step, region, now);
     region.beat();
     if (vip === this.#warmed?.vip) this.#warmUp.answered();
-    effects.step(vip, "shm-agent.publish", clock.now(), { ladder: ladderWord(step), source: vip.source });
-    if (good) effects.published(vip, vip.seq);
+    if (good) effects.published(vip, frameSeq, { seq: vip.seq, ladder: ladderWord(step), source: vip.source });
     else effects.fail(vip, `refused: ${vip.lastRefusal}`);
   }
 
@@ -183,9 +185,10 @@ export class Exchange {
   }
 
   /** Sends the frame to health and failover. */
-  #share(vip: Vip, frame: Frame): void {
+  #share(vip: Vip, message: Frame, trace: TraceMessage | null): void {
     if (this.#stopped) return;
     const { instance } = this.#o.config;
+    const frame: Frame = { ...message, trace, kept: this.#o.effects.kept(vip, "share") };
     this.peers.report({ frame });
     this.peers.failover.send({
       instance,
@@ -195,34 +198,37 @@ export class Exchange {
     });
   }
 
-  #decide(region: RegionPort, vip: Vip, message: Frame): void {
-    const { clock, effects, guard } = this.#o;
-    const now = clock.now();
+  /** Asks for weights. What health and failover are told of the tick's trace. */
+  #decide(region: RegionPort, vip: Vip, message: Frame): TraceMessage | null {
+    const { effects, guard } = this.#o;
     if (vip.pending) {
       // The frame before had a whole tick for its answer.
-      this.#unanswered(region, vip, "no answer within a tick");
+      this.#unanswered(region, vip, "no answer within a tick", DEADLINE_EXCEEDED);
       if (vip.missedInARow % MISSED_LIMIT === 0) this.peers.reopenSteer(vip);
     }
-    message.trace = effects.begin(vip, now);
+    const { steer, share } = effects.begin(vip, this.peers.steeredBy(vip));
+    const asked: Frame = { ...message, trace: steer, kept: effects.kept(vip, "steer") };
     vip.asked();
-    if (!this.peers.steer(vip, message, vip.wantedPolicy)) this.#unanswered(region, vip, "inference is away");
+    if (!this.peers.steer(vip, asked, vip.wantedPolicy)) this.#unanswered(region, vip, "inference is away", UNAVAILABLE);
     else setImmediate(() => guard("frame", () => vip.prepare()));
-    if (this.#warmed !== null && this.#warmed.vip !== vip) return;
-    this.#warmed = { vip, frame: { ...message, trace: null } };
-    this.#warmUp.frame();
+    if (this.#warmed === null || this.#warmed.vip === vip) {
+      this.#warmed = { vip, frame: message };
+      this.#warmUp.frame();
+    }
+    return share;
   }
 
-  #unanswered(region: RegionPort, vip: Vip, why: string): void {
+  #unanswered(region: RegionPort, vip: Vip, why: string, code: number): void {
     const now = this.#o.clock.now();
     vip.missed(now);
     if (vip.compose(region, now)) region.beat();
-    this.#o.effects.fail(vip, why);
+    this.#o.effects.fail(vip, why, code, this.peers.steeredBy(vip));
   }
 
   #steerDown(vip: Vip): void {
     const region = this.#o.region();
     if (vip === this.#warmed?.vip) this.#warmUp.restart();
-    if (vip.pending && region) this.#unanswered(region, vip, "inference went away");
+    if (vip.pending && region) this.#unanswered(region, vip, "inference went away", UNAVAILABLE);
   }
 
   #hello(vip: Vip): Hello {

@@ -1,88 +1,61 @@
 // SPDX-License-Identifier: Apache-2.0
-// Latency and fairness for dashboards: the figures that StreamStats shows, computed when they are scraped.
-import type { StreamStatsResponse } from "../../gen/marllb/v1/StreamStatsResponse.js";
-import { Gauge, type Quantiles, type Registry, registerQuantiles } from "../common/metrics.js";
+// Latency as histograms of the frames' own buckets: exact, and their sums over load balancers are what one of all their traffic would show.
+import { BUCKETS, edgesUs } from "../common/histogram.js";
+import { type Registry, readGauge, readHistogram } from "../common/metrics.js";
+import type { LatencyCounts } from "./latency.js";
+import type { ServerRow } from "./server-rows.js";
 
-type Quantile = "ttfb_p50_ms" | "ttfb_p95_ms" | "ttfb_p99_ms";
-const quantiles: [string, Quantile][] = [
-  ["0.5", "ttfb_p50_ms"],
-  ["0.95", "ttfb_p95_ms"],
-  ["0.99", "ttfb_p99_ms"],
-];
-
-/** Cumulative. */
-export interface Answers {
-  /** Their times to first byte, seconds. Flows that wait for an answer that never begins are not in it. */
-  sumS: number;
-  answers: number;
-}
-
+/** Of one VIP, at the scrape. */
 export interface VipLatency {
-  stats: StreamStatsResponse;
-  /** Of all servers that the VIP ever had. */
-  answers: Answers;
-  /** By address: the place of its member in the statistics, and what all of its records counted. */
-  servers: (Answers & { address: string; member: number })[];
+  name: string;
+  counts: LatencyCounts;
+  /** Seconds, cumulative. */
+  sumS: number;
+  jain: number;
+  servers: readonly (Pick<ServerRow, "address" | "labels"> & { ids: readonly number[]; sumS: number; decayedMeanS: number })[];
 }
 
-const known = (of: { [key in Quantile]?: number | string }): [string, number][] =>
-  quantiles.flatMap(([quantile, field]) => (Number(of[field]) >= 0 ? [[quantile, Number(of[field]) / 1000]] : []));
-const statsOf = (vip: VipLatency, server: VipLatency["servers"][number]) => vip.stats.servers?.[server.member] ?? {};
+/** Every edge of the frames' buckets but 0, which nothing is below. */
+const vipEdges = edgesUs.slice(1).map((us) => us / 1e6);
+/** A server has one bucket an octave, from 128 us to 67 s: a third of the lines, and its quantiles are for comparing servers. */
+const FIRST = edgesUs.indexOf(128);
+const LAST = edgesUs.indexOf(64 << 20);
+const serverPlaces = edgesUs.flatMap((_, i) => (i >= FIRST && i <= LAST && (i - FIRST) % 2 === 0 ? [i] : []));
+const serverEdges = serverPlaces.map((i) => (edgesUs[i] as number) / 1e6);
 
-/** `all`: the newest of every VIP. What is unknown is left out, never 0. */
-export function latencyMetrics(registry: Registry, all: () => VipLatency[]): void {
-  const registers = [registry];
-  registerQuantiles(
-    registry,
-    "marllb_vip_ttfb_seconds",
-    "Time to first byte: quantiles over the last 10 s, sum and count since ever",
-    () =>
-      all().map(({ stats, answers }) => ({
-        labels: { vip: stats.vip?.name ?? "" },
-        quantiles: known(stats),
-        sum: answers.sumS,
-        count: answers.answers,
-      })),
-  );
-  registerQuantiles(
-    registry,
-    "marllb_server_ttfb_seconds",
-    "Time to first byte: quantiles over the last 10 s, sum and count since the server joined",
-    () =>
-      all().flatMap((vip) =>
-        vip.servers.map(
-          (server): Quantiles => ({
-            labels: { vip: vip.stats.vip?.name ?? "", server: server.address },
-            quantiles: known(statsOf(vip, server)),
-            sum: server.sumS,
-            count: server.answers,
-          }),
-        ),
-      ),
-  );
-  new Gauge({
-    name: "marllb_server_ttfb_decayed_mean_seconds",
-    help: "Time to first byte, mean with old samples counting less",
-    labelNames: ["vip", "server"],
-    registers,
-    collect() {
-      this.reset();
-      for (const vip of all()) {
-        for (const server of vip.servers) {
-          const mean = Number(statsOf(vip, server).ttfb?.decayed_mean_ms ?? 0);
-          if (mean > 0) this.set({ vip: vip.stats.vip?.name ?? "", server: server.address }, mean / 1000);
-        }
-      }
-    },
+/** The buckets between the places, and what lies beyond the last. */
+function coarse(counts: Float64Array): Float64Array {
+  const out = new Float64Array(serverPlaces.length + 1);
+  let at = 0;
+  for (let b = 0; b < BUCKETS; b++) {
+    while (at < serverPlaces.length && b >= (serverPlaces[at] as number)) at++;
+    out[at] = (out[at] as number) + (counts[b] as number);
+  }
+  return out;
+}
+
+/** `all`: of every VIP that there is. */
+export function latencyMetrics(registry: Registry, all: () => readonly VipLatency[]): void {
+  const help = "Time from a request's first byte to the answer's";
+  const ofVip = { name: "marllb_vip_ttfb_seconds", help, labelNames: ["vip"] as const, edges: vipEdges };
+  readHistogram(registry, ofVip, (say) => {
+    for (const { name, counts, sumS } of all()) say({ vip: name }, counts.vip, sumS);
   });
-  new Gauge({
-    name: "marllb_vip_jain",
-    help: "Jain's index of flows in progress over configured weight; 1 = fair",
-    labelNames: ["vip"],
-    registers,
-    collect() {
-      this.reset();
-      for (const { stats } of all()) this.set({ vip: stats.vip?.name ?? "" }, Number(stats.jain ?? 1));
-    },
+  const ofServer = { name: "marllb_server_ttfb_seconds", help, labelNames: ["vip", "server"] as const, edges: serverEdges };
+  readHistogram(registry, ofServer, (say) => {
+    for (const { counts, servers } of all()) for (const s of servers) say(s.labels, coarse(counts.of(s.address, s.ids)), s.sumS);
   });
+  const decayed = "Time to first byte, mean with old samples counting less; absent while nothing was seen";
+  readGauge(registry, "marllb_server_ttfb_decayed_mean_seconds", decayed, ["vip", "server"], (say) => {
+    for (const { servers } of all()) for (const s of servers) if (s.decayedMeanS > 0) say(s.labels, s.decayedMeanS);
+  });
+  readGauge(
+    registry,
+    "marllb_vip_jain_ratio",
+    "Jain's index of flows in progress over configured weight; 1 = each server has what its weight says",
+    ["vip"],
+    (say) => {
+      for (const { name, jain } of all()) say({ vip: name }, jain);
+    },
+  );
 }

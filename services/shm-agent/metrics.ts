@@ -1,18 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // Figures of the agent and of its data plane. All that a frame holds is read when it is scraped, from the newest frame.
 
-import { Histogram, type Registry, readCounter, readGauge } from "../common/metrics.js";
+import { Histogram, labelText, type Registry, readCounter, readGauge } from "../common/metrics.js";
 import { type Field, layout } from "../common/native/frame.js";
-import { LADDER_STEPS, ladderWord } from "../common/vocabulary.js";
+import { LADDER_STEPS, ladderWord, wireMode } from "../common/vocabulary.js";
 import type { Agent } from "./agent.js";
+import { dataplaneMetrics } from "./dataplane-metrics.js";
 import { type ServerRow, serverRows, sumOf } from "./server-rows.js";
+import { serverState } from "./stats.js";
 import type { Vip } from "./vip.js";
 
-export function agentMetrics(registry: Registry, agent: Agent) {
+type Figures = Pick<Agent, "vips" | "peerStates" | "attachment" | "errors">;
+
+export function agentMetrics(registry: Registry, agent: Figures) {
   serverMetrics(registry, agent);
   vipMetrics(registry, agent);
+  vipStates(registry, agent);
   tickMetrics(registry, agent);
   attachmentMetrics(registry, agent);
+  dataplaneMetrics(registry, () => {
+    const { region } = agent.attachment;
+    return region && { pid: region.dpPid, dpEpoch: region.dpEpoch, name: region.dataplane };
+  });
   return {
     effect: new Histogram({
       name: "marllb_effect_seconds",
@@ -28,13 +37,10 @@ const exported = (fields: readonly Field[], role: Field["role"]): Field[] =>
   fields.filter((f) => f.role === role && f.metric !== "");
 
 /** The fields of a server, summed over the records of its address. */
-function serverMetrics(registry: Registry, agent: Agent): void {
+function serverMetrics(registry: Registry, agent: Figures): void {
   const labels = ["vip", "server"] as const;
-  type Each = (labels: { vip: string; server: string }, value: number) => void;
-  const perServer = (each: Each, value: (vip: Vip, row: ServerRow) => number): void => {
-    for (const vip of agent.vips()) {
-      for (const row of serverRows(vip.view)) each({ vip: vip.name, server: row.address }, value(vip, row));
-    }
+  const perServer = (each: (labels: string, value: number) => void, value: (vip: Vip, row: ServerRow) => number): void => {
+    for (const vip of agent.vips()) for (const row of serverRows(vip.view)) each(row.labels, value(vip, row));
   };
   for (const { name, metric, help } of exported(layout.serverFields, "counter")) {
     readCounter(registry, `marllb_server_${metric}`, help, labels, (each) =>
@@ -47,10 +53,19 @@ function serverMetrics(registry: Registry, agent: Agent): void {
       unit === "flows" ? sumOf(vip, row, name) : (vip.view.column(name)[row.member] as number);
     readGauge(registry, `marllb_server_${metric}`, help, labels, (each) => perServer(each, of));
   }
+  const state = "1 for the state that a server is in at this load balancer: up, draining, ejected, guarded, masked, leaving";
+  readGauge(registry, "marllb_server_state", state, ["vip", "server", "state"], (say) => {
+    for (const vip of agent.vips()) {
+      const { view } = vip;
+      const factor = view.column("factor");
+      for (const { member, labels: text } of serverRows(view))
+        say(`${text},state="${serverState(view.flags[member] as number, factor[member] as number)}"`, 1);
+    }
+  });
 }
 
-/** The fields of a VIP's frame, what the data plane refused, and the ladder. */
-function vipMetrics(registry: Registry, agent: Agent): void {
+/** The fields of a VIP's frame, and what the data plane refused. */
+function vipMetrics(registry: Registry, agent: Figures): void {
   for (const role of ["counter", "gauge"] as const) {
     const register = role === "counter" ? readCounter : readGauge;
     for (const { name, metric, help } of exported(layout.frameFields, role)) {
@@ -65,6 +80,32 @@ function vipMetrics(registry: Registry, agent: Agent): void {
       for (const [reason, n] of Object.entries(vip.view.refused)) each({ vip: vip.name, reason }, n);
     }
   });
+}
+
+const SOURCES = ["override", "push", "fallback", "inference", "static"] as const;
+
+/** What a VIP is set to, and what sets its weights. */
+function vipStates(registry: Registry, agent: Figures): void {
+  const info = "1; what a VIP is and how new flows find their server";
+  readGauge(registry, "marllb_vip_info", info, ["vip", "address", "protocol", "policy", "mode", "pool"], (say) => {
+    for (const { name, view, policy } of agent.vips()) {
+      const mode = wireMode.word(wireMode.label(view.mode));
+      say(
+        { vip: name, address: view.address, protocol: view.protocol, policy, mode, pool: view.managed ? "managed" : "local" },
+        1,
+      );
+    }
+  });
+  readGauge(registry, "marllb_vip_servers", "Servers in a VIP's list, those that are leaving among them", ["vip"], (say) => {
+    for (const { name, view } of agent.vips()) say({ vip: name }, view.count);
+  });
+  const override = "1 while weights of an operator's are in force (marllbctl override)";
+  readGauge(registry, "marllb_vip_override", override, ["vip"], (say) => {
+    for (const { name, directive } of agent.vips()) say({ vip: name }, directive.override ? 1 : 0);
+  });
+  readGauge(registry, "marllb_vip_source", "1 for what set the last weights", ["vip", "source"], (say) => {
+    for (const vip of agent.vips()) for (const s of SOURCES) say({ vip: vip.name, source: s }, vip.source === s ? 1 : 0);
+  });
   readGauge(registry, "marllb_ladder", "1 for the step that the weights in effect came from", ["vip", "step"], (each) => {
     for (const vip of agent.vips()) {
       for (const s of LADDER_STEPS) each({ vip: vip.name, step: ladderWord(s) }, vip.view.ladder === s ? 1 : 0);
@@ -72,7 +113,7 @@ function vipMetrics(registry: Registry, agent: Agent): void {
   });
 }
 
-function tickMetrics(registry: Registry, agent: Agent): void {
+function tickMetrics(registry: Registry, agent: Figures): void {
   const counters: [name: string, help: string, value: (v: Vip) => number][] = [
     ["answered_total", "Ticks answered by inference", (v) => v.counters.answered],
     [
@@ -91,13 +132,28 @@ function tickMetrics(registry: Registry, agent: Agent): void {
   }
   const refused = "Vectors that the envelope refused, by reason";
   readCounter(registry, "marllb_agent_refused_total", refused, ["vip", "reason"], (each) => {
-    for (const vip of agent.vips()) for (const [reason, n] of vip.counters.refused) each({ vip: vip.name, reason }, n);
+    for (const vip of agent.vips()) {
+      const { refused: counts } = vip.counters;
+      for (const reason of new Set([...Object.keys(vip.view.refused), ...counts.keys()]))
+        each({ vip: vip.name, reason }, counts.get(reason) ?? 0);
+    }
   });
 }
 
-function attachmentMetrics(registry: Registry, agent: Agent): void {
+function attachmentMetrics(registry: Registry, agent: Figures): void {
   readCounter(registry, "marllb_agent_peer_reconnects_total", "Streams to a peer that broke", ["peer"], (each) => {
-    for (const p of agent.peerStates()) each({ peer: p.name }, p.reconnects);
+    const sums = new Map<string, number>();
+    for (const p of agent.peerStates()) sums.set(p.name, (sums.get(p.name) ?? 0) + p.reconnects);
+    for (const [peer, n] of sums) each({ peer }, n);
+  });
+  const connected = "1 while the agent has a stream to this replica of a peer";
+  readGauge(registry, "marllb_agent_peer_connected", connected, ["peer", "address"], (each) => {
+    const said = new Set<string>();
+    for (const p of agent.peerStates()) {
+      const labels = labelText({ peer: p.name, address: p.address });
+      if (!said.has(labels)) each(labels, p.state === "ready" ? 1 : 0);
+      said.add(labels);
+    }
   });
   readGauge(registry, "marllb_agent_attached", "1 while attached to a data plane that lives", [], (each) =>
     each({}, agent.attachment.region ? 1 : 0),

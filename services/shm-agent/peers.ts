@@ -133,6 +133,11 @@ export class Peers<V extends Steered> {
     this.#steers.get(vip.key)?.reopen("unanswered");
   }
 
+  /** The replica of inference that has the VIP's stream, as HOST:PORT; empty where it never had one. */
+  steeredBy(vip: V): string {
+    return this.#steers.get(vip.key)?.peer ?? "";
+  }
+
   /** To every replica of health: each checks all servers, and judges by the same frames. */
   report(message: ReportRequest): void {
     for (const { stream } of this.#health.all.values()) stream.send(message);

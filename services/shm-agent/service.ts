@@ -20,7 +20,7 @@ import { latencyMetrics } from "./latency-metrics.js";
 import { agentMetrics } from "./metrics.js";
 import { pushOf } from "./push.js";
 import { serverRows, sumOf } from "./server-rows.js";
-import { History, statistics } from "./stats.js";
+import { fairness, History, statistics } from "./stats.js";
 import { StatsStreams } from "./stats-streams.js";
 import type { Vip } from "./vip.js";
 
@@ -45,7 +45,12 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
       history.add(vip);
       streams.onFrame(vip, clock.now(), () => statsOf(vip));
     },
-    onEffect: (vip, ms) => metrics.effect.observe({ vip: vip.name }, ms / 1000),
+    onEffect: (vip, { ms, trace }) =>
+      metrics.effect.observe(
+        { vip: vip.name },
+        ms / 1000,
+        trace ? { traceId: trace.traceId, unixMs: clock.unixMs() } : undefined,
+      ),
     onGone(vip) {
       log.info({ vip: vip.name, id: vip.id }, "VIP is gone");
       metrics.effect.remove({ vip: vip.name });
@@ -53,7 +58,7 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
     },
   });
   const metrics = agentMetrics(registry, agent);
-  latencyFigures(registry, agent, statsOf);
+  latencyFigures(registry, agent);
 
   const implementation: ShmAgentHandlers = {
     GetStatus: unary(() => agentStatus(agent, sharing, config.instance, config.region.path)),
@@ -98,7 +103,7 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
     implementation,
     whyNotReady: () => (agent.attachment.region === null ? `not attached to a data plane: ${agent.attachment.reason}` : null),
     reload: {
-      keys: ["tracing.sample_ms", "inference.warm_up", "envelope", "vips", "counts.members"],
+      keys: ["tracing.sample_ms", "tracing.slow_ms", "inference.warm_up", "envelope", "vips", "counts.members"],
       apply(c) {
         sharing.configured(c.counts.members);
         agent.reload(c);
@@ -112,17 +117,24 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
   };
 };
 
-function latencyFigures(registry: Registry, agent: Agent, statsOf: (vip: Vip) => ReturnType<typeof statistics>): void {
+function latencyFigures(registry: Registry, agent: Agent): void {
   latencyMetrics(registry, () =>
-    agent.vips().map((vip) => ({
-      stats: statsOf(vip),
-      answers: { sumS: (vip.view.figures.ttfb_sum_us ?? 0) / 1e6, answers: vip.view.figures.answers ?? 0 },
-      servers: serverRows(vip.view).map((row) => ({
-        address: row.address,
-        member: row.member,
-        sumS: sumOf(vip, row, "ttfb_sum_us") / 1e6,
-        answers: sumOf(vip, row, "answers"),
-      })),
-    })),
+    agent.vips().map((vip) => {
+      const { view } = vip;
+      const mean = view.column("ttfb.dmean");
+      return {
+        name: vip.name,
+        counts: vip.latency,
+        sumS: (view.figures.ttfb_sum_us ?? 0) / 1e6,
+        jain: fairness(view.flows, view.weightStatic),
+        servers: serverRows(view).map((row) => ({
+          address: row.address,
+          labels: row.labels,
+          ids: row.records.map((i) => view.ids[i] as number),
+          sumS: sumOf(vip, row, "ttfb_sum_us") / 1e6,
+          decayedMeanS: (mean[row.member] as number) / 1e6,
+        })),
+      };
+    }),
   );
 }

@@ -38,7 +38,7 @@ export class History {
 }
 
 /** Jain's index of flows over weight: 1 = each server has what its weight says. */
-const fairness = (flows: ArrayLike<number>, weights: ArrayLike<number>): number =>
+export const fairness = (flows: ArrayLike<number>, weights: ArrayLike<number>): number =>
   jain(Array.from(flows, (f, i) => f / (weights[i] as number)));
 
 export function serverState(flags: number, factor: number): string {

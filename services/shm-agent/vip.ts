@@ -17,6 +17,7 @@ import {
 import { GoneServers } from "./gone-servers.js";
 import { type Kept, orderByAddress, orderById } from "./kept.js";
 import { type Decision, type LadderState, ladderAnswered, ladderDecision, ladderMissed, ladderStart } from "./ladder.js";
+import { LatencyCounts } from "./latency.js";
 import type { Effect, PoolVip, RawFrame, RegionPort, Vector } from "./region.js";
 
 export interface VipSettings {
@@ -47,6 +48,8 @@ export interface Counters {
 }
 
 const DROP_AFTER_TICKS = 3;
+/** Frames: a minute or so. */
+const LATENCY_FRAMES = 600;
 /** Seconds; for the rate limit where nothing was composed before. */
 const LONG_AGO_S = 10;
 
@@ -63,6 +66,7 @@ export class Vip {
   readonly #framesPerTick: number;
   readonly #counters: Counters = { answered: 0, unanswered: 0, late: 0, published: 0, refused: new Map(), termsRefused: 0 };
   readonly #gone = new GoneServers();
+  readonly #latency = new LatencyCounts();
   #frame: RawFrame;
   #decoded: FrameView | null = null;
   #ladder: LadderState = ladderStart();
@@ -113,6 +117,11 @@ export class Vip {
   /** What servers had counted before they left and came back. */
   get gone(): GoneServers {
     return this.#gone;
+  }
+  /** What was counted of latencies up to the newest frame. */
+  get latency(): LatencyCounts {
+    this.#latency.add(this.view);
+    return this.#latency;
   }
   get directive(): Readonly<DirectiveState> {
     return this.#directive;
@@ -167,6 +176,7 @@ export class Vip {
     // The servers' last counts are in the frame before the one that no longer has them.
     if (frame.generation !== this.#frame.generation || frame.records.length !== this.#frame.records.length) {
       const before = this.view;
+      this.#latency.add(before);
       this.#frame = frame;
       this.#decoded = null;
       this.#gone.left(before, this.view);
@@ -174,6 +184,8 @@ export class Vip {
     }
     this.#frame = frame;
     this.#decoded = null;
+    // Its buckets count modulo 2^32: without a scraper they are looked at every now and then all the same.
+    if (frame.seq % LATENCY_FRAMES === 0) this.#latency.add(this.view);
   }
 
   /** What of it survives restarts. */

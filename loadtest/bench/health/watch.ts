@@ -3,6 +3,7 @@
 import * as grpc from "@grpc/grpc-js";
 import type { WatchResponse__Output } from "../../../gen/marllb/v1/WatchResponse.js";
 import { placeOf, planOf } from "../../../services/common/checks/plan.js";
+import { systemClock } from "../../../services/common/clock.js";
 import { type HealthConfig, health } from "../../../services/common/config/health-schema.js";
 import { clientOptions, serverOptions } from "../../../services/common/grpc/channel.js";
 import { v1 } from "../../../services/common/grpc/protos.js";
@@ -55,8 +56,7 @@ function filled(loadBalancers: number, servers: number): HealthRegistry {
 /** Every server of every load balancer, once, over a real connection. */
 export async function watch(loadBalancers: number, servers: number): Promise<WatchResult> {
   const registry = filled(loadBalancers, servers);
-  const clock = { now: () => performance.now(), unixMs: () => Date.now() };
-  const watchers = new Watchers(registry, clock);
+  const watchers = new Watchers(registry, systemClock);
   const server = new grpc.Server({ ...serverOptions, ...NO_KEEPALIVE });
   const nothing = (): never => {
     throw new Error("only Watch is served here");
@@ -73,7 +73,7 @@ export async function watch(loadBalancers: number, servers: number): Promise<Wat
   const result: WatchResult = { entries: 0, largestPart: 0, seconds: 0, known: 0, memory: 0 };
   let known = 0;
   const votes = new Votes(() => known++);
-  const start = clock.now();
+  const start = systemClock.now();
   await new Promise<void>((resolve, reject) => {
     const call = client.Watch({ instance: "" });
     call.on("data", (m: WatchResponse__Output) => {
@@ -84,7 +84,7 @@ export async function watch(loadBalancers: number, servers: number): Promise<Wat
     });
     call.on("error", reject);
   });
-  result.seconds = (clock.now() - start) / 1000;
+  result.seconds = (systemClock.now() - start) / 1000;
   result.known = known;
   result.memory = process.memoryUsage().rss / 2 ** 20;
   client.close();

@@ -39,4 +39,5 @@ void figures_init(Napi::Env env, Napi::Object exports);
 void vocabulary_init(Napi::Env env, Napi::Object exports);
 void sched_init(Napi::Env env, Napi::Object exports);
 void ping_init(Napi::Env env, Napi::Object exports);
+void clock_init(Napi::Env env, Napi::Object exports);
 #endif

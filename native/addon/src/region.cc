@@ -123,6 +123,7 @@ private:
 		out.Set("frameUs", i.frame_us);
 		out.Set("leaseUs", i.lease_us);
 		out.Set("workers", i.workers);
+		out.Set("dpPid", i.dp_pid);
 		return out;
 	}
 

@@ -24,6 +24,7 @@ int mlb_agent_attach(struct mlb_agent **out, const char *path, char err[256])
 	a->frame_us = h->frame_us;
 	a->lease_us = h->lease_us;
 	a->workers = h->workers;
+	a->dp_pid = h->dp_pid;
 	a->out_size = a->region.blk[MLB_BLK_OUT].buf_size;
 	a->in_size = a->region.blk[MLB_BLK_IN].buf_size > a->region.blk[MLB_BLK_POOL].buf_size ?
 			     a->region.blk[MLB_BLK_IN].buf_size :
@@ -59,7 +60,8 @@ void mlb_agent_info_of(const struct mlb_agent *a, struct mlb_agent_info *out)
 					.agent_epoch = a->agent_epoch,
 					.frame_us = a->frame_us,
 					.lease_us = a->lease_us,
-					.workers = a->workers };
+					.workers = a->workers,
+					.dp_pid = a->dp_pid };
 }
 
 bool mlb_agent_replaced(const struct mlb_agent *a)

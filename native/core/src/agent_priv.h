@@ -19,7 +19,7 @@ struct mlb_agent {
 	struct mlb_region region;
 	uint64_t dp_epoch, agent_epoch; /* as of the attach: the region is not asked again */
 	char instance[MLB_NAME_LEN], dataplane[MLB_NAME_LEN];
-	uint32_t frame_us, lease_us, workers;
+	uint32_t frame_us, lease_us, workers, dp_pid;
 	uint64_t out_seq, effect_seq, seq;
 	struct agent_vip vip[MLB_MAX_VIPS]; /* by id - 1 */
 	uint8_t *out, *in;

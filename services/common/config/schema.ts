@@ -277,10 +277,18 @@ export const schema = z.strictObject({
   tracing: z
     .strictObject({
       endpoint: endpoint.default(""), // empty: off (OTEL_EXPORTER_OTLP_ENDPOINT turns it on as well)
+      // Empty: as OTEL_EXPORTER_OTLP_PROTOCOL says, else grpc.
+      protocol: z.enum(["", "grpc", "http/protobuf", "http/json"]).default(""),
       sample_ms: ms(0, 3_600_000).default(1000), // one tick of so many milliseconds; 0 = every tick
+      slow_ms: z.number().gt(0).max(10_000).default(20), // frame to effect; a tick that takes longer is always traced
     })
     .prefault({}),
-  log: z.strictObject({ level: z.enum(LOG_LEVELS).default("info") }).prefault({}),
+  log: z
+    .strictObject({
+      level: z.enum(LOG_LEVELS).default("info"),
+      time: z.enum(["unix", "iso"]).default("unix"), // milliseconds since 1970, or 2026-01-31T12:00:00.000Z
+    })
+    .prefault({}),
 });
 
 export type Protocol = Config["vips"][number]["protocol"];

@@ -25,6 +25,8 @@ export interface ServeOptions {
   process: ProcessHandlers;
   listen: HostPort;
   credentials: grpc.ServerCredentials;
+  /** Counts what comes, of the service and of its process. */
+  counted: grpc.ServerInterceptor;
 }
 
 const STOP_MS = 1000;
@@ -32,7 +34,7 @@ const STOP_MS = 1000;
 const PROCESS = "marllb.v1.Process";
 
 export async function serve(o: ServeOptions): Promise<GrpcServer> {
-  const server = new grpc.Server(serverOptions);
+  const server = new grpc.Server({ ...serverOptions, interceptors: [o.counted] });
   server.addService(o.definition, o.implementation);
   server.addService(v1.Process.service, o.process);
   const health = new HealthImplementation({ "": "NOT_SERVING", [o.name]: "NOT_SERVING", [PROCESS]: "SERVING" });

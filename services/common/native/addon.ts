@@ -125,6 +125,7 @@ export interface RegionInfo {
   frameUs: number;
   leaseUs: number;
   workers: number;
+  dpPid: number;
 }
 
 export interface NativeRegion {
@@ -353,6 +354,8 @@ export interface Addon {
   compose(input: EnvelopeInput): Composed;
   prompt(): boolean;
   pingSocket(ipv6: boolean): number;
+  /** What CLOCK_REALTIME is ahead of CLOCK_MONOTONIC, whole microseconds. */
+  wallOffsetUs(): number;
 }
 
 const FILE = path.join(projectRoot, "build/native/bin/marllb.node");

@@ -25,6 +25,8 @@ export class Region {
   readonly frameUs: number;
   readonly leaseUs: number;
   readonly workers: number;
+  /** The data plane's process. */
+  readonly dpPid: number;
   readonly #region: NativeRegion;
 
   constructor(file: string, wake: () => void) {
@@ -37,6 +39,7 @@ export class Region {
     this.frameUs = i.frameUs;
     this.leaseUs = i.leaseUs;
     this.workers = i.workers;
+    this.dpPid = i.dpPid;
   }
 
   /** Every VIP's frame of the newest message; null where none came since the last call. A VIP without a frame in it was absent. */

@@ -95,8 +95,8 @@ test("a file has every line, the last ones of an end too", async (t) => {
   t.teardown(s.remove);
   const file = join(s.dir, "log");
   const fd = openSync(file, "a");
-  const { log, writer } = createLog("test", "x", "info", fd);
-  for (let i = 0; i < 100; i++) log.info({ i }, "line");
+  const { log, writer } = createLog("test", "x", { level: "debug", time: "unix" }, fd);
+  for (let i = 0; i < 100; i++) log.debug({ i }, "line");
   writer.last();
   await until(() => readFileSync(file, "utf8").split("\n").length > 100);
   const lines = readFileSync(file, "utf8").trim().split("\n");

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
-import { createRegistry, serveMetrics } from "../metrics.js";
+import { createRegistry } from "../metrics.js";
+import { serveMetrics } from "../metrics-server.js";
 import { Readiness } from "../readiness.js";
 
 test("what changes is told once; a question that throws is a reason", (t) => {

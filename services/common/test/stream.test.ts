@@ -13,6 +13,7 @@ class FakeStream extends EventEmitter implements Duplex<string, string> {
     this.done.push(done);
     return true;
   }
+  getPeer = (): string => "127.0.0.1:1";
   cancel(): void {
     this.cancelled = true;
   }

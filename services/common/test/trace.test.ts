@@ -2,17 +2,17 @@
 // One trace is one tick, through all four services: at an OTLP receiver of this test, and at a real Jaeger where its binary is found.
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { homedir } from "node:os";
+import { homedir, hostname } from "node:os";
 import { delimiter, join } from "node:path";
-import * as grpc from "@grpc/grpc-js";
 import test, { type ExecutionContext } from "ava";
 import { needs } from "../../../testbed/needs.js";
 import { Origins } from "../../../testbed/origins.js";
+import { CONSUMER, type OtlpSpan, orderErrors, receiver } from "../../../testbed/otlp.js";
 import { freePort } from "../../../testbed/process.js";
 import { scratch } from "../../../testbed/service.js";
 import { Stack, type StackOptions } from "../../../testbed/stack.js";
 import { eventually } from "../../../testbed/wait.js";
-import { spansOf } from "./otlp.js";
+import { version } from "../version.js";
 
 const SERVICES = ["marllb-shm-agent", "marllb-inference", "marllb-health", "marllb-failover"];
 
@@ -25,64 +25,92 @@ async function loop(t: ExecutionContext, options: Partial<StackOptions>): Promis
   return s;
 }
 
-async function receiver(): Promise<{ endpoint: string; bodies: Buffer[]; stop(): void }> {
-  const bodies: Buffer[] = [];
-  const asIs = (b: Buffer): Buffer => b;
-  const server = new grpc.Server();
-  const path = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
-  const codec = { requestSerialize: asIs, requestDeserialize: asIs, responseSerialize: asIs, responseDeserialize: asIs };
-  server.addService(
-    { Export: { path, requestStream: false, responseStream: false, ...codec } },
-    {
-      Export(call: { request: Buffer }, callback: (e: null, b: Buffer) => void) {
-        bodies.push(call.request);
-        callback(null, Buffer.alloc(0));
-      },
-    },
-  );
-  const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (e, p) => (e ? reject(e) : resolve(p)));
-  });
-  return { endpoint: `http://127.0.0.1:${port}`, bodies, stop: () => server.forceShutdown() };
-}
-
-test.serial("a sampled tick is one trace with spans of all four services", async (t) => {
+test.serial("a sampled tick is one trace with spans of all four services, each by one clock within its parent", async (t) => {
   const r = await receiver();
   t.teardown(r.stop);
-  await loop(t, { env: { OTEL_EXPORTER_OTLP_ENDPOINT: r.endpoint } });
+  const config = { tracing: { sample_ms: 0 } };
+  await loop(t, {
+    config,
+    env: { OTEL_EXPORTER_OTLP_ENDPOINT: r.endpoint, OTEL_RESOURCE_ATTRIBUTES: "deployment.environment.name=test" },
+  });
   // The first ticks may fail while streams open; one that took effect has all of them.
-  const spans = await eventually("a whole trace", async () => {
-    const all = r.bodies.flatMap(spansOf);
-    return [...group(all).values()].find(
+  const spans = await eventually("ten whole traces", async () => {
+    const whole = [...group(r.spans()).values()].filter(
       (list) => SERVICES.every((name) => list.some((x) => x.service === name)) && list.some((x) => x.name === "dataplane.effect"),
     );
+    return whole.length >= 10 && whole.flat();
   });
-  const root = spans.find((x) => x.name === "tick");
+  t.deepEqual(orderErrors(spans), []);
+  const first = spans.filter((x) => x.traceId === spans[0]?.traceId);
+  const named = (name: string) => first.filter((x) => x.name === name);
+  const [root] = named("tick");
   t.is(root?.parentId, "");
   t.is(root?.service, "marllb-shm-agent");
-  for (const x of spans) if (x !== root) t.is(x.parentId, root?.spanId ?? "no root", x.name);
-  const names = new Set(spans.map((x) => x.name));
+  const [call, answer] = named("marllb.v1.Inference/Steer")
+    .sort((a, b) => a.service.localeCompare(b.service))
+    .reverse();
+  t.deepEqual([call?.service, call?.kind, call?.parentId], ["marllb-shm-agent", 3, root?.spanId]);
+  t.deepEqual([answer?.service, answer?.kind, answer?.parentId], ["marllb-inference", 2, call?.spanId]);
+  t.deepEqual(
+    [
+      call?.attributes["rpc.system"],
+      call?.attributes["rpc.service"],
+      call?.attributes["rpc.method"],
+      call?.attributes["rpc.grpc.status_code"],
+    ],
+    ["grpc", "marllb.v1.Inference", "Steer", 0],
+  );
+  t.is(call?.attributes["server.address"], "127.0.0.1", "the replica that answered");
   for (const name of [
     "shm-agent.read",
-    "inference",
     "shm-agent.publish",
     "dataplane.effect",
-    "inference.steer",
-    "health.frame",
-    "failover.supervise",
+    "marllb.v1.Health/Report",
+    "marllb.v1.Failover/Supervise",
   ]) {
-    t.true(names.has(name), `${name} in ${[...names].join(", ")}`);
+    t.is(named(name)[0]?.parentId, root?.spanId ?? "no root", name);
   }
+  t.is(named("marllb.v1.Health/Report")[0]?.kind, CONSUMER);
+  const resource = answer?.resource ?? {};
+  t.is(resource["service.version"], version);
+  t.is(resource["host.name"], hostname());
+  t.is(resource["deployment.environment.name"], "test");
+  t.regex(String(resource["service.instance.id"]), /^.+@.+:\d+$/);
+  t.not(resource["service.instance.id"], root?.resource["service.instance.id"]);
 });
 
-test.serial("a tick without an answer is a trace of its own, marked as failed", async (t) => {
+test.serial(
+  "a tick without an answer is a trace of its own, with the call that failed and a link to the last good one",
+  async (t) => {
+    const r = await receiver();
+    t.teardown(r.stop);
+    const s = await loop(t, { config: { tracing: { endpoint: r.endpoint, sample_ms: 500, slow_ms: 10_000 } } });
+    const good = await eventually("a good tick", async () => r.spans().find((x) => x.name === "tick" && x.error === ""));
+    await s.kill("inference");
+    const unanswered = (x: OtlpSpan): boolean => x.name === "marllb.v1.Inference/Steer" && x.error !== "" && x.startUs > good.startUs;
+  const own = await eventually("a call that failed", async () => r.spans().find(unanswered));
+  const failed = await eventually("its tick", async () => r.spans().find((x) => x.spanId === own.parentId));
+  t.not(failed.error, "");
+  t.not(failed.links.length, 0, "it knows a good tick");
+  t.true([4, 14].includes(Number(own.attributes["rpc.grpc.status_code"])));
+    t.is(own.attributes["server.port"], Number(s.at("inference").split(":")[1]), "the replica that did not answer");
+    t.true(r.spans().some((x) => x.name === "tick" && x.error === "" && failed.links.includes(x.spanId)));
+  },
+);
+
+test.serial("what peers did for a tick that turned out slow is written although it was not sampled", async (t) => {
   const r = await receiver();
   t.teardown(r.stop);
-  // Sampled once an hour: what arrives later is there because it failed.
-  const s = await loop(t, { config: { tracing: { endpoint: r.endpoint, sample_ms: 3_600_000 } } });
-  await s.kill("inference");
-  await eventually("a failed tick", async () => r.bodies.flatMap(spansOf).some((x) => x.name === "tick" && x.error !== ""));
-  t.pass();
+  // Every tick is slow, none is sampled.
+  await loop(t, { config: { tracing: { endpoint: r.endpoint, sample_ms: 3_600_000, slow_ms: 0.001 } } });
+  const spans = await eventually("a slow tick with all its spans", async () =>
+    [...group(r.spans()).values()].find(
+      (list) =>
+        SERVICES.every((name) => list.some((x) => x.service === name)) &&
+        list.some((x) => x.name === "tick" && x.attributes["marllb.slow"] === true),
+    ),
+  );
+  t.deepEqual(orderErrors(spans), []);
 });
 
 function group<T extends { traceId: string }>(all: T[]): Map<string, T[]> {

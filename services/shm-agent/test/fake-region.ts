@@ -14,6 +14,7 @@ export class FakeRegion implements RegionPort {
   readonly frameUs = 100_000;
   readonly leaseUs = 1_000_000;
   readonly workers = 1;
+  readonly dpPid = process.pid;
   readonly published: Vector[] = [];
   readonly composed: EnvelopeInput[] = [];
   readonly pools: PoolVip[][] = [];

@@ -1,44 +1,89 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
-import { createRegistry, Registry } from "../../common/metrics.js";
+import { fakeFrame } from "../../../testbed/fake-frame.js";
+import { BUCKETS, edgesUs } from "../../common/histogram.js";
+import { Registry } from "../../common/metrics.js";
+import { LatencyCounts } from "../latency.js";
 import { latencyMetrics } from "../latency-metrics.js";
 
-const vip = { name: "web" };
-const server = { address: "10.0.0.1:80", ttfb_p50_ms: 10, ttfb_p95_ms: 20, ttfb_p99_ms: 30, ttfb: { decayed_mean_ms: 12 } };
-const idle = { address: "10.0.0.2:80", ttfb_p50_ms: -1, ttfb_p95_ms: -1, ttfb_p99_ms: -1, ttfb: { decayed_mean_ms: 0 } };
+/** A frame of servers by id and address, each with `counts` of buckets. */
+function frame(seq: number, servers: { id: number; address: string; counts: Record<number, number> }[]) {
+  const all = new Uint32Array(BUCKETS * servers.length);
+  servers.forEach(({ counts }, i) => {
+    for (const [bucket, n] of Object.entries(counts)) all[i * BUCKETS + Number(bucket)] = n;
+  });
+  const list = servers.map(({ id, address }) => ({ id, address }));
+  return fakeFrame(list, { seq: BigInt(seq), histogram: () => all });
+}
 
-test("latency is a summary: quantiles where they are known, sum and count for the mean", async (t) => {
+const total = (a: Float64Array): number => a.reduce((x, y) => x + y, 0);
+const A = "10.0.0.1:80";
+const B = "10.0.0.2:80";
+
+test("counts grow over a wrap of the frame's 32 bits, and by each frame once", (t) => {
+  const c = new LatencyCounts();
+  c.add(frame(1, [{ id: 1, address: A, counts: { 5: 4_294_967_290 } }]));
+  const next = frame(2, [{ id: 1, address: A, counts: { 5: 10 } }]);
+  c.add(next);
+  c.add(next);
+  t.is(c.vip[5], 4_294_967_306);
+  t.is(c.of(A, [1])[5], 4_294_967_306);
+});
+
+test("what a server counted stays the VIP's when it leaves, and its own only while another record has its address", (t) => {
+  const c = new LatencyCounts();
+  c.add(
+    frame(1, [
+      { id: 1, address: A, counts: { 3: 7 } },
+      { id: 2, address: B, counts: { 3: 1 } },
+    ]),
+  );
+  c.add(
+    frame(2, [
+      { id: 2, address: B, counts: { 3: 1 } },
+      { id: 3, address: A, counts: { 3: 2 } },
+    ]),
+  );
+  t.is(c.of(A, [3])[3], 9, "it came back before its old record went");
+  c.add(frame(3, [{ id: 2, address: B, counts: { 3: 1 } }]));
+  c.add(
+    frame(4, [
+      { id: 2, address: B, counts: { 3: 1 } },
+      { id: 4, address: A, counts: { 3: 5 } },
+    ]),
+  );
+  t.is(c.of(A, [4])[3], 5, "it was away: its series began anew");
+  t.is(total(c.vip), 7 + 1 + 2 + 5);
+});
+
+test("latency is a histogram of the frame's own buckets, seconds, in the order of their edges", async (t) => {
   const registry = new Registry();
-  latencyMetrics(registry, () => [
-    {
-      stats: { vip, servers: [server, idle], ttfb_p50_ms: 10, ttfb_p95_ms: 20, ttfb_p99_ms: 30, jain: 0.5 },
-      answers: { sumS: 4.5, answers: 300 },
-      servers: [
-        { address: server.address, member: 0, sumS: 1.5, answers: 100 },
-        { address: idle.address, member: 1, sumS: 0, answers: 0 },
-      ],
-    },
-  ]);
-  const lines = (await registry.metrics()).split("\n");
+  const counts = new LatencyCounts();
+  // 64..96 us, 1024..1536 us, and beyond the last edge.
+  const at1024 = edgesUs.indexOf(1024);
+  counts.add(frame(1, [{ id: 1, address: A, counts: { 1: 2, [at1024]: 3, [BUCKETS - 1]: 1 } }]));
+  const server = { address: A, labels: `vip="web",server="${A}"`, ids: [1], sumS: 4.5, decayedMeanS: 0.012 };
+  const idle = { address: B, labels: `vip="web",server="${B}"`, ids: [2], sumS: 0, decayedMeanS: 0 };
+  latencyMetrics(registry, () => [{ name: "web", counts, sumS: 4.5, jain: 0.5, servers: [server, idle] }]);
+  const lines = (await registry.text()).split("\n");
   for (const line of [
-    "# TYPE marllb_vip_ttfb_seconds summary",
-    'marllb_vip_ttfb_seconds{vip="web",quantile="0.95"} 0.02',
+    "# TYPE marllb_vip_ttfb_seconds histogram",
+    'marllb_vip_ttfb_seconds_bucket{vip="web",le="0.000064"} 0',
+    'marllb_vip_ttfb_seconds_bucket{vip="web",le="0.000096"} 2',
+    'marllb_vip_ttfb_seconds_bucket{vip="web",le="0.001024"} 2',
+    'marllb_vip_ttfb_seconds_bucket{vip="web",le="0.001536"} 5',
+    'marllb_vip_ttfb_seconds_bucket{vip="web",le="+Inf"} 6',
     'marllb_vip_ttfb_seconds_sum{vip="web"} 4.5',
-    'marllb_vip_ttfb_seconds_count{vip="web"} 300',
-    "# TYPE marllb_server_ttfb_seconds summary",
-    'marllb_server_ttfb_seconds{vip="web",server="10.0.0.1:80",quantile="0.5"} 0.01',
-    'marllb_server_ttfb_seconds_count{vip="web",server="10.0.0.2:80"} 0',
-    'marllb_server_ttfb_decayed_mean_seconds{vip="web",server="10.0.0.1:80"} 0.012',
-    'marllb_vip_jain{vip="web"} 0.5',
+    'marllb_vip_ttfb_seconds_count{vip="web"} 6',
+    `marllb_server_ttfb_seconds_bucket{vip="web",server="${A}",le="0.000128"} 2`,
+    `marllb_server_ttfb_seconds_bucket{vip="web",server="${A}",le="0.002048"} 5`,
+    `marllb_server_ttfb_seconds_bucket{vip="web",server="${A}",le="67.108864"} 5`,
+    `marllb_server_ttfb_seconds_bucket{vip="web",server="${A}",le="+Inf"} 6`,
+    `marllb_server_ttfb_seconds_count{vip="web",server="${B}"} 0`,
+    `marllb_server_ttfb_decayed_mean_seconds{vip="web",server="${A}"} 0.012`,
+    'marllb_vip_jain_ratio{vip="web"} 0.5',
   ]) {
     t.true(lines.includes(line), `${line}\nis not in\n${lines.join("\n")}`);
   }
-  t.false(lines.some((l) => /10\.0\.0\.2:80.*quantile/.test(l)));
-});
-
-test("every metric's name fits its type, as Prometheus' own check wants it", async (t) => {
-  const metrics = await createRegistry("x", "y").getMetricsAsJSON();
-  const types = new Map(metrics.map((m) => [m.name, String(m.type)]));
-  t.true(types.has("process_cpu_seconds_total"));
-  for (const [name, type] of types) t.is(name.endsWith("_total"), type === "counter", name);
+  t.false(lines.some((l) => l.startsWith("marllb_server_ttfb_decayed") && l.includes(B)));
 });

@@ -13,7 +13,7 @@ struct mlb_agent;
 struct mlb_agent_info {
 	const char *instance, *dataplane;
 	uint64_t dp_epoch, agent_epoch;
-	uint32_t frame_us, lease_us, workers;
+	uint32_t frame_us, lease_us, workers, dp_pid;
 };
 
 /* Takes the agent's lock; errors and sentences as mlb_region_attach. */
