@@ -87,12 +87,13 @@ test.serial(
     const s = await loop(t, { config: { tracing: { endpoint: r.endpoint, sample_ms: 500, slow_ms: 10_000 } } });
     const good = await eventually("a good tick", async () => r.spans().find((x) => x.name === "tick" && x.error === ""));
     await s.kill("inference");
-    const unanswered = (x: OtlpSpan): boolean => x.name === "marllb.v1.Inference/Steer" && x.error !== "" && x.startUs > good.startUs;
-  const own = await eventually("a call that failed", async () => r.spans().find(unanswered));
-  const failed = await eventually("its tick", async () => r.spans().find((x) => x.spanId === own.parentId));
-  t.not(failed.error, "");
-  t.not(failed.links.length, 0, "it knows a good tick");
-  t.true([4, 14].includes(Number(own.attributes["rpc.grpc.status_code"])));
+    const unanswered = (x: OtlpSpan): boolean =>
+      x.name === "marllb.v1.Inference/Steer" && x.error !== "" && x.startUs > good.startUs;
+    const own = await eventually("a call that failed", async () => r.spans().find(unanswered));
+    const failed = await eventually("its tick", async () => r.spans().find((x) => x.spanId === own.parentId));
+    t.not(failed.error, "");
+    t.not(failed.links.length, 0, "it knows a good tick");
+    t.true([4, 14].includes(Number(own.attributes["rpc.grpc.status_code"])));
     t.is(own.attributes["server.port"], Number(s.at("inference").split(":")[1]), "the replica that did not answer");
     t.true(r.spans().some((x) => x.name === "tick" && x.error === "" && failed.links.includes(x.spanId)));
   },
