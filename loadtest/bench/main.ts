@@ -9,7 +9,8 @@ import { exactness } from "./outage/exact.js";
 import { outage } from "./outage/rows.js";
 import { qos } from "./qos.js";
 import { restart } from "./restart.js";
+import { see } from "./see/rows.js";
 import { tcp } from "./tcp/tcp.js";
 import { udp } from "./tcp/udp.js";
 
-await benchMain("bench", [core, tcp, udp, loop, qos, health, outage, exactness, orders, restart, consoleRows]);
+await benchMain("bench", [core, tcp, udp, loop, qos, health, outage, exactness, orders, restart, consoleRows, see]);

@@ -1,17 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
-// node scripts/run.mjs loadtest/ghz/main.js [HOST:PORT of a running agent]: both profiles, one line each.
-import { findGhz, installHint, runProfile } from "./profile.js";
+// node scripts/run.mjs loadtest/ghz/main.js [flags]: load profiles of every RPC against a running marllb, each with its verdict.
+import { parseArgs } from "node:util";
+import { ConfigError } from "../../services/common/config/error.js";
+import { targetConfig } from "../../services/ctl/target.js";
+import { LaunchError } from "../../services/ctl/up/error.js";
+import { PROFILES } from "./profiles.js";
+import { findGhz, installHint, type Place, resultLine, runProfile } from "./run.js";
+import { placesOf, subjectOf, Unreachable } from "./subject.js";
 
-const ghz = findGhz();
-if (!ghz) {
-  process.stderr.write(`ghz is not installed: ${installHint}\n`);
-  process.exit(1);
+const usage = `usage: node scripts/run.mjs loadtest/ghz/main.js [--instance NAME | --config FILE] [--only TEXT] [--orders]
+Runs ghz against the services of a running instance (default: marllb), one line a profile; exit code 1 where one misses its bar.
+  --only TEXT  only calls with this in their name, such as Failover
+  --orders     those too that change something (drains, overrides, policies); each is taken back by the one after it
+`;
+
+async function main(): Promise<number> {
+  const { values: o } = parseArgs({
+    options: {
+      instance: { type: "string" },
+      config: { type: "string" },
+      only: { type: "string" },
+      orders: { type: "boolean" },
+      help: { type: "boolean" },
+    },
+  });
+  if (o.help) {
+    process.stdout.write(usage);
+    return 0;
+  }
+  const ghz = findGhz();
+  if (!ghz) throw new Unreachable(`ghz is not installed: ${installHint}`);
+  const chosen = PROFILES.filter((p) => p.call.includes(o.only ?? "") && (o.orders || !p.orders));
+  if (chosen.length === 0) throw new LaunchError(`--only ${o.only}: no such call`, 2);
+  const { instance, config: file } = o;
+  const config = targetConfig({ ...(instance !== undefined && { instance }), ...(file !== undefined && { config: file }) });
+  const places = await placesOf(config);
+  const subject = await subjectOf(config, places);
+  let failed = 0;
+  for (const p of chosen) {
+    const r = await runProfile(ghz, p, subject, places.get(p.service) as Place);
+    if (r.missed.length > 0) failed++;
+    process.stdout.write(`${resultLine({ ...r, call: `${p.service} ${r.call}` })}\n`);
+  }
+  process.stdout.write(`${chosen.length - failed} of ${chosen.length} profiles pass\n`);
+  return failed > 0 ? 1 : 0;
 }
-const address = process.argv[2] ?? "127.0.0.1:50051";
-for (const name of ["unary", "streaming"] as const) {
-  const s = await runProfile(ghz, name, address);
-  // Streams that ghz ends are cancelled, and have no percentiles there.
-  const ms = (v: number): string => (Number.isFinite(v) ? v.toFixed(2) : "-");
-  const times = `average ${ms(s.average)} ms, p50 ${ms(s.p50)} ms, p99 ${ms(s.p99)} ms`;
-  process.stdout.write(`${name}: ${s.count} calls, ${s.rps.toFixed(0)}/s, ${times}, ${JSON.stringify(s.statuses)}\n`);
+
+try {
+  process.exit(await main());
+} catch (e) {
+  const known = e instanceof Unreachable || e instanceof LaunchError || e instanceof ConfigError;
+  const usageError = (e as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS") === true;
+  if (!known && !usageError) throw e;
+  process.stderr.write(`${(e as Error).message}\n${usageError ? usage : ""}`);
+  process.exit(usageError || e instanceof ConfigError ? 2 : e instanceof LaunchError ? e.exitCode : 1);
 }

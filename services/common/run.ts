@@ -15,6 +15,7 @@ import { type ProcessFigures, processMetrics } from "./process-metrics.js";
 import { Readiness, type WhyNot } from "./readiness.js";
 import { type Reloadable, Reloader } from "./reload.js";
 import { projectRoot } from "./root.js";
+import { ServiceManager } from "./service-manager.js";
 import { Signals } from "./signals.js";
 
 export interface ServiceContext {
@@ -87,6 +88,7 @@ export async function run(service: ServiceName, load: Load): Promise<void> {
 }
 
 async function start(service: ServiceName, load: Load, signals: Signals): Promise<void> {
+  const manager = new ServiceManager(process.env);
   const { config, stopWithStdin } = parseArgs(service, process.argv.slice(2));
   const label = service.replace("_", "-");
   const { log, writer, lines } = createLog(label, config.instance, config.log);
@@ -118,6 +120,7 @@ async function start(service: ServiceName, load: Load, signals: Signals): Promis
     () => (stopping ? "it stops" : it.whyNotReady()),
     (why) => {
       server.setReady(why === null);
+      manager.status(why);
       if (why === null) log.info("ready");
       else if (!stopping) log.warn({ reason: why }, "not ready");
     },
@@ -132,6 +135,7 @@ async function start(service: ServiceName, load: Load, signals: Signals): Promis
   const stop = async (why: string): Promise<void> => {
     if (stopping) process.exit(1);
     stopping = true;
+    manager.stopping();
     log.info({ why }, "stopping");
     readiness.look();
     readiness.stop();
@@ -158,6 +162,7 @@ async function start(service: ServiceName, load: Load, signals: Signals): Promis
     `${JSON.stringify({ ready: true, service: label, pid: process.pid, ...where, metrics: metrics.address })}\n`,
   );
   log.info({ ...where, metrics: metrics.address }, "serving");
+  manager.serving();
 }
 
 /** Starts OpenTelemetry where traces are wanted. */

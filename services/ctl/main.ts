@@ -1,19 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // marllbctl: the launcher (`up`) and the operator's commands.
-import { readFileSync } from "node:fs";
-import path from "node:path";
-import { Command, CommanderError, InvalidArgumentError } from "commander";
+import { CommanderError, InvalidArgumentError } from "commander";
 import { ConfigError } from "../common/config/load.js";
-import { projectRoot } from "../common/root.js";
+import { addCommands, newProgram } from "./program.js";
 import { LaunchError } from "./up/error.js";
 import { type UpOptions, upFlags } from "./up/options.js";
 
-const program = new Command("marllbctl")
-  .description("starts and operates a marllb load balancer")
-  .version((JSON.parse(readFileSync(path.join(projectRoot, "package.json"), "utf8")) as { version: string }).version)
-  .enablePositionalOptions()
-  .showHelpAfterError("(--help lists every flag)")
-  .exitOverride();
+const program = newProgram();
 
 let exitCode = 0;
 upFlags(program.command("up")).action(async (o: UpOptions) => {
@@ -27,21 +20,7 @@ if (process.argv[2] !== "up") {
 }
 
 // gRPC is loaded for the commands that need it: `up --help` and a wrong flag answer at once.
-if (process.argv[2] !== "up") {
-  const rooms = await Promise.all([
-    import("./commands/agent.js"),
-    import("./commands/failover.js"),
-    import("./commands/hold.js"),
-    import("./commands/inference.js"),
-    import("./commands/health.js"),
-    import("./commands/dp-config.js"),
-    import("./commands/mode.js"),
-    import("./commands/context.js"),
-    import("./commands/process.js"),
-    import("./commands/vpp.js"),
-  ]);
-  for (const room of rooms) room.register(program);
-}
+if (process.argv[2] !== "up") await addCommands(program);
 
 try {
   await program.parseAsync();

@@ -36,6 +36,10 @@ export function failoverMetrics(
       for (const { address } of v.order.members) say({ vip: v.name, server: address }, v.order.shares.get(address)?.factor ?? 1);
     }
   });
+  const hold = "1 for a server that an operator holds back; kind: drain or maintenance";
+  readGauge(registry, "marllb_failover_server_hold", hold, ["vip", "server", "kind"], (say) => {
+    for (const v of core.served()) for (const h of v.intent.holds) say({ vip: v.name, server: h.address, kind: h.kind }, 1);
+  });
   readGauge(registry, "marllb_failover_term", "Term of a pool's order in force", ["vip"], (say) => {
     for (const v of core.served()) say({ vip: v.name }, v.term);
   });

@@ -6,6 +6,7 @@ import { type Field, layout } from "../common/native/frame.js";
 import { LADDER_STEPS, ladderWord, wireMode } from "../common/vocabulary.js";
 import type { Agent } from "./agent.js";
 import { dataplaneMetrics } from "./dataplane-metrics.js";
+import type { Took } from "./effects.js";
 import { type ServerRow, serverRows, sumOf } from "./server-rows.js";
 import { serverState } from "./stats.js";
 import type { Vip } from "./vip.js";
@@ -22,14 +23,17 @@ export function agentMetrics(registry: Registry, agent: Figures) {
     const { region } = agent.attachment;
     return region && { pid: region.dpPid, dpEpoch: region.dpEpoch, name: region.dataplane };
   });
+  const effect = new Histogram({
+    name: "marllb_effect_seconds",
+    help: "Frame summed to weights in effect at every worker",
+    labelNames: ["vip"],
+    buckets: [0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2],
+    registers: [registry],
+  });
   return {
-    effect: new Histogram({
-      name: "marllb_effect_seconds",
-      help: "Frame summed to weights in effect at every worker",
-      labelNames: ["vip"],
-      buckets: [0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2],
-      registers: [registry],
-    }),
+    took: (vip: string, { ms, trace }: Took, unixMs: number): void =>
+      effect.observe({ vip }, ms / 1000, trace ? { traceId: trace.traceId, unixMs } : undefined),
+    gone: (vip: string): void => effect.remove({ vip }),
   };
 }
 

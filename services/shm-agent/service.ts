@@ -45,15 +45,10 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
       history.add(vip);
       streams.onFrame(vip, clock.now(), () => statsOf(vip));
     },
-    onEffect: (vip, { ms, trace }) =>
-      metrics.effect.observe(
-        { vip: vip.name },
-        ms / 1000,
-        trace ? { traceId: trace.traceId, unixMs: clock.unixMs() } : undefined,
-      ),
+    onEffect: (vip, took) => metrics.took(vip.name, took, clock.unixMs()),
     onGone(vip) {
       log.info({ vip: vip.name, id: vip.id }, "VIP is gone");
-      metrics.effect.remove({ vip: vip.name });
+      metrics.gone(vip.name);
       streams.onGone(vip);
     },
   });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { execFile, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { get } from "node:http";
 import type { AddressInfo } from "node:net";
 import { connect, createServer } from "node:net";
@@ -213,8 +213,10 @@ test.serial("every metric of the dashboard and of the alert rules is served, on 
   const pages = await Promise.all(urls.map(body));
   const served = pages.join("\n");
   if (which("promtool")) for (const page of pages) t.is(await promtool(page), "");
-  const files = ["grafana/marllb.json", "prometheus/alerts.yml"].map((f) => path.join(projectRoot, "deploy", f));
-  const names = new Set(files.flatMap((f) => readFileSync(f, "utf8").match(/\b(?:marllb|process)_\w+/g) ?? []));
+  const dashboards = readdirSync(path.join(projectRoot, "deploy/grafana")).map((f) => `grafana/${f}`);
+  const rules = ["prometheus/alerts.yml", "prometheus/recording.yml"];
+  const files = [...dashboards, ...rules].map((f) => path.join(projectRoot, "deploy", f));
+  const names = new Set(files.flatMap((f) => readFileSync(f, "utf8").match(/(?<![:.\w])(?:marllb|process)_\w+(?![:\w])/g) ?? []));
   t.true(names.size > 20);
   for (const name of names) t.regex(served, new RegExp(`^# TYPE ${name.replace(/_(bucket|sum|count)$/, "")} `, "m"));
   t.regex(served, /^marllb_vip_ttfb_seconds_bucket\{.*le="\+Inf"\} [1-9]/m);

@@ -40,4 +40,5 @@ void vocabulary_init(Napi::Env env, Napi::Object exports);
 void sched_init(Napi::Env env, Napi::Object exports);
 void ping_init(Napi::Env env, Napi::Object exports);
 void clock_init(Napi::Env env, Napi::Object exports);
+void notify_init(Napi::Env env, Napi::Object exports);
 #endif

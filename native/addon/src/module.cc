@@ -16,6 +16,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports)
 	sched_init(env, exports);
 	ping_init(env, exports);
 	clock_init(env, exports);
+	notify_init(env, exports);
 	return exports;
 }
 

@@ -356,6 +356,8 @@ export interface Addon {
   pingSocket(ipv6: boolean): number;
   /** What CLOCK_REALTIME is ahead of CLOCK_MONOTONIC, whole microseconds. */
   wallOffsetUs(): number;
+  /** False: the datagram could not be sent. */
+  notify(path: string, text: string): boolean;
 }
 
 const FILE = path.join(projectRoot, "build/native/bin/marllb.node");

@@ -78,6 +78,7 @@ export function register(program: Command): void {
     });
   context
     .command("delete")
+    .description("forgets one")
     .argument("<name>")
     .action((name: string) => {
       const file = contextFile();

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+import test from "ava";
+import type { Change__Output } from "../../../gen/marllb/v1/Change.js";
+import type { StreamStatsResponse__Output as Stats } from "../../../gen/marllb/v1/StreamStatsResponse.js";
+import type { Verdict__Output } from "../../../gen/marllb/v1/Verdict.js";
+import { happeningText, OrderChanges, statsChanges, VerdictChanges } from "../changes.js";
+
+const stats = (vip: object, servers: object[]): Stats =>
+  ({
+    vip: {
+      name: "web",
+      policy: "marl",
+      mode: "MODE_SED",
+      ladder: "LADDER_MODEL",
+      state: "VIP_STATE_NORMAL",
+      source: "inference",
+      ...vip,
+    },
+    servers,
+  }) as unknown as Stats;
+
+test("what changed of a VIP and of its servers, one line each", (t) => {
+  const before = stats({}, [
+    { address: "a:1", state: "up" },
+    { address: "b:1", state: "up" },
+  ]);
+  const now = stats({ ladder: "LADDER_KALMAN", policy: "kalman" }, [
+    { address: "a:1", state: "ejected" },
+    { address: "c:1", state: "up" },
+  ]);
+  t.deepEqual(statsChanges("edge1", before, now).map(happeningText), [
+    "edge1 web  policy: marl -> kalman",
+    "edge1 web  ladder: model -> kalman",
+    "edge1 web a:1  server: up -> ejected",
+    "edge1 web c:1  servers: joined",
+    "edge1 web b:1  servers: left",
+  ]);
+  t.deepEqual(statsChanges("edge1", now, now), []);
+});
+
+test("a verdict is news when it turns, whichever load balancer's it is", (t) => {
+  const verdict = (state: string, instance = "edge1") =>
+    ({
+      instance,
+      vip: "web",
+      address: "a:1",
+      state: `HEALTH_STATE_${state}`,
+      reason: "tcp: connection refused",
+    }) as unknown as Verdict__Output;
+  const heard = new VerdictChanges();
+  t.deepEqual(heard.hear([verdict("UP"), verdict("UP", "edge2")]), []);
+  const [first, ...more] = heard.hear([verdict("DOWN"), verdict("DOWN", "edge2")]);
+  t.deepEqual(more, []);
+  t.is(happeningText(first as never), "web a:1  health: up -> down (tcp: connection refused)");
+});
+
+test("orders are news from the second look on, oldest first", (t) => {
+  const change = (version: number, what: string) =>
+    ({ version: String(version), by: "ops", reason: "disk", what: [what] }) as unknown as Change__Output;
+  const orders = new OrderChanges();
+  t.deepEqual(orders.hear("web", [change(4, "drain a:1")]), []);
+  t.deepEqual(orders.hear("web", [change(6, "undrain a:1"), change(5, "drain b:1"), change(4, "drain a:1")]).map(happeningText), [
+    "web  order: drain b:1 by ops (disk)",
+    "web  order: undrain a:1 by ops (disk)",
+  ]);
+  t.deepEqual(orders.hear("web", [change(6, "undrain a:1")]), []);
+});
