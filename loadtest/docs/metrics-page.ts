@@ -8,8 +8,9 @@ import { countCalls } from "../../services/common/grpc/server-metrics.js";
 import { type Family, Registry } from "../../services/common/metrics.js";
 import { processMetrics } from "../../services/common/process-metrics.js";
 import { projectRoot } from "../../services/common/root.js";
-import type { CreateService } from "../../services/common/run.js";
+import type { CreateService, CreateWebService } from "../../services/common/run.js";
 import { LADDER_STEPS } from "../../services/common/vocabulary.js";
+import { create as webConsole } from "../../services/console/service.js";
 import { create as failover } from "../../services/failover/service.js";
 import { create as health } from "../../services/health/service.js";
 import { create as inference } from "../../services/inference/service.js";
@@ -18,14 +19,15 @@ import { context } from "../../testbed/fuzz.js";
 
 export const FILE = path.join(projectRoot, "docs/metrics.md");
 
-const SERVICES: readonly [name: string, about: string, create: CreateService][] = [
+const SERVICES: readonly [name: string, about: string, create: CreateService | CreateWebService][] = [
   ["shm-agent", "The agent beside a data plane: what the data plane counts, its process, and the loop.", agent],
   ["inference", "Policies and models.", inference],
   ["health", "Checks and verdicts, of each replica.", health],
   ["failover", "Pools and orders, of each replica.", failover],
+  ["console", "The page.", webConsole],
 ];
 
-async function familiesOf(create: CreateService): Promise<readonly Family[]> {
+async function familiesOf(create: CreateService | CreateWebService): Promise<readonly Family[]> {
   const it = context("/dev/shm/none");
   const service = await create(it);
   const { families } = it.registry;

@@ -35,7 +35,11 @@ const frames = (JSON.parse(readFileSync(file, "utf8")) as Stored[]).map(
     }) as unknown as Frame__Output,
 );
 const { schema, schemas } = observationShape;
-const catalog = await Catalog.open(join(projectRoot, "models"), schemas, createLog("inference-bench", "bench", { level: "warn", time: "unix" }).log);
+const catalog = await Catalog.open(
+  join(projectRoot, "models"),
+  schemas,
+  createLog("inference-bench", "bench", { level: "warn", time: "unix" }).log,
+);
 catalog.need(policy);
 const batch = 64;
 /** As many as the agent's warm-up requests after a stream opened. */

@@ -59,7 +59,11 @@ export async function prometheus(folder: string, targets: ReadonlyMap<string, st
   };
   config.rule_files = config.rule_files.map((f) => path.join(deploy, f));
   config.global = { ...config.global, scrape_interval: "2s", evaluation_interval: "2s" };
-  for (const s of config.scrape_configs.flatMap((c) => c.static_configs)) s.targets = [targets.get(s.labels.service) as string];
+  for (const scraped of config.scrape_configs) {
+    // The stack has no console.
+    scraped.static_configs = scraped.static_configs.filter((s) => targets.has(s.labels.service));
+    for (const s of scraped.static_configs) s.targets = [targets.get(s.labels.service) as string];
+  }
   const file = path.join(folder, "prometheus.yml");
   writeFileSync(file, stringify(config));
   const port = await freePort();

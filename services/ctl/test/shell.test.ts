@@ -34,6 +34,9 @@ test("every command has a word of help, and answers are JSON where they are answ
     "context use",
     "context set",
     "context delete",
+    "vpp commands",
+    "vpp sync",
+    "vpp keep",
   ];
   const silent = all.filter((n) => n.children.length === 0 && !n.flags.some((f) => f.names.includes("--json")));
   t.deepEqual(silent.map((n) => n.path.join(" ")).sort(), noAnswer.sort());
