@@ -103,9 +103,13 @@ static int run_init(struct sim_run *r)
 	r->jobs_q = aligned_alloc(64, padded * sizeof(float));
 	r->jobs_at = calloc(sc->n, sizeof(double));
 	r->capacity_at = calloc(sc->n, sizeof(double));
+	r->opened = calloc(sc->n, sizeof(double));
+	r->chosen = calloc(sc->n, sizeof(double));
+	r->back_s = NAN;
 	if (sc->requests > 1)
 		r->session = calloc(r->w->flows + 1, sizeof(*r->session));
-	if (!r->server || !r->lane || !r->at || !r->jobs_q || !r->jobs_at || !r->capacity_at || (sc->requests > 1 && !r->session))
+	if (!r->server || !r->lane || !r->at || !r->jobs_q || !r->jobs_at || !r->capacity_at || !r->opened || !r->chosen ||
+	    (sc->requests > 1 && !r->session))
 		return -ENOMEM;
 	memset(r->jobs_q, 0, padded * sizeof(float));
 	err = others_init(r);
@@ -143,6 +147,8 @@ static void run_free(struct sim_run *r)
 	free(r->jobs_q);
 	free(r->jobs_at);
 	free(r->capacity_at);
+	free(r->opened);
+	free(r->chosen);
 	free(r->notices.e);
 	free(r->control.e);
 	free(r->tree.win);

@@ -249,7 +249,8 @@ static void look_how_light(struct sim_run *r, struct sim_lane *l)
 		own += r->sc->load_waiting ? l->count[j].waiting : l->count[j].flows;
 		peers += l->info.gossip ? (double)l->peer[j] : 0;
 	}
-	l->light = mlb_light_step(&l->lightness, r->now - l->last_tick_s, r->members, own, peers, l->info.lbs);
+	if (!l->st->light_off)
+		l->light = mlb_light_step(&l->lightness, r->now - l->last_tick_s, r->members, own, peers, l->info.lbs);
 }
 
 int sim_lane_tick(struct sim_run *r, struct sim_lane *l)

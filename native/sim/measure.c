@@ -27,6 +27,23 @@ int sim_measure_add(struct sim_run *r, double ct_s)
 	return 0;
 }
 
+/* Closes the second's counts of new flows. */
+static void count_chosen(struct sim_run *r, bool counts)
+{
+	const struct sim_slowdown *slow = r->sc->slowdowns ? &r->sc->slowdown[0] : NULL;
+	double all = 0, weight = 0;
+
+	for (uint32_t j = 0; j < r->sc->n; j++) {
+		all += r->opened[j];
+		weight += r->w->weight[j];
+		r->chosen[j] += counts ? r->opened[j] : 0;
+	}
+	if (slow && isnan(r->back_s) && r->now >= slow->at_s + slow->for_s + 1 - 1e-9 &&
+	    r->opened[slow->first] >= .5 * all * r->w->weight[slow->first] / weight)
+		r->back_s = r->now - slow->at_s - slow->for_s;
+	memset(r->opened, 0, r->sc->n * sizeof(*r->opened));
+}
+
 /* Closes one second of Jain's index over mean jobs / mean capacity of that second, of the servers that take new flows. */
 void sim_measure_second(struct sim_run *r)
 {
@@ -45,6 +62,7 @@ void sim_measure_second(struct sim_run *r)
 		r->jobs_at[j] = s->jobs_s;
 		r->capacity_at[j] = s->capacity_s;
 	}
+	count_chosen(r, counts);
 	if (counts && n) {
 		r->jain_sum += mlb_jain(load, n);
 		r->jain_n++;
@@ -107,6 +125,14 @@ void sim_measure_result(struct sim_run *r, struct sim_result *out)
 		out->jain = r->jain_sum / r->jain_n;
 		out->jobs = r->jobs_mark / r->jain_n;
 	}
+	double by_weight[MLB_MAX_SERVERS_PER_VIP], all = 0;
+	for (uint32_t j = 0; j < r->sc->n; j++) {
+		by_weight[j] = r->chosen[j] / r->w->weight[j];
+		all += r->chosen[j];
+	}
+	out->flows_jain = all > 0 ? mlb_jain(by_weight, r->sc->n) : NAN;
+	out->back_s = r->sc->slowdowns && isnan(r->back_s) ? r->sc->end_s - r->sc->slowdown[0].at_s - r->sc->slowdown[0].for_s :
+							     r->back_s;
 	if (!r->cts)
 		return;
 	out->mean_s = r->ct_sum / r->cts;

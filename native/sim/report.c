@@ -39,6 +39,8 @@ static struct sim_result average(const struct sim_batch *b, uint32_t k)
 		m.p99_s += r->p99_s / b->scenarios;
 		m.jain += r->jain / b->scenarios;
 		m.jobs += r->jobs / b->scenarios;
+		m.flows_jain += r->flows_jain / b->scenarios;
+		m.back_s += r->back_s / b->scenarios;
 	}
 	return m;
 }
@@ -77,6 +79,10 @@ static void as_json(const struct sim_args *a, const struct sim_batch *b, const c
 		       "\"jain\":%.6g,\"jobs\":%.6g",
 		       (unsigned long long)m.flows, (unsigned long long)m.refused, (unsigned long long)m.failed, m.mean_s * 1e3,
 		       m.p50_s * 1e3, m.p90_s * 1e3, m.p99_s * 1e3, m.jain, m.jobs);
+		printf(",\"flows_jain\":");
+		sim_print_number(m.flows_jain);
+		printf(",\"back_s\":");
+		sim_print_number(m.back_s);
 		if (a->reference < a->strategies) {
 			struct sim_ratio mean = ratio(b, k, a->reference, 0), p99 = ratio(b, k, a->reference, 1);
 			ratio_json("mean_ratio", &mean);

@@ -141,6 +141,7 @@ int sim_arrive(struct sim_run *r, uint32_t flow)
 		s = l->guard ? sim_guard_choose(l, hash) : mlb_choose_light(l->table, l->q, &l->rng, hash, l->light);
 	}
 	struct sim_count *c = &l->count[s];
+	r->opened[sim_server_of(r, s)]++;
 	r->at[flow] = (uint16_t)s;
 	c->flows++;
 	c->flow_i -= r->now;

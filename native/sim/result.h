@@ -14,5 +14,9 @@ struct sim_result {
 	double mean_log_s; /* mean of the log of completion times in seconds */
 	double jain;       /* of mean jobs in 1 s / capacity, averaged over the measured seconds */
 	double jobs;       /* mean number in the pool while measured */
+	double flows_jain; /* of the flows that each server got while measured / its configured weight; NaN: none measured */
+	/* From the end of the first slowdown to the end of the first second in which its first server gets half of its share by
+	 * weight again; NaN without a slowdown. */
+	double back_s;
 };
 #endif

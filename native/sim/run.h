@@ -123,6 +123,8 @@ struct sim_run {
 	uint64_t refused, failed, requests;
 	double jain_sum, jobs_mark;
 	double *jobs_at, *capacity_at; /* [n] integrals at the last second */
+	double *opened, *chosen;       /* [n] flows that servers got: in this second; while measured */
+	double back_s;
 	uint32_t jain_n;
 	char *err;
 };

@@ -17,6 +17,7 @@ static const char help_after_policies[] =
 	"  names     ECMP = uniform+hash  WCMP = static+alias  AWCMP = avail+alias  LSQ = uniform+sed  SED = static+sed\n"
 	"            Prequal (probes, hot-cold rule)  oracle (true jobs and capacities, no delay)\n"
 	"  @kappa=X  X flows, or 1/M; @trust=C the envelope with this c (exact .1, hint 1.5, none 3)\n"
+	"  @light=off no choice by weight at light load\n"
 	"  @gossip=MS counts of the other load balancers published this often\n";
 
 void sim_strategy_help(FILE *to)
@@ -78,8 +79,14 @@ static int option(struct sim_strategy *st, const char *text, char err[256])
 			return 0;
 		}
 	}
+	if (strcmp(text, "light=off") == 0) {
+		st->light_off = true;
+		return 0;
+	}
 	snprintf(err, 256,
-		 "strategy option \"%.60s\": expected kappa=NUMBER, kappa=1/M, trust=NUMBER|exact|hint|none or gossip=MS", text);
+		 "strategy option \"%.60s\": expected kappa=NUMBER, kappa=1/M, trust=NUMBER|exact|hint|none, gossip=MS or "
+		 "light=off",
+		 text);
 	return -EINVAL;
 }
 

@@ -17,11 +17,12 @@ struct sim_strategy {
 	double kappa;      /* NAN: the policy's own */
 	bool kappa_per_lb; /* 1 / load balancers, whatever the policy says */
 	double trust;      /* envelope's c; NAN: envelope off */
+	bool light_off;    /* no choice by weight at light load (light.h), to see what it costs */
 	double gossip_s;   /* period of published counts; NAN: as the scenario says, 0: none */
 };
 
 int sim_strategy_parse(struct sim_strategy *, const char *text, char err[256]);
-/* One option, as behind an @: key gossip, trust or kappa. */
+/* One option, as behind an @: key gossip, trust, kappa or light. */
 int sim_strategy_option(struct sim_strategy *, const char *key, const char *value, char err[256]);
 /* What a strategy may be, for --help. */
 void sim_strategy_help(FILE *);

@@ -39,6 +39,10 @@ export interface NamedStrategy {
   mean_ms: number;
   p99_ms: number;
   jain: number;
+  /** Of the flows that each server got, by configured weight. */
+  flows_jain: number | null;
+  /** Seconds until a server that was slow has half of its share again. */
+  back_s: number | null;
   mean_ratio: Interval;
   p99_ratio: Interval;
 }

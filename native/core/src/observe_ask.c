@@ -9,8 +9,8 @@
 
 #define USUAL_STEPS 300.0 /* of evidence: 60 s */
 #define LOW .7            /* so far below usual (log) is a server held for slow */
-#define MISSED 10.0       /* flows after which it counts as left out */
-#define RISE .15          /* of log weight a flow more */
+#define MISSED 8.0        /* flows after which it counts as left out */
+#define RISE .2           /* of log weight a flow more */
 #define EVIDENCE .3       /* expected completions at which a step says half of what it can */
 #define AS_QUICK .5       /* of the pool's completions a flow-second: quick enough */
 #define FRESH_P .3        /* variance of one that joins */
@@ -29,6 +29,9 @@ static double mean_offset(const struct mlb_obs_state *st, const struct obs_step 
 static void learn_usual(struct mlb_obs_srv *s, double offset, double e)
 {
 	double c = e / (e + EVIDENCE);
+	/* A slow phase is no habit yet: the longer a server is known, the less of it counts. */
+	if (offset < (double)s->usual - LOW)
+		c *= 1 - .95 * (double)s->usual_steps / USUAL_STEPS;
 	s->usual_steps = (float)fmin(USUAL_STEPS, s->usual_steps + c);
 	if (s->usual_steps > 0)
 		s->usual += (float)(c / fmax(s->usual_steps, 1) * (offset - (double)s->usual));
