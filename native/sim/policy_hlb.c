@@ -11,7 +11,7 @@
 
 #define WINDOW_S 1.
 #define P0 1.
-#define Q_PER_S .02
+#define Q_PER_S .005
 #define R_OF_ONE 4.
 
 struct seen {

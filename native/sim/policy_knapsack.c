@@ -12,7 +12,7 @@
 
 #define PERIOD_S 2.
 #define POINTS 6u
-#define KEEP .7
+#define KEEP .8
 #define LEAST_SHARE .1 /* of an equal share: what a server gets at least, so that it is heard of */
 
 struct server {

@@ -41,22 +41,21 @@ function pool(load: number, lbs: number, rightWeights: boolean): object {
 /** p99 by load. */
 export type Curve = { load: number; p99: number }[];
 
-/** The greatest load up to which the curve stays at or below a level, linear between its points; its last load where it never crosses. */
+const between = (a: number, b: number, part: number): number => a + (b - a) * part;
+
+/** The greatest load at which the curve is at or below a level. Between points its logarithm is linear; it ends at its first and last load. */
 export function loadAt(curve: Curve, level: number): number {
-  for (const [i, b] of curve.entries()) {
-    const a = curve[i - 1];
-    if (b.p99 <= level) continue;
-    if (!a) return b.load;
-    return a.load + ((b.load - a.load) * (level - a.p99)) / (b.p99 - a.p99);
-  }
-  return curve.at(-1)?.load ?? Number.NaN;
+  const i = curve.findLastIndex((p) => p.p99 <= level);
+  const [a, b] = [curve[i], curve[i + 1]];
+  if (!a || !b) return (a ?? b)?.load ?? Number.NaN;
+  return between(a.load, b.load, Math.log(level / a.p99) / Math.log(b.p99 / a.p99));
 }
 
 export function valueAt(curve: Curve, load: number): number {
   const i = curve.findIndex((p) => p.load >= load - 1e-9);
   const [a, b] = [curve[i - 1] ?? curve[i], curve[i]];
   if (!a || !b) throw new Error(`no point at load ${load}`);
-  return a === b ? b.p99 : a.p99 + ((b.p99 - a.p99) * (load - a.load)) / (b.load - a.load);
+  return a === b ? b.p99 : Math.exp(between(Math.log(a.p99), Math.log(b.p99), (load - a.load) / (b.load - a.load)));
 }
 
 async function sweep(

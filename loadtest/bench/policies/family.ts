@@ -2,6 +2,7 @@
 // policy.family.* rows: the models on family v1, envelope off, own counts only unless the row says gossip; one paired run.
 import type { BenchOptions, Group } from "../harness.js";
 import { row } from "../row.js";
+import { heuristics, others } from "./baselines.js";
 import { absent, type Model, marl, qmix, sacGru } from "./models.js";
 import { bars as drawBars } from "./plot.js";
 import { estimate, type FamilyStrategy, of, family as runFamily } from "./sim.js";
@@ -13,13 +14,9 @@ const kalman = "kalman+sed";
 const base = "static+sed@kappa=1/M";
 
 const peers: Record<string, string> = {
-  ecmp: "ECMP",
-  wcmp: "WCMP",
   awcmp: "AWCMP",
-  lsq: "LSQ",
-  sed,
-  prequal: "Prequal",
-  kalman,
+  kalman_v1: "kalman-v1+sed",
+  ...Object.fromEntries([...heuristics, ...others].map((b) => [b.id, b.strategy])),
 };
 
 interface Bar {

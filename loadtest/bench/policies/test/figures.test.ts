@@ -14,11 +14,16 @@ const curve = [
 ];
 
 test("the load at a level, between points, below the first and beyond the last", (t) => {
-  t.is(valueAt(curve, 0.7), 140);
-  t.is(valueAt(curve, 0.6), 120);
-  t.true(Math.abs(loadAt(curve, 220) - 0.8) < 1e-12);
+  t.true(Math.abs(valueAt(curve, 0.7) - 140) < 1e-9);
+  t.true(Math.abs(valueAt(curve, 0.6) - Math.sqrt(100 * 140)) < 1e-9);
+  t.true(Math.abs(loadAt(curve, Math.sqrt(140 * 300)) - 0.8) < 1e-12);
   t.is(loadAt(curve, 50), 0.5);
   t.is(loadAt(curve, 1000), 0.9);
+});
+
+test("a curve that is not quite monotone counts by its last crossing", (t) => {
+  const noisy = [{ load: 0.5, p99: 141 }, ...curve.slice(1)];
+  t.true(Math.abs(loadAt(noisy, 140) - 0.7) < 1e-12);
 });
 
 test("a failing server's share: all of the flows while it fails are 1 / its share of the weights", (t) => {
