@@ -51,8 +51,8 @@ export async function serveMetrics(registry: Registry, listen: HostPort, whyNotR
 
 async function scraped(registry: Registry, open: boolean, response: ServerResponse): Promise<void> {
   try {
-    const text = await registry.text(open);
-    response.writeHead(200, { "content-type": contentType(open) }).end(text);
+    const page = await registry.page(open);
+    response.writeHead(200, { "content-type": contentType(open), "content-length": page.length }).end(page);
   } catch (e) {
     response.writeHead(500, { "content-type": "text/plain" }).end(`${String(e)}\n`);
   }

@@ -33,8 +33,19 @@ const TEXT = "text/plain; version=0.0.4; charset=utf-8";
 const OPEN_METRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /** A scrape holds the loop at most so long before others get their turn. */
 const SLICE_MS = 2;
+/** UTF-16 units. */
+const PIECE = 1 << 13;
 
-const escaped = (text: string): string => text.replaceAll("\\", "\\\\").replaceAll("\n", "\\n").replaceAll('"', '\\"');
+/** Names, addresses and help are plain ASCII here: what is not is shown as "?", and the page's bytes are its characters. */
+const ODD = /[\\"\n]|[^\x20-\x7e]/;
+const escaped = (text: string): string =>
+  ODD.test(text)
+    ? text
+        .replaceAll("\\", "\\\\")
+        .replaceAll("\n", "\\n")
+        .replaceAll('"', '\\"')
+        .replace(/[^\x20-\x7e]/g, "?")
+    : text;
 const number = (v: number): string => {
   if (v === Number.POSITIVE_INFINITY) return "+Inf";
   return v === Number.NEGATIVE_INFINITY ? "-Inf" : String(v);
@@ -53,6 +64,8 @@ export class Registry {
   readonly #families = new Map<string, Family>();
   readonly #base: string;
   readonly #defaults: DefaultRegistry | null = null;
+  /** Of the last page. */
+  #size = PIECE;
 
   /** `base`: labels of every line. `process`: with the figures of the process and of Node. */
   constructor(base: Labels = {}, process = false) {
@@ -74,36 +87,45 @@ export class Registry {
 
   /** Everything, as text; `open`: OpenMetrics, which alone has exemplars. */
   async text(open = false): Promise<string> {
-    let out = "";
+    return (await this.page(open)).toString();
+  }
+
+  /** The same, as bytes. */
+  async page(open = false): Promise<Buffer> {
+    const page = new Page(this.#size);
     let since = performance.now();
     for (const family of this.#families.values()) {
-      out += this.#family(family, open);
+      this.#family(page, family, open);
       if (performance.now() - since < SLICE_MS) continue;
       await turn();
       since = performance.now();
     }
-    return `${out}${await this.#ofProcess(open)}${open ? "# EOF\n" : ""}`;
+    await this.#ofProcess(page, open);
+    if (open) page.add("# EOF\n");
+    const bytes = page.end();
+    this.#size = bytes.length;
+    return bytes;
   }
 
-  #family({ name, type, help, write }: Family, open: boolean): string {
+  #family(page: Page, { name, type, help, write }: Family, open: boolean): void {
     const called = open && type === "counter" ? name.replace(/_total$/, "") : name;
-    let out = `# HELP ${called} ${escaped(help)}\n# TYPE ${called} ${type}\n`;
+    page.add(`# HELP ${called} ${escaped(help)}\n# TYPE ${called} ${type}\n`);
     const base = this.#base;
-    write({
+    const comma = base === "" ? "" : ",";
+    const out: Out = {
       say(suffix, labels, value, exemplar) {
         const own = typeof labels === "string" ? labels : labelText(labels);
-        const both = base !== "" && own !== "" ? `${base},${own}` : base + own;
-        out += `${name}${suffix}${both === "" ? "" : `{${both}}`} ${number(value)}`;
-        if (open && exemplar) out += ` # {${labelText(exemplar.labels)}} ${number(exemplar.value)} ${exemplar.unixS}`;
-        out += "\n";
+        if (own !== "") page.add(`${name}${suffix}{${base}${comma}${own}} ${number(value)}`);
+        else page.add(`${name}${suffix}${base === "" ? "" : `{${base}}`} ${number(value)}`);
+        if (open && exemplar) page.add(` # {${labelText(exemplar.labels)}} ${number(exemplar.value)} ${exemplar.unixS}`);
+        page.add("\n");
       },
-    });
-    return out;
+    };
+    write(out);
   }
 
-  async #ofProcess(open: boolean): Promise<string> {
-    if (this.#defaults === null) return "";
-    let out = "";
+  async #ofProcess(page: Page, open: boolean): Promise<void> {
+    if (this.#defaults === null) return;
     for (const m of await this.#defaults.getMetricsAsJSON()) {
       const { name, help } = m;
       const type = String(m.type) as Type;
@@ -114,9 +136,40 @@ export class Registry {
             say((v.metricName ?? name).slice(name.length), stringed(v.labels), v.value);
         },
       };
-      out += this.#family(family, open);
+      this.#family(page, family, open);
     }
-    return out;
+  }
+}
+
+/** Text on its way to bytes in short pieces: one string of megabytes, grown line by line, would keep the collector busy longer than us. */
+class Page {
+  #bytes: Buffer;
+  #length = 0;
+  #piece = "";
+
+  constructor(size: number) {
+    this.#bytes = Buffer.allocUnsafe(size + (size >> 3));
+  }
+
+  add(text: string): void {
+    this.#piece += text;
+    if (this.#piece.length > PIECE) this.#flush();
+  }
+
+  end(): Buffer {
+    this.#flush();
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  #flush(): void {
+    const most = this.#length + this.#piece.length;
+    if (most > this.#bytes.length) {
+      const more = Buffer.allocUnsafe(2 * most);
+      this.#bytes.copy(more, 0, 0, this.#length);
+      this.#bytes = more;
+    }
+    this.#length += this.#bytes.write(this.#piece, this.#length, "latin1");
+    this.#piece = "";
   }
 }
 
@@ -218,6 +271,18 @@ export class Histogram<L extends string = never> {
   }
 }
 
+const endsOf = new WeakMap<readonly number[], readonly string[]>();
+
+/** `,le="0.1"` of each edge and of what lies beyond. */
+function ends(edges: readonly number[]): readonly string[] {
+  let found = endsOf.get(edges);
+  if (found === undefined) {
+    found = [...edges, "+Inf"].map((e) => `,le="${e}"`);
+    endsOf.set(edges, found);
+  }
+  return found;
+}
+
 /** One series of a histogram. `counts`: a bucket each, one more than edges. */
 export function sayBuckets(
   out: Out,
@@ -228,14 +293,13 @@ export function sayBuckets(
   exemplars: readonly (Exemplar | undefined)[] = [],
 ): void {
   const own = typeof labels === "string" ? labels : labelText(labels);
-  const comma = own === "" ? "" : ",";
+  const le = ends(edges);
   let below = 0;
-  for (let i = 0; i < edges.length; i++) {
+  for (let i = 0; i <= edges.length; i++) {
     below += counts[i] as number;
-    out.say("_bucket", `${own}${comma}le="${edges[i]}"`, below, exemplars[i]);
+    const end = le[i] as string;
+    out.say("_bucket", own === "" ? end.slice(1) : own + end, below, exemplars[i]);
   }
-  below += counts[edges.length] as number;
-  out.say("_bucket", `${own}${comma}le="+Inf"`, below, exemplars[edges.length]);
   out.say("_sum", own, sum);
   out.say("_count", own, below);
 }

@@ -16,7 +16,7 @@ import { agentStatus, regionOf, vipOf, vipStatus, weightEntries } from "./answer
 import { Sharing } from "./counts.js";
 import { countsMetrics } from "./counts-metrics.js";
 import { KeptFile } from "./kept-file.js";
-import { latencyMetrics } from "./latency-metrics.js";
+import { latencyMetrics, type VipLatency } from "./latency-metrics.js";
 import { agentMetrics } from "./metrics.js";
 import { pushOf } from "./push.js";
 import { serverRows, sumOf } from "./server-rows.js";
@@ -113,23 +113,32 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
 };
 
 function latencyFigures(registry: Registry, agent: Agent): void {
+  // Several families ask in one scrape.
+  const made = new WeakMap<object, VipLatency>();
   latencyMetrics(registry, () =>
     agent.vips().map((vip) => {
       const { view } = vip;
-      const mean = view.column("ttfb.dmean");
-      return {
-        name: vip.name,
-        counts: vip.latency,
-        sumS: (view.figures.ttfb_sum_us ?? 0) / 1e6,
-        jain: fairness(view.flows, view.weightStatic),
-        servers: serverRows(view).map((row) => ({
-          address: row.address,
-          labels: row.labels,
-          ids: row.records.map((i) => view.ids[i] as number),
-          sumS: sumOf(vip, row, "ttfb_sum_us") / 1e6,
-          decayedMeanS: (mean[row.member] as number) / 1e6,
-        })),
-      };
+      let of = made.get(view);
+      if (of === undefined) made.set(view, (of = latencyOf(vip)));
+      return of;
     }),
   );
+}
+
+function latencyOf(vip: Vip): VipLatency {
+  const { view } = vip;
+  const mean = view.column("ttfb.dmean");
+  return {
+    name: vip.name,
+    counts: vip.latency,
+    sumS: (view.figures.ttfb_sum_us ?? 0) / 1e6,
+    jain: fairness(view.flows, view.weightStatic),
+    servers: serverRows(view).map((row) => ({
+      address: row.address,
+      labels: row.labels,
+      ids: row.records.map((i) => view.ids[i] as number),
+      sumS: sumOf(vip, row, "ttfb_sum_us") / 1e6,
+      decayedMeanS: (mean[row.member] as number) / 1e6,
+    })),
+  };
 }
