@@ -5,7 +5,7 @@
 set -euo pipefail
 usage="usage: deploy/install.sh [--remove]
 Installs a built checkout in PREFIX (/opt/marllb), units in UNITS (/etc/systemd/system), /etc/marllb/marllb.yaml (kept if it is there) and
-the command marllbctl in BIN (/usr/local/bin). Starts nothing. --remove takes it away again; /etc/marllb, /var/lib/marllb and the user marllb stay."
+the command marllbctl in BIN (/usr/local/bin), its manual and completion in SHARE (/usr/local/share). Starts nothing. --remove takes it away again; /etc/marllb, /var/lib/marllb and the user marllb stay."
 case "$#:${1:-}" in
 0: | 1:--remove) ;;
 1:--help | 1:-h)
@@ -22,6 +22,7 @@ cd "$(dirname "$0")/.."
 prefix=${PREFIX:-/opt/marllb}
 units=${UNITS:-/etc/systemd/system}
 bin=${BIN:-/usr/local/bin}
+share=${SHARE:-/usr/local/share}
 
 if [ "$(id -u)" != 0 ]; then
 	echo "install.sh needs root: sudo deploy/install.sh" >&2
@@ -30,7 +31,7 @@ fi
 if [ "${1:-}" = "--remove" ]; then
 	systemctl disable --now marllb-dp marllb-vpp marllb@shm-agent marllb@inference marllb@health marllb@failover marllb@console 2>/dev/null || true
 	rm -rf "$prefix" "$units/marllb-dp.service" "$units/marllb-vpp.service" "$units/marllb@.service"
-	rm -f "$bin/marllbctl"
+	rm -f "$bin/marllbctl" "$share/man/man1/marllbctl.1" "$share/bash-completion/completions/marllbctl"
 	systemctl daemon-reload 2>/dev/null || true
 	exit 0
 fi
@@ -63,6 +64,9 @@ fi
 install -d "$bin"
 printf '#!/bin/sh\nexec node %s/dist/services/ctl/main.js "$@"\n' "$prefix" >"$bin/marllbctl"
 chmod 0755 "$bin/marllbctl"
+install -d "$share/man/man1" "$share/bash-completion/completions"
+"$bin/marllbctl" manual >"$share/man/man1/marllbctl.1"
+"$bin/marllbctl" completion bash >"$share/bash-completion/completions/marllbctl"
 install -m 0644 deploy/systemd/*.service "$units/"
 systemctl daemon-reload 2>/dev/null || true
 echo "installed in $prefix; edit /etc/marllb/marllb.yaml, then:"

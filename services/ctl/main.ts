@@ -1,3 +1,4 @@
+#!/usr/bin/env node
 // SPDX-License-Identifier: Apache-2.0
 // marllbctl: the launcher (`up`) and the operator's commands.
 import { CommanderError, InvalidArgumentError } from "commander";

@@ -45,8 +45,18 @@ export function openCore(bytes: Uint8Array): Graph {
   };
 }
 
+/** Not installed with the rest: 288 MB for what few models need. */
+async function onnxruntime(): Promise<typeof import("onnxruntime-node")> {
+  try {
+    return await import("onnxruntime-node");
+  } catch (e) {
+    if ((e as NodeJS.ErrnoException).code !== "ERR_MODULE_NOT_FOUND") throw e;
+    throw new Error("its graph has an op that only onnxruntime knows: npm install onnxruntime-node beside marllb");
+  }
+}
+
 export async function openOnnxruntime(bytes: Uint8Array): Promise<Graph> {
-  const { InferenceSession, Tensor: OrtTensor } = await import("onnxruntime-node");
+  const { InferenceSession, Tensor: OrtTensor } = await onnxruntime();
   // One thread: with the defaults a run waits for others (20 ms at the 99th percentile), and the work is too small to share.
   const session = await InferenceSession.create(bytes, {
     intraOpNumThreads: 1,
