@@ -200,8 +200,11 @@ static int control(struct sim_run *r)
 	case EV_FAULT: return fault(r, e.what / 2, e.what & 1);
 	case EV_TURN: return sim_members_turn(r, e.what);
 	case EV_PUBLISH:
-		sim_lane_publish(r, l);
-		err = sim_heap_push(&r->control, r->now + r->sc->gossip_delay_s, EV_DELIVER, e.what);
+		err = 0;
+		if (r->gossip_lost <= 0 || mlb_rng_unit(&r->gossip_rng) >= r->gossip_lost) {
+			sim_lane_publish(r, l);
+			err = sim_heap_push(&r->control, r->now + r->gossip_delay_s, EV_DELIVER, e.what);
+		}
 		return err ? err : again(r, r->gossip_s, EV_PUBLISH, e.what);
 	case EV_DELIVER: sim_lane_deliver(r, l); return 0;
 	default: sim_measure_second(r); return again(r, 1, EV_SECOND, 0);
@@ -245,10 +248,13 @@ int sim_run(const struct sim_world *w, const struct sim_strategy *st, struct sim
 	pthread_once(&once, mlb_choose_init);
 	err_text[0] = 0;
 	r.gossip_s = isnan(st->gossip_s) ? w->sc->gossip_s : st->gossip_s;
+	r.gossip_delay_s = isnan(st->gossip_delay_s) ? w->sc->gossip_delay_s : st->gossip_delay_s;
+	r.gossip_lost = isnan(st->gossip_lost) ? w->sc->gossip_lost : st->gossip_lost;
+	mlb_rng_seed(&r.gossip_rng, sim_mix(w->seed, 5000));
 	/* A count on its way would be overwritten by the next. */
-	if (r.gossip_s > 0 && r.gossip_s < w->sc->gossip_delay_s) {
+	if (r.gossip_s > 0 && r.gossip_s < r.gossip_delay_s) {
 		snprintf(err_text, 256, "gossip every %g ms is quicker than its delay of %g ms", r.gossip_s * 1e3,
-			 w->sc->gossip_delay_s * 1e3);
+			 r.gossip_delay_s * 1e3);
 		return -EINVAL;
 	}
 	int err = run_init(&r);

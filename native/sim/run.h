@@ -103,7 +103,8 @@ struct sim_run {
 	uint32_t *slot_of;             /* [n] slot by which a server is or was last listed */
 	uint8_t *fault;                /* [n] 1 + the fault that acts, or 0 */
 	struct sim_strategy *other;    /* [lbs] strategies of load balancers that have their own, or NULL */
-	double now, gossip_s;
+	double now, gossip_s, gossip_delay_s, gossip_lost;
+	struct mlb_rng gossip_rng;
 	struct sim_lane *lane;
 	struct sim_server *server;
 	void *memory; /* behind the servers' heaps, rings and tables */

@@ -108,10 +108,10 @@ struct sim_scenario {
 	uint32_t requests;                  /* a connection; 1 = a flow is one request */
 	double requests_sigma, think_sigma; /* > 0: lognormal about the mean, think times exponential else */
 	double think_s;                     /* mean pause between the requests of a connection */
-	double gossip_s, gossip_delay_s;    /* period of published counts, 0 = none */
-	bool load_waiting;                  /* the VIP's load counts flows waiting for an answer */
-	uint32_t told_lbs;                  /* number of load balancers that they are told; 0 = the true one */
-	bool number_not_told;               /* which of them they are */
+	double gossip_s, gossip_delay_s, gossip_lost; /* period of published counts, 0 = none */
+	bool load_waiting;                            /* the VIP's load counts flows waiting for an answer */
+	uint32_t told_lbs;                            /* number of load balancers that they are told; 0 = the true one */
+	bool number_not_told;                         /* which of them they are */
 	enum sim_told_weights told_weights;
 	double told_sigma;              /* NOISY: of the log */
 	char (*policy)[SIM_POLICY_LEN]; /* [lbs] strategies of load balancers that do not run the one under test; "" or NULL */

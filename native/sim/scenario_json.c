@@ -21,7 +21,7 @@ static const char *const server_keys[] = { "discipline", "slots", "backlog", "re
 static const char *const sizes_keys[] = { "kind", "mean_ms", "heavy_share", "heavy_ratio", "alpha", "sigma", NULL };
 static const char *const vips_keys[] = { "share", "sizes", NULL };
 static const char *const sessions_keys[] = { "requests", "requests_sigma", "think_s", "think_sigma", "load", NULL };
-static const char *const gossip_keys[] = { "period_ms", "delay_ms", NULL };
+static const char *const gossip_keys[] = { "period_ms", "delay_ms", "lost", NULL };
 static const char *const one_way_keys[] = { "least", "most", NULL };
 static const char *const told_keys[] = { "load_balancers", "number", "weights", "sigma", NULL };
 
@@ -119,6 +119,7 @@ static void read_gossip(struct read_ctx *c, const struct json *o)
 	read_need(c, j, "gossip", "period_ms");
 	read_scaled(c, j, "period_ms", .1, 1e5, 1e-3, &sc->gossip_s);
 	read_scaled(c, j, "delay_ms", 0, 1e5, 1e-3, &sc->gossip_delay_s);
+	read_number(c, j, "lost", 0, .99, &sc->gossip_lost);
 	if (!c->failed && sc->gossip_delay_s >= sc->gossip_s)
 		read_fail(c, j, "gossip: delay_ms must be less than period_ms");
 }

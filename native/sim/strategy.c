@@ -18,7 +18,8 @@ static const char help_after_policies[] =
 	"            Prequal (probes, hot-cold rule)  oracle (true jobs and capacities, no delay)\n"
 	"  @kappa=X  X flows, or 1/M; @trust=C the envelope with this c (exact .1, hint 1.5, none 3)\n"
 	"  @light=off no choice by weight at light load\n"
-	"  @gossip=MS counts of the other load balancers published this often\n";
+	"  @gossip=MS[:DELAY_MS[:LOST]]  counts of the other load balancers, published this often, so late, a share of them "
+	"lost\n";
 
 void sim_strategy_help(FILE *to)
 {
@@ -56,10 +57,26 @@ static int number(const char *text, double lo, double hi, double *out)
 	return end == text || *end || !(*out >= lo && *out <= hi) ? -EINVAL : 0;
 }
 
+/* MS[:DELAY_MS[:LOST]] */
+static int gossip(struct sim_strategy *st, const char *text)
+{
+	char copy[64], *save, *part;
+	static const double most[3] = { 1e5, 1e5, .99 }, scale[3] = { 1e-3, 1e-3, 1 };
+	double *const to[3] = { &st->gossip_s, &st->gossip_delay_s, &st->gossip_lost }, v;
+	int n = 0;
+
+	if (snprintf(copy, sizeof(copy), "%s", text) >= (int)sizeof(copy))
+		return -EINVAL;
+	for (part = strtok_r(copy, ":", &save); part; part = strtok_r(NULL, ":", &save), n++) {
+		if (n == 3 || number(part, 0, most[n], &v))
+			return -EINVAL;
+		*to[n] = v * scale[n];
+	}
+	return n ? 0 : -EINVAL;
+}
+
 static int option(struct sim_strategy *st, const char *text, char err[256])
 {
-	double v = 0;
-
 	if (strncmp(text, "kappa=", 6) == 0) {
 		if (strcmp(text + 6, "1/M") == 0) {
 			st->kappa_per_lb = true;
@@ -74,17 +91,16 @@ static int option(struct sim_strategy *st, const char *text, char err[256])
 		if (word || number(text + 6, 0, 20, &st->trust) == 0)
 			return 0;
 	} else if (strncmp(text, "gossip=", 7) == 0) {
-		if (number(text + 7, 0, 1e5, &v) == 0) {
-			st->gossip_s = v * 1e-3;
+		if (gossip(st, text + 7) == 0)
 			return 0;
-		}
 	}
 	if (strcmp(text, "light=off") == 0) {
 		st->light_off = true;
 		return 0;
 	}
 	snprintf(err, 256,
-		 "strategy option \"%.60s\": expected kappa=NUMBER, kappa=1/M, trust=NUMBER|exact|hint|none, gossip=MS or "
+		 "strategy option \"%.60s\": expected kappa=NUMBER, kappa=1/M, trust=NUMBER|exact|hint|none, "
+		 "gossip=MS[:DELAY_MS[:LOST]] or "
 		 "light=off",
 		 text);
 	return -EINVAL;
@@ -156,7 +172,7 @@ int sim_strategy_parse(struct sim_strategy *st, const char *text, char err[256])
 	const char *at = options_of(text);
 
 	memset(st, 0, sizeof(*st));
-	st->kappa = st->trust = st->gossip_s = NAN;
+	st->kappa = st->trust = st->gossip_s = st->gossip_delay_s = st->gossip_lost = NAN;
 	if (strlen(text) >= sizeof(st->arg) - 64) {
 		snprintf(err, 256, "strategy \"%.40s...\" is longer than 190 characters", text);
 		return -EINVAL;

@@ -18,7 +18,8 @@ struct sim_strategy {
 	bool kappa_per_lb; /* 1 / load balancers, whatever the policy says */
 	double trust;      /* envelope's c; NAN: envelope off */
 	bool light_off;    /* no choice by weight at light load (light.h), to see what it costs */
-	double gossip_s;   /* period of published counts; NAN: as the scenario says, 0: none */
+	/* Published counts: period (0: none), delay, share of them that is lost; NAN: as the scenario says. */
+	double gossip_s, gossip_delay_s, gossip_lost;
 };
 
 int sim_strategy_parse(struct sim_strategy *, const char *text, char err[256]);

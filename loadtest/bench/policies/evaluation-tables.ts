@@ -2,11 +2,18 @@
 // Rows of bench:policies as the tables of docs/evaluation.md. A table stands there between <!-- table: NAME --> and <!-- end -->.
 import type { Row } from "../row.js";
 import { heuristics, others, truths } from "./baselines.js";
+import { capacityStrategies } from "./capacity.js";
 
 const models: readonly { id: string; name: string }[] = [
   { id: "marl", name: "**marl** (shipped)" },
   { id: "sac_gru", name: "sac-gru" },
   { id: "qmix", name: "qmix" },
+];
+
+const v1Models: readonly { id: string; name: string }[] = [
+  { id: "marl_hint", name: "**marl** (shipped)" },
+  { id: "marl", name: "marl, no envelope" },
+  { id: "marl_gossip", name: "marl, counts shared each 20 ms" },
 ];
 
 const number = (v: number | null): string => (v === null ? "-" : v.toFixed(3));
@@ -27,7 +34,7 @@ function markdown(head: readonly string[], lines: readonly (readonly string[])[]
   return [line(head), `|${head.map(() => "---").join("|")}|`, ...lines.map(line)].join("\n");
 }
 
-/** Names by rows, figures by columns: PREFIX.ID.FIGURE. */
+/** Names by rows, figures by columns; a row's id is PREFIX ID FIGURE. */
 function pivot(
   rows: readonly Row[],
   prefix: string,
@@ -36,7 +43,7 @@ function pivot(
 ): string {
   const find = (id: string): Row | undefined => rows.find((r) => r.id === id);
   const lines = list
-    .map((x) => [x.name, ...Object.keys(figures).map((f) => interval(find(`${prefix}${x.id}.${f}`)))])
+    .map((x) => [x.name, ...Object.keys(figures).map((f) => interval(find(`${prefix}${x.id}${f}`)))])
     .filter((cells) => cells.slice(1).some((c) => c !== "-"));
   return markdown(["strategy", ...Object.values(figures)], lines);
 }
@@ -58,20 +65,37 @@ function plain(rows: readonly Row[], prefixes: readonly string[], notes: boolean
 
 const isBar = (r: Row): boolean => r.bar !== "";
 
+function capacityTable(rows: readonly Row[]): string {
+  const prefix = "policy.capacity_at_p99.";
+  const figures = { _vs_leastconn: "weights equal, over least connections", _vs_sed_right_weights: "weights right, over SED" };
+  const list = rows.filter((r) => r.id.startsWith(`${prefix}marl`)).map((r) => `- ${r.id}: ${r.note}`);
+  return [pivot(rows, prefix, [...models, ...capacityStrategies], figures), list.join("\n")].join("\n\n");
+}
+
+/** Of what, and of how many scenarios. */
+function said(rows: readonly Row[], commit: string): string {
+  const n = (prefix: string): string => String(rows.find((r) => r.id.startsWith(prefix) && r.n > 0)?.n ?? 0);
+  const families = `family v1 ${n("policy.family.")} scenarios, family v2 ${n("policy.v2.")}, ablations ${n("policy.ablation.")}`;
+  return `Figures of commit ${commit}: ${families}.`;
+}
+
 export function tables(rows: readonly Row[], commit: string): Map<string, string> {
-  const over = { mean_vs_best_heuristic: "mean", p99_vs_best_heuristic: "p99" };
+  const over = { ".mean_vs_best_heuristic": "mean", ".p99_vs_best_heuristic": "p99" };
   return new Map([
     ["bars", plain(rows.filter(isBar), [""], false)],
     ["v2", pivot(rows, "policy.v2.", [...models, ...heuristics, ...others, ...truths], over)],
     [
       "v1",
-      pivot(rows, "policy.family.", [...models, ...heuristics, ...others], { mean_vs_oracle: "mean", p99_vs_oracle: "p99" }),
+      pivot(rows, "policy.family.", [...v1Models, ...heuristics, ...others], {
+        ".mean_vs_oracle": "mean",
+        ".p99_vs_oracle": "p99",
+      }),
     ],
-    ["capacity", plain(rows, ["policy.capacity_at_p99."], true)],
+    ["capacity", capacityTable(rows)],
     ["llm", plain(rows, ["policy.llm."], true)],
     ["situations", plain(rows, ["policy.named2.", "policy.hole.", "policy.keepalive.", "policy.rtt.", "policy.bigsmall."], true)],
     ["ablation", plain(rows, ["policy.ablation."], true)],
-    ["commit", `Figures of commit ${commit}.`],
+    ["commit", said(rows, commit)],
   ]);
 }
 

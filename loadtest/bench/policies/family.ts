@@ -22,33 +22,43 @@ const peers: Record<string, string> = {
 interface Bar {
   id: string;
   model: Model;
-  gossip?: boolean;
+  /** The strategy's options, and what the row says of them. */
+  as?: { options: string; words: string };
   figure: "mean" | "p99";
   over: string;
   bar: string;
 }
 
+const hint = { options: "@trust=hint", words: "trust hint (as shipped), own counts only" };
+const shared = { options: "@gossip=20", words: "envelope off, counts published every 20 ms" };
+const lossy = {
+  options: "@gossip=20:5:0.02@trust=hint",
+  words: "trust hint, counts published every 20 ms, 5 ms late, 2 % of them lost",
+};
+
 function barsOf(): Bar[] {
   const m = marl();
-  const rows = (id: string, over: string, mean: string, p99: string, gossip = false): Bar[] => [
-    { id: `policy.family.${id}.mean_vs_${name(over)}`, model: m, gossip, figure: "mean", over, bar: mean },
-    { id: `policy.family.${id}.p99_vs_${name(over)}`, model: m, gossip, figure: "p99", over, bar: p99 },
+  const rows = (id: string, over: string, mean: string, p99: string, as?: Bar["as"]): Bar[] => [
+    { id: `policy.${id}.mean_vs_${name(over)}`, model: m, ...(as ? { as } : {}), figure: "mean", over, bar: mean },
+    { id: `policy.${id}.p99_vs_${name(over)}`, model: m, ...(as ? { as } : {}), figure: "p99", over, bar: p99 },
   ];
   return [
-    ...rows("marl", oracle, "<= 1.08", "<= 1.105"),
-    ...rows("marl_gossip", oracle, "<= 1.065", "<= 1.08", true),
-    ...rows("marl", sed, "<= 0.80", "<= 0.73"),
-    ...rows("marl", kalman, "<= 0.96", "<= 0.94"),
-    { id: "policy.family.sac_gru.mean_vs_kalman", model: sacGru(), figure: "mean", over: kalman, bar: "<= 1.00" },
-    { id: "policy.family.qmix.mean_vs_kalman", model: qmix(), figure: "mean", over: kalman, bar: "<= 1.03" },
+    ...rows("family.marl", oracle, "<= 1.08", "<= 1.105"),
+    ...rows("family.marl_hint", oracle, "<= 1.07", "<= 1.09", hint),
+    ...rows("family.marl_gossip", oracle, "<= 1.065", "<= 1.08", shared),
+    ...rows("counts20ms.marl", oracle, "<= 1.055", "<= 1.065", lossy),
+    ...rows("family.marl", sed, "<= 0.80", "<= 0.73"),
+    ...rows("family.marl", kalman, "<= 0.96", "<= 0.94"),
+    { id: "policy.family.sac_gru.mean_vs_kalman", model: sacGru(), figure: "mean", over: kalman, bar: "<= 0.98" },
+    { id: "policy.family.qmix.mean_vs_kalman", model: qmix(), figure: "mean", over: kalman, bar: "<= 0.985" },
   ];
 }
 
 const name = (strategy: string) => (strategy === kalman ? "kalman" : strategy.toLowerCase());
-const strategyOf = (b: Bar) => (b.model.strategy && b.gossip ? `${b.model.strategy}@gossip=20` : b.model.strategy);
+const strategyOf = (b: Bar) => b.model.strategy && `${b.model.strategy}${b.as?.options ?? ""}`;
 
 export const family: Group = {
-  ids: ["policy.family."],
+  ids: ["policy.family.", "policy.counts20ms."],
   async run(o: BenchOptions) {
     const n = o.quick ? 100 : 2000;
     const rows = barsOf();
@@ -64,7 +74,7 @@ export const family: Group = {
         b.model.id === "marl"
           ? ""
           : `, base: configured weights; with the network's output zeroed ${zeroed.mean.value.toFixed(3)}`;
-      const note = `family v1, n = ${n}, envelope off${b.gossip ? ", counts published every 20 ms" : ", own counts only"}${extra}`;
+      const note = `family v1, n = ${n}, ${b.as?.words ?? "envelope off, own counts only"}${extra}`;
       const e = s && f.strategies.some((x) => x.strategy === s) ? of(f.strategies, s).over[b.over] : undefined;
       o.report(row(b.id, "ratio", b.bar, e ? estimate(e[b.figure], n) : null, e ? note : absent(b.model)));
     }

@@ -47,7 +47,7 @@ async function againstSed(o: BenchOptions, n: number): Promise<void> {
 export const v2: Group = {
   ids: ["policy.v2."],
   async run(o: BenchOptions) {
-    const n = o.quick ? 100 : 2000;
+    const n = o.quick ? 200 : 2000;
     const models = [marl(), sacGru(), qmix()];
     const baselines = [...heuristics, ...others, ...truths];
     const strategies = [...strategiesOf(baselines), ...models.map(shipped).filter((s) => s !== null)];

@@ -348,6 +348,22 @@ TEST(prequal_turns_away_from_a_server_that_fails_fast)
 	drop(&sc, &w);
 }
 
+/* Fresh counts help, late ones less, lost ones less still. */
+TEST(shared_counts_may_be_late_and_lost)
+{
+	struct sim_scenario sc;
+	struct sim_world w;
+
+	make(&sc, &w, FOUR(0.9, ",\"load_balancers\":8"));
+	double none = run(&w, "SED").mean_s, fresh = run(&w, "SED@gossip=2:0.1").mean_s,
+	       lost = run(&w, "SED@gossip=2:0.1:0.5").mean_s;
+	CHECK(fresh < lost && lost < none);
+	drop(&sc, &w);
+	struct sim_strategy st;
+	CHECK(sim_strategy_parse(&st, "SED@gossip=2:1:2", err) < 0 && strstr(err, "gossip=MS[:DELAY_MS[:LOST]]"));
+	CHECK(sim_strategy_parse(&st, "SED@gossip=", err) < 0);
+}
+
 TEST(one_way_load_balancers_see_ends_late_and_nothing_else)
 {
 	struct sim_scenario sc;
@@ -427,5 +443,5 @@ MLB_TEST_MAIN(CASE(refusals_say_where_and_why), CASE(who_comes_back_under_a_new_
 	      CASE(a_step_multiplies_the_rate_while_it_lasts), CASE(requests_and_pauses_vary_about_their_means),
 	      CASE(load_balancers_may_run_strategies_of_their_own), CASE(the_list_may_change_under_every_strategy),
 	      CASE(what_is_masked_takes_no_new_flow), CASE(prequal_turns_away_from_a_server_that_fails_fast),
-	      CASE(one_way_load_balancers_see_ends_late_and_nothing_else), CASE(the_files_of_scenarios_v2_are_readable),
-	      CASE(family_v2_follows_its_law))
+	      CASE(shared_counts_may_be_late_and_lost), CASE(one_way_load_balancers_see_ends_late_and_nothing_else),
+	      CASE(the_files_of_scenarios_v2_are_readable), CASE(family_v2_follows_its_law))
