@@ -11,6 +11,7 @@ import type { StreamStatsResponse__Output as Stats } from "../gen/marllb/v1/Stre
 import { parseConfig } from "../services/common/config/load.js";
 import { createRegistry } from "../services/common/metrics.js";
 import { Console } from "../services/console/console.js";
+import type { TrustNow } from "../services/console/wire.js";
 
 export const TOKEN = "0123456789abcdef";
 
@@ -36,6 +37,8 @@ export interface MadeUpConsole {
 
 const wave = (at: number, i: number, period: number): number => Math.sin((2 * Math.PI * at) / period + i);
 
+const addressOf = (o: MadeUp, i: number): string => o.address?.(i) ?? `10.0.${i >> 6}.${1 + (i & 63)}:80`;
+
 function stats(o: MadeUp, vip: string, vipId: number, at: number): Stats {
   const n = o.servers;
   const weights = Array.from({ length: n }, (_, i) => (1 + (i % 4)) * (1 + 0.05 * wave(at, i, 60_000)));
@@ -54,7 +57,7 @@ function stats(o: MadeUp, vip: string, vipId: number, at: number): Stats {
       last_refusal: "",
     },
     servers: weights.map((w, i) => ({
-      address: o.address?.(i) ?? `10.0.${i >> 6}.${1 + (i & 63)}:80`,
+      address: addressOf(o, i),
       state: i === 3 && at % 120_000 < 15_000 ? "masked" : "up",
       weight_static: 1 + (i % 4),
       share: w / sum,
@@ -92,7 +95,7 @@ function explanation(o: MadeUp): Explain {
     out_of_range: 0.01,
     servers: Array.from({ length: o.servers }, (_, i) => ({
       server_id: i,
-      address: o.address?.(i) ?? `10.0.${i >> 6}.${1 + (i & 63)}:80`,
+      address: addressOf(o, i),
       weight: 1 + (i % 4),
       kalman: 1 + ((i + 1) % 4),
       bias: wave(i, 0, 7),
@@ -116,10 +119,40 @@ function hear(it: Console, o: MadeUp, at: number): void {
     for (const [i, vip] of (o.vips ?? ["web"]).entries()) {
       const put = it.model.stats(lb, stats(o, vip, i + 1, at), at);
       if (put) it.pasts.put(put.brief, put.servers);
+      if (put) it.model.trust(put.brief.key, trustOf(o), at);
     }
   }
   it.model.settle(at);
 }
+
+/** A shadow and an experiment that is under way. */
+const trustOf = (o: MadeUp): TrustNow => ({
+  shadow: {
+    policy: "sac-gru",
+    cut: "",
+    costMs: 0.21,
+    distance: 0.034,
+    shares: Array.from({ length: o.servers }, (_, i) => ({
+      address: addressOf(o, i),
+      share: (1 + ((i + 1) % 4)) / (2.5 * o.servers),
+    })),
+  },
+  experiment: {
+    id: "20260131T120000",
+    candidate: "marl",
+    baseline: "kalman",
+    share: 0.5,
+    startedAt: 0,
+    deadline: 0,
+    verdict: "running",
+    why: "",
+    intervals: [
+      { metric: "duration", pairs: 14, mean: -0.031, low: -0.082, high: 0.022 },
+      { metric: "ttfb", pairs: 14, mean: -0.04, low: -0.07, high: -0.008 },
+    ],
+  },
+  down: "",
+});
 
 export async function madeUpConsole(o: MadeUp): Promise<MadeUpConsole> {
   const dir = mkdtempSync(path.join(tmpdir(), "marllb-made-up-"));

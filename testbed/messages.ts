@@ -35,6 +35,22 @@ export function samples(folder: string, frame: Frame): Record<string, object[]> 
       ListModels: [{}],
       GetPolicy: [{ instance, vip_id }],
       Explain: [{ instance, vip_id }],
+      SetShadow: [{ vip: "web", policy: "uniform" }],
+      StartExperiment: [
+        {
+          id: "e1",
+          vip: "web",
+          candidate: "uniform",
+          baseline: "kalman",
+          share: 0.5,
+          started_at_unix_ms: 1,
+          block_ms: 10_000,
+          seed: 1,
+          deadline_unix_ms: 4_000_000_000_000,
+        },
+      ],
+      StopExperiment: [{ vip: "web", reason: "why" }],
+      GetTrust: [{ vip: "web" }],
     },
     health: {
       // Without an address: a damaged one would be dialled.

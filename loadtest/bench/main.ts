@@ -12,5 +12,6 @@ import { restart } from "./restart.js";
 import { see } from "./see/rows.js";
 import { tcp } from "./tcp/tcp.js";
 import { udp } from "./tcp/udp.js";
+import { trust } from "./trust/rows.js";
 
-await benchMain("bench", [core, tcp, udp, loop, qos, health, outage, exactness, orders, restart, consoleRows, see]);
+await benchMain("bench", [core, tcp, udp, loop, qos, health, outage, exactness, orders, restart, consoleRows, see, trust]);

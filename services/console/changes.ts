@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What became different between two moments of a VIP, as events. Pure.
-import type { ConsoleEvent, ServerNow, VipBrief } from "./wire.js";
+import type { ConsoleEvent, ServerNow, TrustNow, VipBrief } from "./wire.js";
 
 type Made = Omit<ConsoleEvent, "id">;
 
@@ -36,4 +36,23 @@ export function serverChange(
   if (!before) return made("note", `${it.address} joined the pool`);
   if (!now) return made("note", `${it.address} left the pool`);
   return made(SERVER_TONE[now.state] ?? "bad", `${it.address} ${before.state} → ${now.state}`);
+}
+
+/** Of the guardrail and of an experiment. What was there before the console was started is no news. */
+export function trustChanges(key: string, at: number, before: TrustNow | undefined, now: TrustNow): Made[] {
+  const out: Made[] = [];
+  if (before && before.down !== now.down)
+    out.push({
+      at,
+      key,
+      kind: "guardrail",
+      tone: now.down === "" ? "note" : "bad",
+      text: now.down === "" ? "the policy is tried again" : `the policy steps down: ${now.down}`,
+    });
+  const [was, is] = [before?.experiment, now.experiment];
+  if (!before || !is || (was?.id === is.id && was.verdict === is.verdict)) return out;
+  const who = `experiment ${is.id}, ${is.candidate} against ${is.baseline}`;
+  const text = is.verdict === "running" ? `${who}: started` : `${who}: ${is.verdict}: ${is.why}`;
+  out.push({ at, key, kind: "experiment", tone: is.verdict === "worse" || is.verdict === "tripped" ? "bad" : "note", text });
+  return out;
 }

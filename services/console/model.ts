@@ -7,10 +7,10 @@ import type { StreamStatsResponse__Output as Stats } from "../../gen/marllb/v1/S
 import { END_MS } from "../common/histogram.js";
 import { jain } from "../common/native/figures.js";
 import { wireLadder, wireMode, wireVipState } from "../common/vocabulary.js";
-import { serverChange, vipChanges } from "./changes.js";
+import { serverChange, trustChanges, vipChanges } from "./changes.js";
 import type { EventLog } from "./eventlog.js";
 import { whyLadder } from "./why.js";
-import type { Peer, ServerNow, Tone, VipBrief, VipDetail } from "./wire.js";
+import type { Peer, ServerNow, Tone, TrustNow, VipBrief, VipDetail } from "./wire.js";
 
 /** Nothing said for so long: what is shown is of then. */
 const STALE_MS = 3000;
@@ -59,6 +59,8 @@ export interface VipPlace {
   vipId: number;
 }
 
+const NO_TRUST: TrustNow = { shadow: null, experiment: null, down: "" };
+
 const quantile = (ms: number): number | null => (ms < 0 ? null : Math.min(ms, END_MS));
 
 export class Model {
@@ -66,6 +68,7 @@ export class Model {
   readonly #seen = new Map<string, Seen>();
   readonly #pools = new Map<string, { pool: Pool; at: number }>();
   readonly #failures = new Map<string, string>();
+  readonly #trust = new Map<string, TrustNow>();
   #waiting: Waiting[] = [];
 
   constructor(
@@ -112,6 +115,12 @@ export class Model {
     else this.#failures.set(key, why);
   }
 
+  /** Shadow, experiment and guardrail of a VIP, as the replica that steers it says. */
+  trust(key: string, trust: TrustNow, at: number): void {
+    for (const e of trustChanges(key, at, this.#trust.get(key), trust)) this.events.add(e);
+    this.#trust.set(key, trust);
+  }
+
   /** A load balancer's figures of one VIP. Answers what to remember; null: whose they are is not known yet. */
   stats(address: string, m: Stats, at: number): { brief: VipBrief; servers: ServerNow[] } | null {
     const lb = this.#lbs.get(address);
@@ -156,7 +165,12 @@ export class Model {
   }
 
   briefs(at: number): VipBrief[] {
-    for (const [key, s] of this.#seen) if (at - s.brief.at > FORGET_MS) this.#seen.delete(key);
+    for (const [key, s] of this.#seen) {
+      if (at - s.brief.at <= FORGET_MS) continue;
+      this.#seen.delete(key);
+      this.#trust.delete(key);
+      this.#failures.delete(key);
+    }
     return [...this.#seen.values()]
       .map(({ brief }) => ({ ...brief, stale: at - brief.at > STALE_MS }))
       .sort((a, b) => (a.key < b.key ? -1 : 1));
@@ -168,6 +182,7 @@ export class Model {
     const { pool } = this.#pools.get(s.brief.name) ?? {};
     return {
       key,
+      trust: this.#trust.get(key) ?? NO_TRUST,
       servers: s.servers,
       peers: this.#peers(s.brief.lb),
       capacityKnown: this.#capacityKnown(s.servers.map((x) => x.address)),

@@ -15,6 +15,7 @@ import { systemTimers } from "../common/stream.js";
 import type { EventLog } from "./eventlog.js";
 import type { Model, VipPlace } from "./model.js";
 import type { Pasts } from "./past.js";
+import { type GetTrust, trustNow } from "./trust-now.js";
 
 type Agent = InstanceType<typeof v1.ShmAgent>;
 type Failover = InstanceType<typeof v1.Failover>;
@@ -178,7 +179,7 @@ export class Sources {
       const other = names[this.#round++ % Math.max(1, names.length)];
       if (other !== undefined) now.add(other);
       await Promise.all([...now].map((name) => this.refresh(name)));
-      await this.#failures();
+      await Promise.all([this.#failures(), this.#trusts()]);
     } catch (e) {
       this.#o.log.debug({ err: e }, "console round");
     }
@@ -194,6 +195,23 @@ export class Sources {
         if (step !== 1 || stale || !place) return model.failure(key, "");
         const explained = await this.explain(place).catch(() => null);
         model.failure(key, /failed: (.*)$/.exec(explained?.servers[0]?.reason ?? "")?.[1] ?? "");
+      }),
+    );
+  }
+
+  /** Of every VIP, by the replica that steers it. */
+  async #trusts(): Promise<void> {
+    const { model, clock } = this.#o;
+    const at = clock.unixMs();
+    const briefs = model.briefs(at).filter((b) => !b.stale);
+    const answers = new Map<string, Promise<(GetTrust | Error)[]>>();
+    for (const { name } of briefs)
+      if (!answers.has(name)) answers.set(name, this.#every(this.#inference, "GetTrust", { vip: name }));
+    await Promise.all(
+      briefs.map(async ({ key, name }) => {
+        const instance = model.place(key)?.instance ?? "";
+        const found = (await answers.get(name))?.flatMap((a) => (a instanceof Error ? [] : [a])) ?? [];
+        if (found.length > 0) model.trust(key, trustNow(found, instance), at);
       }),
     );
   }

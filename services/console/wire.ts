@@ -68,9 +68,49 @@ export interface Peer {
   state: string;
 }
 
+/** A policy that decides beside the one in force. */
+export interface ShadowNow {
+  policy: string;
+  /** Why it was cut off; empty: it runs. */
+  cut: string;
+  costMs: number;
+  /** Of the new flows, that it would send elsewhere. */
+  distance: number;
+  shares: { address: string; share: number }[];
+}
+
+/** Ratios less 1; null = not bounded yet. */
+export interface IntervalNow {
+  metric: string;
+  pairs: number;
+  mean: number | null;
+  low: number | null;
+  high: number | null;
+}
+
+export interface ExperimentNow {
+  id: string;
+  candidate: string;
+  baseline: string;
+  share: number;
+  startedAt: number;
+  deadline: number;
+  verdict: string;
+  why: string;
+  intervals: IntervalNow[];
+}
+
+export interface TrustNow {
+  shadow: ShadowNow | null;
+  experiment: ExperimentNow | null;
+  /** The reference rules because the policy stepped down: the evidence; empty: it has not. */
+  down: string;
+}
+
 /** The VIP that the page shows. */
 export interface VipDetail {
   key: string;
+  trust: TrustNow;
   servers: ServerNow[];
   peers: Peer[];
   /** `due` is of true capacities. */
@@ -81,7 +121,17 @@ export interface VipDetail {
   managed: boolean;
 }
 
-export type EventKind = "ladder" | "policy" | "mode" | "state" | "source" | "server" | "order" | "contact";
+export type EventKind =
+  | "ladder"
+  | "policy"
+  | "mode"
+  | "state"
+  | "source"
+  | "server"
+  | "order"
+  | "contact"
+  | "guardrail"
+  | "experiment";
 
 export interface ConsoleEvent {
   id: number;

@@ -23,6 +23,7 @@ export async function addCommands(program: Command): Promise<void> {
     import("./commands/mode.js"),
     import("./commands/context.js"),
     import("./commands/process.js"),
+    import("./commands/trust.js"),
     import("./commands/config.js"),
     import("./commands/dp-config.js"),
     import("./commands/vpp.js"),

@@ -10,6 +10,9 @@ import type { InputShape } from "../common/native/observe.js";
 import type { Model } from "./model.js";
 import { BUILTIN, type Policy } from "./policy.js";
 
+/** Of a model, by hash: the newest and those that it replaced. */
+const KEPT_VERSIONS = 4;
+
 interface Refused {
   name: string;
   file: string;
@@ -32,8 +35,7 @@ export class Catalog {
       try {
         if (BUILTIN.some((p) => p.name === name)) throw new Error("its name is a built-in policy's");
         const model = await loadModel(file, known);
-        catalog.models.set(name, model);
-        catalog.policies.set(name, model);
+        catalog.install(name, model);
       } catch (e) {
         const reason = (e as Error).message;
         catalog.refused.set(name, { name, file, reason });
@@ -41,6 +43,38 @@ export class Catalog {
       }
     }
     return catalog;
+  }
+
+  /** From now on the name means this model; each stays under its name and hash as well. */
+  install(name: string, model: Model): void {
+    const versions = [...this.models.values()].filter((m) => m.name === `${name}.${m.hash}`).map((m) => m.name);
+    for (const old of versions.slice(0, Math.max(0, versions.length - KEPT_VERSIONS + 1))) {
+      this.models.delete(old);
+      this.policies.delete(old);
+    }
+    this.refused.delete(name);
+    const named = { ...model, name: `${name}.${model.hash}` };
+    for (const [n, m] of [
+      [name, model],
+      [named.name, named],
+    ] as const) {
+      this.models.set(n, m);
+      this.policies.set(n, m);
+    }
+  }
+
+  /** A second name of what is listed under its plain one. */
+  private isCurrent({ name, hash }: Model): boolean {
+    return name.endsWith(`.${hash}`) && this.models.get(name.slice(0, -hash.length - 1))?.hash === hash;
+  }
+
+  model(name: string): Model | undefined {
+    return this.models.get(name);
+  }
+
+  /** The file that has the name cannot be used; the model that has it decides on. */
+  refuse(name: string, file: string, reason: string): void {
+    if (!this.models.has(name)) this.refused.set(name, { name, file, reason });
   }
 
   /** "marl" and "model:marl" are the same. */
@@ -71,15 +105,18 @@ export class Catalog {
   list(): ModelMessage[] {
     return [
       ...BUILTIN.map((p) => ({ name: p.name, kind: p.kind, usable: true, note: p.note })),
-      ...[...this.models.values()].map((m) => ({
-        name: m.name,
-        kind: m.kind,
-        observation_schema: m.observationSchema,
-        native_step_ms: m.nativeStepMs,
-        file: basename(m.file),
-        usable: true,
-        note: m.note,
-      })),
+      ...[...this.models.values()]
+        .filter((m) => !this.isCurrent(m))
+        .map((m) => ({
+          name: m.name,
+          hash: m.hash,
+          kind: m.kind,
+          observation_schema: m.observationSchema,
+          native_step_ms: m.nativeStepMs,
+          file: basename(m.file),
+          usable: true,
+          note: m.note,
+        })),
       ...[...this.refused.values()].map((r) => ({
         name: r.name,
         kind: "onnx",

@@ -9,6 +9,8 @@ export interface InferenceFigures {
   outOfRange(): number;
   /** Policies that the configuration names. */
   policies: readonly string[];
+  /** VIPs that it names. */
+  vips: readonly string[];
 }
 
 export function inferenceMetrics(registry: Registry, figures: InferenceFigures) {
@@ -16,7 +18,7 @@ export function inferenceMetrics(registry: Registry, figures: InferenceFigures) 
   readGauge(registry, "marllb_inference_streams", "VIPs that are steered", [], (say) => say({}, figures.streams()));
   const range = "Share of features beyond the trained range in the last step, of the VIP where it is largest";
   readGauge(registry, "marllb_inference_out_of_range_ratio", range, [], (say) => say({}, figures.outOfRange()));
-  const { policies } = figures;
+  const { policies, vips } = figures;
   return {
     answers: new Counter({
       name: "marllb_inference_answers_total",
@@ -32,6 +34,25 @@ export function inferenceMetrics(registry: Registry, figures: InferenceFigures) 
       labelNames: ["policy"],
       registers,
       born: policies.map((policy) => ({ policy })),
+    }),
+    shadowsCut: new Counter({
+      name: "marllb_shadows_cut_total",
+      help: "Shadow policies that were cut off: slow, hung or broken",
+      labelNames: ["vip"],
+      registers,
+      born: vips.map((vip) => ({ vip })),
+    }),
+    guardrail: new Counter({
+      name: "marllb_guardrail_steps_total",
+      help: "Steps of the guardrail: down to the reference, and again to the policy",
+      labelNames: ["vip", "step"],
+      registers,
+      born: vips.flatMap((vip) => ["down", "again"].map((step) => ({ vip, step }))),
+    }),
+    logFailures: new Counter({
+      name: "marllb_decision_log_failures_total",
+      help: "Ticks that could not be written to the decision log",
+      registers,
     }),
     seconds: new Histogram({
       name: "marllb_inference_seconds",

@@ -5,12 +5,15 @@ import { basename } from "node:path";
 import { modelMetadata, NativeError } from "../common/native/network.js";
 import type { InputShape } from "../common/native/observe.js";
 import { type Graph, openGraph, openOnnxruntime, type Tensor } from "./graph.js";
+import { hashOf } from "./hash.js";
 import type { Observation, Output, Policy } from "./policy.js";
 
 export interface Model extends Policy {
   observationSchema: number;
   nativeStepMs: number;
   file: string;
+  /** Of the file's content. */
+  hash: string;
 }
 
 /** Step sizes that the observation makes; a model of another step would see time run at another speed. */
@@ -67,6 +70,7 @@ export async function loadModel(file: string, known: readonly InputShape[], open
       observationSchema: schema,
       nativeStepMs: stepMs,
       file,
+      hash: hashOf(bytes),
       decide: (batch, states) =>
         run(
           graph,

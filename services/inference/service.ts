@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // marllb.v1.Inference: frames in, weights out.
+import path from "node:path";
+import type { DecideRequest__Output } from "../../gen/marllb/v1/DecideRequest.js";
+import type { DecideResponse } from "../../gen/marllb/v1/DecideResponse.js";
 import type { InferenceHandlers } from "../../gen/marllb/v1/Inference.js";
 import { ConfigError } from "../common/config/error.js";
 import { invalid, ServiceError, unary } from "../common/grpc/errors.js";
@@ -15,8 +18,10 @@ import { explain } from "./explain.js";
 import { inferenceMetrics } from "./metrics.js";
 import { type LastStep, Session } from "./session.js";
 import { type Steer, Steering, type Stream } from "./steering.js";
+import { trustHandlers } from "./trust.js";
+import { besideOptions, openIntake, openTrials } from "./wiring.js";
 
-export const create: CreateService = async ({ config, log, registry, clock }) => {
+export const create: CreateService = async ({ config, log, registry, clock, stateFolder }) => {
   promptThread();
   const { schema, schemas, server, pool } = observationShape;
   const names = { server: server.map((f) => f.name), pool: pool.map((f) => f.name) };
@@ -32,6 +37,7 @@ export const create: CreateService = async ({ config, log, registry, clock }) =>
     streams: () => streams.size,
     outOfRange: () => Math.max(0, ...[...streams.values()].map((s) => s.session.last?.outOfRange ?? 0)),
     policies: [...new Set(config.vips.map((v) => v.policy))],
+    vips: config.vips.map((v) => v.name),
   });
   const newSession = (policy: string): Session =>
     new Session(policy, {
@@ -46,25 +52,16 @@ export const create: CreateService = async ({ config, log, registry, clock }) =>
       },
     });
 
-  const steering = new Steering({ catalog, clock, log, metrics, newSession }, streams);
+  const kept = (name: string): string => path.resolve(stateFolder, name);
+  const trials = openTrials({ config, clock, log, catalog, metrics, folder: kept(config.inference.experiments) });
+  const beside = besideOptions({ config, clock, log, catalog, trials, metrics, folder: kept(config.inference.decisions.folder) });
+  const steering = new Steering({ catalog, clock, log, metrics, newSession, beside }, streams);
+  const sessions = () => [...streams.values()].map((s) => s.session);
+  const intake = openIntake({ config, clock, log, catalog, folder, schemas, sessions });
 
   const implementation: InferenceHandlers = {
     Steer: (call) => steering.open(call),
-    Decide: unary(async (r) => {
-      if (!r.frame) throw invalid("frame", "is missing");
-      const session = newSession(catalog.need(r.policy || r.checkpoint?.policy || "kalman").name);
-      if (r.checkpoint) {
-        const wanted = session.policyName;
-        if (!session.restore(r.checkpoint)) throw invalid("checkpoint.state", "is not what this service made");
-        session.setPolicy(wanted);
-      }
-      try {
-        const weights = await session.step(r.frame);
-        return { weights, checkpoint: session.checkpoint(r.frame.vip_id) };
-      } catch (e) {
-        throw invalid("frame", (e as Error).message);
-      }
-    }),
+    Decide: unary((r) => decideOnce(r, catalog, newSession)),
     ListModels: unary(() => ({ models: catalog.list() })),
     GetPolicy: unary((r) => {
       const s = steering.find(r.instance, r.vip_id);
@@ -76,6 +73,7 @@ export const create: CreateService = async ({ config, log, registry, clock }) =>
       if (!last) throw new ServiceError("UNAVAILABLE", `VIP ${r.vip_id}: no frame yet`);
       return explain(last, decodeFrame(last.frame), names);
     }),
+    ...trustHandlers({ trials, steering, catalog, unixMs: clock.unixMs }),
   };
 
   return {
@@ -87,6 +85,30 @@ export const create: CreateService = async ({ config, log, registry, clock }) =>
       return v ? `VIP ${v.name}: policy ${v.policy} cannot be used, kalman answers: ${catalog.whyNot(v.policy)}` : null;
     },
     reload: { keys: ["inference.batch_ms"], apply: (c) => void (batcher.waitMs = c.inference.batch_ms) },
-    stop: async () => steering.stop(),
+    async stop() {
+      intake.stop();
+      steering.stop();
+    },
   };
 };
+
+/** Stateless: state in, state out. */
+async function decideOnce(
+  r: DecideRequest__Output,
+  catalog: Catalog,
+  newSession: (policy: string) => Session,
+): Promise<DecideResponse> {
+  if (!r.frame) throw invalid("frame", "is missing");
+  const session = newSession(catalog.need(r.policy || r.checkpoint?.policy || "kalman").name);
+  if (r.checkpoint) {
+    const wanted = session.policyName;
+    if (!session.restore(r.checkpoint)) throw invalid("checkpoint.state", "is not what this service made");
+    session.setPolicy(wanted);
+  }
+  try {
+    const weights = await session.step(r.frame);
+    return { weights, checkpoint: session.checkpoint(r.frame.vip_id) };
+  } catch (e) {
+    throw invalid("frame", (e as Error).message);
+  }
+}

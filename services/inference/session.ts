@@ -8,6 +8,7 @@ import type { Batcher } from "./batcher.js";
 import type { Catalog } from "./catalog.js";
 import { decodeState, EMPTY, encodeState, type PolicyState, rowsFor } from "./checkpoint.js";
 import { kalman, type Observation, type Output, type Policy } from "./policy.js";
+import type { Shadow } from "./shadow.js";
 
 /** The core's observation of a frame; without a native step, `server` and `pool` say nothing and `kalman` stands. */
 export type Observed = Omit<NativeObserved, "present">;
@@ -56,6 +57,11 @@ export class Session {
   private state: PolicyState = EMPTY;
   /** What was remembered before the last step. */
   private before: Memory = { observation: null, state: EMPTY, last: null };
+  /** A policy that goes along unseen. */
+  shadow: Shadow | null = null;
+  /** What the last step saw, for the shadow. */
+  private seen: { observation: Observation; ids: Uint32Array; stepped: boolean } | null = null;
+  private shown: { observation: Observation; ids: Uint32Array; stepped: boolean; weights: Float32Array } | null = null;
 
   constructor(
     policyName: string,
@@ -64,10 +70,28 @@ export class Session {
     this.policyName = policyName;
   }
 
+  /** A shadow that takes its turn goes on with what it remembers. */
   setPolicy(name: string): void {
     if (name === this.policyName) return;
     this.policyName = name;
-    this.state = EMPTY;
+    this.state = this.shadow !== null && this.shadow.name === name.replace(/^model:/, "") ? this.shadow.state : EMPTY;
+  }
+
+  /** What it saw last and decided, for a model that is tried on it. */
+  get lastSeen(): { observation: Observation; ids: Uint32Array; stepped: boolean; weights: Float32Array } | null {
+    return this.shown;
+  }
+
+  /** What the policy in force remembers, for the shadow that it becomes. */
+  get memoryOfPolicy(): PolicyState {
+    return this.state;
+  }
+
+  /** The step of the shadow, after the answer. */
+  async shadowStep(): Promise<void> {
+    if (!this.shadow || !this.seen || !this.last) return;
+    const { observation, ids, stepped } = this.seen;
+    await this.shadow.step(observation, ids, stepped, this.last.output.weights);
   }
 
   /** Takes over from another replica, or from this agent's last stream. False: the bytes are of no use, it starts anew. */
@@ -80,9 +104,11 @@ export class Session {
     return true;
   }
 
-  checkpoint(vipId: number): { vip_id: number; policy: string; schema: number; state: Buffer } {
-    const observation = this.observation ?? Buffer.alloc(0);
-    let state = encodeState({ observation, policy: this.state });
+  /** `before`: as it was before the last step. */
+  checkpoint(vipId: number, before = false): { vip_id: number; policy: string; schema: number; state: Buffer } {
+    const memory = before ? this.before : this.memory();
+    const observation = memory.observation ?? Buffer.alloc(0);
+    let state = encodeState({ observation, policy: memory.state });
     // Longer than a message may be, it would end the stream once a second: the policy's own memory then starts anew instead.
     if (state.length > MAX_CHECKPOINT) state = encodeState({ observation, policy: EMPTY });
     return { vip_id: vipId, policy: this.policyName, schema: this.o.observationSchema, state };
@@ -118,13 +144,16 @@ export class Session {
     const start = this.o.nowUs();
     const observed = this.observe(frame);
     this.observation = observed.state;
+    const observation = observationOf(observed);
+    this.seen = { observation, ids: observed.ids, stepped: observed.stepped };
     const asked = this.policyName; // a decision may wait for others, and another policy may be wanted meanwhile
     const policy = this.o.catalog.get(asked);
     // Between two native steps such a policy has nothing new to see: its last answer stands, by server id.
     const stands =
       policy?.stepped && !observed.stepped && this.last?.policy === policy.name && this.last.frame.dp_epoch === frame.dp_epoch;
-    if (!stands) await this.decide(frame, observed, asked, policy);
+    if (!stands) await this.decide(frame, observed, observation, asked, policy);
     const { output, fellBack, ids } = this.last as LastStep;
+    this.shown = { ...this.seen, weights: output.weights };
     return {
       vip_id: frame.vip_id,
       dp_epoch: frame.dp_epoch,
@@ -153,18 +182,13 @@ export class Session {
     }
   }
 
-  private async decide(frame: Frame__Output, observed: Observed, asked: string, policy: Policy | undefined): Promise<void> {
-    const observation: Observation = {
-      n: observed.ids.length,
-      server: observed.server,
-      pool: observed.pool,
-      kalman: observed.kalman,
-      weightStatic: observed.weightStatic,
-      stratum: observed.stratum,
-      shared: observed.shared,
-      latency: observed.latency,
-      dt: observed.dt,
-    };
+  private async decide(
+    frame: Frame__Output,
+    observed: Observed,
+    observation: Observation,
+    asked: string,
+    policy: Policy | undefined,
+  ): Promise<void> {
     const { ids } = observed;
     let output: Output | null = null;
     let fellBack = "";
@@ -211,3 +235,15 @@ export class Session {
 function bytesOf(f: Float32Array): Buffer {
   return Buffer.from(f.buffer, f.byteOffset, f.byteLength);
 }
+
+const observationOf = (observed: Observed): Observation => ({
+  n: observed.ids.length,
+  server: observed.server,
+  pool: observed.pool,
+  kalman: observed.kalman,
+  weightStatic: observed.weightStatic,
+  stratum: observed.stratum,
+  shared: observed.shared,
+  latency: observed.latency,
+  dt: observed.dt,
+});

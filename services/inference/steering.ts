@@ -13,6 +13,7 @@ import { Outlet, systemTimers } from "../common/stream.js";
 import { parseTraceparent } from "../common/telemetry.js";
 import { TickSpans } from "../common/tick-spans.js";
 import { wireLadder } from "../common/vocabulary.js";
+import { Beside, type BesideOptions } from "./beside.js";
 import type { Catalog } from "./catalog.js";
 import type { InferenceMetrics } from "./metrics.js";
 import type { Session } from "./session.js";
@@ -34,6 +35,7 @@ export interface Stream {
   /** Whose frames it brings; another's, under the same id, have no business here. */
   key: string;
   session: Session;
+  beside: Beside;
   checkpointAt: number;
   /** A step runs; the newest frame that came meanwhile waits. */
   busy: boolean;
@@ -46,6 +48,7 @@ export interface SteeringOptions {
   log: Logger;
   metrics: InferenceMetrics;
   newSession(policy: string): Session;
+  beside: BesideOptions;
 }
 
 /** A policy's name comes from outside: only one that is known here may make a series. */
@@ -73,7 +76,9 @@ export class Steering {
       }
     });
     const end = (): void => {
-      this.streams.get(call)?.out.close();
+      const s = this.streams.get(call);
+      s?.out.close();
+      s?.beside.close();
       this.streams.delete(call);
     };
     call.on("error", end).on("cancelled", end).on("close", end);
@@ -96,12 +101,18 @@ export class Steering {
     return s;
   }
 
+  /** Streams of a VIP by name, one a load balancer. */
+  ofVip(vip: string): Stream[] {
+    return [...this.streams.values()].filter((s) => s.beside.vip === vip);
+  }
+
   /** Says the last of each stream and ends it. */
   stop(): void {
     for (const s of this.streams.values()) {
       // Behind what is on its way: what waits is older.
       s.call.write({ checkpoint: s.session.checkpoint(s.vipId) });
       s.out.end();
+      s.beside.close();
     }
     this.streams.clear();
   }
@@ -116,12 +127,15 @@ export class Steering {
     else throw invalid("message", "expected a frame");
   }
 
-  /** The agent says with each frame which policy is to decide: an operator's choice reaches whichever replica steers. */
-  private wanted(s: Stream, policy: string): void {
+  /**
+   * The agent says with each frame which policy is to decide: an operator's choice reaches whichever replica steers. An experiment or
+   * the guardrail may give the turn to another.
+   */
+  private wanted(s: Stream, wanted: string): void {
     const previous = s.session.policyName;
-    if (policy === "" || policy === previous) return;
-    s.session.setPolicy(boundedName("policy", policy));
-    this.o.log.info({ load_balancer: s.instance, vip: s.vipId, policy, previous }, "policy set");
+    if (!s.beside.turn(boundedName("policy", wanted))) return;
+    const policy = s.session.policyName;
+    this.o.log.info({ load_balancer: s.instance, vip: s.vipId, policy, previous, wanted: s.beside.wanted }, "policy set");
     this.sayMissing(s.session, s.vipId);
   }
 
@@ -146,6 +160,7 @@ export class Steering {
       this.spans.done(frame.trace, begun, { "marllb.policy": weights.policy ?? "", "marllb.ladder": ladder });
       if (!frame.want_weights || s.call.cancelled) return;
       s.out.put([["weights", { weights, trace: frame.trace }]]);
+      s.beside.after(frame, weights);
       if (now - s.checkpointAt >= CHECKPOINT_MS) {
         s.checkpointAt = now;
         setTimeout(() => this.checkpoint(s), CHECKPOINT_WAIT_MS);
@@ -218,6 +233,7 @@ export class Steering {
       vipId,
       key: vipKey(birthOf(h.vip)),
       session,
+      beside: new Beside(this.o.beside, h.instance, vip, session),
       checkpointAt: this.o.clock.now(),
       busy: false,
       next: null,

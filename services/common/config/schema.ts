@@ -241,6 +241,16 @@ export const schema = z.strictObject({
     .strictObject({
       models: z.string().min(1).default("models"), // relative to the project's folder
       batch_ms: z.number().min(0).max(50).default(2),
+      // What was seen and decided, for marllbctl replay and explain --at: files of so many MiB a VIP and load balancer; 0 = not kept.
+      decisions: z
+        .strictObject({
+          folder: z.string().min(1).default("decisions"),
+          file_mib: z.number().min(0).max(4096).default(16),
+          files: z.number().int().min(2).max(1000).default(4),
+        })
+        .prefault({}),
+      experiments: z.string().min(1).default("experiments"), // folder of their results
+      guardrail_share: z.number().min(0).max(0.2).default(0.02), // of the time, to the reference; 0: only sudden harm is noticed
       warm_up: z.boolean().default(true), // the agent's warm-up requests: a faster tick for under 1 % of a core
     })
     .prefault({}),

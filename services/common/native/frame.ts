@@ -136,6 +136,9 @@ export function memberIds(v: FrameView): Map<string, number> {
   return ids;
 }
 
+/** Whose frame a header begins. Throws as decodeFrame does. */
+export const identityOf = (hdr: Uint8Array) => native(() => addon.decodeIdentity(hdr));
+
 /** Throws a NativeError (EPROTO) where the bytes are not a frame of this release. */
 export function decodeFrame(frame: { hdr: Uint8Array; records: Uint8Array }): DecodedFrame {
   return new DecodedFrame(frame.hdr, frame.records);

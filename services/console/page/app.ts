@@ -12,6 +12,7 @@ import { Component, html, type View } from "./html.js";
 import { place, readPlace, takeToken } from "./place.js";
 import { Series } from "./series.js";
 import { servers } from "./servers.js";
+import { trust } from "./trust.js";
 
 const SPANS: readonly (readonly [ms: number, label: string])[] = [
   [600_000, "10 min"],
@@ -154,11 +155,13 @@ export class App extends Component<object, State> {
           servers: detail?.servers ?? [],
           series: shown,
           capacityKnown: detail?.capacityKnown ?? false,
+          shadow: new Map(detail?.trust.shadow?.shares.map((s) => [s.address, s.share])),
           endMs,
           onFocus: (address) => this.setState({ focus: address }),
           onHold: (server) => this.setState({ asked: may ? { what: "hold", server } : { what: "token" } }),
         })}
       </section>
+      <section aria-labelledby="trust-title"><h2 id="trust-title">On trial</h2>${detail ? trust(detail.trust) : null}</section>
       <section aria-labelledby="why-title"><details open=${this.state.explaining} onToggle=${this.#explaining}><summary><h2 id="why-title">Why these weights</h2></summary>
         ${this.state.explained ? explain(this.state.explained) : html`<p class="hint">${this.state.explainError || "Asking the policy …"}</p>`}</details></section>
       <section aria-labelledby="events-title"><h2 id="events-title">Events</h2>${eventList(mine, live?.at ?? 0)}</section>`;

@@ -10,6 +10,8 @@ export interface ServersProps {
   servers: readonly ServerNow[];
   series: Series | null;
   capacityKnown: boolean;
+  /** What the shadow would give. */
+  shadow: ReadonlyMap<string, number>;
   endMs: number;
   onFocus(address: string | undefined): void;
   onHold(server: ServerNow): void;
@@ -20,7 +22,7 @@ const SPARK_W = 120;
 const SPARK_H = 26;
 
 export function servers(p: ServersProps): View {
-  const most = Math.max(0.0001, ...p.servers.flatMap((s) => [s.share, s.due]));
+  const most = Math.max(0.0001, ...p.servers.flatMap((s) => [s.share, s.due, p.shadow.get(s.address) ?? 0]));
   return html`<div class="table-box" tabindex="0" role="region" aria-label="Servers"><table class="servers">
     <caption class="unseen">Servers: state, share of new flows against what is due, flows, latency</caption>
     <thead><tr>
@@ -41,7 +43,7 @@ function row(s: ServerNow, i: number, most: number, p: ServersProps): View {
   return html`<tr key=${s.address} onMouseEnter=${() => p.onFocus(s.address)} onMouseLeave=${() => p.onFocus(undefined)}>
     <th scope="row"><span class="swatch" style=${{ background: lineColour(i) }}></span><span class="address">${s.address}</span></th>
     <td data-label="State"><span class=${`pill ${TONE[s.state] ?? "bad"}`}>${s.state}</span>${s.factor > 0 && s.factor < 1 ? html` <span class="hint">at ${percent(s.factor)}</span>` : null}${why ? html`<div class="why">${why}</div>` : null}</td>
-    <td data-label="Share" class="wide">${bullet(s, i, most)}</td>
+    <td data-label="Share" class="wide">${bullet(s, i, most, p.shadow.get(s.address))}</td>
     <td data-label="Flows" class="num">${count(s.flows)}</td>
     <td data-label="New /s" class="num">${fixed(s.newFlows, s.newFlows < 10 ? 1 : 0)}</td>
     <td data-label="p50" class="num">${ms(s.p50, p.endMs)}</td>
@@ -52,12 +54,13 @@ function row(s: ServerNow, i: number, most: number, p: ServersProps): View {
 }
 
 /** The share as a bar, the due share as a mark across it. */
-function bullet(s: ServerNow, i: number, most: number): View {
+function bullet(s: ServerNow, i: number, most: number, shadow: number | undefined): View {
   const at = (v: number): string => `${((100 * v) / most).toFixed(2)}%`;
   return html`<div class="bullet"><span class="num">${percent(s.share)}</span>
     <svg viewBox="0 0 100 16" preserveAspectRatio="none" role="img" aria-label=${`${percent(s.share)}, due ${percent(s.due)}`}>
       <rect class="track" width="100" height="16" rx="1" />
       <rect x="0" y="3" width=${at(s.share)} height="10" fill=${lineColour(i)} />
+      ${shadow === undefined ? null : html`<rect class="shadow" x=${at(shadow)} y="1.5" width="1.4" height="13" transform="translate(-0.7 0)" />`}
       <rect class="due" x=${at(s.due)} y="0" width="1" height="16" transform="translate(-0.5 0)" />
     </svg><span class="num hint">${percent(s.due)}</span></div>`;
 }

@@ -171,3 +171,33 @@ test("events are bounded, in order of time, and read from where a reader stopped
   t.is(events.all().length, 2000);
   t.is(events.since(0).length, 200);
 });
+
+test("an experiment's start and end, and the guardrail's steps, are events; what was there before is no news", (t) => {
+  const { model, hear, texts } = bed();
+  hear({}, [{ address: A }], T0);
+  const none = { shadow: null, experiment: null, down: "" };
+  const experiment = (verdict: string) => ({
+    id: "e1",
+    candidate: "marl",
+    baseline: "kalman",
+    share: 0.5,
+    startedAt: 0,
+    deadline: 0,
+    verdict,
+    why: "duration -5 %",
+    intervals: [],
+  });
+  model.trust("edge1/web", none, T0);
+  model.trust("edge1/web", { ...none, experiment: experiment("running") }, T0 + 1);
+  model.trust("edge1/web", { ...none, experiment: experiment("better"), down: "flows stay long" }, T0 + 2);
+  model.trust("edge1/web", { ...none, experiment: experiment("better") }, T0 + 3);
+  t.deepEqual(texts(), [
+    "experiment e1, marl against kalman: started",
+    "the policy steps down: flows stay long",
+    "experiment e1, marl against kalman: better: duration -5 %",
+    "the policy is tried again",
+  ]);
+  const other = bed();
+  other.model.trust("edge1/web", { ...none, experiment: experiment("better") }, T0);
+  t.deepEqual(other.texts(), []);
+});

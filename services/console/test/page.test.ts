@@ -34,6 +34,7 @@ const live = (at: number, flows: number, servers: string[]): Pick<Live, "at" | "
   vips: [{ key: "edge1/web", at, stale: false, flows, step: 2 } as VipBrief],
   detail: {
     key: "edge1/web",
+    trust: { shadow: null, experiment: null, down: "" },
     servers: servers.map((address) => ({ address, share: 0.1, flows, p95: 9 }) as ServerNow),
     peers: [],
     capacityKnown: false,

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who sets the weights, and why they are what they are.
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import type { ExplainResponse__Output } from "../../../gen/marllb/v1/ExplainResponse.js";
 import { columns, output } from "../print.js";
 import type { Asked } from "../replicas.js";
 import { findVip, withClients } from "../target.js";
 import { LaunchError } from "../up/error.js";
 import { type Common, common } from "./common.js";
+import { explainedAt } from "./trust.js";
 
 type VipFlag = Common & { vip?: string };
 
@@ -18,19 +19,29 @@ async function whoKnows<T>(asking: Promise<Asked<T>[]>): Promise<T> {
   throw new LaunchError([...new Set(errors)].join("\n"));
 }
 
+function moment(text: string): Date {
+  const at = new Date(text);
+  if (!Number.isNaN(at.getTime())) return at;
+  throw new InvalidArgumentError("expected a time, such as 2026-01-31T12:00:00Z.");
+}
+
 export function register(program: Command): void {
   policyCommands(program);
   common(
     program.command("explain").description("what the policy saw of each server in its last step, and why it gave what it gave"),
   )
     .option("--vip <name>", "VIP by name or number (default: the only one)")
-    .action((o: VipFlag) =>
+    .option("--at <time>", "of that moment, from the decision log of this host: 2026-01-31T12:00:00Z", moment)
+    .action((o: VipFlag & { at?: Date }) =>
       withClients(o, async (clients) => {
-        const { at } = await findVip(clients, o);
+        const { at, name } = await findVip(clients, o);
         const all = await Promise.all(
           at.map(async ({ lb, vip: { vip_id } }) => {
             const { instance } = lb.status;
-            return { instance, ...(await whoKnows(clients.inference.each("Explain", { instance, vip_id }))) };
+            const explained = o.at
+              ? ((await explainedAt(o, instance, name, o.at)) as ExplainResponse__Output)
+              : await whoKnows(clients.inference.each("Explain", { instance, vip_id }));
+            return { instance, ...explained };
           }),
         );
         output(o.json, all.length === 1 ? all[0] : all, () => all.map((r) => `${r.instance}: ${explainText(r)}`).join("\n\n"));
@@ -95,15 +106,53 @@ function policyCommands(program: Command): void {
       output(o.json, r, () => `as configured (was ${r.previous || "as configured"}), term ${r.term}`);
     }),
   );
+  reasoned(
+    policy
+      .command("rollback")
+      .description("the policy that was ordered before the one now, from the history; again: the one before that"),
+  ).action((o: VipFlag & { reason: string }) =>
+    withClients(o, async (clients) => {
+      const { vip_id, name } = await findVip(clients, o);
+      const { changes } = await clients.failover.any("History", { vip_id, name, limit: 0 });
+      const before = policyBefore(changes.map((c) => c.what));
+      if (before === undefined) throw new LaunchError(`nothing to go back to: no other policy was ordered of ${name}`);
+      const r = await clients.failover.any("SetPolicy", { vip_id, name, policy: before, reason: o.reason || ROLLBACK });
+      output(o.json, r, () => `${r.policy || "as configured"} (was ${r.previous || "as configured"}), term ${r.term}`);
+    }),
+  );
   common(policy.command("list").description("what is there")).action((o: Common) =>
     withClients(o, async ({ inference }) => {
       const r = await inference.any("ListModels", {});
       output(o.json, r, () =>
         columns(
-          ["policy", "kind", "usable", "step ms", "note"],
-          r.models.map((m) => [m.name, m.kind, m.usable ? "yes" : "no", m.native_step_ms, m.note]),
+          ["policy", "kind", "usable", "step ms", "model", "note"],
+          r.models.map((m) => [m.name, m.kind, m.usable ? "yes" : "no", m.native_step_ms, m.hash, m.note]),
         ),
       );
     }),
   );
+}
+
+const CONFIGURED = "as configured";
+const ROLLBACK = "rollback";
+
+/**
+ * What ruled before the newest policy order, as failover says orders (services/failover/operations.ts); each rollback takes one more order
+ * back. undefined: there was none. Newest first.
+ */
+export function policyBefore(history: readonly (readonly string[])[]): string | undefined {
+  const orders = history.flatMap((what) =>
+    what.flatMap((w) => (/^policy (.+) -> (.+)$/.exec(w)?.slice(1, 3) as [string, string] | undefined) ?? []),
+  );
+  const steps: [from: string, to: string][] = [];
+  for (let i = 0; i + 1 < orders.length; i += 2) steps.push([orders[i] as string, orders[i + 1] as string]);
+  // Orders that go back are taken off again with what they took back.
+  const stack: string[] = [];
+  for (const [from, to] of steps.reverse()) {
+    if (stack.length === 0) stack.push(from);
+    if (stack.at(-2) === to) stack.pop();
+    else stack.push(to);
+  }
+  const before = stack.at(-2);
+  return before === CONFIGURED ? "" : before;
 }

@@ -46,6 +46,10 @@ export class Launcher {
       if (plan.config.failover.store.kind === "file" && o.config === undefined) {
         plan.config.failover.store = { kind: "file", path: `${instance.folder}/failover` };
       }
+      if (o.config === undefined) {
+        plan.config.inference.decisions.folder = `${instance.folder}/decisions`;
+        plan.config.inference.experiments = `${instance.folder}/experiments`;
+      }
       const { console } = plan.config;
       if (console.token_file === "") console.token_file = instance.makeToken();
       const dataplane = kind.create({ config: plan.config, instance, demo: plan.demo !== undefined });

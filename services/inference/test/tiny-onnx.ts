@@ -49,6 +49,8 @@ export interface TinyOptions {
   double?: boolean;
   /** Servers, where the model is for one number of them only. */
   servers?: number;
+  /** Factor of the log weight: 1e6 makes a model that cries at the least difference. */
+  loud?: number;
   /** Factor of the bias; NaN makes a model whose output is not finite. */
   bias?: number;
 }
@@ -65,7 +67,8 @@ export function tinyOnnx(o: TinyOptions): Buffer {
       ? node("Slice", ["server", "zeros", "ends", "axes"], ["feature"])
       : node("Slice", ["server", "zero", "one", "axis"], ["feature"]),
     node("Squeeze", ["feature", "axis"], ["first"]),
-    node(o.op ?? "Identity", ["first"], ["passed"]),
+    node(o.op ?? "Identity", ["first"], ["heard"]),
+    node("Mul", ["heard", "loud"], ["passed"]),
     node("Mul", ["mask", "passed"], ["log_weight"]),
     o.strata ? node("Add", ["stratum", "shared"], ["bias32"]) : node("Mul", ["mask", "half"], ["bias32"]),
     o.double ? node("Cast", ["bias32"], ["bias"], ["to", DOUBLE]) : node("Identity", ["bias32"], ["bias"]),
@@ -79,6 +82,7 @@ export function tinyOnnx(o: TinyOptions): Buffer {
     ints("zeros", [0n, 0n]),
     ints("ends", [2n ** 31n, 1n]),
     ints("axes", [1n, 2n]),
+    floats("loud", [o.loud ?? 1]),
     floats("half", [o.bias ?? 0.5]),
     floats("unit", [1]),
     value(11, "server", ["B", o.servers ?? "N", o.serverFeatures]),

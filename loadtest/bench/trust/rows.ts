@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// trust.* rows: how often an experiment is wrong and how long it takes, what the guardrail notices and what it does not, and what shadow and
+// decision log cost beside a real loop.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import * as grpc from "@grpc/grpc-js";
+import { ask } from "../../../services/common/grpc/ask.js";
+import { v1 } from "../../../services/common/grpc/protos.js";
+import { NODE_ARGS } from "../../../services/common/node-args.js";
+import { projectRoot } from "../../../services/common/root.js";
+import { Experiment } from "../../../services/common/trial/experiment.js";
+import { Guardrail } from "../../../services/common/trial/guardrail.js";
+import { Child } from "../../../testbed/process.js";
+import { Stack } from "../../../testbed/stack.js";
+import { sleep } from "../../../testbed/wait.js";
+import { OpenLoop } from "../../demo/open-loop.js";
+import { startServers, stopServers } from "../../demo/pool.js";
+import type { BenchOptions, Group } from "../harness.js";
+import { quantile, row } from "../row.js";
+import { STEP_MS, Traffic, USUAL } from "./traffic.js";
+
+const T0 = 1_700_000_000_000;
+const HOUR_S = 3600;
+
+/** One experiment on made-up traffic: seconds until it is decided; null: it never was. */
+function decided(seed: number, effect: number, longestS: number): number | null {
+  const e = new Experiment({
+    id: "e",
+    vip: "web",
+    candidate: "a",
+    baseline: "b",
+    seed,
+    startedAt: T0,
+    blockMs: 10_000,
+    share: 0.5,
+    deadline: T0 + 1000 * longestS,
+  });
+  const traffic = new Traffic({ ...USUAL, seed });
+  for (let at = T0; e.running; at += STEP_MS) e.hear("edge1", traffic.step(e.armAt(at) === "candidate" ? 1 + effect : 1), at);
+  const { verdict, endedAt } = e.standing();
+  return verdict === "undecided" ? null : (endedAt - T0) / 1000;
+}
+
+const exactly = (value: number, n: number) => ({ value, low: value, high: value, n });
+
+function experiments({ quick, report, wants }: BenchOptions): void {
+  const n = quick ? 100 : 1000;
+  const note = `made-up traffic of 500 flows/s, blocks of 10 s`;
+  if (wants("trust.experiment.type1")) {
+    let wrong = 0;
+    for (let i = 0; i < n; i++) if (decided(i + 1, 0, HOUR_S) !== null) wrong++;
+    report(
+      row(
+        "trust.experiment.type1",
+        "",
+        "<= 0.05",
+        exactly(wrong / n, n),
+        `A against A for an hour, ${wrong} of ${n} decided; ${note}`,
+      ),
+    );
+  }
+  if (wants("trust.experiment.power_5pct_s")) {
+    const times = Array.from({ length: n / 10 }, (_, i) => decided(5000 + i, -0.05, 4 * HOUR_S) ?? 4 * HOUR_S);
+    report(row("trust.experiment.power_5pct_s", "s", "<= 1800", quantile(times, 0.5), `median time to a true 5 %; ${note}`));
+  }
+}
+
+function guardrail({ quick, report, wants }: BenchOptions): void {
+  if (wants("trust.guardrail.trip_s")) {
+    const times = Array.from({ length: quick ? 20 : 200 }, (_, i) => {
+      const guard = new Guardrail({ share: 0, blockMs: 10_000, seed: 1 });
+      const traffic = new Traffic({ ...USUAL, seed: i + 1 });
+      let at = T0;
+      for (; at < T0 + 700_000; at += STEP_MS) guard.hear("edge1", traffic.step(1), at);
+      const from = at;
+      // Half the flows go to servers that take three quarters of them: what is left over piles up.
+      while (!guard.down(at) && at < from + 60_000) {
+        at += STEP_MS;
+        guard.hear("edge1", traffic.step(1 + (0.125 * (at - from)) / USUAL.meanMs), at);
+      }
+      return (at - from) / 1000;
+    });
+    report(
+      row(
+        "trust.guardrail.trip_s",
+        "s",
+        "<= 10",
+        quantile(times, 0.5),
+        "a policy that overloads half of the pool by a third, made-up traffic",
+      ),
+    );
+  }
+  if (!wants("trust.guardrail.false_trips_per_week")) return;
+  const weeks = quick ? 0.1 : 2;
+  let trips = 0;
+  const guard = new Guardrail({ share: 0.02, blockMs: 10_000, seed: 1 });
+  const traffic = new Traffic({ ...USUAL, seed: 77 });
+  const until = T0 + weeks * 7 * 86_400_000;
+  for (let at = T0; at < until; at += STEP_MS) {
+    const day = 1 + 0.5 * Math.sin((2 * Math.PI * (at - T0)) / 86_400_000);
+    if (guard.hear("edge1", traffic.step(1, day, true), at)?.down) trips++;
+  }
+  const note = `${trips} in ${weeks} weeks of made-up traffic: days, a burst an hour, a load that wanders; not the scenarios' family v1`;
+  report(row("trust.guardrail.false_trips_per_week", "", "<= 1", exactly(trips / weeks, trips), note));
+}
+
+/** Shadow and log beside a real loop of 64 servers. */
+async function beside(o: BenchOptions): Promise<void> {
+  const seconds = o.quick ? 20 : 120;
+  const folder = mkdtempSync(path.join(tmpdir(), "marllb-trust-bench-"));
+  const servers = await startServers(Array(64).fill(1), 20);
+  const inference = { decisions: { folder: path.join(folder, "decisions") }, experiments: path.join(folder, "experiments") };
+  const stack = await Stack.whole({
+    servers: servers.map((s) => ({ address: s.address })),
+    policy: "kalman",
+    config: { inference },
+  });
+  const client = new v1.Inference(stack.at("inference"), grpc.credentials.createInsecure());
+  try {
+    const [host, port] = stack.vip.split(":") as [string, string];
+    const load = new OpenLoop({ host, port: Number(port), ratePerS: 500, meanMs: 20, seed: 1 });
+    load.start();
+    await sleep(5000);
+    await ask(client, "SetShadow", { vip: "web", policy: "marl" }, 5000);
+    await sleep(seconds * 1000);
+    const [shadow] = (await ask(client, "GetTrust", { vip: "web" }, 5000)).shadows;
+    await load.stop();
+    if (shadow) {
+      const { cost_ms, steps, cut } = shadow;
+      const note = `marl beside kalman, 64 servers, ${steps} steps${cut === "" ? "" : `, cut off: ${cut}`}; of a core, tick 200 ms`;
+      o.report(row("trust.shadow.cpu_share", "", "<= 0.01", exactly(cost_ms / 200, Number(steps)), note));
+    }
+  } finally {
+    client.close();
+    await stack.stop();
+    await stopServers(servers);
+  }
+  const main = path.join(projectRoot, "dist/services/inference/replay-main.js");
+  const child = new Child([process.execPath, ...NODE_ARGS, main, "--folder", inference.decisions.folder]);
+  const r = JSON.parse(await child.line(300_000)) as { ticks: number; compared: number; same: number; bytes: number };
+  await child.exited;
+  rmSync(folder, { recursive: true });
+  const note = `64 servers, 500 flows/s, ${r.ticks} ticks, key records among them`;
+  o.report(row("trust.log.bytes_per_tick", "bytes", "<= 2000", exactly(r.bytes / r.ticks, r.ticks), note));
+  o.report(row("trust.replay.same_decisions", "", ">= 1", exactly(r.compared === r.ticks ? r.same / r.ticks : 0, r.ticks), note));
+}
+
+export const trust: Group = {
+  ids: [
+    "trust.experiment",
+    "trust.guardrail",
+    "trust.shadow.cpu_share",
+    "trust.log.bytes_per_tick",
+    "trust.replay.same_decisions",
+  ],
+  async run(o) {
+    experiments(o);
+    guardrail(o);
+    if (["trust.shadow.cpu_share", "trust.log.bytes_per_tick", "trust.replay.same_decisions"].some((id) => o.wants(id)))
+      await beside(o);
+  },
+};

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// A candidate against a baseline on the user's own traffic: what was measured, what it says so far, and when it is over. Pure.
+import { type Counts, METRICS, Measure, type Metric, type Pair } from "./measure.js";
+import { type Arm, momentAt, type Schedule } from "./schedule.js";
+import { Differences, type Interval } from "./sequential.js";
+
+export interface ExperimentSpec extends Schedule {
+  id: string;
+  vip: string;
+  candidate: string;
+  baseline: string;
+  /** Unix ms; it ends then, decided or not. */
+  deadline: number;
+}
+
+export type Verdict = "running" | "better" | "worse" | "mixed" | "undecided" | "stopped" | "tripped";
+
+export interface Standing {
+  verdict: Verdict;
+  /** Why, in a sentence. */
+  why: string;
+  endedAt: number;
+  /** Of the candidate's mean over the baseline's, less 1: -0.05 is 5 % quicker. */
+  intervals: Record<Metric, Interval>;
+}
+
+/** Of all that it says: two means are looked at, and neither may be wrong more often than half of it. */
+export const ALPHA = 0.05;
+
+const ratio = ({ n, mean, low, high }: Interval): Interval => ({
+  n,
+  mean: Math.expm1(mean),
+  low: Math.expm1(low),
+  high: Math.expm1(high),
+});
+
+export class Experiment {
+  readonly pairs: Pair[] = [];
+  readonly #measure: Measure;
+  readonly #differences: Record<Metric, Differences> = { duration: new Differences(), ttfb: new Differences() };
+  #verdict: Verdict = "running";
+  #why = "";
+  #endedAt = 0;
+
+  /** `from`: what is heard before it is not looked for; one that is gone on with has measured that already. */
+  constructor(
+    readonly spec: ExperimentSpec,
+    from = spec.startedAt,
+  ) {
+    this.#measure = new Measure(spec, from);
+  }
+
+  get running(): boolean {
+    return this.#verdict === "running";
+  }
+
+  /** Whose turn it is; null: nobody's, the policy that is ordered rules. */
+  armAt(unixMs: number): Arm | null {
+    return this.running ? (momentAt(this.spec, unixMs)?.arm ?? null) : null;
+  }
+
+  policyOf(arm: Arm): string {
+    return arm === "candidate" ? this.spec.candidate : this.spec.baseline;
+  }
+
+  /** One load balancer's counts. */
+  hear(of: string, counts: Counts, unixMs: number): void {
+    if (!this.running) return;
+    for (const pair of this.#measure.hear(of, counts, unixMs)) this.take(pair, unixMs);
+    if (this.running && unixMs >= this.spec.deadline) this.end("undecided", "its time is over", unixMs);
+  }
+
+  /** One difference; what was measured before can be computed again so. */
+  take(pair: Pair, unixMs: number): void {
+    this.pairs.push(pair);
+    for (const m of METRICS) if (pair[m] !== null) this.#differences[m].add(pair[m]);
+    const { duration, ttfb } = this.#intervals();
+    const better = [duration, ttfb].some((i) => i.high < 0);
+    const worse = [duration, ttfb].some((i) => i.low > 0);
+    if (!better && !worse) return;
+    const verdict = better && worse ? "mixed" : better ? "better" : "worse";
+    this.end(verdict, `${METRICS.map((m) => `${m} ${inWords(this.#intervals()[m])}`).join(", ")}`, unixMs);
+  }
+
+  end(verdict: Exclude<Verdict, "running">, why: string, unixMs: number): void {
+    if (!this.running) return;
+    this.#verdict = verdict;
+    this.#why = why;
+    this.#endedAt = unixMs;
+  }
+
+  standing(): Standing {
+    const intervals = this.#intervals();
+    const why = this.running ? METRICS.map((m) => `${m} ${inWords(intervals[m])}`).join(", ") : this.#why;
+    return { verdict: this.#verdict, why, endedAt: this.#endedAt, intervals };
+  }
+
+  #intervals(): Record<Metric, Interval> {
+    const of = (m: Metric): Interval => ratio(this.#differences[m].interval(ALPHA / METRICS.length));
+    return { duration: of("duration"), ttfb: of("ttfb") };
+  }
+}
+
+const signed = (v: number): string => `${v > 0 ? "+" : ""}${(100 * v).toFixed(1)} %`;
+
+export function inWords(i: Interval): string {
+  if (!Number.isFinite(i.high) || !Number.isFinite(i.low)) return `not known yet (${i.n} pairs)`;
+  return `${signed(i.mean)} [${signed(i.low)}, ${signed(i.high)}] of ${i.n} pairs`;
+}

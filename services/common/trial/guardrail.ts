@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// Keeps a learned policy from doing harm for long. The reference (Kalman) rules a small part of the time, so that the two can be
+// compared for ever; a policy that is worse beyond doubt, or under which flows suddenly stay far longer though no more come, steps down
+// for ten minutes, then for twice as long, until it has kept well for a day. Pure.
+import { type Counts, Measure } from "./measure.js";
+import { momentAt, type Schedule } from "./schedule.js";
+import { Differences } from "./sequential.js";
+
+export interface GuardrailOptions {
+  /** Of the time, to the reference; 0: never. */
+  share: number;
+  blockMs: number;
+  seed: number;
+}
+
+export interface Step {
+  at: number;
+  down: boolean;
+  /** What it was done for. */
+  evidence: string;
+}
+
+/** The lower bound of how much worse, from which on it is beyond doubt that it matters. */
+const WORSE = Math.log(1.03);
+const ALPHA = 0.05;
+const SECOND_MS = 1000;
+const LEVEL_S = 600;
+/** Before this much is known there is no level to compare with. */
+const LEVEL_LEAST_S = 300;
+const TRIP_RATIO = 1.5;
+const TRIP_S = 3;
+/** Arrivals that differ by less are equal. */
+const EQUAL = 1.2;
+/** A second with fewer flows has no mean sojourn. */
+const LEAST = 10;
+const FIRST_MS = 600_000;
+const LONGEST_MS = 86_400_000;
+
+interface Second {
+  /** Milliseconds that a flow stays, by flows in progress over flows that came: at once higher where they pile up. */
+  sojourn: number;
+  arrivals: number;
+}
+
+interface Window {
+  at: number;
+  flowUs: number;
+  newFlows: number;
+}
+
+export interface GuardCounts extends Counts {
+  newFlows: number;
+}
+
+export class Guardrail {
+  readonly steps: Step[] = [];
+  #schedule: Schedule | null = null;
+  #measure: Measure | null = null;
+  #differences = new Differences();
+  readonly #seconds: Second[] = [];
+  /** Of #seconds. */
+  readonly #sum: Second = { sojourn: 0, arrivals: 0 };
+  readonly #windows = new Map<string, Window>();
+  #open: { at: number; flowUs: number; newFlows: number } | null = null;
+  #over = 0;
+  #downUntil = 0;
+  #forMs = FIRST_MS;
+  #upSince = 0;
+
+  constructor(private readonly o: GuardrailOptions) {}
+
+  /** The reference rules: the policy has stepped down, or it is the reference's turn. */
+  referenceAt(unixMs: number): boolean {
+    return this.down(unixMs) || (this.#schedule !== null && momentAt(this.#schedule, unixMs)?.arm === "candidate");
+  }
+
+  down(unixMs: number): boolean {
+    return unixMs < this.#downUntil;
+  }
+
+  /** One load balancer's counts; answers the step that they gave reason to. */
+  hear(of: string, counts: GuardCounts, unixMs: number): Step | null {
+    if (this.#downUntil > 0 && unixMs >= this.#downUntil) return this.#again(unixMs);
+    if (this.down(unixMs)) return null;
+    this.#begin(unixMs);
+    this.#count(of, counts, unixMs);
+    const slow = this.#compare(of, counts, unixMs);
+    return slow ?? this.#trip(unixMs);
+  }
+
+  /** The standing comparison begins once there is a level: before, nothing is known of this traffic. */
+  #begin(unixMs: number): void {
+    if (this.#upSince === 0) this.#upSince = unixMs;
+    if (unixMs - this.#upSince >= LONGEST_MS) this.#forMs = FIRST_MS;
+    if (this.#schedule || this.o.share <= 0 || this.#seconds.length < LEVEL_S) return;
+    const { seed, blockMs, share } = this.o;
+    // Blocks lie where every load balancer and replica has them.
+    this.#schedule = { seed, blockMs, share, startedAt: Math.ceil(unixMs / (50 * blockMs)) * 50 * blockMs };
+    this.#measure = new Measure(this.#schedule);
+  }
+
+  #compare(of: string, counts: Counts, unixMs: number): Step | null {
+    for (const pair of this.#measure?.hear(of, counts, unixMs) ?? []) {
+      // The schedule's candidate is the reference: turned round, the difference is the policy's.
+      if (pair.duration !== null) this.#differences.add(-pair.duration);
+    }
+    const { low, high, mean, n } = this.#differences.interval(ALPHA);
+    if (low <= WORSE) return null;
+    const as = (v: number): string => `+${(100 * Math.expm1(v)).toFixed(1)} %`;
+    return this.#stepDown(
+      unixMs,
+      `flows stay ${as(mean)} longer than under the reference, [${as(low)}, ${as(high)}] of ${n} cycles`,
+    );
+  }
+
+  /** Flows of all load balancers, second by second. */
+  #count(of: string, { flowUs, newFlows }: GuardCounts, unixMs: number): void {
+    const before = this.#windows.get(of);
+    this.#windows.set(of, { at: unixMs, flowUs, newFlows });
+    this.#open ??= { at: unixMs, flowUs: 0, newFlows: 0 };
+    if (before && flowUs >= before.flowUs && newFlows >= before.newFlows) {
+      this.#open.flowUs += flowUs - before.flowUs;
+      this.#open.newFlows += newFlows - before.newFlows;
+    }
+  }
+
+  #trip(unixMs: number): Step | null {
+    const open = this.#open;
+    if (!open || unixMs - open.at < SECOND_MS) return null;
+    this.#open = { at: unixMs, flowUs: 0, newFlows: 0 };
+    if (open.newFlows < LEAST) {
+      this.#over = 0;
+      return null;
+    }
+    const seconds = (unixMs - open.at) / 1000;
+    const now: Second = { sojourn: open.flowUs / open.newFlows / 1000, arrivals: open.newFlows / seconds };
+    const level = this.#level();
+    const high = level !== null && now.sojourn > TRIP_RATIO * level.sojourn;
+    const equal = level !== null && now.arrivals < EQUAL * level.arrivals && now.arrivals > level.arrivals / EQUAL;
+    this.#over = high && equal ? this.#over + 1 : 0;
+    if (!high) this.#remember(now);
+    if (this.#over < TRIP_S || level === null) return null;
+    return this.#stepDown(
+      unixMs,
+      `for ${TRIP_S} s flows stay ${now.sojourn.toFixed(0)} ms at ${now.arrivals.toFixed(0)} new ones a second; ${level.sojourn.toFixed(0)} ms at ${level.arrivals.toFixed(0)} in the ten minutes before`,
+    );
+  }
+
+  #remember(s: Second): void {
+    this.#seconds.push(s);
+    const gone = this.#seconds.length > LEVEL_S ? this.#seconds.shift() : undefined;
+    for (const k of ["sojourn", "arrivals"] as const) this.#sum[k] += s[k] - (gone?.[k] ?? 0);
+  }
+
+  #level(): Second | null {
+    if (this.#seconds.length < LEVEL_LEAST_S) return null;
+    const n = this.#seconds.length;
+    return { sojourn: this.#sum.sojourn / n, arrivals: this.#sum.arrivals / n };
+  }
+
+  #stepDown(unixMs: number, evidence: string): Step {
+    this.#downUntil = unixMs + this.#forMs;
+    const minutes = Math.round(this.#forMs / 60_000);
+    this.#forMs = Math.min(LONGEST_MS, 2 * this.#forMs);
+    return this.#step(unixMs, true, `${evidence}; the reference rules for ${minutes} minutes`);
+  }
+
+  #again(unixMs: number): Step {
+    this.#downUntil = 0;
+    this.#upSince = unixMs;
+    this.#over = 0;
+    this.#open = null;
+    this.#windows.clear();
+    this.#differences = new Differences();
+    this.#schedule = null;
+    this.#measure = null;
+    return this.#step(unixMs, false, "the time is over: the policy is tried again");
+  }
+
+  #step(at: number, down: boolean, evidence: string): Step {
+    const step = { at, down, evidence };
+    this.steps.push(step);
+    if (this.steps.length > 100) this.steps.shift();
+    return step;
+  }
+}

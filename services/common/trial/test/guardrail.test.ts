@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+import test from "ava";
+import { normals } from "../draws.js";
+import { type GuardCounts, Guardrail, type Step } from "../guardrail.js";
+
+const T0 = 1_700_000_000_000;
+const STEP_MS = 500;
+
+/** Traffic as counts: `flows` in progress and `rate` a second, by seconds since the start. */
+function world(guard: Guardrail, seed = 1) {
+  const c: GuardCounts = { flowUs: 0, newFlows: 0, ended: 0, ttfbUs: 0, answers: 0 };
+  const draw = normals(seed);
+  let now = T0;
+  const steps: (Step & { s: number })[] = [];
+  return {
+    steps,
+    now: () => now,
+    run(seconds: number, flows: (s: number) => number, rate: (s: number) => number): void {
+      for (const end = now + seconds * 1000; now < end; now += STEP_MS) {
+        const s = (now - T0) / 1000;
+        const n = Math.round((rate(s) * STEP_MS) / 1000 + Math.sqrt((rate(s) * STEP_MS) / 1000) * draw());
+        c.newFlows += Math.max(0, n);
+        c.ended += Math.max(0, n);
+        c.flowUs += Math.max(0, flows(s) * (1 + 0.1 * draw())) * STEP_MS * 1000;
+        const step = guard.hear("edge1", { ...c }, now);
+        if (step) steps.push({ ...step, s });
+      }
+    },
+  };
+}
+const NO_SHARE = { share: 0, blockMs: 10_000, seed: 1 };
+
+test("flows that pile up though no more come trip it within seconds, and it says what it saw", (t) => {
+  const guard = new Guardrail(NO_SHARE);
+  const w = world(guard);
+  w.run(
+    700,
+    () => 50,
+    () => 500,
+  );
+  t.deepEqual(w.steps, []);
+  w.run(
+    10,
+    (s) => 50 + 40 * (s - 700),
+    () => 500,
+  );
+  t.is(w.steps.length, 1);
+  t.true((w.steps[0]?.s ?? 0) - 700 <= 8);
+  t.regex(
+    w.steps[0]?.evidence ?? "",
+    /for 3 s flows stay \d+ ms at \d+ new ones a second; 1\d\d ms at \d+ in the ten minutes before; .*10 minutes/,
+  );
+  t.true(guard.down(w.now()) && guard.referenceAt(w.now()));
+});
+
+test("more flows because more come trip nothing; neither does a quick peak, nor anything in the first minutes", (t) => {
+  const guard = new Guardrail(NO_SHARE);
+  const w = world(guard);
+  w.run(
+    100,
+    (s) => (s > 50 ? 500 : 50),
+    () => 500,
+  );
+  w.run(
+    700,
+    () => 50,
+    () => 500,
+  );
+  w.run(
+    60,
+    () => 150,
+    () => 1200,
+  );
+  w.run(
+    2,
+    () => 200,
+    () => 500,
+  );
+  w.run(
+    60,
+    () => 50,
+    () => 500,
+  );
+  t.deepEqual(w.steps, []);
+});
+
+test("it tries again after ten minutes, then after twenty, and a day of good conduct forgives", (t) => {
+  const guard = new Guardrail(NO_SHARE);
+  const w = world(guard);
+  const harm = (): void => {
+    w.run(
+      700,
+      () => 50,
+      () => 500,
+    );
+    const from = (w.now() - T0) / 1000;
+    w.run(
+      10,
+      (s) => 50 + 60 * (s - from),
+      () => 500,
+    );
+  };
+  harm();
+  w.run(
+    610,
+    () => 50,
+    () => 500,
+  );
+  harm();
+  w.run(
+    1210,
+    () => 50,
+    () => 500,
+  );
+  const [first, again, second, third] = w.steps;
+  t.deepEqual(
+    w.steps.map((s) => s.down),
+    [true, false, true, false],
+  );
+  t.is(Math.round(((again?.at ?? 0) - (first?.at ?? 0)) / 1000), 600);
+  t.is(Math.round(((third?.at ?? 0) - (second?.at ?? 0)) / 1000), 1200);
+  w.run(
+    86_400,
+    () => 50,
+    () => 500,
+  );
+  harm();
+  t.regex(w.steps.at(-1)?.evidence ?? "", /rules for 10 minutes/);
+});
+
+test("a policy that is a little worse for ever is found by the standing comparison", (t) => {
+  const guard = new Guardrail({ share: 0.2, blockMs: 10_000, seed: 3 });
+  const w = world(guard);
+  w.run(
+    20_000,
+    () => (guard.referenceAt(w.now()) ? 50 : 65),
+    () => 500,
+  );
+  t.true(w.steps.length >= 1);
+  t.regex(w.steps[0]?.evidence ?? "", /flows stay \+\d+\.\d % longer than under the reference, \[\+\d+/);
+});
+
+test("a policy that is as good as the reference stays", (t) => {
+  const guard = new Guardrail({ share: 0.2, blockMs: 10_000, seed: 3 });
+  const w = world(guard, 9);
+  w.run(
+    20_000,
+    () => 50,
+    () => 500,
+  );
+  t.deepEqual(w.steps, []);
+});

@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+// A policy on trial: beside the one in force, against it, and over what was kept.
+import { spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { type Command, InvalidArgumentError } from "commander";
+import type { Experiment__Output as Experiment } from "../../../gen/marllb/v1/Experiment.js";
+import type { GetTrustResponse__Output as TrustAnswer } from "../../../gen/marllb/v1/GetTrustResponse.js";
+import { NODE_ARGS } from "../../common/node-args.js";
+import { projectRoot } from "../../common/root.js";
+import { stateFolder } from "../../common/run.js";
+import type { Clients } from "../client.js";
+import { columns, output } from "../print.js";
+import type { Asked } from "../replicas.js";
+import { findVip, type TargetFlags, targetConfig, withClients } from "../target.js";
+import { LaunchError } from "../up/error.js";
+import { number } from "../up/options.js";
+import { type Common, common } from "./common.js";
+
+type VipFlag = Common & { vip?: string };
+
+/** Every replica of inference has heard of it by then. */
+const AHEAD_MS = 1000;
+const MIN_BLOCK_MS = 10_000;
+const BLOCK_FLOWS = 5;
+
+const vipOption = (c: Command): Command => common(c).option("--vip <name>", "VIP by name or number (default: the only one)");
+
+/** Of every replica: what one was not told, it would not do when its turn comes. */
+function all<T>(asked: readonly Asked<T>[]): T[] {
+  const errors = asked.flatMap((a) => ("error" in a ? [a.error.message] : []));
+  if (errors.length > 0) throw new LaunchError([...new Set(errors)].join("\n"));
+  return asked.flatMap((a) => ("answer" in a ? [a.answer] : []));
+}
+
+/** The replica that hears most of an experiment says most of it. */
+async function trustOf(clients: Clients, vip: string): Promise<TrustAnswer> {
+  const asked = await clients.inference.each("GetTrust", { vip });
+  const found = asked.flatMap((a) => ("answer" in a ? [a.answer] : []));
+  if (found.length === 0) throw new LaunchError([...new Set(asked.map((a) => ("error" in a ? a.error.message : "")))].join("\n"));
+  const pairs = (t: TrustAnswer): number => Math.max(0, ...(t.experiment?.intervals ?? []).map((i) => i.pairs));
+  return found.reduce((best, t) => (pairs(t) > pairs(best) || t.shadows.length > best.shadows.length ? t : best));
+}
+
+const signed = (v: number): string => (Number.isFinite(v) ? `${v > 0 ? "+" : ""}${(100 * v).toFixed(1)} %` : "-");
+
+export function experimentText(e: Experiment): string {
+  const rows = e.intervals.map((i) => [i.metric, signed(i.mean), signed(i.low), signed(i.high), i.pairs]);
+  const ends = new Date(Number(e.deadline_unix_ms)).toISOString();
+  return [
+    `${e.id}: ${e.candidate} against ${e.baseline} on ${e.vip}, ${(100 * e.share).toFixed(0)} % of the time, blocks of ${(e.block_ms / 1000).toFixed(0)} s`,
+    e.verdict === "running" ? `running, until ${ends} at most` : `${e.verdict}: ${e.why}`,
+    columns(["mean of", "candidate", "at least", "at most", "pairs"], rows),
+  ].join("\n");
+}
+
+function trustText(t: TrustAnswer): string {
+  const parts = [`${t.policy} decides${t.guardrail_down ? ": the policy stepped down" : ""}`];
+  for (const s of t.shadows) {
+    const how =
+      s.cut === ""
+        ? `${(100 * s.distance).toFixed(1)} % of the flows would go elsewhere, ${s.cost_ms.toFixed(2)} ms a tick`
+        : `cut off: ${s.cut}`;
+    parts.push(`shadow ${s.policy} at ${s.instance}: ${how}`);
+  }
+  if (t.experiment) parts.push(experimentText(t.experiment));
+  for (const g of t.guardrail)
+    parts.push(`guardrail ${new Date(Number(g.at_unix_ms)).toISOString()} ${g.down ? "down" : "again"}: ${g.evidence}`);
+  return parts.join("\n");
+}
+
+export function register(program: Command): void {
+  vipOption(program.command("trust").description("how shadow, experiment and guardrail of a VIP stand")).action((o: VipFlag) =>
+    withClients(o, async (clients) => {
+      const t = await trustOf(clients, (await findVip(clients, o)).name);
+      output(o.json, t, () => trustText(t));
+    }),
+  );
+  shadowCommands(program);
+  experimentCommands(program);
+  replayCommand(program);
+}
+
+function shadowCommands(program: Command): void {
+  const shadow = program.command("shadow").description("a policy that decides beside the one in force, and is never applied");
+  const set = (policy: string, o: VipFlag) =>
+    withClients(o, async (clients) => {
+      const { name } = await findVip(clients, o);
+      const [r] = all(await clients.inference.each("SetShadow", { vip: name, policy }));
+      output(o.json, r, () => `${policy === "" ? "no shadow any more" : `${policy} goes along`} (was ${r?.previous || "none"})`);
+    });
+  vipOption(
+    shadow.command("set").description("lets it go along; marllbctl trust and the console show it").argument("<policy>"),
+  ).action(set);
+  vipOption(shadow.command("clear").description("ends it")).action((o: VipFlag) => set("", o));
+}
+
+interface StartFlags extends VipFlag {
+  candidate: string;
+  baseline: string;
+  share: number;
+  deadline: number;
+  block?: number;
+}
+
+function experimentCommands(program: Command): void {
+  const experiment = program.command("experiment").description("one policy against another on the traffic that there is");
+  vipOption(experiment.command("start").description("switches between the two until it is decided"))
+    .requiredOption("--candidate <policy>", "the one on trial")
+    .option("--baseline <policy>", "what it is compared with", "kalman")
+    .option("--share <n>", "of the time, to the candidate", number(0.05, 0.95), 0.5)
+    .option("--deadline <s>", "ends then, decided or not", number(60, 2_592_000), 86_400)
+    .option(
+      "--block <s>",
+      "how long one of them rules at a time (default: 10, or five times as long as 99 % of the flows last)",
+      number(1, 3600),
+    )
+    .action((o: StartFlags) => withClients(o, (clients) => start(clients, o)));
+  vipOption(experiment.command("status").description("what it says so far, or said")).action((o: VipFlag) =>
+    withClients(o, async (clients) => {
+      const { experiment: e } = await trustOf(clients, (await findVip(clients, o)).name);
+      if (!e) throw new LaunchError("no experiment was started; marllbctl experiment start");
+      output(o.json, e, () => experimentText(e));
+    }),
+  );
+  vipOption(experiment.command("stop").description("ends it undecided; the ordered policy decides again"))
+    .option("--reason <text>", "why; kept with the result", "")
+    .action((o: VipFlag & { reason: string }) =>
+      withClients(o, async (clients) => {
+        const { name } = await findVip(clients, o);
+        const [r] = all(await clients.inference.each("StopExperiment", { vip: name, reason: o.reason }));
+        output(o.json, r, () => (r?.experiment ? experimentText(r.experiment) : ""));
+      }),
+    );
+}
+
+async function start(clients: Clients, o: StartFlags): Promise<void> {
+  const vip = await findVip(clients, o);
+  if (o.candidate === o.baseline) throw new InvalidArgumentError("--candidate and --baseline: expected two policies.");
+  const block_ms = o.block === undefined ? await blockOf(clients, vip.vip_id) : Math.round(o.block * 1000);
+  const now = Date.now();
+  const started_at_unix_ms = now + AHEAD_MS;
+  const request = {
+    id: new Date(now).toISOString().replace(/[-:]/g, "").slice(0, 15),
+    vip: vip.name,
+    candidate: o.candidate,
+    baseline: o.baseline,
+    share: o.share,
+    started_at_unix_ms,
+    block_ms,
+    seed: randomInt(2 ** 32),
+    deadline_unix_ms: started_at_unix_ms + Math.round(o.deadline * 1000),
+  };
+  const [r] = all(await clients.inference.each("StartExperiment", request));
+  output(
+    o.json,
+    { ...r, block_ms },
+    () => `experiment ${r?.id} runs in blocks of ${block_ms / 1000} s; marllbctl experiment status`,
+  );
+}
+
+/** Flows of one block must not be the next one's: a block is five times as long as most flows last. */
+async function blockOf(clients: Clients, vip_id: number): Promise<number> {
+  const agents = await clients.agents.all();
+  const agent = agents[0];
+  if (!agent) return MIN_BLOCK_MS;
+  const longest = await new Promise<number>((resolve) => {
+    const stream = agent.client.StreamStats({ vip_id, every_ms: 100 });
+    stream.on("data", (m) => {
+      // The mean and three deviations are beyond 99 % of most distributions that flows have.
+      resolve(
+        Math.max(
+          0,
+          ...m.servers.map((s: { duration?: { mean_ms: number; std_ms: number } | null }) =>
+            s.duration ? s.duration.mean_ms + 3 * s.duration.std_ms : 0,
+          ),
+        ),
+      );
+      stream.cancel();
+    });
+    stream.on("error", () => resolve(0));
+  });
+  return Math.max(MIN_BLOCK_MS, Math.round(BLOCK_FLOWS * longest));
+}
+
+function replayCommand(program: Command): void {
+  program
+    .command("replay")
+    .description("what was seen and decided, from decision logs: decided anew, and by another policy")
+    .argument("<file...>", "oldest first")
+    .option("--policy <name>", "what this one would have decided")
+    .option("--models <folder>", "where models are", "models")
+    .option("--json", "the answer as JSON", false)
+    .action(async (files: string[], o: { policy?: string; models: string; json: boolean }) => {
+      const args = [...(o.policy === undefined ? [] : ["--policy", o.policy]), "--models", o.models, ...files];
+      const r = (await replayed(args)) as {
+        ticks: number;
+        compared: number;
+        same: number;
+        distance: number;
+        from: number;
+        to: number;
+      };
+      output(o.json, r, () =>
+        [
+          `${r.ticks} ticks from ${new Date(r.from).toISOString()} to ${new Date(r.to).toISOString()}`,
+          `${r.same} of ${r.compared} decided the same again`,
+          ...(o.policy === undefined
+            ? []
+            : [`${o.policy} would have sent ${(100 * r.distance).toFixed(1)} % of the new flows elsewhere`]),
+        ].join("\n"),
+      );
+    });
+}
+
+/** An explanation of what was decided then, from the logs that this host's inference keeps. */
+export function explainedAt(flags: TargetFlags, lb: string, vip: string, at: Date): Promise<unknown> {
+  const config = targetConfig(flags);
+  const folder = path.resolve(stateFolder(config.instance, process.env), config.inference.decisions.folder);
+  if (!existsSync(folder)) throw new LaunchError(`no decisions are kept here (looked in ${folder}); run it where inference runs`);
+  return replayed([
+    "--models",
+    config.inference.models,
+    "--folder",
+    folder,
+    "--name",
+    `${lb}-${vip}`,
+    "--at",
+    String(at.getTime()),
+  ]);
+}
+
+/** In a process of its own: decisions are made by inference's code, which marllbctl does not load. */
+function replayed(args: readonly string[]): Promise<unknown> {
+  const main = path.join(projectRoot, "dist/services/inference/replay-main.js");
+  const child = spawn(process.execPath, [...NODE_ARGS, main, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+  let [out, err] = ["", ""];
+  child.stdout.setEncoding("utf8").on("data", (d: string) => (out += d));
+  child.stderr.setEncoding("utf8").on("data", (d: string) => (err += d));
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code) => {
+      if (code === 0) resolve(JSON.parse(out));
+      else reject(new LaunchError(err.trim() || `replay ended with code ${code}`));
+    });
+  });
+}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a VIP's policy saw and decided, tick by tick, in files of a bounded size. A frame is kept as what differs from the one before,
+// field by field and compressed; a decision as a digest, since it can be made again from what was seen. No client's address is in a frame.
+// Written behind the loop: a disk that is slow costs ticks of the log and never one of the loop.
+import { createHash } from "node:crypto";
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, writeFile } from "node:fs";
+import path from "node:path";
+import { deflateRaw } from "node:zlib";
+import type { Checkpoint__Output } from "../../gen/marllb/v1/Checkpoint.js";
+import type { Frame__Output } from "../../gen/marllb/v1/Frame.js";
+import type { Weights } from "../../gen/marllb/v1/Weights.js";
+import { MAGIC, type Packed, packKey, packTick, type Tick } from "./log-format.js";
+
+export interface LogOptions {
+  folder: string;
+  /** Of one file. */
+  maxBytes: number;
+  files: number;
+  failed(e: Error): void;
+}
+
+/** So often everything is written anew: where a reader can begin. */
+export const KEY_TICKS = 300;
+/** Records on their way to the disk; more are left out. */
+const MAX_WAITING = 32;
+
+export const digestOf = (w: Pick<Weights, "weights" | "bias">): Buffer =>
+  createHash("sha1")
+    .update(w.weights as Buffer)
+    .update("/")
+    .update(w.bias as Buffer)
+    .digest()
+    .subarray(0, 8);
+
+const deflate = (b: Buffer): Promise<Buffer> =>
+  new Promise((resolve, reject) => deflateRaw(b, { level: 3 }, (e, z) => (e ? reject(e) : resolve(z))));
+
+export class DecisionLog {
+  lost = 0;
+  bytes = 0;
+  ticks = 0;
+  #before: Frame__Output | null = null;
+  #sinceKey = 0;
+  /** On their way to the disk. */
+  #waiting = 0;
+  #chain: Promise<void> = Promise.resolve();
+  #fd: number | null = null;
+  #size = 0;
+  #closed = false;
+
+  /** `name` of the VIP at its load balancer. */
+  constructor(
+    private readonly name: string,
+    private readonly o: LogOptions,
+  ) {}
+
+  /** `checkpoint`: what the policy remembered before this tick; asked for where a key record is due. */
+  tick(t: Tick, checkpoint: () => Checkpoint__Output): void {
+    if (this.#closed) return;
+    if (this.#waiting >= MAX_WAITING) {
+      this.lost++;
+      this.#before = null; // what is missing cannot be built upon
+      return;
+    }
+    const before = this.#before;
+    const key =
+      before === null ||
+      this.#sinceKey >= KEY_TICKS ||
+      before.generation !== t.frame.generation ||
+      before.records.length !== t.frame.records.length;
+    const packed = key ? packKey(t, checkpoint()) : packTick(t, before);
+    this.#sinceKey = key ? 1 : this.#sinceKey + 1;
+    this.#before = t.frame;
+    this.#waiting++;
+    this.ticks++;
+    this.#chain = this.#chain.then(() => this.#write(packed, key)).finally(() => this.#waiting--);
+  }
+
+  /** What was given so far is written, or was given up. */
+  written(): Promise<void> {
+    return this.#chain;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    await this.#chain;
+    if (this.#fd !== null) closeSync(this.#fd);
+    this.#fd = null;
+  }
+
+  async #write(p: Packed, key: boolean): Promise<void> {
+    try {
+      const body = await deflate(p.body);
+      const head = Buffer.alloc(5);
+      head.writeUInt32LE(body.length + 1, 0);
+      head.writeUInt8(p.kind, 4);
+      // A file begins with a key record, so that each can be read alone.
+      const begins = this.#fd === null || (key && this.#size >= this.o.maxBytes);
+      if (begins) this.#next();
+      const bytes = Buffer.concat([...(begins ? [Buffer.from(MAGIC)] : []), head, body]);
+      await new Promise<void>((resolve, reject) => writeFile(this.#fd as number, bytes, (e) => (e ? reject(e) : resolve())));
+      this.#size += bytes.length;
+      this.bytes += bytes.length;
+    } catch (e) {
+      this.#before = null;
+      this.lost++;
+      this.o.failed(e as Error);
+    }
+  }
+
+  #next(): void {
+    const { folder, files } = this.o;
+    if (this.#fd !== null) closeSync(this.#fd);
+    this.#fd = null;
+    mkdirSync(folder, { recursive: true });
+    const file = path.join(folder, `${this.name}.mlog`);
+    rmSync(`${file}.${files - 1}`, { force: true });
+    for (let i = files - 2; i >= 0; i--) {
+      const from = i === 0 ? file : `${file}.${i}`;
+      if (existsSync(from)) renameSync(from, `${file}.${i + 1}`);
+    }
+    this.#fd = openSync(file, "w", 0o640);
+    this.#size = 0;
+  }
+}
+
+/** Files of a VIP at a load balancer, oldest first. */
+export function logFiles(folder: string, name?: string): string[] {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .filter((f) => (name === undefined ? /\.mlog(\.\d+)?$/.test(f) : f === `${name}.mlog` || f.startsWith(`${name}.mlog.`)))
+    .map((f) => path.join(folder, f))
+    .sort((a, b) => statSync(a).mtimeMs - statSync(b).mtimeMs);
+}

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who decides for which VIP at this moment: the policy that is ordered, an experiment's arm, or the reference where the guardrail says so.
+// Every replica of inference keeps the same by the same rules: what it is told, it is told with seed and time.
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { ServiceError } from "../common/grpc/errors.js";
+import { Experiment, type ExperimentSpec, type Standing } from "../common/trial/experiment.js";
+import { type GuardCounts, Guardrail, type Step } from "../common/trial/guardrail.js";
+import type { Pair } from "../common/trial/measure.js";
+
+/** What the guardrail compares with, and steps down to. */
+export const REFERENCE = "kalman";
+/** A VIP is heard of so often; ticks may be more. */
+const HEAR_MS = 500;
+/** Every load balancer and replica draws the same blocks. */
+const GUARD_SEED = 20_260_101;
+const GUARD_BLOCK_MS = 10_000;
+const MAX_VIPS = 256;
+
+export interface TrialsOptions {
+  /** Where experiments are kept; every one with all that it needs to be computed again. */
+  folder: string;
+  /** Of the time, to the reference; 0: the guardrail only trips. */
+  guardShare: number;
+  /** A model: what is learned is watched, a heuristic is not. */
+  learned(policy: string): boolean;
+  onStep(vip: string, step: Step): void;
+  onEnd(e: Experiment): void;
+}
+
+export interface Turn {
+  policy: string;
+  /** Goes along unseen: so that it is warm when its turn comes, or because somebody wants to see it. */
+  shadow: string;
+}
+
+interface OfVip {
+  shadow: string;
+  experiment: Experiment | null;
+  guardrail: Guardrail;
+  heardAt: Map<string, number>;
+}
+
+/** What the file of an experiment holds. */
+interface KeptExperiment {
+  spec: ExperimentSpec;
+  pairs: Pair[];
+  standing: Standing;
+}
+
+export class Trials {
+  readonly #vips = new Map<string, OfVip>();
+
+  constructor(private readonly o: TrialsOptions) {}
+
+  /** Goes on with the experiments that were running when this process ended. */
+  restore(unixMs: number, failed: (file: string, e: Error) => void): void {
+    if (!existsSync(this.o.folder)) return;
+    for (const name of readdirSync(this.o.folder).filter((f) => f.endsWith(".json"))) {
+      try {
+        const kept = JSON.parse(readFileSync(path.join(this.o.folder, name), "utf8")) as KeptExperiment;
+        if (kept.standing.verdict !== "running") continue;
+        const e = new Experiment(kept.spec, unixMs);
+        for (const pair of kept.pairs) e.take(pair, unixMs);
+        this.#of(kept.spec.vip).experiment = e;
+      } catch (e) {
+        failed(name, e as Error);
+      }
+    }
+  }
+
+  /** `wanted`: what is ordered or configured. */
+  turn(vip: string, wanted: string, unixMs: number): Turn {
+    const of = this.#vips.get(vip);
+    if (!of) return { policy: wanted, shadow: "" };
+    const { experiment, guardrail } = of;
+    if (guardrail.down(unixMs) && this.o.learned(wanted)) return { policy: REFERENCE, shadow: wanted };
+    const arm = experiment?.armAt(unixMs);
+    if (experiment && arm) {
+      const policy = experiment.policyOf(arm);
+      return { policy, shadow: experiment.policyOf(arm === "candidate" ? "baseline" : "candidate") };
+    }
+    if (this.o.learned(wanted) && guardrail.referenceAt(unixMs)) return { policy: REFERENCE, shadow: wanted };
+    return { policy: wanted, shadow: of.shadow === wanted ? "" : of.shadow };
+  }
+
+  /** Counts of a VIP at one load balancer; `counts` is asked for only when they are due. */
+  hear(vip: string, instance: string, wanted: string, unixMs: number, counts: () => GuardCounts): void {
+    const of = this.#of(vip);
+    if (!of.experiment?.running && !this.o.learned(wanted)) return;
+    if (unixMs - (of.heardAt.get(instance) ?? 0) < HEAR_MS) return;
+    of.heardAt.set(instance, unixMs);
+    const c = counts();
+    this.#experiment(of, instance, c, unixMs);
+    if (!this.o.learned(wanted)) return;
+    const step = of.guardrail.hear(instance, c, unixMs);
+    if (!step) return;
+    if (step.down && of.experiment?.running) {
+      of.experiment.end("tripped", step.evidence, unixMs);
+      this.#save(of.experiment);
+      this.o.onEnd(of.experiment);
+    }
+    this.o.onStep(vip, step);
+  }
+
+  setShadow(vip: string, policy: string): string {
+    const of = this.#of(vip);
+    const before = of.shadow;
+    of.shadow = policy;
+    return before;
+  }
+
+  start(spec: ExperimentSpec): Experiment {
+    const of = this.#of(spec.vip);
+    if (of.experiment?.running)
+      throw new ServiceError("FAILED_PRECONDITION", `vip: an experiment runs already on ${spec.vip}: ${of.experiment.spec.id}`);
+    of.experiment = new Experiment(spec);
+    this.#save(of.experiment);
+    return of.experiment;
+  }
+
+  stop(vip: string, reason: string, unixMs: number): Experiment {
+    const e = this.#vips.get(vip)?.experiment;
+    if (!e?.running) throw new ServiceError("FAILED_PRECONDITION", `vip: no experiment runs on ${vip}`);
+    e.end("stopped", reason === "" ? "by an operator" : `by an operator: ${reason}`, unixMs);
+    this.#save(e);
+    this.o.onEnd(e);
+    return e;
+  }
+
+  of(vip: string): Pick<OfVip, "shadow" | "experiment" | "guardrail"> | undefined {
+    return this.#vips.get(vip);
+  }
+
+  #experiment(of: OfVip, instance: string, counts: GuardCounts, unixMs: number): void {
+    const e = of.experiment;
+    if (!e?.running) return;
+    const before = e.pairs.length;
+    e.hear(instance, counts, unixMs);
+    if (e.pairs.length > before || !e.running) this.#save(e);
+    if (!e.running) this.o.onEnd(e);
+  }
+
+  #of(vip: string): OfVip {
+    let of = this.#vips.get(vip);
+    if (!of) {
+      if (this.#vips.size >= MAX_VIPS) throw new ServiceError("RESOURCE_EXHAUSTED", `vip: ${MAX_VIPS} VIPs are watched`);
+      const guardrail = new Guardrail({ share: this.o.guardShare, blockMs: GUARD_BLOCK_MS, seed: GUARD_SEED });
+      of = { shadow: "", experiment: null, guardrail, heardAt: new Map() };
+      this.#vips.set(vip, of);
+    }
+    return of;
+  }
+
+  /** Whole at every moment. */
+  #save(e: Experiment): void {
+    const kept: KeptExperiment = { spec: e.spec, pairs: e.pairs, standing: e.standing() };
+    mkdirSync(this.o.folder, { recursive: true });
+    const file = path.join(this.o.folder, `${e.spec.vip}-${e.spec.id}.json`);
+    writeFileSync(`${file}.next`, `${JSON.stringify(kept, null, 1)}\n`);
+    renameSync(`${file}.next`, file);
+  }
+}

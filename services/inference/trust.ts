@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+// The RPCs of shadow, experiment and guardrail.
+import type { Experiment as ExperimentMessage } from "../../gen/marllb/v1/Experiment.js";
+import type { InferenceHandlers } from "../../gen/marllb/v1/Inference.js";
+import type { ShadowStatus } from "../../gen/marllb/v1/ShadowStatus.js";
+import type { StartExperimentRequest__Output } from "../../gen/marllb/v1/StartExperimentRequest.js";
+import { invalid, ServiceError, unary } from "../common/grpc/errors.js";
+import { decodeFrame } from "../common/native/frame.js";
+import type { Experiment, ExperimentSpec } from "../common/trial/experiment.js";
+import { METRICS } from "../common/trial/measure.js";
+import type { Catalog } from "./catalog.js";
+import type { Steering, Stream } from "./steering.js";
+import type { Trials } from "./trials.js";
+
+export interface TrustOptions {
+  trials: Trials;
+  steering: Pick<Steering, "ofVip">;
+  catalog: Catalog;
+  unixMs(): number;
+}
+
+type Handlers = Pick<InferenceHandlers, "SetShadow" | "StartExperiment" | "StopExperiment" | "GetTrust">;
+
+const MIN_BLOCK_MS = 1000;
+const MAX_BLOCK_MS = 3_600_000;
+const LONGEST_MS = 30 * 86_400_000;
+/** Clocks differ, and a start lies a little ahead so that every replica has heard of it. */
+const AHEAD_MS = 600_000;
+
+/** A name makes a file and a series. */
+function nameOf(field: string, text: string): string {
+  if (/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/.test(text)) return text;
+  throw invalid(
+    field,
+    `expected 1 to 63 letters, digits, '.', '_' or '-', a letter or digit first, found "${text.slice(0, 80)}"`,
+  );
+}
+
+export function trustHandlers({ trials, steering, catalog, unixMs }: TrustOptions): Handlers {
+  return {
+    SetShadow: unary((r) => {
+      const policy = r.policy === "" ? "" : catalog.need(r.policy).name;
+      return { previous: trials.setShadow(nameOf("vip", r.vip), policy) };
+    }),
+    StartExperiment: unary((r) => ({ id: trials.start(specOf(r, catalog, unixMs())).spec.id })),
+    StopExperiment: unary((r) => ({
+      experiment: experimentMessage(trials.stop(nameOf("vip", r.vip), r.reason.slice(0, 500), unixMs())),
+    })),
+    GetTrust: unary((r) => {
+      const of = trials.of(nameOf("vip", r.vip));
+      const streams = steering.ofVip(r.vip);
+      if (!of && streams.length === 0) throw new ServiceError("NOT_FOUND", `vip: nobody steers ${r.vip} here`);
+      return {
+        shadows: streams.flatMap((s) => shadowMessage(s, of?.shadow ?? "")),
+        experiment: of?.experiment ? experimentMessage(of.experiment) : null,
+        guardrail: (of?.guardrail.steps ?? []).map((s) => ({ at_unix_ms: s.at, down: s.down, evidence: s.evidence })),
+        guardrail_down: of?.guardrail.down(unixMs()) ?? false,
+        policy: streams[0]?.session.policyName ?? "",
+      };
+    }),
+  };
+}
+
+function specOf(r: StartExperimentRequest__Output, catalog: Catalog, now: number): ExperimentSpec {
+  const between = (field: string, v: number, low: number, high: number): number => {
+    if (v >= low && v <= high) return v;
+    throw invalid(field, `expected ${low} to ${high}, found ${v}`);
+  };
+  const startedAt = between("started_at_unix_ms", Number(r.started_at_unix_ms), 0, now + AHEAD_MS);
+  const deadline = between("deadline_unix_ms", Number(r.deadline_unix_ms), now, now + LONGEST_MS);
+  const candidate = catalog.need(r.candidate).name;
+  const baseline = catalog.need(r.baseline).name;
+  return {
+    id: nameOf("id", r.id),
+    vip: nameOf("vip", r.vip),
+    candidate,
+    baseline,
+    share: between("share", r.share, 0.05, 0.95),
+    startedAt,
+    blockMs: between("block_ms", r.block_ms, MIN_BLOCK_MS, MAX_BLOCK_MS),
+    seed: r.seed,
+    deadline,
+  };
+}
+
+export function experimentMessage(e: Experiment): ExperimentMessage {
+  const { verdict, why, endedAt, intervals } = e.standing();
+  const { id, vip, candidate, baseline, share, startedAt, blockMs, deadline } = e.spec;
+  return {
+    id,
+    vip,
+    candidate,
+    baseline,
+    share,
+    started_at_unix_ms: startedAt,
+    block_ms: blockMs,
+    deadline_unix_ms: deadline,
+    verdict,
+    why,
+    ended_at_unix_ms: endedAt,
+    intervals: METRICS.map((metric) => {
+      const { n, mean, low, high } = intervals[metric];
+      return { metric, pairs: n, mean, low, high };
+    }),
+  };
+}
+
+/** None where none is wanted and none goes along for an experiment. */
+function shadowMessage({ session, beside, instance }: Stream, wanted: string): ShadowStatus[] {
+  const { shadow, last } = session;
+  const policy = shadow?.name ?? wanted;
+  if (policy === "") return [];
+  const latest = shadow?.latest;
+  const names = last ? decodeFrame(last.frame).addresses() : [];
+  const addresses = new Map(Array.from(last?.ids ?? [], (id, i) => [id, names[i] ?? ""]));
+  return [
+    {
+      instance,
+      policy,
+      cut: beside.whyNoShadow(policy),
+      cost_ms: shadow?.costMs ?? 0,
+      steps: shadow?.steps ?? 0,
+      distance: latest?.distance ?? 0,
+      shares: latest
+        ? Array.from(latest.ids, (id, i) => ({ address: addresses.get(id) ?? "", share: latest.shares[i] ?? 0 }))
+        : [],
+    },
+  ];
+}

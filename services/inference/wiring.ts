@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// The service's configuration, clock and log handed to what goes along with its streams.
+
+import type { InputShape } from "../common/native/observe.js";
+import type { ServiceContext } from "../common/run.js";
+import type { BesideOptions } from "./beside.js";
+import type { Catalog } from "./catalog.js";
+import { DecisionLog } from "./decision-log.js";
+import { Intake, type Place } from "./intake.js";
+import type { InferenceMetrics } from "./metrics.js";
+import type { Session } from "./session.js";
+import { Trials } from "./trials.js";
+
+type Parts = Pick<ServiceContext, "config" | "clock" | "log"> & { catalog: Catalog; metrics: InferenceMetrics };
+
+export function openTrials(o: Parts & { folder: string }): Trials {
+  const { config, clock, log, catalog, metrics, folder } = o;
+  const trials = new Trials({
+    folder,
+    guardShare: config.inference.guardrail_share,
+    learned: (policy) => catalog.get(policy)?.kind === "onnx",
+    onStep: (vip, { down, evidence }) => {
+      metrics.guardrail.inc({ vip, step: down ? "down" : "again" });
+      log.warn({ vip, down, evidence }, "guardrail");
+    },
+    onEnd: (e) => log.info({ vip: e.spec.vip, id: e.spec.id, ...e.standing() }, "experiment is over"),
+  });
+  trials.restore(clock.unixMs(), (file, e) => log.warn({ file, reason: e.message }, "experiment not read"));
+  return trials;
+}
+
+const MIB = 1 << 20;
+
+export function besideOptions(
+  o: Pick<ServiceContext, "config" | "clock" | "log"> & {
+    catalog: Catalog;
+    trials: Trials;
+    metrics: InferenceMetrics;
+    folder: string;
+  },
+): BesideOptions {
+  const { config, clock, log, catalog, trials, metrics, folder } = o;
+  const { file_mib, files } = config.inference.decisions;
+  return {
+    trials,
+    catalog,
+    tickMs: config.tick_ms,
+    nowMs: clock.now,
+    unixMs: clock.unixMs,
+    cpuMs,
+    openLog(instance, vip) {
+      // Both come from outside: they name a file only where they are names.
+      if (file_mib === 0 || ![instance, vip].every((n) => /^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(n))) return null;
+      const failed = (e: Error): void => {
+        metrics.logFailures.inc();
+        log.debug({ err: e }, "decision log");
+      };
+      return new DecisionLog(`${instance}-${vip}`, { folder, maxBytes: file_mib * MIB, files, failed });
+    },
+    cut(vip, policy, why) {
+      metrics.shadowsCut.inc({ vip });
+      log.warn({ vip, policy, reason: why }, "shadow cut off");
+    },
+  };
+}
+
+const LOOK_MS = 5000;
+
+/** Models that come while the service runs. */
+export function openIntake(
+  o: Pick<ServiceContext, "config" | "clock" | "log"> & {
+    catalog: Catalog;
+    folder: string;
+    schemas: readonly InputShape[];
+    sessions(): Session[];
+  },
+): { stop(): void } {
+  const { config, clock, log, catalog, folder, schemas, sessions } = o;
+  const intake = new Intake({
+    folder,
+    load: async (file) => (await import("./model.js")).loadModel(file, schemas),
+    current: (name) => catalog.model(name),
+    places: () => sessions().map((s) => places.of(s)),
+    tickMs: config.tick_ms,
+    nowMs: clock.now,
+    cpuMs,
+    allow(name, model, hash) {
+      const before = catalog.model(name)?.hash ?? "";
+      catalog.install(name, model);
+      log.warn({ model: name, hash, before }, "a new model decides under this name");
+    },
+    refuse(name, file, reason) {
+      catalog.refuse(name, file, reason);
+      log.warn({ model: name, file, reason }, "a new model is refused");
+    },
+  });
+  const places = new Places();
+  const timers = [setInterval(() => void intake.look(), LOOK_MS), setInterval(() => void intake.step(), config.tick_ms)];
+  return { stop: () => timers.forEach(clearInterval) };
+}
+
+/** A session keeps one place for as long as it lives. */
+class Places {
+  readonly #all = new WeakMap<Session, Place>();
+
+  of(session: Session): Place {
+    let place = this.#all.get(session);
+    if (!place) {
+      place = {
+        get policyName() {
+          return session.policyName;
+        },
+        get seen() {
+          return session.lastSeen;
+        },
+      };
+      this.#all.set(session, place);
+    }
+    return place;
+  }
+}
+
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
