@@ -49,7 +49,7 @@ static double counting_bias(double e)
 }
 
 void mlb_kalman_step(struct mlb_kalman_srv *s, struct mlb_kalman_pool *pool, uint32_t n, const struct mlb_kalman_seen *seen,
-		     double dt, double kappa)
+		     double noise, double dt, double kappa)
 {
 	/* Steps longer than the native one gain as much variance and pull as the steps they stand for; a shorter one, which
 	 * only a first frame is, counts as one. */
@@ -82,7 +82,7 @@ void mlb_kalman_step(struct mlb_kalman_srv *s, struct mlb_kalman_pool *pool, uin
 		 * together. */
 		double v = log((d + EVENT) / (e + EVENT)) + counting_bias(e) +
 			   PULL * e / (e + DOUBT) * ((l - mean_l) - (k->x - mean_x));
-		double r = NOISE / (e + NOISE_FLOOR);
+		double r = noise * NOISE / (e + NOISE_FLOOR);
 
 		k->p += PROCESS * steps;
 		double z2 = v * v / (k->p + r);

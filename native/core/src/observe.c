@@ -69,6 +69,8 @@ static void decay_pool(struct mlb_obs_state *st, double dt)
 	for (uint32_t b = OBS_PA; b <= OBS_PLSS; b++)
 		st->ema[b] = (float)(st->ema[b] * k5);
 	st->ema[OBS_PT] += (float)dt;
+	for (uint32_t b = OBS_PTN; b <= OBS_PTSS; b++)
+		st->ema[b] = (float)(st->ema[b] * exp(-dt / 60));
 }
 
 /* One native step over all servers: figures, Kalman, decays, features. */
@@ -88,7 +90,7 @@ static void make_step(const struct mlb_frame_hdr *h, const struct mlb_server_rec
 	for (uint32_t i = 0; i < n; i++) {
 		struct mlb_obs_srv *s = &st->srv[i];
 		const struct mlb_server_rec *r = &rec[i];
-		double l[3];
+		double l[6];
 		if (out->latency)
 			out->latency[i] = h->one_way ? NAN : obs_latency(r, s);
 		obs_figures(s, h, r, st->by_waits, dt, &u[i], l);
@@ -100,6 +102,9 @@ static void make_step(const struct mlb_frame_hdr *h, const struct mlb_server_rec
 		st->ema[OBS_PLN] += (float)l[0];
 		st->ema[OBS_PLS] += (float)l[1];
 		st->ema[OBS_PLSS] += (float)l[2];
+		st->ema[OBS_PTN] += (float)l[0];
+		st->ema[OBS_PTS] += (float)l[4];
+		st->ema[OBS_PTSS] += (float)l[5];
 		/* The queue's evidence is about the balance that the choice keeps, with its bias. */
 		seen[i] = (struct mlb_kalman_seen){ .q = u[i].q,
 						    .d = u[i].d,
@@ -107,7 +112,7 @@ static void make_step(const struct mlb_frame_hdr *h, const struct mlb_server_rec
 		k[i] = s->kalman;
 	}
 	st->ema[OBS_PA] += (float)p.opened;
-	mlb_kalman_step(k, &st->pool, n, seen, dt, p.kappa);
+	mlb_kalman_step(k, &st->pool, n, seen, obs_noise(st), dt, p.kappa);
 	for (uint32_t i = 0; i < n; i++) {
 		st->srv[i].kalman = k[i];
 		if (!in_pool)

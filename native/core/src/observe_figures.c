@@ -11,6 +11,7 @@
 #define KIND_S 10.0    /* over which requests per connection are told */
 #define KIND_LEAST 8.0 /* answers before they say anything */
 #define MANY 1.5       /* requests per connection from which waits are the evidence, */
+#define HEAVY 6.0      /* common up to here: mean square of durations over squared mean; exponential 2 */
 #define FEW 1.2        /* and to which they stay it */
 
 /* A cumulative figure falls only where a checkpoint lies about it, or where an end is found quick only a frame later. */
@@ -50,10 +51,12 @@ static double ago(uint64_t now_us, uint64_t then_us)
 	return now_us > then_us ? (double)(now_us - then_us) * 1e-6 : 0.0;
 }
 
-/* Log durations of the flows that ended in the step: count, sum, sum of squares; seconds, the RTT taken off. */
-static void durations(const uint32_t *now, const uint32_t *before, double rtt, double out[3])
+/* Durations of the flows that ended in the step, seconds, the RTT taken off: count, sum and sum of squares of their logarithms;
+ * 0; sum and sum of squares. */
+static void durations(const uint32_t *now, const uint32_t *before, double rtt, double out[6])
 {
-	out[0] = out[1] = out[2] = 0;
+	for (int i = 0; i < 6; i++)
+		out[i] = 0;
 	for (uint32_t b = 0; b < MLB_HIST_BUCKETS; b++) {
 		uint32_t c = now[b] - before[b]; /* modulo 2^32 */
 		if (!c)
@@ -61,7 +64,9 @@ static void durations(const uint32_t *now, const uint32_t *before, double rtt, d
 		double lo = b ? (double)mlb_hist_edge(b) : 32.0;
 		double hi = b + 1 < MLB_HIST_BUCKETS ? (double)mlb_hist_edge(b + 1) : 1.5 * lo;
 		double mid = sqrt(lo * hi) * 1e-6;
-		double l = log(fmax(mid - rtt, .25 * mid));
+		double t = fmax(mid - rtt, .25 * mid), l = log(t);
+		out[4] += c * t;
+		out[5] += c * t * t;
 		out[0] += c;
 		out[1] += c * l;
 		out[2] += c * l * l;
@@ -127,7 +132,7 @@ static void decay(struct mlb_obs_srv *s, const struct obs_step *u, const double 
 }
 
 void obs_figures(struct mlb_obs_srv *s, const struct mlb_frame_hdr *h, const struct mlb_server_rec *r, bool by_waits, double dt,
-		 struct obs_step *u, double l[3])
+		 struct obs_step *u, double l[6])
 {
 	bool waiting = h->load == MLB_LOAD_WAITING;
 	uint64_t now_us = h->mono_ns / 1000, f[MLB_OBS_FIGURES];
@@ -168,6 +173,12 @@ void obs_figures(struct mlb_obs_srv *s, const struct mlb_frame_hdr *h, const str
 	memcpy(s->ttfb_hist, r->ttfb_hist, sizeof(s->ttfb_hist));
 	memcpy(s->duration_hist, r->duration_hist, sizeof(s->duration_hist));
 #undef GREW
+}
+
+double obs_noise(const struct mlb_obs_state *st)
+{
+	double n = st->ema[OBS_PTN], sum = st->ema[OBS_PTS], squares = st->ema[OBS_PTSS];
+	return sum > 0 ? fmax(1, n * squares / (sum * sum) / HEAVY) : 1;
 }
 
 bool obs_by_waits(const struct mlb_frame_hdr *h, struct mlb_obs_state *st, const struct mlb_server_rec *rec, double dt)

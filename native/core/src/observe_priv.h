@@ -26,8 +26,8 @@ _Static_assert(FIG_ASKED + 1 == MLB_OBS_FIGURES, "observe_types.h");
  * quick ends, flow-seconds and waiting ones; time constant in seconds at the end of the name. */
 enum { OBS_D1, OBS_Q1, OBS_D5, OBS_Q5, OBS_A1, OBS_LN1, OBS_LS1, OBS_LN5, OBS_LS5, OBS_F1, OBS_L1, OBS_E1, OBS_K1, OBS_W1 };
 /* Of the pool, over 5 s: new flows, seconds, log durations (count, sum, sum of squares); over 10 s: answers, flows closed,
- * flow-seconds, waiting ones. */
-enum { OBS_PA, OBS_PT, OBS_PLN, OBS_PLS, OBS_PLSS, OBS_PANSWERS, OBS_PENDED, OBS_PFLOW, OBS_PWAIT };
+ * flow-seconds, waiting ones; over 60 s: durations (count, sum, sum of squares). */
+enum { OBS_PA, OBS_PT, OBS_PLN, OBS_PLS, OBS_PLSS, OBS_PANSWERS, OBS_PENDED, OBS_PFLOW, OBS_PWAIT, OBS_PTN, OBS_PTS, OBS_PTSS };
 
 /* What happened to one server during the step. */
 struct obs_step {
@@ -60,10 +60,13 @@ struct obs_pool_step {
 /* observe_figures.c */
 void obs_remember(struct mlb_obs_srv *, const struct mlb_server_rec *);
 /* Takes the record's growth since the last step into u and the server's decayed figures; durations to l (count, sum, sum of
- * squares of their logarithms). k1, k5: what is kept of figures decayed with 1 s and 5 s. */
+ * squares of their logarithms, 0, sum, sum of squares of themselves). k1, k5: what is kept of figures decayed with 1 s and 5 s.
+ */
 void obs_figures(struct mlb_obs_srv *, const struct mlb_frame_hdr *, const struct mlb_server_rec *, bool by_waits, double dt,
-		 struct obs_step *u, double l[3]);
+		 struct obs_step *u, double l[6]);
 float obs_latency(const struct mlb_server_rec *, const struct mlb_obs_srv *);
+/* How many times noisier counts are than those of common sizes, >= 1: a few very long flows stand in the load and never end. */
+double obs_noise(const struct mlb_obs_state *);
 /* Which evidence the next step goes by: see observe.h. */
 bool obs_by_waits(const struct mlb_frame_hdr *, struct mlb_obs_state *, const struct mlb_server_rec *, double dt);
 /* observe_match.c */

@@ -13,14 +13,14 @@ TEST(one_server_one_step)
 	mlb_kalman_init(&s, 2);
 	CHECK_NEAR(s.x, log(2), 1e-15);
 	CHECK_NEAR(s.p, .3, 1e-15);
-	mlb_kalman_step(&s, &pool, 1, &seen, .2, .5);
+	mlb_kalman_step(&s, &pool, 1, &seen, 1, .2, .5);
 	double e = .4 * 6.001 / .400001, v = -log((e + .474) / 6.474) + e / (1.03 + 1.5 * e + 1.55 * e * e), p = .3028,
 	       r = 3.56 / (e + .05), g = p / (p + r);
 	double x = log(2) + g * v;
 	CHECK_NEAR(s.x, x + .00029 * (log(2) - x), 1e-12);
 	CHECK_NEAR(s.p, p * (1 - g), 1e-12);
 	CHECK_NEAR(pool.sum_d, 6, 1e-12);
-	mlb_kalman_step(&s, &pool, 1, &seen, .2, .5);
+	mlb_kalman_step(&s, &pool, 1, &seen, 1, .2, .5);
 	CHECK_NEAR(pool.sum_d, 6 * exp(-.2) + 6, 1e-12);
 	CHECK_NEAR(pool.sum_q, .4 * exp(-.2) + .4, 1e-12);
 }
@@ -45,7 +45,7 @@ TEST(queue_evidence_and_jump)
 	x[1] = p / (p + r) * v;
 	x[1] -= .00029 * x[1];
 	x[1] = x[1] < -3.56 ? -3.56 : x[1];
-	mlb_kalman_step(s, &pool, 2, seen, .2, .5);
+	mlb_kalman_step(s, &pool, 2, seen, 1, .2, .5);
 	CHECK_NEAR(s[1].x, x[1], 1e-12);
 	CHECK(s[0].x > 0);
 }
@@ -70,7 +70,7 @@ static double believed_ratio(double e, double ratio, double load, double kappa)
 				u *= mlb_rng_unit(&rng);
 			seen[i].d = n;
 		}
-		mlb_kalman_step(s, &pool, 2, seen, .2, kappa);
+		mlb_kalman_step(s, &pool, 2, seen, 1, .2, kappa);
 		sum += t >= 1000 ? s[1].x - s[0].x : 0;
 	}
 	return exp(sum / 19000);
@@ -88,6 +88,22 @@ TEST(empty_queues_do_not_draw_weights_together)
 {
 	double r = believed_ratio(.02, 16, .004, 1. / 6);
 	CHECK(r > 4 && r < 22);
+}
+
+/* Where sizes vary much, the same surprise moves the weight less. */
+TEST(noisy_counts_weigh_less)
+{
+	struct mlb_kalman_srv calm[2], noisy[2];
+	struct mlb_kalman_pool a = { 0, 0 }, b = { 0, 0 };
+	struct mlb_kalman_seen seen[2] = { { .4, 8, 2 }, { .4, 2, 2 } };
+
+	for (int i = 0; i < 2; i++) {
+		mlb_kalman_init(&calm[i], 1);
+		mlb_kalman_init(&noisy[i], 1);
+	}
+	mlb_kalman_step(calm, &a, 2, seen, 1, .2, .5);
+	mlb_kalman_step(noisy, &b, 2, seen, 5, .2, .5);
+	CHECK(calm[1].x < noisy[1].x && noisy[1].x < 0);
 }
 
 TEST(a_joining_server_takes_the_pools_mean_offset)
@@ -127,7 +143,7 @@ TEST(finds_a_speed_it_was_not_told)
 				u *= mlb_rng_unit(&rng);
 			seen[i].d = n;
 		}
-		mlb_kalman_step(s, &pool, 2, seen, .2, .5);
+		mlb_kalman_step(s, &pool, 2, seen, 1, .2, .5);
 	}
 	mlb_kalman_weights(s, 2, w);
 	CHECK_NEAR(w[1], 1, 0);
@@ -145,8 +161,8 @@ TEST(others_counts_join_the_queues_evidence)
 		mlb_kalman_init(&own[i], 1);
 		mlb_kalman_init(&shared[i], 1);
 	}
-	mlb_kalman_step(own, &a, 2, alone, .2, .5);
-	mlb_kalman_step(shared, &b, 2, all, .2, .5);
+	mlb_kalman_step(own, &a, 2, alone, 1, .2, .5);
+	mlb_kalman_step(shared, &b, 2, all, 1, .2, .5);
 	CHECK(own[1].x > own[0].x + .01);
 	CHECK_NEAR(shared[0].x + log(1), shared[1].x, .01);
 }
@@ -168,7 +184,7 @@ TEST(stays_finite_whatever_it_is_fed)
 			seen[i].d = mlb_rng_below(&rng, 3) ? floor(exp(14 * mlb_rng_unit(&rng))) : 0;
 			seen[i].load = mlb_rng_below(&rng, 3) ? 5 * seen[i].q : 0;
 		}
-		mlb_kalman_step(s, &pool, 3, seen, t % 7 ? .2 : 1.5, .25);
+		mlb_kalman_step(s, &pool, 3, seen, 1, t % 7 ? .2 : 1.5, .25);
 		mlb_kalman_weights(s, 3, w);
 		for (int i = 0; i < 3; i++) {
 			CHECK(isfinite(s[i].x) && s[i].p > 0 && isfinite(s[i].p) && w[i] > 0 && w[i] <= 1);
@@ -177,7 +193,7 @@ TEST(stays_finite_whatever_it_is_fed)
 	}
 }
 
-MLB_TEST_MAIN(CASE(one_server_one_step), CASE(queue_evidence_and_jump), CASE(empty_queues_do_not_draw_weights_together),
-	      CASE(counting_does_not_draw_weights_together), CASE(a_joining_server_takes_the_pools_mean_offset),
-	      CASE(finds_a_speed_it_was_not_told), CASE(others_counts_join_the_queues_evidence),
-	      CASE(stays_finite_whatever_it_is_fed))
+MLB_TEST_MAIN(CASE(one_server_one_step), CASE(queue_evidence_and_jump), CASE(noisy_counts_weigh_less),
+	      CASE(empty_queues_do_not_draw_weights_together), CASE(counting_does_not_draw_weights_together),
+	      CASE(a_joining_server_takes_the_pools_mean_offset), CASE(finds_a_speed_it_was_not_told),
+	      CASE(others_counts_join_the_queues_evidence), CASE(stays_finite_whatever_it_is_fed))

@@ -26,7 +26,7 @@ TEST(kalman_is_the_reference)
 		}
 		CHECK_EQ(look(&b, 9.9 + .2 * t), 0);
 		CHECK_EQ(b.out.stepped, 1);
-		mlb_kalman_step(k, &pool, 3, seen, dt, .5);
+		mlb_kalman_step(k, &pool, 3, seen, 1, dt, .5);
 	}
 	mlb_kalman_weights(k, 3, w);
 	for (int i = 0; i < 3; i++)

@@ -34,9 +34,9 @@ struct mlb_kalman_seen {
 void mlb_kalman_init(struct mlb_kalman_srv *, double weight_cfg);
 /* A server that joins: x = log_cfg + mean over the n present ones of (x - log_cfg), P = .3. */
 void mlb_kalman_join(struct mlb_kalman_srv *joined, double weight_cfg, const struct mlb_kalman_srv *present, uint32_t n);
-/* One update. dt: seconds; kappa: flows. */
+/* One update. noise: how many times noisier counts are than those of common sizes, 1; dt: seconds; kappa: flows. */
 void mlb_kalman_step(struct mlb_kalman_srv *s, struct mlb_kalman_pool *pool, uint32_t n, const struct mlb_kalman_seen *seen,
-		     double dt, double kappa);
+		     double noise, double dt, double kappa);
 /* weight[n] = exp(x - max x), > 0. */
 void mlb_kalman_weights(const struct mlb_kalman_srv *s, uint32_t n, double *weight);
 

@@ -63,7 +63,7 @@ struct mlb_obs_state {
 	uint64_t window_us; /* start of the connect-time window */
 	struct mlb_kalman_pool pool;
 	uint32_t by_waits; /* 1: the evidence of capacity are waits and answers, 0: flows and their ends */
-	float ema[9];      /* decayed figures of the pool */
+	float ema[12];     /* decayed figures of the pool */
 	struct mlb_obs_left left[MLB_OBS_LEFT];
 	struct mlb_obs_srv srv[]; /* n of them, order of the last frame */
 };
