@@ -19,6 +19,7 @@
 #define SHARE_RATIO 4.0f    /* if it is this many times the peers' median */
 #define HOLD_US 2000000u    /* guarded until it has not stood out for so long */
 #define TOKENS_MOST 2.0f    /* a guarded server that was not wanted saves up no more */
+#define EARNS .95           /* of its share: what it drew in a frame or two that no debt knows is made good */
 #define DEBT_US 10e6        /* a debt is forgotten with this time constant */
 
 enum { ANSWERS, FLOWS };
@@ -273,7 +274,8 @@ void mlb_guard_tell(struct mlb_guard *g, const struct mlb_server_rec *rec, uint3
 		s->guarded &= guards < MLB_GUARDS_MAX && total > 0;
 		if (s->guarded)
 			list[guards++] = rec[i].slot;
-		float share = s->guarded ? (float)((double)rec[i].weight_static * (double)rec[i].factor / total) : 0;
+		double fair = (double)rec[i].weight_static * (double)rec[i].factor / total;
+		float share = s->guarded ? (float)(EARNS * fair) : 0;
 		tell_slot(v, workers, rec[i].slot, share, s->beyond + s->failed);
 	}
 	for (uint32_t i = 0; i < workers; i++) {
