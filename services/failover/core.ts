@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // failover's state: what is wanted of each pool, what this replica observed of it, and the order made of both. Events in, orders out; no I/O,
 // no clock of its own. A pool is named by its VIP's name, so that several load balancers share it.
+
 import { canonicalAddress } from "../common/config/address.js";
 import { invalid, ServiceError } from "../common/grpc/errors.js";
 import { type VipBirth, vipKey } from "../common/identity.js";
+import { type AgentVip, nameOf } from "./agent-vip.js";
 import { emptyIntent, hasOrders, type Intent, type Source, type Wanted } from "./intent.js";
 import {
   type HealthFact,
@@ -18,25 +20,6 @@ import {
 } from "./orders.js";
 import { firstTerm, nextTerm, outside, versionOf } from "./terms.js";
 
-/** What one agent shows of one VIP. */
-export interface AgentVip {
-  instance: string;
-  vipId: number;
-  pool: string;
-  dpEpoch: bigint;
-  birth: bigint;
-  generation: number;
-  /** Its data plane's list is another's by order. */
-  managed: boolean;
-  servers: { id: number; address: string; weight: number }[];
-  /** Of servers that its data plane gives no new flows by the last order. */
-  masked: readonly string[];
-  ids: Map<string, number>;
-  seenAt: number;
-  appliedTerm: number;
-  ladder: string;
-}
-
 export interface PoolView {
   name: string;
   vipId: number;
@@ -50,6 +33,10 @@ export interface PoolView {
    * version of the intent what was found may change: revisions are terms, therefore.
    */
   listRevision: number | null;
+  /** Servers that join wait for an order that knows them: health is heard, and may never have checked them. */
+  newcomersWait: boolean;
+  /** Flows of servers that leave are closed. */
+  closeRemoved: boolean;
   loadBalancers: number;
   /** Those that are heard, in an order that does not depend on who came first. */
   seen: readonly string[];
@@ -65,8 +52,11 @@ export interface CoreEvents {
   later(pool: string, version: number): void;
 }
 
+/** Of all pools. */
+export type CommonRules = Omit<PoolRules, "closeDown">;
+
 export interface CoreOptions {
-  rules: PoolRules;
+  rules: CommonRules;
   events: CoreEvents;
   /** Load balancers that the configuration says share a pool, at least. */
   configured(pool: string): number;
@@ -86,6 +76,9 @@ export interface FixedPool {
   local: boolean;
   /** It follows a name or a file: found() tells what that holds. */
   follows: boolean;
+  /** Whose flows are closed: of servers that are down, of those that left. */
+  closeDown: boolean;
+  closeRemoved: boolean;
 }
 
 interface Entry extends PoolView {
@@ -105,9 +98,6 @@ interface Entry extends PoolView {
   /** When nobody here had it any more; null = somebody has. */
   bareSince: number | null;
 }
-
-/** Of an agent's VIP, the same at every replica. */
-export const nameOf = (a: AgentVip): string => `${a.instance} ${a.vipId}`;
 
 /** An agent that says nothing for so long no longer counts as a load balancer. */
 export const AGENT_AWAY_MS = 10_000;
@@ -315,6 +305,8 @@ export class FailoverCore {
       term: 0,
       source: "data plane",
       listRevision: null,
+      newcomersWait: false,
+      closeRemoved: this.fixed(intent.pool)?.closeRemoved ?? false,
       loadBalancers: this.o.configured(intent.pool),
       seen: [],
       agents: new Map(),
@@ -407,10 +399,12 @@ export class FailoverCore {
     const { present, found, startedAt } = entry;
     const health = (address: string): HealthFact =>
       entry.facts.get(address) ?? (entry.unspoken.has(address) ? "WAITING" : "UNKNOWN");
-    entry.order = orders(entry.intent, { present, found, startedAt, health }, this.o.rules, at);
+    const rules = { ...this.o.rules, closeDown: this.fixed(entry.name)?.closeDown ?? false };
+    entry.order = orders(entry.intent, { present, found, startedAt, health }, rules, at);
+    entry.newcomersWait = this.o.hears();
     entry.source = sourceOf(entry.intent, entry);
     const list = entry.source === "discovery" ? JSON.stringify(entry.order.members.map((m) => [m.address, m.weight])) : "";
-    const key = orderKey(entry.intent, entry.order, [entry.loadBalancers, ...entry.seen], list);
+    const key = orderKey(entry.intent, entry.order, [Number(entry.newcomersWait), entry.loadBalancers, ...entry.seen], list);
     if (key === entry.key) return;
     entry.key = key;
     const other = list !== entry.list;
@@ -419,7 +413,7 @@ export class FailoverCore {
   }
 
   /** Other rules, from the next order on; whom they concern is judged at once. */
-  setRules(rules: PoolRules, at: Moment): void {
+  setRules(rules: CommonRules, at: Moment): void {
     this.o.rules = rules;
     for (const entry of this.pools.values()) this.judge(entry, at);
   }

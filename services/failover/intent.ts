@@ -23,8 +23,10 @@ export type HoldKind = "drain" | "maintenance";
 export interface Hold extends Stamp {
   address: string;
   kind: HoldKind;
-  /** By when its flows are to be gone, Unix ms; null = none. Those that are there then run on. */
+  /** By when its flows are to be gone, Unix ms; null = none. */
   deadline: number | null;
+  /** Those that are there then are closed; else they run on. */
+  close: boolean;
 }
 
 export interface OverrideOrder extends Stamp {
@@ -87,7 +89,8 @@ const isHold = (v: unknown): boolean =>
   isStamp(v) &&
   isText(v.address) &&
   (v.kind === "drain" || v.kind === "maintenance") &&
-  (v.deadline === null || isCount(v.deadline));
+  (v.deadline === null || isCount(v.deadline)) &&
+  (v.close === undefined || typeof v.close === "boolean");
 const isOverride = (v: unknown): boolean =>
   isObject(v) && isStamp(v) && isText(v.mode) && Array.isArray(v.entries) && v.entries.every(isWanted);
 const isPolicy = (v: unknown): boolean => isObject(v) && isStamp(v) && isText(v.name);
@@ -105,7 +108,10 @@ export function asIntent(value: unknown): Intent | null {
     value.holds.every(isHold) &&
     (value.override === null || isOverride(value.override)) &&
     (value.policy === null || isPolicy(value.policy));
-  return ok ? (value as unknown as Intent) : null;
+  if (!ok) return null;
+  const intent = value as unknown as Intent;
+  // Drains that were ordered before there was a choice run on.
+  return { ...intent, holds: intent.holds.map((h) => ({ ...h, close: h.close ?? false })) };
 }
 
 export function asChange(value: unknown): Change | null {

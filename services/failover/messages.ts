@@ -8,7 +8,8 @@ import { canonicalAddress, isIpPort } from "../common/config/address.js";
 import { loopOf, type OwnVip } from "../common/config/own.js";
 import { invalid } from "../common/grpc/errors.js";
 import { wireMode } from "../common/vocabulary.js";
-import { type AgentVip, nameOf, type PoolView } from "./core.js";
+import { type AgentVip, nameOf } from "./agent-vip.js";
+import type { PoolView } from "./core.js";
 import { type Hold, holdsOf, type OverrideOrder, type Stamp } from "./intent.js";
 import type { WantedMember } from "./operations.js";
 
@@ -38,6 +39,7 @@ export const holdMessage = (h: Hold): HoldMessage => ({
   reason: h.reason,
   at_unix_ms: h.at,
   deadline_unix_ms: h.deadline ?? 0,
+  close: h.close,
 });
 
 /** The list for one agent's data plane; null: its own owner stands. */
@@ -56,6 +58,8 @@ export function directiveFor(agent: AgentVip, view: PoolView): Directive {
     const id = agent.ids.get(address);
     if (id !== undefined && share.factor !== 1) servers.push({ server_id: id, ...share });
   }
+  if (view.closeRemoved)
+    for (const id of agent.leaving) servers.push({ server_id: id, factor: 0, reason: "removed", close: true });
   const { override, policy } = view.intent;
   const entries = (override?.entries ?? []).flatMap((e) => {
     const id = agent.ids.get(e.address);
@@ -83,6 +87,8 @@ export function directiveFor(agent: AgentVip, view: PoolView): Directive {
     fallback: view.order.fallback,
     pool: poolFor(agent, view),
     policy: policy?.name ?? "",
+    generation: agent.generation,
+    newcomers_wait: view.newcomersWait,
   };
 }
 

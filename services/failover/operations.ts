@@ -15,18 +15,32 @@ export type Operation = (newest: Intent) => Outcome;
 /** A server may be held though no list has it; this bounds how many. */
 const MAX_HOLDS = 4096;
 
-const byWhen = (deadline: number | null): string => (deadline === null ? "" : `, by ${new Date(deadline).toISOString()}`);
+/** By when the flows of a drained server are to be gone, Unix ms, and whether those that are left then are closed. */
+export interface Deadline {
+  at: number;
+  close: boolean;
+}
 
-/** Takes a server out of the choice for new flows. */
-export function hold(kind: HoldKind, address: string, deadline: number | null, stamp: Stamp): Operation {
+const byWhen = (deadline: number | null, close: boolean): string =>
+  deadline === null ? "" : `, by ${new Date(deadline).toISOString()}${close ? ", then closed" : ""}`;
+
+/**
+ * Takes a server out of the choice for new flows. One that is held so already keeps the reason and the deadline that it has where none is
+ * named: who asks again may only want to wait.
+ */
+export function hold(kind: HoldKind, address: string, wanted: Deadline | null, stamp: Stamp): Operation {
   return (newest) => {
     const before = newest.holds.find((h) => h.kind === kind && h.address === address);
-    if (before && before.deadline === deadline) return { next: newest, what: [] };
+    const deadline = wanted?.at ?? before?.deadline ?? null;
+    const close = wanted?.close ?? before?.close ?? false;
+    const reason = stamp.reason || (before?.reason ?? "");
+    if (before && before.deadline === deadline && before.close === close && before.reason === reason)
+      return { next: newest, what: [] };
     const rest = newest.holds.filter((h) => h !== before);
     if (rest.length >= MAX_HOLDS)
       throw new ServiceError("RESOURCE_EXHAUSTED", `pool ${newest.pool}: ${MAX_HOLDS} servers are held`);
-    const holds = [...rest, { ...stamp, address, kind, deadline }];
-    return { next: { ...newest, holds }, what: [`${kind} ${address}${byWhen(deadline)}`] };
+    const holds = [...rest, { ...stamp, reason, address, kind, deadline, close }];
+    return { next: { ...newest, holds }, what: [`${kind} ${address}${byWhen(deadline, close)}`] };
   };
 }
 

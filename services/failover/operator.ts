@@ -59,7 +59,9 @@ export class Operator {
     const deadlineMs = Number(r.deadline_ms);
     if (!(deadlineMs <= MAX_DEADLINE_MS))
       throw invalid("deadline_ms", `expected at most ${MAX_DEADLINE_MS}, found ${r.deadline_ms}`);
-    const deadline = deadlineMs === 0 ? null : this.o.clock.unixMs() + deadlineMs;
+    if (r.close && deadlineMs === 0) throw invalid("close", "expected with deadline_ms: what is left at the deadline is closed");
+    const deadline = deadlineMs === 0 ? null : { at: this.o.clock.unixMs() + deadlineMs, close: r.close };
+    if (r.close) this.needClose(r);
     const done = await this.hold(r, caller, (a, stamp) => operations.hold("drain", a, deadline, stamp));
     const { flows, unknown } = this.count(done.view, done.address);
     return { flows, flows_unknown: unknown, term: done.view.term };
@@ -211,6 +213,17 @@ export class Operator {
     const stamp = this.stamp(r.reason, caller);
     await this.o.intents.operate(view.name, operation(wanted, stamp), stamp);
     return { view: this.o.core.find(0, view.name), address: wanted };
+  }
+
+  private needClose(r: Named): void {
+    const view = this.o.core.find(r.vip_id, r.name);
+    const cannot = this.o.core.agentsOf(view.name).filter((a) => !a.canClose);
+    if (cannot.length === 0) return;
+    const who = cannot.map((a) => a.instance).join(", ");
+    throw new ServiceError(
+      "FAILED_PRECONDITION",
+      `close: the data plane of ${who} closes no flows by order; they can be waited for`,
+    );
   }
 
   /** The configuration knows the VIPs' addresses, the pools which servers they have now. */

@@ -26,6 +26,8 @@ export interface PoolRules {
   minHealthy: number;
   panicThreshold: number;
   slowStartMs: number;
+  /** Flows of a server that is down are closed. */
+  closeDown: boolean;
 }
 
 export interface Moment {
@@ -37,6 +39,8 @@ export interface Moment {
 export interface Share {
   factor: number;
   reason: string;
+  /** The flows that it has are to end. */
+  close?: boolean;
 }
 
 export interface PoolOrder {
@@ -87,6 +91,7 @@ function held(intent: Intent, m: Wanted, at: Moment): (Share & { changesAt: numb
   const over = drain !== undefined && drain.deadline !== null && drain.deadline <= at.unixMs;
   const changesAt = drain?.deadline != null && !over ? at.now + (drain.deadline - at.unixMs) : null;
   if (holds.some((h) => h.kind === "maintenance")) return { factor: 0, reason: "maintenance", changesAt };
+  if (drain && over && drain.close) return { factor: 0, reason: "drained, its flows closed", close: true, changesAt };
   if (drain) return { factor: 0, reason: over ? "draining, deadline over" : "draining", changesAt };
   return m.weight === 0 ? { factor: 0, reason: "weight 0", changesAt: null } : null;
 }
@@ -110,8 +115,9 @@ export function orders(intent: Intent, seen: Observations, rules: PoolRules, at:
     const h = held(intent, m, at);
     if (h === null) all.push(m);
     else {
-      shares.set(m.address, { factor: h.factor, reason: h.reason });
-      wake(h.changesAt);
+      const { changesAt, ...share } = h;
+      shares.set(m.address, share);
+      wake(changesAt);
     }
   }
   const priority = servingPriority(all, seen, rules);
@@ -129,9 +135,10 @@ export function orders(intent: Intent, seen: Observations, rules: PoolRules, at:
   const down = serving.filter(isDown).length;
   const healthy = serving.length - down;
   const panic = down > 0 && tooFew(healthy, serving.length, rules);
+  const masked: Share = { factor: 0, reason: "down", ...(rules.closeDown && { close: true }) };
   for (const m of serving) {
     if (isDown(m)) {
-      shares.set(m.address, panic ? { factor: 1, reason: "down, but too few are up" } : { factor: 0, reason: "down" });
+      shares.set(m.address, panic ? { factor: 1, reason: "down, but too few are up" } : masked);
       continue;
     }
     const startedAt = seen.startedAt.get(m.address);

@@ -13,6 +13,9 @@ export interface Seen {
 
 const isLeaving = (view: FrameView, i: number): boolean => ((view.flags[i] as number) & ServerFlag.LEAVING) !== 0;
 
+/** Records of servers that left its list and have flows yet. */
+export const leavingIn = (view: FrameView): number[] => [...view.ids].filter((_, i) => isLeaving(view, i));
+
 /** The members of a data plane's list. */
 export function serversOf(view: FrameView): { id: number; address: string; weight: number }[] {
   return view.addresses().flatMap((a, i) => {

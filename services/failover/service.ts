@@ -11,7 +11,7 @@ import { failStream, UNREAD, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
 import type { CreateService, Service, ServiceContext } from "../common/run.js";
 import { Outlet, systemTimers } from "../common/stream.js";
-import { FailoverCore, type PoolView } from "./core.js";
+import { type CommonRules, FailoverCore, type PoolView } from "./core.js";
 import { Discovery } from "./discovery/discovery.js";
 import type { Wanted } from "./intent.js";
 import { Intents, type StoreState } from "./intents.js";
@@ -19,7 +19,7 @@ import { poolMessage } from "./messages.js";
 import { type FailoverMetrics, failoverMetrics } from "./metrics.js";
 import { first, raiseTo } from "./operations.js";
 import { Operator } from "./operator.js";
-import type { Moment, PoolRules } from "./orders.js";
+import type { Moment } from "./orders.js";
 import type { Store } from "./store.js";
 import { openStore } from "./stores.js";
 import { Supervision } from "./supervision.js";
@@ -39,7 +39,7 @@ const watchMessage = (view: PoolView): WatchPoolResponse => ({
   term: view.term,
 });
 
-const rulesOf = ({ failover: f }: Config): PoolRules => ({
+const rulesOf = ({ failover: f }: Config): CommonRules => ({
   minHealthy: f.min_healthy,
   panicThreshold: f.panic_threshold,
   slowStartMs: f.slow_start_ms,
@@ -80,6 +80,8 @@ class FailoverService {
         servers: v.servers.map(wantedOf),
         local: v.pool === "local",
         follows: v.discover !== undefined,
+        closeDown: v.on_down === "close",
+        closeRemoved: v.on_removed === "close",
       })),
     });
     this.metrics = failoverMetrics(registry, this.core, {

@@ -14,11 +14,12 @@ import type { Logger } from "../common/log.js";
 import { decodeFrame, memberIds } from "../common/native/frame.js";
 import { Outlet, systemTimers } from "../common/stream.js";
 import { TickSpans } from "../common/tick-spans.js";
-import type { AgentVip, FailoverCore, PoolView } from "./core.js";
+import type { AgentVip } from "./agent-vip.js";
+import type { FailoverCore, PoolView } from "./core.js";
 import { Flows, type Latest, type LoadBalancerFlows } from "./flows.js";
 import { directiveFor } from "./messages.js";
 import type { FailoverMetrics } from "./metrics.js";
-import { maskedIn, type Seen, seenIn, serversOf } from "./seen.js";
+import { leavingIn, maskedIn, type Seen, seenIn, serversOf } from "./seen.js";
 
 export type Supervise = grpc.ServerDuplexStream<SuperviseRequest__Output, SuperviseResponse>;
 /** The newest order of each VIP. */
@@ -175,6 +176,8 @@ function agentOf(instance: string, r: SuperviseRequest__Output, frame: Frame__Ou
     birth: view.birth,
     generation: view.generation,
     managed: view.managed,
+    canClose: view.figures.can_close === 1,
+    leaving: leavingIn(view),
     servers: serversOf(view),
     masked: maskedIn(view),
     ids: new Map([...memberIds(view)].map(([a, id]) => [canonicalAddress(a), id])),

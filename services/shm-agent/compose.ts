@@ -24,6 +24,12 @@ export interface DirectiveState {
   fallback: boolean;
   /** The policy that an operator wants; empty = as configured. */
   policy: string;
+  /** Servers whose flows are to end. */
+  closing: ReadonlySet<number>;
+  /** Of the list that failover knew. */
+  generation: number;
+  /** Servers that joined later get no new flows until it knows them. */
+  newcomersWait: boolean;
 }
 
 export const NO_DIRECTIVE: DirectiveState = {
@@ -35,6 +41,9 @@ export const NO_DIRECTIVE: DirectiveState = {
   override: null,
   fallback: false,
   policy: "",
+  closing: new Set(),
+  generation: 0,
+  newcomersWait: false,
 };
 
 /** What a data plane has in force of the last agent's directive, as far as a frame says it: an override is not in it (kept.ts has it). */
@@ -118,10 +127,17 @@ export function rawInOrder(
   return { raw, bias };
 }
 
-/** The directive's factors in the frame's order: a missing id means 1. */
-export function factorsInOrder(ids: ArrayLike<number>, directive: DirectiveState): Float32Array {
+/** The directive's factors in the frame's order: a missing id means 1, or 0 where the server waits for a directive that knows it. */
+export function factorsInOrder(
+  ids: ArrayLike<number>,
+  directive: DirectiveState,
+  waits: (id: number) => boolean = () => false,
+): Float32Array {
   const out = new Float32Array(ids.length);
-  for (let i = 0; i < ids.length; i++) out[i] = directive.factors.get(ids[i] as number) ?? 1;
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i] as number;
+    out[i] = waits(id) ? 0 : (directive.factors.get(id) ?? 1);
+  }
   return out;
 }
 

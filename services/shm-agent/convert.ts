@@ -55,6 +55,9 @@ export function directiveOf(d: Directive__Output): DirectiveState {
         : null,
     fallback: d.fallback,
     policy: d.policy,
+    closing: new Set(d.servers.filter((s) => s.close).map((s) => s.server_id)),
+    generation: d.generation,
+    newcomersWait: d.newcomers_wait,
   };
 }
 

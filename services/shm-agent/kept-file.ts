@@ -10,7 +10,7 @@ const number64 = z.string().regex(/^\d{1,20}$/);
 const valued = z.array(z.object({ address: z.string(), value: z.number().min(0) })).max(1024);
 const small = z.number().int().min(0);
 const schema = z.object({
-  version: z.literal(1),
+  version: z.literal(2),
   vips: z
     .array(
       z.object({
@@ -26,6 +26,7 @@ const schema = z.object({
           override: z.object({ weights: valued, mode: small, reason: z.string() }).nullable(),
           fallback: z.boolean(),
           policy: z.string(),
+          newcomersWait: z.boolean(),
         }),
         pool: z
           .object({
@@ -86,7 +87,7 @@ export class KeptFile implements KeptStore {
 
   /** Written whole, under a new name first: whoever dies meanwhile leaves the last one. What has not changed is not written. */
   save(kept: readonly Kept[]): void {
-    const text = JSON.stringify({ version: 1, vips: kept }, (_, v) => (typeof v === "bigint" ? v.toString() : v));
+    const text = JSON.stringify({ version: 2, vips: kept }, (_, v) => (typeof v === "bigint" ? v.toString() : v));
     if (text === this.#last) return;
     const fresh = `${this.#path}.${process.pid}`;
     try {

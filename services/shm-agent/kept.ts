@@ -16,6 +16,7 @@ export interface KeptOrder {
   override: { weights: { address: string; value: number }[]; mode: number; reason: string } | null;
   fallback: boolean;
   policy: string;
+  newcomersWait: boolean;
 }
 
 export interface Kept {
@@ -39,7 +40,8 @@ export function orderByAddress(d: DirectiveState, view: FrameView): KeptOrder {
       const address = addresses.get(id);
       return address === undefined ? [] : [{ address, value }];
     });
-  const { factors, override, ...rest } = d;
+  // What is to be closed was closed, or is said again.
+  const { factors, override, closing: _, generation: __, ...rest } = d;
   return { ...rest, factors: named(factors), override: override && { ...override, weights: named(override.weights) } };
 }
 
@@ -54,5 +56,11 @@ export function orderById(kept: KeptOrder, view: FrameView): DirectiveState {
     );
   const { factors, override, ...rest } = kept;
   const weights = numbered(override?.weights ?? []);
-  return { ...rest, factors: numbered(factors), override: override && weights.size > 0 ? { ...override, weights } : null };
+  return {
+    ...rest,
+    closing: new Set(),
+    generation: view.generation,
+    factors: numbered(factors),
+    override: override && weights.size > 0 ? { ...override, weights } : null,
+  };
 }

@@ -50,6 +50,8 @@ export interface Counters {
 const DROP_AFTER_TICKS = 3;
 /** Frames: a minute or so. */
 const LATENCY_FRAMES = 600;
+/** A server that joined waits for a directive that knows it for so long: failover may be away. */
+export const NEWCOMER_NS = 3_000_000_000n;
 /** Seconds; for the rate limit where nothing was composed before. */
 const LONG_AGO_S = 10;
 
@@ -67,6 +69,8 @@ export class Vip {
   readonly #counters: Counters = { answered: 0, unanswered: 0, late: 0, published: 0, refused: new Map(), termsRefused: 0 };
   readonly #gone = new GoneServers();
   readonly #latency = new LatencyCounts();
+  /** Servers that joined since this agent sees the VIP: with which generation, and when by the data plane's clock. */
+  #joined = new Map<number, { generation: number; atNs: bigint }>();
   #frame: RawFrame;
   #decoded: FrameView | null = null;
   #ladder: LadderState = ladderStart();
@@ -180,12 +184,31 @@ export class Vip {
       this.#frame = frame;
       this.#decoded = null;
       this.#gone.left(before, this.view);
+      this.#join(before, this.view);
       return;
     }
     this.#frame = frame;
     this.#decoded = null;
     // Its buckets count modulo 2^32: without a scraper they are looked at every now and then all the same.
     if (frame.seq % LATENCY_FRAMES === 0) this.#latency.add(this.view);
+  }
+
+  #join(before: FrameView, after: FrameView): void {
+    const known = new Set(before.ids);
+    const joined = new Map<number, { generation: number; atNs: bigint }>();
+    for (const id of after.ids) {
+      const was = this.#joined.get(id);
+      if (was) joined.set(id, was);
+      else if (!known.has(id)) joined.set(id, { generation: after.generation, atNs: after.monoNs });
+    }
+    this.#joined = joined;
+  }
+
+  /** It joined after the directive in force was made, which says that it may have to be checked first. */
+  #waits(id: number): boolean {
+    const { newcomersWait, generation } = this.#directive;
+    const j = newcomersWait ? this.#joined.get(id) : undefined;
+    return j !== undefined && j.generation > generation && this.#frame.monoNs - j.atNs < NEWCOMER_NS;
   }
 
   /** What of it survives restarts. */
@@ -353,7 +376,7 @@ export class Vip {
       bias,
       load: Float32Array.from(this.#load(v)),
       stat: v.weightStatic,
-      factor: factorsInOrder(v.ids, this.#directive),
+      factor: factorsInOrder(v.ids, this.#directive, (id) => this.#waits(id)),
       prev: previousInOrder(v.ids, this.#bare),
       ejected,
       trust: this.settings.trust,
@@ -368,6 +391,8 @@ export class Vip {
       ladder: this.#stepOf(source),
       state: this.#directive.state,
       term: this.#directive.term,
+      newcomersWait: this.#directive.newcomersWait,
+      close: Uint8Array.from(v.ids, (id) => (this.#directive.closing.has(id) ? 1 : 0)),
     };
   }
 

@@ -58,6 +58,8 @@ class Writer {
       stepRatio: 0,
       dt: 0.2,
       ejectedCap: 0.05,
+      newcomersWait: false,
+      close: new Uint8Array(N),
       exact: false,
       kappa: 0,
       loadBalancers: 1,

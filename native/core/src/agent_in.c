@@ -69,7 +69,11 @@ int mlb_agent_publish(struct mlb_agent *a, const struct mlb_agent_vector *x, flo
 		if (x->load)
 			mlb_envelope_bias(x->trust, 1, &x->load[i], x->kappa, &bias);
 		e[i] = (struct mlb_in_entry){
-			.server_id = x->ids[i], .weight = share[i], .factor = x->factor ? x->factor[i] : 1, .bias = bias
+			.server_id = x->ids[i],
+			.weight = share[i],
+			.factor = x->factor ? x->factor[i] : 1,
+			.bias = bias,
+			.flags = x->close && x->close[i] ? MLB_IN_CLOSE : 0,
 		};
 	}
 	v->in = (struct mlb_in_vip){ .dp_epoch = x->dp_epoch,
@@ -87,6 +91,7 @@ int mlb_agent_publish(struct mlb_agent *a, const struct mlb_agent_vector *x, flo
 				     .load_balancer = x->load_balancer,
 				     .mode = (uint8_t)x->mode,
 				     .exact = x->exact,
+				     .newcomers_wait = x->newcomers_wait,
 				     .ladder = (uint8_t)x->ladder,
 				     .state = (uint8_t)x->state };
 	*seq = a->seq;

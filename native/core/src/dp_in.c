@@ -16,7 +16,7 @@
 /* A vector in the order of the slots. */
 struct vector {
 	float weight[MLB_MAX_SERVERS_PER_VIP], factor[MLB_MAX_SERVERS_PER_VIP], bias[MLB_MAX_SERVERS_PER_VIP];
-	bool has[MLB_MAX_SERVERS_PER_VIP];
+	bool has[MLB_MAX_SERVERS_PER_VIP], close[MLB_MAX_SERVERS_PER_VIP];
 };
 
 static struct dp_server *by_id(struct dp_vip *v, uint32_t id, uint32_t *hint)
@@ -38,7 +38,7 @@ static enum mlb_refuse check_entry(const struct mlb_in_entry *e)
 		return MLB_REFUSE_NOT_FINITE;
 	if (e->weight < 0 || e->factor < 0)
 		return MLB_REFUSE_NEGATIVE;
-	if (e->weight > 1.001f || e->factor > 1 || fabsf(e->bias) > MAX_BIAS)
+	if (e->weight > 1.001f || e->factor > 1 || fabsf(e->bias) > MAX_BIAS || (e->flags & ~MLB_IN_CLOSE))
 		return MLB_REFUSE_OUT_OF_RANGE;
 	return MLB_REFUSE_NONE;
 }
@@ -50,6 +50,7 @@ static enum mlb_refuse read_entries(const struct mlb_dp *dp, struct dp_vip *v, c
 	uint32_t hint = 0, members = 0;
 	float sum = 0;
 	memset(out->has, 0, sizeof(out->has));
+	memset(out->close, 0, sizeof(out->close));
 	for (uint32_t i = 0; i < n; i++) {
 		enum mlb_refuse why = check_entry(&e[i]);
 		if (why != MLB_REFUSE_NONE)
@@ -57,9 +58,12 @@ static enum mlb_refuse read_entries(const struct mlb_dp *dp, struct dp_vip *v, c
 		if (e[i].server_id == 0 || e[i].server_id >= dp->next_id)
 			return MLB_REFUSE_SERVER;
 		const struct dp_server *s = by_id(v, e[i].server_id, &hint);
-		if (!s || !dp_is_member(s))
+		if (!s)
 			continue;
 		uint32_t slot = s->pub.slot;
+		out->close[slot] = e[i].flags & MLB_IN_CLOSE;
+		if (!dp_is_member(s))
+			continue;
 		if (out->has[slot])
 			return MLB_REFUSE_SERVER;
 		out->has[slot] = true;
@@ -91,7 +95,7 @@ static enum mlb_refuse check_header(const struct mlb_dp *dp, const struct dp_vip
 	if (in->kappa < 0)
 		return MLB_REFUSE_NEGATIVE;
 	if (in->kappa > MAX_KAPPA || in->ladder > MLB_LADDER_STATIC || in->state > MLB_VIP_PANIC ||
-	    in->load_balancers > 1000000 || in->exact > 1)
+	    in->load_balancers > 1000000 || in->exact > 1 || in->newcomers_wait > 1)
 		return MLB_REFUSE_OUT_OF_RANGE;
 	return MLB_REFUSE_NONE;
 }
@@ -118,6 +122,7 @@ static void take(struct dp_vip *v, const struct mlb_in_vip *in, struct vector *x
 		s->share = x->weight[i];
 		s->factor = x->factor[i];
 		s->bias = x->bias[i];
+		s->waits = false;
 	}
 	v->kappa = in->kappa;
 	if (ordered && in->load_balancers)
@@ -133,6 +138,7 @@ static void take(struct dp_vip *v, const struct mlb_in_vip *in, struct vector *x
 	}
 	v->ladder = in->ladder;
 	v->exact = in->exact;
+	v->newcomers_wait = in->newcomers_wait;
 	if (ordered)
 		v->term = in->term;
 	if (in->term != 0)
@@ -140,6 +146,17 @@ static void take(struct dp_vip *v, const struct mlb_in_vip *in, struct vector *x
 	v->agent_epoch = in->agent_epoch;
 	v->seq = in->seq;
 	v->answered_seq = in->frame_seq;
+}
+
+/* After the new table is in force: no worker that hears of it chooses the server by the old one any more. */
+static void close_flows(struct mlb_dp *dp, struct dp_vip *v, const struct vector *x)
+{
+	DP_EACH_SERVER(v, s) {
+		bool begins = x->close[s->pub.slot] && !s->closing;
+		s->closing = x->close[s->pub.slot];
+		if (begins && dp->hooks.server_close)
+			dp->hooks.server_close(dp->hooks.arg, v->id, &s->pub);
+	}
 }
 
 static enum mlb_refuse refuse(struct mlb_dp *dp, struct dp_vip *v, enum mlb_refuse why)
@@ -178,6 +195,7 @@ enum mlb_refuse mlb_dp_apply(struct mlb_dp *dp, const struct mlb_in_vip *in, con
 		v->mode = old_mode;
 		return MLB_REFUSE_NONE;
 	}
+	close_flows(dp, v, &x);
 	dp_agent_seen(dp);
 	v->effect.applied++;
 	v->effect.generation = v->generation;

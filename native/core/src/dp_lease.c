@@ -3,6 +3,7 @@
  * weights are of a moment; those that an operator ordered are in force until they are ordered otherwise. */
 #include "dp_lease.h"
 
+#include "dp_servers.h"
 #include "dp_table.h"
 
 void dp_agent_seen(struct mlb_dp *dp)
@@ -29,9 +30,11 @@ void dp_lease_poll(struct mlb_dp *dp)
 		return;
 	dp->agent_alive = false;
 	DP_EACH_VIP(dp, v) {
-		if (v->ladder == MLB_LADDER_STATIC_DP || v->exact)
+		bool waited = dp_newcomers_end(v);
+		if (v->ladder == MLB_LADDER_STATIC_DP || (v->exact && !waited))
 			continue;
-		dp_use_static(v);
+		if (!v->exact)
+			dp_use_static(v);
 		if (dp_table_swap(dp, v) != 0)
 			dp->agent_alive = true; /* no memory: once more at the next poll */
 	}

@@ -35,6 +35,7 @@ static void frame_header(struct mlb_dp *dp, struct dp_vip *v, struct mlb_frame_h
 		.kappa = dp_kappa(v),
 		.load_balancers = v->load_balancers,
 		.load_balancer = v->load_balancer,
+		.can_close = dp->hooks.server_close != NULL,
 		.recount_diff = v->recount_diff,
 		.local_edits_refused = v->local_edits_refused,
 	};

@@ -82,8 +82,11 @@ static int join(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoint *
 	}
 	s->share = 0; /* not among those asked */
 	s->share = first_share(v, weight);
-	s->factor = 1;
+	s->waits = v->newcomers_wait && v->ladder != MLB_LADDER_STATIC_DP;
+	s->factor = s->waits ? 0 : 1;
+	s->share *= s->factor;
 	s->bias = 0;
+	s->closing = false;
 	s->joined_us = dp->now_us;
 	s->flow_us = s->wait_us = s->gone_epoch = 0;
 	memset(s->decay, 0, sizeof(s->decay));
@@ -91,6 +94,7 @@ static int join(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoint *
 	if (dp_state_take(v, ep, &was)) {
 		s->share = was.share * (weight / was.weight_static);
 		s->factor = was.factor;
+		s->waits = false;
 		s->bias = was.bias;
 		if (!draining)
 			s->pub.flags |= was.flags & MLB_SRV_DRAINING;
@@ -102,6 +106,20 @@ static int join(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoint *
 	if (i >= dp_used(v))
 		MLB_ST_REL(v->used, i + 1);
 	return 0;
+}
+
+bool dp_newcomers_end(struct dp_vip *v)
+{
+	bool any = false;
+	DP_EACH_SERVER(v, s) {
+		if (!s->waits)
+			continue;
+		s->waits = false;
+		s->factor = 1;
+		s->share = first_share(v, s->pub.weight_static);
+		any = true;
+	}
+	return any;
 }
 
 void dp_server_leave(struct mlb_dp *dp, struct dp_vip *v, struct dp_server *s)

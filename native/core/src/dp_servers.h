@@ -7,6 +7,8 @@
 /* Wanted list of a VIP: weight > 0 finite, addresses distinct. draining may be NULL. */
 int dp_servers_set(struct mlb_dp *, struct dp_vip *, const struct mlb_endpoint *, const float *weight, const bool *draining,
 		   uint32_t n, char *err);
+/* Servers that wait for a vector to name them wait no longer: no agent will. False: there were none. */
+bool dp_newcomers_end(struct dp_vip *);
 /* Out of the list; the caller tells dp_list_changed, and the server's flows run on. */
 void dp_server_leave(struct mlb_dp *, struct dp_vip *, struct dp_server *);
 /* After any change: count, generation, table. On -ENOMEM the workers keep the old table and the next change tries again. */

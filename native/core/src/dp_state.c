@@ -10,7 +10,7 @@ bool dp_state_good_vip(const struct dp_state_vip *v)
 {
 	return v->name[0] && memchr(v->name, 0, sizeof(v->name)) && isfinite(v->kappa) && v->kappa >= 0 && v->kappa <= 1e6f &&
 	       v->load_balancers <= 1000000 && v->load_balancer <= v->load_balancers && v->mode <= MLB_MODE_P2C &&
-	       v->ladder <= MLB_LADDER_STATIC_DP && v->owner <= MLB_OWNER_MANAGED && v->exact <= 1 &&
+	       v->ladder <= MLB_LADDER_STATIC_DP && v->owner <= MLB_OWNER_MANAGED && v->exact <= 1 && v->newcomers_wait <= 1 &&
 	       v->count <= MLB_MAX_SERVERS_PER_VIP;
 }
 
@@ -33,7 +33,8 @@ static struct dp_state_vip vip_state(const struct dp_vip *v)
 				  .mode = (uint8_t)(v->mode != v->own_mode ? v->mode : MLB_MODE_KEEP),
 				  .ladder = (uint8_t)v->ladder,
 				  .owner = v->conf.owner,
-				  .exact = v->exact };
+				  .exact = v->exact,
+				  .newcomers_wait = v->newcomers_wait };
 	memcpy(e.name, v->conf.name, sizeof(e.name));
 	return e;
 }
@@ -136,6 +137,7 @@ void dp_state_begin(struct mlb_dp *dp, struct dp_vip *v)
 		v->load_balancer = e->load_balancer;
 		v->ladder = e->ladder;
 		v->exact = e->exact;
+		v->newcomers_wait = e->newcomers_wait;
 		v->pool_revision = e->pool_revision;
 		if (e->mode != MLB_MODE_KEEP) {
 			v->mode = e->mode;

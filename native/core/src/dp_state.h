@@ -5,7 +5,7 @@
 #define MARLLB_DP_STATE_H
 #include "dp_types.h"
 
-#define DP_STATE_MAGIC UINT64_C(0x31305453424c4d4d)
+#define DP_STATE_MAGIC UINT64_C(0x32305453424c4d4d)
 
 /* dp_state_hdr, dp_state_vip[vips], dp_state_server[servers]. */
 struct dp_state_hdr {
@@ -20,6 +20,8 @@ struct dp_state_vip {
 	uint32_t first, count;
 	uint8_t mode; /* an override's; MLB_MODE_KEEP: none is in force */
 	uint8_t ladder, owner, exact;
+	uint32_t newcomers_wait;
+	uint32_t pad;
 };
 struct dp_state_server {
 	struct mlb_addr addr;

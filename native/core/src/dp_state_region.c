@@ -71,8 +71,10 @@ static void add_vector(const struct source *src, const struct mlb_frame_hdr *f, 
 	bool applied = v->agent_epoch == f->applied_agent_epoch && v->seq == f->applied_seq;
 	bool newer = dp_after(v->agent_epoch, f->applied_agent_epoch) ||
 		     (v->agent_epoch == f->applied_agent_epoch && dp_after(v->seq, f->applied_seq));
-	if (applied || newer)
+	if (applied || newer) {
 		e->exact = v->exact == 1;
+		e->newcomers_wait = v->newcomers_wait == 1;
+	}
 	if ((applied || newer) && v->mode != MLB_MODE_KEEP) {
 		e->mode = v->mode;
 		e->mode_term = v->term;

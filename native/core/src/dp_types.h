@@ -40,6 +40,8 @@ struct dp_server {
 	uint64_t joined_us;
 	/* Of a server that left: 0 = its table is not swapped yet; once its grace period is over, see `flows_gone`. */
 	uint64_t gone_epoch;
+	bool waits;                /* joined after the last vector, which told newcomers to wait */
+	bool closing;              /* by the last vector: MLB_IN_CLOSE */
 	bool flows_gone;           /* no flow was left at gone_epoch: once it is over, no worker is still ending one */
 	uint64_t flow_us, wait_us; /* as last reported: never reported smaller */
 	struct dp_eject eject;
@@ -77,10 +79,11 @@ struct dp_vip {
 	uint64_t ring_slots[MLB_MAX_SERVERS_PER_VIP / 64];
 	uint64_t ring_weights; /* digest of what an exact one was built from; 0: by configured weights */
 	uint32_t mode, ladder, load_balancers, load_balancer;
-	bool exact;         /* the vector is an operator's order: its shares are drawn as they are */
-	uint32_t own_mode;  /* the host's; an override's is in `mode` alone */
-	uint64_t mode_term; /* under which a vector set the mode; a newer one without a mode ends that */
-	float kappa;        /* of the last vector; 0 = default */
+	bool exact;          /* the vector is an operator's order: its shares are drawn as they are */
+	bool newcomers_wait; /* by the last vector */
+	uint32_t own_mode;   /* the host's; an override's is in `mode` alone */
+	uint64_t mode_term;  /* under which a vector set the mode; a newer one without a mode ends that */
+	float kappa;         /* of the last vector; 0 = default */
 	uint64_t term, frame_seq;
 	uint64_t agent_epoch, seq, answered_seq; /* vector in effect */
 	uint64_t seen_epoch, seen_seq;           /* newest looked at, applied or refused */

@@ -64,7 +64,7 @@ static void believe_in(struct bed *b, uint32_t slot, float share)
 	vector_make(b->w, &x, SERVERS);
 	for (uint32_t i = 0; i < SERVERS; i++) {
 		const struct mlb_server *s = mlb_dp_server_at(b->w->dp, b->w->vip, i);
-		x.e[i] = (struct mlb_in_entry){ s->id, i == slot ? share : (1 - share) / (SERVERS - 1), 1, 0 };
+		x.e[i] = (struct mlb_in_entry){ s->id, i == slot ? share : (1 - share) / (SERVERS - 1), 1, 0, 0, 0 };
 	}
 	CHECK_EQ(mlb_dp_apply(b->w->dp, &x.v, x.e), MLB_REFUSE_NONE);
 }

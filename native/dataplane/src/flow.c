@@ -144,18 +144,28 @@ static int step(struct mlbd_worker *w, struct mlbd_conn *c, unsigned s)
 	}
 }
 
-/* The connect under way failed with errno `error`: the flow on this server is over, the client's connection is not. */
-static void give_up_server(struct mlbd_worker *w, struct mlbd_conn *c, int error)
+/* The flow on this server, to which a connect is under way, is over; the client's connection is not. */
+static void leave_connect(struct mlbd_worker *w, struct mlbd_conn *c, enum mlb_end how)
 {
 	struct mlbd_side *side = &c->side[MLBD_SERVER];
-	bool local = mlbd_connect_error_is_local(error); /* logged, not counted against the server */
 
 	if (c->wait_us) /* the client goes on waiting, at the next server */
 		mlb_ev_unwait(c->wv, c->slot, w->now_us);
-	mlb_ev_close(w->core, c->wv, c->slot, c->start_us, w->now_us,
-		     local              ? MLB_END_UNMADE :
-		     error == ETIMEDOUT ? MLB_END_UNANSWERED :
-					  MLB_END_REFUSED);
+	mlb_ev_close(w->core, c->wv, c->slot, c->start_us, w->now_us, how);
+	mlbd_connect_release(c->vip, c->slot);
+	c->server_id = 0;
+	if (side->fd >= 0)
+		mlbd_close(side->fd);
+	*side = (struct mlbd_side){ .fd = -1 };
+	mlbd_relay_unlead(&w->buffers, &c->side[MLBD_CLIENT]);
+}
+
+/* The connect under way failed with errno `error`. */
+static void give_up_server(struct mlbd_worker *w, struct mlbd_conn *c, int error)
+{
+	bool local = mlbd_connect_error_is_local(error); /* logged, not counted against the server */
+
+	leave_connect(w, c, local ? MLB_END_UNMADE : error == ETIMEDOUT ? MLB_END_UNANSWERED : MLB_END_REFUSED);
 	if (local)
 		mlbd_worker_complain(w, error,
 				     error == EADDRNOTAVAIL ?
@@ -163,12 +173,6 @@ static void give_up_server(struct mlbd_worker *w, struct mlbd_conn *c, int error
 					     "cannot connect to a server");
 	else
 		mlb_dp_connect_result(w->host->dp, c->vip->id, c->slot, false, w->now_us);
-	mlbd_connect_release(c->vip, c->slot);
-	c->server_id = 0;
-	if (side->fd >= 0)
-		mlbd_close(side->fd);
-	*side = (struct mlbd_side){ .fd = -1 };
-	mlbd_relay_unlead(&w->buffers, &c->side[MLBD_CLIENT]);
 }
 
 /* Chooses a server and begins a connect, counted as a flow. NULL: there is no server left and the connection has ended. */
@@ -435,6 +439,25 @@ static void end_greeting(void *arg, struct mlbd_conn *c)
 void mlbd_flow_end_greetings(struct mlbd_worker *w, uint32_t vip_id)
 {
 	mlbd_conn_each(w, end_greeting, (void *[]){ w, &vip_id });
+}
+
+static void close_flow(void *arg, struct mlbd_conn *c)
+{
+	struct mlbd_worker *w = ((void **)arg)[0];
+
+	if (c->server_id != *(uint32_t *)((void **)arg)[1])
+		return;
+	if (c->state != MLBD_CONN_CONNECTING) {
+		end_flow(w, c, MLB_END_CLOSED, true);
+		return;
+	}
+	leave_connect(w, c, MLB_END_CLOSED);
+	find_server(w, c);
+}
+
+void mlbd_flow_close_server(struct mlbd_worker *w, uint32_t server_id)
+{
+	mlbd_conn_each(w, close_flow, (void *[]){ w, &server_id });
 }
 
 static void end_one(void *worker, struct mlbd_conn *c)

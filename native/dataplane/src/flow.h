@@ -16,6 +16,8 @@ void mlbd_flow_timer(void *worker, struct mlbd_link *);
 void mlbd_flow_again(struct mlbd_worker *);
 /* Resets those that wait for a PROXY header of this VIP: it goes, and nothing counts them there yet. */
 void mlbd_flow_end_greetings(struct mlbd_worker *, uint32_t vip_id);
+/* Ends the flows of a server by order: connections are reset, and those whose connect is under way try another one. */
+void mlbd_flow_close_server(struct mlbd_worker *, uint32_t server_id);
 /* Resets every connection. */
 void mlbd_flow_end_all(struct mlbd_worker *);
 #endif

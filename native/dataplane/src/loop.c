@@ -76,6 +76,10 @@ static void open_mail(struct mlbd_worker *w, struct mlbd_mail *m)
 		mlbd_udp_each(w, list_udp_flow, (void *[]){ m->flows, w });
 		break;
 	case MLBD_MAIL_RECOUNT: mlbd_recount_worker(w); break;
+	case MLBD_MAIL_CLOSE:
+		mlbd_flow_close_server(w, m->server_id);
+		mlbd_udp_close_server(w, m->server_id);
+		break;
 	case MLBD_MAIL_SYNC: break;
 	case MLBD_MAIL_QUIT: w->quit = true; break;
 	}

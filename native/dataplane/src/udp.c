@@ -403,6 +403,23 @@ void mlbd_udp_drop(struct mlbd_worker *w, struct mlbd_listener *l)
 	mlbd_udp_table_each(&w->udp->table, drop_one, (void *[]){ w, l });
 }
 
+static void close_udp_flow(void *arg, struct mlbd_udp_flow *f)
+{
+	void **a = arg;
+
+	if (f->server_id == *(uint32_t *)a[1])
+		end_udp_flow(a[0], f, MLB_END_CLOSED);
+}
+
+void mlbd_udp_close_server(struct mlbd_worker *w, uint32_t server_id)
+{
+	if (!w->udp)
+		return;
+	if (w->udp->out.count)
+		send_answers(w->udp);
+	mlbd_udp_table_each(&w->udp->table, close_udp_flow, (void *[]){ w, &server_id });
+}
+
 void mlbd_udp_each(struct mlbd_worker *w, void (*fn)(void *arg, struct mlbd_udp_flow *), void *arg)
 {
 	if (w->udp)

@@ -27,6 +27,8 @@ uint64_t mlbd_udp_coalesce_us(const struct mlbd_worker *);
 uint64_t mlbd_udp_due_us(const struct mlbd_worker *);
 /* Ends the flows of a listener, which goes: their answers have no way back any more. */
 void mlbd_udp_drop(struct mlbd_worker *, struct mlbd_listener *);
+/* Ends the flows of a server by order: the next datagram of their clients goes to another one. */
+void mlbd_udp_close_server(struct mlbd_worker *, uint32_t server_id);
 /* Calls fn for every flow of this worker. */
 void mlbd_udp_each(struct mlbd_worker *, void (*fn)(void *arg, struct mlbd_udp_flow *), void *arg);
 #endif

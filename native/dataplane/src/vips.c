@@ -296,6 +296,14 @@ static int server_up(void *arg, uint32_t vip_id, struct mlb_server *s)
 	return 0;
 }
 
+static void server_close(void *arg, uint32_t vip_id, const struct mlb_server *s)
+{
+	struct mlbd_host *h = arg;
+
+	if (mlbd_workers_post(h, &(struct mlbd_mail){ .kind = MLBD_MAIL_CLOSE, .vip = vip_id, .server_id = s->id }) < 0)
+		mlbd_log("error", "vip %s: no memory to close the flows of server %u", h->vip[vip_id - 1].conf.name, s->id);
+}
+
 static void server_gone(void *arg, uint32_t vip_id, struct mlb_server *s)
 {
 	struct mlbd_host *h = arg;
@@ -319,6 +327,7 @@ void mlbd_vips_hook(struct mlbd_host *h)
 							.server_may = server_may,
 							.server_up = server_up,
 							.server_gone = server_gone,
+							.server_close = server_close,
 							.recount = mlbd_recount_hook,
 							.notice = notice });
 }

@@ -42,7 +42,8 @@ enum mlbd_mail_kind {
 	MLBD_MAIL_STOP_ACCEPT,
 	MLBD_MAIL_FLOWS,
 	MLBD_MAIL_RECOUNT,
-	MLBD_MAIL_SYNC, /* only to be acted on: what the worker had in hand before is out of its hands */
+	MLBD_MAIL_CLOSE, /* flows of one server */
+	MLBD_MAIL_SYNC,  /* only to be acted on: what the worker had in hand before is out of its hands */
 	MLBD_MAIL_QUIT
 };
 
@@ -52,6 +53,7 @@ struct mlbd_mail {
 	enum mlbd_mail_kind kind;
 	uint32_t vip;
 	uint32_t fds; /* listeners that come with it */
+	uint32_t server_id;
 	struct mlbd_flow_list *flows;
 	sem_t *done;
 };

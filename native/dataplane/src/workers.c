@@ -76,6 +76,23 @@ int mlbd_workers_tell(struct mlbd_host *h, const struct mlbd_mail *what)
 	return rc;
 }
 
+int mlbd_workers_post(struct mlbd_host *h, const struct mlbd_mail *what)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; i < h->threads; i++) {
+		struct mlbd_mail *m = h->worker[i].started ? malloc(sizeof(*m)) : NULL;
+
+		if (m) {
+			*m = *what;
+			mlbd_worker_post(&h->worker[i], m);
+		} else if (h->worker[i].started) {
+			rc = -ENOMEM;
+		}
+	}
+	return rc;
+}
+
 void mlbd_workers_settings(struct mlbd_host *h)
 {
 	mlbd_workers_tell(h, &(struct mlbd_mail){ .kind = MLBD_MAIL_SYNC });

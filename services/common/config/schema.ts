@@ -98,6 +98,9 @@ const vip = z.strictObject({
     .string()
     .regex(/^[a-z0-9][a-z0-9.: -]*$/, { error: "expected words of `lb rl set-vip`, such as nat or l3dsr dscp 7" })
     .default("nat"),
+  // What becomes of the flows of a server that is down, or that left the list.
+  on_down: z.enum(["wait", "close"]).default("wait"),
+  on_removed: z.enum(["wait", "close"]).default("wait"),
   policy: policy.default("marl"),
   trust: z
     .union([z.enum(TRUST_WORDS), z.number().min(0).max(10)], {

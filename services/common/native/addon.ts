@@ -76,6 +76,10 @@ export interface Vector extends EnvelopeInput {
   ladder: number;
   state: number;
   term: bigint;
+  /** Servers that join the data plane get no new flows until the next vector names them. */
+  newcomersWait: boolean;
+  /** 1: the server's flows are to end. */
+  close: Uint8Array;
 }
 
 export interface Composed {

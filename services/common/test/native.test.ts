@@ -106,6 +106,8 @@ function vector(frame: RawFrame, raw: number[], more: Partial<Vector> = {}): Vec
     ladder: 0,
     state: 0,
     term: 0n,
+    newcomersWait: false,
+    close: new Uint8Array(raw.length),
     ...more,
   };
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Taking servers out and back: drains, maintenance, and who ordered what.
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { GetPoolResponse__Output } from "../../../gen/marllb/v1/GetPoolResponse.js";
 import type { Clients } from "../client.js";
 import { type PoolFlows, poolFlows } from "../pool-flows.js";
@@ -11,9 +11,11 @@ import { number } from "../up/options.js";
 import { type Common, common, address as parseAddress } from "./common.js";
 
 type Flags = Common & { vip?: string; reason: string };
-type DrainFlags = Flags & { deadline?: number; wait: boolean };
+type DrainFlags = Flags & { deadline?: number; then?: "wait" | "close"; wait: boolean };
 
 const LOOK_MS = 500;
+/** Flows that are closed at the deadline are gone, and known to be, within this time. */
+const CLOSE_MS = 10_000;
 
 const orderOf = (c: Command): Command =>
   common(c)
@@ -32,7 +34,10 @@ export async function askPools(clients: Clients, vip: FoundVip): Promise<{ pools
 
 export function register(program: Command): void {
   orderOf(program.command("drain").description("no new flows to a server; those it has run on"))
-    .option("--deadline <s>", "by when its flows are to be gone; over it they wait on, and it is said", number(1, 31_536_000))
+    .option("--deadline <s>", "by when its flows are to be gone", number(1, 31_536_000))
+    .addOption(
+      new Option("--then <what>", "what becomes of those left at the deadline (default: wait)").choices(["wait", "close"]),
+    )
     .option("--wait", "until it has no flows at any load balancer; over the deadline: exit code 1", false)
     .action((address: string, o: DrainFlags) => withClients(o, (clients) => drain(clients, address, o)));
   orderOf(program.command("undrain").description("new flows again")).action((address: string, o: Flags) =>
@@ -80,8 +85,11 @@ export function register(program: Command): void {
 async function drain(clients: Clients, address: string, o: DrainFlags): Promise<void> {
   const vip = await findVip(clients, o);
   const { vip_id, name } = vip;
-  const ends = o.deadline === undefined ? Number.POSITIVE_INFINITY : Date.now() + o.deadline * 1000;
-  const request = { vip_id, name, address, reason: o.reason, deadline_ms: (o.deadline ?? 0) * 1000 };
+  const ends =
+    o.deadline === undefined ? Number.POSITIVE_INFINITY : Date.now() + o.deadline * 1000 + (o.then === "close" ? CLOSE_MS : 0);
+  if (o.then !== undefined && o.deadline === undefined) throw new LaunchError("--then: expected with --deadline", 2);
+  const close = o.then === "close";
+  const request = { vip_id, name, address, reason: o.reason, deadline_ms: (o.deadline ?? 0) * 1000, close };
   const r = await clients.failover.any("Drain", request);
   const look = async (): Promise<PoolFlows> => {
     const { pools, silent } = await askPools(clients, vip);

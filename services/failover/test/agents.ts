@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import type { AgentVip } from "../core.js";
+import type { AgentVip } from "../agent-vip.js";
 
 /** What an agent says of one VIP whose servers have these ids, at 10.0.0.ID:80. */
 export function agent(instance: string, ids: number[], over: Partial<AgentVip> = {}): AgentVip {
@@ -12,6 +12,8 @@ export function agent(instance: string, ids: number[], over: Partial<AgentVip> =
     birth: 1n,
     generation: 1,
     managed: false,
+    canClose: true,
+    leaving: [],
     servers,
     masked: [],
     ids: new Map(servers.map((s) => [s.address, s.id])),

@@ -16,7 +16,9 @@ function setup(
   configured = 1,
   heard: (pool: string, address: string) => HealthFact = () => "UNKNOWN",
   hears = false,
-  fixed: FixedPool[] = [{ name: "configured", vipId: 9, servers: [wanted(9)], local: true, follows: false }],
+  fixed: FixedPool[] = [
+    { name: "configured", vipId: 9, servers: [wanted(9)], local: true, follows: false, closeDown: false, closeRemoved: false },
+  ],
 ) {
   const orders: { to: string; term: number; servers: string; pool: string; revision: number }[] = [];
   const forgotten: string[] = [];
@@ -377,4 +379,26 @@ test("names from outside are bounded in number", (t) => {
     message: /pools are known already/,
   });
   t.notThrows(() => core.list(agent("b", [1], { pool: "p7" }), at(0)));
+});
+
+test("flows of a server that left are closed where the VIP says so", (t) => {
+  const fixed = (closeRemoved: boolean): FixedPool[] => [
+    { name: "web", vipId: 1, servers: [], local: true, follows: false, closeDown: false, closeRemoved },
+  ];
+  for (const close of [true, false]) {
+    const { core } = setup(1, undefined, false, fixed(close));
+    const a = agent("a", [1, 2], { leaving: [3] });
+    core.list(a, at(0));
+    const said = directiveFor(a, core.find(0, "web")).servers ?? [];
+    t.deepEqual(said, close ? [{ server_id: 3, factor: 0, reason: "removed", close: true }] : []);
+  }
+});
+
+test("servers that join data planes wait where health is heard; an order names the list that it was made of", (t) => {
+  for (const hears of [true, false]) {
+    const { core } = setup(1, undefined, hears);
+    const a = agent("a", [1, 2], { generation: 5 });
+    core.list(a, at(0));
+    t.like(directiveFor(a, core.find(0, "web")), { generation: 5, newcomers_wait: hears });
+  }
 });

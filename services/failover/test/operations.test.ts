@@ -11,12 +11,25 @@ test("a drain is there once, with who and why; the same again changes nothing", 
   const drain = operations.hold("drain", "a", null, stamp);
   const first = drain(empty);
   t.deepEqual(first.what, ["drain a"]);
-  t.deepEqual(first.next.holds, [{ ...stamp, address: "a", kind: "drain", deadline: null }]);
+  t.deepEqual(first.next.holds, [{ ...stamp, address: "a", kind: "drain", deadline: null, close: false }]);
   t.deepEqual(drain(first.next), { next: first.next, what: [] });
-  const timed = operations.hold("drain", "a", 0, stamp)(first.next);
+  const timed = operations.hold("drain", "a", { at: 0, close: false }, stamp)(first.next);
   t.deepEqual([timed.next.holds.length, timed.what], [1, ["drain a, by 1970-01-01T00:00:00.000Z"]]);
   t.deepEqual(operations.release("drain", "a")(timed.next), { next: { ...empty, holds: [] }, what: ["undrain a"] });
   t.deepEqual(operations.release("drain", "a")(empty).what, []);
+});
+
+test("a drain that is there keeps the reason and the deadline that a second one does not name", (t) => {
+  const first = operations.hold("drain", "a", { at: 60_000, close: true }, { by: "ann", reason: "disk", at: 1 })(empty).next;
+  t.deepEqual(first.holds[0]?.close, true);
+  t.deepEqual(operations.hold("drain", "a", null, { by: "bob", reason: "", at: 2 })(first), { next: first, what: [] });
+  const { next, what } = operations.hold("drain", "a", null, { by: "bob", reason: "disk again", at: 2 })(first);
+  t.deepEqual(next.holds, [
+    { address: "a", kind: "drain", deadline: 60_000, close: true, by: "bob", reason: "disk again", at: 2 },
+  ]);
+  t.deepEqual(what, ["drain a, by 1970-01-01T00:01:00.000Z, then closed"]);
+  const later = operations.hold("drain", "a", { at: 90_000, close: false }, { by: "bob", reason: "", at: 3 })(next).next;
+  t.like(later.holds[0], { deadline: 90_000, close: false, reason: "disk again" });
 });
 
 test("undrain does not end maintenance, and the end of maintenance no drain", (t) => {
@@ -33,13 +46,19 @@ test("undrain does not end maintenance, and the end of maintenance no drain", (t
 });
 
 test("how many servers are held is bounded", (t) => {
-  const holds = Array.from({ length: 4096 }, (_, i) => ({ ...stamp, deadline: null, address: `s${i}`, kind: "drain" as const }));
+  const holds = Array.from({ length: 4096 }, (_, i) => ({
+    ...stamp,
+    deadline: null,
+    close: false,
+    address: `s${i}`,
+    kind: "drain" as const,
+  }));
   const now: Intent = { ...empty, holds };
   t.is(
     codeOf(() => operations.hold("drain", "one more", null, stamp)(now), t),
     "RESOURCE_EXHAUSTED",
   );
-  t.notThrows(() => operations.hold("drain", "s1", 5, stamp)(now), "one that is there may change");
+  t.notThrows(() => operations.hold("drain", "s1", { at: 5, close: false }, stamp)(now), "one that is there may change");
 });
 
 test("a list makes a pool managed, keeps its drains, and an empty one hands it back", (t) => {

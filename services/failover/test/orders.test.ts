@@ -3,7 +3,7 @@ import test from "ava";
 import { emptyIntent, type Hold, type Intent } from "../intent.js";
 import { type HealthFact, type Moment, type Observations, orderKey, orders, type PoolRules } from "../orders.js";
 
-const rules: PoolRules = { minHealthy: 1, panicThreshold: 0.3, slowStartMs: 1000 };
+const rules: PoolRules = { minHealthy: 1, panicThreshold: 0.3, slowStartMs: 1000, closeDown: false };
 const START: Moment = { now: 0, unixMs: 1_000_000 };
 const later = (ms: number): Moment => ({ now: ms, unixMs: START.unixMs + ms });
 
@@ -11,6 +11,7 @@ const held = (i: number, over: Partial<Hold> = {}): Hold => ({
   address: `s${i}`,
   kind: "drain",
   deadline: null,
+  close: false,
   by: "ann",
   reason: "",
   at: 0,
@@ -169,4 +170,21 @@ test("a priority whose servers are all drained or not yet checked is passed over
 test("when none is up anywhere the first priority is in panic, and the others stand by on", (t) => {
   const o = standing(Object.fromEntries(PRIORITIES.map((_, i) => [i, "DOWN" as const])));
   t.deepEqual([o.serving, o.status], [[0, 1, 2, 3], "PANIC"]);
+});
+
+test("flows of a drained server are closed at the deadline where that was ordered, and not before", (t) => {
+  const at = START.unixMs + 500;
+  const o = (close: boolean, now: number) => orders(intent([held(0, { deadline: at, close })]), seen(2), rules, later(now));
+  t.is(o(true, 499).shares.get("s0")?.close, undefined);
+  t.is(o(true, 499).nextAt, 500);
+  t.deepEqual(o(true, 500).shares.get("s0"), { factor: 0, reason: "drained, its flows closed", close: true });
+  t.deepEqual(o(false, 500).shares.get("s0"), { factor: 0, reason: "draining, deadline over" });
+});
+
+test("flows of a server that is down are closed where the VIP says so, but not in panic, when it gets new ones", (t) => {
+  const closing = { ...rules, closeDown: true };
+  t.is(orders(intent(), seen(4, [1]), closing, START).shares.get("s1")?.close, true);
+  t.is(orders(intent(), seen(4, [1]), rules, START).shares.get("s1")?.close, undefined);
+  const panic = orders(intent(), seen(4, [0, 1, 2]), closing, START);
+  t.deepEqual([panic.status, panic.shares.get("s1")?.close], ["PANIC", undefined]);
 });

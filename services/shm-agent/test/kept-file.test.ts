@@ -19,6 +19,7 @@ const web: Kept = {
     override: { weights: [{ address: "[2001:db8::1]:80", value: 1e-6 }], mode: 2, reason: "why" },
     fallback: true,
     policy: "kalman",
+    newcomersWait: true,
   },
   pool: { managed: true, revision: 9n, servers: [{ address: "10.0.0.1:80", weight: 2, drain: true }] },
 };

@@ -3,7 +3,7 @@ import test from "ava";
 import { Ladder } from "../../common/vocabulary.js";
 import { NO_DIRECTIVE } from "../compose.js";
 import type { Decision } from "../ladder.js";
-import { Vip } from "../vip.js";
+import { NEWCOMER_NS, Vip } from "../vip.js";
 import { decodeFake, FakeRegion, rawFrame, SETTINGS } from "./fake-region.js";
 
 const servers = [
@@ -222,4 +222,42 @@ test("the answer to a warm-up request runs the envelope and publishes nothing", 
   t.deepEqual([...(region.composed[0]?.raw ?? [])], [9, 1]);
   t.deepEqual([shares(vip), vip.seq, vip.counters.published], before);
   t.is(region.published.length, 1);
+});
+
+test("a server that joined gets no flows until an order knows it, for a while at most", (t) => {
+  const third = { id: 12, address: "10.0.0.3:80", weight: 4 };
+  const order = (term: bigint, generation: number, newcomersWait = true) => ({
+    ...NO_DIRECTIVE,
+    term,
+    generation,
+    newcomersWait,
+  });
+  const { vip, region } = setup();
+  const at = (seq: number, monoNs: bigint) => vip.see(rawFrame(seq, [...servers, third], { generation: 2, monoNs }));
+  const share = () => {
+    vip.compose(region, 0);
+    return vip.shares.get(12);
+  };
+  vip.order(order(1n, 1));
+  at(3, 1_000n);
+  t.is(share(), 0);
+  t.true(region.published.at(-1)?.newcomersWait);
+  vip.order(order(2n, 1));
+  t.is(share(), 0, "an order that was made before it came says nothing of it");
+  at(4, 1_000n + NEWCOMER_NS - 1n);
+  t.is(share(), 0);
+  at(5, 1_000n + NEWCOMER_NS);
+  t.is(share(), 0.5, "failover may be away");
+  at(6, 1_000n);
+  vip.order(order(3n, 2));
+  t.is(share(), 0.5);
+  vip.order(order(4n, 1, false));
+  t.is(share(), 0.5);
+});
+
+test("whose flows are to end is said by id", (t) => {
+  const { vip, region } = setup();
+  vip.order({ ...NO_DIRECTIVE, term: 1n, closing: new Set([11, 99]) });
+  vip.compose(region, 0);
+  t.deepEqual(region.published.at(-1)?.close, Uint8Array.of(0, 1));
 });

@@ -123,6 +123,9 @@ struct mlb_dp_hooks {
 	int (*server_may)(void *arg, uint32_t vip_id, const struct mlb_endpoint *, char err[256]);
 	int (*server_up)(void *arg, uint32_t vip_id, struct mlb_server *);    /* before the first flow; nonzero refuses it */
 	void (*server_gone)(void *arg, uint32_t vip_id, struct mlb_server *); /* after the last flow and a grace period */
+	/* The server's flows are to end now, each counted as MLB_END_CLOSED: an order that is in force already, so none begins
+	 * after this. NULL: the host cannot, and its frames say so. */
+	void (*server_close)(void *arg, uint32_t vip_id, const struct mlb_server *);
 	/* The shares of new flows that are in force from now on, for a data plane that only steers another load balancer; NULL:
 	 * nobody wants them. share[slot] sums to 1, or to 0 without a server; 0 = no new flows; mlb_dp_server_at says who is in
 	 * a slot. At each change of servers, weights or masks. It must not change VIPs or servers. */

@@ -54,6 +54,8 @@
 	X(U64, unanswered, COUNTER, SUM, MLB_LD(s->ended[MLB_END_UNANSWERED]), "flows", "unanswered_total", "Connect time-outs") \
 	X(U64, unmade, COUNTER, SUM, MLB_LD(s->ended[MLB_END_UNMADE]), "flows", "unmade_total", \
 	  "Connects that the load balancer could not make: no port, no descriptor") \
+	X(U64, closed, COUNTER, SUM, MLB_LD(s->ended[MLB_END_CLOSED]), "flows", "closed_total", \
+	  "Flows closed by order, because their server was drained, down or removed") \
 	X(U64, empty_ends, COUNTER, SUM, MLB_LD(s->ended[MLB_END_EMPTY]), "flows", "empty_ends_total", \
 	  "Flows that the server ended without a byte") \
 	X(U64, quick_ends, COUNTER, MAIN, 0, "flows", "quick_ends_total", \
@@ -105,6 +107,8 @@
 	X(U8, ladder, STATE, MAIN, 0, "", "", "enum mlb_ladder in effect") \
 	X(U32, one_way, STATE, MAIN, 0, "", "", "1: the data plane sees the client's side only (DSR): no ttfb, no waiting") \
 	X(U32, load_balancer, STATE, MAIN, 0, "", "", "this one's number among those that share the pool, from 1; 0 = not told") \
+	X(U32, can_close, STATE, MAIN, 0, "", "", "1: the data plane closes a server's flows by order") \
+	X(U32, pad0, PAD, MAIN, 0, "", "", "") \
 	X(U64, applied_agent_epoch, ID, MAIN, 0, "", "", "of msg_in in effect; 0 = none yet") \
 	X(U64, applied_seq, STATE, MAIN, 0, "", "", "of msg_in in effect; 0 = none yet") \
 	X(U64, applied_frame_seq, STATE, MAIN, 0, "", "", "frame it answered") \

@@ -15,8 +15,8 @@
 #include "types.h"
 
 #define MLB_MAGIC UINT64_C(0x31305f524c424d4d) /* written last when a region is made */
-#define MLB_LAYOUT_VERSION 3u                  /* any change of a struct below raises it */
-#define MLB_FRAME_SCHEMA 2u                    /* version of mlb_frame_hdr + mlb_server_rec as sent over gRPC */
+#define MLB_LAYOUT_VERSION 4u                  /* any change of a struct below raises it */
+#define MLB_FRAME_SCHEMA 3u                    /* version of mlb_frame_hdr + mlb_server_rec as sent over gRPC */
 #define MLB_RESERVOIR_LEN 128u
 #define MLB_HIST_BUCKETS 54u /* the last begins at 4295 s: beyond the longest time-out, 1 h */
 
@@ -114,12 +114,19 @@ struct mlb_in_vip {
 	uint8_t state;          /* enum mlb_vip_state */
 	uint8_t exact;          /* 1: an operator's order: these are the shares of new flows, whatever the mode */
 	uint32_t load_balancer; /* as the frame's; 0 = not told */
+	/* 1: a server that joins takes no new flows until a vector names it, or the agent's lease is over. It may never have been
+	 * checked, and only the next vector can say so. */
+	uint32_t newcomers_wait;
+	uint32_t pad;
 };
+#define MLB_IN_CLOSE 1u /* the server's flows are to end now: those that are there when the flag comes up */
 struct mlb_in_entry {
 	uint32_t server_id;
-	float weight; /* composed share, sums to 1 over the VIP */
-	float factor; /* directive's, by itself, for the static step: 0..1 */
-	float bias;   /* flows */
+	float weight;   /* composed share, sums to 1 over the VIP */
+	float factor;   /* directive's, by itself, for the static step: 0..1 */
+	float bias;     /* flows */
+	uint32_t flags; /* MLB_IN_* */
+	uint32_t pad;
 };
 
 /* msg_pool = mlb_pool_hdr, mlb_pool_vip[vips], mlb_pool_entry[entries]: wanted server lists of managed VIPs. */
@@ -192,11 +199,11 @@ MLB_ASSERT_SIZE(struct mlb_block_ref, 16);
 MLB_ASSERT_SIZE(struct mlb_region_hdr, 256);
 MLB_ASSERT_SIZE(struct mlb_msg, 40);
 MLB_ASSERT_SIZE(struct mlb_res_sum, 32);
-MLB_ASSERT_SIZE(struct mlb_server_rec, 792);
-MLB_ASSERT_SIZE(struct mlb_frame_hdr, 352);
+MLB_ASSERT_SIZE(struct mlb_server_rec, 800);
+MLB_ASSERT_SIZE(struct mlb_frame_hdr, 360);
 MLB_ASSERT_SIZE(struct mlb_out_hdr, 16);
-MLB_ASSERT_SIZE(struct mlb_in_vip, 88);
-MLB_ASSERT_SIZE(struct mlb_in_entry, 16);
+MLB_ASSERT_SIZE(struct mlb_in_vip, 96);
+MLB_ASSERT_SIZE(struct mlb_in_entry, 24);
 MLB_ASSERT_SIZE(struct mlb_pool_vip, 32);
 MLB_ASSERT_SIZE(struct mlb_pool_entry, 24);
 MLB_ASSERT_SIZE(struct mlb_effect, 96);

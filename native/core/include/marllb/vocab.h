@@ -36,14 +36,15 @@
 /* How a flow ended. COMPLETED: FIN both ways, after a byte of the server; REFUSED: the server refused the connect; RESET: the
  * server reset an established flow before its first byte; ABORT: the client went away first; UNANSWERED: the connect timed out;
  * IDLE: aged out; CUT: the server reset it after its first byte; EMPTY: the server ended it without a byte; UNMADE: the load
- * balancer itself could not connect (no port, no descriptor). A host that sees both directions gets COMPLETED, EMPTY, RESET and
- * CUT right by mlb_end_of. */
+ * balancer itself could not connect (no port, no descriptor); CLOSED: by order, because of its server. A host that sees both
+ * directions gets COMPLETED, EMPTY, RESET and CUT right by mlb_end_of. */
 #define MLB_ENDS(X) \
 	X(COMPLETED, 0, "completed") \
 	X(REFUSED, 1, "refused") \
 	X(RESET, 2, "reset") \
 	X(ABORT, 3, "abort") \
-	X(UNANSWERED, 4, "unanswered") X(IDLE, 5, "idle") X(CUT, 6, "cut") X(EMPTY, 7, "empty") X(UNMADE, 8, "unmade")
+	X(UNANSWERED, 4, "unanswered") \
+	X(IDLE, 5, "idle") X(CUT, 6, "cut") X(EMPTY, 7, "empty") X(UNMADE, 8, "unmade") X(CLOSED, 9, "closed")
 
 /* Why the data plane refused a weight vector. */
 #define MLB_REFUSALS(X) \

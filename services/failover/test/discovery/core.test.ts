@@ -35,7 +35,7 @@ function setup(over: Partial<FixedPool> = {}) {
     configured: () => 1,
     heard: () => "UNKNOWN",
     hears: () => false,
-    fixed: [{ name: "web", vipId: 1, servers: [], local: true, follows: true, ...over }],
+    fixed: [{ name: "web", vipId: 1, servers: [], local: true, follows: true, closeDown: false, closeRemoved: false, ...over }],
   });
   const operate = (operation: operations.Operation, now: number): void => {
     const before = core.find(0, "web").intent;
