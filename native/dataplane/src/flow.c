@@ -428,44 +428,13 @@ void mlbd_flow_again(struct mlbd_worker *w)
 	w->agains -= n;
 }
 
-static void end_greeting(void *arg, struct mlbd_conn *c)
+void mlbd_flow_end(struct mlbd_worker *w, struct mlbd_conn *c, enum mlb_end how)
 {
-	struct mlbd_worker *w = ((void **)arg)[0];
-
-	if (c->state == MLBD_CONN_GREETING && c->vip->id == *(uint32_t *)((void **)arg)[1])
-		end_flow(w, c, MLB_END_ABORT, true);
+	end_flow(w, c, how, true);
 }
 
-void mlbd_flow_end_greetings(struct mlbd_worker *w, uint32_t vip_id)
+void mlbd_flow_move(struct mlbd_worker *w, struct mlbd_conn *c, enum mlb_end how)
 {
-	mlbd_conn_each(w, end_greeting, (void *[]){ w, &vip_id });
-}
-
-static void close_flow(void *arg, struct mlbd_conn *c)
-{
-	struct mlbd_worker *w = ((void **)arg)[0];
-
-	if (c->server_id != *(uint32_t *)((void **)arg)[1])
-		return;
-	if (c->state != MLBD_CONN_CONNECTING) {
-		end_flow(w, c, MLB_END_CLOSED, true);
-		return;
-	}
-	leave_connect(w, c, MLB_END_CLOSED);
+	leave_connect(w, c, how);
 	find_server(w, c);
-}
-
-void mlbd_flow_close_server(struct mlbd_worker *w, uint32_t server_id)
-{
-	mlbd_conn_each(w, close_flow, (void *[]){ w, &server_id });
-}
-
-static void end_one(void *worker, struct mlbd_conn *c)
-{
-	end_flow(worker, c, MLB_END_ABORT, true);
-}
-
-void mlbd_flow_end_all(struct mlbd_worker *w)
-{
-	mlbd_conn_each(w, end_one, w);
 }

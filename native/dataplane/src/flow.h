@@ -14,7 +14,12 @@ void mlbd_flow_event(struct mlbd_worker *, struct mlbd_conn *, unsigned side, ui
 void mlbd_flow_timer(void *worker, struct mlbd_link *);
 /* Goes on with those that had more to move than one turn allows. */
 void mlbd_flow_again(struct mlbd_worker *);
-/* Resets those that wait for a PROXY header of this VIP: it goes, and nothing counts them there yet. */
+/* Resets one connection: its flow is counted as `how`. */
+void mlbd_flow_end(struct mlbd_worker *, struct mlbd_conn *, enum mlb_end how);
+/* A connect under way is given up, counted as `how`, and another server is tried. */
+void mlbd_flow_move(struct mlbd_worker *, struct mlbd_conn *, enum mlb_end how);
+
+/* flow_ends.c. Resets those that wait for a PROXY header of this VIP: it goes, and nothing counts them there yet. */
 void mlbd_flow_end_greetings(struct mlbd_worker *, uint32_t vip_id);
 /* Ends the flows of a server by order: connections are reset, and those whose connect is under way try another one. */
 void mlbd_flow_close_server(struct mlbd_worker *, uint32_t server_id);

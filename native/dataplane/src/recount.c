@@ -6,7 +6,6 @@
 
 #include "conn.h"
 #include "udp.h"
-#include "workers.h"
 
 static struct mlbd_recount *of(struct mlbd_worker *w, uint32_t vip)
 {
@@ -60,7 +59,14 @@ void mlbd_recount_worker(struct mlbd_worker *w)
 
 void mlbd_recount_ask(struct mlbd_host *h)
 {
-	mlbd_workers_post(h, &(struct mlbd_mail){ .kind = MLBD_MAIL_RECOUNT }); /* without memory: a second later */
+	for (uint32_t i = 0; i < h->threads; i++) {
+		struct mlbd_mail *m = calloc(1, sizeof(*m));
+
+		if (!m)
+			return; /* a second later, then */
+		m->kind = MLBD_MAIL_RECOUNT;
+		mlbd_worker_post(&h->worker[i], m);
+	}
 }
 
 void mlbd_recount_hook(void *arg, uint32_t vip_id, uint32_t *diff, uint32_t n)
