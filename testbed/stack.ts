@@ -83,9 +83,11 @@ export class Stack {
     const section: Record<string, unknown> = {};
     for (const part of services) {
       const elsewhere = part === "shm-agent" ? undefined : o.peers?.[part];
-      this.grpc.set(part, elsewhere ?? `127.0.0.1:${await freePort()}`);
+      const listen = `127.0.0.1:${await freePort()}`;
+      this.grpc.set(part, elsewhere ?? listen);
       this.metrics.set(part, `127.0.0.1:${await freePort()}`);
-      section[part.replace("-", "_")] = { listen: this.grpc.get(part), metrics: this.metrics.get(part) };
+      const address = elsewhere === undefined ? {} : { address: elsewhere };
+      section[part.replace("-", "_")] = { listen, ...address, metrics: this.metrics.get(part) };
     }
     const servers = o.servers.map((s) => ({ address: s.address, weight: s.weight ?? 1 }));
     const vip = {

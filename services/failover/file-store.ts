@@ -3,6 +3,7 @@
 // dies, even the machine, leaves the old or the new one, and what was answered OK is the new one.
 import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { FolderInUse, lockFolder } from "./folder-lock.js";
 import { asChange, asIntent, type Change, HISTORY_LIMIT, type Intent } from "./intent.js";
 import type { Commit, Store, Stored, StoreListener } from "./store.js";
 
@@ -19,8 +20,11 @@ const SUFFIX = ".json";
 const fileOf = (pool: string): string => `${encodeURIComponent(pool)}${SUFFIX}`;
 const markOf = (e: Entry): string => String(e.intent.version);
 
+/** Throws where another process has the folder. One that cannot be used yet is tried again. */
 export function fileStore(folder: string, warn: (message: string) => void, retryMs = RETRY_MS): Store {
-  return new FileStore(folder, warn, retryMs);
+  const store = new FileStore(folder, warn, retryMs);
+  store.lock();
+  return store;
 }
 
 class FileStore implements Store {
@@ -30,6 +34,7 @@ class FileStore implements Store {
   private retry: NodeJS.Timeout | null = null;
   private closed = false;
   private loaded = false;
+  private unlock: (() => void) | null = null;
 
   constructor(
     private readonly folder: string,
@@ -48,6 +53,14 @@ class FileStore implements Store {
         if (!this.closed) this.retry = setTimeout(() => this.follow(listener), this.retryMs);
       },
     );
+  }
+
+  lock(): void {
+    try {
+      this.unlock ??= lockFolder(this.folder);
+    } catch (e) {
+      if (e instanceof FolderInUse) throw e;
+    }
   }
 
   async read(pool: string): Promise<Stored | null> {
@@ -71,6 +84,7 @@ class FileStore implements Store {
     this.closed = true;
     if (this.retry) clearTimeout(this.retry);
     await this.last;
+    this.unlock?.();
   }
 
   private needLoaded(): void {
@@ -92,8 +106,8 @@ class FileStore implements Store {
   private async load(): Promise<void> {
     this.entries.clear();
     const found = await stat(this.folder).catch(() => null);
-    if (found === null) return;
-    if (!found.isDirectory()) throw new Error("expected a folder (failover.store.path), found a file");
+    if (found !== null && !found.isDirectory()) throw new Error("expected a folder (failover.store.path), found a file");
+    this.unlock ??= lockFolder(this.folder);
     for (const name of await readdir(this.folder)) {
       if (!name.endsWith(SUFFIX)) continue;
       const path = join(this.folder, name);

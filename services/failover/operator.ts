@@ -13,6 +13,7 @@ import type { SetOverrideRequest__Output } from "../../gen/marllb/v1/SetOverride
 import type { SetPolicyRequest__Output } from "../../gen/marllb/v1/SetPolicyRequest.js";
 import type { SetPolicyResponse } from "../../gen/marllb/v1/SetPolicyResponse.js";
 import type { UndrainRequest__Output } from "../../gen/marllb/v1/UndrainRequest.js";
+import type { UndrainResponse } from "../../gen/marllb/v1/UndrainResponse.js";
 import type { Clock } from "../common/clock.js";
 import type { Config } from "../common/config/load.js";
 import type { OwnVip } from "../common/config/own.js";
@@ -24,6 +25,7 @@ import { type Change, HISTORY_LIMIT, holdsOf, type Stamp, type Wanted } from "./
 import type { Done, Intents } from "./intents.js";
 import { address, holdMessage, membersOf, overrideOf, policyOf, poolMessage, reasonOf, refuseLoops } from "./messages.js";
 import * as operations from "./operations.js";
+import type { Policies } from "./policies.js";
 import { shownShare } from "./seen.js";
 import type { Supervision } from "./supervision.js";
 
@@ -50,6 +52,8 @@ export class Operator {
       intents: Intents;
       supervision: Supervision;
       discovery: Discovery;
+      whyDown(pool: string, address: string): string;
+      policies: Policies;
       config: Config;
       clock: Clock;
     },
@@ -67,7 +71,7 @@ export class Operator {
     return { flows, flows_unknown: unknown, term: done.view.term };
   }
 
-  async undrain(r: UndrainRequest__Output, caller: Caller): Promise<{ term: number }> {
+  async undrain(r: UndrainRequest__Output, caller: Caller): Promise<UndrainResponse> {
     const done = await this.hold(r, caller, (a) => operations.release("drain", a));
     // A list that is ours is about to change, whatever a frame still says.
     if (done.view.source === "data plane" && this.o.supervision.seenOf(done.view.name).get(done.address)?.draining) {
@@ -76,7 +80,7 @@ export class Operator {
         `address: ${done.address} drains by a data plane's own list; end that there (configuration, or undrain on its command line)`,
       );
     }
-    return { term: done.view.term };
+    return { term: done.view.term, holds: holdsOf(done.view.intent, done.address).map(holdMessage) };
   }
 
   async maintenance(r: SetMaintenanceRequest__Output, caller: Caller): Promise<{ term: number }> {
@@ -116,6 +120,8 @@ export class Operator {
 
   async setPolicy(r: SetPolicyRequest__Output, caller: Caller): Promise<SetPolicyResponse> {
     const policy = policyOf(r.policy);
+    const problem = policy === "" ? null : this.o.policies.refusal(policy);
+    if (problem !== null) throw invalid("policy", problem);
     const view = this.o.core.find(r.vip_id, r.name);
     const stamp = this.stamp(r.reason, caller);
     let previous = "";
@@ -152,6 +158,7 @@ export class Operator {
         health: `HEALTH_FACT_${this.o.core.healthOf(view.name, m.address)}` as const,
         factor: share.factor,
         reason: share.reason,
+        check: this.o.whyDown(view.name, m.address),
         flows: count.flows,
         flows_unknown: count.unknown,
         holds: holds.map(holdMessage),

@@ -9,6 +9,7 @@ import { canonicalAddress } from "../common/config/address.js";
 import type { Config } from "../common/config/load.js";
 import { failStream, UNREAD, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
+import { modelsFolder } from "../common/policies.js";
 import type { CreateService, Service, ServiceContext } from "../common/run.js";
 import { Outlet, systemTimers } from "../common/stream.js";
 import { type CommonRules, FailoverCore, type PoolView } from "./core.js";
@@ -20,6 +21,7 @@ import { type FailoverMetrics, failoverMetrics } from "./metrics.js";
 import { first, raiseTo } from "./operations.js";
 import { Operator } from "./operator.js";
 import type { Moment } from "./orders.js";
+import { Policies } from "./policies.js";
 import type { Store } from "./store.js";
 import { openStore } from "./stores.js";
 import { Supervision } from "./supervision.js";
@@ -56,6 +58,7 @@ class FailoverService {
   private readonly verdicts: Verdicts | undefined;
   private readonly discovery: Discovery;
   private readonly ticker: NodeJS.Timeout;
+  private readonly policies: Policies;
   private readonly caughtUp = new Map<string, number>();
 
   constructor(
@@ -63,6 +66,7 @@ class FailoverService {
     store: Store,
   ) {
     const { config, clock, log, registry } = context;
+    this.policies = new Policies(modelsFolder(config.inference.models));
     this.core = new FailoverCore({
       rules: rulesOf(config),
       events: {
@@ -102,7 +106,10 @@ class FailoverService {
       timers: systemTimers(clock.now),
       unixMs: clock.unixMs,
       newId: randomUUID,
-      changed: (intent) => this.core.wanted(intent, this.moment()),
+      changed: (intent) => {
+        this.policies.ordered(intent.pool, intent.policy?.name ?? "");
+        this.core.wanted(intent, this.moment());
+      },
       stateChanged: (state, reason) => this.storeState(state, reason),
       failed: (e) => this.storeFailed(e),
     });
@@ -114,7 +121,8 @@ class FailoverService {
       found: (pool, servers) => this.core.found(pool, servers, this.moment()),
     });
     const { core, intents, supervision, discovery } = this;
-    this.operator = new Operator({ core, intents, supervision, discovery, config, clock });
+    const whyDown = (pool: string, server: string): string => this.verdicts?.whyDown(pool, server) ?? "";
+    this.operator = new Operator({ core, intents, supervision, discovery, whyDown, policies: this.policies, config, clock });
     this.verdicts = new Verdicts(
       config,
       clock.now,
@@ -132,7 +140,7 @@ class FailoverService {
   whyNotReady(): string | null {
     const { state, reason } = this.intents;
     if (state === "starting" || state === "away") return `store: ${reason}`;
-    return this.verdicts?.connected() ? null : "health has not said anything of a server";
+    return this.policies.problem() ?? (this.verdicts?.connected() ? null : "health has not said anything of a server");
   }
 
   service(): Service {

@@ -21,6 +21,7 @@ export const heardIn = (m: WatchResponse__Output): HeardVerdict[] =>
     instance: v.instance,
     address: canonicalAddress(v.address),
     state: FACTS[v.state] ?? (v.waiting ? "WAITING" : "UNKNOWN"),
+    reason: v.reason,
     sinceUnixMs: Number(v.since_unix_ms),
   }));
 
@@ -86,6 +87,10 @@ export class Verdicts {
   /** What is known of a server; a pool may be made after its servers' verdicts were heard. */
   fact(pool: string, address: string): HealthFact {
     return this.#votes.fact(pool, address);
+  }
+
+  whyDown(pool: string, address: string): string {
+    return this.#votes.whyDown(pool, address);
   }
 
   replicas(): Map<string, ReplicaState> {

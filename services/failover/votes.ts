@@ -17,6 +17,8 @@ export interface HeardVerdict {
   instance: string;
   address: string;
   state: HealthFact;
+  /** "tcp: connection refused". */
+  reason: string;
   sinceUnixMs: number;
 }
 
@@ -26,6 +28,8 @@ interface Vote {
   /** Load balancers for which the server is down: where their checks differ, the worst counts. */
   down: Set<string> | null;
   since: number;
+  /** Of the word that counts. */
+  reason: string;
   /** Said since the replica's last whole list. */
   fresh: boolean;
 }
@@ -95,6 +99,14 @@ export class Votes {
     return this.#pools.get(pool)?.get(address)?.fact ?? "UNKNOWN";
   }
 
+  /** Why a server is down, as the replica says whose vote changed last; empty where it is not. */
+  whyDown(pool: string, address: string): string {
+    const s = this.#pools.get(pool)?.get(address);
+    if (s?.fact !== "DOWN") return "";
+    const votes = [...s.votes.values()].filter(isDown);
+    return votes.reduce((a, b) => (b.since > a.since ? b : a), votes[0] ?? { reason: "", since: 0 }).reason;
+  }
+
   replicas(): Map<string, ReplicaState> {
     return new Map([...this.#replicas].map(([name, r]) => [name, !r.answers ? "away" : r.cutOff ? "cut_off" : "heard"]));
   }
@@ -112,7 +124,7 @@ export class Votes {
     const subject = this.#subject(v.pool, v.address);
     let vote = subject.votes.get(replica);
     if (!vote) {
-      vote = { waits: true, down: null, since: v.sinceUnixMs, fresh: true };
+      vote = { waits: true, down: null, since: v.sinceUnixMs, reason: "", fresh: true };
       subject.votes.set(replica, vote);
       replica.subjects.add(subject);
     }
@@ -125,7 +137,10 @@ export class Votes {
     else vote.down?.delete(v.instance);
     this.#count(replica, vote, 1);
     // Of the word that counts: one load balancer's "up" beside another's "down" is no newer evidence.
-    if (isDown(vote) === (v.state === "DOWN")) vote.since = v.sinceUnixMs;
+    if (isDown(vote) === (v.state === "DOWN")) {
+      vote.since = v.sinceUnixMs;
+      vote.reason = v.reason;
+    }
     return subject;
   }
 

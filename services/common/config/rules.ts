@@ -96,6 +96,14 @@ function countsProblems({ counts }: Config): Problem[] {
 /** Each level's keys are good by themselves; these are those of the plans that come of them. */
 function healthProblems(c: Config): Problem[] {
   const problems: Problem[] = [];
+  // On one level they contradict each other: one check, or several.
+  const alone = (path: (string | number)[], level: NonNullable<Config["vips"][number]["health"]>): void => {
+    if (level.kind === undefined || level.checks === undefined) return;
+    problems.push({
+      path: [...path, "kind"],
+      message: "expected either kind or checks; of several checks each names its own kind",
+    });
+  };
   const at = (path: (string | number)[], protocol: "tcp" | "udp", levels: Config["vips"][number]["health"][]): void => {
     const problem = planProblem(planOf(c.health, protocol, levels, placeOf(""), "off"), c.health.allow_exec);
     if (problem === null || problems.some((p) => p.message === problem.message)) return;
@@ -104,8 +112,10 @@ function healthProblems(c: Config): Problem[] {
   at(["health"], "tcp", []);
   at(["health"], "udp", []);
   c.vips.forEach((vip, i) => {
+    if (vip.health) alone(["vips", i, "health"], vip.health);
     if (vip.health) at(["vips", i, "health"], vip.protocol, [vip.health]);
     vip.servers.forEach((server, j) => {
+      if (server.health) alone(["vips", i, "servers", j, "health"], server.health);
       if (server.health) at(["vips", i, "servers", j, "health"], vip.protocol, [vip.health, server.health]);
     });
   });

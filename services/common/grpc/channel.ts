@@ -38,8 +38,24 @@ export function serverCredentials(config: Pick<Config, "tls">): grpc.ServerCrede
   return grpc.experimental.createCertificateProviderServerCredentials(files, clients, clients !== null);
 }
 
+/**
+ * grpc-js names the host that it dials as the server's name, an address too, and Node warns of that once a process: a later Node leaves such a
+ * name out, which is what we want.
+ */
+function acceptAddressesAsNames(): void {
+  const emit = process.emitWarning as (...args: unknown[]) => void;
+  if (emit === quietWarning) return;
+  warn = emit.bind(process);
+  process.emitWarning = quietWarning as typeof process.emitWarning;
+}
+let warn: (...args: unknown[]) => void = () => {};
+const quietWarning = (...args: unknown[]): void => {
+  if (!args.includes("DEP0123")) warn(...args);
+};
+
 export function clientCredentials(config: Pick<Config, "tls">): grpc.ChannelCredentials {
   if (!config.tls) return grpc.credentials.createInsecure();
+  acceptAddressesAsNames();
   const files = certificatesOf(config.tls);
   return grpc.experimental.createCertificateProviderChannelCredentials(files, files);
 }

@@ -26,9 +26,10 @@ export function register(program: Command): void {
       output(o.json, p, () => {
         const rows = p.members.map((m) => {
           const s = m.server;
-          const reasons = [m.reason, ...m.holds.map((h) => `by ${h.by}${h.reason === "" ? "" : `: ${h.reason}`}`)].filter(
-            Boolean,
-          );
+          const reasons = [
+            m.check === "" ? m.reason : `${m.reason || "down"} (${m.check})`,
+            ...m.holds.map((h) => `by ${h.by}${h.reason === "" ? "" : `: ${h.reason}`}`),
+          ].filter(Boolean);
           const count = flowsText(flows.get(s?.address ?? ""));
           return [s?.address ?? "", plainEnum(m.health, "HEALTH_FACT_"), m.factor.toFixed(2), count, reasons.join(", ")];
         });

@@ -44,7 +44,12 @@ export function register(program: Command): void {
     withClients(o, async (clients) => {
       const { vip_id, name } = await findVip(clients, o);
       const r = await clients.failover.any("Undrain", { vip_id, name, address, reason: o.reason });
-      output(o.json, r, () => `${address} is no longer drained, term ${r.term}`);
+      output(o.json, r, () => {
+        const held = r.holds.map(
+          (h) => `; it gets no new flows: maintenance by ${h.by} (end it with: marllbctl maintenance end)`,
+        );
+        return `${address} is no longer drained, term ${r.term}${held.join("")}`;
+      });
     }),
   );
   const maintenance = program

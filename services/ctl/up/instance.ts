@@ -6,6 +6,7 @@ import { existsSync, lstatSync, mkdirSync, readFileSync, renameSync, rmdirSync, 
 import os from "node:os";
 import path from "node:path";
 import type { Config } from "../../common/config/load.js";
+import { startOf } from "../../common/process-start.js";
 import { LaunchError } from "./error.js";
 
 export function instanceFolder(instance: string): string {
@@ -112,10 +113,4 @@ function makeParent(folder: string): void {
     if ((e as NodeJS.ErrnoException).code === "EEXIST") return;
     throw new LaunchError(`no folder for logs can be made in ${path.dirname(folder)}: ${(e as Error).message}; set TMPDIR`);
   }
-}
-
-/** When a process was started, in the kernel's ticks: a pid alone comes again, in a container that is restarted always the same. */
-function startOf(pid: number): string {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-  return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] as string;
 }

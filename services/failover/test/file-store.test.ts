@@ -45,7 +45,7 @@ test("what is committed is read by the next life, with its history, and no tempo
     [intent("web", 3), intent("../other name", 1)],
   );
   t.deepEqual(await second.history("web", 2), [change(3), change(2)]);
-  t.deepEqual(readdirSync(dir).sort(), ["..%2Fother%20name.json", "web.json"]);
+  t.deepEqual(readdirSync(dir).sort(), ["..%2Fother%20name.json", "lock", "web.json"]);
 });
 
 test("only what replaces the newest record is taken", async (t) => {
@@ -81,6 +81,7 @@ test("a file that is no record is kept aside with a warning, and the others coun
     past: JSON.stringify({ ...good, intent: intent("past", 1), history: [null] }),
   };
   for (const [name, text] of Object.entries(bad)) writeFileSync(join(dir, `${name}.json`), text);
+  await first.close();
   const warnings: string[] = [];
   const all = await listed(fileStore(dir, (w) => warnings.push(w)));
   t.deepEqual(

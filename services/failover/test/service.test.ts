@@ -86,8 +86,21 @@ test("an order that cannot be is refused, and leaves no trace", async (t) => {
   t.regex(await refusal("Drain", { address: A, deadline_ms: 0, reason: "a\u001b[2J" }), /reason: expected text without control/);
   t.regex(await refusal("Drain", { address: A, deadline_ms: 0, reason: "x".repeat(501) }), /reason: expected at most 500/);
   t.regex(await refusal("SetPolicy", { policy: "../x" }), /policy: expected a policy's name/);
+  t.regex(await refusal("SetPolicy", { policy: "nobodys" }), /policy: no policy "nobodys"; there are .*uniform/);
+  t.regex(await refusal("Drain", { address: A, deadline_ms: 0, close: true }), /close: expected with deadline_ms/);
   t.regex(await refusal("History", { name: "nope" }), /no pool "nope"/);
   t.deepEqual((await s.ask<Changes>("History", { limit: 0 })).changes, []);
+});
+
+test("the end of a drain says what holds the server yet", async (t) => {
+  const s = await service(t);
+  await s.ask("Drain", { address: A, deadline_ms: 0 });
+  await s.ask("SetMaintenance", { address: A, on: true });
+  const { holds } = await s.ask<{ holds: { kind: string }[] }>("Undrain", { address: A });
+  t.deepEqual(
+    holds.map((h) => h.kind),
+    ["HOLD_KIND_MAINTENANCE"],
+  );
 });
 
 test("a managed pool of the configuration begins with its list, by the configuration's order", async (t) => {

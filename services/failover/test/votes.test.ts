@@ -16,7 +16,14 @@ function setup() {
       words.map((w) => {
         const [, server, state, since] = /^(.) (\w+)(?:@(\d+))?$/.exec(w) as RegExpExecArray;
         const fact = (state as string).toUpperCase() as HealthFact;
-        return { pool, instance, address: server === "A" ? A : B, state: fact, sinceUnixMs: Number(since ?? 0) };
+        return {
+          pool,
+          instance,
+          address: server === "A" ? A : B,
+          state: fact,
+          reason: `${replica} says ${state}`,
+          sinceUnixMs: Number(since ?? 0),
+        };
       }),
       whole,
     );
@@ -167,4 +174,18 @@ test("a replica that is no more is forgotten", (t) => {
   votes.gone("1");
   t.is(fact(A), "UNKNOWN");
   t.is(votes.replicas().size, 0);
+});
+
+test("why a server is down is told by whose vote changed last, and nothing is told of one that is up", (t) => {
+  const { votes, hear } = setup();
+  const why = () => votes.whyDown("web", A);
+  t.is(why(), "");
+  for (const r of ["1", "2", "3"]) hear(r, ["A up", "B up"], true);
+  hear("1", ["A down@9"]);
+  t.is(why(), "", "one of three");
+  hear("2", ["A down@10"]);
+  t.is(why(), "2 says down");
+  hear("1", ["A up@11"]);
+  hear("2", ["A up@12"]);
+  t.is(why(), "");
 });

@@ -236,3 +236,14 @@ test("a long list of problems is cut, a long value too", (t) => {
   t.is(all.at(-1), "and 30 more");
   t.true((problems(`instance: ${"x".repeat(5000)}\n`)[0] ?? "").length < 400);
 });
+
+test("a kind beside checks on one level is refused: which of them is meant cannot be known", (t) => {
+  const of = (vip: string, server: string) =>
+    parseConfig(
+      `vips: [{ name: a, address: "10.0.0.1:80", health: ${vip}, servers: [{ address: "10.0.0.2:80", health: ${server} }] }]`,
+    );
+  const both = "{ kind: http, checks: [{ kind: tcp }] }";
+  t.throws(() => of(both, "{}"), { message: /vips\[0\]\.health\.kind: expected either kind or checks/ });
+  t.throws(() => of("{}", both), { message: /vips\[0\]\.servers\[0\]\.health\.kind: expected either kind or checks/ });
+  t.notThrows(() => of("{ checks: [{ kind: tcp }] }", "{ kind: http }"));
+});
