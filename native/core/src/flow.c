@@ -20,7 +20,26 @@ static size_t round_up(size_t n, size_t to)
 	return (n + to - 1) / to * to;
 }
 
+static void *map_system(void *arg, size_t size)
+{
+	(void)arg;
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	return p == MAP_FAILED ? NULL : p;
+}
+
+static void unmap_system(void *arg, void *base, size_t size)
+{
+	(void)arg;
+	munmap(base, size);
+}
+
 struct mlb_flow_table *mlb_flow_table_new(uint32_t capacity, uint64_t seed)
+{
+	static const struct mlb_flow_memory system = { map_system, unmap_system, NULL };
+	return mlb_flow_table_new_in(capacity, seed, &system);
+}
+
+struct mlb_flow_table *mlb_flow_table_new_in(uint32_t capacity, uint64_t seed, const struct mlb_flow_memory *memory)
 {
 	if (capacity == 0 || capacity > 1u << 30)
 		return NULL;
@@ -41,8 +60,9 @@ struct mlb_flow_table *mlb_flow_table_new(uint32_t capacity, uint64_t seed)
 	size_t next = round_up((size_t)t->entries * 4, 64), chain = round_up((size_t)t->chains * 4, 64);
 	size_t used = round_up((size_t)t->entries, 512) / 8;
 	t->mapped = round_up(entry + bucket + next + chain + used, 4096) + HUGE_PAGE;
-	t->base = mmap(NULL, t->mapped, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (t->base == MAP_FAILED) {
+	t->memory = *memory;
+	t->base = memory->map(memory->arg, t->mapped);
+	if (!t->base) {
 		free(t);
 		return NULL;
 	}
@@ -63,7 +83,7 @@ void mlb_flow_table_free(struct mlb_flow_table *t)
 {
 	if (!t)
 		return;
-	munmap(t->base, t->mapped);
+	t->memory.unmap(t->memory.arg, t->base, t->mapped);
 	free(t);
 }
 

@@ -241,6 +241,46 @@ TEST(bad_capacities)
 	mlb_flow_table_free(NULL);
 }
 
-MLB_TEST_MAIN(CASE(a_million_flows_and_more_without_a_refusal), CASE(keys_are_compared_whole), CASE(equal_hashes_chain),
-	      CASE(churn_equals_a_plain_array), CASE(batches_equal_single_lookups), CASE(walks_see_each_flow_once),
-	      CASE(bad_capacities))
+/* A host's memory: from its own, and back to it. */
+struct own {
+	void *base;
+	size_t size;
+	bool refuses;
+};
+static void *own_map(void *arg, size_t size)
+{
+	struct own *o = arg;
+	if (o->refuses)
+		return NULL;
+	o->base = aligned_alloc(4096, (size + 4095) & ~(size_t)4095);
+	memset(o->base, 0, size);
+	o->size = size;
+	return o->base;
+}
+static void own_unmap(void *arg, void *base, size_t size)
+{
+	struct own *o = arg;
+	CHECK(base == o->base);
+	CHECK_EQ(size, o->size);
+	free(base);
+	o->base = NULL;
+}
+
+TEST(a_table_lives_in_its_hosts_memory)
+{
+	struct own o = { 0 };
+	struct mlb_flow_memory m = { own_map, own_unmap, &o };
+	struct mlb_flow_table *t = mlb_flow_table_new_in(1000, 1, &m);
+	struct mlb_flow_key k = { .cport = 1, .vip = 1 };
+	struct mlb_flow *f = mlb_flow_insert(t, &k, mlb_flow_hash(t, &k));
+	CHECK((char *)f >= (char *)o.base && (char *)(f + 1) <= (char *)o.base + o.size);
+	CHECK(mlb_flow_find(t, &k, mlb_flow_hash(t, &k)) == f);
+	mlb_flow_table_free(t);
+	CHECK(o.base == NULL);
+	o.refuses = true;
+	CHECK(mlb_flow_table_new_in(1000, 1, &m) == NULL);
+}
+
+MLB_TEST_MAIN(CASE(a_table_lives_in_its_hosts_memory), CASE(a_million_flows_and_more_without_a_refusal),
+	      CASE(keys_are_compared_whole), CASE(equal_hashes_chain), CASE(churn_equals_a_plain_array),
+	      CASE(batches_equal_single_lookups), CASE(walks_see_each_flow_once), CASE(bad_capacities))

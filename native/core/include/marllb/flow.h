@@ -47,6 +47,13 @@ struct mlb_flow_bucket {
 } __attribute__((aligned(MLB_CACHE_LINE)));
 _Static_assert(sizeof(struct mlb_flow_bucket) == 64, "one cache line");
 
+/* Whose memory a table is in. map: `size` bytes of zeros at a page's start, NULL where there is no room. */
+struct mlb_flow_memory {
+	void *(*map)(void *arg, size_t size);
+	void (*unmap)(void *arg, void *base, size_t size);
+	void *arg;
+};
+
 /* Open for the inline lookup below; hosts touch nothing in it. */
 struct mlb_flow_table {
 	struct mlb_flow_bucket *bucket;
@@ -63,11 +70,14 @@ struct mlb_flow_table {
 	uint32_t free_head; /* entry number + 1 */
 	size_t mapped;
 	void *base;
+	struct mlb_flow_memory memory;
 };
 
 /* capacity: flows it must hold (rounded up so that this is at most 80 % load; 1 .. 2^30). Huge pages are advised, memory is
  * touched as flows come. NULL: no memory or bad capacity. */
 struct mlb_flow_table *mlb_flow_table_new(uint32_t capacity, uint64_t seed);
+/* The same in memory of the host's. */
+struct mlb_flow_table *mlb_flow_table_new_in(uint32_t capacity, uint64_t seed, const struct mlb_flow_memory *);
 void mlb_flow_table_free(struct mlb_flow_table *);
 static inline uint32_t mlb_flow_count(const struct mlb_flow_table *t)
 {
