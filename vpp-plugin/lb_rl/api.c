@@ -16,7 +16,7 @@
 #include <lb_rl/lb_rl.api_enum.h>
 #include <lb_rl/lb_rl.api_types.h>
 
-#define REPLY_MSG_ID_BASE lbrl_main.msg_id_base
+#define REPLY_MSG_ID_BASE lb_rl_main.msg_id_base
 #include <vlibapi/api_helper_macros.h>
 
 #define X(name, value, word) STATIC_ASSERT(LB_RL_API_MODE_##name == (value), "lb_rl.api has the core's modes");
@@ -24,36 +24,36 @@ MLB_MODES(X)
 #undef X
 
 /* The reason of a refusal goes to the log: an API reply holds a number only. */
-static int lbrl_logged(int rv, const char err[MLB_ERR_LEN])
+static int lb_rl_logged(int rv, const char err[MLB_ERR_LEN])
 {
 	if (rv)
-		lbrl_log_warn("refused to the API: %s", err);
+		lb_rl_log_warn("refused to the API: %s", err);
 	return rv;
 }
 
-static void lbrl_string(char *out, const u8 *in, u32 n)
+static void lb_rl_string(char *out, const u8 *in, u32 n)
 {
 	strncpy(out, (const char *)in, n - 1);
 	out[n - 1] = 0;
 }
 
-static struct mlb_endpoint lbrl_api_endpoint(const vl_api_lb_rl_server_t *s)
+static struct mlb_endpoint lb_rl_api_endpoint(const vl_api_lb_rl_server_t *s)
 {
 	ip46_address_t a;
 	ip46_type_t t = ip_address_decode(&s->address, &a);
 
-	return (struct mlb_endpoint){ .addr = lbrl_addr_of(&a, t == IP46_TYPE_IP6), .port = s->port };
+	return (struct mlb_endpoint){ .addr = lb_rl_addr_of(&a, t == IP46_TYPE_IP6), .port = s->port };
 }
 
 static void vl_api_lb_rl_enable_disable_t_handler(vl_api_lb_rl_enable_disable_t *mp)
 {
 	vl_api_lb_rl_enable_disable_reply_t *rmp;
-	lbrl_enable_args_t a = {
+	lb_rl_enable_args_t a = {
 		mp->flows,    mp->half_open,           mp->established_timeout_s, mp->udp_timeout_s,    mp->sticky_timeout_s,
 		mp->lease_ms, mp->half_open_timeout_s, mp->fin_timeout_s,         mp->closing_timeout_s
 	};
 	char err[MLB_ERR_LEN];
-	int rv = lbrl_logged(mp->enable ? lbrl_enable(&a, err) : lbrl_disable(err), err);
+	int rv = lb_rl_logged(mp->enable ? lb_rl_enable(&a, err) : lb_rl_disable(err), err);
 
 	REPLY_MACRO_END(VL_API_LB_RL_ENABLE_DISABLE_REPLY);
 }
@@ -62,7 +62,7 @@ static void vl_api_lb_rl_start_stop_t_handler(vl_api_lb_rl_start_stop_t *mp)
 {
 	vl_api_lb_rl_start_stop_reply_t *rmp;
 	char err[MLB_ERR_LEN];
-	int rv = lbrl_logged(mp->start ? lbrl_start(err) : lbrl_stop(err), err);
+	int rv = lb_rl_logged(mp->start ? lb_rl_start(err) : lb_rl_stop(err), err);
 
 	REPLY_MACRO_END(VL_API_LB_RL_START_STOP_REPLY);
 }
@@ -72,16 +72,16 @@ static void vl_api_lb_rl_set_shm_t_handler(vl_api_lb_rl_set_shm_t *mp)
 	vl_api_lb_rl_set_shm_reply_t *rmp;
 	char path[256], group[MLB_NAME_LEN], err[MLB_ERR_LEN];
 
-	lbrl_string(path, mp->path, sizeof(path));
-	lbrl_string(group, mp->group, sizeof(group));
-	int rv = lbrl_logged(lbrl_set_shm(path, group, err), err);
+	lb_rl_string(path, mp->path, sizeof(path));
+	lb_rl_string(group, mp->group, sizeof(group));
+	int rv = lb_rl_logged(lb_rl_set_shm(path, group, err), err);
 	REPLY_MACRO_END(VL_API_LB_RL_SET_SHM_REPLY);
 }
 
 static void vl_api_lb_rl_vip_set_t_handler(vl_api_lb_rl_vip_set_t *mp)
 {
 	vl_api_lb_rl_vip_set_reply_t *rmp;
-	lbrl_vip_args_t a = {
+	lb_rl_vip_args_t a = {
 		.n_ports = mp->n_ports,
 		.dscp = mp->dscp,
 		.outer_port = mp->outer_port,
@@ -93,6 +93,7 @@ static void vl_api_lb_rl_vip_set_t_handler(vl_api_lb_rl_vip_set_t *mp)
 		.capacity = mp->max_servers,
 		.table = mp->table_id,
 		.mss = mp->mss,
+		.quic = mp->quic_id_bytes,
 	};
 	char forwarding[sizeof(mp->forwarding)], err[MLB_ERR_LEN];
 	fib_prefix_t pfx;
@@ -102,22 +103,22 @@ static void vl_api_lb_rl_vip_set_t_handler(vl_api_lb_rl_vip_set_t *mp)
 	a.addr = pfx.fp_addr;
 	a.plen = pfx.fp_len;
 	a.is_ip6 = pfx.fp_proto == FIB_PROTOCOL_IP6;
-	lbrl_string(a.name, mp->name, sizeof(a.name));
-	lbrl_string(forwarding, mp->forwarding, sizeof(forwarding));
-	a.fwd = lbrl_fwd_parse(forwarding);
-	for (u32 i = 0; i < clib_min(a.n_ports, LBRL_MAX_PORTS); i++)
-		a.ports[i] = (lbrl_port_t){ mp->ports[i].port, mp->ports[i].protocol };
-	if (a.fwd == LBRL_FWD_COUNT)
-		rv = lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "forwarding `%s`: one of" LBRL_FWD_WORDS " expected",
-			       forwarding);
+	lb_rl_string(a.name, mp->name, sizeof(a.name));
+	lb_rl_string(forwarding, mp->forwarding, sizeof(forwarding));
+	a.fwd = lb_rl_fwd_parse(forwarding);
+	for (u32 i = 0; i < clib_min(a.n_ports, LB_RL_MAX_PORTS); i++)
+		a.ports[i] = (lb_rl_port_t){ mp->ports[i].port, mp->ports[i].protocol };
+	if (a.fwd == LB_RL_FWD_COUNT)
+		rv = lb_rl_fail(err, VNET_API_ERROR_INVALID_VALUE, "forwarding `%s`: one of" LB_RL_FWD_WORDS " expected",
+				forwarding);
 	else if (mp->mode > MLB_MODE_P2C)
-		rv = lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "mode %u is none of lb_rl_mode", mp->mode);
+		rv = lb_rl_fail(err, VNET_API_ERROR_INVALID_VALUE, "mode %u is none of lb_rl_mode", mp->mode);
 	else {
-		if (lbrl_fwd_ops[a.fwd].outer)
+		if (lb_rl_fwd_ops[a.fwd].outer)
 			a.src_set = ip_address_decode(&mp->tunnel_src, &a.src) == IP46_TYPE_IP6 ? 6 : 4;
-		rv = lbrl_vip_set(&a, err);
+		rv = lb_rl_vip_set(&a, err);
 	}
-	lbrl_logged(rv, err);
+	lb_rl_logged(rv, err);
 	REPLY_MACRO_END(VL_API_LB_RL_VIP_SET_REPLY);
 }
 
@@ -126,8 +127,8 @@ static void vl_api_lb_rl_vip_del_t_handler(vl_api_lb_rl_vip_del_t *mp)
 	vl_api_lb_rl_vip_del_reply_t *rmp;
 	char name[MLB_NAME_LEN], err[MLB_ERR_LEN];
 
-	lbrl_string(name, mp->name, sizeof(name));
-	int rv = lbrl_logged(lbrl_vip_del(name, err), err);
+	lb_rl_string(name, mp->name, sizeof(name));
+	int rv = lb_rl_logged(lb_rl_vip_del(name, err), err);
 	REPLY_MACRO_END(VL_API_LB_RL_VIP_DEL_REPLY);
 }
 
@@ -139,19 +140,19 @@ static void vl_api_lb_rl_set_servers_t_handler(vl_api_lb_rl_set_servers_t *mp)
 	f32 *w = 0;
 	int rv = 0;
 
-	lbrl_string(vip, mp->vip, sizeof(vip));
-	if (!lbrl_main.enabled)
+	lb_rl_string(vip, mp->vip, sizeof(vip));
+	if (!lb_rl_main.enabled)
 		rv = VNET_API_ERROR_FEATURE_DISABLED;
 	else if (mp->count < 1 || mp->count > MLB_MAX_SERVERS_PER_VIP ||
 		 vl_msg_api_get_msg_length(mp) < sizeof(*mp) + mp->count * sizeof(mp->servers[0]))
 		rv = VNET_API_ERROR_INVALID_VALUE;
 	for (u32 i = 0; !rv && i < mp->count; i++) {
 		vl_api_lb_rl_server_t s = mp->servers[i];
-		vec_add1(eps, lbrl_api_endpoint(&s));
+		vec_add1(eps, lb_rl_api_endpoint(&s));
 		vec_add1(w, s.weight);
 	}
 	if (!rv)
-		rv = lbrl_logged(lbrl_servers_set(vip, eps, w, vec_len(eps), err), err);
+		rv = lb_rl_logged(lb_rl_servers_set(vip, eps, w, vec_len(eps), err), err);
 	vec_free(eps);
 	vec_free(w);
 	REPLY_MACRO_END(VL_API_LB_RL_SET_SERVERS_REPLY);
@@ -161,11 +162,11 @@ static void vl_api_lb_rl_server_add_del_t_handler(vl_api_lb_rl_server_add_del_t 
 {
 	vl_api_lb_rl_server_add_del_reply_t *rmp;
 	char vip[MLB_NAME_LEN], err[MLB_ERR_LEN];
-	struct mlb_endpoint ep = lbrl_api_endpoint(&mp->server);
+	struct mlb_endpoint ep = lb_rl_api_endpoint(&mp->server);
 
-	lbrl_string(vip, mp->vip, sizeof(vip));
-	int rv =
-		lbrl_logged(mp->is_add ? lbrl_server_add(vip, &ep, mp->server.weight, err) : lbrl_server_del(vip, &ep, err), err);
+	lb_rl_string(vip, mp->vip, sizeof(vip));
+	int rv = lb_rl_logged(mp->is_add ? lb_rl_server_add(vip, &ep, mp->server.weight, err) : lb_rl_server_del(vip, &ep, err),
+			      err);
 	REPLY_MACRO_END(VL_API_LB_RL_SERVER_ADD_DEL_REPLY);
 }
 
@@ -173,10 +174,10 @@ static void vl_api_lb_rl_drain_t_handler(vl_api_lb_rl_drain_t *mp)
 {
 	vl_api_lb_rl_drain_reply_t *rmp;
 	char vip[MLB_NAME_LEN], err[MLB_ERR_LEN];
-	struct mlb_endpoint ep = lbrl_api_endpoint(&mp->server);
+	struct mlb_endpoint ep = lb_rl_api_endpoint(&mp->server);
 
-	lbrl_string(vip, mp->vip, sizeof(vip));
-	int rv = lbrl_logged(lbrl_server_drain(vip, &ep, mp->drain, err), err);
+	lb_rl_string(vip, mp->vip, sizeof(vip));
+	int rv = lb_rl_logged(lb_rl_server_drain(vip, &ep, mp->drain, err), err);
 	REPLY_MACRO_END(VL_API_LB_RL_DRAIN_REPLY);
 }
 
@@ -184,10 +185,10 @@ static void vl_api_lb_rl_flush_t_handler(vl_api_lb_rl_flush_t *mp)
 {
 	vl_api_lb_rl_flush_reply_t *rmp;
 	char vip[MLB_NAME_LEN], err[MLB_ERR_LEN];
-	struct mlb_endpoint ep = lbrl_api_endpoint(&mp->server);
+	struct mlb_endpoint ep = lb_rl_api_endpoint(&mp->server);
 
-	lbrl_string(vip, mp->vip, sizeof(vip));
-	int rv = lbrl_logged(lbrl_flush(vip, mp->one_server ? &ep : 0, err), err);
+	lb_rl_string(vip, mp->vip, sizeof(vip));
+	int rv = lb_rl_logged(lb_rl_flush(vip, mp->one_server ? &ep : 0, err), err);
 	REPLY_MACRO_END(VL_API_LB_RL_FLUSH_REPLY);
 }
 
@@ -197,11 +198,11 @@ static void vl_api_lb_rl_set_mode_t_handler(vl_api_lb_rl_set_mode_t *mp)
 	char vip[MLB_NAME_LEN], err[MLB_ERR_LEN];
 	int rv;
 
-	lbrl_string(vip, mp->vip, sizeof(vip));
+	lb_rl_string(vip, mp->vip, sizeof(vip));
 	if (mp->mode < MLB_MODE_HASH || mp->mode > MLB_MODE_P2C)
 		rv = VNET_API_ERROR_INVALID_VALUE;
 	else
-		rv = lbrl_logged(lbrl_set_mode(vip, mp->mode, err), err);
+		rv = lb_rl_logged(lb_rl_set_mode(vip, mp->mode, err), err);
 	REPLY_MACRO_END(VL_API_LB_RL_SET_MODE_REPLY);
 }
 
@@ -212,7 +213,7 @@ static void vl_api_lb_rl_nat_interface_t_handler(vl_api_lb_rl_nat_interface_t *m
 	int rv;
 
 	VALIDATE_SW_IF_INDEX_END(mp);
-	rv = lbrl_logged(lbrl_nat_interface(mp->sw_if_index, mp->is_add, err), err);
+	rv = lb_rl_logged(lb_rl_nat_interface(mp->sw_if_index, mp->is_add, err), err);
 	BAD_SW_IF_INDEX_LABEL;
 	REPLY_MACRO_END(VL_API_LB_RL_NAT_INTERFACE_REPLY);
 }
@@ -224,25 +225,25 @@ static void vl_api_lb_rl_vip_dump_t_handler(vl_api_lb_rl_vip_dump_t *mp)
 	struct mlb_server_rec *recs;
 	struct mlb_frame_hdr h;
 
-	if (!reg || !lbrl_main.enabled)
+	if (!reg || !lb_rl_main.enabled)
 		return;
 	for (u32 id = 1; id <= MLB_MAX_VIPS; id++) {
-		lbrl_vip_t *v = &lbrl_main.vip[id];
+		lb_rl_vip_t *v = &lb_rl_main.vip[id];
 		vl_api_lb_rl_vip_details_t *rmp;
-		if (v->used != LBRL_VIP_ACTIVE)
+		if (v->used != LB_RL_VIP_ACTIVE)
 			continue;
 		clib_memset(&h, 0, sizeof(h));
-		int n = lbrl_frame(v, &h, &recs);
+		int n = lb_rl_frame(v, &h, &recs);
 		REPLY_MACRO_DETAILS4_END(VL_API_LB_RL_VIP_DETAILS, reg, context, ({
 						 strncpy((char *)rmp->name, v->name, sizeof(rmp->name) - 1);
 						 rmp->vip_id = id;
-						 ip_prefix_encode(&lbrl_main.prefix[v->prefix].pfx, &rmp->prefix);
+						 ip_prefix_encode(&lb_rl_main.prefix[v->prefix].pfx, &rmp->prefix);
 						 rmp->n_ports = v->n_ports;
 						 for (u32 i = 0; i < v->n_ports; i++) {
 							 rmp->ports[i].protocol = v->ports[i].proto;
 							 rmp->ports[i].port = v->ports[i].port;
 						 }
-						 strncpy((char *)rmp->forwarding, lbrl_fwd_ops[v->fwd].name,
+						 strncpy((char *)rmp->forwarding, lb_rl_fwd_ops[v->fwd].name,
 							 sizeof(rmp->forwarding) - 1);
 						 rmp->outer_port = v->outer_port;
 						 rmp->dscp = v->tos >> 2;
@@ -250,6 +251,7 @@ static void vl_api_lb_rl_vip_dump_t_handler(vl_api_lb_rl_vip_dump_t *mp)
 						 rmp->sticky = v->sticky;
 						 rmp->table_id = v->table;
 						 rmp->mss = v->mss;
+						 rmp->quic_id_bytes = v->quic;
 						 rmp->servers = n > 0 ? n : 0;
 						 rmp->frame_seq = h.seq;
 						 rmp->misses = h.misses;
@@ -259,11 +261,11 @@ static void vl_api_lb_rl_vip_dump_t_handler(vl_api_lb_rl_vip_dump_t *mp)
 	}
 }
 
-static void lbrl_send_servers(vl_api_registration_t *reg, u32 context, lbrl_vip_t *v)
+static void lb_rl_send_servers(vl_api_registration_t *reg, u32 context, lb_rl_vip_t *v)
 {
 	struct mlb_server_rec *recs;
 	struct mlb_frame_hdr h;
-	int n = lbrl_frame(v, &h, &recs);
+	int n = lb_rl_frame(v, &h, &recs);
 
 	for (int i = 0; i < n; i++) {
 		struct mlb_server_rec *r = &recs[i];
@@ -297,24 +299,24 @@ static void vl_api_lb_rl_server_dump_t_handler(vl_api_lb_rl_server_dump_t *mp)
 	vl_api_registration_t *reg = vl_api_client_index_to_registration(mp->client_index);
 	char vip[MLB_NAME_LEN];
 
-	if (!reg || !lbrl_main.enabled)
+	if (!reg || !lb_rl_main.enabled)
 		return;
-	lbrl_string(vip, mp->vip, sizeof(vip));
+	lb_rl_string(vip, mp->vip, sizeof(vip));
 	for (u32 id = 1; id <= MLB_MAX_VIPS; id++)
-		if (lbrl_main.vip[id].used == LBRL_VIP_ACTIVE && (!vip[0] || !strcmp(vip, lbrl_main.vip[id].name)))
-			lbrl_send_servers(reg, mp->context, &lbrl_main.vip[id]);
+		if (lb_rl_main.vip[id].used == LB_RL_VIP_ACTIVE && (!vip[0] || !strcmp(vip, lb_rl_main.vip[id].name)))
+			lb_rl_send_servers(reg, mp->context, &lb_rl_main.vip[id]);
 }
 
 #include <lb_rl/lb_rl.api.c>
 
-static clib_error_t *lbrl_api_init(vlib_main_t *vm)
+static clib_error_t *lb_rl_api_init(vlib_main_t *vm)
 {
 	api_main_t *am = vlibapi_get_main();
 
-	lbrl_main.msg_id_base = setup_message_id_table();
+	lb_rl_main.msg_id_base = setup_message_id_table();
 	for (u32 i = 0; i < VL_MSG_LB_RL_LAST; i++)
-		vl_api_set_msg_thread_safe(am, lbrl_main.msg_id_base + i, 1);
+		vl_api_set_msg_thread_safe(am, lb_rl_main.msg_id_base + i, 1);
 	return 0;
 }
 
-VLIB_API_INIT_FUNCTION(lbrl_api_init);
+VLIB_API_INIT_FUNCTION(lb_rl_api_init);

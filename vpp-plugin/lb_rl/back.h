@@ -7,9 +7,9 @@
 #include <vnet/dpo/dpo.h>
 #include <stdbool.h>
 
-void lbrl_back_init(void);
+void lb_rl_back_init(void);
 /* Does what is forwarded by this DPO come to a VIP? */
-bool lbrl_back_comes(const dpo_id_t *dpo);
+bool lb_rl_back_comes(const dpo_id_t *dpo);
 /* The load-balance that drops and counts, of packets that leave as IPv4 or IPv6. */
-const dpo_id_t *lbrl_back_drop(bool is6);
+const dpo_id_t *lb_rl_back_drop(bool is6);
 #endif

@@ -4,14 +4,14 @@
 #include <lb_rl/enable.h>
 #include <lb_rl/interface.h>
 
-static clib_error_t *lbrl_enable_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
+static clib_error_t *lb_rl_enable_command_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
 	unformat_input_t line;
-	lbrl_enable_args_t a = {};
+	lb_rl_enable_args_t a = {};
 	clib_error_t *e = 0;
 	char err[MLB_ERR_LEN];
 
-	if (lbrl_cli_line(in, &line)) {
+	if (lb_rl_cli_line(in, &line)) {
 		while (!e && unformat_check_input(&line) != UNFORMAT_END_OF_INPUT)
 			if (!unformat(&line, "flows %u", &a.flows) && !unformat(&line, "half-open-timeout %u", &a.half_open_s) &&
 			    !unformat(&line, "half-open %u", &a.half_open) && !unformat(&line, "fin-timeout %u", &a.fin_s) &&
@@ -19,10 +19,10 @@ static clib_error_t *lbrl_enable_fn(vlib_main_t *vm, unformat_input_t *in, vlib_
 			    !unformat(&line, "established-timeout %u", &a.established_s) &&
 			    !unformat(&line, "udp-timeout %u", &a.udp_s) && !unformat(&line, "sticky-timeout %u", &a.sticky_s) &&
 			    !unformat(&line, "lease %u", &a.lease_ms))
-				e = lbrl_cli_unexpected(&line, cmd->short_help);
+				e = lb_rl_cli_unexpected(&line, cmd->short_help);
 		unformat_free(&line);
 	}
-	return e ? e : lbrl_cli_result(lbrl_enable(&a, err), err);
+	return e ? e : lb_rl_cli_result(lb_rl_enable(&a, err), err);
 }
 /*?
  * Turns the load balancer on: makes each worker's flow tables and the shared-memory region, and attaches to what the region
@@ -33,32 +33,32 @@ static clib_error_t *lbrl_enable_fn(vlib_main_t *vm, unformat_input_t *in, vlib_
  * @cliexcmd{lb rl enable}
  * @cliexcmd{lb rl enable flows 262144 established-timeout 900}
  ?*/
-VLIB_CLI_COMMAND(lbrl_enable_cmd, static) = {
+VLIB_CLI_COMMAND(lb_rl_enable_command, static) = {
 	.path = "lb rl enable",
 	.short_help = "lb rl enable [flows <n a worker>] [half-open <n a worker>] [half-open-timeout <s>] "
 		      "[established-timeout <s>] [fin-timeout <s>] [closing-timeout <s>] [udp-timeout <s>] "
 		      "[sticky-timeout <s>] [lease <ms>]",
-	.function = lbrl_enable_fn,
+	.function = lb_rl_enable_command_fn,
 	.is_mp_safe = 1,
 };
 
 /* Commands without arguments. */
-static clib_error_t *lbrl_plain(unformat_input_t *in, vlib_cli_command_t *cmd, int (*fn)(char err[MLB_ERR_LEN]))
+static clib_error_t *lb_rl_plain(unformat_input_t *in, vlib_cli_command_t *cmd, int (*fn)(char err[MLB_ERR_LEN]))
 {
 	unformat_input_t line;
 	char err[MLB_ERR_LEN];
 
-	if (lbrl_cli_line(in, &line)) {
-		clib_error_t *e = lbrl_cli_unexpected(&line, cmd->short_help);
+	if (lb_rl_cli_line(in, &line)) {
+		clib_error_t *e = lb_rl_cli_unexpected(&line, cmd->short_help);
 		unformat_free(&line);
 		return e;
 	}
-	return lbrl_cli_result(fn(err), err);
+	return lb_rl_cli_result(fn(err), err);
 }
 
-static clib_error_t *lbrl_disable_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
+static clib_error_t *lb_rl_disable_command_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
-	return lbrl_plain(in, cmd, lbrl_disable);
+	return lb_rl_plain(in, cmd, lb_rl_disable);
 }
 /*?
  * Gives back all that `lb rl enable` made: VIPs, flows, region. Stops the workers for it.
@@ -66,16 +66,16 @@ static clib_error_t *lbrl_disable_fn(vlib_main_t *vm, unformat_input_t *in, vlib
  * @cliexpar
  * @cliexcmd{lb rl disable}
  ?*/
-VLIB_CLI_COMMAND(lbrl_disable_cmd, static) = {
+VLIB_CLI_COMMAND(lb_rl_disable_command, static) = {
 	.path = "lb rl disable",
 	.short_help = "lb rl disable",
-	.function = lbrl_disable_fn,
+	.function = lb_rl_disable_command_fn,
 	.is_mp_safe = 1,
 };
 
-static clib_error_t *lbrl_start_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
+static clib_error_t *lb_rl_start_command_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
-	return lbrl_plain(in, cmd, lbrl_start);
+	return lb_rl_plain(in, cmd, lb_rl_start);
 }
 /*?
  * Puts the prefixes of all VIPs into the FIB, after `lb rl stop` had taken them out.
@@ -83,16 +83,16 @@ static clib_error_t *lbrl_start_fn(vlib_main_t *vm, unformat_input_t *in, vlib_c
  * @cliexpar
  * @cliexcmd{lb rl start}
  ?*/
-VLIB_CLI_COMMAND(lbrl_start_cmd, static) = {
+VLIB_CLI_COMMAND(lb_rl_start_command, static) = {
 	.path = "lb rl start",
 	.short_help = "lb rl start",
-	.function = lbrl_start_fn,
+	.function = lb_rl_start_command_fn,
 	.is_mp_safe = 1,
 };
 
-static clib_error_t *lbrl_stop_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
+static clib_error_t *lb_rl_stop_command_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
-	return lbrl_plain(in, cmd, lbrl_stop);
+	return lb_rl_plain(in, cmd, lb_rl_stop);
 }
 /*?
  * Takes the prefixes of all VIPs out of the FIB: their traffic goes where other routes lead. Flows and servers stay.
@@ -100,29 +100,29 @@ static clib_error_t *lbrl_stop_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cl
  * @cliexpar
  * @cliexcmd{lb rl stop}
  ?*/
-VLIB_CLI_COMMAND(lbrl_stop_cmd, static) = {
+VLIB_CLI_COMMAND(lb_rl_stop_command, static) = {
 	.path = "lb rl stop",
 	.short_help = "lb rl stop",
-	.function = lbrl_stop_fn,
+	.function = lb_rl_stop_command_fn,
 	.is_mp_safe = 1,
 };
 
-static clib_error_t *lbrl_set_shm_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
+static clib_error_t *lb_rl_set_shm_command_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
 	unformat_input_t line;
 	clib_error_t *e = 0;
 	u8 *path = 0, *group = 0;
 	char err[MLB_ERR_LEN];
 
-	if (!lbrl_cli_line(in, &line))
+	if (!lb_rl_cli_line(in, &line))
 		return clib_error_return(0, "expected: %s", cmd->short_help);
 	if (!unformat(&line, "%v", &path) || (unformat(&line, "group") && !unformat(&line, "%v", &group)) ||
 	    unformat_check_input(&line) != UNFORMAT_END_OF_INPUT)
-		e = lbrl_cli_unexpected(&line, cmd->short_help);
+		e = lb_rl_cli_unexpected(&line, cmd->short_help);
 	else {
 		vec_add1(path, 0);
 		vec_add1(group, 0);
-		e = lbrl_cli_result(lbrl_set_shm((char *)path, (char *)group, err), err);
+		e = lb_rl_cli_result(lb_rl_set_shm((char *)path, (char *)group, err), err);
 	}
 	vec_free(path);
 	vec_free(group);
@@ -136,14 +136,14 @@ static clib_error_t *lbrl_set_shm_fn(vlib_main_t *vm, unformat_input_t *in, vlib
  * @cliexpar
  * @cliexcmd{lb rl set-shm /run/marllb/lb_rl_shm group marllb}
  ?*/
-VLIB_CLI_COMMAND(lbrl_set_shm_cmd, static) = {
+VLIB_CLI_COMMAND(lb_rl_set_shm_command, static) = {
 	.path = "lb rl set-shm",
 	.short_help = "lb rl set-shm <absolute path> [group <name>]",
-	.function = lbrl_set_shm_fn,
+	.function = lb_rl_set_shm_command_fn,
 	.is_mp_safe = 1,
 };
 
-static clib_error_t *lbrl_nat_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
+static clib_error_t *lb_rl_nat_command_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
 	unformat_input_t line;
 	u32 sw_if_index = ~0;
@@ -151,17 +151,17 @@ static clib_error_t *lbrl_nat_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli
 	char err[MLB_ERR_LEN] = "";
 	clib_error_t *e = 0;
 
-	if (!lbrl_cli_line(in, &line))
+	if (!lb_rl_cli_line(in, &line))
 		return clib_error_return(0, "expected: %s", cmd->short_help);
 	while (!e && unformat_check_input(&line) != UNFORMAT_END_OF_INPUT)
 		if (unformat(&line, "del"))
 			add = false;
 		else if (!unformat(&line, "%U", unformat_vnet_sw_interface, vnet_get_main(), &sw_if_index))
-			e = lbrl_cli_unexpected(&line, cmd->short_help);
+			e = lb_rl_cli_unexpected(&line, cmd->short_help);
 	if (!e && sw_if_index == ~0)
 		e = clib_error_return(0, "expected: %s", cmd->short_help);
 	if (!e)
-		e = lbrl_cli_result(lbrl_nat_interface(sw_if_index, add, err), err);
+		e = lb_rl_cli_result(lb_rl_nat_interface(sw_if_index, add, err), err);
 	unformat_free(&line);
 	return e;
 }
@@ -172,9 +172,9 @@ static clib_error_t *lbrl_nat_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli
  * @cliexcmd{lb rl nat interface GigabitEthernet0/8/0}
  * @cliexcmd{lb rl nat interface GigabitEthernet0/8/0 del}
  ?*/
-VLIB_CLI_COMMAND(lbrl_nat_cmd, static) = {
+VLIB_CLI_COMMAND(lb_rl_nat_command, static) = {
 	.path = "lb rl nat interface",
 	.short_help = "lb rl nat interface <interface> [del]",
-	.function = lbrl_nat_fn,
+	.function = lb_rl_nat_command_fn,
 	.is_mp_safe = 1,
 };

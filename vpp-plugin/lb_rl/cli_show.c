@@ -8,67 +8,67 @@
 #include <lb_rl/stats.h>
 
 /* [vip NAME]; all VIPs without. */
-static clib_error_t *lbrl_show_args(unformat_input_t *in, const char *help, char vip[MLB_NAME_LEN], u32 *max)
+static clib_error_t *lb_rl_show_args(unformat_input_t *in, const char *help, char vip[MLB_NAME_LEN], u32 *max)
 {
 	unformat_input_t line;
 	clib_error_t *e = 0;
 
 	vip[0] = 0;
-	if (!lbrl_main.enabled)
+	if (!lb_rl_main.enabled)
 		return clib_error_return(0, "lb rl is not enabled: `lb rl enable` first");
-	if (!lbrl_cli_line(in, &line))
+	if (!lb_rl_cli_line(in, &line))
 		return 0;
 	while (!e && unformat_check_input(&line) != UNFORMAT_END_OF_INPUT)
-		if (!unformat(&line, "vip %U", unformat_lbrl_name, vip) && !(max && unformat(&line, "max %u", max)))
-			e = lbrl_cli_unexpected(&line, help);
+		if (!unformat(&line, "vip %U", unformat_lb_rl_name, vip) && !(max && unformat(&line, "max %u", max)))
+			e = lb_rl_cli_unexpected(&line, help);
 	unformat_free(&line);
-	if (!e && vip[0] && !lbrl_vip_by_name(vip))
+	if (!e && vip[0] && !lb_rl_vip_by_name(vip))
 		e = clib_error_return(0, "no VIP of name %s; `lb rl show config` lists them", vip);
 	return e;
 }
 
-#define lbrl_foreach_vip(v, which) \
-	for (lbrl_vip_t *v = lbrl_main.vip + 1; v <= lbrl_main.vip + MLB_MAX_VIPS; v++) \
-		if (v->used == LBRL_VIP_ACTIVE && (!(which)[0] || !strcmp((which), v->name)))
+#define lb_rl_foreach_vip(v, which) \
+	for (lb_rl_vip_t *v = lb_rl_main.vip + 1; v <= lb_rl_main.vip + MLB_MAX_VIPS; v++) \
+		if (v->used == LB_RL_VIP_ACTIVE && (!(which)[0] || !strcmp((which), v->name)))
 
 /* What a command says that finds nothing to show. */
-static void lbrl_show_none(vlib_main_t *vm)
+static void lb_rl_show_none(vlib_main_t *vm)
 {
-	if (lbrl_vip_any())
+	if (lb_rl_vip_any())
 		return;
 	vlib_cli_output(vm, "no VIP yet: `lb rl set-vip` makes one");
-	if (vec_len(lbrl_main.staged))
-		vlib_cli_output(vm, "%u servers wait for it", vec_len(lbrl_main.staged));
+	if (vec_len(lb_rl_main.staged))
+		vlib_cli_output(vm, "%u servers wait for it", vec_len(lb_rl_main.staged));
 }
 
 /* Servers that no frame has told of yet: a frame comes ten times a second. */
-static void lbrl_show_fresh(vlib_main_t *vm, const lbrl_vip_t *v, const struct mlb_server_rec *recs, int n)
+static void lb_rl_show_fresh(vlib_main_t *vm, const lb_rl_vip_t *v, const struct mlb_server_rec *recs, int n)
 {
 	for (u32 slot = 0; slot < v->capacity; slot++) {
-		const lbrl_server_t *srv = &v->server[slot];
+		const lb_rl_server_t *srv = &v->server[slot];
 		bool told = false;
 		for (int i = 0; i < n; i++)
 			told |= recs[i].id == srv->id;
 		if (srv->id && !told)
 			vlib_cli_output(vm, "  [%u] id %u %U port %u: just added, no figures yet", slot, srv->id,
-					format_lbrl_addr, &srv->addr, clib_net_to_host_u16(srv->port));
+					format_lb_rl_addr, &srv->addr, clib_net_to_host_u16(srv->port));
 	}
 }
 
-static clib_error_t *lbrl_show_stats_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
+static clib_error_t *lb_rl_show_stats_command_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
 	char name[MLB_NAME_LEN];
 	struct mlb_server_rec *recs;
 	struct mlb_frame_hdr h;
-	clib_error_t *e = lbrl_show_args(in, cmd->short_help, name, 0);
+	clib_error_t *e = lb_rl_show_args(in, cmd->short_help, name, 0);
 
 	if (e)
 		return e;
-	lbrl_foreach_vip(v, name)
+	lb_rl_foreach_vip(v, name)
 	{
-		int n = lbrl_frame(v, &h, &recs);
+		int n = lb_rl_frame(v, &h, &recs);
 		if (n < 0) {
-			vlib_cli_output(vm, "%U: no frame yet", format_lbrl_vip, v);
+			vlib_cli_output(vm, "%U: no frame yet", format_lb_rl_vip, v);
 			continue;
 		}
 		u64 flows = 0, news = 0, packets = 0, bytes = 0, bytes_out = 0, half = 0;
@@ -81,7 +81,7 @@ static clib_error_t *lbrl_show_stats_fn(vlib_main_t *vm, unformat_input_t *in, v
 			bytes += r->bytes_in;
 			bytes_out += r->bytes_out;
 		}
-		vlib_cli_output(vm, "%U", format_lbrl_vip, v);
+		vlib_cli_output(vm, "%U", format_lb_rl_vip, v);
 		vlib_cli_output(vm, "  frame %llu, mode %s, weights from %s, %d servers", h.seq, mlb_mode_name(h.mode),
 				mlb_ladder_name(h.ladder), n);
 		vlib_cli_output(vm, "  flows %llu, half-open %llu, new %llu, packets in %llu, bytes in %llu, bytes out %llu",
@@ -95,11 +95,11 @@ static clib_error_t *lbrl_show_stats_fn(vlib_main_t *vm, unformat_input_t *in, v
 			if (h.refused[i])
 				vlib_cli_output(vm, "  weight vectors refused (%s) %llu", mlb_refuse_name(i), h.refused[i]);
 	}
-	lbrl_show_none(vm);
+	lb_rl_show_none(vm);
 	/* Not ours alone: all that VPP took. Weights, modes and server lists add none. */
 	vlib_cli_output(vm, "worker barriers since start %llu", vlib_worker_threads[0].barrier_sync_count);
-	for (u32 i = 0; i < vec_len(lbrl_main.thread); i++) {
-		lbrl_thread_t *t = &lbrl_main.thread[i];
+	for (u32 i = 0; i < vec_len(lb_rl_main.thread); i++) {
+		lb_rl_thread_t *t = &lb_rl_main.thread[i];
 		vlib_cli_output(vm, "thread %u: %u of %u flows, %u of %u half-open, hand-offs dropped %llu", i,
 				mlb_flow_count(t->flows), mlb_flow_capacity(t->flows), mlb_flow_count(t->half),
 				mlb_flow_capacity(t->half), t->handoff_drops);
@@ -112,25 +112,25 @@ static clib_error_t *lbrl_show_stats_fn(vlib_main_t *vm, unformat_input_t *in, v
  * @cliexpar
  * @cliexcmd{lb rl show stats}
  ?*/
-VLIB_CLI_COMMAND(lbrl_show_stats_cmd, static) = {
+VLIB_CLI_COMMAND(lb_rl_show_stats_command, static) = {
 	.path = "lb rl show stats",
 	.short_help = "lb rl show stats [vip <name>]",
-	.function = lbrl_show_stats_fn,
+	.function = lb_rl_show_stats_command_fn,
 	.is_mp_safe = 1,
 };
 
-static clib_error_t *lbrl_show_weights_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
+static clib_error_t *lb_rl_show_weights_command_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
 	char name[MLB_NAME_LEN];
 	struct mlb_server_rec *recs;
 	struct mlb_frame_hdr h;
-	clib_error_t *e = lbrl_show_args(in, cmd->short_help, name, 0);
+	clib_error_t *e = lb_rl_show_args(in, cmd->short_help, name, 0);
 
 	if (e)
 		return e;
-	lbrl_foreach_vip(v, name)
+	lb_rl_foreach_vip(v, name)
 	{
-		int n = lbrl_frame(v, &h, &recs);
+		int n = lb_rl_frame(v, &h, &recs);
 		vlib_cli_output(vm, "%s: weights from %s, mode %s, kappa %.3f, sequence %llu, term %llu", v->name,
 				mlb_ladder_name(n < 0 ? MLB_LADDER_STATIC_DP : h.ladder),
 				mlb_mode_name(n < 0 ? MLB_MODE_SED : h.mode), n < 0 ? 1.0 : h.kappa, n < 0 ? 0 : h.applied_seq,
@@ -138,16 +138,16 @@ static clib_error_t *lbrl_show_weights_fn(vlib_main_t *vm, unformat_input_t *in,
 		vlib_cli_output(vm, "  %-40s %9s %9s %7s %8s", "server", "static", "share", "factor", "bias");
 		for (int i = 0; i < n; i++) {
 			struct mlb_server_rec *r = &recs[i];
-			u8 *s = format(0, "%U", format_lbrl_addr, &r->addr);
+			u8 *s = format(0, "%U", format_lb_rl_addr, &r->addr);
 			if (r->port)
 				s = format(s, ":%u", r->port);
 			vlib_cli_output(vm, "  %-40v %9.3f %9.6f %7.3f %8.2f", s, r->weight_static, r->weight, r->factor,
 					r->bias);
 			vec_free(s);
 		}
-		lbrl_show_fresh(vm, v, recs, n);
+		lb_rl_show_fresh(vm, v, recs, n);
 	}
-	lbrl_show_none(vm);
+	lb_rl_show_none(vm);
 	return 0;
 }
 /*?
@@ -156,14 +156,14 @@ static clib_error_t *lbrl_show_weights_fn(vlib_main_t *vm, unformat_input_t *in,
  * @cliexpar
  * @cliexcmd{lb rl show weights vip web}
  ?*/
-VLIB_CLI_COMMAND(lbrl_show_weights_cmd, static) = {
+VLIB_CLI_COMMAND(lb_rl_show_weights_command, static) = {
 	.path = "lb rl show weights",
 	.short_help = "lb rl show weights [vip <name>]",
-	.function = lbrl_show_weights_fn,
+	.function = lb_rl_show_weights_command_fn,
 	.is_mp_safe = 1,
 };
 
-static u8 *format_lbrl_flags(u8 *s, va_list *args)
+static u8 *format_lb_rl_flags(u8 *s, va_list *args)
 {
 	u32 f = va_arg(*args, u32);
 	if (f & MLB_SRV_LEAVING)
@@ -174,26 +174,26 @@ static u8 *format_lbrl_flags(u8 *s, va_list *args)
 	return s;
 }
 
-static clib_error_t *lbrl_show_servers_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
+static clib_error_t *lb_rl_show_servers_command_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
 	char name[MLB_NAME_LEN];
 	struct mlb_server_rec *recs;
 	struct mlb_frame_hdr h;
-	clib_error_t *e = lbrl_show_args(in, cmd->short_help, name, 0);
+	clib_error_t *e = lb_rl_show_args(in, cmd->short_help, name, 0);
 
 	if (e)
 		return e;
-	lbrl_foreach_vip(v, name)
+	lb_rl_foreach_vip(v, name)
 	{
-		int n = lbrl_frame(v, &h, &recs);
-		vlib_cli_output(vm, "%U", format_lbrl_vip, v);
+		int n = lb_rl_frame(v, &h, &recs);
+		vlib_cli_output(vm, "%U", format_lb_rl_vip, v);
 		for (int i = 0; i < n; i++) {
 			struct mlb_server_rec *r = &recs[i];
 			vlib_cli_output(vm,
 					"  [%u] id %u %U port %u %U: flows %u half-open %u waiting %u new %llu done %llu refused "
 					"%llu reset %llu "
 					"aborted %llu unanswered %llu",
-					r->slot, r->id, format_lbrl_addr, &r->addr, r->port, format_lbrl_flags, r->flags,
+					r->slot, r->id, format_lb_rl_addr, &r->addr, r->port, format_lb_rl_flags, r->flags,
 					r->flows, r->half_open, r->waiting, r->new_flows, r->completions, r->refusals, r->resets,
 					r->aborts, r->unanswered);
 			vlib_cli_output(vm,
@@ -203,9 +203,9 @@ static clib_error_t *lbrl_show_servers_fn(vlib_main_t *vm, unformat_input_t *in,
 					r->duration.dp90);
 			vlib_cli_output(vm, "      via %U", format_dpo_id, &v->server[r->slot].dpo, 8);
 		}
-		lbrl_show_fresh(vm, v, recs, n);
+		lb_rl_show_fresh(vm, v, recs, n);
 	}
-	lbrl_show_none(vm);
+	lb_rl_show_none(vm);
 	return 0;
 }
 /*?
@@ -214,24 +214,24 @@ static clib_error_t *lbrl_show_servers_fn(vlib_main_t *vm, unformat_input_t *in,
  * @cliexpar
  * @cliexcmd{lb rl show servers}
  ?*/
-VLIB_CLI_COMMAND(lbrl_show_servers_cmd, static) = {
+VLIB_CLI_COMMAND(lb_rl_show_servers_command, static) = {
 	.path = "lb rl show servers",
 	.short_help = "lb rl show servers [vip <name>]",
-	.function = lbrl_show_servers_fn,
+	.function = lb_rl_show_servers_command_fn,
 	.is_mp_safe = 1,
 };
 
-static clib_error_t *lbrl_show_config_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
+static clib_error_t *lb_rl_show_config_command_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
-	lbrl_main_t *m = &lbrl_main;
+	lb_rl_main_t *m = &lb_rl_main;
 	unformat_input_t line;
 
-	if (lbrl_cli_line(in, &line)) {
-		clib_error_t *e = lbrl_cli_unexpected(&line, cmd->short_help);
+	if (lb_rl_cli_line(in, &line)) {
+		clib_error_t *e = lb_rl_cli_unexpected(&line, cmd->short_help);
 		unformat_free(&line);
 		return e;
 	}
-	vlib_cli_output(vm, "lb rl " LBRL_VERSION ": %s, %s", m->enabled ? "enabled" : "disabled",
+	vlib_cli_output(vm, "lb rl " LB_RL_VERSION ": %s, %s", m->enabled ? "enabled" : "disabled",
 			m->started ? "started" : "stopped");
 	vlib_cli_output(vm, "region %s, instance %s", m->shm_path, m->instance);
 	if (vec_len(m->staged))
@@ -247,7 +247,7 @@ static clib_error_t *lbrl_show_config_fn(vlib_main_t *vm, unformat_input_t *in, 
 	for (u32 i = 0; i < vec_len(m->nat_interfaces); i++)
 		vlib_cli_output(vm, "nat interface %U", format_vnet_sw_if_index_name, vnet_get_main(), m->nat_interfaces[i]);
 	char all[MLB_NAME_LEN] = "";
-	lbrl_foreach_vip(v, all) vlib_cli_output(vm, "VIP [%u] %U max-servers %u", v->id, format_lbrl_vip, v, v->capacity);
+	lb_rl_foreach_vip(v, all) vlib_cli_output(vm, "VIP [%u] %U max-servers %u", v->id, format_lb_rl_vip, v, v->capacity);
 	return 0;
 }
 /*?
@@ -256,10 +256,10 @@ static clib_error_t *lbrl_show_config_fn(vlib_main_t *vm, unformat_input_t *in, 
  * @cliexpar
  * @cliexcmd{lb rl show config}
  ?*/
-VLIB_CLI_COMMAND(lbrl_show_config_cmd, static) = {
+VLIB_CLI_COMMAND(lb_rl_show_config_command, static) = {
 	.path = "lb rl show config",
 	.short_help = "lb rl show config",
-	.function = lbrl_show_config_fn,
+	.function = lb_rl_show_config_command_fn,
 	.is_mp_safe = 1,
 };
 
@@ -268,15 +268,15 @@ typedef struct {
 	const char *vip;
 	u32 thread, left, now_ms;
 	bool half;
-} lbrl_flows_arg_t;
+} lb_rl_flows_arg_t;
 
-static const char *const lbrl_tcp_names[] = { "new",        "syn",     "syn-ack", "established", "fin-client",
-					      "fin-server", "closing", "closed",  "reset" };
+static const char *const lb_rl_tcp_names[] = { "new",        "syn",     "syn-ack", "established", "fin-client",
+					       "fin-server", "closing", "closed",  "reset" };
 
-static void lbrl_show_flow(void *arg, struct mlb_flow *f)
+static void lb_rl_show_flow(void *arg, struct mlb_flow *f)
 {
-	lbrl_flows_arg_t *a = arg;
-	lbrl_vip_t *v = &lbrl_main.vip[f->key.vip];
+	lb_rl_flows_arg_t *a = arg;
+	lb_rl_vip_t *v = &lb_rl_main.vip[f->key.vip];
 	struct mlb_addr client = f->key.client;
 
 	if (!a->left || (a->vip[0] && strcmp(a->vip, v->name)))
@@ -287,9 +287,9 @@ static void lbrl_show_flow(void *arg, struct mlb_flow *f)
 	else if (v->plen < 128 && !v->sticky)
 		clib_memset(client.b + 8, 0, 8); /* mixed with the destination's: the client's network is left */
 	vlib_cli_output(a->vm, "[%u] %s %U port %u -> %s port %u: slot %u %U %s idle %u ms%s", a->thread,
-			f->key.proto == IP_PROTOCOL_TCP ? "tcp" : "udp", format_lbrl_addr, &client, f->key.cport, v->name,
-			f->key.vport, f->slot, format_lbrl_addr, &v->server[f->slot].addr,
-			f->key.proto == IP_PROTOCOL_TCP && f->tcp < ARRAY_LEN(lbrl_tcp_names) ? lbrl_tcp_names[f->tcp] : "-",
+			f->key.proto == IP_PROTOCOL_TCP ? "tcp" : "udp", format_lb_rl_addr, &client, f->key.cport, v->name,
+			f->key.vport, f->slot, format_lb_rl_addr, &v->server[f->slot].addr,
+			f->key.proto == IP_PROTOCOL_TCP && f->tcp < ARRAY_LEN(lb_rl_tcp_names) ? lb_rl_tcp_names[f->tcp] : "-",
 			a->now_ms - f->last_ms,
 			f->flags & MLB_FLOW_COUNTED ? "" :
 			a->half                     ? " half-open" :
@@ -297,30 +297,30 @@ static void lbrl_show_flow(void *arg, struct mlb_flow *f)
 }
 
 /* The only show that looks into workers' tables: they stand still meanwhile, and `max` keeps that short. */
-static clib_error_t *lbrl_show_flows_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
+static clib_error_t *lb_rl_show_flows_command_fn(vlib_main_t *vm, unformat_input_t *in, vlib_cli_command_t *cmd)
 {
 	char name[MLB_NAME_LEN];
 	u32 max = 50;
-	clib_error_t *e = lbrl_show_args(in, cmd->short_help, name, &max);
+	clib_error_t *e = lb_rl_show_args(in, cmd->short_help, name, &max);
 
 	if (e)
 		return e;
 	if (max > 10000)
 		return clib_error_return(0, "max 1..10000 expected, not %u", max);
-	lbrl_flows_arg_t a = { .vm = vm, .vip = name, .left = max, .now_ms = lbrl_now_us() / 1000 };
+	lb_rl_flows_arg_t a = { .vm = vm, .vip = name, .left = max, .now_ms = lb_rl_now_us() / 1000 };
 	vlib_worker_thread_barrier_sync(vm);
-	for (u32 i = 0; i < vec_len(lbrl_main.thread); i++) {
-		lbrl_thread_t *t = &lbrl_main.thread[i];
+	for (u32 i = 0; i < vec_len(lb_rl_main.thread); i++) {
+		lb_rl_thread_t *t = &lb_rl_main.thread[i];
 		u32 c = 0;
 		a.thread = i;
 		do {
 			a.half = false;
-			mlb_flow_walk(t->flows, &c, 4096, lbrl_show_flow, &a);
+			mlb_flow_walk(t->flows, &c, 4096, lb_rl_show_flow, &a);
 		} while (c && a.left);
 		c = 0;
 		do {
 			a.half = true;
-			mlb_flow_walk(t->half, &c, 4096, lbrl_show_flow, &a);
+			mlb_flow_walk(t->half, &c, 4096, lb_rl_show_flow, &a);
 		} while (c && a.left);
 	}
 	vlib_worker_thread_barrier_release(vm);
@@ -332,9 +332,9 @@ static clib_error_t *lbrl_show_flows_fn(vlib_main_t *vm, unformat_input_t *in, v
  * @cliexpar
  * @cliexcmd{lb rl show flows vip web max 10}
  ?*/
-VLIB_CLI_COMMAND(lbrl_show_flows_cmd, static) = {
+VLIB_CLI_COMMAND(lb_rl_show_flows_command, static) = {
 	.path = "lb rl show flows",
 	.short_help = "lb rl show flows [vip <name>] [max <n>]",
-	.function = lbrl_show_flows_fn,
+	.function = lb_rl_show_flows_command_fn,
 	.is_mp_safe = 1,
 };

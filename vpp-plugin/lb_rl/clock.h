@@ -5,15 +5,15 @@
 #include <vppinfra/clib.h>
 #include <time.h>
 
-static inline u64 lbrl_clock_ns(clockid_t id)
+static inline u64 lb_rl_clock_ns(clockid_t id)
 {
 	struct timespec t;
 	clock_gettime(id, &t);
 	return (u64)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static inline u64 lbrl_now_us(void)
+static inline u64 lb_rl_now_us(void)
 {
-	return lbrl_clock_ns(CLOCK_MONOTONIC) / 1000;
+	return lb_rl_clock_ns(CLOCK_MONOTONIC) / 1000;
 }
 #endif

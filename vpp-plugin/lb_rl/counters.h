@@ -5,7 +5,7 @@
 #include <vlib/vlib.h>
 
 /* `show errors` has room for 35 characters. */
-#define LBRL_ERRORS(X) \
+#define LB_RL_ERRORS(X) \
 	X(FORWARDED, INFO, "packets forwarded to a server") \
 	X(RETURNED, INFO, "packets returned to a client (NAT)") \
 	X(NEW_FLOW, INFO, "new flows") \
@@ -39,10 +39,10 @@
 	X(PROTO, ERROR, "protocol that is not balanced") \
 	X(UDP_LENGTH, ERROR, "malformed: UDP length")
 typedef enum {
-#define X(n, s, t) LBRL_ERROR_##n,
-	LBRL_ERRORS(X)
+#define X(n, s, t) LB_RL_ERROR_##n,
+	LB_RL_ERRORS(X)
 #undef X
-		LBRL_N_ERROR
-} lbrl_error_t;
-extern vlib_error_desc_t lbrl_error_counters[];
+		LB_RL_N_ERROR
+} lb_rl_error_t;
+extern vlib_error_desc_t lb_rl_error_counters[];
 #endif

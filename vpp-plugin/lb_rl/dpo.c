@@ -12,32 +12,32 @@
 #include <vnet/fib/fib_table.h>
 #include <vnet/fib/fib_source.h>
 
-static u8 *format_lbrl_dpo(u8 *s, va_list *args)
+static u8 *format_lb_rl_dpo(u8 *s, va_list *args)
 {
 	index_t index = va_arg(*args, index_t);
 	CLIB_UNUSED(u32 indent) = va_arg(*args, u32);
-	lbrl_prefix_t *p = &lbrl_main.prefix[index];
+	lb_rl_prefix_t *p = &lb_rl_main.prefix[index];
 	return format(s, "lb-rl %U: %u VIPs", format_fib_prefix, &p->pfx, p->vips);
 }
 
 /* Prefixes live in a fixed array for as long as the plugin does: nothing to count. */
-static void lbrl_dpo_lock(dpo_id_t *dpo)
+static void lb_rl_dpo_lock(dpo_id_t *dpo)
 {
 }
 
-static const dpo_vft_t lbrl_dpo_vft = {
-	.dv_lock = lbrl_dpo_lock,
-	.dv_unlock = lbrl_dpo_lock,
-	.dv_format = format_lbrl_dpo,
+static const dpo_vft_t lb_rl_dpo_vft = {
+	.dv_lock = lb_rl_dpo_lock,
+	.dv_unlock = lb_rl_dpo_lock,
+	.dv_format = format_lb_rl_dpo,
 };
-static const char *const lbrl_nodes4[] = { "lb-rl-ip4", NULL };
-static const char *const lbrl_nodes6[] = { "lb-rl-ip6", NULL };
-static const char *const *const lbrl_dpo_nodes[DPO_PROTO_NUM] = {
-	[DPO_PROTO_IP4] = lbrl_nodes4,
-	[DPO_PROTO_IP6] = lbrl_nodes6,
+static const char *const lb_rl_nodes4[] = { "lb-rl-ip4", NULL };
+static const char *const lb_rl_nodes6[] = { "lb-rl-ip6", NULL };
+static const char *const *const lb_rl_dpo_nodes[DPO_PROTO_NUM] = {
+	[DPO_PROTO_IP4] = lb_rl_nodes4,
+	[DPO_PROTO_IP6] = lb_rl_nodes6,
 };
 
-static fib_prefix_t lbrl_host_prefix(const struct mlb_addr *a)
+static fib_prefix_t lb_rl_host_prefix(const struct mlb_addr *a)
 {
 	fib_prefix_t pfx = {};
 
@@ -53,15 +53,15 @@ static fib_prefix_t lbrl_host_prefix(const struct mlb_addr *a)
 	return pfx;
 }
 
-bool lbrl_leads_back(u32 fib_index, const struct mlb_addr *a)
+bool lb_rl_leads_back(u32 fib_index, const struct mlb_addr *a)
 {
-	fib_prefix_t pfx = lbrl_host_prefix(a);
+	fib_prefix_t pfx = lb_rl_host_prefix(a);
 	fib_node_index_t fei = fib_table_lookup(fib_index, &pfx);
 
-	return fei != FIB_NODE_INDEX_INVALID && lbrl_back_comes(fib_entry_contribute_ip_forwarding(fei));
+	return fei != FIB_NODE_INDEX_INVALID && lb_rl_back_comes(fib_entry_contribute_ip_forwarding(fei));
 }
 
-bool lbrl_prefix_is_own(u32 fib_index, const fib_prefix_t *pfx)
+bool lb_rl_prefix_is_own(u32 fib_index, const fib_prefix_t *pfx)
 {
 	fib_node_index_t fei = fib_table_lookup_exact_match(fib_index, pfx);
 
@@ -69,22 +69,22 @@ bool lbrl_prefix_is_own(u32 fib_index, const fib_prefix_t *pfx)
 }
 
 /* The load-balance that packets to the server take: its route's, or the one that drops where that leads back to a VIP. */
-static void lbrl_server_stack(lbrl_server_t *srv)
+static void lb_rl_server_stack(lb_rl_server_t *srv)
 {
 	dpo_id_t old = srv->dpo;
 	const dpo_id_t *via = fib_entry_contribute_ip_forwarding(srv->fei);
-	bool back = lbrl_back_comes(via);
+	bool back = lb_rl_back_comes(via);
 
 	if (back)
-		via = lbrl_back_drop(!mlb_addr_is_v4(&srv->addr));
+		via = lb_rl_back_drop(!mlb_addr_is_v4(&srv->addr));
 	if (dpo_cmp(&old, via) == 0)
 		return;
 	if (back != srv->leads_back) {
 		char text[MLB_ENDPOINT_LEN];
 		srv->leads_back = back;
-		lbrl_log_warn("VIP %s: the route to server %s %s", lbrl_main.vip[srv->vip_id].name,
-			      mlb_addr_text(&srv->addr, text),
-			      back ? "leads back to a VIP: its packets are dropped" : "is sound again");
+		lb_rl_log_warn("VIP %s: the route to server %s %s", lb_rl_main.vip[srv->vip_id].name,
+			       mlb_addr_text(&srv->addr, text),
+			       back ? "leads back to a VIP: its packets are dropped" : "is sound again");
 	}
 	/* The new one is locked before workers see it, the old one let go after. */
 	dpo_id_t fresh = DPO_INVALID;
@@ -95,92 +95,92 @@ static void lbrl_server_stack(lbrl_server_t *srv)
 }
 
 /* A load-balance within another changes in place, and nobody tells who stands above it. */
-static void lbrl_servers_restack(void)
+static void lb_rl_servers_restack(void)
 {
-	for (lbrl_vip_t *v = lbrl_main.vip + 1; v <= lbrl_main.vip + MLB_MAX_VIPS; v++)
+	for (lb_rl_vip_t *v = lb_rl_main.vip + 1; v <= lb_rl_main.vip + MLB_MAX_VIPS; v++)
 		for (u32 slot = 0; slot < v->capacity; slot++)
 			if (v->server[slot].id)
-				lbrl_server_stack(&v->server[slot]);
+				lb_rl_server_stack(&v->server[slot]);
 }
 
-void lbrl_tables_hold(const lbrl_vip_t *v, bool hold)
+void lb_rl_tables_hold(const lb_rl_vip_t *v, bool hold)
 {
 	void (*change)(u32, fib_protocol_t, fib_source_t) = hold ? fib_table_lock : fib_table_unlock;
-	bool via6 = lbrl_leaves_as_ip6(v);
+	bool via6 = lb_rl_leaves_as_ip6(v);
 
-	change(v->fib_index, v->is_ip6 ? FIB_PROTOCOL_IP6 : FIB_PROTOCOL_IP4, lbrl_main.fib_src);
-	change(v->via_fib, via6 ? FIB_PROTOCOL_IP6 : FIB_PROTOCOL_IP4, lbrl_main.fib_src);
+	change(v->fib_index, v->is_ip6 ? FIB_PROTOCOL_IP6 : FIB_PROTOCOL_IP4, lb_rl_main.fib_src);
+	change(v->via_fib, via6 ? FIB_PROTOCOL_IP6 : FIB_PROTOCOL_IP4, lb_rl_main.fib_src);
 }
 
-void lbrl_prefix_install(lbrl_prefix_t *p)
+void lb_rl_prefix_install(lb_rl_prefix_t *p)
 {
 	dpo_id_t dpo = DPO_INVALID;
 	dpo_proto_t proto = fib_proto_to_dpo(p->pfx.fp_proto);
 
 	if (p->installed)
 		return;
-	dpo_set(&dpo, lbrl_main.dpo_type, proto, p - lbrl_main.prefix);
-	fib_table_entry_special_dpo_add(p->fib_index, &p->pfx, lbrl_main.fib_src, FIB_ENTRY_FLAG_EXCLUSIVE, &dpo);
+	dpo_set(&dpo, lb_rl_main.dpo_type, proto, p - lb_rl_main.prefix);
+	fib_table_entry_special_dpo_add(p->fib_index, &p->pfx, lb_rl_main.fib_src, FIB_ENTRY_FLAG_EXCLUSIVE, &dpo);
 	dpo_reset(&dpo);
 	p->installed = 1;
-	lbrl_servers_restack();
+	lb_rl_servers_restack();
 }
 
-void lbrl_prefix_remove(lbrl_prefix_t *p)
+void lb_rl_prefix_remove(lb_rl_prefix_t *p)
 {
 	if (!p->installed)
 		return;
-	fib_table_entry_special_remove(p->fib_index, &p->pfx, lbrl_main.fib_src);
+	fib_table_entry_special_remove(p->fib_index, &p->pfx, lb_rl_main.fib_src);
 	p->installed = 0;
-	lbrl_servers_restack();
+	lb_rl_servers_restack();
 }
 
-void lbrl_server_track(lbrl_vip_t *v, u32 slot)
+void lb_rl_server_track(lb_rl_vip_t *v, u32 slot)
 {
-	lbrl_server_t *srv = &v->server[slot];
-	fib_prefix_t pfx = lbrl_host_prefix(&srv->addr);
+	lb_rl_server_t *srv = &v->server[slot];
+	fib_prefix_t pfx = lb_rl_host_prefix(&srv->addr);
 
-	fib_node_init(&srv->fib_node, lbrl_main.fib_node_type);
+	fib_node_init(&srv->fib_node, lb_rl_main.fib_node_type);
 	srv->dpo = (dpo_id_t)DPO_INVALID;
-	srv->fei = fib_entry_track(v->via_fib, &pfx, lbrl_main.fib_node_type, v->id << 16 | slot, &srv->sibling);
-	lbrl_server_stack(srv);
+	srv->fei = fib_entry_track(v->via_fib, &pfx, lb_rl_main.fib_node_type, v->id << 16 | slot, &srv->sibling);
+	lb_rl_server_stack(srv);
 }
 
-void lbrl_server_untrack(lbrl_vip_t *v, u32 slot)
+void lb_rl_server_untrack(lb_rl_vip_t *v, u32 slot)
 {
-	lbrl_server_t *srv = &v->server[slot];
+	lb_rl_server_t *srv = &v->server[slot];
 
 	fib_entry_untrack(srv->fei, srv->sibling);
 	dpo_reset(&srv->dpo);
 	fib_node_deinit(&srv->fib_node);
 }
 
-static fib_node_t *lbrl_fib_node_get(fib_node_index_t index)
+static fib_node_t *lb_rl_fib_node_get(fib_node_index_t index)
 {
-	return &lbrl_main.vip[index >> 16].server[index & 0xffff].fib_node;
+	return &lb_rl_main.vip[index >> 16].server[index & 0xffff].fib_node;
 }
 
-static void lbrl_fib_last_lock_gone(fib_node_t *node)
+static void lb_rl_fib_last_lock_gone(fib_node_t *node)
 {
 }
 
-static fib_node_back_walk_rc_t lbrl_fib_back_walk(fib_node_t *node, fib_node_back_walk_ctx_t *ctx)
+static fib_node_back_walk_rc_t lb_rl_fib_back_walk(fib_node_t *node, fib_node_back_walk_ctx_t *ctx)
 {
-	lbrl_server_stack((lbrl_server_t *)((u8 *)node - STRUCT_OFFSET_OF(lbrl_server_t, fib_node)));
+	lb_rl_server_stack((lb_rl_server_t *)((u8 *)node - STRUCT_OFFSET_OF(lb_rl_server_t, fib_node)));
 	return FIB_NODE_BACK_WALK_CONTINUE;
 }
 
-static const fib_node_vft_t lbrl_fib_vft = {
-	.fnv_get = lbrl_fib_node_get,
-	.fnv_last_lock = lbrl_fib_last_lock_gone,
-	.fnv_back_walk = lbrl_fib_back_walk,
+static const fib_node_vft_t lb_rl_fib_vft = {
+	.fnv_get = lb_rl_fib_node_get,
+	.fnv_last_lock = lb_rl_fib_last_lock_gone,
+	.fnv_back_walk = lb_rl_fib_back_walk,
 };
 
-clib_error_t *lbrl_dpo_init(void)
+clib_error_t *lb_rl_dpo_init(void)
 {
-	lbrl_back_init();
-	lbrl_main.dpo_type = dpo_register_new_type(&lbrl_dpo_vft, lbrl_dpo_nodes);
-	lbrl_main.fib_node_type = fib_node_register_new_type("lb-rl", &lbrl_fib_vft);
-	lbrl_main.fib_src = fib_source_allocate("lb-rl", FIB_SOURCE_PRIORITY_HI, FIB_SOURCE_BH_SIMPLE);
+	lb_rl_back_init();
+	lb_rl_main.dpo_type = dpo_register_new_type(&lb_rl_dpo_vft, lb_rl_dpo_nodes);
+	lb_rl_main.fib_node_type = fib_node_register_new_type("lb-rl", &lb_rl_fib_vft);
+	lb_rl_main.fib_src = fib_source_allocate("lb-rl", FIB_SOURCE_PRIORITY_HI, FIB_SOURCE_BH_SIMPLE);
 	return 0;
 }

@@ -9,12 +9,12 @@
 typedef struct {
 	u32 flows, half_open, established_s, udp_s, sticky_s, lease_ms;
 	u32 half_open_s, fin_s, closing_s;
-} lbrl_enable_args_t;
+} lb_rl_enable_args_t;
 
-int lbrl_enable(const lbrl_enable_args_t *a, char err[MLB_ERR_LEN]);
-int lbrl_disable(char err[MLB_ERR_LEN]);
-int lbrl_start(char err[MLB_ERR_LEN]);
-int lbrl_stop(char err[MLB_ERR_LEN]);
+int lb_rl_enable(const lb_rl_enable_args_t *a, char err[MLB_ERR_LEN]);
+int lb_rl_disable(char err[MLB_ERR_LEN]);
+int lb_rl_start(char err[MLB_ERR_LEN]);
+int lb_rl_stop(char err[MLB_ERR_LEN]);
 /* group: of the system, that may open the region; "" = its owner alone. */
-int lbrl_set_shm(const char *path, const char *group, char err[MLB_ERR_LEN]);
+int lb_rl_set_shm(const char *path, const char *group, char err[MLB_ERR_LEN]);
 #endif

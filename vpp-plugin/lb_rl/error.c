@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-int lbrl_fail(char err[MLB_ERR_LEN], int rv, const char *fmt, ...)
+int lb_rl_fail(char err[MLB_ERR_LEN], int rv, const char *fmt, ...)
 {
 	va_list args;
 
@@ -14,7 +14,7 @@ int lbrl_fail(char err[MLB_ERR_LEN], int rv, const char *fmt, ...)
 	return rv;
 }
 
-int lbrl_rv(int r)
+int lb_rl_rv(int r)
 {
 	switch (r) {
 	case 0: return 0;

@@ -6,7 +6,7 @@
 #include <marllb/types.h>
 
 /* Writes the sentence, returns rv. */
-int lbrl_fail(char err[MLB_ERR_LEN], int rv, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int lb_rl_fail(char err[MLB_ERR_LEN], int rv, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* VNET_API_ERROR_* of the core's negative errno; 0 stays 0. */
-int lbrl_rv(int r);
+int lb_rl_rv(int r);
 #endif

@@ -10,31 +10,31 @@ typedef struct {
 	u8 version_control_length; /* version 0 in the first two bits, then "control message", then words of options: all 0 */
 	u8 protocol;               /* of what is inside */
 	u16 flags;                 /* which options there are */
-} lbrl_gue_t;
+} lb_rl_gue_t;
 
 #define GUE_FIRST_PORT 0xc000u /* source ports are of the ephemeral range (RFC 6335): 49152 .. 65535 */
 
-u32 lbrl_gue_rewrite(vlib_buffer_t *b, const struct mlb_pkt *pkt, const lbrl_vip_t *v, const lbrl_server_t *srv, u32 flow)
+u32 lb_rl_gue_rewrite(vlib_buffer_t *b, const struct mlb_pkt *pkt, const lb_rl_vip_t *v, const lb_rl_server_t *srv, u32 flow)
 {
 	struct {
 		udp_header_t udp;
-		lbrl_gue_t gue;
+		lb_rl_gue_t gue;
 	} * h;
 	u8 *own;
-	u32 error = lbrl_outer(b, pkt, v, srv, flow, IP_PROTOCOL_UDP, sizeof(*h), &own);
+	u32 error = lb_rl_outer(b, pkt, v, srv, flow, IP_PROTOCOL_UDP, sizeof(*h), &own);
 
-	if (PREDICT_FALSE(error != LBRL_ERROR_FORWARDED))
+	if (PREDICT_FALSE(error != LB_RL_ERROR_FORWARDED))
 		return error;
 	h = (void *)own;
 	h->udp.src_port = clib_host_to_net_u16(GUE_FIRST_PORT | flow >> 18);
 	h->udp.dst_port = clib_host_to_net_u16(v->outer_port);
 	h->udp.length = clib_host_to_net_u16(pkt->total_len + sizeof(*h));
 	h->udp.checksum = 0; /* none, over IPv4: what is inside has its own */
-	h->gue = (lbrl_gue_t){ .protocol = lbrl_inner_protocol(pkt) };
-	if (lbrl_leaves_as_ip6(v)) { /* IPv6 has no checksum of its own, so UDP must have one (RFC 8200, section 8.1) */
+	h->gue = (lb_rl_gue_t){ .protocol = lb_rl_inner_protocol(pkt) };
+	if (lb_rl_leaves_as_ip6(v)) { /* IPv6 has no checksum of its own, so UDP must have one (RFC 8200, section 8.1) */
 		int bogus;
 		u16 sum = ip6_tcp_udp_icmp_compute_checksum(vlib_get_main(), b, vlib_buffer_get_current(b), &bogus);
 		h->udp.checksum = sum ? sum : 0xffff;
 	}
-	return LBRL_ERROR_FORWARDED;
+	return LB_RL_ERROR_FORWARDED;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <lb_rl/forward.h>
 
-u32 lbrl_l2dsr_rewrite(vlib_buffer_t *b, const struct mlb_pkt *pkt, const lbrl_vip_t *v, const lbrl_server_t *srv, u32 flow)
+u32 lb_rl_l2dsr_rewrite(vlib_buffer_t *b, const struct mlb_pkt *pkt, const lb_rl_vip_t *v, const lb_rl_server_t *srv, u32 flow)
 {
-	return LBRL_ERROR_FORWARDED;
+	return LB_RL_ERROR_FORWARDED;
 }

@@ -4,7 +4,7 @@
 #define LB_RL_FWD_L2DSR_H
 #include <lb_rl/types.h>
 
-static_always_inline void lbrl_l2dsr_plain(void *at, const lbrl_vip_t *v, const lbrl_server_t *srv, bool tcp, bool is6)
+static_always_inline void lb_rl_l2dsr_plain(void *at, const lb_rl_vip_t *v, const lb_rl_server_t *srv, bool tcp, bool is6)
 {
 }
 #endif

@@ -6,7 +6,7 @@
 #include <lb_rl/sums.h>
 #include <lb_rl/types.h>
 
-static_always_inline void lbrl_nat_plain(void *at, const lbrl_vip_t *v, const lbrl_server_t *srv, bool tcp, bool is6)
+static_always_inline void lb_rl_nat_plain(void *at, const lb_rl_vip_t *v, const lb_rl_server_t *srv, bool tcp, bool is6)
 {
 	udp_header_t *l4 = is6 ? (void *)((ip6_header_t *)at + 1) : (void *)((ip4_header_t *)at + 1);
 	u32 d = srv->addr_delta, port_d = 0;
@@ -21,8 +21,8 @@ static_always_inline void lbrl_nat_plain(void *at, const lbrl_vip_t *v, const lb
 	} else {
 		ip4_header_t *ip = at;
 		ip->dst_address.as_u32 = *(u32 *)(srv->addr.b + 12);
-		ip->checksum = lbrl_csum_add(ip->checksum, d);
+		ip->checksum = lb_rl_csum_add(ip->checksum, d);
 	}
-	lbrl_l4_fix(l4, tcp, d + port_d);
+	lb_rl_l4_fix(l4, tcp, d + port_d);
 }
 #endif

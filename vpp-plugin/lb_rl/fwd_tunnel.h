@@ -1,31 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tunnels whose own header is the same for all packets (`fixed_own` in forward.h), fast path: a whole, option-free TCP or UDP
- * packet gets the outer header that lbrl_outer_ready made when its server came; what is the packet's own is filled in. */
+ * packet gets the outer header that lb_rl_outer_ready made when its server came; what is the packet's own is filled in. */
 #ifndef LB_RL_FWD_TUNNEL_H
 #define LB_RL_FWD_TUNNEL_H
 #include <lb_rl/forward.h>
 #include <lb_rl/sums.h>
 #include <vnet/ip/ip.h>
 
-static_always_inline u8 lbrl_class6(const ip6_header_t *ip)
+static_always_inline u8 lb_rl_class6(const ip6_header_t *ip)
 {
 	return clib_net_to_host_u32(ip->ip_version_traffic_class_and_flow_label) >> 20;
 }
 
 /* Length, TOS, identification and DF are the packet's; the template has them 0, but DF set around IPv6. The header is put
  * together in words, for whoever reads it next reads words. */
-static_always_inline void lbrl_outer4(void *out, const lbrl_server_t *srv, const void *ip, u32 len, bool is6)
+static_always_inline void lb_rl_outer4(void *out, const lb_rl_server_t *srv, const void *ip, u32 len, bool is6)
 {
 	const u64u *ready = (const u64u *)srv->outer;
 	const u64 df_and_id = 0xffffULL << 32 | (u64)clib_host_to_net_u16(IP4_HEADER_FLAG_DONT_FRAGMENT) << 48;
 	u64 first = (u64)clib_host_to_net_u16(len) << 16;
 
 	if (is6)
-		first |= (u64)lbrl_class6(ip) << 8;
+		first |= (u64)lb_rl_class6(ip) << 8;
 	else
 		first |= *(const u64u *)ip & (0xff00 | df_and_id);
 	u32 changed = (u16)first + (u16)(first >> 16) + (u16)(first >> 32) + (u16)(first >> 48);
-	u64 sum = lbrl_csum_add(ready[1] >> 16, changed);
+	u64 sum = lb_rl_csum_add(ready[1] >> 16, changed);
 
 	((u64u *)out)[0] = ready[0] | first;
 	((u64u *)out)[1] = (ready[1] & ~(0xffffULL << 16)) | sum << 16;
@@ -33,9 +33,9 @@ static_always_inline void lbrl_outer4(void *out, const lbrl_server_t *srv, const
 }
 
 /* As mlb_pkt_outer: a label of 0 means none. */
-static_always_inline void lbrl_outer6(ip6_header_t *out, const lbrl_server_t *srv, const void *ip, u32 len, u32 flow, bool is6)
+static_always_inline void lb_rl_outer6(ip6_header_t *out, const lb_rl_server_t *srv, const void *ip, u32 len, u32 flow, bool is6)
 {
-	u32 tos = is6 ? lbrl_class6(ip) : ((const ip4_header_t *)ip)->tos;
+	u32 tos = is6 ? lb_rl_class6(ip) : ((const ip4_header_t *)ip)->tos;
 
 	clib_memcpy_fast(out, srv->outer, sizeof(*out));
 	out->ip_version_traffic_class_and_flow_label = clib_host_to_net_u32(6u << 28 | tos << 20 | flow >> 12 | 1u);
@@ -43,24 +43,24 @@ static_always_inline void lbrl_outer6(ip6_header_t *out, const lbrl_server_t *sr
 }
 
 /* len: of the packet. False: it goes the general way. The buffer begins at the outer header then. */
-static_always_inline bool lbrl_tunnel_plain(vlib_buffer_t *b, lbrl_fwd_t fwd, const lbrl_server_t *srv, u32 len, u32 flow,
-					    bool is6)
+static_always_inline bool lb_rl_tunnel_plain(vlib_buffer_t *b, lb_rl_fwd_t fwd, const lb_rl_server_t *srv, u32 len, u32 flow,
+					     bool is6)
 {
-	const lbrl_fwd_ops_t *f = &lbrl_fwd_ops[fwd];
+	const lb_rl_fwd_ops_t *f = &lb_rl_fwd_ops[fwd];
 	u32 own = f->overhead - (f->outer == 6 ? sizeof(ip6_header_t) : sizeof(ip4_header_t));
 	u8 *ip = vlib_buffer_get_current(b), *out = ip - f->overhead;
 
 	if (PREDICT_FALSE(!srv->outer_ready || srv->leads_back || b->flags & VNET_BUFFER_F_OFFLOAD))
 		return false;
-	if (PREDICT_FALSE(b->current_data + VLIB_BUFFER_PRE_DATA_SIZE < f->overhead + LBRL_LINK_ROOM ||
+	if (PREDICT_FALSE(b->current_data + VLIB_BUFFER_PRE_DATA_SIZE < f->overhead + LB_RL_LINK_ROOM ||
 			  len + f->overhead > UINT16_MAX))
 		return false;
-	lbrl_take_ttl(ip, is6);
+	lb_rl_take_ttl(ip, is6);
 	len += f->overhead;
 	if (f->outer == 6)
-		lbrl_outer6((ip6_header_t *)out, srv, ip, len, flow, is6);
+		lb_rl_outer6((ip6_header_t *)out, srv, ip, len, flow, is6);
 	else
-		lbrl_outer4(out, srv, ip, len, is6);
+		lb_rl_outer4(out, srv, ip, len, is6);
 	if (own)
 		*(u32u *)(ip - sizeof(u32)) = *(const u32u *)(srv->outer + f->overhead - sizeof(u32));
 	vlib_buffer_advance(b, -(word)f->overhead);

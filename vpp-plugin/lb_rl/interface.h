@@ -5,5 +5,5 @@
 #include <vppinfra/clib.h>
 #include <marllb/types.h>
 
-int lbrl_nat_interface(u32 sw_if_index, bool add, char err[MLB_ERR_LEN]);
+int lb_rl_nat_interface(u32 sw_if_index, bool add, char err[MLB_ERR_LEN]);
 #endif

@@ -13,13 +13,13 @@
 #include <lb_rl/thread.h>
 #include <lb_rl/types.h>
 
-#define LBRL_VERSION "0.1.0"
+#define LB_RL_VERSION "0.1.0"
 
 typedef struct {
 	/* read while packets flow */
-	lbrl_prefix_t prefix[LBRL_MAX_PREFIXES];
-	lbrl_vip_t vip[MLB_MAX_VIPS + 1];         /* by id, 1.. */
-	lbrl_thread_t *thread;                    /* by VLIB thread index */
+	lb_rl_prefix_t prefix[LB_RL_MAX_PREFIXES];
+	lb_rl_vip_t vip[MLB_MAX_VIPS + 1];        /* by id, 1.. */
+	lb_rl_thread_t *thread;                   /* by VLIB thread index */
 	u32 n_workers, first_worker;              /* threads that take packets */
 	u32 fq_vip[2], fq_return[2], fq_reass[2]; /* frame queues, by is_ip6 */
 	u16 edge_lookup[2][2]; /* [from6][to6] edges of the lookup nodes, which all their siblings (ours too) share */
@@ -31,6 +31,7 @@ typedef struct {
 	struct mlb_flow_table *sticky;
 	clib_spinlock_t sticky_lock;
 	clib_bihash_16_8_t by_server; /* server address -> bitmap of the VIPs (id - 1) whose replies come back from it */
+	clib_bihash_16_8_t by_quic;   /* server ID of a VIP's -> slot, see quic.h */
 	struct mlb_tcp_timeouts tcp;
 	u32 udp_ms, sticky_ms;
 
@@ -39,6 +40,9 @@ typedef struct {
 	u8 enabled, started;
 	char shm_path[256], shm_group[MLB_NAME_LEN], instance[MLB_NAME_LEN];
 	u32 flow_capacity, half_capacity, lease_ms;
+	/* of startup.conf: what `enable` takes where it is not told, and the pages of the tables */
+	u32 start_flows, start_half;
+	clib_mem_page_sz_t page_size;
 	dpo_type_t dpo_type;
 	fib_source_t fib_src;
 	fib_node_type_t fib_node_type;
@@ -46,12 +50,12 @@ typedef struct {
 	struct mlb_endpoint *staged; /* set-servers before set-vip */
 	f32 *staged_weight;
 	u16 msg_id_base;
-} lbrl_main_t;
+} lb_rl_main_t;
 /* Hidden: the nodes reach it without a detour through the GOT. */
-extern lbrl_main_t lbrl_main __attribute__((visibility("hidden")));
+extern lb_rl_main_t lb_rl_main __attribute__((visibility("hidden")));
 
-extern vlib_node_registration_t lbrl_ip4_node, lbrl_ip6_node, lbrl_return4_node, lbrl_return6_node, lbrl_worker_node;
+extern vlib_node_registration_t lb_rl_ip4_node, lb_rl_ip6_node, lb_rl_return4_node, lb_rl_return6_node, lb_rl_worker_node;
 /* Where packets come in that another worker handed over. */
-extern vlib_node_registration_t lbrl_owned4_node, lbrl_owned6_node, lbrl_owned_frag4_node, lbrl_owned_frag6_node;
-extern vlib_node_registration_t lbrl_reass4_node, lbrl_reass6_node, lbrl_process_node;
+extern vlib_node_registration_t lb_rl_owned4_node, lb_rl_owned6_node, lb_rl_owned_frag4_node, lb_rl_owned_frag6_node;
+extern vlib_node_registration_t lb_rl_reass4_node, lb_rl_reass6_node, lb_rl_process_node;
 #endif

@@ -1,25 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <lb_rl/log.h>
 
-VLIB_REGISTER_LOG_CLASS(lbrl_log_class, static) = { .class_name = "lb-rl" };
+VLIB_REGISTER_LOG_CLASS(lb_rl_log_class, static) = { .class_name = "lb-rl" };
 
 /* vlib_log takes a format and its arguments; here they come as a list. */
-#define LBRL_LOG(level, fmt) \
+#define LB_RL_LOG(level, fmt) \
 	do { \
 		va_list args; \
 		va_start(args, fmt); \
 		u8 *text = va_format(0, fmt, &args); \
 		va_end(args); \
-		vlib_log(level, lbrl_log_class.class, "%v", text); \
+		vlib_log(level, lb_rl_log_class.class, "%v", text); \
 		vec_free(text); \
 	} while (0)
 
-void lbrl_log_warn(const char *fmt, ...)
+void lb_rl_log_warn(const char *fmt, ...)
 {
-	LBRL_LOG(VLIB_LOG_LEVEL_WARNING, fmt);
+	LB_RL_LOG(VLIB_LOG_LEVEL_WARNING, fmt);
 }
 
-void lbrl_log_notice(const char *fmt, ...)
+void lb_rl_log_notice(const char *fmt, ...)
 {
-	LBRL_LOG(VLIB_LOG_LEVEL_NOTICE, fmt);
+	LB_RL_LOG(VLIB_LOG_LEVEL_NOTICE, fmt);
 }

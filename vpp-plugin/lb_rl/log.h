@@ -5,6 +5,6 @@
 #include <vlib/vlib.h>
 
 /* One sentence of what went wrong, and of what changed on its own. */
-void lbrl_log_warn(const char *fmt, ...);
-void lbrl_log_notice(const char *fmt, ...);
+void lb_rl_log_warn(const char *fmt, ...);
+void lb_rl_log_notice(const char *fmt, ...);
 #endif

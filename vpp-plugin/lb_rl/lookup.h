@@ -4,8 +4,8 @@
 #define LB_RL_LOOKUP_H
 #include <lb_rl/lb_rl.h>
 
-lbrl_vip_t *lbrl_vip_by_name(const char *name);
+lb_rl_vip_t *lb_rl_vip_by_name(const char *name);
 /* name empty: the only VIP. NULL with err when there is none of that name, or several and no name. */
-lbrl_vip_t *lbrl_vip_or_only(const char *name, char err[MLB_ERR_LEN]);
-bool lbrl_vip_any(void); /* is there one? */
+lb_rl_vip_t *lb_rl_vip_or_only(const char *name, char err[MLB_ERR_LEN]);
+bool lb_rl_vip_any(void); /* is there one? */
 #endif

@@ -6,7 +6,7 @@
 #include <lb_rl/sums.h>
 
 /* have: bytes of the TCP header's that stand at th. A SYN without the option is left alone: its side takes the default, 536. */
-static inline void lbrl_clamp_mss(tcp_header_t *th, u32 have, u16 most)
+static inline void lb_rl_clamp_mss(tcp_header_t *th, u32 have, u16 most)
 {
 	u32 len = clib_min(have, 4u * (th->data_offset_and_reserved >> 4)), at = sizeof(*th);
 	u8 *o = (u8 *)th;
@@ -27,7 +27,7 @@ static inline void lbrl_clamp_mss(tcp_header_t *th, u32 have, u16 most)
 			u32 delta = (u16)~was + is;
 			if (at & 1)
 				delta = (u16)~clib_byte_swap_u16(was) + clib_byte_swap_u16(is);
-			th->checksum = lbrl_csum_add(th->checksum, delta);
+			th->checksum = lb_rl_csum_add(th->checksum, delta);
 			return;
 		}
 		at += o[at + 1];

@@ -6,16 +6,16 @@
 #include <marllb/endpoint.h>
 #include <marllb/vocab.h>
 
-u8 *format_lbrl_addr(u8 *s, va_list *args); /* struct mlb_addr * */
-u8 *format_lbrl_vip(u8 *s, va_list *args);  /* lbrl_vip_t * */
-const char *lbrl_proto_name(u8 proto);
+u8 *format_lb_rl_addr(u8 *s, va_list *args); /* struct mlb_addr * */
+u8 *format_lb_rl_vip(u8 *s, va_list *args);  /* lb_rl_vip_t * */
+const char *lb_rl_proto_name(u8 proto);
 /* Letters, digits, `-`, `_`, `.`: what commands can name. */
-bool lbrl_name_ok(const char *name);
+bool lb_rl_name_ok(const char *name);
 /* An address that one host has: not "any", multicast or broadcast. */
-bool lbrl_addr_is_host(const struct mlb_addr *a);
+bool lb_rl_addr_is_host(const struct mlb_addr *a);
 
 /* VPP's address as the core's. */
-static inline struct mlb_addr lbrl_addr_of(const ip46_address_t *in, bool is_ip6)
+static inline struct mlb_addr lb_rl_addr_of(const ip46_address_t *in, bool is_ip6)
 {
 	struct mlb_addr a;
 

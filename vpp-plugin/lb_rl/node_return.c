@@ -17,86 +17,86 @@ typedef struct {
 	u64 vips[VLIB_FRAME_SIZE]; /* candidates left, bit id - 1 */
 	u16 at[VLIB_FRAME_SIZE];
 	u32 n;
-} lbrl_reply_batch_t;
+} lb_rl_reply_batch_t;
 
-static_always_inline u64 lbrl_candidates(const struct mlb_addr *server)
+static_always_inline u64 lb_rl_candidates(const struct mlb_addr *server)
 {
 	clib_bihash_kv_16_8_t kv;
 	clib_memcpy_fast(kv.key, server->b, 16);
-	return clib_bihash_search_inline_16_8(&lbrl_main.by_server, &kv) ? 0 : kv.value;
+	return clib_bihash_search_inline_16_8(&lb_rl_main.by_server, &kv) ? 0 : kv.value;
 }
 
 /* Key that a flow through VIP `id` would have, were this packet its reply. */
-static_always_inline void lbrl_reply_key(struct mlb_flow_key *k, u32 id, const void *client, u16 cport, u16 sport, u8 proto,
-					 bool is6)
+static_always_inline void lb_rl_reply_key(struct mlb_flow_key *k, u32 id, const void *client, u16 cport, u16 sport, u8 proto,
+					  bool is6)
 {
-	const lbrl_vip_t *v = &lbrl_main.vip[id];
+	const lb_rl_vip_t *v = &lb_rl_main.vip[id];
 	u16 vport = v->port ? v->port : sport;
 
 	if (is6)
-		lbrl_key6(k, client, 0, cport, vport, id, proto);
+		lb_rl_key6(k, client, 0, cport, vport, id, proto);
 	else
-		lbrl_key4(k, *(u32u *)client, 0, cport, vport, id, proto);
+		lb_rl_key4(k, *(u32u *)client, 0, cport, vport, id, proto);
 }
 
 /* Table of the interface that a packet came in by. */
-static_always_inline u32 lbrl_came_by(const vlib_buffer_t *b, bool is6)
+static_always_inline u32 lb_rl_came_by(const vlib_buffer_t *b, bool is6)
 {
 	u32 rx = vnet_buffer(b)->sw_if_index[VLIB_RX];
 	return vec_elt(is6 ? ip6_main.fib_index_by_sw_if_index : ip4_main.fib_index_by_sw_if_index, rx);
 }
 
 /* fib: the table that the packet came by; another table's server of the same address is another one. */
-static_always_inline bool lbrl_is_reply(const struct mlb_flow *f, const struct mlb_addr *server, u16 sport, u32 fib)
+static_always_inline bool lb_rl_is_reply(const struct mlb_flow *f, const struct mlb_addr *server, u16 sport, u32 fib)
 {
-	const lbrl_vip_t *v = &lbrl_main.vip[f->key.vip];
-	const lbrl_server_t *srv = &v->server[f->slot];
+	const lb_rl_vip_t *v = &lb_rl_main.vip[f->key.vip];
+	const lb_rl_server_t *srv = &v->server[f->slot];
 	u16 want = srv->port ? clib_net_to_host_u16(srv->port) : f->key.vport;
 
-	return lbrl_flow_valid(v, f) && want == sport && v->via_fib == fib && mlb_addr_eq(&srv->addr, server);
+	return lb_rl_flow_valid(v, f) && want == sport && v->via_fib == fib && mlb_addr_eq(&srv->addr, server);
 }
 
 /* The rest of the search: half-open flows, and further VIPs that share the server. */
-static struct mlb_flow *lbrl_reply_search(lbrl_thread_t *t, u64 vips, const struct mlb_addr *server, const void *client,
-					  u16 cport, u16 sport, u8 proto, u32 fib, bool is6)
+static struct mlb_flow *lb_rl_reply_search(lb_rl_thread_t *t, u64 vips, const struct mlb_addr *server, const void *client,
+					   u16 cport, u16 sport, u8 proto, u32 fib, bool is6)
 {
 	while (vips) {
 		struct mlb_flow_key k;
 		u32 id = __builtin_ctzll(vips) + 1;
 		vips &= vips - 1;
-		lbrl_reply_key(&k, id, client, cport, sport, proto, is6);
-		struct mlb_flow *f = lbrl_flow_find(t, &k, mlb_flow_hash(t->flows, &k));
-		if (f && lbrl_is_reply(f, server, sport, fib))
+		lb_rl_reply_key(&k, id, client, cport, sport, proto, is6);
+		struct mlb_flow *f = lb_rl_flow_find(t, &k, mlb_flow_hash(t->flows, &k));
+		if (f && lb_rl_is_reply(f, server, sport, fib))
 			return f;
 	}
 	return 0;
 }
 
 /* th: NULL where the packet has no TCP header of its own. have: bytes that stand there. */
-static_always_inline void lbrl_account(lbrl_thread_t *t, struct mlb_flow *f, tcp_header_t *th, u32 have, u32 len, bool payload)
+static_always_inline void lb_rl_account(lb_rl_thread_t *t, struct mlb_flow *f, tcp_header_t *th, u32 have, u32 len, bool payload)
 {
-	lbrl_vip_t *v = &lbrl_main.vip[f->key.vip];
-	struct mlb_wvip *wv = lbrl_wvip(t, f->key.vip);
+	lb_rl_vip_t *v = &lb_rl_main.vip[f->key.vip];
+	struct mlb_wvip *wv = lb_rl_wvip(t, f->key.vip);
 	u32 slot = f->slot;
 
-	if (PREDICT_FALSE(th && ((th->flags & LBRL_TCP_SPECIAL) || f->tcp != MLB_TCP_ESTABLISHED))) {
-		f = lbrl_life_tcp(t, v, f, lbrl_believed(f, th, false), false);
+	if (PREDICT_FALSE(th && ((th->flags & LB_RL_TCP_SPECIAL) || f->tcp != MLB_TCP_ESTABLISHED))) {
+		f = lb_rl_life_tcp(t, v, f, lb_rl_believed(f, th, false), false);
 		if (th->flags & MLB_TCP_F_SYN && v->mss)
-			lbrl_clamp_mss(th, have, v->mss);
+			lb_rl_clamp_mss(th, have, v->mss);
 	}
 	if (th)
-		lbrl_heard(f, th, false);
-	if (PREDICT_FALSE(f->flags & LBRL_FLOW_UNPROVEN))
-		lbrl_life_prove(t, f);
+		lb_rl_heard(f, th, false);
+	if (PREDICT_FALSE(f->flags & LB_RL_FLOW_UNPROVEN))
+		lb_rl_life_prove(t, f);
 	f->last_ms = t->now_ms;
 	if (payload && (f->flags & MLB_FLOW_WAITING))
-		lbrl_life_payload(t, v, f, false);
+		lb_rl_life_payload(t, v, f, false);
 	if (wv)
 		mlb_ev_bytes(wv, slot, false, 1, len);
 }
 
 /* Options, fragments, ICMP errors of servers. True: ours, rewritten. *owner: ~0, or the thread that it is handed to. */
-static bool lbrl_slow_reply(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, u32 *owner)
+static bool lb_rl_slow_reply(lb_rl_thread_t *t, vlib_buffer_t *b, bool is6, u32 *owner)
 {
 	u8 *ip = vlib_buffer_get_current(b);
 	struct mlb_pkt pkt;
@@ -118,24 +118,24 @@ static bool lbrl_slow_reply(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, u32 *o
 	u16 sport = icmp ? pkt.dport : pkt.sport, cport = icmp ? pkt.sport : pkt.dport;
 	if (proto != IP_PROTOCOL_TCP && proto != IP_PROTOCOL_UDP)
 		return false;
-	u64 vips = lbrl_candidates(server);
+	u64 vips = lb_rl_candidates(server);
 	if (!vips)
 		return false;
 	struct mlb_flow_key k;
 	const void *c = is6 ? client->b : client->b + 12;
-	lbrl_reply_key(&k, __builtin_ctzll(vips) + 1, c, cport, sport, proto, is6);
-	if (lbrl_main.n_workers > 1 && lbrl_owner(&k) != t - lbrl_main.thread) {
-		*owner = lbrl_owner(&k);
+	lb_rl_reply_key(&k, __builtin_ctzll(vips) + 1, c, cport, sport, proto, is6);
+	if (lb_rl_main.n_workers > 1 && lb_rl_owner(&k) != t - lb_rl_main.thread) {
+		*owner = lb_rl_owner(&k);
 		return false;
 	}
-	struct mlb_flow *f = lbrl_reply_search(t, vips, server, c, cport, sport, proto, lbrl_came_by(b, is6), is6);
+	struct mlb_flow *f = lb_rl_reply_search(t, vips, server, c, cport, sport, proto, lb_rl_came_by(b, is6), is6);
 	if (!f)
 		return false;
-	const lbrl_vip_t *v = &lbrl_main.vip[f->key.vip];
+	const lb_rl_vip_t *v = &lb_rl_main.vip[f->key.vip];
 	u16 vport = f->key.vport;
 	if (!icmp)
-		lbrl_account(t, f, proto == IP_PROTOCOL_TCP && !pkt.later_fragment ? (tcp_header_t *)(ip + pkt.l4_off) : 0,
-			     pkt.readable - pkt.l4_off, pkt.total_len, pkt.total_len > pkt.payload_off);
+		lb_rl_account(t, f, proto == IP_PROTOCOL_TCP && !pkt.later_fragment ? (tcp_header_t *)(ip + pkt.l4_off) : 0,
+			      pkt.readable - pkt.l4_off, pkt.total_len, pkt.total_len > pkt.payload_off);
 	mlb_pkt_nat(ip, &pkt, false, &v->addr, vport);
 	return true;
 }
@@ -144,16 +144,16 @@ static bool lbrl_slow_reply(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, u32 *o
 typedef struct {
 	vlib_main_t *vm;
 	vlib_node_runtime_t *node;
-	lbrl_thread_t *t;
+	lb_rl_thread_t *t;
 	vlib_buffer_t *bufs[VLIB_FRAME_SIZE];
 	u16 nexts[VLIB_FRAME_SIZE];
-	lbrl_reply_batch_t replies;
-	lbrl_away_t away;
+	lb_rl_reply_batch_t replies;
+	lb_rl_away_t away;
 	u32 ours;
 	bool handoff;
-} lbrl_returns_t;
+} lb_rl_returns_t;
 
-static_always_inline struct mlb_addr lbrl_source(const void *ip, bool is6)
+static_always_inline struct mlb_addr lb_rl_source(const void *ip, bool is6)
 {
 	struct mlb_addr a;
 
@@ -163,14 +163,14 @@ static_always_inline struct mlb_addr lbrl_source(const void *ip, bool is6)
 	return a;
 }
 
-static_always_inline const void *lbrl_destination(const void *ip, bool is6)
+static_always_inline const void *lb_rl_destination(const void *ip, bool is6)
 {
 	return is6 ? (const void *)&((const ip6_header_t *)ip)->dst_address :
 		     (const void *)&((const ip4_header_t *)ip)->dst_address;
 }
 
 /* A whole, option-free TCP or UDP packet? */
-static_always_inline bool lbrl_plain_reply(const vlib_buffer_t *b, const u8 *ip, bool is6)
+static_always_inline bool lb_rl_plain_reply(const vlib_buffer_t *b, const u8 *ip, bool is6)
 {
 	const u32 hl = is6 ? 40 : 20;
 	u8 proto = ip[is6 ? 6 : 9];
@@ -183,40 +183,40 @@ static_always_inline bool lbrl_plain_reply(const vlib_buffer_t *b, const u8 *ip,
 }
 
 /* The owner's node asks for the next feature again, so the packet is handed over as it came: config is its place on the arc. */
-static_always_inline void lbrl_return_elsewhere(lbrl_returns_t *c, u32 i, u32 bi, u32 owner, u32 config)
+static_always_inline void lb_rl_return_elsewhere(lb_rl_returns_t *c, u32 i, u32 bi, u32 owner, u32 config)
 {
 	c->bufs[i]->current_config_index = config;
-	lbrl_hand_off(&c->away, bi, owner, &c->nexts[i]);
+	lb_rl_hand_off(&c->away, bi, owner, &c->nexts[i]);
 }
 
 /* First pass, packet i: its next feature; a plain packet of a server of ours joins the batch, an unusual one is done at once. */
-static_always_inline void lbrl_return_key(lbrl_returns_t *c, u32 i, u32 bi, bool is6)
+static_always_inline void lb_rl_return_key(lb_rl_returns_t *c, u32 i, u32 bi, bool is6)
 {
-	lbrl_reply_batch_t *s = &c->replies;
+	lb_rl_reply_batch_t *s = &c->replies;
 	vlib_buffer_t *b = c->bufs[i];
 	u8 *ip = vlib_buffer_get_current(b);
 	udp_header_t *udp = (udp_header_t *)(ip + (is6 ? 40 : 20));
 	u32 config = b->current_config_index;
 
 	vnet_feature_next_u16(&c->nexts[i], b);
-	if (PREDICT_FALSE(!lbrl_plain_reply(b, ip, is6))) {
+	if (PREDICT_FALSE(!lb_rl_plain_reply(b, ip, is6))) {
 		u32 owner;
-		if (lbrl_slow_reply(c->t, b, is6, &owner))
+		if (lb_rl_slow_reply(c->t, b, is6, &owner))
 			c->ours++;
 		else if (owner != ~0)
-			lbrl_return_elsewhere(c, i, bi, owner, config);
+			lb_rl_return_elsewhere(c, i, bi, owner, config);
 		return;
 	}
-	struct mlb_addr server = lbrl_source(ip, is6);
-	u64 vips = lbrl_candidates(&server);
+	struct mlb_addr server = lb_rl_source(ip, is6);
+	u64 vips = lb_rl_candidates(&server);
 	if (PREDICT_FALSE(!vips))
 		return;
-	lbrl_reply_key(&s->key[s->n], __builtin_ctzll(vips) + 1, lbrl_destination(ip, is6), clib_net_to_host_u16(udp->dst_port),
-		       clib_net_to_host_u16(udp->src_port), ip[is6 ? 6 : 9], is6);
+	lb_rl_reply_key(&s->key[s->n], __builtin_ctzll(vips) + 1, lb_rl_destination(ip, is6), clib_net_to_host_u16(udp->dst_port),
+			clib_net_to_host_u16(udp->src_port), ip[is6 ? 6 : 9], is6);
 	if (PREDICT_FALSE(c->handoff)) {
-		u32 owner = lbrl_owner(&s->key[s->n]);
+		u32 owner = lb_rl_owner(&s->key[s->n]);
 		if (owner != c->vm->thread_index) {
-			lbrl_return_elsewhere(c, i, bi, owner, config);
+			lb_rl_return_elsewhere(c, i, bi, owner, config);
 			return;
 		}
 	}
@@ -226,31 +226,31 @@ static_always_inline void lbrl_return_key(lbrl_returns_t *c, u32 i, u32 bi, bool
 }
 
 /* Source address and port of a plain reply become the VIP's. */
-static_always_inline void lbrl_return_rewrite(void *at, const lbrl_vip_t *v, u16 vport, bool tcp, bool is6)
+static_always_inline void lb_rl_return_rewrite(void *at, const lb_rl_vip_t *v, u16 vport, bool tcp, bool is6)
 {
 	udp_header_t *udp = is6 ? (void *)((ip6_header_t *)at + 1) : (void *)((ip4_header_t *)at + 1);
 	u32 d;
 
 	if (is6) {
 		ip6_header_t *ip = at;
-		d = lbrl_delta128(ip->src_address.as_u8, v->addr.b);
+		d = lb_rl_delta128(ip->src_address.as_u8, v->addr.b);
 		clib_memcpy_fast(ip->src_address.as_u8, v->addr.b, 16);
 	} else {
 		ip4_header_t *ip = at;
 		u32 to = *(u32 *)(v->addr.b + 12);
-		d = lbrl_delta32(ip->src_address.as_u32, to);
+		d = lb_rl_delta32(ip->src_address.as_u32, to);
 		ip->src_address.as_u32 = to;
-		ip->checksum = lbrl_csum_add(ip->checksum, d);
+		ip->checksum = lb_rl_csum_add(ip->checksum, d);
 	}
 	d += (u16)~udp->src_port + vport;
 	udp->src_port = vport;
-	lbrl_l4_fix(udp, tcp, d);
+	lb_rl_l4_fix(udp, tcp, d);
 }
 
 /* Last pass, reply j of the batch: its flow, counters, rewrite. One of no flow goes on untouched. */
-static_always_inline void lbrl_return_packet(lbrl_returns_t *c, u32 j, bool is6)
+static_always_inline void lb_rl_return_packet(lb_rl_returns_t *c, u32 j, bool is6)
 {
-	lbrl_reply_batch_t *s = &c->replies;
+	lb_rl_reply_batch_t *s = &c->replies;
 	const struct mlb_flow_key *k = &s->key[j];
 	vlib_buffer_t *b = c->bufs[s->at[j]];
 	u8 *ip = vlib_buffer_get_current(b);
@@ -258,45 +258,46 @@ static_always_inline void lbrl_return_packet(lbrl_returns_t *c, u32 j, bool is6)
 	tcp_header_t *th = (tcp_header_t *)udp;
 	bool tcp = k->proto == IP_PROTOCOL_TCP;
 	struct mlb_flow *f = s->flow[j];
-	struct mlb_addr server = lbrl_source(ip, is6);
+	struct mlb_addr server = lb_rl_source(ip, is6);
 	u16 sport = clib_net_to_host_u16(udp->src_port);
-	u32 fib = lbrl_came_by(b, is6);
+	u32 fib = lb_rl_came_by(b, is6);
 
-	if (PREDICT_FALSE(!f || !lbrl_is_reply(f, &server, sport, fib))) {
-		f = lbrl_reply_search(c->t, s->vips[j], &server, lbrl_destination(ip, is6), k->cport, sport, k->proto, fib, is6);
+	if (PREDICT_FALSE(!f || !lb_rl_is_reply(f, &server, sport, fib))) {
+		f = lb_rl_reply_search(c->t, s->vips[j], &server, lb_rl_destination(ip, is6), k->cport, sport, k->proto, fib,
+				       is6);
 		if (!f)
 			return;
 	}
-	lbrl_vip_t *v = &lbrl_main.vip[f->key.vip];
+	lb_rl_vip_t *v = &lb_rl_main.vip[f->key.vip];
 	u32 slot = f->slot;
 	u16 vport = clib_host_to_net_u16(f->key.vport);
 	u32 len = is6 ? clib_net_to_host_u16(((ip6_header_t *)ip)->payload_length) + 40 :
 			clib_net_to_host_u16(((ip4_header_t *)ip)->length);
 	u32 off = (is6 ? 40 : 20) + (tcp ? 4 * (th->data_offset_and_reserved >> 4) : 8);
 
-	lbrl_account(c->t, f, tcp ? th : 0, b->current_length - (is6 ? 40 : 20), len, len > off);
-	lbrl_return_rewrite(ip, v, vport, tcp, is6);
+	lb_rl_account(c->t, f, tcp ? th : 0, b->current_length - (is6 ? 40 : 20), len, len > off);
+	lb_rl_return_rewrite(ip, v, vport, tcp, is6);
 	c->ours++;
-	lbrl_add_trace(c->vm, c->node, b,
-		       (lbrl_trace_t){ .vip_id = v->id,
-				       .slot = slot,
-				       .error = LBRL_ERROR_RETURNED,
-				       .next = c->nexts[s->at[j]],
-				       .from_server = 1 });
+	lb_rl_add_trace(c->vm, c->node, b,
+			(lb_rl_trace_t){ .vip_id = v->id,
+					 .slot = slot,
+					 .error = LB_RL_ERROR_RETURNED,
+					 .next = c->nexts[s->at[j]],
+					 .from_server = 1 });
 }
 
-static_always_inline uword lbrl_return_inline(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame, bool is6)
+static_always_inline uword lb_rl_return_inline(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame, bool is6)
 {
 	u32 *from = vlib_frame_vector_args(frame), n = frame->n_vectors;
-	lbrl_returns_t c;
+	lb_rl_returns_t c;
 
 	c.vm = vm;
 	c.node = node;
-	c.t = vec_elt_at_index(lbrl_main.thread, vm->thread_index);
-	c.handoff = lbrl_main.n_workers > 1;
+	c.t = vec_elt_at_index(lb_rl_main.thread, vm->thread_index);
+	c.handoff = lb_rl_main.n_workers > 1;
 	c.replies.n = c.away.n = c.ours = 0;
 	vlib_get_buffers(vm, from, c.bufs, n);
-	if (PREDICT_FALSE(!lbrl_main.enabled)) {
+	if (PREDICT_FALSE(!lb_rl_main.enabled)) {
 		for (u32 i = 0; i < n; i++)
 			vnet_feature_next_u16(&c.nexts[i], c.bufs[i]);
 		vlib_buffer_enqueue_to_next(vm, node, from, c.nexts, n);
@@ -307,47 +308,47 @@ static_always_inline uword lbrl_return_inline(vlib_main_t *vm, vlib_node_runtime
 			vlib_prefetch_buffer_header(c.bufs[i + 4], LOAD);
 			clib_prefetch_store(c.bufs[i + 4]->data);
 		}
-		lbrl_return_key(&c, i, from[i], is6);
+		lb_rl_return_key(&c, i, from[i], is6);
 	}
 	mlb_flow_find_batch(c.t->flows, c.replies.key, c.replies.hash, c.replies.n, c.replies.flow);
 	for (u32 j = 0; j < c.replies.n; j++)
-		lbrl_return_packet(&c, j, is6);
-	vlib_node_increment_counter(vm, node->node_index, LBRL_ERROR_RETURNED, c.ours);
-	lbrl_dispatch(vm, node, c.t, from, c.nexts, n, &c.away, lbrl_main.fq_return[is6]);
+		lb_rl_return_packet(&c, j, is6);
+	vlib_node_increment_counter(vm, node->node_index, LB_RL_ERROR_RETURNED, c.ours);
+	lb_rl_dispatch(vm, node, c.t, from, c.nexts, n, &c.away, lb_rl_main.fq_return[is6]);
 	return n;
 }
 
-VLIB_NODE_FN(lbrl_return4_node)(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame)
+VLIB_NODE_FN(lb_rl_return4_node)(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame)
 {
-	return lbrl_return_inline(vm, node, frame, false);
+	return lb_rl_return_inline(vm, node, frame, false);
 }
 
-VLIB_NODE_FN(lbrl_return6_node)(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame)
+VLIB_NODE_FN(lb_rl_return6_node)(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame)
 {
-	return lbrl_return_inline(vm, node, frame, true);
+	return lb_rl_return_inline(vm, node, frame, true);
 }
 
-VLIB_REGISTER_NODE(lbrl_return4_node) = {
+VLIB_REGISTER_NODE(lb_rl_return4_node) = {
 	.name = "lb-rl-return4",
 	.vector_size = sizeof(u32),
-	.format_trace = format_lbrl_trace,
-	.n_errors = LBRL_N_ERROR,
-	.error_counters = lbrl_error_counters,
+	.format_trace = format_lb_rl_trace,
+	.n_errors = LB_RL_N_ERROR,
+	.error_counters = lb_rl_error_counters,
 };
-VLIB_REGISTER_NODE(lbrl_return6_node) = {
+VLIB_REGISTER_NODE(lb_rl_return6_node) = {
 	.name = "lb-rl-return6",
 	.vector_size = sizeof(u32),
-	.format_trace = format_lbrl_trace,
-	.n_errors = LBRL_N_ERROR,
-	.error_counters = lbrl_error_counters,
+	.format_trace = format_lb_rl_trace,
+	.n_errors = LB_RL_N_ERROR,
+	.error_counters = lb_rl_error_counters,
 };
-VNET_FEATURE_INIT(lbrl_return4_feature, static) = {
+VNET_FEATURE_INIT(lb_rl_return4_feature, static) = {
 	.arc_name = "ip4-unicast",
 	.node_name = "lb-rl-return4",
 	.runs_after = VNET_FEATURES("ip4-sv-reassembly-feature"),
 	.runs_before = VNET_FEATURES("ip4-lookup"),
 };
-VNET_FEATURE_INIT(lbrl_return6_feature, static) = {
+VNET_FEATURE_INIT(lb_rl_return6_feature, static) = {
 	.arc_name = "ip6-unicast",
 	.node_name = "lb-rl-return6",
 	.runs_after = VNET_FEATURES("ip6-sv-reassembly-feature"),

@@ -10,7 +10,7 @@
 
 /* Key of a client's packet. An IPv4 VIP that is a prefix keeps apart what goes to different addresses of it: their host bits
  * stand in front of the mapped client address, where zeros are otherwise. */
-static_always_inline void lbrl_key4(struct mlb_flow_key *k, u32 client, u32 dst_host, u16 cport, u16 vport, u16 vip, u8 proto)
+static_always_inline void lb_rl_key4(struct mlb_flow_key *k, u32 client, u32 dst_host, u16 cport, u16 vport, u16 vip, u8 proto)
 {
 	u64 *w = (u64 *)k;
 	w[0] = dst_host;
@@ -20,21 +20,21 @@ static_always_inline void lbrl_key4(struct mlb_flow_key *k, u32 client, u32 dst_
 
 /* The same of an IPv6 VIP that is a prefix. There is no room beside the client's address, so the destination is mixed into its
  * second half: two flows of one client network that differ there are one with a chance of 2^-64. Equal on every load balancer. */
-static_always_inline u64 lbrl_apart6(const void *dst)
+static_always_inline u64 lb_rl_apart6(const void *dst)
 {
 	const u64u *d = dst;
 	return mlb_flow_mix(d[0] ^ 0x9e3779b97f4a7c15ULL, d[1] ^ 0xbf58476d1ce4e5b9ULL);
 }
 
 /* Not of a sticky VIP: a client goes to one server whatever it asks for, and it is the address alone that names the client. */
-static_always_inline bool lbrl_apart(const lbrl_vip_t *v)
+static_always_inline bool lb_rl_apart(const lb_rl_vip_t *v)
 {
 	return v->is_ip6 && v->plen < 128 && !v->sticky;
 }
 
-/* apart: 0, or lbrl_apart6 of the destination. */
-static_always_inline void lbrl_key6(struct mlb_flow_key *k, const ip6_address_t *client, u64 apart, u16 cport, u16 vport, u16 vip,
-				    u8 proto)
+/* apart: 0, or lb_rl_apart6 of the destination. */
+static_always_inline void lb_rl_key6(struct mlb_flow_key *k, const ip6_address_t *client, u64 apart, u16 cport, u16 vport,
+				     u16 vip, u8 proto)
 {
 	u64 *w = (u64 *)k;
 	w[0] = client->as_u64[0];
@@ -43,24 +43,24 @@ static_always_inline void lbrl_key6(struct mlb_flow_key *k, const ip6_address_t 
 }
 
 /* The thread that owns a NAT flow: both directions know the client's address and port. */
-static_always_inline u32 lbrl_owner(const struct mlb_flow_key *k)
+static_always_inline u32 lb_rl_owner(const struct mlb_flow_key *k)
 {
 	const u64 *w = (const u64 *)k;
 	u64 x = (w[1] ^ (w[2] & 0xffff) * 0x9e3779b97f4a7c15ULL);
 	x ^= (u8)k->client.b[10] == 0xff ? 0 : w[0];
 	x *= 0xbf58476d1ce4e5b9ULL;
-	return lbrl_main.first_worker + (u32)(((x >> 32) * lbrl_main.n_workers) >> 32);
+	return lb_rl_main.first_worker + (u32)(((x >> 32) * lb_rl_main.n_workers) >> 32);
 }
 
 /* The lookup of the servers' family, in the VIP's table. */
-static_always_inline u16 lbrl_other_lookup(vlib_buffer_t *b, const lbrl_vip_t *v, bool from6, bool to6)
+static_always_inline u16 lb_rl_other_lookup(vlib_buffer_t *b, const lb_rl_vip_t *v, bool from6, bool to6)
 {
 	vnet_buffer(b)->sw_if_index[VLIB_TX] = v->via_fib;
-	return lbrl_main.edge_lookup[from6][to6];
+	return lb_rl_main.edge_lookup[from6][to6];
 }
 
 /* The next hop that the FIB has for a server now. */
-static_always_inline u16 lbrl_next_hop(vlib_buffer_t *b, u32 lbi, const void *ip, bool is6)
+static_always_inline u16 lb_rl_next_hop(vlib_buffer_t *b, u32 lbi, const void *ip, bool is6)
 {
 	const load_balance_t *lb = load_balance_get(lbi);
 	const dpo_id_t *dpo;

@@ -5,7 +5,7 @@
 #include <marllb/endpoint.h>
 
 /* The client that affinity goes by: without the destination that an IPv4 prefix VIP's keys hold before its address. */
-static struct mlb_addr lbrl_sticky_client(const lbrl_vip_t *v, const struct mlb_flow_key *k)
+static struct mlb_addr lb_rl_sticky_client(const lb_rl_vip_t *v, const struct mlb_flow_key *k)
 {
 	struct mlb_addr client = k->client;
 
@@ -14,9 +14,9 @@ static struct mlb_addr lbrl_sticky_client(const lbrl_vip_t *v, const struct mlb_
 	return client;
 }
 
-static u64 lbrl_ring_hash(const lbrl_vip_t *v, const struct mlb_flow_key *k)
+static u64 lb_rl_ring_hash(const lb_rl_vip_t *v, const struct mlb_flow_key *k)
 {
-	struct mlb_addr client = v->sticky ? lbrl_sticky_client(v, k) : k->client;
+	struct mlb_addr client = v->sticky ? lb_rl_sticky_client(v, k) : k->client;
 	u64 a, b, x;
 	clib_memcpy(&a, client.b, 8);
 	clib_memcpy(&b, client.b + 8, 8);
@@ -27,9 +27,9 @@ static u64 lbrl_ring_hash(const lbrl_vip_t *v, const struct mlb_flow_key *k)
 	return mlb_splitmix64(&x);
 }
 
-static u32 lbrl_ring_slot(lbrl_thread_t *t, const lbrl_vip_t *v, u64 hash)
+static u32 lb_rl_ring_slot(lb_rl_thread_t *t, const lb_rl_vip_t *v, u64 hash)
 {
-	struct mlb_wvip *wv = lbrl_wvip(t, v->id);
+	struct mlb_wvip *wv = lb_rl_wvip(t, v->id);
 	const struct mlb_table *tab = wv ? atomic_load_explicit(&wv->table, memory_order_acquire) : 0;
 	u32 slot;
 
@@ -39,38 +39,38 @@ static u32 lbrl_ring_slot(lbrl_thread_t *t, const lbrl_vip_t *v, u64 hash)
 	return slot != MLB_NONE && v->server[slot].id ? slot : MLB_NONE;
 }
 
-u32 lbrl_place_by_ring(lbrl_thread_t *t, const lbrl_vip_t *v, const struct mlb_flow_key *k)
+u32 lb_rl_place_by_ring(lb_rl_thread_t *t, const lb_rl_vip_t *v, const struct mlb_flow_key *k)
 {
-	return lbrl_ring_slot(t, v, lbrl_ring_hash(v, k));
+	return lb_rl_ring_slot(t, v, lb_rl_ring_hash(v, k));
 }
 
 /* NAT: two flows of one client port to one server endpoint could not be told apart in the server's replies. They come about only
  * through different VIPs (or ports of one) that share a server. */
-bool lbrl_nat_collides(lbrl_thread_t *t, const lbrl_vip_t *v, const struct mlb_flow_key *k, u32 slot)
+bool lb_rl_nat_collides(lb_rl_thread_t *t, const lb_rl_vip_t *v, const struct mlb_flow_key *k, u32 slot)
 {
-	const lbrl_server_t *srv = &v->server[slot];
+	const lb_rl_server_t *srv = &v->server[slot];
 	clib_bihash_kv_16_8_t kv;
 	u64 others;
 
-	if (!lbrl_both_ways(v))
+	if (!lb_rl_both_ways(v))
 		return false;
 	clib_memcpy(kv.key, srv->addr.b, 16);
-	if (clib_bihash_search_inline_16_8(&lbrl_main.by_server, &kv))
+	if (clib_bihash_search_inline_16_8(&lb_rl_main.by_server, &kv))
 		return false;
 	others = kv.value & ~(1ULL << (v->id - 1));
 	u16 sport = srv->port ? clib_net_to_host_u16(srv->port) : k->vport;
 	while (others) {
-		lbrl_vip_t *o = &lbrl_main.vip[__builtin_ctzll(others) + 1];
+		lb_rl_vip_t *o = &lb_rl_main.vip[__builtin_ctzll(others) + 1];
 		others &= others - 1;
-		if (o->used != LBRL_VIP_ACTIVE || o->via_fib != v->via_fib)
+		if (o->used != LB_RL_VIP_ACTIVE || o->via_fib != v->via_fib)
 			continue; /* its flows are being ended; or its server is another of that address */
 		struct mlb_flow_key ok = *k;
 		ok.vip = o->id;
 		ok.vport = o->port ? o->port : sport;
-		struct mlb_flow *f = lbrl_flow_find(t, &ok, mlb_flow_hash(t->flows, &ok));
-		if (!f || f->tcp >= MLB_TCP_CLOSED || !lbrl_flow_valid(o, f))
+		struct mlb_flow *f = lb_rl_flow_find(t, &ok, mlb_flow_hash(t->flows, &ok));
+		if (!f || f->tcp >= MLB_TCP_CLOSED || !lb_rl_flow_valid(o, f))
 			continue;
-		const lbrl_server_t *os = &o->server[f->slot];
+		const lb_rl_server_t *os = &o->server[f->slot];
 		u16 oport = os->port ? clib_net_to_host_u16(os->port) : ok.vport;
 		if (oport == sport && mlb_addr_eq(&os->addr, &srv->addr))
 			return true;
@@ -79,11 +79,11 @@ bool lbrl_nat_collides(lbrl_thread_t *t, const lbrl_vip_t *v, const struct mlb_f
 }
 
 /* The core's choice. */
-static u32 lbrl_choose(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k)
+static u32 lb_rl_choose(lb_rl_thread_t *t, lb_rl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k)
 {
 	const struct mlb_table *table = atomic_load_explicit(&wv->table, memory_order_acquire);
-	u64 hash = table && table->mode == MLB_MODE_HASH ? lbrl_ring_hash(v, k) : 0; /* the other modes need none */
-	u32 slot = mlb_dp_choose(lbrl_main.dp, t->w, v->id, hash, t->now_us);
+	u64 hash = table && table->mode == MLB_MODE_HASH ? lb_rl_ring_hash(v, k) : 0; /* the other modes need none */
+	u32 slot = mlb_dp_choose(lb_rl_main.dp, t->w, v->id, hash, t->now_us);
 
 	if (slot == MLB_NONE)
 		return MLB_NONE;
@@ -95,21 +95,21 @@ static u32 lbrl_choose(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, con
 
 /* A client's affinity: the server of its earlier flow if that may still take flows, else the choice, which is remembered. Under
  * the lock from looking to remembering: a client's first flows come to several workers at the same moment. */
-static u32 lbrl_place_sticky(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k)
+static u32 lb_rl_place_sticky(lb_rl_thread_t *t, lb_rl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k)
 {
-	struct mlb_flow_table *sticky = lbrl_main.sticky;
+	struct mlb_flow_table *sticky = lb_rl_main.sticky;
 	struct mlb_flow_key sk = *k;
 
-	sk.client = lbrl_sticky_client(v, k);
+	sk.client = lb_rl_sticky_client(v, k);
 	sk.cport = sk.vport = 0;
 	sk.proto = 0;
 	u64 hash = mlb_flow_hash(sticky, &sk);
-	clib_spinlock_lock(&lbrl_main.sticky_lock);
+	clib_spinlock_lock(&lb_rl_main.sticky_lock);
 	struct mlb_flow *s = mlb_flow_find(sticky, &sk, hash);
 	u32 slot =
-		s && lbrl_flow_valid(v, s) && mlb_dp_admits(lbrl_main.dp, t->w, v->id, s->slot, t->now_us) ? s->slot : MLB_NONE;
+		s && lb_rl_flow_valid(v, s) && mlb_dp_admits(lb_rl_main.dp, t->w, v->id, s->slot, t->now_us) ? s->slot : MLB_NONE;
 	if (slot == MLB_NONE) {
-		slot = lbrl_choose(t, v, wv, k);
+		slot = lb_rl_choose(t, v, wv, k);
 		if (!s && slot != MLB_NONE)
 			s = mlb_flow_insert(sticky, &sk, hash);
 	}
@@ -118,56 +118,56 @@ static u32 lbrl_place_sticky(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *w
 		s->server_id = v->server[slot].id;
 		s->last_ms = t->now_ms;
 	}
-	clib_spinlock_unlock(&lbrl_main.sticky_lock);
+	clib_spinlock_unlock(&lb_rl_main.sticky_lock);
 	return slot;
 }
 
-#define LBRL_OTHER_TRIES 16
+#define LB_RL_OTHER_TRIES 16
 
 /* The server that was chosen has a flow of the same client port already, through another VIP: another one that may take flows. */
-static u32 lbrl_place_apart(lbrl_thread_t *t, lbrl_vip_t *v, const struct mlb_flow_key *k)
+static u32 lb_rl_place_apart(lb_rl_thread_t *t, lb_rl_vip_t *v, const struct mlb_flow_key *k)
 {
-	u64 hash = lbrl_ring_hash(v, k);
+	u64 hash = lb_rl_ring_hash(v, k);
 
-	for (u32 i = 0; i < LBRL_OTHER_TRIES; i++) {
-		u32 slot = lbrl_ring_slot(t, v, mlb_splitmix64(&hash));
-		if (slot != MLB_NONE && !lbrl_nat_collides(t, v, k, slot) &&
-		    mlb_dp_admits(lbrl_main.dp, t->w, v->id, slot, t->now_us))
+	for (u32 i = 0; i < LB_RL_OTHER_TRIES; i++) {
+		u32 slot = lb_rl_ring_slot(t, v, mlb_splitmix64(&hash));
+		if (slot != MLB_NONE && !lb_rl_nat_collides(t, v, k, slot) &&
+		    mlb_dp_admits(lb_rl_main.dp, t->w, v->id, slot, t->now_us))
 			return slot;
 	}
 	return MLB_NONE;
 }
 
-u32 lbrl_place_new(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k, u32 *error)
+u32 lb_rl_place_new(lb_rl_thread_t *t, lb_rl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k, u32 *error)
 {
-	u32 slot = PREDICT_FALSE(v->sticky) ? lbrl_place_sticky(t, v, wv, k) : lbrl_choose(t, v, wv, k);
+	u32 slot = PREDICT_FALSE(v->sticky) ? lb_rl_place_sticky(t, v, wv, k) : lb_rl_choose(t, v, wv, k);
 
-	*error = LBRL_ERROR_NO_SERVER;
-	if (slot == MLB_NONE || PREDICT_TRUE(!lbrl_nat_collides(t, v, k, slot)))
+	*error = LB_RL_ERROR_NO_SERVER;
+	if (slot == MLB_NONE || PREDICT_TRUE(!lb_rl_nat_collides(t, v, k, slot)))
 		return slot;
-	*error = LBRL_ERROR_NAT_COLLISION;
-	return lbrl_place_apart(t, v, k);
+	*error = LB_RL_ERROR_NAT_COLLISION;
+	return lb_rl_place_apart(t, v, k);
 }
 
-static void lbrl_affinity_age(void *arg, struct mlb_flow *s)
+static void lb_rl_affinity_age(void *arg, struct mlb_flow *s)
 {
-	const lbrl_thread_t *t = arg;
+	const lb_rl_thread_t *t = arg;
 	u32 idle = t->now_ms - s->last_ms;
 
 	/* Another worker's clock may be ahead. */
-	if ((i32)idle < 0 || (idle <= lbrl_main.sticky_ms && lbrl_main.vip[s->key.vip].used == LBRL_VIP_ACTIVE))
+	if ((i32)idle < 0 || (idle <= lb_rl_main.sticky_ms && lb_rl_main.vip[s->key.vip].used == LB_RL_VIP_ACTIVE))
 		return;
-	mlb_flow_remove(lbrl_main.sticky, s);
+	mlb_flow_remove(lb_rl_main.sticky, s);
 }
 
-void lbrl_place_age(lbrl_thread_t *t, u32 ms)
+void lb_rl_place_age(lb_rl_thread_t *t, u32 ms)
 {
 	static u32 cursor;
-	u32 n = mlb_flow_count(lbrl_main.sticky) ? (u64)mlb_flow_capacity(lbrl_main.sticky) * ms / 1000 + 1 : 0;
+	u32 n = mlb_flow_count(lb_rl_main.sticky) ? (u64)mlb_flow_capacity(lb_rl_main.sticky) * ms / 1000 + 1 : 0;
 
 	for (u32 i = 0; i < n; i += 256) {
-		clib_spinlock_lock(&lbrl_main.sticky_lock);
-		mlb_flow_walk(lbrl_main.sticky, &cursor, 256, lbrl_affinity_age, t);
-		clib_spinlock_unlock(&lbrl_main.sticky_lock);
+		clib_spinlock_lock(&lb_rl_main.sticky_lock);
+		mlb_flow_walk(lb_rl_main.sticky, &cursor, 256, lb_rl_affinity_age, t);
+		clib_spinlock_unlock(&lb_rl_main.sticky_lock);
 	}
 }

@@ -5,12 +5,12 @@
 #include <lb_rl/lb_rl.h>
 
 /* A new flow: the client's affinity where the VIP is sticky, else the core's choice; under NAT a server to which the flow can be
- * told apart from others. *error says why there is none: LBRL_ERROR_NO_SERVER or LBRL_ERROR_NAT_COLLISION. */
-u32 lbrl_place_new(lbrl_thread_t *t, lbrl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k, u32 *error);
+ * told apart from others. *error says why there is none: LB_RL_ERROR_NO_SERVER or LB_RL_ERROR_NAT_COLLISION. */
+u32 lb_rl_place_new(lb_rl_thread_t *t, lb_rl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k, u32 *error);
 /* A packet of an unknown flow: every worker and load balancer finds the same server by the ring. */
-u32 lbrl_place_by_ring(lbrl_thread_t *t, const lbrl_vip_t *v, const struct mlb_flow_key *k);
+u32 lb_rl_place_by_ring(lb_rl_thread_t *t, const lb_rl_vip_t *v, const struct mlb_flow_key *k);
 /* Would a flow to that server be mistaken in replies for one of another VIP? */
-bool lbrl_nat_collides(lbrl_thread_t *t, const lbrl_vip_t *v, const struct mlb_flow_key *k, u32 slot);
+bool lb_rl_nat_collides(lb_rl_thread_t *t, const lb_rl_vip_t *v, const struct mlb_flow_key *k, u32 slot);
 /* Ends affinities that nobody used for their time-out: a part of the table at each call, by one worker. */
-void lbrl_place_age(lbrl_thread_t *t, u32 ms);
+void lb_rl_place_age(lb_rl_thread_t *t, u32 ms);
 #endif

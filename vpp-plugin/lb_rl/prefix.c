@@ -2,12 +2,12 @@
 #include <lb_rl/lb_rl.h>
 #include <lb_rl/prefix.h>
 
-lbrl_prefix_t *lbrl_prefix_find(u32 fib_index, const fib_prefix_t *pfx)
+lb_rl_prefix_t *lb_rl_prefix_find(u32 fib_index, const fib_prefix_t *pfx)
 {
-	lbrl_prefix_t *free = 0;
+	lb_rl_prefix_t *free = 0;
 
-	for (u32 i = 0; i < LBRL_MAX_PREFIXES; i++) {
-		lbrl_prefix_t *p = &lbrl_main.prefix[i];
+	for (u32 i = 0; i < LB_RL_MAX_PREFIXES; i++) {
+		lb_rl_prefix_t *p = &lb_rl_main.prefix[i];
 		if (p->vips && p->fib_index == fib_index && fib_prefix_cmp(&p->pfx, pfx) == 0)
 			return p;
 		if (!p->vips && !free)
@@ -16,24 +16,24 @@ lbrl_prefix_t *lbrl_prefix_find(u32 fib_index, const fib_prefix_t *pfx)
 	return free;
 }
 
-static u32 lbrl_proto_index(u8 proto)
+static u32 lb_rl_proto_index(u8 proto)
 {
 	return proto == IP_PROTOCOL_UDP;
 }
 
-u32 lbrl_prefix_taken(const lbrl_prefix_t *p, u8 proto, u16 port)
+u32 lb_rl_prefix_taken(const lb_rl_prefix_t *p, u8 proto, u16 port)
 {
-	u32 i = lbrl_proto_index(proto);
+	u32 i = lb_rl_proto_index(proto);
 
 	if (!port)
 		return p->any[0] ? p->any[0] : p->any[1];
 	if (!p->by_port[i])
 		return 0;
 	u32 id = p->by_port[i][port];
-	return id && lbrl_main.vip[id].n_ports ? id : 0;
+	return id && lb_rl_main.vip[id].n_ports ? id : 0;
 }
 
-void lbrl_prefix_set(lbrl_prefix_t *p, u8 proto, u16 port, u8 id)
+void lb_rl_prefix_set(lb_rl_prefix_t *p, u8 proto, u16 port, u8 id)
 {
 	if (!port) {
 		for (u32 i = 0; i < 2; i++) {
@@ -44,7 +44,7 @@ void lbrl_prefix_set(lbrl_prefix_t *p, u8 proto, u16 port, u8 id)
 		}
 		return;
 	}
-	u32 i = lbrl_proto_index(proto);
+	u32 i = lb_rl_proto_index(proto);
 	if (!p->by_port[i]) {
 		u8 *map = 0;
 		vec_validate_init_empty(map, 65535, p->any[i]);

@@ -4,12 +4,12 @@
 #define LB_RL_PREFIX_H
 #include <lb_rl/types.h>
 
-lbrl_prefix_t *lbrl_prefix_find(u32 fib_index, const fib_prefix_t *pfx); /* that prefix, else a free one, else NULL */
-u32 lbrl_prefix_taken(const lbrl_prefix_t *p, u8 proto, u16 port); /* VIP id for exactly that port (0: all ports), 0 = none */
-void lbrl_prefix_set(lbrl_prefix_t *p, u8 proto, u16 port, u8 id);
+lb_rl_prefix_t *lb_rl_prefix_find(u32 fib_index, const fib_prefix_t *pfx); /* that prefix, else a free one, else NULL */
+u32 lb_rl_prefix_taken(const lb_rl_prefix_t *p, u8 proto, u16 port); /* VIP id for exactly that port (0: all ports), 0 = none */
+void lb_rl_prefix_set(lb_rl_prefix_t *p, u8 proto, u16 port, u8 id);
 
 /* Worker: the VIP of a port, 0 = none. */
-static_always_inline u16 lbrl_vip_of_port(const lbrl_prefix_t *p, bool udp, u16 port)
+static_always_inline u16 lb_rl_vip_of_port(const lb_rl_prefix_t *p, bool udp, u16 port)
 {
 	const u8 *map = p->by_port[udp];
 	return PREDICT_TRUE(map != 0) ? map[port] : p->any[udp];

@@ -5,38 +5,38 @@
 #include <lb_rl/clock.h>
 #include <lb_rl/stats.h>
 
-#define LBRL_SOONEST_US 20
-#define LBRL_LATEST_US 10000
-#define LBRL_STATS_S 0.1
+#define LB_RL_SOONEST_US 20
+#define LB_RL_LATEST_US 10000
+#define LB_RL_STATS_S 0.1
 
-static uword lbrl_process(vlib_main_t *vm, vlib_node_runtime_t *rt, vlib_frame_t *f)
+static uword lb_rl_process(vlib_main_t *vm, vlib_node_runtime_t *rt, vlib_frame_t *f)
 {
 	f64 stats_at = 0;
-	u64 wait_us = LBRL_LATEST_US;
+	u64 wait_us = LB_RL_LATEST_US;
 
 	for (;;) {
-		vlib_process_wait_for_event_or_clock(vm, lbrl_main.enabled ? 1e-6 * wait_us : 1e9);
+		vlib_process_wait_for_event_or_clock(vm, lb_rl_main.enabled ? 1e-6 * wait_us : 1e9);
 		vlib_process_get_events(vm, 0);
-		if (!lbrl_main.enabled)
+		if (!lb_rl_main.enabled)
 			continue;
 		/* This thread takes packets too where there are no workers; between two nodes it holds no pointer. */
-		u64 now = lbrl_now_us();
-		lbrl_main.thread[0].now_us = now;
-		lbrl_main.thread[0].now_ms = now / 1000;
-		mlb_dp_worker_loop(lbrl_main.dp, lbrl_main.thread[0].w, now);
-		wait_us = clib_clamp(mlb_dp_poll(lbrl_main.dp, now, lbrl_clock_ns(CLOCK_REALTIME)), LBRL_SOONEST_US,
-				     LBRL_LATEST_US);
+		u64 now = lb_rl_now_us();
+		lb_rl_main.thread[0].now_us = now;
+		lb_rl_main.thread[0].now_ms = now / 1000;
+		mlb_dp_worker_loop(lb_rl_main.dp, lb_rl_main.thread[0].w, now);
+		wait_us = clib_clamp(mlb_dp_poll(lb_rl_main.dp, now, lb_rl_clock_ns(CLOCK_REALTIME)), LB_RL_SOONEST_US,
+				     LB_RL_LATEST_US);
 		f64 t = vlib_time_now(vm);
 		if (t >= stats_at) {
-			lbrl_stats_update();
-			stats_at = t + LBRL_STATS_S;
+			lb_rl_stats_update();
+			stats_at = t + LB_RL_STATS_S;
 		}
 	}
 	return 0;
 }
 
-VLIB_REGISTER_NODE(lbrl_process_node) = {
-	.function = lbrl_process,
+VLIB_REGISTER_NODE(lb_rl_process_node) = {
+	.function = lb_rl_process,
 	.type = VLIB_NODE_TYPE_PROCESS,
 	.name = "lb-rl-process",
 	.process_log2_n_stack_bytes = 18, /* the core keeps a whole VIP in arrays on the stack */

@@ -8,7 +8,7 @@
 #include <vnet/gso/gso.h>
 
 /* Segments of one buffer, at ptd->split_buffers; false: it cannot be cut. */
-static bool lbrl_cut(vlib_main_t *vm, vnet_interface_per_thread_data_t *ptd, vlib_buffer_t *b, bool is6)
+static bool lb_rl_cut(vlib_main_t *vm, vnet_interface_per_thread_data_t *ptd, vlib_buffer_t *b, bool is6)
 {
 	const ip4_header_t *ip4 = vlib_buffer_get_current(b);
 	const ip6_header_t *ip6 = vlib_buffer_get_current(b);
@@ -24,7 +24,7 @@ static bool lbrl_cut(vlib_main_t *vm, vnet_interface_per_thread_data_t *ptd, vli
 	return gso_segment_buffer_inline(vm, ptd, b, 1) != 0;
 }
 
-static uword lbrl_segment(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame, bool is6)
+static uword lb_rl_segment(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame, bool is6)
 {
 	vnet_interface_main_t *im = &vnet_get_main()->interface_main;
 	vnet_interface_per_thread_data_t *ptd = vec_elt_at_index(im->per_thread_data, vm->thread_index);
@@ -32,38 +32,38 @@ static uword lbrl_segment(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame
 
 	for (u32 i = 0; i < frame->n_vectors; i++) {
 		vlib_buffer_t *b = vlib_get_buffer(vm, from[i]);
-		if (!lbrl_cut(vm, ptd, b, is6))
+		if (!lb_rl_cut(vm, ptd, b, is6))
 			continue;
 		vlib_buffer_enqueue_to_single_next(vm, node, ptd->split_buffers, 0, vec_len(ptd->split_buffers));
 		vec_reset_length(ptd->split_buffers);
 		cut++;
 	}
-	vlib_node_increment_counter(vm, node->node_index, LBRL_ERROR_SEGMENTED, cut);
-	vlib_node_increment_counter(vm, node->node_index, LBRL_ERROR_NO_SEGMENTS, frame->n_vectors - cut);
+	vlib_node_increment_counter(vm, node->node_index, LB_RL_ERROR_SEGMENTED, cut);
+	vlib_node_increment_counter(vm, node->node_index, LB_RL_ERROR_NO_SEGMENTS, frame->n_vectors - cut);
 	vlib_buffer_free(vm, from, frame->n_vectors);
 	return frame->n_vectors;
 }
 
-static uword lbrl_segment4(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame)
+static uword lb_rl_segment4(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame)
 {
-	return lbrl_segment(vm, node, frame, false);
+	return lb_rl_segment(vm, node, frame, false);
 }
 
-static uword lbrl_segment6(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame)
+static uword lb_rl_segment6(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame)
 {
-	return lbrl_segment(vm, node, frame, true);
+	return lb_rl_segment(vm, node, frame, true);
 }
 
 /* The packet's worker is the right one by now. */
-#define LBRL_SEGMENT_NODE(v) \
-	VLIB_REGISTER_NODE(lbrl_segment##v##_node, static) = { \
-		.function = lbrl_segment##v, \
+#define LB_RL_SEGMENT_NODE(v) \
+	VLIB_REGISTER_NODE(lb_rl_segment##v##_node, static) = { \
+		.function = lb_rl_segment##v, \
 		.name = "lb-rl-segment" #v, \
 		.vector_size = sizeof(u32), \
-		.n_errors = LBRL_N_ERROR, \
-		.error_counters = lbrl_error_counters, \
+		.n_errors = LB_RL_N_ERROR, \
+		.error_counters = lb_rl_error_counters, \
 		.n_next_nodes = 1, \
 		.next_nodes = { "lb-rl-owned" #v }, \
 	}
-LBRL_SEGMENT_NODE(4);
-LBRL_SEGMENT_NODE(6);
+LB_RL_SEGMENT_NODE(4);
+LB_RL_SEGMENT_NODE(6);

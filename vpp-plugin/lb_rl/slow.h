@@ -10,12 +10,12 @@ typedef struct {
 	u32 vip_id, slot, error;
 	u16 next;
 	u32 thread; /* ~0, or the thread that it is handed to */
-} lbrl_slow_t;
+} lb_rl_slow_t;
 
 /* A client's packet. ports: NULL, or source and destination port (host order) that reassembly found for a fragment. owned:
  * another worker handed it over. */
-lbrl_slow_t lbrl_slow_vip(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, const u16 *ports, bool owned);
+lb_rl_slow_t lb_rl_slow_vip(lb_rl_thread_t *t, vlib_buffer_t *b, bool is6, const u16 *ports, bool owned);
 /* Answers for a port without VIP or a VIP without server, in the packet's own buffer, as long as a worker's answers are not too
  * many (RFC 1812, section 4.3.2.8; RFC 4443, section 2.4 (f)). */
-void lbrl_slow_refuse(lbrl_thread_t *t, vlib_buffer_t *b, bool is6, u32 error, lbrl_slow_t *r);
+void lb_rl_slow_refuse(lb_rl_thread_t *t, vlib_buffer_t *b, bool is6, u32 error, lb_rl_slow_t *r);
 #endif

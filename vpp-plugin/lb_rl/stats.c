@@ -14,13 +14,13 @@ typedef struct {
 	vlib_stats_string_vector_t names; /* of servers, by slot */
 	u32 room;                         /* slots that the server entries hold */
 	bool shown;
-} lbrl_stats_t;
-static lbrl_stats_t stats[MLB_MAX_VIPS + 1];
+} lb_rl_stats_t;
+static lb_rl_stats_t stats[MLB_MAX_VIPS + 1];
 static vlib_stats_string_vector_t vip_names; /* by VIP id */
 /* What is exported. */
 static const struct mlb_field **vip_fields, **server_fields;
 
-static const struct mlb_field **lbrl_exported(const struct mlb_field *all, u32 n)
+static const struct mlb_field **lb_rl_exported(const struct mlb_field *all, u32 n)
 {
 	const struct mlb_field **out = 0;
 
@@ -32,39 +32,39 @@ static const struct mlb_field **lbrl_exported(const struct mlb_field *all, u32 n
 	return out;
 }
 
-static u64 lbrl_value(const struct mlb_field *f, const void *of)
+static u64 lb_rl_value(const struct mlb_field *f, const void *of)
 {
 	const u8 *at = (const u8 *)of + f->offset;
 	return f->kind == MLB_FIELD_U32 ? *(const u32 *)at : *(const u64 *)at;
 }
 
-static counter_t *lbrl_vector(u32 entry)
+static counter_t *lb_rl_vector(u32 entry)
 {
 	counter_t **data = vlib_stats_get_entry_data_pointer(entry);
 	return data[0];
 }
 
-static u32 lbrl_entry(u32 id, const char *of, const struct mlb_field *f)
+static u32 lb_rl_entry(u32 id, const char *of, const struct mlb_field *f)
 {
 	return vlib_stats_add_counter_vector("/lb-rl/%u/%s/%s", id, of, f->name);
 }
 
-void lbrl_stats_vip(lbrl_vip_t *v)
+void lb_rl_stats_vip(lb_rl_vip_t *v)
 {
-	lbrl_stats_t *s = &stats[v->id];
+	lb_rl_stats_t *s = &stats[v->id];
 
 	if (!vip_fields) {
-		vip_fields = lbrl_exported(mlb_frame_fields, mlb_frame_field_count);
-		server_fields = lbrl_exported(mlb_server_fields, mlb_server_field_count);
+		vip_fields = lb_rl_exported(mlb_frame_fields, mlb_frame_field_count);
+		server_fields = lb_rl_exported(mlb_server_fields, mlb_server_field_count);
 		vip_names = vlib_stats_add_string_vector("/lb-rl/names");
 	}
 	if (!s->vip) {
 		s->names = vlib_stats_add_string_vector("/lb-rl/%u/server/names", v->id);
 		for (u32 i = 0; i < vec_len(vip_fields); i++)
-			vec_add1(s->vip, lbrl_entry(v->id, "vip", vip_fields[i]));
+			vec_add1(s->vip, lb_rl_entry(v->id, "vip", vip_fields[i]));
 		for (u32 i = 0; i < vec_len(server_fields); i++) {
-			vec_add1(s->vip, lbrl_entry(v->id, "vip", server_fields[i]));
-			vec_add1(s->server, lbrl_entry(v->id, "server", server_fields[i]));
+			vec_add1(s->vip, lb_rl_entry(v->id, "vip", server_fields[i]));
+			vec_add1(s->server, lb_rl_entry(v->id, "server", server_fields[i]));
 		}
 		for (u32 i = 0; i < vec_len(s->vip); i++)
 			vlib_stats_validate(s->vip[i], 0, 0);
@@ -77,7 +77,7 @@ void lbrl_stats_vip(lbrl_vip_t *v)
 	vlib_stats_set_string_vector(&vip_names, v->id, "%s", v->name);
 }
 
-void lbrl_stats_server(const lbrl_vip_t *v, u32 slot, const struct mlb_endpoint *ep)
+void lb_rl_stats_server(const lb_rl_vip_t *v, u32 slot, const struct mlb_endpoint *ep)
 {
 	char text[MLB_ENDPOINT_LEN];
 
@@ -88,69 +88,69 @@ void lbrl_stats_server(const lbrl_vip_t *v, u32 slot, const struct mlb_endpoint 
 		vlib_stats_set_string_vector(&stats[v->id].names, slot, "");
 }
 
-int lbrl_frame(const lbrl_vip_t *v, struct mlb_frame_hdr *h, struct mlb_server_rec **recs)
+int lb_rl_frame(const lb_rl_vip_t *v, struct mlb_frame_hdr *h, struct mlb_server_rec **recs)
 {
 	static struct mlb_server_rec *all;
 
 	vec_validate(all, MLB_MAX_SERVERS_PER_VIP - 1);
 	*recs = all;
-	return mlb_dp_frame(lbrl_main.dp, v->id, h, all, MLB_MAX_SERVERS_PER_VIP);
+	return mlb_dp_frame(lb_rl_main.dp, v->id, h, all, MLB_MAX_SERVERS_PER_VIP);
 }
 
 /* Slots without a server, and VIPs that were removed, report 0. kept: bitmap of slots that have one. */
-static void lbrl_stats_clear(lbrl_stats_t *s, const u64 *kept)
+static void lb_rl_stats_clear(lb_rl_stats_t *s, const u64 *kept)
 {
 	for (u32 slot = 0; slot < s->room; slot++)
 		if (!(kept[slot / 64] >> (slot % 64) & 1))
 			for (u32 i = 0; i < vec_len(s->server); i++)
-				lbrl_vector(s->server[i])[slot] = 0;
+				lb_rl_vector(s->server[i])[slot] = 0;
 }
 
-static void lbrl_stats_none(lbrl_stats_t *s)
+static void lb_rl_stats_none(lb_rl_stats_t *s)
 {
-	lbrl_stats_clear(s, (u64[MLB_MAX_SERVERS_PER_VIP / 64]){});
+	lb_rl_stats_clear(s, (u64[MLB_MAX_SERVERS_PER_VIP / 64]){});
 	for (u32 i = 0; i < vec_len(s->vip); i++)
-		lbrl_vector(s->vip[i])[0] = 0;
+		lb_rl_vector(s->vip[i])[0] = 0;
 }
 
-static void lbrl_stats_one(lbrl_stats_t *s, lbrl_vip_t *v)
+static void lb_rl_stats_one(lb_rl_stats_t *s, lb_rl_vip_t *v)
 {
 	struct mlb_server_rec *recs;
 	struct mlb_frame_hdr h;
 	u64 kept[MLB_MAX_SERVERS_PER_VIP / 64] = {};
 	u32 own = vec_len(vip_fields);
-	int n = lbrl_frame(v, &h, &recs);
+	int n = lb_rl_frame(v, &h, &recs);
 
 	if (n < 0)
 		return;
 	for (u32 f = 0; f < own; f++)
-		lbrl_vector(s->vip[f])[0] = lbrl_value(vip_fields[f], &h);
+		lb_rl_vector(s->vip[f])[0] = lb_rl_value(vip_fields[f], &h);
 	for (int i = 0; i < n; i++)
 		kept[recs[i].slot / 64] |= 1ULL << (recs[i].slot % 64);
 	for (u32 f = 0; f < vec_len(server_fields); f++) {
-		counter_t *by_slot = lbrl_vector(s->server[f]);
+		counter_t *by_slot = lb_rl_vector(s->server[f]);
 		u64 sum = 0;
 		for (int i = 0; i < n; i++) {
-			u64 value = lbrl_value(server_fields[f], &recs[i]);
+			u64 value = lb_rl_value(server_fields[f], &recs[i]);
 			by_slot[recs[i].slot] = value;
 			sum += value;
 		}
-		lbrl_vector(s->vip[own + f])[0] = sum;
+		lb_rl_vector(s->vip[own + f])[0] = sum;
 	}
-	lbrl_stats_clear(s, kept);
+	lb_rl_stats_clear(s, kept);
 }
 
-void lbrl_stats_update(void)
+void lb_rl_stats_update(void)
 {
 	for (u32 id = 1; id <= MLB_MAX_VIPS; id++) {
-		lbrl_stats_t *s = &stats[id];
-		if (lbrl_main.vip[id].used == LBRL_VIP_ACTIVE) {
+		lb_rl_stats_t *s = &stats[id];
+		if (lb_rl_main.vip[id].used == LB_RL_VIP_ACTIVE) {
 			s->shown = true;
-			lbrl_stats_one(s, &lbrl_main.vip[id]);
+			lb_rl_stats_one(s, &lb_rl_main.vip[id]);
 		} else if (s->shown) {
 			s->shown = false;
 			vlib_stats_set_string_vector(&vip_names, id, "");
-			lbrl_stats_none(s);
+			lb_rl_stats_none(s);
 		}
 	}
 }

@@ -5,11 +5,11 @@
 #include <lb_rl/lb_rl.h>
 
 /* Makes the entries of a VIP that was just added. */
-void lbrl_stats_vip(lbrl_vip_t *v);
+void lb_rl_stats_vip(lb_rl_vip_t *v);
 /* A server came into a slot; NULL: it left. */
-void lbrl_stats_server(const lbrl_vip_t *v, u32 slot, const struct mlb_endpoint *ep);
-void lbrl_stats_update(void);
+void lb_rl_stats_server(const lb_rl_vip_t *v, u32 slot, const struct mlb_endpoint *ep);
+void lb_rl_stats_update(void);
 /* The VIP's newest frame: its header and servers, of which it returns the number, negative before the first frame. *recs holds
  * until the next call. */
-int lbrl_frame(const lbrl_vip_t *v, struct mlb_frame_hdr *h, struct mlb_server_rec **recs);
+int lb_rl_frame(const lb_rl_vip_t *v, struct mlb_frame_hdr *h, struct mlb_server_rec **recs);
 #endif

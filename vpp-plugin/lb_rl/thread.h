@@ -10,7 +10,7 @@
 typedef struct {
 	u64 at_us; /* when it was filled up last */
 	u32 tokens;
-} lbrl_budget_t;
+} lb_rl_budget_t;
 
 /* The thread's own, but for the tables: main makes them before the thread runs our nodes. */
 typedef struct {
@@ -19,15 +19,15 @@ typedef struct {
 	struct mlb_flow_table *flows, *half; /* established and UDP flows; half-open ones */
 	u64 now_us;
 	u32 now_ms;
-	u32 unproven;                 /* flows of LBRL_FLOW_UNPROVEN in `flows` */
+	u32 unproven;                 /* flows of LB_RL_FLOW_UNPROVEN in `flows` */
 	u32 flow_cursor, half_cursor; /* where the ageing walk goes on */
 	u64 aged_us;                  /* when the walk went on last */
 	u64 handoff_drops;
-	lbrl_budget_t resets, icmp; /* answers of ours that refuse a packet */
-	u16 ident;                  /* of outer IPv4 packets that are cut on their way */
-} lbrl_thread_t;
+	lb_rl_budget_t resets, icmp; /* answers of ours that refuse a packet */
+	u16 ident;                   /* of outer IPv4 packets that are cut on their way */
+} lb_rl_thread_t;
 
-static inline struct mlb_wvip *lbrl_wvip(lbrl_thread_t *t, u32 vip_id)
+static inline struct mlb_wvip *lb_rl_wvip(lb_rl_thread_t *t, u32 vip_id)
 {
 	return atomic_load_explicit(&t->w->vip[vip_id - 1], memory_order_acquire);
 }

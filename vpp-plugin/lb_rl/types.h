@@ -8,17 +8,17 @@
 #include <vnet/fib/fib_types.h>
 #include <marllb/types.h>
 
-#define LBRL_MAX_PREFIXES MLB_MAX_VIPS
-#define LBRL_MAX_PORTS 16 /* that one VIP may name */
+#define LB_RL_MAX_PREFIXES MLB_MAX_VIPS
+#define LB_RL_MAX_PORTS 16 /* that one VIP may name */
 
 typedef struct {
 	u16 port; /* host order, 1.. */
 	u8 proto; /* TCP or UDP */
-} lbrl_port_t;
+} lb_rl_port_t;
 
 /* Loop over the ports of a VIP (or of its arguments); one round with port 0 where it has all. */
-#define lbrl_foreach_port(q, vip) \
-	for (const lbrl_port_t all_ = {}, *q = (vip)->n_ports ? (vip)->ports : &all_, *end_ = q + clib_max((vip)->n_ports, 1); \
+#define lb_rl_foreach_port(q, vip) \
+	for (const lb_rl_port_t all_ = {}, *q = (vip)->n_ports ? (vip)->ports : &all_, *end_ = q + clib_max((vip)->n_ports, 1); \
 	     q < end_; q++)
 
 /* What forwarding to a server needs: one cache line, by slot. id is 0 while the slot holds none. */
@@ -39,30 +39,31 @@ typedef struct {
 	CLIB_ALIGN_MARK(outer_line, CLIB_CACHE_LINE_BYTES);
 	u8 outer[CLIB_CACHE_LINE_BYTES]; /* of a tunnel: the outer header and the tunnel's own, without what is the packet's */
 	dpo_id_t dpo;                    /* holds the load-balance's lock */
-} lbrl_server_t;
+} lb_rl_server_t;
 
 enum {
-	LBRL_VIP_FREE = 0,
-	LBRL_VIP_ACTIVE = 1,
-	LBRL_VIP_DELETED = 2 /* its flows are being ended */
+	LB_RL_VIP_FREE = 0,
+	LB_RL_VIP_ACTIVE = 1,
+	LB_RL_VIP_DELETED = 2 /* its flows are being ended */
 };
 
 typedef struct {
 	CLIB_CACHE_LINE_ALIGN_MARK(cacheline0);
-	lbrl_server_t *server; /* [capacity], by slot */
-	u8 fwd;                /* lbrl_fwd_t */
-	u8 tos;                /* dscp << 2 */
-	u8 sticky;             /* flows of one client address stay together */
+	lb_rl_server_t *server; /* [capacity], by slot */
+	u8 fwd;                 /* lb_rl_fwd_t */
+	u8 tos;                 /* dscp << 2 */
+	u8 sticky;              /* flows of one client address stay together */
 	u8 is_ip6;
-	u8 used;  /* LBRL_VIP_* */
+	u8 used;  /* LB_RL_VIP_* */
 	u16 port; /* host order; 0 = all or several, then servers take the packet's */
 	u16 id;
-	u16 prefix;           /* index of its lbrl_prefix_t */
+	u16 prefix;           /* index of its lb_rl_prefix_t */
 	u32 host_mask4;       /* its prefix's */
 	struct mlb_addr addr; /* of the VIP; the prefix's first */
 	struct mlb_addr src;  /* outer source, for ways of forwarding with an outer header */
 	u64 ring_seed;        /* equal on every load balancer: from address, protocol and port */
 	u32 capacity;
+	u8 quic;                /* bytes of a server ID in QUIC connection IDs; 0: they are not looked at */
 	u16 mss;                /* largest TCP segment that either side may announce; 0: as they say */
 	u16 outer_port;         /* host order: UDP destination port of the outer header; 0 = there is none */
 	u8 flushes;             /* one of its servers has a flush_us */
@@ -70,9 +71,9 @@ typedef struct {
 	u32 fib_index, via_fib; /* of that table: for the VIP's family, and for its servers' */
 	u8 plen;                /* as the user wrote it: 0..32 or 0..128 */
 	u8 n_ports;             /* 0 = all of TCP and UDP */
-	lbrl_port_t ports[LBRL_MAX_PORTS];
+	lb_rl_port_t ports[LB_RL_MAX_PORTS];
 	char name[MLB_NAME_LEN];
-} lbrl_vip_t;
+} lb_rl_vip_t;
 
 /* A FIB prefix that VIPs hang on; its index is the DPO's. */
 typedef struct {
@@ -82,9 +83,9 @@ typedef struct {
 	u8 installed;
 	u8 both_ways;   /* VIPs whose replies come back through us and others do not share a prefix */
 	u8 any[2];      /* VIP id for all TCP, UDP ports, 0 = none */
-	u8 apart6;      /* IPv6 of several addresses: flows to them are kept apart, see lbrl_apart6 */
+	u8 apart6;      /* IPv6 of several addresses: flows to them are kept apart, see lb_rl_apart6 */
 	u32 host_mask4; /* network order: bits of an IPv4 destination that name it within the prefix; 0 for one address */
 	u8 *by_port[2]; /* [65536] VIP id by port, once a VIP names one; single bytes change in place */
-} lbrl_prefix_t;
+} lb_rl_prefix_t;
 
 #endif

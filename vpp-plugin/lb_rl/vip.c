@@ -4,91 +4,94 @@
 #include <lb_rl/lookup.h>
 #include <lb_rl/names.h>
 #include <lb_rl/prefix.h>
+#include <lb_rl/quic.h>
 #include <lb_rl/server.h>
 #include <lb_rl/stats.h>
 #include <lb_rl/vip.h>
 
-static int lbrl_check_ports(const lbrl_vip_args_t *a, char err[MLB_ERR_LEN])
+static int lb_rl_check_ports(const lb_rl_vip_args_t *a, char err[MLB_ERR_LEN])
 {
-	if (a->n_ports > LBRL_MAX_PORTS)
-		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "at most %u ports of one VIP", LBRL_MAX_PORTS);
+	if (a->n_ports > LB_RL_MAX_PORTS)
+		return lb_rl_fail(err, VNET_API_ERROR_INVALID_VALUE, "at most %u ports of one VIP", LB_RL_MAX_PORTS);
 	for (u32 i = 0; i < a->n_ports; i++) {
-		const lbrl_port_t *q = &a->ports[i];
+		const lb_rl_port_t *q = &a->ports[i];
 		if (!q->port)
-			return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE,
-					 "port 1..65535 expected; no port at all for all ports");
+			return lb_rl_fail(err, VNET_API_ERROR_INVALID_VALUE,
+					  "port 1..65535 expected; no port at all for all ports");
 		if (q->proto != IP_PROTOCOL_TCP && q->proto != IP_PROTOCOL_UDP)
-			return lbrl_fail(err, VNET_API_ERROR_INVALID_PROTOCOL, "protocol tcp or udp expected");
+			return lb_rl_fail(err, VNET_API_ERROR_INVALID_PROTOCOL, "protocol tcp or udp expected");
 		for (u32 j = 0; j < i; j++)
 			if (a->ports[j].port == q->port && a->ports[j].proto == q->proto)
-				return lbrl_fail(err, VNET_API_ERROR_VALUE_EXIST, "%s port %u is named twice",
-						 lbrl_proto_name(q->proto), q->port);
+				return lb_rl_fail(err, VNET_API_ERROR_VALUE_EXIST, "%s port %u is named twice",
+						  lb_rl_proto_name(q->proto), q->port);
 	}
 	return 0;
 }
 
 /* What the way of forwarding asks for. */
-static int lbrl_check_forwarding(const lbrl_vip_args_t *a, char err[MLB_ERR_LEN])
+static int lb_rl_check_forwarding(const lb_rl_vip_args_t *a, char err[MLB_ERR_LEN])
 {
-	const lbrl_fwd_ops_t *f = &lbrl_fwd_ops[a->fwd];
+	const lb_rl_fwd_ops_t *f = &lb_rl_fwd_ops[a->fwd];
 	u32 full = a->is_ip6 ? 128 : 32;
 
 	if (a->dscp > 63)
-		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "dscp 0..63 expected");
+		return lb_rl_fail(err, VNET_API_ERROR_INVALID_VALUE, "dscp 0..63 expected");
 	if (a->dscp && !f->takes_dscp)
-		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "%s sets no DSCP: leave dscp out", f->name);
+		return lb_rl_fail(err, VNET_API_ERROR_INVALID_VALUE, "%s sets no DSCP: leave dscp out", f->name);
 	if (f->one_address && a->plen != full)
-		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE,
-				 "%s needs one address (/%u): a reply does not say which of a prefix it is from", f->name, full);
+		return lb_rl_fail(err, VNET_API_ERROR_INVALID_VALUE,
+				  "%s needs one address (/%u): a reply does not say which of a prefix it is from", f->name, full);
 	if (f->outer && a->src_set != f->outer)
-		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "%s needs `src <IPv%u address>`, the outer source", f->name,
-				 f->outer);
-	struct mlb_addr src = lbrl_addr_of(&a->src, f->outer == 6);
-	if (f->outer && !lbrl_addr_is_host(&src))
-		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "src: the address of a host expected");
+		return lb_rl_fail(err, VNET_API_ERROR_INVALID_VALUE, "%s needs `src <IPv%u address>`, the outer source", f->name,
+				  f->outer);
+	struct mlb_addr src = lb_rl_addr_of(&a->src, f->outer == 6);
+	if (f->outer && !lb_rl_addr_is_host(&src))
+		return lb_rl_fail(err, VNET_API_ERROR_INVALID_VALUE, "src: the address of a host expected");
 	if (a->src_set && !f->outer)
-		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "%s has no outer header: leave src out", f->name);
+		return lb_rl_fail(err, VNET_API_ERROR_INVALID_VALUE, "%s has no outer header: leave src out", f->name);
 	if (a->outer_port && !f->outer_port)
-		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "%s has no outer UDP header: leave outer-port out", f->name);
+		return lb_rl_fail(err, VNET_API_ERROR_INVALID_VALUE, "%s has no outer UDP header: leave outer-port out", f->name);
+	if (a->quic > LB_RL_MOST_QUIC)
+		return lb_rl_fail(err, VNET_API_ERROR_INVALID_VALUE, "quic-lb 1..%u bytes expected", LB_RL_MOST_QUIC);
 	if (a->mss && f->one_way)
-		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE,
-				 "mss needs nat: with %s servers' answers pass VPP by, and they alone say how long a client's "
-				 "segments may be; set `advmss` on the servers' routes",
-				 f->name);
-	if (a->mss && (a->mss < LBRL_LEAST_MSS || a->mss > LBRL_MOST_MSS))
-		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "mss %u..%u expected", LBRL_LEAST_MSS, LBRL_MOST_MSS);
+		return lb_rl_fail(err, VNET_API_ERROR_INVALID_VALUE,
+				  "mss needs nat: with %s servers' answers pass VPP by, and they alone say how long a client's "
+				  "segments may be; set `advmss` on the servers' routes",
+				  f->name);
+	if (a->mss && (a->mss < LB_RL_LEAST_MSS || a->mss > LB_RL_MOST_MSS))
+		return lb_rl_fail(err, VNET_API_ERROR_INVALID_VALUE, "mss %u..%u expected", LB_RL_LEAST_MSS, LB_RL_MOST_MSS);
 	if (a->load == MLB_LOAD_WAITING && f->one_way)
-		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "load waiting needs nat: %s sees the client's side only",
-				 f->name);
+		return lb_rl_fail(err, VNET_API_ERROR_INVALID_VALUE, "load waiting needs nat: %s sees the client's side only",
+				  f->name);
 	return 0;
 }
 
 /* Its place among the VIPs of the same prefix; self: the VIP itself where there is it already, else 0. */
-static int lbrl_check_place(const lbrl_vip_args_t *a, const lbrl_prefix_t *p, u32 self, char err[MLB_ERR_LEN])
+static int lb_rl_check_place(const lb_rl_vip_args_t *a, const lb_rl_prefix_t *p, u32 self, char err[MLB_ERR_LEN])
 {
 	if (!p)
-		return lbrl_fail(err, VNET_API_ERROR_TABLE_TOO_BIG, "at most %u VIP prefixes", LBRL_MAX_PREFIXES);
-	if (p->vips > (self != 0) && p->both_ways == lbrl_fwd_ops[a->fwd].one_way)
-		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "VIPs of one address are all nat, or none is");
-	lbrl_foreach_port(q, a)
+		return lb_rl_fail(err, VNET_API_ERROR_TABLE_TOO_BIG, "at most %u VIP prefixes", LB_RL_MAX_PREFIXES);
+	if (p->vips > (self != 0) && p->both_ways == lb_rl_fwd_ops[a->fwd].one_way)
+		return lb_rl_fail(err, VNET_API_ERROR_INVALID_VALUE, "VIPs of one address are all nat, or none is");
+	lb_rl_foreach_port(q, a)
 	{
-		u32 other = p->vips ? lbrl_prefix_taken(p, q->proto, q->port) : 0;
+		u32 other = p->vips ? lb_rl_prefix_taken(p, q->proto, q->port) : 0;
 		if (other == self)
 			continue;
 		if (other && q->port)
-			return lbrl_fail(err, VNET_API_ERROR_VALUE_EXIST, "VIP %s has %s port %u of this address",
-					 lbrl_main.vip[other].name, lbrl_proto_name(q->proto), q->port);
+			return lb_rl_fail(err, VNET_API_ERROR_VALUE_EXIST, "VIP %s has %s port %u of this address",
+					  lb_rl_main.vip[other].name, lb_rl_proto_name(q->proto), q->port);
 		if (other)
-			return lbrl_fail(err, VNET_API_ERROR_VALUE_EXIST, "VIP %s has all ports of this address",
-					 lbrl_main.vip[other].name);
+			return lb_rl_fail(err, VNET_API_ERROR_VALUE_EXIST, "VIP %s has all ports of this address",
+					  lb_rl_main.vip[other].name);
 	}
 	return 0;
 }
 
 /* Tables of the FIB by family, as indices; false: there is no such table. */
-static bool lbrl_find_tables(const lbrl_vip_args_t *a, u32 *own, u32 *via)
+static bool lb_rl_find_tables(const lb_rl_vip_args_t *a, u32 *own, u32 *via)
 {
-	u8 outer = lbrl_fwd_ops[a->fwd].outer;
+	u8 outer = lb_rl_fwd_ops[a->fwd].outer;
 	bool via6 = outer ? outer == 6 : a->is_ip6;
 
 	*own = fib_table_find(a->is_ip6 ? FIB_PROTOCOL_IP6 : FIB_PROTOCOL_IP4, a->table);
@@ -97,39 +100,40 @@ static bool lbrl_find_tables(const lbrl_vip_args_t *a, u32 *own, u32 *via)
 }
 
 /* What a VIP asks for, new or not. */
-static int lbrl_check_args(const lbrl_vip_args_t *a, u32 *own, u32 *via, char err[MLB_ERR_LEN])
+static int lb_rl_check_args(const lb_rl_vip_args_t *a, u32 *own, u32 *via, char err[MLB_ERR_LEN])
 {
 	int rv;
 
-	if (!lbrl_main.enabled)
-		return lbrl_fail(err, VNET_API_ERROR_FEATURE_DISABLED, "lb rl is not enabled: `lb rl enable` first");
-	if (!lbrl_name_ok(a->name))
-		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE,
-				 "a name of 1..31 characters expected: letters, digits, `-`, `_`, `.`");
+	if (!lb_rl_main.enabled)
+		return lb_rl_fail(err, VNET_API_ERROR_FEATURE_DISABLED, "lb rl is not enabled: `lb rl enable` first");
+	if (!lb_rl_name_ok(a->name))
+		return lb_rl_fail(err, VNET_API_ERROR_INVALID_VALUE,
+				  "a name of 1..31 characters expected: letters, digits, `-`, `_`, `.`");
 	if (a->plen > (a->is_ip6 ? 128 : 32))
-		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "prefix length %s expected", a->is_ip6 ? "0..128" : "0..32");
+		return lb_rl_fail(err, VNET_API_ERROR_INVALID_VALUE, "prefix length %s expected", a->is_ip6 ? "0..128" : "0..32");
 	if (a->capacity > MLB_MAX_SERVERS_PER_VIP)
-		return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE, "max-servers 1..%u expected", MLB_MAX_SERVERS_PER_VIP);
-	if ((rv = lbrl_check_ports(a, err)) || (rv = lbrl_check_forwarding(a, err)))
+		return lb_rl_fail(err, VNET_API_ERROR_INVALID_VALUE, "max-servers 1..%u expected", MLB_MAX_SERVERS_PER_VIP);
+	if ((rv = lb_rl_check_ports(a, err)) || (rv = lb_rl_check_forwarding(a, err)))
 		return rv;
-	if (!lbrl_find_tables(a, own, via))
-		return lbrl_fail(
+	if (!lb_rl_find_tables(a, own, via))
+		return lb_rl_fail(
 			err, VNET_API_ERROR_NO_SUCH_FIB,
 			"there is no table %u of the VIP's and its servers' family: `ip table add %u`, `ip6 table add %u`",
 			a->table, a->table, a->table);
 	return 0;
 }
 
-static int lbrl_check_new(const lbrl_vip_args_t *a, const fib_prefix_t *pfx, const lbrl_prefix_t *p, u32 fib_index,
-			  char err[MLB_ERR_LEN])
+static int lb_rl_check_new(const lb_rl_vip_args_t *a, const fib_prefix_t *pfx, const lb_rl_prefix_t *p, u32 fib_index,
+			   char err[MLB_ERR_LEN])
 {
-	if (lbrl_prefix_is_own(fib_index, pfx))
-		return lbrl_fail(err, VNET_API_ERROR_ADDRESS_IN_USE,
-				 "it is an interface's own address, which VPP keeps for itself: take it off the interface first");
-	return lbrl_check_place(a, p, 0, err);
+	if (lb_rl_prefix_is_own(fib_index, pfx))
+		return lb_rl_fail(
+			err, VNET_API_ERROR_ADDRESS_IN_USE,
+			"it is an interface's own address, which VPP keeps for itself: take it off the interface first");
+	return lb_rl_check_place(a, p, 0, err);
 }
 
-static u64 lbrl_ring_seed(const lbrl_vip_t *v)
+static u64 lb_rl_ring_seed(const lb_rl_vip_t *v)
 {
 	u64 x = 0, y;
 
@@ -147,29 +151,30 @@ static u64 lbrl_ring_seed(const lbrl_vip_t *v)
 }
 
 /* What of the record may change while packets read it; then workers stand still. */
-static void lbrl_vip_shape(lbrl_vip_t *v, const lbrl_vip_args_t *a)
+static void lb_rl_vip_shape(lb_rl_vip_t *v, const lb_rl_vip_args_t *a)
 {
 	v->fwd = a->fwd;
 	v->tos = a->dscp << 2;
 	v->mss = a->mss;
+	v->quic = a->quic;
 	v->sticky = a->sticky;
 	v->n_ports = a->n_ports;
 	clib_memcpy(v->ports, a->ports, sizeof(v->ports));
 	v->port = a->n_ports == 1 ? a->ports[0].port : 0;
-	v->src = lbrl_addr_of(&a->src, lbrl_fwd_ops[a->fwd].outer == 6);
-	v->outer_port = a->outer_port ? a->outer_port : lbrl_fwd_ops[a->fwd].outer_port;
-	v->ring_seed = lbrl_ring_seed(v);
+	v->src = lb_rl_addr_of(&a->src, lb_rl_fwd_ops[a->fwd].outer == 6);
+	v->outer_port = a->outer_port ? a->outer_port : lb_rl_fwd_ops[a->fwd].outer_port;
+	v->ring_seed = lb_rl_ring_seed(v);
 }
 
 /* The record that packets read; reachable only once a prefix names it. */
-static void lbrl_vip_fill(lbrl_vip_t *v, u32 id, const lbrl_vip_args_t *a, const struct mlb_vip_conf *conf, u32 prefix,
-			  u32 via_fib)
+static void lb_rl_vip_fill(lb_rl_vip_t *v, u32 id, const lb_rl_vip_args_t *a, const struct mlb_vip_conf *conf, u32 prefix,
+			   u32 via_fib)
 {
-	if (v->used == LBRL_VIP_DELETED)
+	if (v->used == LB_RL_VIP_DELETED)
 		clib_mem_free(v->server);
 	clib_memset(v, 0, sizeof(*v));
-	v->server = clib_mem_alloc_aligned(conf->capacity * sizeof(lbrl_server_t), CLIB_CACHE_LINE_BYTES);
-	clib_memset(v->server, 0, conf->capacity * sizeof(lbrl_server_t));
+	v->server = clib_mem_alloc_aligned(conf->capacity * sizeof(lb_rl_server_t), CLIB_CACHE_LINE_BYTES);
+	clib_memset(v->server, 0, conf->capacity * sizeof(lb_rl_server_t));
 	v->is_ip6 = a->is_ip6;
 	v->id = id;
 	v->prefix = prefix;
@@ -178,62 +183,62 @@ static void lbrl_vip_fill(lbrl_vip_t *v, u32 id, const lbrl_vip_args_t *a, const
 	v->capacity = conf->capacity;
 	v->host_mask4 = a->is_ip6 || a->plen == 32 ? 0 : clib_host_to_net_u32(0xffffffffu >> a->plen);
 	v->table = a->table;
-	v->fib_index = lbrl_main.prefix[prefix].fib_index;
+	v->fib_index = lb_rl_main.prefix[prefix].fib_index;
 	v->via_fib = via_fib;
-	lbrl_vip_shape(v, a);
+	lb_rl_vip_shape(v, a);
 	clib_memcpy(v->name, conf->name, sizeof(v->name));
-	lbrl_stats_vip(v);
-	v->used = LBRL_VIP_ACTIVE;
+	lb_rl_stats_vip(v);
+	v->used = LB_RL_VIP_ACTIVE;
 }
 
 /* As the core has it. */
-static struct mlb_vip_conf lbrl_core_conf(const lbrl_vip_args_t *a, const fib_prefix_t *pfx)
+static struct mlb_vip_conf lb_rl_core_conf(const lb_rl_vip_args_t *a, const fib_prefix_t *pfx)
 {
 	struct mlb_vip_conf conf = { .mode = a->mode, .load = a->load, .eject = !a->eject_off, .no_guard = a->guard_off };
 
 	snprintf(conf.name, sizeof(conf.name), "%s", a->name);
-	conf.ep = (struct mlb_endpoint){ .addr = lbrl_addr_of(&pfx->fp_addr, a->is_ip6),
+	conf.ep = (struct mlb_endpoint){ .addr = lb_rl_addr_of(&pfx->fp_addr, a->is_ip6),
 					 .port = a->ports[0].port,
 					 .proto = a->ports[0].proto };
 	conf.prefix_len = a->is_ip6 ? a->plen : a->plen + 96;
 	conf.capacity = a->capacity ? a->capacity : MLB_MAX_SERVERS_PER_VIP;
-	conf.one_way = lbrl_fwd_ops[a->fwd].one_way;
+	conf.one_way = lb_rl_fwd_ops[a->fwd].one_way;
 	conf.load_balancers = 1;
 	return conf;
 }
 
-static int lbrl_vip_add(const lbrl_vip_args_t *a, const fib_prefix_t *pfx, u32 fib_index, u32 via_fib, char err[MLB_ERR_LEN])
+static int lb_rl_vip_add(const lb_rl_vip_args_t *a, const fib_prefix_t *pfx, u32 fib_index, u32 via_fib, char err[MLB_ERR_LEN])
 {
-	lbrl_main_t *m = &lbrl_main;
-	lbrl_prefix_t *p = lbrl_prefix_find(fib_index, pfx);
-	struct mlb_vip_conf conf = lbrl_core_conf(a, pfx);
+	lb_rl_main_t *m = &lb_rl_main;
+	lb_rl_prefix_t *p = lb_rl_prefix_find(fib_index, pfx);
+	struct mlb_vip_conf conf = lb_rl_core_conf(a, pfx);
 	u32 id;
 
-	int rv = lbrl_check_new(a, pfx, p, fib_index, err);
+	int rv = lb_rl_check_new(a, pfx, p, fib_index, err);
 	if (rv)
 		return rv;
 	conf.mode = conf.mode ? conf.mode : MLB_MODE_SED;
-	rv = lbrl_rv(mlb_dp_vip_add(m->dp, &conf, &id, err));
+	rv = lb_rl_rv(mlb_dp_vip_add(m->dp, &conf, &id, err));
 	if (rv)
 		return rv;
 	if (!p->vips) {
 		p->pfx = *pfx;
 		p->fib_index = fib_index;
 	}
-	lbrl_vip_t *v = &m->vip[id];
-	lbrl_vip_fill(v, id, a, &conf, p - m->prefix, via_fib);
-	lbrl_tables_hold(v, true);
+	lb_rl_vip_t *v = &m->vip[id];
+	lb_rl_vip_fill(v, id, a, &conf, p - m->prefix, via_fib);
+	lb_rl_tables_hold(v, true);
 
 	if (!p->vips++) {
 		p->host_mask4 = v->host_mask4;
 		p->apart6 = v->is_ip6 && v->plen < 128;
-		p->both_ways = lbrl_both_ways(v);
+		p->both_ways = lb_rl_both_ways(v);
 	}
-	lbrl_foreach_port(q, v) lbrl_prefix_set(p, q->proto, q->port, id);
+	lb_rl_foreach_port(q, v) lb_rl_prefix_set(p, q->proto, q->port, id);
 	if (m->started)
-		lbrl_prefix_install(p);
+		lb_rl_prefix_install(p);
 	if (vec_len(m->staged)) {
-		rv = lbrl_servers_set(v->name, m->staged, m->staged_weight, vec_len(m->staged), err);
+		rv = lb_rl_servers_set(v->name, m->staged, m->staged_weight, vec_len(m->staged), err);
 		vec_reset_length(m->staged);
 		vec_reset_length(m->staged_weight);
 	}
@@ -241,91 +246,102 @@ static int lbrl_vip_add(const lbrl_vip_args_t *a, const fib_prefix_t *pfx, u32 f
 }
 
 /* Would the VIP's flows and servers stand the change? */
-static int lbrl_check_edit(const lbrl_vip_t *v, const lbrl_vip_args_t *a, const fib_prefix_t *pfx, char err[MLB_ERR_LEN])
+static int lb_rl_check_edit(const lb_rl_vip_t *v, const lb_rl_vip_args_t *a, const fib_prefix_t *pfx, char err[MLB_ERR_LEN])
 {
-	const lbrl_prefix_t *p = &lbrl_main.prefix[v->prefix];
-	const lbrl_fwd_ops_t *was = &lbrl_fwd_ops[v->fwd], *is = &lbrl_fwd_ops[a->fwd];
+	const lb_rl_prefix_t *p = &lb_rl_main.prefix[v->prefix];
+	const lb_rl_fwd_ops_t *was = &lb_rl_fwd_ops[v->fwd], *is = &lb_rl_fwd_ops[a->fwd];
 
 	if (fib_prefix_cmp(&p->pfx, pfx) != 0 || v->table != a->table)
-		return lbrl_fail(
+		return lb_rl_fail(
 			err, VNET_API_ERROR_VALUE_EXIST,
 			"VIP %s has another address or table: give the new one another name, or `lb rl set-vip %s del` first",
 			v->name, v->name);
 	if (a->capacity && a->capacity != v->capacity)
-		return lbrl_fail(err, VNET_API_ERROR_VALUE_EXIST, "VIP %s has room for %u servers, which does not change",
-				 v->name, v->capacity);
+		return lb_rl_fail(err, VNET_API_ERROR_VALUE_EXIST, "VIP %s has room for %u servers, which does not change",
+				  v->name, v->capacity);
 	if (was->one_way != is->one_way || was->outer != is->outer)
-		return lbrl_fail(err, VNET_API_ERROR_VALUE_EXIST,
-				 "VIP %s is %s, whose flows and servers are not those of %s: `lb rl set-vip %s del` first",
-				 v->name, was->name, is->name, v->name);
+		return lb_rl_fail(err, VNET_API_ERROR_VALUE_EXIST,
+				  "VIP %s is %s, whose flows and servers are not those of %s: `lb rl set-vip %s del` first",
+				  v->name, was->name, is->name, v->name);
 	if (a->sticky != v->sticky && p->apart6)
-		return lbrl_fail(err, VNET_API_ERROR_VALUE_EXIST,
-				 "VIP %s is an IPv6 prefix, whose flows have other names with sticky than without: "
-				 "`lb rl set-vip %s del` first",
-				 v->name, v->name);
+		return lb_rl_fail(err, VNET_API_ERROR_VALUE_EXIST,
+				  "VIP %s is an IPv6 prefix, whose flows have other names with sticky than without: "
+				  "`lb rl set-vip %s del` first",
+				  v->name, v->name);
 	for (u32 slot = 0; slot < v->capacity; slot++)
 		if (v->server[slot].id && v->server[slot].port &&
 		    (a->n_ports != 1 || (is->keeps_port && a->ports[0].port != clib_net_to_host_u16(v->server[slot].port))))
-			return lbrl_fail(err, VNET_API_ERROR_INVALID_VALUE,
-					 "VIP %s has servers with ports of their own, which %s", v->name,
-					 a->n_ports == 1 ? "are not the new one" : "needs one port");
-	return lbrl_check_place(a, p, v->id, err);
+			return lb_rl_fail(err, VNET_API_ERROR_INVALID_VALUE,
+					  "VIP %s has servers with ports of their own, which %s", v->name,
+					  a->n_ports == 1 ? "are not the new one" : "needs one port");
+	for (u32 slot = 0; slot < v->capacity; slot++)
+		if (v->server[slot].id && !lb_rl_quic_may(v, a->quic, &v->server[slot].addr))
+			return lb_rl_fail(
+				err, VNET_API_ERROR_INVALID_VALUE,
+				"VIP %s has servers whose addresses end in the same %u bytes, which quic-lb needs apart", v->name,
+				a->quic);
+	return lb_rl_check_place(a, p, v->id, err);
 }
 
-static int lbrl_vip_edit(lbrl_vip_t *v, lbrl_vip_args_t a, const fib_prefix_t *pfx, char err[MLB_ERR_LEN])
+static int lb_rl_vip_edit(lb_rl_vip_t *v, lb_rl_vip_args_t a, const fib_prefix_t *pfx, char err[MLB_ERR_LEN])
 {
 	vlib_main_t *vm = vlib_get_main();
-	lbrl_prefix_t *p = &lbrl_main.prefix[v->prefix];
-	int rv = lbrl_check_edit(v, &a, pfx, err);
+	lb_rl_prefix_t *p = &lb_rl_main.prefix[v->prefix];
+	int rv = lb_rl_check_edit(v, &a, pfx, err);
 
 	if (rv)
 		return rv;
 	a.capacity = v->capacity;
-	struct mlb_vip_conf conf = lbrl_core_conf(&a, pfx);
-	rv = lbrl_rv(mlb_dp_vip_edit(lbrl_main.dp, v->id, &conf, err));
+	struct mlb_vip_conf conf = lb_rl_core_conf(&a, pfx);
+	rv = lb_rl_rv(mlb_dp_vip_edit(lb_rl_main.dp, v->id, &conf, err));
 	if (rv)
 		return rv;
 	vlib_worker_thread_barrier_sync(vm);
-	lbrl_foreach_port(q, v) lbrl_prefix_set(p, q->proto, q->port, 0);
-	lbrl_vip_shape(v, &a);
-	lbrl_foreach_port(q, v) lbrl_prefix_set(p, q->proto, q->port, v->id);
 	for (u32 slot = 0; slot < v->capacity; slot++)
 		if (v->server[slot].id)
-			lbrl_outer_ready(v, &v->server[slot]);
+			lb_rl_quic_set(v, slot, false);
+	lb_rl_foreach_port(q, v) lb_rl_prefix_set(p, q->proto, q->port, 0);
+	lb_rl_vip_shape(v, &a);
+	lb_rl_foreach_port(q, v) lb_rl_prefix_set(p, q->proto, q->port, v->id);
+	for (u32 slot = 0; slot < v->capacity; slot++)
+		if (v->server[slot].id) {
+			lb_rl_outer_ready(v, &v->server[slot]);
+			lb_rl_quic_set(v, slot, true);
+		}
 	vlib_worker_thread_barrier_release(vm);
 	return 0;
 }
 
-int lbrl_vip_set(const lbrl_vip_args_t *a, char err[MLB_ERR_LEN])
+int lb_rl_vip_set(const lb_rl_vip_args_t *a, char err[MLB_ERR_LEN])
 {
 	fib_prefix_t pfx = { .fp_len = a->plen, .fp_proto = a->is_ip6 ? FIB_PROTOCOL_IP6 : FIB_PROTOCOL_IP4, .fp_addr = a->addr };
 	u32 fib_index, via_fib;
-	int rv = lbrl_check_args(a, &fib_index, &via_fib, err);
+	int rv = lb_rl_check_args(a, &fib_index, &via_fib, err);
 
 	if (rv)
 		return rv;
 	fib_prefix_normalize(&pfx, &pfx);
-	lbrl_vip_t *v = lbrl_vip_by_name(a->name);
-	return v ? lbrl_vip_edit(v, *a, &pfx, err) : lbrl_vip_add(a, &pfx, fib_index, via_fib, err);
+	lb_rl_vip_t *v = lb_rl_vip_by_name(a->name);
+	return v ? lb_rl_vip_edit(v, *a, &pfx, err) : lb_rl_vip_add(a, &pfx, fib_index, via_fib, err);
 }
 
-int lbrl_vip_del(const char *name, char err[MLB_ERR_LEN])
+int lb_rl_vip_del(const char *name, char err[MLB_ERR_LEN])
 {
-	lbrl_vip_t *v = lbrl_vip_or_only(name, err);
+	lb_rl_vip_t *v = lb_rl_vip_or_only(name, err);
 
 	if (!v)
 		return VNET_API_ERROR_NO_SUCH_ENTRY;
-	lbrl_prefix_t *p = &lbrl_main.prefix[v->prefix];
-	lbrl_foreach_port(q, v) lbrl_prefix_set(p, q->proto, q->port, 0);
+	lb_rl_prefix_t *p = &lb_rl_main.prefix[v->prefix];
+	lb_rl_foreach_port(q, v) lb_rl_prefix_set(p, q->proto, q->port, 0);
 	if (!--p->vips)
-		lbrl_prefix_remove(p);
-	lbrl_tables_hold(v, false);
-	v->used = LBRL_VIP_DELETED;
-	return lbrl_rv(mlb_dp_vip_del(lbrl_main.dp, v->id, err));
+		lb_rl_prefix_remove(p);
+	lb_rl_tables_hold(v, false);
+	v->used = LB_RL_VIP_DELETED;
+	return lb_rl_rv(mlb_dp_vip_del(lb_rl_main.dp, v->id, err));
 }
 
-int lbrl_set_mode(const char *vip, enum mlb_mode mode, char err[MLB_ERR_LEN])
+int lb_rl_set_mode(const char *vip, enum mlb_mode mode, char err[MLB_ERR_LEN])
 {
-	lbrl_vip_t *v = lbrl_vip_or_only(vip, err);
-	return v ? lbrl_rv(mlb_dp_set_mode(lbrl_main.dp, v->id, mode, err)) : VNET_API_ERROR_NO_SUCH_ENTRY;
+	lb_rl_vip_t *v = lb_rl_vip_or_only(vip, err);
+	return v ? lb_rl_rv(mlb_dp_set_mode(lb_rl_main.dp, v->id, mode, err)) : VNET_API_ERROR_NO_SUCH_ENTRY;
 }

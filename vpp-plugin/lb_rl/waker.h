@@ -9,7 +9,7 @@
 #include <marllb/types.h>
 
 /* word: the region's in_futex. Each change of it is an event for lb-rl-process. 0 or VNET_API_ERROR_* with err. */
-int lbrl_waker_start(_Atomic u32 *word, char err[MLB_ERR_LEN]);
+int lb_rl_waker_start(_Atomic u32 *word, char err[MLB_ERR_LEN]);
 /* Before the word is unmapped. Nothing where it was not started. */
-void lbrl_waker_stop(void);
+void lb_rl_waker_stop(void);
 #endif

@@ -10,16 +10,16 @@
 
 /* How far ahead of what its receiver acknowledged a segment may begin: more than windows of today, for a reset that is wrongly
  * not believed leaves a flow that counts until it idles out. A number out of nowhere hits it once in 256 times. */
-#define LBRL_WINDOW (1u << 24)
+#define LB_RL_WINDOW (1u << 24)
 
 /* The next byte that a side expects of the other, as its newest acknowledgement said; 0: it has said nothing yet. */
-static_always_inline u32 lbrl_expects(const struct mlb_flow *f, bool client)
+static_always_inline u32 lb_rl_expects(const struct mlb_flow *f, bool client)
 {
 	return client ? f->host2 >> 32 : (u32)f->host2;
 }
 
 /* A side's acknowledgement. */
-static_always_inline void lbrl_heard(struct mlb_flow *f, const tcp_header_t *th, bool from_client)
+static_always_inline void lb_rl_heard(struct mlb_flow *f, const tcp_header_t *th, bool from_client)
 {
 	u64 ack = clib_net_to_host_u32(th->ack_number);
 
@@ -29,16 +29,16 @@ static_always_inline void lbrl_heard(struct mlb_flow *f, const tcp_header_t *th,
 }
 
 /* The packet's flags, less a reset or an end that its receiver will not believe. An end that was sent before is no news. */
-static_always_inline u8 lbrl_believed(const struct mlb_flow *f, const tcp_header_t *th, bool from_client)
+static_always_inline u8 lb_rl_believed(const struct mlb_flow *f, const tcp_header_t *th, bool from_client)
 {
 	u8 flags = th->flags & 0x1f;
-	u32 next = lbrl_expects(f, !from_client), ahead = clib_net_to_host_u32(th->seq_number) - next;
+	u32 next = lb_rl_expects(f, !from_client), ahead = clib_net_to_host_u32(th->seq_number) - next;
 
 	if (PREDICT_TRUE(!(flags & (MLB_TCP_F_RST | MLB_TCP_F_FIN))) || !next || f->tcp < MLB_TCP_ESTABLISHED)
 		return flags;
-	if (ahead >= LBRL_WINDOW)
+	if (ahead >= LB_RL_WINDOW)
 		flags &= ~MLB_TCP_F_RST;
-	if (ahead >= LBRL_WINDOW && -ahead >= LBRL_WINDOW)
+	if (ahead >= LB_RL_WINDOW && -ahead >= LB_RL_WINDOW)
 		flags &= ~MLB_TCP_F_FIN;
 	return flags;
 }

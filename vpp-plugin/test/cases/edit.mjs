@@ -20,6 +20,7 @@ const inPlace = {
           send: [tcp("A", 1), tcp("S", 2, { dport: 443 })],
           server: (p) => p.length === 2 && p.every((x) => x.tos === 28),
         },
+        { says: { "show memory map": /lb-rl flows [01]\b[\s\S]*lb-rl half-open [01]\b/ } },
         { says: { "lb rl show config": /VIP \[1\] v 10\.9\.0\.1\/32 tcp 80,443 l3dsr dscp 7 / } },
         { cli: [`lb rl set-vip v ${V} tcp 80 l2dsr`], send: [tcp("A", 1)], server: [{ dst: V, tos: 0 }] },
         { send: [tcp("A", 2, { dport: 443 })], client: [{ tcp: "R" }] },

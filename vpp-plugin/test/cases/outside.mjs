@@ -33,6 +33,7 @@ const vipAdd = (name, prefix, more) => ({
   max_servers: 0,
   table_id: 0,
   mss: 0,
+  quic_id_bytes: 0,
   ...more,
 });
 /** Frames are ten a second; what show, dumps and counters say is at most one old. */
