@@ -223,7 +223,9 @@ export class Model {
 
   #changed(before: Seen, brief: VipBrief, servers: readonly ServerNow[]): void {
     const { key, at, name } = brief;
-    for (const e of vipChanges(before.brief, brief)) this.events.add(e);
+    // An experiment's turns are its business: they would hide everything else.
+    const taking = this.#trust.get(key)?.experiment?.verdict === "running";
+    for (const e of vipChanges(before.brief, brief)) if (!taking || e.kind !== "policy") this.events.add(e);
     const was = new Map(before.servers.map((s) => [s.address, s]));
     const is = new Map(servers.map((s) => [s.address, s]));
     for (const address of new Set([...was.keys(), ...is.keys()])) {

@@ -25,7 +25,8 @@ function experimentNow(t: GetTrust): ExperimentNow | null {
       metric: i.metric,
       pairs: i.pairs,
       mean: i.pairs > 0 ? bounded(i.mean) : null,
-      low: bounded(i.low),
+      // A ratio is bounded below in any case; where nothing is known above, nothing is known.
+      low: Number.isFinite(i.high) ? i.low : null,
       high: bounded(i.high),
     })),
   };

@@ -40,6 +40,7 @@ export class DecisionLog {
   bytes = 0;
   ticks = 0;
   #before: Frame__Output | null = null;
+  #policy = "";
   #sinceKey = 0;
   /** On their way to the disk. */
   #waiting = 0;
@@ -48,11 +49,20 @@ export class DecisionLog {
   #size = 0;
   #closed = false;
 
-  /** `name` of the VIP at its load balancer. */
+  /**
+   * `name` of the VIP at its load balancer. `former`: who wrote under this name in this process; streams are opened anew every few minutes,
+   * and the file goes on.
+   */
   constructor(
     private readonly name: string,
     private readonly o: LogOptions,
-  ) {}
+    former?: DecisionLog,
+  ) {
+    if (!former) return;
+    this.#chain = former.close().then(() => {
+      this.#size = former.#size;
+    });
+  }
 
   /** `checkpoint`: what the policy remembered before this tick; asked for where a key record is due. */
   tick(t: Tick, checkpoint: () => Checkpoint__Output): void {
@@ -66,11 +76,14 @@ export class DecisionLog {
     const key =
       before === null ||
       this.#sinceKey >= KEY_TICKS ||
+      // Whose turn it is now goes on with what it remembered as a shadow.
+      this.#policy !== t.policy ||
       before.generation !== t.frame.generation ||
       before.records.length !== t.frame.records.length;
     const packed = key ? packKey(t, checkpoint()) : packTick(t, before);
     this.#sinceKey = key ? 1 : this.#sinceKey + 1;
     this.#before = t.frame;
+    this.#policy = t.policy;
     this.#waiting++;
     this.ticks++;
     this.#chain = this.#chain.then(() => this.#write(packed, key)).finally(() => this.#waiting--);
@@ -95,8 +108,10 @@ export class DecisionLog {
       head.writeUInt32LE(body.length + 1, 0);
       head.writeUInt8(p.kind, 4);
       // A file begins with a key record, so that each can be read alone.
-      const begins = this.#fd === null || (key && this.#size >= this.o.maxBytes);
+      const full = this.#size >= this.o.maxBytes;
+      const begins = this.#fd === null ? this.#size === 0 || full : key && full;
       if (begins) this.#next();
+      else this.#fd ??= openSync(this.#file, "a");
       const bytes = Buffer.concat([...(begins ? [Buffer.from(MAGIC)] : []), head, body]);
       await new Promise<void>((resolve, reject) => writeFile(this.#fd as number, bytes, (e) => (e ? reject(e) : resolve())));
       this.#size += bytes.length;
@@ -104,8 +119,14 @@ export class DecisionLog {
     } catch (e) {
       this.#before = null;
       this.lost++;
+      // Part of a record may stand at the end: nothing is put behind it.
+      this.#size = this.o.maxBytes;
       this.o.failed(e as Error);
     }
+  }
+
+  get #file(): string {
+    return path.join(this.o.folder, `${this.name}.mlog`);
   }
 
   #next(): void {
@@ -113,7 +134,7 @@ export class DecisionLog {
     if (this.#fd !== null) closeSync(this.#fd);
     this.#fd = null;
     mkdirSync(folder, { recursive: true });
-    const file = path.join(folder, `${this.name}.mlog`);
+    const file = this.#file;
     rmSync(`${file}.${files - 1}`, { force: true });
     for (let i = files - 2; i >= 0; i--) {
       const from = i === 0 ? file : `${file}.${i}`;

@@ -41,6 +41,8 @@ export function besideOptions(
 ): BesideOptions {
   const { config, clock, log, catalog, trials, metrics, folder } = o;
   const { file_mib, files } = config.inference.decisions;
+  /** The last of each name. */
+  const logs = new Map<string, DecisionLog>();
   return {
     trials,
     catalog,
@@ -55,7 +57,10 @@ export function besideOptions(
         metrics.logFailures.inc();
         log.debug({ err: e }, "decision log");
       };
-      return new DecisionLog(`${instance}-${vip}`, { folder, maxBytes: file_mib * MIB, files, failed });
+      const name = `${instance}-${vip}`;
+      const opened = new DecisionLog(name, { folder, maxBytes: file_mib * MIB, files, failed }, logs.get(name));
+      logs.set(name, opened);
+      return opened;
     },
     cut(vip, policy, why) {
       metrics.shadowsCut.inc({ vip });

@@ -159,7 +159,7 @@ export class Chart extends Component<ChartProps, State> {
       focus: { alpha: 0.25 },
       scales: { x: { time: true, range: () => this.props.drawn }, y: { range: (_u, low, high) => this.#range(low, high) } },
       axes: [
-        { ...axis, values: (_u, ticks) => ticks.map((s) => clock(1000 * s).slice(0, 5)), size: 28, space: 70 },
+        { ...axis, values: (_u, ticks) => times(ticks), size: 28, space: 70 },
         { ...axis, values: (_u, ticks) => ticks.map((v) => this.props.format(v)), size: 58, space: 34 },
       ],
       series: [{}, ...this.props.lines.map((l) => this.#series(l))],
@@ -262,4 +262,10 @@ function stroke(ctx: CanvasRenderingContext2D, x0: number, y0: number, x1: numbe
   ctx.moveTo(x0, y0);
   ctx.lineTo(x1, y1);
   ctx.stroke();
+}
+
+/** Seconds only where two ticks may lie within one minute. */
+function times(ticks: readonly number[]): string[] {
+  const close = ticks.length > 1 && (ticks[1] as number) - (ticks[0] as number) < 60;
+  return ticks.map((s) => clock(1000 * s).slice(0, close ? 8 : 5));
 }

@@ -60,8 +60,8 @@ function bullet(s: ServerNow, i: number, most: number, shadow: number | undefine
     <svg viewBox="0 0 100 16" preserveAspectRatio="none" role="img" aria-label=${`${percent(s.share)}, due ${percent(s.due)}`}>
       <rect class="track" width="100" height="16" rx="1" />
       <rect x="0" y="3" width=${at(s.share)} height="10" fill=${lineColour(i)} />
-      ${shadow === undefined ? null : html`<rect class="shadow" x=${at(shadow)} y="1.5" width="1.4" height="13" transform="translate(-0.7 0)" />`}
-      <rect class="due" x=${at(s.due)} y="0" width="1" height="16" transform="translate(-0.5 0)" />
+      ${shadow === undefined ? null : html`<line class="shadow" x1=${at(shadow)} x2=${at(shadow)} y1="0" y2="16" vector-effect="non-scaling-stroke" />`}
+      <line class="due" x1=${at(s.due)} x2=${at(s.due)} y1="0" y2="16" vector-effect="non-scaling-stroke" />
     </svg><span class="num hint">${percent(s.due)}</span></div>`;
 }
 

@@ -20,13 +20,13 @@ export function trust(t: TrustNow): View {
 function shadow(s: ShadowNow): View {
   if (s.cut !== "")
     return html`<p>Shadow <b>${s.policy}</b> <span class="pill bad">cut off</span> <span class="hint">${s.cut}</span></p>`;
-  return html`<p>Shadow <b>${s.policy}</b> would send <b>${percent(s.distance)}</b> of the new flows elsewhere <span class="hint">at ${fixed(s.costMs, 2)} ms of CPU a tick; hollow marks in the table</span></p>`;
+  return html`<p>Shadow <b>${s.policy}</b> would send <b>${percent(s.distance)}</b> of the new flows elsewhere <span class="hint">at ${fixed(s.costMs, 2)} ms of CPU a tick; dashed marks in the table</span></p>`;
 }
 
 const TONE: Record<string, string> = { better: "good", worse: "bad", tripped: "bad" };
 
 function experiment(e: ExperimentNow): View {
-  const most = Math.max(0.02, ...e.intervals.flatMap((i) => [i.low, i.high, i.mean].map((v) => Math.abs(v ?? 0)))) * 1.1;
+  const most = Math.max(0.1, ...e.intervals.flatMap((i) => [i.low, i.high, i.mean].map((v) => Math.abs(v ?? 0)))) * 1.1;
   const reach = Math.min(1, most);
   return html`<div class="experiment">
     <p>Experiment <b>${e.candidate}</b> against <b>${e.baseline}</b>, ${percent(e.share)} of the time <span class=${`pill ${TONE[e.verdict] ?? "note"}`}>${e.verdict}</span></p>

@@ -189,6 +189,7 @@ test("an experiment's start and end, and the guardrail's steps, are events; what
   });
   model.trust("edge1/web", none, T0);
   model.trust("edge1/web", { ...none, experiment: experiment("running") }, T0 + 1);
+  hear({ policy: "kalman" }, [{ address: A }], T0 + 1);
   model.trust("edge1/web", { ...none, experiment: experiment("better"), down: "flows stay long" }, T0 + 2);
   model.trust("edge1/web", { ...none, experiment: experiment("better") }, T0 + 3);
   t.deepEqual(texts(), [

@@ -43,10 +43,14 @@ async function trustOf(clients: Clients, vip: string): Promise<TrustAnswer> {
   return found.reduce((best, t) => (pairs(t) > pairs(best) || t.shadows.length > best.shadows.length ? t : best));
 }
 
-const signed = (v: number): string => (Number.isFinite(v) ? `${v > 0 ? "+" : ""}${(100 * v).toFixed(1)} %` : "-");
+const signed = (v: number): string => `${v > 0 ? "+" : ""}${(100 * v).toFixed(1)} %`;
 
 export function experimentText(e: Experiment): string {
-  const rows = e.intervals.map((i) => [i.metric, signed(i.mean), signed(i.low), signed(i.high), i.pairs]);
+  const rows = e.intervals.map((i) => {
+    // Nothing is refuted before there are a few pairs.
+    const known = Number.isFinite(i.high);
+    return [i.metric, i.pairs > 0 ? signed(i.mean) : "-", known ? signed(i.low) : "-", known ? signed(i.high) : "-", i.pairs];
+  });
   const ends = new Date(Number(e.deadline_unix_ms)).toISOString();
   return [
     `${e.id}: ${e.candidate} against ${e.baseline} on ${e.vip}, ${(100 * e.share).toFixed(0)} % of the time, blocks of ${(e.block_ms / 1000).toFixed(0)} s`,

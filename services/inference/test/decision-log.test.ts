@@ -82,7 +82,7 @@ test("what was written is read: frames to the byte, who decided, when, and the m
     t.true(r.digest.equals(digest));
   });
   const keys = read.flatMap((r, i) => (r.checkpoint ? [i + 1] : []));
-  t.deepEqual(keys, [1, 50, 350], "the first, another list of servers, and every so many");
+  t.deepEqual(keys, [1, 50, 100, 400], "the first, another list of servers, another policy, and every so many");
   t.deepEqual(read[0]?.checkpoint, checkpoint());
 });
 
@@ -137,4 +137,22 @@ test("a disk that takes nothing costs ticks of the log, which are counted, and i
     ["6", "7", "8"],
   );
   t.is(log.lost, 5);
+});
+
+test("a stream that is opened anew goes on in the same file, after whatever the one before had on its way", async (t) => {
+  const { log, folder, file } = bed(t);
+  for (let seq = 1; seq <= 5; seq++) log.tick(tick(frame(seq, 3)), checkpoint);
+  const next = new DecisionLog("edge1-web", { folder, maxBytes: 1e9, files: 3, failed() {} }, log);
+  for (let seq = 6; seq <= 9; seq++) next.tick(tick(frame(seq, 3)), checkpoint);
+  await next.close();
+  t.deepEqual(readdirSync(folder), ["edge1-web.mlog"]);
+  const read = [...ticksOf(file, identify)];
+  t.deepEqual(
+    read.map((r) => Number(r.frame.seq)),
+    [1, 2, 3, 4, 5, 6, 7, 8, 9],
+  );
+  t.deepEqual(
+    read.flatMap((r, i) => (r.checkpoint ? [i + 1] : [])),
+    [1, 6],
+  );
 });
