@@ -39,7 +39,7 @@ const unary = (service: ServiceFolder, call: string, data: Profile["data"], more
 const order = (call: string, data: Profile["data"]): Profile =>
   unary("failover", call, data, { rate: 20, bar: STORED, orders: true });
 const stream = (service: ServiceFolder, call: string, data: Profile["data"], messages: number): Profile => ({
-  ...{ service, call, data, rate: 0, stream: { seconds: 2, atOnce: 10 }, bar: { messages } },
+  ...{ service, call, data, rate: 0, stream: { seconds: 1, atOnce: 10 }, bar: { messages } },
 });
 
 /** Several of them at once may not have one name. */
