@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { register } from "node:module";
 import os from "node:os";
-import { DiagConsoleLogger, DiagLogLevel, diag } from "@opentelemetry/api";
+import { type Context, type ContextManager, DiagConsoleLogger, DiagLogLevel, diag, ROOT_CONTEXT } from "@opentelemetry/api";
 import { registerInstrumentations } from "@opentelemetry/instrumentation";
 import { GrpcInstrumentation } from "@opentelemetry/instrumentation-grpc";
 import { defaultResource, detectResources, envDetector, type Resource, resourceFromAttributes } from "@opentelemetry/resources";
@@ -41,7 +41,40 @@ const ignored = ["Steer", "Supervise", "Report", "Watch", "WatchPool", "StreamSt
 const SHUTDOWN_MS = 1000;
 const QUEUE = 2048;
 const EXPORT_TIMEOUT_MS = 2000;
-const EXPORT_EVERY_MS = 500;
+const EXPORT_EVERY_MS = 2000;
+
+/**
+ * The context of what runs now, as far as it runs without a pause. The SDK's own follows every promise of the process through Node's hooks,
+ * which costs the tick more than its spans do; where a context must outlast a pause, `inContext` carries it.
+ */
+class Contexts implements ContextManager {
+  #now: Context = ROOT_CONTEXT;
+  active = (): Context => this.#now;
+  with<A extends unknown[], F extends (...args: A) => ReturnType<F>>(
+    to: Context,
+    fn: F,
+    self?: ThisParameterType<F>,
+    ...args: A
+  ): ReturnType<F> {
+    const before = this.#now;
+    this.#now = to;
+    try {
+      return fn.call(self as ThisParameterType<F>, ...args);
+    } finally {
+      this.#now = before;
+    }
+  }
+  bind<T>(to: Context, target: T): T {
+    if (typeof target !== "function") return target;
+    const fn = target as unknown as (...args: unknown[]) => unknown;
+    const manager = this;
+    return function (this: unknown, ...args: unknown[]) {
+      return manager.with(to, fn, this, ...args);
+    } as unknown as T;
+  }
+  enable = (): this => this;
+  disable = (): this => this;
+}
 
 /** Spans since the start, by what became of them. */
 export interface SpanFigures {
@@ -173,7 +206,7 @@ export async function startOtel(
   const counted = new Counted(await exporterFor(target), room, events, every);
   const resource = resourceOf(who.service, who.instance, who.port);
   const provider = new NodeTracerProvider({ resource, idGenerator, spanProcessors: [counted] });
-  provider.register();
+  provider.register({ contextManager: new Contexts() });
   registerInstrumentations({ instrumentations: [new GrpcInstrumentation({ ignoreGrpcMethods: ignored })] });
   const asksSampler = (process.env.OTEL_TRACES_SAMPLER ?? "") !== "";
   enableTracing({ preset: (ids) => idGenerator.preset(ids), asksSampler });

@@ -5,6 +5,7 @@
 // the last ones, and write them when the agent says that a tick was worth keeping after all (tick-spans.ts).
 import {
   type Context,
+  context,
   type HrTime,
   type Link,
   ROOT_CONTEXT,
@@ -90,13 +91,16 @@ export function activeIds(): TraceIds | null {
   return sdk === null ? null : (trace.getActiveSpan()?.spanContext() ?? null);
 }
 
+/** The same function, in the context that its maker runs in: for what goes on after a pause. */
+export const inContext = <T>(fn: () => T): (() => T) => (sdk === null ? fn : context.bind(context.active(), fn));
+
 const hrTime = (us: number): HrTime => [Math.floor(us / 1e6), Math.round((us % 1e6) * 1000)];
 
 /** Writes a finished span and its children under a span of another process. */
 export function writeChild(parent: TraceIds, record: SpanRecord): void {
   if (sdk === null) return;
-  const context = { traceId: parent.traceId, spanId: parent.spanId, traceFlags: TraceFlags.SAMPLED, isRemote: true };
-  write(record, trace.setSpanContext(ROOT_CONTEXT, context), {});
+  const remote = { traceId: parent.traceId, spanId: parent.spanId, traceFlags: TraceFlags.SAMPLED, isRemote: true };
+  write(record, trace.setSpanContext(ROOT_CONTEXT, remote), {});
 }
 
 /** Writes a finished trace, whose root has the ids given beforehand. `links`: other traces' roots, and why. */
@@ -111,12 +115,12 @@ export function writeTrace(
   write({ ...root, spanId: ids.spanId }, ROOT_CONTEXT, { root: true, links: linked });
 }
 
-function write(record: SpanRecord, context: Context, more: { root?: boolean; links?: Link[] }): void {
+function write(record: SpanRecord, under: Context, more: { root?: boolean; links?: Link[] }): void {
   if (record.spanId !== undefined && !more.root) sdk?.preset({ spanId: record.spanId });
   const { name, attributes = {} } = record;
   const kind = SpanKind[record.kind ?? "INTERNAL"];
-  const span = tracer().startSpan(name, { kind, startTime: hrTime(record.startUs), attributes, ...more }, context);
-  const own = trace.setSpan(context, span);
+  const span = tracer().startSpan(name, { kind, startTime: hrTime(record.startUs), attributes, ...more }, under);
+  const own = trace.setSpan(under, span);
   for (const child of record.children ?? []) write(child, own, {});
   if (record.error !== undefined) span.setStatus({ code: SpanStatusCode.ERROR, message: record.error });
   span.end(hrTime(record.endUs));

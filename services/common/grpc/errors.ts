@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Typed errors and the one place where they become gRPC statuses.
 import * as grpc from "@grpc/grpc-js";
+import { inContext } from "../telemetry.js";
 
 export type ErrorCode =
   | "INVALID_ARGUMENT"
@@ -43,7 +44,7 @@ export function callerName(caller: Caller): string {
 export function unary<Req, Res>(fn: (request: Req, caller: Caller) => Res | Promise<Res>): grpc.handleUnaryCall<Req, Res> {
   return (call, callback) => {
     Promise.resolve()
-      .then(() => fn(call.request, call))
+      .then(inContext(() => fn(call.request, call)))
       .then(
         (response) => callback(null, response),
         (e: unknown) => callback(toStatus(e)),

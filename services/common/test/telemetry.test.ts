@@ -1,11 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Spans as an OTLP receiver gets them.
+import { trace } from "@opentelemetry/api";
 import test from "ava";
 import { orderErrors, receiver } from "../../../testbed/otlp.js";
 import type { Clock } from "../clock.js";
 import { startOtel, type TraceEvents } from "../otel.js";
 import { type TraceTarget, traceTarget } from "../otel-settings.js";
-import { formatTraceparent, parseTraceparent, samplerTakes, tracingOn, writeTrace } from "../telemetry.js";
+import {
+  activeIds,
+  formatTraceparent,
+  inContext,
+  parseTraceparent,
+  samplerTakes,
+  type TraceIds,
+  tracingOn,
+  writeTrace,
+} from "../telemetry.js";
 import { TickSpans } from "../tick-spans.js";
 
 const ids = { traceId: "0102030405060708090a0b0c0d0e0f10", spanId: "a1a2a3a4a5a6a7a8" };
@@ -91,6 +101,21 @@ test.serial("a tick, its children and a peer's spans arrive under one trace, rig
   t.is(tick?.resource["service.name"], "marllb-test");
   t.deepEqual(orderErrors(all), []);
   t.deepEqual({ ...tracing.figures }, { exported: 4, failed: 0, dropped: 0 });
+});
+
+test.serial("a line of the log within a span has its ids, also after a pause that it is carried over", async (t) => {
+  const tracing = await startOtel(who, grpcTo("http://127.0.0.1:9"), silent);
+  t.is(activeIds(), null);
+  let later: () => TraceIds | null = () => null;
+  const span = trace.getTracer("test").startActiveSpan("rpc", (s) => {
+    t.is(activeIds()?.spanId, s.spanContext().spanId);
+    later = inContext(activeIds);
+    return s;
+  });
+  await new Promise((resolve) => setImmediate(resolve));
+  t.is(activeIds(), null);
+  t.is(later()?.traceId, span.spanContext().traceId);
+  await tracing.stop();
 });
 
 test.serial("a receiver that is away is said once, what is lost is counted, and an end takes a second at most", async (t) => {
