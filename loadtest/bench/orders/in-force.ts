@@ -83,7 +83,8 @@ export class Fleet {
     const it = new Fleet();
     try {
       const servers = all.map((a) => ({ address: a }));
-      const config = { health: { kind: "none" } };
+      // Slow starts would take their time after each order, by design.
+      const config = { health: { kind: "none" }, failover: { slow_start_ms: 0 } };
       const first = await Stack.dataPlane({ servers, config });
       it.stacks.push(first);
       if (etcd) for (let i = 0; i < replicas; i++) await it.#replica(`127.0.0.1:${await freePort()}`, etcd, first);
@@ -164,7 +165,7 @@ export class Fleet {
   async #replica(at: string, etcd: Etcd, first: Stack): Promise<void> {
     const config = {
       vips: [{ name: "web", address: "127.0.0.1:1", load_balancers: LOAD_BALANCERS, servers: all.map((a) => ({ address: a })) }],
-      failover: { store: { kind: "etcd", endpoints: [etcd.endpoint] } },
+      failover: { store: { kind: "etcd", endpoints: [etcd.endpoint] }, slow_start_ms: 0 },
       services: {
         failover: { listen: at, metrics: `127.0.0.1:${await freePort()}` },
         health: { listen: first.at("health"), metrics: `127.0.0.1:${await freePort()}` },
