@@ -71,6 +71,17 @@ class GraphTest(unittest.TestCase):
                        [(f"o{i}", [f"d{i}{k}" for k in range(rank)], v) for i, (v, rank) in enumerate(outs)], {})
         check(self, data, [x, y])
 
+    def test_a_start_from_an_older_schema_does_the_same(self):
+        """The shipped file, widened to the present features: new ones have no weight, whatever they hold."""
+        path = MODELS / "marl.onnx"
+        w = marl.from_file(path, marl.init(1))
+        x = with_strata(example(2, 5, 16))
+        held = reference(path.read_bytes(), [x[0][..., :20], x[1][..., :10], *x[2:]])
+        for a, b in zip(held, reference(marl.to_onnx(w), x)):
+            np.testing.assert_allclose(b, a, rtol=2e-5, atol=2e-5)
+        with self.assertRaises(SystemExit):
+            marl.from_file(path, marl.init(1, hidden=24))
+
     def test_marl_in_three_ways(self):
         w = marl.init(5, 24, 16)
         data = marl.to_onnx(w)
