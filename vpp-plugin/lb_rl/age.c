@@ -30,7 +30,7 @@ static u32 lb_rl_timeout_ms(const struct mlb_flow *f, bool pressed)
 static void lb_rl_unanswered(lb_rl_thread_t *t, struct mlb_flow *f)
 {
 	if (!(f->flags & MLB_FLOW_ONE_WAY))
-		mlb_dp_connect_result(lb_rl_main.dp, f->key.vip, f->slot, false, t->now_us);
+		mlb_dp_connect_result(lb_rl_main.dp, t->w, f->key.vip, f->slot, MLB_CONNECT_UNANSWERED, f->start_us, t->now_us);
 	lb_rl_life_over(t, f, MLB_END_UNANSWERED);
 }
 

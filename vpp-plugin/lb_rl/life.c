@@ -160,7 +160,7 @@ static struct mlb_flow *lb_rl_half_tcp(lb_rl_thread_t *t, lb_rl_vip_t *v, struct
 		if (wv && !from_client)
 			mlb_ev_connected(t->w, wv, f->slot, f->start_us, t->now_us);
 		if (!from_client)
-			mlb_dp_connect_result(lb_rl_main.dp, v->id, f->slot, true, t->now_us);
+			mlb_dp_connect_result(lb_rl_main.dp, t->w, v->id, f->slot, MLB_CONNECT_OK, f->start_us, t->now_us);
 		break;
 	case MLB_TCP_ESTABLISHED: return lb_rl_establish(t, v, f);
 	case MLB_TCP_FIN_CLIENT:
@@ -175,7 +175,7 @@ static struct mlb_flow *lb_rl_half_tcp(lb_rl_thread_t *t, lb_rl_vip_t *v, struct
 	case MLB_TCP_RESET:
 	case MLB_TCP_CLOSED:
 		if (!from_client && was == MLB_TCP_SYN)
-			mlb_dp_connect_result(lb_rl_main.dp, v->id, f->slot, false, t->now_us);
+			mlb_dp_connect_result(lb_rl_main.dp, t->w, v->id, f->slot, MLB_CONNECT_REFUSED, f->start_us, t->now_us);
 		lb_rl_life_over(t, f, from_client ? MLB_END_ABORT : MLB_END_REFUSED);
 		break;
 	default: break;

@@ -198,16 +198,42 @@ test("a source address that this machine lacks is said in the log, and not held 
   await closeOrigin(server);
 });
 
+test("after one connect that timed out one flow at a time tries the server, however many come", async (t) => {
+  const good = await origin(named("good"));
+  const silent = await deaf();
+  const address = `127.0.0.1:${silent.port}`;
+  const dp = await Dp.start({
+    vip: "mode alias",
+    servers: [`${address} weight 20`, good],
+    lines: ["connect-timeout 1s"],
+  });
+  const unanswered = async () => (await dp.stats()).servers.find((s) => s.address === address)?.unanswered ?? 0;
+  await until("a time-out", async () => {
+    t.is(await ask(dp.port), "good");
+    return (await unanswered()) === 1;
+  });
+  for (let round = 0; round < 2; round++)
+    t.deepEqual(new Set(await Promise.all(Array.from({ length: 20 }, () => ask(dp.port)))), new Set(["good"]));
+  const n = await unanswered();
+  t.true(n <= 4, `${n} of 40 flows waited for a server that answers nobody`);
+  t.is(await dp.stop(), 0);
+  await closeOrigin(good);
+  await silent.stop();
+});
+
 test("a server that refuses three times in a row is put out, and taken back by a probe", async (t) => {
   const good = await origin(named("good"));
   const address = await refusing();
   const port = Number(address.split(":")[1]);
   const dp = await Dp.start({ vip: "mode alias", servers: [`${address} weight 20`, good] });
   const bad = async () => (await dp.stats()).servers.find((s) => s.address === address);
-  for (let i = 0; i < 30; i++) t.is(await ask(dp.port), "good");
-  await until("ejected", async () => (await bad())?.ejections === 1);
+  await until("ejected", async () => {
+    t.is(await ask(dp.port), "good");
+    return (await bad())?.ejections === 1;
+  });
+  // Each of the first two held it back for a moment; a probe may have come since.
   const refusals = (await bad())?.refusals as number;
-  t.true(refusals >= 3 && refusals < 15, `${refusals} refusals`);
+  t.true(refusals >= 3 && refusals <= 5, `${refusals} refusals`);
   const back = await origin(named("back"), "127.0.0.77", port);
   await until("chosen again", async () => (await ask(dp.port)) === "back", 30_000);
   t.is(await dp.stop(), 0);

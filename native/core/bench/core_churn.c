@@ -72,7 +72,8 @@ static void new_flow(struct thread *t, struct mlb_worker *w, struct flow *f, uin
 	}
 	*f = (struct flow){ vip, slot, mlb_dp_server_at(dp, vip, slot)->id, now };
 	mlb_ev_open(v, slot, now);
-	mlb_dp_connect_result(dp, vip, slot, mlb_rng_below(&w->rng, 16) != 0, now);
+	enum mlb_connect how = mlb_rng_below(&w->rng, 16) ? MLB_CONNECT_OK : MLB_CONNECT_REFUSED;
+	mlb_dp_connect_result(dp, w, vip, slot, how, now, now);
 	t->flows++;
 }
 

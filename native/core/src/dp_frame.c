@@ -45,13 +45,14 @@ static void add_ejection(const struct dp_server *cs, struct mlb_server_rec *r)
 	struct dp_eject *e = (struct dp_eject *)&cs->eject;
 	uint32_t state = MLB_LD(e->state);
 	uint32_t streak = MLB_LD(e->streak);
-	if (state != DP_IN)
+	bool ejected = dp_is_ejected(e);
+	if (ejected)
 		r->flags |= MLB_SRV_EJECTED;
-	if (state == DP_PROBING)
+	if (ejected && state == DP_PROBING)
 		r->flags |= MLB_SRV_PROBING;
 	r->eject_streak = (uint16_t)(streak < UINT16_MAX ? streak : UINT16_MAX);
 	r->ejections = MLB_LD(e->ejections);
-	r->eject_until_us = state == DP_OUT ? MLB_LD(e->until_us) : 0;
+	r->eject_until_us = ejected && state == DP_OUT ? MLB_LD(e->until_us) : 0;
 }
 
 void dp_sum_server(struct mlb_dp *dp, struct dp_vip *v, uint32_t slot, struct mlb_server_rec *r)

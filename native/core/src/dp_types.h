@@ -22,11 +22,14 @@
 
 enum dp_eject_state { DP_IN, DP_OUT, DP_READY /* may be probed */, DP_PROBING };
 
-struct dp_eject {                /* any worker, and main */
-	_Atomic uint32_t state;  /* enum dp_eject_state */
-	_Atomic uint32_t streak; /* failed connects in a row */
-	_Atomic uint32_t backoff_us;
-	_Atomic uint64_t until_us; /* end of being out; of the wait for a probe's result */
+#define DP_EJECT_US 1000000u /* out for less is held back only */
+
+struct dp_eject {                    /* any worker, and main */
+	_Atomic uint32_t state;      /* enum dp_eject_state */
+	_Atomic uint32_t streak;     /* failed connects in a row, of those that count */
+	_Atomic uint32_t backoff_us; /* how long it was put out last; 0 = it is IN */
+	_Atomic uint64_t until_us;   /* end of being out; of the wait for a probe's result */
+	_Atomic uint64_t failed_us;  /* of the last failure that counted */
 	_Atomic uint64_t ejections;
 };
 
@@ -172,6 +175,11 @@ static inline uint32_t dp_used(const struct dp_vip *v)
 static inline uint64_t dp_clock_ns(const struct mlb_dp *dp)
 {
 	return dp->conf.clock_ns ? dp->conf.clock_ns(dp->conf.clock_arg) : dp->now_us * 1000;
+}
+/* Not only held back for a moment. */
+static inline bool dp_is_ejected(struct dp_eject *e)
+{
+	return MLB_LD(e->state) != DP_IN && MLB_LD(e->backoff_us) >= DP_EJECT_US;
 }
 static inline bool dp_is_member(const struct dp_server *s)
 {

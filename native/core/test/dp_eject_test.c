@@ -10,10 +10,18 @@ static void loop(struct world *w)
 	}
 }
 
+static void result(struct world *w, uint32_t worker, uint32_t slot, enum mlb_connect how, uint64_t began)
+{
+	mlb_dp_connect_result(w->dp, mlb_dp_worker(w->dp, worker), w->vip, slot, how, began, w->now);
+}
+
+/* Refusals a while apart: those of one moment count once. */
 static void fail(struct world *w, uint32_t slot, int times)
 {
-	for (int i = 0; i < times; i++)
-		mlb_dp_connect_result(w->dp, w->vip, slot, false, w->now);
+	for (int i = 0; i < times; i++) {
+		w->now += 10 * MS;
+		result(w, 0, slot, MLB_CONNECT_REFUSED, w->now);
+	}
 	loop(w);
 }
 
@@ -39,21 +47,135 @@ static struct mlb_server_rec record(struct world *w, uint32_t slot)
 	return (struct mlb_server_rec){ 0 };
 }
 
-TEST(three_failures_in_a_row_put_a_server_out)
+TEST(three_failures_in_a_row_eject_a_server)
 {
 	struct world *w = world_new(1, 4, 8, false);
 	loop(w);
 	fail(w, 1, 2);
-	mlb_dp_connect_result(w->dp, w->vip, 1, true, w->now);
+	result(w, 0, 1, MLB_CONNECT_OK, w->now);
 	fail(w, 1, 2);
-	CHECK(chosen(w, 1) > 0); /* never three in a row */
-	fail(w, 1, 1);
+	CHECK_EQ(record(w, 1).flags, MLB_SRV_MEMBER); /* held back at most */
+	CHECK_EQ(record(w, 1).ejections, 0);
+	result(w, 0, 1, MLB_CONNECT_OK, w->now);
+	uint64_t from = w->now;
+	fail(w, 1, 3);
 	CHECK_EQ(chosen(w, 1), 0);
 	struct mlb_server_rec r = record(w, 1);
 	CHECK_EQ(r.flags, MLB_SRV_MEMBER | MLB_SRV_EJECTED);
 	CHECK_EQ(r.eject_streak, 3);
 	CHECK_EQ(r.ejections, 1);
-	CHECK_EQ(r.eject_until_us, 5000 * MS + 1000 * MS);
+	CHECK_EQ(r.eject_until_us, from + 30 * MS + 1000 * MS);
+	world_free(w);
+}
+
+/* Not even main's look is needed: the worker gives the server to the first flow after 10 ms, and after 20 more. */
+TEST(a_failure_holds_a_server_back_and_the_next_flow_tries_it)
+{
+	struct world *w = world_new(2, 4, 8, false);
+	loop(w);
+	fail(w, 1, 1);
+	CHECK_EQ(chosen(w, 1), 0);
+	w->now += 9 * MS;
+	CHECK_EQ(chosen(w, 1), 0);
+	w->now += 1 * MS;
+	CHECK_EQ(mlb_dp_choose(w->dp, mlb_dp_worker(w->dp, 1), w->vip, 0, w->now), 1);
+	CHECK_EQ(chosen(w, 1), 0); /* one tries it, no more */
+	result(w, 1, 1, MLB_CONNECT_REFUSED, w->now);
+	w->now += 19 * MS;
+	loop(w);
+	CHECK_EQ(chosen(w, 1), 0);
+	w->now += 1 * MS;
+	CHECK_EQ(chosen(w, 1), 1);
+	result(w, 0, 1, MLB_CONNECT_OK, w->now); /* it was a restart */
+	loop(w);
+	CHECK(chosen(w, 1) > 20);
+	CHECK_EQ(record(w, 1).ejections, 0);
+	world_free(w);
+}
+
+/* A restart that takes a millisecond refuses hundreds at once. */
+TEST(failures_of_one_moment_count_once)
+{
+	struct world *w = world_new(2, 4, 8, false);
+	loop(w);
+	for (int i = 0; i < 100; i++)
+		result(w, (uint32_t)i % 2, 1, MLB_CONNECT_REFUSED, w->now);
+	loop(w);
+	CHECK_EQ(chosen(w, 1), 0);
+	struct mlb_server_rec r = record(w, 1);
+	CHECK_EQ(r.eject_streak, 1);
+	CHECK_EQ(r.flags, MLB_SRV_MEMBER);
+	world_free(w);
+}
+
+/* The connects that are under way when the first one times out are evidence as they time out, each in its turn. */
+TEST(pending_connects_of_a_silent_server_eject_it_while_nobody_new_goes_there)
+{
+	struct world *w = world_new(1, 4, 8, false);
+	loop(w);
+	uint64_t began = w->now;
+	w->now += 200 * MS;
+	for (int i = 0; i < 3; i++) {
+		result(w, 0, 1, MLB_CONNECT_UNANSWERED, began);
+		loop(w);
+		CHECK_EQ(chosen(w, 1), 0);
+		CHECK_EQ(record(w, 1).ejections, i == 2); /* takes 100 ms */
+		began += 100 * MS;
+	}
+	world_free(w);
+}
+
+/* One lost packet of thousands: others were answered meanwhile. */
+TEST(an_unanswered_connect_counts_only_where_none_was_answered_since)
+{
+	struct world *w = world_new(2, 4, 8, false);
+	loop(w);
+	uint64_t began = w->now;
+	w->now += 100 * MS;
+	result(w, 1, 1, MLB_CONNECT_OK, w->now - MS);
+	w->now += 100 * MS;
+	result(w, 0, 1, MLB_CONNECT_UNANSWERED, began);
+	loop(w);
+	CHECK(chosen(w, 1) > 20);
+	CHECK_EQ(record(w, 1).eject_streak, 0);
+	result(w, 0, 1, MLB_CONNECT_REFUSED, began); /* this one the server said itself */
+	loop(w);
+	CHECK_EQ(chosen(w, 1), 0);
+	world_free(w);
+}
+
+/* What began before the ejection ends late, while the probe is on its way. */
+TEST(only_the_probe_tells_of_an_ejected_server)
+{
+	struct world *w = world_new(1, 4, 8, false);
+	loop(w);
+	uint64_t before = w->now;
+	fail(w, 1, 3);
+	world_run(w, 1001 * MS, false);
+	loop(w);
+	CHECK_EQ(chosen(w, 1), 1);
+	result(w, 0, 1, MLB_CONNECT_UNANSWERED, before);
+	loop(w);
+	CHECK_EQ(record(w, 1).flags, MLB_SRV_MEMBER | MLB_SRV_EJECTED | MLB_SRV_PROBING);
+	result(w, 0, 1, MLB_CONNECT_OK, w->now);
+	loop(w);
+	CHECK(chosen(w, 1) > 20);
+	world_free(w);
+}
+
+/* A client whose connect failed there asks again: it is not sent back as the probe. */
+TEST(the_probe_is_no_flow_that_tried_the_server)
+{
+	struct world *w = world_new(1, 4, 8, false);
+	loop(w);
+	fail(w, 1, 3);
+	world_run(w, 1001 * MS, false);
+	loop(w);
+	float *q = world_wvip(w, 0)->q, was = q[1];
+	q[1] = MLB_Q_TRIED;
+	CHECK_EQ(chosen(w, 1), 0);
+	q[1] = was;
+	CHECK_EQ(chosen(w, 1), 1); /* and nothing was lost of it */
 	world_free(w);
 }
 
@@ -68,7 +190,7 @@ TEST(one_probe_then_in_again)
 	loop(w);
 	CHECK_EQ(chosen(w, 1), 0);
 	CHECK_EQ(record(w, 1).flags, MLB_SRV_MEMBER | MLB_SRV_EJECTED | MLB_SRV_PROBING);
-	mlb_dp_connect_result(w->dp, w->vip, 1, true, w->now);
+	result(w, 0, 1, MLB_CONNECT_OK, w->now);
 	loop(w);
 	CHECK(chosen(w, 1) > 20);
 	CHECK_EQ(record(w, 1).flags, MLB_SRV_MEMBER);
@@ -131,7 +253,7 @@ TEST(affinity_takes_part_in_the_probe)
 	CHECK(!mlb_dp_admits(w->dp, a, w->vip, 1, w->now));
 	CHECK(!mlb_dp_admits(w->dp, b, w->vip, 1, w->now)); /* its view is older */
 	CHECK_EQ(chosen(w, 1), 0);
-	mlb_dp_connect_result(w->dp, w->vip, 1, true, w->now);
+	result(w, 0, 1, MLB_CONNECT_OK, w->now);
 	loop(w);
 	CHECK(mlb_dp_admits(w->dp, b, w->vip, 1, w->now));
 	world_free(w);
@@ -263,9 +385,14 @@ TEST(load_waiting_counts_flows_that_wait)
 	world_free(w);
 }
 
-MLB_TEST_MAIN(CASE(three_failures_in_a_row_put_a_server_out), CASE(one_probe_then_in_again),
-	      CASE(the_next_flow_is_the_probe_whatever_the_weight), CASE(probes_of_several_servers_follow_each_other),
-	      CASE(affinity_takes_part_in_the_probe), CASE(two_workers_share_one_probe),
-	      CASE(failed_probes_double_the_time_up_to_30_s), CASE(lost_probe_is_given_up), CASE(at_most_half_of_the_pool),
-	      CASE(a_single_server_is_never_put_out_nor_where_it_is_off), CASE(ejection_does_not_outlive_the_server),
-	      CASE(workers_hear_of_each_others_flows_within_a_millisecond), CASE(load_waiting_counts_flows_that_wait))
+MLB_TEST_MAIN(CASE(three_failures_in_a_row_eject_a_server), CASE(a_failure_holds_a_server_back_and_the_next_flow_tries_it),
+	      CASE(failures_of_one_moment_count_once),
+	      CASE(pending_connects_of_a_silent_server_eject_it_while_nobody_new_goes_there),
+	      CASE(an_unanswered_connect_counts_only_where_none_was_answered_since),
+	      CASE(only_the_probe_tells_of_an_ejected_server), CASE(the_probe_is_no_flow_that_tried_the_server),
+	      CASE(one_probe_then_in_again), CASE(the_next_flow_is_the_probe_whatever_the_weight),
+	      CASE(probes_of_several_servers_follow_each_other), CASE(affinity_takes_part_in_the_probe),
+	      CASE(two_workers_share_one_probe), CASE(failed_probes_double_the_time_up_to_30_s), CASE(lost_probe_is_given_up),
+	      CASE(at_most_half_of_the_pool), CASE(a_single_server_is_never_put_out_nor_where_it_is_off),
+	      CASE(ejection_does_not_outlive_the_server), CASE(workers_hear_of_each_others_flows_within_a_millisecond),
+	      CASE(load_waiting_counts_flows_that_wait))

@@ -211,8 +211,7 @@ TEST(main_looks_every_10_ms_while_a_server_is_out)
 {
 	struct world *w = world_make(1, 4, 8, true, true);
 	CHECK_EQ(main_step(w, 10 * MS), 90 * MS);
-	for (int i = 0; i < 3; i++)
-		mlb_dp_connect_result(w->dp, w->vip, 0, false, w->now);
+	mlb_dp_connect_result(w->dp, mlb_dp_worker(w->dp, 0), w->vip, 0, MLB_CONNECT_REFUSED, w->now, w->now);
 	CHECK_EQ(main_step(w, 1 * MS), 10 * MS);
 	world_free(w);
 }

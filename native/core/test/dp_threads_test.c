@@ -64,7 +64,8 @@ static void *work(void *arg)
 		mlb_ev_open(v, slot, now);
 		mlb_ev_request(v, slot, now);
 		mlb_ev_bytes(v, slot, true, 1, 100);
-		mlb_dp_connect_result(world->dp, world->vip, slot, i % 5 != 0 || mlb_rng_below(&w->rng, 2), now);
+		enum mlb_connect how = i % 5 == 0 ? (enum mlb_connect)mlb_rng_below(&w->rng, 3) : MLB_CONNECT_OK;
+		mlb_dp_connect_result(world->dp, w, world->vip, slot, how, now, now);
 		if (h->id <= STAYING)
 			t->opened[h->id]++;
 	}

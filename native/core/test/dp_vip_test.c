@@ -48,8 +48,8 @@ TEST(a_vip_changes_while_it_serves)
 	CHECK_EQ(mlb_dp_vip_edit(w->dp, w->vip, &c, w->err), 0);
 	mlb_dp_worker_loop(w->dp, me, ++w->now);
 	CHECK_NEAR(wv->q[0], 1, 0); /* of the three flows one waits */
-	for (uint32_t i = 0; i < 5; i++)
-		mlb_dp_connect_result(w->dp, w->vip, 1, false, w->now);
+	for (uint32_t i = 0; i < 5; i++, w->now += 20 * MS)
+		mlb_dp_connect_result(w->dp, me, w->vip, 1, MLB_CONNECT_REFUSED, w->now, w->now);
 	world_run(w, 200 * MS, false);
 	world_frame(w, &h, r, 4);
 	CHECK_EQ(r[1].flags, MLB_SRV_MEMBER); /* it may not be ejected any more */
@@ -62,8 +62,8 @@ TEST(a_vip_changes_while_it_serves)
 	CHECK_EQ(mlb_dp_vip_edit(w->dp, w->vip, &c, w->err), 0);
 	mlb_dp_worker_loop(w->dp, me, ++w->now);
 	CHECK_NEAR(wv->q[0], 3, 0);
-	for (uint32_t i = 0; i < 5; i++)
-		mlb_dp_connect_result(w->dp, w->vip, 1, false, w->now);
+	for (uint32_t i = 0; i < 5; i++, w->now += 20 * MS)
+		mlb_dp_connect_result(w->dp, me, w->vip, 1, MLB_CONNECT_REFUSED, w->now, w->now);
 	world_run(w, 200 * MS, false);
 	world_frame(w, &h, r, 4);
 	CHECK(r[1].flags & MLB_SRV_EJECTED);

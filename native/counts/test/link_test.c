@@ -167,7 +167,7 @@ TEST(two_data_planes_count_each_other)
 	CHECK_EQ(f.peer[0].servers, 200);
 	CHECK_EQ(f.peer[0].shared, 3);
 	CHECK(f.sent > 0 && f.sent_bytes > f.sent * 84);
-	mlb_dp_connect_result(a->dp, a->vip, 1, true, now_us());
+	mlb_dp_connect_result(a->dp, mlb_dp_worker(a->dp, 0), a->vip, 1, MLB_CONNECT_OK, now_us(), now_us());
 	CHECK(mlb_dp_choose(a->dp, mlb_dp_worker(a->dp, 0), a->vip, 0, now_us()) != 1);
 	/* b falls silent: a goes on with its own. */
 	link_end(b);

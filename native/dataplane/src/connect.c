@@ -52,7 +52,7 @@ static bool exclude(struct mlbd_worker *w, struct mlb_wvip *wv, uint32_t slot, u
 			return false;
 	w->excluded[*n] = slot;
 	w->excluded_q[*n] = wv->q[slot];
-	wv->q[slot] = MLB_Q_OUT;
+	wv->q[slot] = MLB_Q_TRIED;
 	++*n;
 	return true;
 }

@@ -78,7 +78,7 @@ static void connected(struct mlbd_worker *w, struct mlbd_conn *c)
 	c->last_us = w->now_us;
 	mlbd_deadline_hasten(w, c);
 	mlb_ev_connected(w->core, c->wv, c->slot, c->connect_us, w->now_us);
-	mlb_dp_connect_result(w->host->dp, c->vip->id, c->slot, true, w->now_us);
+	mlb_dp_connect_result(w->host->dp, w->core, c->vip->id, c->slot, MLB_CONNECT_OK, c->connect_us, w->now_us);
 }
 
 static int await_turn(struct mlbd_worker *w, struct mlbd_conn *c)
@@ -172,7 +172,9 @@ static void give_up_server(struct mlbd_worker *w, struct mlbd_conn *c, int error
 					     "no address or port to connect to a server from (more addresses in `sources` help)" :
 					     "cannot connect to a server");
 	else
-		mlb_dp_connect_result(w->host->dp, c->vip->id, c->slot, false, w->now_us);
+		mlb_dp_connect_result(w->host->dp, w->core, c->vip->id, c->slot,
+				      error == ETIMEDOUT ? MLB_CONNECT_UNANSWERED : MLB_CONNECT_REFUSED, c->connect_us,
+				      w->now_us);
 }
 
 /* Chooses a server and begins a connect, counted as a flow. NULL: there is no server left and the connection has ended. */

@@ -66,7 +66,7 @@ static void leave_server(struct mlbd_worker *w, struct mlbd_udp_flow *f, enum ml
 	f->wait_us = 0;
 	mlb_ev_close(w->core, f->wv, f->slot, f->start_us, w->now_us, how);
 	if (how == MLB_END_REFUSED)
-		mlb_dp_connect_result(w->host->dp, f->vip->id, f->slot, false, w->now_us);
+		mlb_dp_connect_result(w->host->dp, w->core, f->vip->id, f->slot, MLB_CONNECT_REFUSED, f->start_us, w->now_us);
 	mlbd_connect_release(f->vip, f->slot);
 	close(f->fd); /* out of epoll with it: nobody else has this socket */
 	f->fd = -1;
@@ -202,7 +202,7 @@ static void heard_server(struct mlbd_worker *w, struct mlbd_udp_flow *f, uint32_
 
 	mlb_ev_bytes(f->wv, f->slot, false, n, mlbd_udp_bytes(&w->udp->out, i));
 	if (f->answers == 0)
-		mlb_dp_connect_result(w->host->dp, f->vip->id, f->slot, true, w->now_us);
+		mlb_dp_connect_result(w->host->dp, w->core, f->vip->id, f->slot, MLB_CONNECT_OK, f->start_us, w->now_us);
 	if (f->wait_us)
 		mlb_ev_answer(w->core, f->wv, f->slot, f->wait_us, w->now_us);
 	f->wait_us = 0;

@@ -94,12 +94,20 @@ enum mlb_refuse mlb_dp_apply(struct mlb_dp *, const struct mlb_in_vip *, const s
 
 /* Worker-safe: the endpoint behind a slot while a flow of this worker holds it. A worker reads id, ep and host, nothing else. */
 const struct mlb_server *mlb_dp_server_at(const struct mlb_dp *, uint32_t vip_id, uint32_t slot);
-/* Worker-safe: outcome of a connect, for local ejection (3 failures in a row: out 1 s, doubling to 30 s, one probe, half the
- * pool). */
-void mlb_dp_connect_result(struct mlb_dp *, uint32_t vip_id, uint32_t slot, bool ok, uint64_t now_us);
+enum mlb_connect {
+	MLB_CONNECT_OK,
+	MLB_CONNECT_REFUSED,
+	MLB_CONNECT_UNANSWERED, /* counts only where no connect was answered since this one began */
+};
+/* Worker-safe: outcome of a connect, for local ejection. A failure holds its server back for 10 ms, a second in a row for 20 ms,
+ * a third ejects it for 1 s, doubling to 30 s; then one new flow is its probe. Failures less than 10 ms apart count once. At most
+ * half of the pool is out at a time. */
+void mlb_dp_connect_result(struct mlb_dp *, struct mlb_worker *, uint32_t vip_id, uint32_t slot, enum mlb_connect,
+			   uint64_t began_us, uint64_t now_us);
 
-/* Worker-safe: the server for a new flow, as mlb_choose over the VIP's table, MLB_NONE if there is none. An ejected server whose
- * time is over is given to one flow only, the probe, until its mlb_dp_connect_result comes (or 5 s passed). */
+/* Worker-safe: the server for a new flow, as mlb_choose over the VIP's table, MLB_NONE if there is none. A server that was put
+ * out and whose time is over is given to one flow only, the probe, until its mlb_dp_connect_result comes (or 5 s passed). A host
+ * that asks again for a flow whose connect failed sets wvip->q of the servers tried to MLB_Q_TRIED meanwhile. */
 uint32_t mlb_dp_choose(struct mlb_dp *, struct mlb_worker *, uint32_t vip_id, uint64_t flow_hash, uint64_t now_us);
 /* Worker-safe: the same question about a server that a host prefers for a new flow (client affinity): may it take one? False
  * where it is masked, drained or ejected; true for one flow that becomes the probe. */

@@ -4,7 +4,8 @@
 #define MARLLB_RING_H
 #include "types.h"
 
-#define MLB_Q_OUT 1e30f /* q of a slot that must not be chosen now */
+#define MLB_Q_OUT 1e30f   /* q of a slot that must not be chosen now */
+#define MLB_Q_TRIED 1e35f /* likewise for the flow in hand, which tried it before: not even as a probe */
 
 struct mlb_ring; /* weighted consistent hash over membership and static weights only; reference counted (ring.c) */
 

@@ -49,6 +49,7 @@ struct mlb_wslot {
 	uint32_t guard_seen;          /* the worker's own: as of its last look at guard_debt */
 	float tokens;                 /* the worker's own: flows that the guarded slot has earned */
 	_Atomic uint64_t ended[MLB_END_COUNT];
+	_Atomic uint64_t answered_us; /* when a connect was answered last */
 	MLB_SERVER_FIELDS(MLB_COUNTER)
 	_Atomic uint32_t ttfb_hist[MLB_HIST_BUCKETS], duration_hist[MLB_HIST_BUCKETS];
 	struct mlb_reservoir duration, ttfb, connect;
