@@ -11,5 +11,6 @@ export async function runCheck(
   signal: AbortSignal = new AbortController().signal,
 ): Promise<string> {
   if (check.run === null) throw new Error(`${check.kind} checks nothing`);
-  return check.run(target, z.object(check.schema).parse(options), signal);
+  const saw = await check.run(target, z.object(check.schema).parse(options), signal);
+  return typeof saw === "string" ? saw : saw.saw;
 }

@@ -46,7 +46,10 @@ export async function probe({ check, address, timeoutMs, options }: Probe, clock
   const stood = (): number => clock.still() - still;
   const late = overdue(timeoutMs, stood);
   const answer = check.run(target, options, deadline.signal).then(
-    (saw): CheckResult => ({ ok: true, reason: `${check.kind}: ${saw}`, rttMs: clock.now() - start }),
+    (answer): CheckResult => {
+      const { saw, ms } = typeof answer === "string" ? { saw: answer, ms: clock.now() - start } : answer;
+      return { ok: true, reason: `${check.kind}: ${saw}`, rttMs: ms };
+    },
     (e: NodeJS.ErrnoException): CheckResult => {
       const result = bad(REASONS[e.code ?? ""] ?? e.message);
       const local = e instanceof CheckFailed ? e.local : LOCAL.has(e.code ?? "");

@@ -41,4 +41,5 @@ void sched_init(Napi::Env env, Napi::Object exports);
 void ping_init(Napi::Env env, Napi::Object exports);
 void clock_init(Napi::Env env, Napi::Object exports);
 void notify_init(Napi::Env env, Napi::Object exports);
+void connector_init(Napi::Env env, Napi::Object exports);
 #endif

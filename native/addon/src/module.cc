@@ -17,6 +17,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports)
 	ping_init(env, exports);
 	clock_init(env, exports);
 	notify_init(env, exports);
+	connector_init(env, exports);
 	return exports;
 }
 

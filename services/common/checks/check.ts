@@ -6,6 +6,9 @@ import type { HostPort } from "../config/address.js";
 /** Keys of `health` in the configuration. */
 export type Shape = Readonly<Record<string, z.ZodType>>;
 
+/** What a check saw of a good server ("connected"), and what that took where the check knows it better than a clock around it. */
+export type Saw = string | { saw: string; ms: number };
+
 export interface CheckOf<S extends Shape> {
   kind: string;
   /** What a good check means; for command lines and error messages. */
@@ -13,10 +16,10 @@ export interface CheckOf<S extends Shape> {
   /** The keys of `health` that it reads. Kinds may share a key if they share its declaration. */
   schema: S;
   /**
-   * One check. Resolves with what it saw of a good server ("connected"). Rejects with CheckFailed, or with the error of a
-   * system call. When `signal` aborts, it closes what it opened; how it then ends is not looked at.
+   * One check. Resolves with what it saw of a good server. Rejects with CheckFailed, or with the error of a system call. When
+   * `signal` aborts, it closes what it opened; how it then ends is not looked at.
    */
-  run(target: HostPort, options: z.output<z.ZodObject<S>>, signal: AbortSignal): Promise<string>;
+  run(target: HostPort, options: z.output<z.ZodObject<S>>, signal: AbortSignal): Promise<Saw>;
 }
 
 /** A check whose options are known only to itself. `run` null: servers are never checked. */
@@ -24,7 +27,7 @@ export interface Check {
   kind: string;
   help: string;
   schema: Shape;
-  run: ((target: HostPort, options: unknown, signal: AbortSignal) => Promise<string>) | null;
+  run: ((target: HostPort, options: unknown, signal: AbortSignal) => Promise<Saw>) | null;
 }
 
 export function defineCheck<S extends Shape>(check: CheckOf<S>): Check {

@@ -327,6 +327,13 @@ export interface NativePolicy {
   stateSize: number;
 }
 
+export interface NativeConnector {
+  /** `keep`: the descriptor is the caller's; else the connection is reset as soon as it is open. `localPort` 0 = any. */
+  connect(id: number, address: string, port: number, keep: boolean, localPort: number): void;
+  /** Its result comes all the same. */
+  cancel(id: number): void;
+}
+
 export interface PolicyStep {
   weights: Float32Array;
   /** Flows; 0 = 1 / load balancers. */
@@ -362,6 +369,10 @@ export interface Addon {
   wallOffsetUs(): number;
   /** False: the datagram could not be sent. */
   notify(path: string, text: string): boolean;
+  /** `done` gets four numbers a connect: id, errno (0 connected, -1 met itself), descriptor or -1, microseconds. */
+  Connector: new (
+    done: (results: Float64Array) => void,
+  ) => NativeConnector;
 }
 
 const FILE = path.join(projectRoot, "build/native/bin/marllb.node");

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+import { setMaxListeners } from "node:events";
+import { readdirSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import test from "ava";
+import { eventually, sleep } from "../../../../testbed/wait.js";
+import { connect } from "../../native/connector.js";
 import { opened } from "../socket.js";
 import { check } from "../tcp.js";
 
@@ -18,7 +22,8 @@ async function freePort(host: string): Promise<number> {
 for (const host of ["127.0.0.1", "::1"]) {
   test(`tcp ${host}: a connect that meets itself is a failed check`, async (t) => {
     const port = await freePort(host);
-    await t.throwsAsync(opened({ host, port, localAddress: host, localPort: port }, signal), {
+    await t.throwsAsync(connect({ address: host, port, keep: false, localPort: port }, signal), {
+      code: "ESELF",
       message: "connected to itself: no listener",
     });
   });
@@ -28,7 +33,54 @@ test("tcp: a connection of this host with a listener is none with itself", async
   const server = createServer((s) => s.on("error", () => {}));
   await new Promise<void>((r) => server.listen(0, "127.0.0.1", () => r()));
   const { port } = server.address() as AddressInfo;
-  t.is(await check.run?.({ host: "127.0.0.1", port }, {}, signal), "connected");
+  const saw = (await check.run?.({ host: "127.0.0.1", port }, { send_proxy: "off" }, signal)) as { saw: string; ms: number };
+  t.is(saw.saw, "connected");
+  t.true(saw.ms > 0 && saw.ms < 10_000);
   await new Promise((r) => server.close(r));
-  await t.throwsAsync(async () => check.run?.({ host: "127.0.0.1", port }, {}, signal), { code: "ECONNREFUSED" });
+  await t.throwsAsync(async () => check.run?.({ host: "127.0.0.1", port }, { send_proxy: "off" }, signal), {
+    code: "ECONNREFUSED",
+  });
+});
+
+test("tcp: many connects at once have each its own answer; the descriptors are given back", async (t) => {
+  let open = 0;
+  const server = createServer((s) => {
+    open++;
+    s.on("error", () => {}).on("close", () => open--);
+  });
+  await new Promise<void>((r) => server.listen(0, "127.0.0.1", () => r()));
+  const { port } = server.address() as AddressInfo;
+  const shut = await freePort("127.0.0.1");
+  const before = readdirSync("/proc/self/fd").length;
+  const asked = Array.from({ length: 500 }, (_, i) =>
+    connect({ address: "127.0.0.1", port: i % 5 === 0 ? shut : port, keep: false }, new AbortController().signal).then(
+      () => true,
+      () => false,
+    ),
+  );
+  t.deepEqual(
+    await Promise.all(asked),
+    asked.map((_, i) => i % 5 !== 0),
+  );
+  await eventually("no connection is left", async () => open === 0);
+  await eventually("descriptors are given back", async () => readdirSync("/proc/self/fd").length <= before + 3);
+  await new Promise((r) => server.close(r));
+});
+
+test("tcp: a check that is over closes what it opened, before the handshake and after it", async (t) => {
+  const server = createServer((s) => s.on("error", () => {}));
+  await new Promise<void>((r) => server.listen({ port: 0, host: "127.0.0.1" }, () => r()));
+  const { port } = server.address() as AddressInfo;
+  const before = readdirSync("/proc/self/fd").length;
+  for (const wait of [0, 1, 5]) {
+    const over = new AbortController();
+    setMaxListeners(0, over.signal);
+    const asked = Array.from({ length: 20 }, () => opened({ host: "127.0.0.1", port }, over.signal));
+    const settled = Promise.allSettled(asked);
+    await sleep(wait);
+    over.abort();
+    for (const r of await settled) if (r.status === "rejected") t.is((r.reason as Error).message, "aborted");
+  }
+  await eventually("descriptors are given back", async () => readdirSync("/proc/self/fd").length <= before + 3);
+  server.close();
 });
