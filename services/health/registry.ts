@@ -179,6 +179,12 @@ export class HealthRegistry {
     for (const seen of this.#vips.values()) yield* changesOf(seen, () => true);
   }
 
+  /** Whether a load balancer has a server of this address. */
+  has(address: string): boolean {
+    for (const s of this.#subjects.values()) if (s.address === address) return true;
+    return false;
+  }
+
   /** The verdict of each server, once. */
   *verdicts(): Generator<Verdict> {
     for (const s of this.#subjects.values()) yield s.verdict;

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // marllb.v1.Health: frames in, verdicts out.
 import type * as grpc from "@grpc/grpc-js";
-import type { CheckRequest__Output } from "../../gen/marllb/v1/CheckRequest.js";
-import type { CheckResponse } from "../../gen/marllb/v1/CheckResponse.js";
 import type { HealthHandlers } from "../../gen/marllb/v1/Health.js";
 import type { ReportRequest__Output } from "../../gen/marllb/v1/ReportRequest.js";
 import type { ReportResponse } from "../../gen/marllb/v1/ReportResponse.js";
 import type { Roster__Output } from "../../gen/marllb/v1/Roster.js";
 import type { VipChecks__Output } from "../../gen/marllb/v1/VipChecks.js";
-import { ACTIVE_KINDS, findCheck } from "../common/checks/index.js";
-import { type PlannedCheck, placeOf, planOf } from "../common/checks/plan.js";
-import { PROXY_VERSIONS, type ProxyVersion, sentTo } from "../common/checks/proxy.js";
-import { parseHostPort } from "../common/config/address.js";
+import { findCheck } from "../common/checks/index.js";
+import type { PlannedCheck } from "../common/checks/plan.js";
+import { PROXY_VERSIONS, type ProxyVersion } from "../common/checks/proxy.js";
 import type { Config } from "../common/config/load.js";
 import { invalid, ServiceError, toStatus, unary } from "../common/grpc/errors.js";
 import { v1 } from "../common/grpc/protos.js";
@@ -20,6 +17,7 @@ import { Instances } from "../common/instances.js";
 import { decodeFrame } from "../common/native/frame.js";
 import type { CreateService, Service, ServiceContext } from "../common/run.js";
 import { TickSpans } from "../common/tick-spans.js";
+import { ByHand } from "./by-hand.js";
 import { Checker } from "./checker.js";
 import { Demands, levelOf, type VipDemand } from "./demands.js";
 import { type HealthMetrics, healthMetrics } from "./metrics.js";
@@ -33,7 +31,6 @@ const SNAPSHOT_MS = 10_000;
 const TICK_MS = 500;
 /** Frames come ten times a second. */
 const FRAMELESS_MS = 2000;
-const LONGEST_CHECK_MS = 60_000;
 
 type Report = grpc.ServerReadableStream<ReportRequest__Output, ReportResponse>;
 class HealthService {
@@ -44,6 +41,7 @@ class HealthService {
   private readonly watchers: Watchers;
   private readonly spans: TickSpans;
   private readonly checker: Checker;
+  private readonly byHand: ByHand;
   private readonly metrics: HealthMetrics;
   private readonly clock: ProbeClock;
   private readonly timers: NodeJS.Timeout[];
@@ -74,6 +72,7 @@ class HealthService {
       },
       Math.max(SILENCE_MS, 4 * config.tick_ms),
     );
+    this.byHand = new ByHand({ known: (a) => this.servers.has(a), probe: (c) => this.probe(c), now: clock.now });
     this.watchers = new Watchers(this.servers, clock);
     this.spans = new TickSpans(clock, "CONSUMER", "marllb.v1.Health", "Report");
     this.metrics = healthMetrics(registry, {
@@ -101,7 +100,7 @@ class HealthService {
 
   service(): Service {
     const implementation: HealthHandlers = {
-      Check: unary((r) => this.check(r)),
+      Check: unary((r) => this.byHand.check(r, this.config)),
       Watch: (call) => this.watchers.add(call),
       Report: (call, callback) => this.reported(call, callback),
     };
@@ -204,26 +203,6 @@ class HealthService {
       this.context.log.warn({ load_balancer: instance, reason: (e as Error).message }, "a load balancer's checks are refused");
       return false;
     }
-  }
-
-  private async check(r: CheckRequest__Output): Promise<CheckResponse> {
-    const { health, vips } = this.config;
-    if (parseHostPort(r.address) === null) throw invalid("address", `expected HOST:PORT, found "${r.address}"`);
-    const configured = ACTIVE_KINDS.includes(health.kind) ? health.kind : ACTIVE_KINDS[0];
-    const kind = r.kind || (configured as string);
-    if (!ACTIVE_KINDS.includes(kind)) throw invalid("kind", `expected one of ${ACTIVE_KINDS.join(", ")}, found "${r.kind}"`);
-    if (kind === "exec" && !health.allow_exec) throw invalid("kind", "exec runs programs: it needs allow_exec: true in health");
-    if (r.timeout_ms > LONGEST_CHECK_MS)
-      throw invalid("timeout_ms", `expected at most ${LONGEST_CHECK_MS}, found ${r.timeout_ms}`);
-    const level = levelOf("", JSON.stringify({ kind, ...(r.path === "" ? {} : { path: r.path }) }));
-    const sends = sentTo(
-      vips.filter((v) => v.protocol === "tcp"),
-      r.address,
-    );
-    const [planned] = planOf(health, "tcp", [level], placeOf(r.address), sends).checks as [PlannedCheck];
-    const result = await this.probe({ ...planned, timeoutMs: r.timeout_ms || health.timeout_ms });
-    const state = result.ok ? "UP" : result.local ? "UNKNOWN" : "DOWN";
-    return { state: `HEALTH_STATE_${state}` as const, reason: result.reason, rtt_ms: result.rttMs };
   }
 }
 

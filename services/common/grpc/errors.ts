@@ -6,6 +6,7 @@ import { inContext } from "../telemetry.js";
 export type ErrorCode =
   | "INVALID_ARGUMENT"
   | "NOT_FOUND"
+  | "PERMISSION_DENIED"
   | "FAILED_PRECONDITION"
   | "UNAVAILABLE"
   | "RESOURCE_EXHAUSTED"
