@@ -73,6 +73,12 @@ const CUMULATIVE = [
   "bytes_out",
   "packets_in",
   "packets_out",
+  "empty_ends",
+  "late_resets",
+  "quick_ends",
+  "quick_answers",
+  "unmade",
+  "ejections",
 ] as const;
 
 export function statistics(vip: Vip, status: VipStatus, before: FrameView | null): StreamStatsResponse {

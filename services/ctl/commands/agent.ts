@@ -69,12 +69,13 @@ function countsText(c: CountsStatus__Output): string {
   return `${head}\n${columns(["load balancer", "address", "counts", "servers shared", "lost %", "delay ms", "age ms"], rows)}`;
 }
 
-type StatsFlags = Common & { vip?: string; watch: boolean; every: number };
+type StatsFlags = Common & { vip?: string; watch: boolean; wide: boolean; every: number };
 
 function stats(program: Command): void {
   common(program.command("stats").description("statistics of one VIP's servers, of each load balancer"))
     .option("--vip <name>", "VIP by name or number (default: the only one)")
     .option("--watch", "a line each interval until Ctrl-C", false)
+    .option("--wide", "failed connects, and flows that ended early, as well", false)
     .option("--every <ms>", "interval", number(10, 3_600_000), 1000)
     .action((o: StatsFlags) =>
       withClients(o, async (clients) => {
@@ -100,7 +101,7 @@ function showStats(
       const head = several ? `${instance}: ` : "";
       if (o.json) process.stdout.write(`${JSON.stringify(several ? { instance, ...s } : s)}\n`);
       else if (o.watch) process.stdout.write(`${head}${plainLine(s, plain, (performance.now() - started) / 1000)}\n`);
-      else process.stdout.write(`${several ? `${instance}\n` : ""}${table(s, plain).join("\n")}\n`);
+      else process.stdout.write(`${several ? `${instance}\n` : ""}${table(s, { ...plain, wide: o.wide }).join("\n")}\n`);
       if (!o.watch) stream.cancel();
     });
     stream.on("error", (e: ServiceError) => (e.code === status.CANCELLED ? resolve() : reject(agents.failure(agent, e))));

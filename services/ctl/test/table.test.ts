@@ -45,6 +45,15 @@ test("the table shows each server, and what is unknown as a dash", (t) => {
   t.regex(lines[3] ?? "", /draining/);
 });
 
+test("the wide table tells of failed connects and early ends", (t) => {
+  const counts = { refusals: "1", unanswered: "2", unmade: "3", ejections: "4", resets: "5" };
+  const early = { late_resets: "6", empty_ends: "7", quick_ends: "8", quick_answers: "9" };
+  const one = { ...stats, servers: [{ ...stats.servers[0], ...counts, ...early }] } as unknown as Stats;
+  const lines = table(one, { ...extra, wide: true });
+  t.regex(lines[1] ?? "", /refused +silent +unmade +ejected +reset +late +empty +quick ends +quick answers$/);
+  t.regex(lines[2] ?? "", / - +1 +2 +3 +4 +5 +6 +7 +8 +9$/);
+});
+
 test("the demo adds names, true cores, load per core and what clients saw", (t) => {
   const demo = new Map([["127.0.0.1:9001", { name: "demo-1", cores: 4 }]]);
   const load = { sent: 9, answered: 8, failed: 1, p50_ms: 5.55, p95_ms: null };

@@ -14,7 +14,22 @@ export interface Extra {
   /** "inference restarted 2 times", ... */
   notes: readonly string[];
   colour: boolean;
+  /** Failed connects and flows that ended early as well. */
+  wide?: boolean;
 }
+
+/** Beyond the usual columns, each with what it counts since the server joined. */
+const WIDE: readonly [title: string, count: (v: Stats["servers"][number]) => string][] = [
+  ["refused", (v) => v.refusals],
+  ["silent", (v) => v.unanswered],
+  ["unmade", (v) => v.unmade],
+  ["ejected", (v) => v.ejections],
+  ["reset", (v) => v.resets],
+  ["late", (v) => v.late_resets],
+  ["empty", (v) => v.empty_ends],
+  ["quick ends", (v) => v.quick_ends],
+  ["quick answers", (v) => v.quick_answers],
+];
 
 const ms = (v: number | null | undefined): string =>
   v === null || v === undefined || !(v >= 0)
@@ -67,6 +82,7 @@ export function table(s: Stats, extra: Extra): string[] {
     "done",
     "p50 ms",
     "p95 ms",
+    ...(extra.wide ? WIDE.map(([title]) => title) : []),
     ...(extra.demo.size > 0 ? ["cores*"] : []),
   ];
   const rows = s.servers.map((v) => {
@@ -80,6 +96,7 @@ export function table(s: Stats, extra: Extra): string[] {
       v.completions,
     ];
     cells.push(ms(v.ttfb_p50_ms), ms(v.ttfb_p95_ms));
+    if (extra.wide) cells.push(...WIDE.map(([, count]) => count(v)));
     return demo ? [...cells, String(demo.cores)] : cells;
   });
   const widths = titles.map((t, i) => Math.max(t.length, ...rows.map((r) => (r[i] ?? "").length)));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
 import { jain } from "../../common/native/figures.js";
-import { History, serverState } from "../stats.js";
+import { History, serverState, statistics } from "../stats.js";
 import { Vip } from "../vip.js";
 import { decodeFake, rawFrame, SETTINGS } from "./fake-region.js";
 
@@ -17,6 +17,13 @@ test("the state that people see", (t) => {
   t.is(serverState(3, 1), "draining");
   t.is(serverState(5, 1), "ejected");
   t.is(serverState(17, 1), "leaving");
+});
+
+test("failed connects and early ends of the frame are told, each by its name", (t) => {
+  const counts = { refusals: 1, unanswered: 2, unmade: 3, ejections: 4, resets: 5 };
+  const early = { late_resets: 6, empty_ends: 7, quick_ends: 8, quick_answers: 9 };
+  const vip = new Vip(rawFrame(1, [{ id: 1, address: "10.0.0.1:80", ...counts, ...early }]), decodeFake, SETTINGS, 2);
+  t.like(statistics(vip, {}, null).servers?.[0], { ...counts, ...early });
 });
 
 test("history keeps one frame a second, ten seconds back, of one VIP", (t) => {
