@@ -6,7 +6,8 @@ import { promisify } from "node:util";
 import { Etcd3 } from "etcd3";
 import type { Random } from "../demo/random.js";
 import type { Link } from "./link.js";
-import type { Part, Site } from "./site.js";
+import type { Part, Site, Wire } from "./site.js";
+import { vdsoMissing } from "./vdso.js";
 
 const run = promisify(execFile);
 
@@ -16,8 +17,8 @@ export interface Fault {
   at: string;
   inject(): Promise<void>;
   mend(): Promise<void>;
-  /** A VIP whose connections this may cost, while it lasts. */
-  costs?: string;
+  /** A VIP whose connections this may cost: those that are open when it is injected, or all while it lasts. */
+  costs?: { vip: string; all: boolean };
 }
 
 type Maker<T> = (site: Site, at: T, random: Random) => Fault;
@@ -26,22 +27,19 @@ const nothing = async (): Promise<void> => {};
 
 const ofAnyPart: Maker<Part>[] = [
   (site, p) => ({
-    name: "kill -9",
-    at: p.name,
-    ...(p.kind === "dataplane" && { costs: p.address }),
-    async inject() {
-      site.signal(p, "SIGKILL");
-      await p.child?.exited;
-    },
-    mend: () => site.begin(p),
-  }),
-  (site, p) => ({
     name: "SIGSTOP",
     at: p.name,
     inject: async () => site.signal(p, "SIGSTOP"),
     mend: async () => site.signal(p, "SIGCONT"),
   }),
 ];
+
+const killed: Maker<Part> = (site, p) => ({
+  name: "kill -9",
+  at: p.name,
+  inject: () => site.kill(p),
+  mend: () => site.begin(p),
+});
 
 /** A soft limit of a running process, and back. */
 function limit(name: string, resource: "nofile" | "fsize", value: (p: Part) => number): Maker<Part> {
@@ -66,12 +64,13 @@ const clockJump: Maker<Part> = (site, p, random) => {
   return {
     name: "clock jump",
     at: p.name,
-    inject: async () => site.jumpClock(p, seconds),
-    mend: async () => site.jumpClock(p, 0),
+    inject: () => site.jumpClock(p, seconds),
+    mend: () => site.jumpClock(p, 0),
   };
 };
 
 const ofService: Maker<Part>[] = [
+  killed,
   limit("no descriptor left", "nofile", (p) => readdirSync(`/proc/${p.child?.pid}/fd`).length),
   // Every write to a file fails (EFBIG), as on a full disk; pipes and sockets go on.
   limit("disk full", "fsize", () => 0),
@@ -81,9 +80,30 @@ const ofService: Maker<Part>[] = [
 const ofDataplane: Maker<Part>[] = [
   clockJump,
   (site, p) => ({ name: "takeover", at: p.name, inject: () => site.takeOver(p), mend: nothing }),
+  // Its supervisor holds the listeners: only what it had accepted is lost.
+  (site, p) => ({
+    name: "kill -9",
+    at: p.name,
+    costs: { vip: p.address, all: false },
+    inject: () => site.killServing(p),
+    mend: () => site.serves(p),
+  }),
+  (site, p) => ({ ...killed(site, p, Math.random), name: "kill -9 with its supervisor", costs: { vip: p.address, all: true } }),
+  // As systemctl restart does it, and as it must not be done.
+  ...(["SIGUSR2", "SIGKILL"] as const).map(
+    (signal): Maker<Part> =>
+      (site, p) => ({
+        name: signal === "SIGUSR2" ? "restart" : "kill -9 of the supervisor",
+        at: p.name,
+        inject: () => site.leave(p, signal),
+        mend: () => site.takeOver(p),
+      }),
+  ),
 ];
 
 const ofEtcd: Maker<Part>[] = [
+  killed,
+  ...(vdsoMissing === null ? [clockJump] : []),
   (_site, p) => ({
     name: "compaction",
     at: p.name,
@@ -109,12 +129,47 @@ const ofLink: Maker<Link>[] = [
   (_s, l) => ({ name: "reset", at: l.name, inject: async () => l.reset(), mend: nothing }),
 ];
 
+/** Packets that vanish: one end hears nothing of the other, or neither of the other. */
+const ofWire: Maker<Wire>[] = [true, false].map(
+  (both): Maker<Wire> =>
+    (_s, w) => ({
+      name: both ? "packets dropped" : "packets dropped one way",
+      at: w.name,
+      inject: () => w.host.drop(w.address, both),
+      mend: () => w.host.pass(w.address, both),
+    }),
+);
+
+/** What a partition separates: the wires between its two sides. */
+const PARTITIONS: readonly [name: string, separates: (w: Wire) => boolean][] = [
+  ["two data centres apart", (w) => /1$/.test(w.from) !== /1$|^etcd$/.test(w.to) && !/^s\d$/.test(w.to)],
+  ["health apart from failover", (w) => w.from.startsWith("failover") && w.to.startsWith("health")],
+  ["a health replica apart from the servers", (w) => w.from === "health1" && /^s\d$/.test(w.to)],
+  ["failover apart from etcd", (w) => w.to === "etcd"],
+];
+
+const partition: Maker<(typeof PARTITIONS)[number]> = (site, [name, separates]) => {
+  const wires = site.wires.filter(separates);
+  return {
+    name,
+    at: "network",
+    inject: async () => void (await Promise.all(wires.map((w) => w.host.drop(w.address, true)))),
+    mend: async () => void (await Promise.all(wires.map((w) => w.host.pass(w.address, true)))),
+  };
+};
+
 const pick = <T>(random: Random, list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
 
-/** One fault somewhere: as often of a process as of a link. */
+/** One fault somewhere: as often of a process as of the network. */
 export function drawFault(site: Site, random: Random): Fault {
-  if (random() < 0.5) return pick(random, ofLink)(site, pick(random, site.links), random);
+  if (random() < 0.5) return drawNetworkFault(site, random);
   const part = pick(random, [...site.parts.values()]);
   const own = part.kind === "dataplane" ? ofDataplane : part.kind === "etcd" ? ofEtcd : ofService;
   return pick(random, [...ofAnyPart, ...own])(site, part, random);
+}
+
+function drawNetworkFault(site: Site, random: Random): Fault {
+  if (site.wires.length === 0 || random() < 0.4) return pick(random, ofLink)(site, pick(random, site.links), random);
+  if (random() < 0.3) return partition(site, pick(random, PARTITIONS), random);
+  return pick(random, ofWire)(site, pick(random, site.wires), random);
 }

@@ -29,23 +29,24 @@ export class Link {
     readonly name: string,
     readonly host: string,
     readonly port: number,
+    readonly own: string,
   ) {}
 
-  /** Listens on a port of its own, passes on to `target` (HOST:PORT). */
-  static async to(name: string, target: string): Promise<Link> {
+  /** Listens on a port of its own at the address `own`, passes on to `target` (HOST:PORT). */
+  static async to(name: string, target: string, own = "127.0.0.1"): Promise<Link> {
     const at = target.lastIndexOf(":");
-    const link = new Link(name, target.slice(0, at), Number(target.slice(at + 1)));
+    const link = new Link(name, target.slice(0, at), Number(target.slice(at + 1)), own);
     await link.#listen();
     return link;
   }
 
   get address(): string {
-    return `127.0.0.1:${this.#port}`;
+    return `${this.own}:${this.#port}`;
   }
 
   async #listen(): Promise<void> {
     const server = net.createServer({ allowHalfOpen: true, noDelay: true }, (s) => this.#accept(s));
-    await new Promise<void>((resolve, reject) => server.once("error", reject).listen(this.#port, "127.0.0.1", resolve));
+    await new Promise<void>((resolve, reject) => server.once("error", reject).listen(this.#port, this.own, resolve));
     this.#port = (server.address() as net.AddressInfo).port;
     this.#server = server;
   }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // npm run chaos [-- --minutes N] [--seed S]: a small site (two load balancers, two replicas of each service, etcd where it is installed)
-// in which processes are killed, stopped and starved, and links cut, slowed and reset, one at a time and in pairs, under traffic and
-// under orders. No order answered OK may be lost, no flow may start on a server that all agree is drained, no request may be lost.
+// in which processes are killed, stopped and starved, links cut, slowed and reset, and packets dropped, one at a time and in pairs, under
+// traffic and under orders. No order answered OK may be lost, no flow may start on a server that all agree is drained, no request may
+// be lost.
+import { spawn } from "node:child_process";
 import { parseArgs } from "node:util";
 import { which } from "../../testbed/process.js";
+import { Net, unshared } from "./net.js";
 import { chaos } from "./run.js";
 
 const usage = "usage: npm run chaos [-- --minutes N] [--seed S]\n";
@@ -22,11 +25,32 @@ function flags(): { minutes: number; seed: number } {
 }
 
 const { minutes, seed } = flags();
+/** Set for the process that is in a network of its own. */
+const OWN_NETWORK = "MARLLB_CHAOS_OWN_NETWORK";
+
+/** This program once more, in a network where it may drop packets. Null: there can be none here. */
+async function inOwnNetwork(): Promise<number | null> {
+  const prefix = unshared();
+  if (prefix === null) return null;
+  const [file, ...args] = [...prefix, process.execPath, ...process.argv.slice(1)] as [string, ...string[]];
+  const child = spawn(file, args, { stdio: "inherit", env: { ...process.env, [OWN_NETWORK]: "1" } });
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill("SIGKILL"));
+  return new Promise((resolve) => child.on("close", (code) => resolve(code ?? 1)));
+}
+
+const inside = process.env[OWN_NETWORK] !== undefined;
+if (!inside) {
+  const code = await inOwnNetwork();
+  if (code !== null) process.exit(code);
+  process.stderr.write("# no network namespaces here (root, or unprivileged user namespaces): no packets are dropped\n");
+}
+const net = inside ? await Net.open() : null;
 const started = performance.now();
 if (which("etcd") === null)
   process.stderr.write("# no etcd here (Debian: etcd-server): one failover with a file store instead\n");
 const say = (line: string): void => void process.stderr.write(`# ${line}\n`);
-const r = await chaos({ seconds: minutes * 60, seed, say });
+const r = await chaos({ seconds: minutes * 60, seed, net, say });
+net?.close();
 const line = (name: string, value: string | number, verdict = ""): void =>
   void process.stdout.write(`${name.padEnd(28)} ${String(value).padEnd(48)} ${verdict}\n`);
 const listed = (m: Map<string, number>): string => [...m].map(([k, n]) => `${n} ${k}`).join(", ");

@@ -5,6 +5,7 @@ import type net from "node:net";
 import { eventually, sleep } from "../../testbed/wait.js";
 import { random } from "../demo/random.js";
 import { drawFault, type Fault } from "./faults.js";
+import type { Net } from "./net.js";
 import { Operator } from "./operator.js";
 import { Site } from "./site.js";
 import { origin, Traffic } from "./traffic.js";
@@ -12,6 +13,8 @@ import { origin, Traffic } from "./traffic.js";
 export interface ChaosOptions {
   seconds: number;
   seed: number;
+  /** Null: all on the loopback interface, and no packet is dropped. */
+  net: Net | null;
   say(line: string): void;
 }
 
@@ -46,12 +49,13 @@ export async function chaos(o: ChaosOptions): Promise<ChaosReport> {
   const origins: net.Server[] = [];
   const names = new Map<string, string>();
   for (let i = 0; i < SERVERS; i++) {
-    const s = await origin(`s${i}`);
+    const host = (await o.net?.address()) ?? "127.0.0.1";
+    const s = await origin(`s${i}`, host);
     origins.push(s);
-    names.set(`s${i}`, `127.0.0.1:${(s.address() as net.AddressInfo).port}`);
+    names.set(`s${i}`, `${host}:${(s.address() as net.AddressInfo).port}`);
   }
   const addresses = [...names.values()];
-  const site = await Site.start(addresses, 200);
+  const site = await Site.start(addresses, 200, o.net);
   const vips = site.of("dataplane").map((p) => p.address);
   const traffic = new Traffic(vips, 25);
   const operator = new Operator(site.of("failover"), addresses, draw);
@@ -106,16 +110,24 @@ function drawRound(site: Site, draw: () => number): Fault[] {
 
 async function round(faults: readonly Fault[], operator: Operator, windows: Window[], draw: () => number): Promise<void> {
   const work = operator.work(ORDER_MS);
-  await sleep(500);
-  const open = faults.flatMap((f) => (f.costs ? [{ vip: f.costs, from: performance.now(), to: Number.POSITIVE_INFINITY }] : []));
-  windows.push(...open);
-  for (const f of faults) await f.inject();
-  await sleep(300 + draw() * 3500);
-  for (const f of faults) await f.mend();
-  for (const w of open) w.to = performance.now() + AFTER_MS;
-  await sleep(500);
-  await operator.pause();
-  await work;
+  try {
+    await sleep(500);
+    const lasting: Window[] = [];
+    for (const { costs, inject } of faults) {
+      const open = costs && { vip: costs.vip, from: performance.now(), to: Number.POSITIVE_INFINITY };
+      if (open) windows.push(open);
+      await inject();
+      if (open && costs.all) lasting.push(open);
+      else if (open) open.to = performance.now();
+    }
+    await sleep(300 + draw() * 3500);
+    for (const f of faults) await f.mend();
+    for (const w of lasting) w.to = performance.now() + AFTER_MS;
+    await sleep(500);
+  } finally {
+    await operator.pause();
+    await work;
+  }
 }
 
 /** Everything finds together again, on what was ordered; then no flow starts on a server that all agree is drained. */

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// A small site on this machine: two load balancers, two replicas of each service, etcd where it is installed; every connection
-// between them goes through a link that can be cut.
+// A small site on this machine: two load balancers, two replicas of each service, etcd where it is installed. Every connection between
+// them goes through a link that can be cut. Where the kernel allows it each has a network of its own, so that packets can be dropped too.
 import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeFileSync, writeSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { stringify } from "yaml";
 import { dpConfig } from "../../testbed/dp-config.js";
 import { etcdArguments, etcdMissing } from "../../testbed/etcd.js";
-import { Child, freePort, nativeBin, START_MS } from "../../testbed/process.js";
+import { Child, family, freePort, nativeBin, read, START_MS } from "../../testbed/process.js";
 import { type ServiceFolder, serviceCommand } from "../../testbed/service.js";
 import { eventually } from "../../testbed/wait.js";
 import { Link } from "./link.js";
+import type { Host, Net } from "./net.js";
+import { jumpVdso } from "./vdso.js";
 
 export type Kind = ServiceFolder | "dataplane" | "etcd";
 
@@ -21,24 +23,41 @@ export interface Part {
   address: string;
   child: Child | undefined;
   command(): { command: string[]; env: NodeJS.ProcessEnv };
+  /** Of the data plane that serves; `child` is its supervisor. */
+  serving?: number;
+}
+
+/** From a host to an address that it dials: what packets of others may be dropped between. */
+export interface Wire {
+  name: string;
+  from: string;
+  to: string;
+  host: Host;
+  address: string;
 }
 
 const WEB = "web";
+const LOOPBACK = "127.0.0.1";
 
 export class Site {
   readonly folder = mkdtempSync(path.join(os.tmpdir(), "marllb-chaos-"));
   readonly parts = new Map<string, Part>();
   readonly links: Link[] = [];
+  /** Empty without `net`. */
+  readonly wires: Wire[] = [];
   readonly etcd = etcdMissing === null;
   readonly #draining: Child[] = [];
+  /** Every data plane that served, for those that outlived their supervisor. */
+  readonly #served = new Set<number>();
 
   private constructor(
     readonly servers: readonly string[],
     readonly tickMs: number,
+    readonly net: Net | null,
   ) {}
 
-  static async start(servers: readonly string[], tickMs: number): Promise<Site> {
-    const site = new Site(servers, tickMs);
+  static async start(servers: readonly string[], tickMs: number, net: Net | null): Promise<Site> {
+    const site = new Site(servers, tickMs, net);
     try {
       await site.#lay();
       for (const p of site.parts.values()) await site.begin(p);
@@ -55,8 +74,8 @@ export class Site {
 
   async #lay(): Promise<void> {
     if (this.etcd) {
-      const peer = await freeAddress();
-      this.#add("etcd", "etcd", await freeAddress(), () => ({ command: this.#etcdCommand(peer), env: {} }));
+      const peer = await this.#freeAddress("etcd");
+      this.#add("etcd", "etcd", await this.#freeAddress("etcd"), () => ({ command: this.#etcdCommand(peer), env: {} }));
     }
     const replicas = this.etcd ? 2 : 1;
     for (const n of [1, 2]) await this.#service("health", n, {});
@@ -71,9 +90,24 @@ export class Site {
     return part;
   }
 
+  /** Agent and data plane of a load balancer share a host. */
+  async #host(part: string): Promise<Host | null> {
+    return this.net ? this.net.host(part.replace(/^(agent|dataplane)/, "lb")) : null;
+  }
+
+  async #freeAddress(part: string): Promise<string> {
+    return `${(await this.#host(part))?.address ?? LOOPBACK}:${await freePort()}`;
+  }
+
+  async #wire(from: string, to: string, address: string): Promise<void> {
+    const host = await this.#host(from);
+    if (host) this.wires.push({ name: `${from}-${to}`, from, to, host, address: address.slice(0, address.lastIndexOf(":")) });
+  }
+
   async #link(from: string, to: Part): Promise<string> {
-    const link = await Link.to(`${from}-${to.name}`, to.address);
+    const link = await Link.to(`${from}-${to.name}`, to.address, await this.net?.address());
     this.links.push(link);
+    await this.#wire(from, to.name, link.address);
     return link.address;
   }
 
@@ -94,7 +128,7 @@ export class Site {
 
   async #loadBalancer(n: number): Promise<void> {
     const name = `agent${n}`;
-    const vip = await freeAddress();
+    const vip = await this.#freeAddress(name);
     const region = path.join("/dev/shm", `${path.basename(this.folder)}-${n}`);
     const conf = path.join(this.folder, `dataplane${n}.conf`);
     const text = dpConfig({
@@ -108,9 +142,11 @@ export class Site {
     });
     writeFileSync(conf, text);
     this.#add(`dataplane${n}`, "dataplane", vip, () => ({
-      command: [nativeBin("marllb-dp"), "--config", conf, "--stop-with-stdin"],
+      // Not with its stdin: Node closes that when the supervisor ends, and the data plane is to serve on.
+      command: [nativeBin("marllb-dp"), "--config", conf, "--supervise"],
       env: {},
     }));
+    for (const [i, s] of this.servers.entries()) await this.#wire(`dataplane${n}`, `s${i}`, s);
     const services: Record<string, object> = {};
     for (const kind of ["inference", "health", "failover"] as const)
       services[kind] = { address: await this.#dialled(name, kind) };
@@ -123,9 +159,9 @@ export class Site {
 
   async #service(kind: ServiceFolder, n: number, own: Record<string, unknown>): Promise<void> {
     const name = `${kind === "shm-agent" ? "agent" : kind}${n}`;
-    const address = await freeAddress();
+    const address = await this.#freeAddress(name);
     const key = kind.replace("-", "_");
-    const listen = { [key]: { listen: address, metrics: await freeAddress() } };
+    const listen = { [key]: { listen: address, metrics: await this.#freeAddress(name) } };
     const config = {
       instance: name,
       tick_ms: this.tickMs,
@@ -149,6 +185,7 @@ export class Site {
       command: serviceCommand(kind, ["--config", file, "--stop-with-stdin"]),
       env: { NODE_OPTIONS: "" },
     }));
+    if (kind === "health") for (const [i, s] of this.servers.entries()) await this.#wire(name, `s${i}`, s);
   }
 
   #etcdCommand(peerAddress: string): string[] {
@@ -160,9 +197,22 @@ export class Site {
   async begin(p: Part, ...flags: string[]): Promise<void> {
     const { command, env } = p.command();
     const clock = { LD_PRELOAD: nativeBin("marllb-clock-jump.so"), MARLLB_CLOCK_FILE: this.#clockFile(p, 0) };
-    p.child = new Child([...command, ...flags], { env: { ...process.env, ...clock, ...env } });
-    if (p.kind !== "etcd") await p.child.line(START_MS);
-    else await eventually("etcd is healthy", async () => (await fetch(`http://${p.address}/health`).catch(() => null))?.ok);
+    const here = (await this.#host(p.name))?.command([...command, ...flags]) ?? [...command, ...flags];
+    p.child = new Child(here, { env: { ...process.env, ...clock, ...env } });
+    if (p.kind === "etcd")
+      await eventually("etcd is healthy", async () => (await fetch(`http://${p.address}/health`).catch(() => null))?.ok);
+    else if (p.kind === "dataplane") await this.serves(p);
+    else await p.child.line(START_MS);
+  }
+
+  /** The supervisor says of each data plane that it began, and that it serves. */
+  async serves(p: Part): Promise<void> {
+    for (;;) {
+      const said = JSON.parse((await p.child?.line(START_MS)) ?? "") as { ready: boolean; pid: number };
+      p.serving = said.pid;
+      this.#served.add(said.pid);
+      if (said.ready) return;
+    }
   }
 
   #clockFile(p: Part, seconds: number): string {
@@ -176,9 +226,10 @@ export class Site {
     return file;
   }
 
-  /** A part's wall clock is `seconds` off from now on. etcd reads its own clock past the C library: it does not see this. */
-  jumpClock(p: Part, seconds: number): void {
-    this.#clockFile(p, seconds);
+  /** A part's wall clock is `seconds` off from now on. etcd reads it past the C library. */
+  async jumpClock(p: Part, seconds: number): Promise<void> {
+    if (p.kind !== "etcd") this.#clockFile(p, seconds);
+    else if (p.child) await jumpVdso(p.child.pid, seconds);
   }
 
   /** A second data plane takes the listeners over; the first one drains and ends by itself. */
@@ -187,8 +238,38 @@ export class Site {
     await this.begin(p, "--takeover");
   }
 
+  /** A part's processes; of a data plane its supervisor's, too. */
   signal(p: Part, signal: NodeJS.Signals): void {
+    if (p.child && !p.child.ended) for (const pid of family(p.child.pid)) sent(pid, signal);
+  }
+
+  /** A part as a whole; resolves when it is gone. */
+  async kill(p: Part): Promise<void> {
+    this.signal(p, "SIGKILL");
+    await p.child?.exited;
+    if (p.serving) await this.#gone(p.serving);
+  }
+
+  /** The data plane alone; resolves when it is gone. Its supervisor begins the next one. */
+  async killServing(p: Part): Promise<void> {
+    const pid = p.serving ?? -1;
+    if (this.#ours(pid)) sent(pid, "SIGKILL");
+    await this.#gone(pid);
+  }
+
+  async #gone(pid: number): Promise<void> {
+    await eventually(`process ${pid} is dead`, async () => !this.#ours(pid));
+  }
+
+  /** Its number may be another process's by now. One that is dead and not yet reaped has no command line. */
+  #ours(pid: number): boolean {
+    return read(`/proc/${pid}/cmdline`).includes(this.folder);
+  }
+
+  /** The supervisor alone leaves, or is killed: its data plane serves on, and the next one takes over from it. */
+  async leave(p: Part, signal: "SIGUSR2" | "SIGKILL"): Promise<void> {
     p.child?.process.kill(signal);
+    await p.child?.exited;
   }
 
   async stop(): Promise<void> {
@@ -196,10 +277,17 @@ export class Site {
     const order: Kind[] = ["shm-agent", "inference", "failover", "health", "dataplane", "etcd"];
     for (const child of this.#draining) await child.stop();
     for (const kind of order) await Promise.all(this.of(kind).map((p) => p.child?.stop()));
+    for (const pid of this.#served) if (this.#ours(pid)) sent(pid, "SIGKILL");
     for (const l of this.links) await l.close();
     rmSync(this.folder, { recursive: true, force: true });
     for (const n of [1, 2]) rmSync(path.join("/dev/shm", `${path.basename(this.folder)}-${n}`), { force: true });
   }
 }
 
-const freeAddress = async (): Promise<string> => `127.0.0.1:${await freePort()}`;
+function sent(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It ended by itself.
+  }
+}

@@ -17,12 +17,12 @@ export interface Lost {
 const TIMEOUT_MS = 15_000;
 
 /** An origin that says its name and closes. */
-export async function origin(name: string): Promise<net.Server> {
+export async function origin(name: string, host: string): Promise<net.Server> {
   const server = net.createServer({ noDelay: true }, (s) => {
     s.on("error", () => s.destroy());
     s.once("data", () => s.end(name));
   });
-  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(0, "127.0.0.1", resolve));
+  await new Promise<void>((resolve, reject) => server.once("error", reject).listen(0, host, resolve));
   return server;
 }
 
