@@ -258,7 +258,9 @@ export class Site {
   }
 
   async #gone(pid: number): Promise<void> {
-    await eventually(`process ${pid} is dead`, async () => !this.#ours(pid));
+    // One that is ending has no command line any more, but its files, until it is a zombie.
+    const over = (): boolean => /^(?:\d+ \(.*\) [ZX] .*)?$/s.test(read(`/proc/${pid}/stat`));
+    await eventually(`process ${pid} is dead`, async () => !this.#ours(pid) && over());
   }
 
   /** Its number may be another process's by now. One that is dead and not yet reaped has no command line. */
