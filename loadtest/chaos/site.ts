@@ -7,7 +7,7 @@ import path from "node:path";
 import { stringify } from "yaml";
 import { dpConfig } from "../../testbed/dp-config.js";
 import { etcdArguments, etcdMissing } from "../../testbed/etcd.js";
-import { Child, family, freePort, nativeBin, read, START_MS } from "../../testbed/process.js";
+import { Child, family, freePort, nativeBin, read, START_MS, tasks } from "../../testbed/process.js";
 import { type ServiceFolder, serviceCommand } from "../../testbed/service.js";
 import { eventually } from "../../testbed/wait.js";
 import { Link } from "./link.js";
@@ -258,8 +258,8 @@ export class Site {
   }
 
   async #gone(pid: number): Promise<void> {
-    // One that is ending has no command line any more, but its files, until it is a zombie.
-    const over = (): boolean => /^(?:\d+ \(.*\) [ZX] .*)?$/s.test(read(`/proc/${pid}/stat`));
+    // One that is ending has no command line any more, but its files, until it is a zombie without another thread.
+    const over = (): boolean => tasks(pid).length <= 1 && /^(?:\d+ \(.*\) [ZX] .*)?$/s.test(read(`/proc/${pid}/stat`));
     await eventually(`process ${pid} is dead`, async () => !this.#ours(pid) && over());
   }
 
