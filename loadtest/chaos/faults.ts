@@ -79,7 +79,7 @@ const ofService: Maker<Part>[] = [
 
 const ofDataplane: Maker<Part>[] = [
   clockJump,
-  (site, p) => ({ name: "takeover", at: p.name, inject: () => site.takeOver(p), mend: nothing }),
+  (site, p) => ({ name: "takeover by hand", at: p.name, inject: () => site.takeOverByHand(p), mend: nothing }),
   // Its supervisor holds the listeners: only what it had accepted is lost.
   (site, p) => ({
     name: "kill -9",

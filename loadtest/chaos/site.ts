@@ -209,9 +209,10 @@ export class Site {
   async serves(p: Part): Promise<void> {
     for (;;) {
       const said = JSON.parse((await p.child?.line(START_MS)) ?? "") as { ready: boolean; pid: number };
+      if (!said.ready) continue;
       p.serving = said.pid;
       this.#served.add(said.pid);
-      if (said.ready) return;
+      return;
     }
   }
 
@@ -232,10 +233,20 @@ export class Site {
     else if (p.child) await jumpVdso(p.child.pid, seconds);
   }
 
-  /** A second data plane takes the listeners over; the first one drains and ends by itself. */
+  /** The next supervisor takes over from the data plane of one that is gone. That one drains, and ends by itself. */
   async takeOver(p: Part): Promise<void> {
     if (p.child) this.#draining.push(p.child);
     await this.begin(p, "--takeover");
+  }
+
+  /** As a new binary is tried by hand: it takes over without a supervisor, and the supervisor's next one takes over from it. */
+  async takeOverByHand(p: Part): Promise<void> {
+    const { command, env } = p.command();
+    const plain = [...command.filter((a) => a !== "--supervise"), "--takeover"];
+    const child = new Child((await this.#host(p.name))?.command(plain) ?? plain, { env: { ...process.env, ...env } });
+    this.#draining.push(child);
+    await child.line(START_MS);
+    await this.serves(p);
   }
 
   /** A part's processes; of a data plane its supervisor's, too. */
