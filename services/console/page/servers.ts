@@ -3,7 +3,7 @@
 import type { ServerNow } from "../wire.js";
 import { lineColour } from "./colours.js";
 import { count, fixed, ms, percent } from "./format.js";
-import { html, type View } from "./html.js";
+import { Component, html, type View } from "./html.js";
 import { type Series, thinned } from "./series.js";
 
 export interface ServersProps {
@@ -20,6 +20,7 @@ export interface ServersProps {
 const TONE: Record<string, string> = { up: "good", draining: "note", leaving: "note", guarded: "note" };
 const SPARK_W = 120;
 const SPARK_H = 26;
+const SPARK_S = 5;
 
 export function servers(p: ServersProps): View {
   const most = Math.max(0.0001, ...p.servers.flatMap((s) => [s.share, s.due, p.shadow.get(s.address) ?? 0]));
@@ -48,7 +49,7 @@ function row(s: ServerNow, i: number, most: number, p: ServersProps): View {
     <td data-label="New /s" class="num">${fixed(s.newFlows, s.newFlows < 10 ? 1 : 0)}</td>
     <td data-label="p50" class="num">${ms(s.p50, p.endMs)}</td>
     <td data-label="p95" class="num">${ms(s.p95, p.endMs)}</td>
-    <td data-label="p95 over time">${spark(drawn(p.series, s.address), i)}</td>
+    <td data-label="p95 over time"><${Spark} series=${p.series} address=${s.address} colour=${lineColour(i)} /></td>
     <td class="acts"><button type="button" class="small" onClick=${() => p.onHold(s)} aria-label=${`${held ? "Undrain" : "Drain"} ${s.address}`}>${held ? "Undrain" : "Drain"}</button></td>
   </tr>`;
 }
@@ -72,19 +73,38 @@ function drawn(series: Series | null, address: string): readonly (number | null)
   return column.slice(Math.max(0, series.t.indexOf(series.drawn[0])));
 }
 
-function spark(column: readonly (number | null)[], i: number): View {
-  const values = thinned([...column], 60);
-  const high = Math.max(1, ...values.map((v) => v ?? 0));
-  let path = "";
-  let open = false;
-  values.forEach((v, k) => {
-    if (v === null) open = false;
-    else {
-      const x = (k / 59) * SPARK_W;
-      const y = SPARK_H - 2 - (v / high) * (SPARK_H - 4);
-      path += `${open ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`;
-      open = true;
-    }
-  });
-  return html`<svg class="spark" width=${SPARK_W} height=${SPARK_H} viewBox=${`0 0 ${SPARK_W} ${SPARK_H}`} aria-hidden="true"><path d=${path} stroke=${lineColour(i)} /></svg>`;
+interface SparkProps {
+  series: Series | null;
+  address: string;
+  colour: string;
+}
+
+/** Drawn anew every few seconds: a second more changes nothing that one sees, and there may be many. */
+class Spark extends Component<SparkProps> {
+  #drawnOf: Series | null = null;
+  #drawnAt = 0;
+
+  override shouldComponentUpdate({ series, address, colour }: SparkProps): boolean {
+    const other = series !== this.#drawnOf || address !== this.props.address || colour !== this.props.colour;
+    return other || (series?.t.at(-1) ?? 0) - this.#drawnAt >= SPARK_S;
+  }
+
+  render(): ReturnType<typeof html> {
+    const { series, address, colour } = this.props;
+    this.#drawnOf = series;
+    this.#drawnAt = series?.t.at(-1) ?? 0;
+    const values = thinned([...drawn(series, address)], 60);
+    const high = Math.max(1, ...values.map((v) => v ?? 0));
+    let path = "";
+    let open = false;
+    values.forEach((v, k) => {
+      if (v !== null) {
+        const x = (k / Math.max(1, values.length - 1)) * SPARK_W;
+        const y = SPARK_H - 2 - (v / high) * (SPARK_H - 4);
+        path += `${open ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`;
+      }
+      open = v !== null;
+    });
+    return html`<svg class="spark" width=${SPARK_W} height=${SPARK_H} viewBox=${`0 0 ${SPARK_W} ${SPARK_H}`} aria-hidden="true"><path d=${path} stroke=${colour} /></svg>`;
+  }
 }
