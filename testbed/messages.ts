@@ -26,7 +26,13 @@ export function samples(folder: string, frame: Frame): Record<string, object[]> 
   const address = "127.0.0.1:9";
   const instance = "fuzz";
   const vip = { vip_id, name: "web", dp_epoch: frame.dp_epoch ?? "1", birth: frame.birth ?? "1" };
-  const roster = { instance, dp_epoch: vip.dp_epoch, vips: [vip], gone: [{ ...vip, name: "api", birth: "99" }] };
+  const roster = {
+    instance,
+    dp_epoch: vip.dp_epoch,
+    vips: [vip],
+    gone: [{ ...vip, name: "api", birth: "99" }],
+    counts: "10.0.0.1:7400",
+  };
   const checkpoint = { vip_id, policy: "kalman", schema: 1, state: Buffer.from("4d434b31000000000000000000000000", "hex") };
   const all: Record<string, Record<string, object[]>> = {
     inference: {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { consoleRows } from "./console.js";
 import { core } from "./core.js";
+import { gossip } from "./gossip.js";
 import { benchMain } from "./harness.js";
 import { health } from "./health.js";
 import { loop } from "./loop.js";
@@ -14,4 +15,4 @@ import { tcp } from "./tcp/tcp.js";
 import { udp } from "./tcp/udp.js";
 import { trust } from "./trust/rows.js";
 
-await benchMain("bench", [core, tcp, udp, loop, qos, health, outage, exactness, orders, restart, consoleRows, see, trust]);
+await benchMain("bench", [core, tcp, udp, loop, qos, gossip, health, outage, exactness, orders, restart, consoleRows, see, trust]);

@@ -8,6 +8,8 @@ import { exponential, random } from "./random.js";
 export interface LoadOptions {
   host: string;
   port: number;
+  /** Each request goes to one of these at random instead. */
+  ports?: readonly number[];
   ratePerS: number;
   /** Mean size of a job, ms on one core; exponential. */
   meanMs: number;
@@ -53,7 +55,8 @@ export class OpenLoop {
     const step = (): void => {
       if (!this.#running) return;
       for (const now = performance.now(); due <= now; due += exponential(uniform, gapMs)) {
-        this.#request(due, exponential(uniform, this.options.meanMs));
+        const { ports, port, meanMs } = this.options;
+        this.#request(due, exponential(uniform, meanMs), ports?.[Math.floor(uniform() * ports.length)] ?? port);
       }
       this.#timer = setTimeout(step, Math.max(0, due - performance.now()));
     };
@@ -87,8 +90,8 @@ export class OpenLoop {
     return { ...now, ...counts, skipped: now.skipped - last.skipped, failures };
   }
 
-  #request(due: number, sizeMs: number): void {
-    const { host, port, timeoutMs = 30_000, maxInProgress = 4000 } = this.options;
+  #request(due: number, sizeMs: number, port: number): void {
+    const { host, timeoutMs = 30_000, maxInProgress = 4000 } = this.options;
     if (this.#inProgress >= maxInProgress) {
       this.#skipped++;
       return;

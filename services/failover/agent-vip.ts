@@ -7,6 +7,8 @@ export interface AgentVip {
   dpEpoch: bigint;
   birth: bigint;
   generation: number;
+  /** Where it takes the live counts of others, HOST:PORT; empty = it shares none. */
+  counts: string;
   /** Its data plane closes flows by order. */
   canClose: boolean;
   /** Records of servers that left it and have flows yet. */

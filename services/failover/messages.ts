@@ -92,6 +92,11 @@ export function directiveFor(agent: AgentVip, view: PoolView): Directive {
   };
 }
 
+/** Where the others of a pool take live counts; each once, however many of its VIPs have the pool. */
+export const countsOf = (agent: AgentVip, pool: readonly AgentVip[]): string[] => [
+  ...new Set(pool.filter((a) => a.instance !== agent.instance && a.counts !== "").map((a) => a.counts)),
+];
+
 /** Why, in an operator's words. They are printed on terminals and kept in the history. */
 export function reasonOf(text: string): string {
   if (text.length > MAX_REASON) throw invalid("reason", `expected at most ${MAX_REASON} characters, found ${text.length}`);

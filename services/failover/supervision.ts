@@ -6,7 +6,7 @@ import type { Roster__Output } from "../../gen/marllb/v1/Roster.js";
 import type { SuperviseRequest__Output } from "../../gen/marllb/v1/SuperviseRequest.js";
 import type { SuperviseResponse } from "../../gen/marllb/v1/SuperviseResponse.js";
 import type { Clock } from "../common/clock.js";
-import { canonicalAddress } from "../common/config/address.js";
+import { canonicalAddress, parseHostPort } from "../common/config/address.js";
 import { failStream, invalid, ServiceError, UNREAD } from "../common/grpc/errors.js";
 import { birthOf, vipKey } from "../common/identity.js";
 import { Instances } from "../common/instances.js";
@@ -17,7 +17,7 @@ import { TickSpans } from "../common/tick-spans.js";
 import type { AgentVip } from "./agent-vip.js";
 import type { FailoverCore, PoolView } from "./core.js";
 import { Flows, type Latest, type LoadBalancerFlows } from "./flows.js";
-import { directiveFor } from "./messages.js";
+import { countsOf, directiveFor } from "./messages.js";
 import type { FailoverMetrics } from "./metrics.js";
 import { leavingIn, maskedIn, type Seen, seenIn, serversOf } from "./seen.js";
 
@@ -25,6 +25,8 @@ export type Supervise = grpc.ServerDuplexStream<SuperviseRequest__Output, Superv
 /** The newest order of each VIP. */
 type Orders = Outlet<SuperviseResponse, SuperviseResponse>;
 
+/** Of "HOST:PORT": a name of DNS has at most 253 bytes. */
+const MAX_ADDRESS = 260;
 /** An order not in force after so long is said again. */
 const RESEND_MS = 1000;
 
@@ -53,6 +55,8 @@ export class Supervision {
   private readonly instances = new Instances<Orders>();
   private readonly flows: Flows;
   private readonly spans: TickSpans;
+  /** Where the agent of a stream takes live counts: said once, with its roster. */
+  private readonly counts = new WeakMap<Orders, string>();
 
   constructor(private readonly o: SupervisionOptions) {
     this.flows = new Flows(o.drainMs);
@@ -98,7 +102,8 @@ export class Supervision {
     const link = this.links.get(linkKey(agent.instance, agent.vipId));
     if (!link || !this.o.ordering()) return;
     link.sentAt = this.o.clock.now();
-    link.out.put([[String(agent.vipId), { directive: directiveFor(agent, view) }]]);
+    const counts = countsOf(agent, this.o.core.agentsOf(view.name));
+    link.out.put([[String(agent.vipId), { directive: { ...directiveFor(agent, view), counts } }]]);
     this.o.metrics.orders.inc();
   }
 
@@ -127,12 +132,13 @@ export class Supervision {
   }
 
   private message(out: Orders, r: SuperviseRequest__Output): void {
-    if (r.roster) this.rostered(r.roster);
+    if (r.roster) this.rostered(out, r.roster);
     else if (r.frame) this.supervised(out, r, r.frame);
     else throw invalid("frame", "is missing");
   }
 
-  private rostered(roster: Roster__Output): void {
+  private rostered(out: Orders, roster: Roster__Output): void {
+    this.counts.set(out, roster.counts.length <= MAX_ADDRESS && parseHostPort(roster.counts) ? roster.counts : "");
     const vips = roster.gone.map((v) => ({ ...birthOf(v), vipId: v.vip_id, name: v.name }));
     for (const vip of vips) {
       const key = linkKey(roster.instance, vip.vipId);
@@ -151,16 +157,20 @@ export class Supervision {
     this.instances.speak(instance, out, BigInt(frame.dp_epoch), now);
     const key = linkKey(instance, frame.vip_id);
     let agent = core.known(instance, frame.vip_id);
+    const before = agent?.counts ?? "";
     const link = this.links.get(key);
     if (!agent || vipKey(agent) !== vipKey(birthOf(frame)) || agent.generation !== frame.generation || !link) {
       agent = agentOf(instance, r, frame, now);
+      agent.counts = this.counts.get(out) ?? "";
       this.links.set(key, { agent, out, frame, sentAt: now });
       core.list(agent, { now, unixMs: clock.unixMs() });
     } else {
       const moved = link.out !== out;
+      agent.counts = this.counts.get(out) ?? "";
       this.links.set(key, { agent, out, frame, sentAt: link.sentAt });
       if (moved) core.resend(agent);
     }
+    if (agent.counts !== before) for (const other of core.agentsOf(agent.pool)) if (other !== agent) core.resend(other);
     this.flows.heard(key, latestOf(agent, frame), now);
     core.seen(agent, Number(r.applied_term), r.ladder, now);
   }
@@ -175,6 +185,7 @@ function agentOf(instance: string, r: SuperviseRequest__Output, frame: Frame__Ou
     dpEpoch: view.dpEpoch,
     birth: view.birth,
     generation: view.generation,
+    counts: "",
     managed: view.managed,
     canClose: view.figures.can_close === 1,
     leaving: leavingIn(view),

@@ -36,6 +36,10 @@ export interface AgentOptions {
   onFrame(vip: Vip): void;
   onEffect(vip: Vip, took: Took): void;
   onGone(vip: Vip): void;
+  /** Where this load balancer takes live counts; empty = nowhere. */
+  counts: string;
+  /** failover named the other load balancers of a VIP; null: the VIP is gone. */
+  others(vip: string, counts: readonly string[] | null): void;
 }
 
 export class Agent {
@@ -82,6 +86,8 @@ export class Agent {
       guard,
       keep,
       live: () => this.#live,
+      counts: o.counts,
+      others: o.others,
     });
   }
 

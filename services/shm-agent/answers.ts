@@ -46,6 +46,9 @@ export const vipStatus = (vip: Vip): VipStatus => ({
   source: vip.source,
 });
 
+/** Datagrams that are no fault: taken, come back, or of a load balancer that has just started. */
+const FINE: readonly string[] = ["heard", "own", "unproven"];
+
 function countsStatus(sharing: Sharing): CountsStatus | null {
   const f = sharing.figures();
   if (f === null) return null;
@@ -67,7 +70,7 @@ function countsStatus(sharing: Sharing): CountsStatus | null {
       delay_ms: p.delayMs,
     })),
     refused: Object.entries(f.verdicts)
-      .filter(([verdict, n]) => n > 0 && verdict !== "heard" && verdict !== "own")
+      .filter(([verdict, n]) => n > 0 && !FINE.includes(verdict))
       .map(([reason, datagrams]) => ({ reason, datagrams })),
   };
 }

@@ -84,7 +84,7 @@ export class Sharing {
   /** What the others are to send to; empty where counts are not shared. */
   get address(): string {
     const { listen, address } = this.#o.config.counts;
-    return address ?? listen;
+    return listen === "" ? "" : (address ?? listen);
   }
 
   get listen(): string {

@@ -38,6 +38,10 @@ export interface ExchangeOptions {
   keep(): void;
   /** The configuration as last read. */
   live(): Config;
+  /** Where this load balancer takes live counts; empty = nowhere. */
+  counts: string;
+  /** failover named the other load balancers of a VIP; null: the VIP is gone. */
+  others(vip: string, counts: readonly string[] | null): void;
 }
 
 export class Exchange {
@@ -120,7 +124,10 @@ export class Exchange {
 
   /** VIPs came or went. */
   changed(region: RegionPort, { gone, heirs }: Change): void {
-    for (const vip of gone) this.peers.forget(vip);
+    for (const vip of gone) {
+      this.peers.forget(vip);
+      this.#o.others(vip.key, null);
+    }
     if (this.#warmed && gone.includes(this.#warmed.vip)) this.#warmed = null;
     if (gone.some((vip) => vip.pool !== null)) this.#publishPools(region);
     // What was in force before the restart is in force again before the next tick.
@@ -169,6 +176,7 @@ export class Exchange {
     const region = this.#o.region();
     if (!vip || !region || vip.key !== vipKey(birthOf(d))) return;
     if (!vip.order(directiveOf(d))) return;
+    this.#o.others(vip.key, d.counts);
     if (d.pool) {
       // failover always says a weight; one that is missing would be a wanted list's 1.
       const servers = d.pool.servers.map((s) => ({ address: s.address, weight: s.weight ?? 1, drain: s.drain }));
@@ -249,6 +257,7 @@ export class Exchange {
       dp_epoch: region.dpEpoch.toString(),
       vips: vips.all().map(identity),
       gone: vips.gone().map(identity),
+      counts: this.#o.counts,
     };
   }
 }

@@ -41,6 +41,8 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
     attach: attachRegion,
     decode: decodeFrame,
     kept: new KeptFile(config.region.path, log),
+    counts: sharing.address,
+    others: (vip, counts) => sharing.told(vip, counts),
     onFrame(vip) {
       history.add(vip);
       streams.onFrame(vip, clock.now(), () => statsOf(vip));

@@ -52,7 +52,7 @@ function statusText({ status: s, agent }: LoadBalancer): string {
 function countsText(c: CountsStatus__Output): string {
   const away = c.attached ? "" : `; ${c.why_not}`;
   const refused = c.refused.map((r) => `${r.datagrams} ${r.reason}`).join(", ");
-  const head = `counts are shared at ${c.address} with ${c.members} addresses${away}${refused ? `; refused: ${refused}` : ""}`;
+  const head = `counts are shared at ${c.address} with ${c.members} member${c.members === 1 ? "" : "s"}${away}${refused ? `; refused: ${refused}` : ""}`;
   if (c.peers.length === 0) return `${head}; nobody is heard`;
   const rows = c.peers.map((p) => {
     const lost = (100 * Number(p.lost)) / Math.max(1, Number(p.heard) + Number(p.lost));

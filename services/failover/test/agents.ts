@@ -11,6 +11,7 @@ export function agent(instance: string, ids: number[], over: Partial<AgentVip> =
     dpEpoch: 1n,
     birth: 1n,
     generation: 1,
+    counts: "",
     managed: false,
     canClose: true,
     leaving: [],

@@ -15,6 +15,7 @@ const servers = [1, 2].map((id) => ({ id, address: `127.0.0.1:${id}` }));
 function setup(t: ExecutionContext, region = new FakeRegion(), nowMs?: () => number, kept: { vips: Kept[] } = { vips: [] }) {
   const { config, log, clock } = context("/dev/shm/none");
   const gone: string[] = [];
+  const others: [string, readonly string[] | null][] = [];
   let wake = (): void => {};
   const agent = new Agent({
     config,
@@ -29,6 +30,8 @@ function setup(t: ExecutionContext, region = new FakeRegion(), nowMs?: () => num
     onFrame() {},
     onEffect() {},
     onGone: (vip: Vip) => gone.push(vip.name),
+    counts: "10.0.0.1:7400",
+    others: (vip, counts) => others.push([vip, counts]),
   });
   t.teardown(() => agent.stop());
   /** The data plane publishes a message. */
@@ -36,7 +39,7 @@ function setup(t: ExecutionContext, region = new FakeRegion(), nowMs?: () => num
     region.messages.push(frames);
     wake();
   };
-  return { agent, region, gone, publish };
+  return { agent, region, gone, others, publish };
 }
 
 test("a frame that wants weights while inference is away is an unanswered tick, not an error", (t) => {
@@ -120,6 +123,21 @@ test("a new VIP under the id of one that is gone is another one", (t) => {
   t.is(api.directive.term, 8n);
 });
 
+test("failover is told where this load balancer takes live counts, and tells where the others do", (t) => {
+  const { agent, others, publish } = setup(t);
+  agent.start();
+  const rosters: (string | undefined)[] = [];
+  agent.exchange.peers.roster = (roster) => void rosters.push(roster.counts);
+  publish(rawFrame(1, servers));
+  t.deepEqual(rosters, ["10.0.0.1:7400"]);
+  const { key } = agent.vip(1) as Vip;
+  agent.exchange.hearDirective({ ...directive(7, "1"), counts: ["10.0.0.2:7400"] });
+  agent.exchange.hearDirective({ ...directive(6, "1"), counts: ["10.0.0.3:7400"] });
+  t.deepEqual(others, [[key, ["10.0.0.2:7400"]]], "an older term is refused whole");
+  for (let i = 0; i < ABSENT_LIMIT; i++) publish();
+  t.deepEqual(others.at(-1), [key, null]);
+});
+
 test("a restarted data plane's VIPs are new ones that go on with what was in force", (t) => {
   const { agent, region, gone, publish } = setup(t);
   agent.start();
@@ -147,6 +165,7 @@ function directive(term: number, birth: string, pool?: { address: string; weight
     policy: "",
     generation: 1,
     newcomers_wait: false,
+    counts: [] as string[],
     pool: pool
       ? { vip_id: 1, name: "web", managed: true, revision: "1", servers: pool.map((s) => ({ id: 0, drain: false, ...s })) }
       : null,

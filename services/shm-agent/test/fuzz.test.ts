@@ -24,6 +24,8 @@ test("answers to the agent, mutated, leave a working agent", async (t) => {
     kept: { read: () => [], save() {} },
     onFrame() {},
     onEffect() {},
+    counts: "",
+    others() {},
     onGone() {},
   });
   agent.start();
