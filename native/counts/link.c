@@ -24,6 +24,7 @@
 /* Where all servers times all members are very many, the period grows, so that no more is sent: one datagram in so many us. */
 #define SEND_EVERY_US 40u
 #define RECEIVE_BUFFER (1 << 20)
+#define TURNS 4u /* a period */
 
 struct mlb_counts_link {
 	struct mlb_counts_link_conf conf;
@@ -37,7 +38,7 @@ struct mlb_counts_link {
 	uint64_t live_seq, live_at_us; /* of the block live, and when it last changed */
 	bool live, told;               /* live: the data plane counts; told: the block peer holds something */
 	bool heard;                    /* something came since the last sum */
-	uint64_t look_us, say_us, receive_us, sum_us;
+	uint64_t look_us, say_us, sum_us;
 	uint32_t reads, strangers; /* left of this period */
 	uint32_t members;
 	struct mlb_endpoint member[MLB_COUNTS_MEMBERS];
@@ -265,39 +266,32 @@ static void tell(struct mlb_counts_link *l, uint64_t now)
 	mlb_region_write(&l->region, MLB_BLK_PEER, h, sizeof(*h) + h->entries * sizeof(struct mlb_peer));
 }
 
-/* One turn; when the next is due. readable: the socket has something. */
-static uint64_t turn(struct mlb_counts_link *l, bool readable, uint64_t now)
+/* One turn; when the next is due. While counts are shared there are four a period: what came meanwhile is read together, for a
+ * wake-up each would cost more than all that many senders say. */
+static uint64_t turn(struct mlb_counts_link *l, uint64_t now)
 {
 	look(l, now);
-	ask(l, l->members ? l->conf.counts.period_us / 4 : 0);
-	if (readable) {
-		receive(l, now);
-		/* What comes meanwhile is read together: with many senders a turn for each would cost more than all they say. */
-		l->receive_us = now + l->conf.counts.period_us / 8;
-	}
+	ask(l, l->members ? l->conf.counts.period_us / TURNS : 0);
+	receive(l, now);
 	say(l, now);
 	tell(l, now);
 	if (l->members == 0 && !l->told)
 		return l->look_us;
-	return l->say_us < l->look_us ? l->say_us : l->look_us;
+	uint64_t next = now + l->conf.counts.period_us / TURNS;
+	return next < l->say_us ? next : l->say_us;
 }
 
 void mlb_counts_link_run(struct mlb_counts_link *l)
 {
-	struct pollfd p[2] = { { .fd = l->stop_fd, .events = POLLIN }, { .fd = l->fd, .events = POLLIN } };
-	uint64_t next = 0;
-	while (!(p[0].revents & POLLIN)) {
-		uint64_t now = l->conf.now_us();
-		bool listen = now >= l->receive_us && l->reads > 0;
-		uint64_t until = listen || l->reads == 0 || next < l->receive_us ? next : l->receive_us;
-		uint64_t us = until > now ? until - now : 0;
-		struct timespec ts = { (time_t)(us / 1000000), (long)(us % 1000000) * 1000 };
-		p[0].revents = p[1].revents = 0;
-		if (ppoll(p, listen ? 2 : 1, &ts, NULL) < 0 && errno != EINTR)
-			return;
+	struct pollfd stop = { .fd = l->stop_fd, .events = POLLIN };
+	while (!(stop.revents & POLLIN)) {
 		pthread_mutex_lock(&l->lock);
-		next = turn(l, listen && (p[1].revents & POLLIN), l->conf.now_us());
+		uint64_t next = turn(l, l->conf.now_us());
 		pthread_mutex_unlock(&l->lock);
+		uint64_t now = l->conf.now_us(), us = next > now ? next - now : 0;
+		struct timespec ts = { (time_t)(us / 1000000), (long)(us % 1000000) * 1000 };
+		if (ppoll(&stop, 1, &ts, NULL) < 0 && errno != EINTR)
+			return;
 	}
 }
 

@@ -15,10 +15,10 @@
 #include "dp_state.h"
 #include "dp_vip.h"
 
-/* Room for a whole message of either block. */
+/* Room for a whole message of either block, empty. */
 static void *new_buffer(const struct mlb_region *r, enum mlb_block a, enum mlb_block b)
 {
-	return malloc(r->blk[a].buf_size > r->blk[b].buf_size ? r->blk[a].buf_size : r->blk[b].buf_size);
+	return calloc(1, r->blk[a].buf_size > r->blk[b].buf_size ? r->blk[a].buf_size : r->blk[b].buf_size);
 }
 
 int mlb_dp_new(struct mlb_dp **out, const struct mlb_dp_conf *conf, uint32_t nworkers, char err[256])
@@ -51,13 +51,14 @@ int mlb_dp_new(struct mlb_dp **out, const struct mlb_dp_conf *conf, uint32_t nwo
 		if (rc != 0)
 			goto fail;
 		dp->in_buf = new_buffer(&dp->region, MLB_BLK_IN, MLB_BLK_POOL);
-		dp->live_buf = new_buffer(&dp->region, MLB_BLK_LIVE, MLB_BLK_PEER);
+		dp->live_buf = new_buffer(&dp->region, MLB_BLK_LIVE, MLB_BLK_LIVE);
+		dp->peer_buf = new_buffer(&dp->region, MLB_BLK_PEER, MLB_BLK_PEER);
 	}
 	dp->out_buf = calloc(1, sizeof(struct mlb_out_hdr) + MLB_MAX_VIPS * sizeof(struct mlb_frame_hdr) +
 					MLB_MAX_SERVERS * sizeof(struct mlb_server_rec));
 	dp->worker = aligned_alloc(MLB_CACHE_LINE, nworkers * sizeof(struct dp_worker));
 	if (dp_grace_init(&dp->grace, nworkers) != 0 || !dp->worker || !dp->out_buf ||
-	    (!conf->no_region && (!dp->in_buf || !dp->live_buf))) {
+	    (!conf->no_region && (!dp->in_buf || !dp->live_buf || !dp->peer_buf))) {
 		rc = dp_fail(err, -ENOMEM, "no memory for the data plane's buffers");
 		goto fail;
 	}
@@ -88,6 +89,7 @@ void mlb_dp_free(struct mlb_dp *dp)
 	free(dp->state);
 	free(dp->in_buf);
 	free(dp->live_buf);
+	free(dp->peer_buf);
 	free(dp->out_buf);
 	free(dp);
 }

@@ -144,7 +144,8 @@ struct mlb_dp {
 	/* Of whoever publishes the live counts. peer_until_us: others' counts are forgotten then; 0 = there are none. */
 	uint64_t next_live_us, peer_until_us;
 	uint32_t peer_mark;
-	uint8_t *in_buf, *out_buf, *live_buf; /* a whole msg_in or msg_pool; a whole msg_out; a whole live or peer */
+	uint8_t *in_buf, *out_buf, *live_buf,
+		*peer_buf; /* a whole msg_in or msg_pool; a whole msg_out; the last live; a whole peer */
 };
 
 static inline struct dp_vip *dp_vip_of(const struct mlb_dp *dp, uint32_t id)

@@ -40,8 +40,19 @@ TEST(nothing_is_published_while_nobody_reads)
 	ask(w, 5 * MS);
 	main_step(w, 100 * MS);
 	CHECK_EQ(live(w).h.entries, 3);
-	CHECK(main_step(w, 5 * MS) <= 5 * MS);
+	CHECK(main_step(w, 5 * MS) <= 10 * MS);
 	CHECK_EQ(live(w).h.mono_ns, w->now * 1000);
+	world_free(w);
+}
+
+TEST(while_nothing_changes_it_looks_less_often)
+{
+	struct world *w = world_make(1, 3, 8, true, true);
+	ask(w, 5 * MS);
+	CHECK_EQ(mlb_dp_live(w->dp, w->now), w->now + 5 * MS);
+	CHECK_EQ(mlb_dp_live(w->dp, w->now += 5 * MS), w->now + 20 * MS);
+	mlb_ev_open(world_wvip(w, 0), 0, w->now);
+	CHECK_EQ(mlb_dp_live(w->dp, w->now += 20 * MS), w->now + 5 * MS);
 	world_free(w);
 }
 
@@ -124,14 +135,14 @@ TEST(peers_counts_weigh_on_choice)
 	ask(w, 5 * MS);
 	world_run(w, 100 * MS, false);
 	tell(w, &m);
-	world_run(w, 5 * MS, false);
+	world_run(w, 20 * MS, false);
 	mlb_dp_worker_loop(w->dp, worker, w->now);
 	CHECK_NEAR(world_wvip(w, 0)->q[1], 7, 0);
 	CHECK_NEAR(world_wvip(w, 0)->q[0], 0, 0);
 	CHECK_EQ(mlb_dp_choose(w->dp, worker, w->vip, 0, w->now), 0);
 	m.h.entries = 0;
 	tell(w, &m);
-	world_run(w, 5 * MS, false);
+	world_run(w, 20 * MS, false);
 	mlb_dp_worker_loop(w->dp, worker, w->now);
 	CHECK_NEAR(world_wvip(w, 0)->q[1], 0, 0);
 	world_free(w);
@@ -151,7 +162,7 @@ TEST(peers_counts_end_with_their_writer)
 		mlb_dp_live(w->dp, w->now);
 	mlb_dp_worker_loop(w->dp, worker, w->now);
 	CHECK_NEAR(world_wvip(w, 0)->q[0], 5, 0);
-	mlb_dp_live(w->dp, w->now += 5 * MS);
+	mlb_dp_live(w->dp, w->now += 20 * MS);
 	mlb_dp_worker_loop(w->dp, worker, w->now);
 	CHECK_NEAR(world_wvip(w, 0)->q[0], 0, 0);
 	world_free(w);
@@ -166,18 +177,19 @@ TEST(peers_counts_that_contradict_themselves_change_nothing)
 	ask(w, 1 * MS);
 	world_run(w, 100 * MS, false);
 	tell(w, &m);
-	world_run(w, 1 * MS, false);
-	mlb_dp_worker_loop(w->dp, worker, w->now);
+	for (int i = 0; i < 4 && world_wvip(w, 0)->q[0] == 0; i++) { /* it holds for a millisecond only */
+		world_run(w, 1 * MS, false);
+		mlb_dp_worker_loop(w->dp, worker, w->now);
+	}
 	CHECK_NEAR(world_wvip(w, 0)->q[0], 1e7, 0);
 	m.h = (struct mlb_peer_hdr){ .entries = MLB_MAX_SERVERS + 1, .valid_us = 100 * MS };
 	mlb_region_write(&w->agent, MLB_BLK_PEER, &m, sizeof(m));
-	world_run(w, 1 * MS, false); /* and what was valid for a millisecond is over */
-	world_run(w, 1 * MS, false);
+	world_run(w, 8 * MS, false);
 	mlb_dp_worker_loop(w->dp, worker, w->now);
 	CHECK_NEAR(world_wvip(w, 0)->q[0], 0, 0);
 	m.h.entries = 4;
 	mlb_region_write(&w->agent, MLB_BLK_PEER, &m, sizeof(m.h) + sizeof(m.e[0]));
-	world_run(w, 1 * MS, false);
+	world_run(w, 8 * MS, false);
 	mlb_dp_worker_loop(w->dp, worker, w->now);
 	CHECK_NEAR(world_wvip(w, 0)->q[0], 0, 0);
 	world_free(w);
@@ -216,8 +228,8 @@ TEST(main_looks_every_10_ms_while_a_server_is_out)
 	world_free(w);
 }
 
-MLB_TEST_MAIN(CASE(nothing_is_published_while_nobody_reads), CASE(live_counts_say_where_and_whose),
-	      CASE(main_publishes_every_10_ms), CASE(a_worker_publishes_and_main_sleeps_until_the_frame),
-	      CASE(peers_counts_weigh_on_choice), CASE(peers_counts_end_with_their_writer),
-	      CASE(peers_counts_that_contradict_themselves_change_nothing), CASE(main_wakes_for_the_end_of_the_lease),
-	      CASE(main_looks_every_10_ms_while_a_server_is_out))
+MLB_TEST_MAIN(CASE(nothing_is_published_while_nobody_reads), CASE(while_nothing_changes_it_looks_less_often),
+	      CASE(live_counts_say_where_and_whose), CASE(main_publishes_every_10_ms),
+	      CASE(a_worker_publishes_and_main_sleeps_until_the_frame), CASE(peers_counts_weigh_on_choice),
+	      CASE(peers_counts_end_with_their_writer), CASE(peers_counts_that_contradict_themselves_change_nothing),
+	      CASE(main_wakes_for_the_end_of_the_lease), CASE(main_looks_every_10_ms_while_a_server_is_out))

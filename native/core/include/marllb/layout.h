@@ -170,7 +170,8 @@ struct mlb_effect {
 	uint64_t pool_refused;
 };
 
-/* live = mlb_live_hdr, mlb_live[entries]: the data plane's own flows by server, summed over its workers, every header.live_us. */
+/* live = mlb_live_hdr, mlb_live[entries]: the data plane's own flows by server, summed over its workers, every header.live_us;
+ * a quarter as often while nothing changes. */
 struct mlb_live_hdr {
 	uint32_t entries;
 	uint32_t pad;
