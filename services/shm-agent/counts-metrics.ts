@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Figures of the exchange of counts, where there is one.
+// Figures of the exchange of counts; without one they have no series.
 import { type Registry, readCounter, readGauge } from "../common/metrics.js";
 import type { CountsFigures, CountsPeer } from "../common/native/counts.js";
 
 export function countsMetrics(registry: Registry, figures: () => CountsFigures | null): void {
-  if (figures() === null) return;
   const counters: [name: string, help: string, of: (f: CountsFigures) => number][] = [
     ["sent_total", "Datagrams of counts sent to other load balancers", (f) => f.sent],
     ["sent_bytes_total", "Bytes of them", (f) => f.sentBytes],
@@ -22,9 +21,10 @@ export function countsMetrics(registry: Registry, figures: () => CountsFigures |
   readCounter(registry, "marllb_counts_received_total", received, ["verdict"], (say) => {
     for (const [verdict, n] of Object.entries(figures()?.verdicts ?? {})) say({ verdict }, n);
   });
-  readGauge(registry, "marllb_counts_members", "Addresses that counts are sent to", [], (say) =>
-    say({}, figures()?.members ?? 0),
-  );
+  readGauge(registry, "marllb_counts_members", "Addresses that counts are sent to", [], (say) => {
+    const f = figures();
+    if (f) say({}, f.members);
+  });
   peerMetrics(registry, () => figures()?.peers ?? []);
 }
 
