@@ -15,4 +15,19 @@ import { tcp } from "./tcp/tcp.js";
 import { udp } from "./tcp/udp.js";
 import { trust } from "./trust/rows.js";
 
-await benchMain("bench", [core, tcp, udp, loop, qos, gossip, health, outage, exactness, orders, restart, consoleRows, see, trust]);
+await benchMain("bench", [
+  core,
+  tcp,
+  udp,
+  loop,
+  qos,
+  gossip,
+  health,
+  outage,
+  exactness,
+  orders,
+  restart,
+  consoleRows,
+  see,
+  trust,
+]);
