@@ -57,6 +57,7 @@ export function valueAt(curve: Curve, load: number): number {
   const i = curve.findIndex((p) => p.load >= load - 1e-9);
   const [a, b] = [curve[i - 1] ?? curve[i], curve[i]];
   if (!a || !b) throw new Error(`no point at load ${load}`);
+  if (b.load - load < 1e-9) return b.p99; /* as measured: rounding must not put it below its own level */
   return a === b ? b.p99 : Math.exp(between(Math.log(a.p99), Math.log(b.p99), (load - a.load) / (b.load - a.load)));
 }
 

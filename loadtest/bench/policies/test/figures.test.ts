@@ -21,6 +21,17 @@ test("the load at a level, between points, below the first and beyond the last",
   t.is(loadAt(curve, 1000), 0.9);
 });
 
+test("a load that was measured is at its own level, wherever the points before it lie", (t) => {
+  for (const p99 of [123.456, 0.1, 1e4 / 3]) {
+    const flat = [
+      { load: 0.5, p99: p99 * 1.01 },
+      { load: 0.7, p99 },
+      { load: 0.9, p99: 2 * p99 },
+    ]; // a noisy start
+    t.is(loadAt(flat, valueAt(flat, 0.7)), 0.7);
+  }
+});
+
 test("a curve that is not quite monotone counts by its last crossing", (t) => {
   const noisy = [{ load: 0.5, p99: 141 }, ...curve.slice(1)];
   t.true(Math.abs(loadAt(noisy, 140) - 0.7) < 1e-12);
