@@ -260,6 +260,7 @@ int sim_run(const struct sim_world *w, const struct sim_strategy *st, struct sim
 	int err = run_init(&r);
 	if (!err)
 		err = loop(&r);
+	err = err ? err : sim_stranded(&r);
 	if (!err)
 		sim_measure_result(&r, out);
 	else if (!err_text[0])

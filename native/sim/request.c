@@ -235,6 +235,22 @@ static int seen(struct sim_run *r, uint32_t flow, enum sim_kind how)
 	return 0;
 }
 
+/* What is left in servers that stand still for good never ends: its time is the time-out. */
+int sim_stranded(struct sim_run *r)
+{
+	int err = 0;
+
+	for (uint32_t j = 0; j < r->sc->n; j++) {
+		struct sim_server *s = &r->server[j];
+		for (uint32_t i = 0; i < s->running + s->queued && !err; i++) {
+			uint32_t flow = i < s->running ? s->job[i].flow : s->queue[(s->head + i - s->running) % s->backlog];
+			if (measured(r, began(r, flow)))
+				err = sim_measure_add(r, r->w->timeout_s);
+		}
+	}
+	return err;
+}
+
 int sim_notice(struct sim_run *r)
 {
 	struct sim_event e = sim_heap_pop(&r->notices);

@@ -171,6 +171,7 @@ int sim_oracle_renew(struct sim_run *); /* where there is one */
 int sim_arrive(struct sim_run *, uint32_t flow);
 int sim_depart(struct sim_run *);
 int sim_notice(struct sim_run *);
+int sim_stranded(struct sim_run *); /* at the end of a run */
 /* frame.c */
 int sim_scratch_init(struct sim_run *);
 void sim_scratch_free(struct sim_scratch *);

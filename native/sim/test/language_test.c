@@ -165,6 +165,21 @@ TEST(a_pool_that_stands_still_together_goes_on)
 	drop(&sc, &w);
 }
 
+TEST(what_never_ends_counts_as_the_time_out)
+{
+	struct sim_scenario sc;
+	struct sim_world w;
+
+	make(&sc, &w, FOUR(0.5, ",\"timeout_s\":7,\"slowdowns\":[{\"server\":0,\"at_s\":10,\"factor\":0}]"));
+	struct sim_result r = run(&w, "uniform+alias");
+	uint32_t measured = 0;
+	for (uint32_t i = 0; i < w.flows; i++)
+		measured += w.flow[i].at_s >= sc.warm_s;
+	CHECK_EQ(r.flows, measured);
+	CHECK_NEAR(r.p99_s, 7, 1e-6);
+	drop(&sc, &w);
+}
+
 TEST(faults_are_counted_and_their_cost_is_what_the_scenario_says)
 {
 	static const char *const kinds[] = { "error", "reset", "empty", "hang" };
@@ -438,10 +453,11 @@ TEST(family_v2_follows_its_law)
 
 MLB_TEST_MAIN(CASE(refusals_say_where_and_why), CASE(who_comes_back_under_a_new_id_has_a_new_slot_and_a_slow_start),
 	      CASE(factors_of_several_causes_multiply), CASE(a_pool_that_stands_still_together_goes_on),
-	      CASE(faults_are_counted_and_their_cost_is_what_the_scenario_says), CASE(a_failing_server_draws_its_share_at_most),
-	      CASE(a_refusal_at_once_is_seen_at_once), CASE(shares_rtts_and_what_is_told_reach_the_world),
-	      CASE(a_step_multiplies_the_rate_while_it_lasts), CASE(requests_and_pauses_vary_about_their_means),
-	      CASE(load_balancers_may_run_strategies_of_their_own), CASE(the_list_may_change_under_every_strategy),
-	      CASE(what_is_masked_takes_no_new_flow), CASE(prequal_turns_away_from_a_server_that_fails_fast),
-	      CASE(shared_counts_may_be_late_and_lost), CASE(one_way_load_balancers_see_ends_late_and_nothing_else),
-	      CASE(the_files_of_scenarios_v2_are_readable), CASE(family_v2_follows_its_law))
+	      CASE(what_never_ends_counts_as_the_time_out), CASE(faults_are_counted_and_their_cost_is_what_the_scenario_says),
+	      CASE(a_failing_server_draws_its_share_at_most), CASE(a_refusal_at_once_is_seen_at_once),
+	      CASE(shares_rtts_and_what_is_told_reach_the_world), CASE(a_step_multiplies_the_rate_while_it_lasts),
+	      CASE(requests_and_pauses_vary_about_their_means), CASE(load_balancers_may_run_strategies_of_their_own),
+	      CASE(the_list_may_change_under_every_strategy), CASE(what_is_masked_takes_no_new_flow),
+	      CASE(prequal_turns_away_from_a_server_that_fails_fast), CASE(shared_counts_may_be_late_and_lost),
+	      CASE(one_way_load_balancers_see_ends_late_and_nothing_else), CASE(the_files_of_scenarios_v2_are_readable),
+	      CASE(family_v2_follows_its_law))
