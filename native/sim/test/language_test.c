@@ -1,27 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a scenario may say beyond arrivals and sizes: who is in the list when, what changes and fails, what load balancers are
- * told. */
+/* What a scenario may say beyond arrivals and sizes, and the world that is made of it. */
 #include <glob.h>
-#include "engine.h"
 #include "family.h"
-#include "mlbtest.h"
-#include "scenario_json.h"
+#include "scenario_run.h"
 #include "world_parts.h"
-
-static char err[256];
-
-static int parse(struct sim_scenario *sc, const char *text)
-{
-	uint32_t seeds;
-
-	err[0] = 0;
-	return sim_scenario_parse(sc, &seeds, text, strlen(text), "", err);
-}
-
-/* Four servers of 2 cores, 10 ms requests, 20 s. */
-#define FOUR(load, extra) \
-	"{\"name\":\"x\",\"duration_s\":20,\"warmup_s\":2,\n\"servers\":[{\"count\":4,\"cores\":2}],\"load\":" #load ",\n" \
-	"\"sizes\":{\"kind\":\"exponential\",\"mean_ms\":10}" extra "}"
 
 static const struct {
 	const char *text, *why;
@@ -74,35 +56,6 @@ TEST(refusals_say_where_and_why)
 	}
 }
 
-static void make(struct sim_scenario *sc, struct sim_world *w, const char *text)
-{
-	int e = parse(sc, text);
-
-	if (e)
-		printf("# %s\n", err);
-	CHECK_EQ(e, 0);
-	CHECK_EQ(sim_world_make(w, sc, 1), 0);
-}
-
-static void drop(struct sim_scenario *sc, struct sim_world *w)
-{
-	sim_world_free(w);
-	sim_scenario_free(sc);
-}
-
-static struct sim_result run(const struct sim_world *w, const char *strategy)
-{
-	struct sim_strategy st;
-	struct sim_result r = { 0 };
-
-	CHECK_EQ(sim_strategy_parse(&st, strategy, err), 0);
-	int e = sim_run(w, &st, &r, err);
-	if (e)
-		printf("# %s: %s\n", strategy, err);
-	CHECK_EQ(e, 0);
-	return r;
-}
-
 TEST(who_comes_back_under_a_new_id_has_a_new_slot_and_a_slow_start)
 {
 	struct sim_scenario sc;
@@ -148,99 +101,6 @@ TEST(factors_of_several_causes_multiply)
 	drop(&sc, &w);
 }
 
-TEST(a_pool_that_stands_still_together_goes_on)
-{
-	struct sim_scenario sc;
-	struct sim_world w;
-
-	make(&sc, &w,
-	     FOUR(0.5, ",\"stalls\":{\"least_s\":0.4,\"most_s\":0.4,\"every_least_s\":3,\"every_most_s\":3,\"together\":true}"));
-	CHECK(w.changes >= 2 * 4 * 5);
-	for (uint32_t i = 0; i < 8; i++)
-		CHECK_NEAR(w.change[i].at_s, i < 4 ? 3 : 3.4, 1e-9);
-	struct sim_result r = run(&w, "SED");
-	CHECK(r.p99_s > .3 && r.p50_s < .05);
-	run(&w, "oracle");
-	run(&w, "true+sed");
-	drop(&sc, &w);
-}
-
-TEST(what_never_ends_counts_as_the_time_out)
-{
-	struct sim_scenario sc;
-	struct sim_world w;
-
-	make(&sc, &w, FOUR(0.5, ",\"timeout_s\":7,\"slowdowns\":[{\"server\":0,\"at_s\":10,\"factor\":0}]"));
-	struct sim_result r = run(&w, "uniform+alias");
-	uint32_t measured = 0;
-	for (uint32_t i = 0; i < w.flows; i++)
-		measured += w.flow[i].at_s >= sc.warm_s;
-	CHECK_EQ(r.flows, measured);
-	CHECK_NEAR(r.p99_s, 7, 1e-6);
-	drop(&sc, &w);
-}
-
-TEST(faults_are_counted_and_their_cost_is_what_the_scenario_says)
-{
-	static const char *const kinds[] = { "error", "reset", "empty", "hang" };
-
-	for (int k = 0; k < 4; k++) {
-		struct sim_scenario sc;
-		struct sim_world w;
-		char text[512];
-		snprintf(text, sizeof(text), FOUR(0.5, ",\"faults\":[{\"server\":2,\"kind\":\"%s\",\"at_s\":2,\"share\":0.5}]"),
-			 kinds[k]);
-		make(&sc, &w, text);
-		struct sim_result even = run(&w, "uniform+alias"), oracle = run(&w, "oracle");
-		uint64_t all = even.flows + (k == 3 ? 0 : even.failed);
-		double share = (double)even.failed / (double)all; /* half of a quarter; less where the guard makes it pay back */
-		CHECK(share < .135 && share > (k == 3 ? .115 : .08));
-		CHECK(oracle.failed < even.failed); /* it gives that server half its share */
-		sc.failure_s = 1;
-		struct sim_result dear = run(&w, "uniform+alias");
-		CHECK_EQ(dear.failed, even.failed);
-		CHECK(k == 3 ? dear.mean_s == even.mean_s : dear.mean_s > even.mean_s + .07);
-		drop(&sc, &w);
-	}
-}
-
-/* A server that fails at once looks quick to a policy that counts ends; neither the observation nor the guard are taken in. */
-TEST(a_failing_server_draws_its_share_at_most)
-{
-	struct sim_scenario sc;
-	struct sim_world w;
-
-	for (int k = 0; k < 2; k++) {
-		make(&sc, &w,
-		     k ? FOUR(0.7, ",\"faults\":[{\"server\":2,\"kind\":\"reset\",\"at_s\":4}]") :
-			 FOUR(0.7, ",\"faults\":[{\"server\":2,\"kind\":\"error\",\"at_s\":4}]"));
-		struct sim_result r = run(&w, "kalman+sed");
-		double share = (double)r.failed / (double)(r.flows + r.failed);
-		CHECK(share > .05 && share < .26);
-		drop(&sc, &w);
-	}
-}
-
-TEST(a_refusal_at_once_is_seen_at_once)
-{
-	static const char *const how[] = { "silent", "reset" };
-	double q[2];
-
-	for (int k = 0; k < 2; k++) {
-		struct sim_scenario sc;
-		struct sim_world w;
-		char text[512];
-		snprintf(text, sizeof(text),
-			 FOUR(2, ",\"timeout_s\":5,\"server\":{\"slots\":2,\"backlog\":2,\"refusal\":\"%s\"}"), how[k]);
-		make(&sc, &w, text);
-		struct sim_result r = run(&w, "SED");
-		CHECK(r.refused > r.flows / 4);
-		q[k] = (double)r.refused / (double)r.flows;
-		drop(&sc, &w);
-	}
-	CHECK_NEAR(q[0], q[1], .05); /* overload is overload */
-}
-
 TEST(shares_rtts_and_what_is_told_reach_the_world)
 {
 	struct sim_scenario sc;
@@ -278,118 +138,6 @@ TEST(a_step_multiplies_the_rate_while_it_lasts)
 		*(t >= 5 && t < 7 ? &in : &out) += 1;
 	}
 	CHECK_NEAR(in / 4. / (out / 16.), 3, .25);
-	drop(&sc, &w);
-}
-
-TEST(requests_and_pauses_vary_about_their_means)
-{
-	struct sim_scenario sc;
-	struct sim_world w;
-
-	make(&sc, &w,
-	     FOUR(0.5,
-		  ",\"sessions\":{\"requests\":8,\"requests_sigma\":1,\"think_s\":0.05,\"think_sigma\":1,\"load\":\"flows\"}"));
-	struct sim_result r = run(&w, "SED");
-	CHECK_NEAR((double)r.events / w.flows, 8, 1);
-	drop(&sc, &w);
-}
-
-TEST(load_balancers_may_run_strategies_of_their_own)
-{
-	struct sim_scenario sc;
-	struct sim_world w;
-
-	make(&sc, &w, FOUR(0.8, ",\"strategies\":[\"uniform+hash\",\"uniform+hash\"]"));
-	struct sim_result a = run(&w, "SED"), b = run(&w, "kalman+sed");
-	CHECK(a.mean_s == b.mean_s); /* none of them runs what is measured */
-	drop(&sc, &w);
-	make(&sc, &w, FOUR(0.8, ",\"strategies\":[null,\"uniform+hash\"]"));
-	struct sim_result half = run(&w, "SED");
-	CHECK(half.mean_s < a.mean_s);
-	drop(&sc, &w);
-	make(&sc, &w, FOUR(0.8, ",\"strategies\":[null,\"kalman+sad\"]"));
-	struct sim_strategy st;
-	CHECK_EQ(sim_strategy_parse(&st, "SED", err), 0);
-	CHECK(sim_run(&w, &st, &a, err) < 0 && strstr(err, "mode \"sad\""));
-	drop(&sc, &w);
-}
-
-/* Every strategy copes with servers that leave, come and come back, in every mode and through the envelope. */
-TEST(the_list_may_change_under_every_strategy)
-{
-	static const char *const strategies[] = { "oracle",         "Prequal",    "static+hash",           "uniform+p2c",
-						  "static+alias",   "kalman+sed", "kalman+sed@trust=hint", "peak-ewma+sed",
-						  "avail+alias",    "true+sed",   "kalman+sed@gossip=20",  "hlb+sed",
-						  "knapsack+alias", "strata+sed" };
-	struct sim_scenario sc;
-	struct sim_world w;
-
-	make(&sc, &w,
-	     FOUR(0.4, ",\"slow_start_s\":1,\"absences\":[{\"first\":0,\"last\":1,\"at_s\":3,\"for_s\":3,\"stagger_s\":1,\"every_"
-		       "s\":7,"
-		       "\"id\":\"new\",\"cold_s\":2,\"cold_factor\":0.5},{\"server\":2,\"at_s\":5,\"for_s\":4}]"));
-	for (size_t i = 0; i < sizeof(strategies) / sizeof(strategies[0]); i++) {
-		struct sim_result r = run(&w, strategies[i]);
-		CHECK(r.flows > 2000 && r.refused * 20 < r.flows);
-	}
-	drop(&sc, &w);
-}
-
-TEST(what_is_masked_takes_no_new_flow)
-{
-	struct sim_scenario sc;
-	struct sim_world w;
-
-	/* The two that are masked are those that fail: nothing does. */
-	make(&sc, &w,
-	     FOUR(0.3, ",\"absences\":[{\"server\":0,\"at_s\":0,\"id\":\"new\"},{\"server\":1,\"at_s\":0}],"
-		       "\"faults\":[{\"first\":0,\"last\":1,\"kind\":\"error\",\"at_s\":2}]"));
-	static const char *const strategies[] = {
-		"oracle", "Prequal", "static+hash", "uniform+p2c", "static+alias", "kalman+sed"
-	};
-	for (size_t i = 0; i < sizeof(strategies) / sizeof(strategies[0]); i++)
-		CHECK_EQ(run(&w, strategies[i]).failed, 0);
-	drop(&sc, &w);
-}
-
-TEST(prequal_turns_away_from_a_server_that_fails_fast)
-{
-	struct sim_scenario sc;
-	struct sim_world w;
-
-	make(&sc, &w, FOUR(0.7, ",\"faults\":[{\"server\":2,\"kind\":\"error\",\"at_s\":2}]"));
-	struct sim_result r = run(&w, "Prequal"), even = run(&w, "uniform+alias");
-	CHECK(r.failed * 3 < even.failed);
-	drop(&sc, &w);
-}
-
-/* Fresh counts help, late ones less, lost ones less still. */
-TEST(shared_counts_may_be_late_and_lost)
-{
-	struct sim_scenario sc;
-	struct sim_world w;
-
-	make(&sc, &w, FOUR(0.9, ",\"load_balancers\":8"));
-	double none = run(&w, "SED").mean_s, fresh = run(&w, "SED@gossip=2:0.1").mean_s,
-	       lost = run(&w, "SED@gossip=2:0.1:0.5").mean_s;
-	CHECK(fresh < lost && lost < none);
-	drop(&sc, &w);
-	struct sim_strategy st;
-	CHECK(sim_strategy_parse(&st, "SED@gossip=2:1:2", err) < 0 && strstr(err, "gossip=MS[:DELAY_MS[:LOST]]"));
-	CHECK(sim_strategy_parse(&st, "SED@gossip=", err) < 0);
-}
-
-TEST(one_way_load_balancers_see_ends_late_and_nothing_else)
-{
-	struct sim_scenario sc;
-	struct sim_world w;
-
-	make(&sc, &w, FOUR(0.5, ",\"one_way_ms\":{\"least\":100,\"most\":200}"));
-	struct sim_result late = run(&w, "peak-ewma+sed");
-	drop(&sc, &w);
-	make(&sc, &w, FOUR(0.5, ""));
-	struct sim_result seen = run(&w, "peak-ewma+sed");
-	CHECK(late.flows == seen.flows && late.mean_s != seen.mean_s);
 	drop(&sc, &w);
 }
 
@@ -452,12 +200,6 @@ TEST(family_v2_follows_its_law)
 }
 
 MLB_TEST_MAIN(CASE(refusals_say_where_and_why), CASE(who_comes_back_under_a_new_id_has_a_new_slot_and_a_slow_start),
-	      CASE(factors_of_several_causes_multiply), CASE(a_pool_that_stands_still_together_goes_on),
-	      CASE(what_never_ends_counts_as_the_time_out), CASE(faults_are_counted_and_their_cost_is_what_the_scenario_says),
-	      CASE(a_failing_server_draws_its_share_at_most), CASE(a_refusal_at_once_is_seen_at_once),
-	      CASE(shares_rtts_and_what_is_told_reach_the_world), CASE(a_step_multiplies_the_rate_while_it_lasts),
-	      CASE(requests_and_pauses_vary_about_their_means), CASE(load_balancers_may_run_strategies_of_their_own),
-	      CASE(the_list_may_change_under_every_strategy), CASE(what_is_masked_takes_no_new_flow),
-	      CASE(prequal_turns_away_from_a_server_that_fails_fast), CASE(shared_counts_may_be_late_and_lost),
-	      CASE(one_way_load_balancers_see_ends_late_and_nothing_else), CASE(the_files_of_scenarios_v2_are_readable),
+	      CASE(factors_of_several_causes_multiply), CASE(shares_rtts_and_what_is_told_reach_the_world),
+	      CASE(a_step_multiplies_the_rate_while_it_lasts), CASE(the_files_of_scenarios_v2_are_readable),
 	      CASE(family_v2_follows_its_law))
