@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Curves over a common axis, the vertical one logarithmic, as SVG.
-import { mkdirSync, writeFileSync } from "node:fs";
-import path from "node:path";
-import { projectRoot } from "../../../services/common/root.js";
 import type { BenchOptions } from "../harness.js";
-import { step } from "./plot.js";
+import { grid, picture, rectangle, round, save, step, text } from "./svg.js";
 
 export interface Line {
   label: string;
@@ -14,19 +11,10 @@ export interface Line {
 const width = 760;
 const height = 460;
 const box = { left: 80, right: 560, top: 60, bottom: 410 };
-const ink = "#1e1e1e";
-const grid = "#e1e1e1";
 const colours = ["#3465a4", "#cc7832", "#73a03c", "#787878", "#9a4f96", "#b4342d", "#2b8a8a"];
 
-const escapeXml = (text: string): string => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
-const at = (v: number): string => v.toFixed(1);
-
-function text(x: number, y: number, content: string, anchor: "start" | "middle" | "end", size = 12): string {
-  return `<text x="${at(x)}" y="${at(y)}" text-anchor="${anchor}" font-size="${size}" fill="${ink}">${escapeXml(content)}</text>`;
-}
-
 const rule = (x1: number, y1: number, x2: number, y2: number): string =>
-  `<line x1="${at(x1)}" y1="${at(y1)}" x2="${at(x2)}" y2="${at(y2)}" stroke="${grid}"/>`;
+  `<line x1="${round(x1)}" y1="${round(y1)}" x2="${round(x2)}" y2="${round(y2)}" stroke="${grid}"/>`;
 
 /** 1, 2 and 5 times the powers of ten within a range. */
 export function marks(low: number, high: number): number[] {
@@ -43,7 +31,7 @@ export function drawLines(title: string, xName: string, yName: string, list: rea
   const x = (v: number): number => box.left + ((v - x0) / (x1 - x0)) * (box.right - box.left);
   const y = (v: number): number => box.bottom - (Math.log(v / y0) / Math.log(y1 / y0)) * (box.bottom - box.top);
 
-  const parts = [`<rect width="${width}" height="${height}" fill="white"/>`, text(24, 32, title, "start", 16)];
+  const parts = [text(24, 32, title, "start", 16)];
   const by = step(x1 - x0);
   for (let v = Math.ceil(x0 / by - 1e-9) * by; v <= x1 + by / 100; v += by) {
     parts.push(rule(x(v), box.top, x(v), box.bottom), text(x(v), box.bottom + 20, String(Number(v.toFixed(3))), "middle"));
@@ -53,21 +41,15 @@ export function drawLines(title: string, xName: string, yName: string, list: rea
   parts.push(text((box.left + box.right) / 2, height - 12, xName, "middle"), text(24, box.top - 10, yName, "start"));
   for (const [i, l] of list.entries()) {
     const colour = colours[i % colours.length] as string;
-    const points = l.points.map(([a, b]) => `${at(x(a))},${at(y(b))}`).join(" ");
+    const points = l.points.map(([a, b]) => `${round(x(a))},${round(y(b))}`).join(" ");
     parts.push(`<polyline points="${points}" fill="none" stroke="${colour}" stroke-width="2"/>`);
     const place = box.top + 10 + i * 20;
-    parts.push(`<rect x="${box.right + 16}" y="${at(place - 3)}" width="18" height="4" fill="${colour}"/>`);
-    parts.push(text(box.right + 40, place + 3, l.label, "start"));
+    parts.push(rectangle(box.right + 16, place - 3, 18, 4, colour), text(box.right + 40, place + 3, l.label));
   }
-  const open = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="sans-serif">`;
-  return `${[open, ...parts, "</svg>"].join("\n")}\n`;
+  return picture(width, height, parts);
 }
 
 /** Draws and writes build/bench/policies-NAME.svg. */
 export function lines(o: BenchOptions, name: string, title: string, xName: string, yName: string, list: readonly Line[]): void {
-  const dir = path.join(projectRoot, "build", "bench");
-  mkdirSync(dir, { recursive: true });
-  const file = path.join(dir, `policies-${name}.svg`);
-  writeFileSync(file, drawLines(title, xName, yName, list));
-  o.progress(`plot: ${path.relative(process.cwd(), file)}`);
+  save(o, name, drawLines(title, xName, yName, list));
 }

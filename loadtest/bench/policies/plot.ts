@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Horizontal bars with 95 % intervals, grouped by label, as SVG.
-import { mkdirSync, writeFileSync } from "node:fs";
-import path from "node:path";
-import { projectRoot } from "../../../services/common/root.js";
 import type { BenchOptions } from "../harness.js";
 import type { Interval } from "./sim.js";
+import { grid, ink, picture, rectangle, save, step, text } from "./svg.js";
 
 export interface Group {
   label: string;
@@ -12,8 +10,6 @@ export interface Group {
   bars: readonly Interval[];
 }
 
-const ink = "#1e1e1e";
-const grid = "#e1e1e1";
 const colours = ["#3465a4", "#cc7832", "#73a03c", "#787878"];
 const barHeight = 12;
 const groupGap = 8;
@@ -22,12 +18,6 @@ const plotWidth = 900;
 /** Of 12 px text: an upper bound, for a viewer's font may differ. */
 const letterWidth = 7.5;
 
-/** A round step that divides the span into about eight. */
-export function step(span: number): number {
-  const power = 10 ** Math.floor(Math.log10(span / 8));
-  return power * ([1, 2, 5, 10].find((k) => span / (k * power) <= 8) ?? 10);
-}
-
 /** The axis: from a step below the least value (at most 1, the reference) to a step above the greatest. */
 function axis(groups: readonly Group[]): { from: number; to: number; by: number } {
   const values = groups.flatMap((g) => g.bars.flatMap((b) => [b.low, b.high]));
@@ -35,17 +25,6 @@ function axis(groups: readonly Group[]): { from: number; to: number; by: number 
   const most = Math.max(1, ...values);
   const by = step(Math.max(most - least, 0.01));
   return { from: Math.floor(least / by + 1e-9) * by, to: Math.ceil(most / by + 1e-9) * by, by };
-}
-
-const escapeXml = (text: string): string => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
-const round = (v: number): string => String(Math.round(v * 10) / 10);
-
-function rectangle(x: number, y: number, width: number, height: number, colour: string): string {
-  return `<rect x="${round(x)}" y="${round(y)}" width="${round(width)}" height="${round(height)}" fill="${colour}"/>`;
-}
-
-function text(x: number, y: number, content: string, anchor: "start" | "middle" | "end" = "start", size = 12): string {
-  return `<text x="${round(x)}" y="${round(y)}" text-anchor="${anchor}" font-size="${size}" fill="${ink}">${escapeXml(content)}</text>`;
 }
 
 export function draw(title: string, series: readonly string[], groups: readonly Group[]): string {
@@ -58,7 +37,7 @@ export function draw(title: string, series: readonly string[], groups: readonly 
   const height = bottom + 40;
   const x = (v: number): number => left + ((v - from) / (to - from)) * plotWidth;
 
-  const parts = [rectangle(0, 0, width, height, "white"), text(margin, 36, title, "start", 20)];
+  const parts = [text(margin, 36, title, "start", 20)];
   let legend = margin;
   for (const [i, s] of series.entries()) {
     parts.push(rectangle(legend, 58, 14, 14, colours[i % colours.length] as string), text(legend + 20, 70, s));
@@ -81,15 +60,10 @@ export function draw(title: string, series: readonly string[], groups: readonly 
       parts.push(text(Math.max(x(b.high), x(1)) + 6, at + 9, b.value.toFixed(3), "start", 10));
     }
   }
-  const open = `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" font-family="sans-serif">`;
-  return `${[open, ...parts, "</svg>"].join("\n")}\n`;
+  return picture(width, height, parts);
 }
 
 /** Draws and writes build/bench/policies-NAME.svg. */
 export function bars(o: BenchOptions, name: string, title: string, series: readonly string[], groups: readonly Group[]): void {
-  const dir = path.join(projectRoot, "build", "bench");
-  mkdirSync(dir, { recursive: true });
-  const file = path.join(dir, `policies-${name}.svg`);
-  writeFileSync(file, draw(title, series, groups));
-  o.progress(`plot: ${path.relative(process.cwd(), file)}`);
+  save(o, name, draw(title, series, groups));
 }

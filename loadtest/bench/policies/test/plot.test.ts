@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
-import { draw, step } from "../plot.js";
+import { draw } from "../plot.js";
 import { drawLines, marks } from "../plot-lines.js";
+import { step } from "../svg.js";
 
 test("an axis has about eight round steps", (t) => {
   t.deepEqual([3.2, 8, 9, 40].map(step), [0.5, 1, 2, 5]);
