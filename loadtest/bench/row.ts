@@ -46,6 +46,9 @@ export interface Estimate {
   n: number;
 }
 
+/** A figure without an interval. */
+export const exact = (value: number, n: number): Estimate => ({ value, low: value, high: value, n });
+
 /** Two-sided 95 % quantile of Student's t with k degrees of freedom (Hill 1970, Cornish-Fisher expansion of the normal's). */
 export function t95(k: number): number {
   if (k === 1) return 12.706;

@@ -3,7 +3,7 @@
 import path from "node:path";
 import { projectRoot } from "../../../services/common/root.js";
 import type { BenchOptions, Group } from "../harness.js";
-import { type Row, row } from "../row.js";
+import { exact, type Row, row } from "../row.js";
 import { absent, marl } from "./models.js";
 import { type NamedStrategy, of, family as runFamily, file as runFile } from "./sim.js";
 
@@ -11,7 +11,6 @@ const folder = path.join(projectRoot, "native", "sim", "scenarios", "light");
 const jainId = "policy.light.jain";
 const costId = "policy.light.cost_v1";
 const backId = "policy.back_after_slow_s";
-const single = (value: number, n: number) => ({ value, low: value, high: value, n });
 
 async function figures(name: string, strategies: readonly string[], seeds: number): Promise<NamedStrategy[]> {
   const r = await runFile(path.join(folder, name), { strategies: ["SED", ...strategies], reference: "SED", seeds });
@@ -30,7 +29,7 @@ function worst(
 ): Row {
   const values = list.map(([, v]) => v ?? Number.NaN);
   const seen = list.map(([s, v]) => `${s} ${v === null ? "none" : v.toFixed(3)}`).join(", ");
-  return row(id, unit, bar, single(pick(...values), seeds), `${what}, ${seeds} seeds: ${seen}`);
+  return row(id, unit, bar, exact(pick(...values), seeds), `${what}, ${seeds} seeds: ${seen}`);
 }
 
 async function cost(o: BenchOptions, strategy: string): Promise<void> {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rows on the named scenarios: worst against SED where weights are right, Jain's index, ticks, 1024 servers, adversaries.
 import type { BenchOptions, Group } from "../harness.js";
-import { row } from "../row.js";
+import { exact, row } from "../row.js";
 import { absent, marl } from "./models.js";
 import { bars as drawBars } from "./plot.js";
 import { estimate, type Interval, of, named as runNamed } from "./sim.js";
@@ -64,13 +64,7 @@ async function jain(o: BenchOptions): Promise<void> {
     const v = m.strategy ? of(r.strategies, m.strategy).jain : null;
     const note = `${scenario}, mean jobs in 1 s over capacity, ${r.seeds} seeds, envelope off; ${list}`;
     o.report(
-      row(
-        `policy.jain.${id}`,
-        "index",
-        bar,
-        v === null ? null : { value: v, low: v, high: v, n: r.seeds },
-        v === null ? `${absent(m)}; ${note}` : note,
-      ),
+      row(`policy.jain.${id}`, "index", bar, v === null ? null : exact(v, r.seeds), v === null ? `${absent(m)}; ${note}` : note),
     );
   }
 }

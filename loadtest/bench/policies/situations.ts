@@ -4,7 +4,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { projectRoot } from "../../../services/common/root.js";
 import type { BenchOptions, Group } from "../harness.js";
-import { type Estimate, ratio, row } from "../row.js";
+import { exact, ratio, row } from "../row.js";
 import { heuristics, strategiesOf } from "./baselines.js";
 import { absent, marl } from "./models.js";
 import { type Named, type NamedStrategy, of, file as runFile } from "./sim.js";
@@ -32,7 +32,6 @@ interface Scenario {
 
 const nameOf = (f: string): string => f.replace(/\.json$/, "");
 const mean = (list: readonly NamedStrategy[], s: string): number => of(list, s).mean_ms;
-const single = (value: number, n: number): Estimate => ({ value, low: value, high: value, n });
 
 /** Share of the requests that the failing server drew while it failed, over its share of the configured weights. */
 export function shareOverFair(sc: Scenario, s: NamedStrategy): number {
@@ -78,7 +77,7 @@ function reportHole(o: BenchOptions, results: readonly Result[], strategy: strin
   const worst = shares.reduce((a, b) => (b.own > a.own ? b : a));
   const list = shares.map((s) => `${s.name} ${s.own.toFixed(2)} (SED ${s.sed.toFixed(2)}, Kalman ${s.kalman.toFixed(2)})`);
   const note = `worst is ${worst.name}; a server that fails fast; its share of the flows over its share of the weights: ${list.join(", ")}`;
-  o.report(row(holeId, "ratio", "<= 1.0", single(worst.own, shares.length), note));
+  o.report(row(holeId, "ratio", "<= 1.0", exact(worst.own, shares.length), note));
 }
 
 function reportSed(o: BenchOptions, id: keyof typeof againstSed, results: readonly Result[]): void {
@@ -108,7 +107,7 @@ export const situations: Group = {
       const worst = order[0] as Result;
       const list = order.map((r) => `${r.name} ${r.over.toFixed(3)}`).join(", ");
       const note = `${order.length} files, trust hint, over the best of ${heuristics.length} heuristics in hindsight: ${list}`;
-      o.report(row(worstId, "ratio", "<= 1.03", single(worst.over, order.length), note));
+      o.report(row(worstId, "ratio", "<= 1.03", exact(worst.over, order.length), note));
     }
     if (o.wants(holeId)) reportHole(o, some(holes), strategy);
     for (const id of sedIds) if (o.wants(id)) reportSed(o, id, some(againstSed[id].files));

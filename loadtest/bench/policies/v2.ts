@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // policy.v2.*: family v2 (docs/scenarios.md), models as shipped (trust: hint), over the best heuristic of each scenario in hindsight.
 import type { BenchOptions, Group } from "../harness.js";
-import { type Estimate, row } from "../row.js";
+import { type Estimate, exact, row } from "../row.js";
 import { heuristics, others, strategiesOf, truths } from "./baselines.js";
 import { absent, type Model, marl, qmix, sacGru } from "./models.js";
 import { bars as drawBars } from "./plot.js";
@@ -9,7 +9,6 @@ import { estimate, type FamilyStrategy, of, family as runFamily, testSeedV2 } fr
 
 const trust = "@trust=hint";
 const shipped = (m: Model): string | null => m.strategy && `${m.strategy}${trust}`;
-const number = (value: number, n: number): Estimate => ({ value, low: value, high: value, n });
 const label = (s: string): string => s.replace(/model:.*?([^/]+)\.onnx\+sed/, "$1");
 
 function reportModel(o: BenchOptions, m: Model, f: FamilyStrategy | null, n: number): void {
@@ -20,7 +19,7 @@ function reportModel(o: BenchOptions, m: Model, f: FamilyStrategy | null, n: num
   const figures: [string, Estimate | null][] = [
     ["mean_vs_best_heuristic", b ? estimate(b.mean, n) : null],
     ["p99_vs_best_heuristic", b ? estimate(b.p99, n) : null],
-    ["worst10_vs_best_heuristic", b ? number(b.mean_worst_tenth, n) : null],
+    ["worst10_vs_best_heuristic", b ? exact(b.mean_worst_tenth, n) : null],
   ];
   for (const [i, [figure, e]] of figures.entries()) o.report(row(`${id}.${figure}`, "ratio", bars[i] as string, e, note));
 }
@@ -40,7 +39,7 @@ async function againstSed(o: BenchOptions, n: number): Promise<void> {
   for (const m of models) {
     const b = of(f.strategies, shipped(m) as string).best as NonNullable<FamilyStrategy["best"]>;
     const note = `family v2, n = ${n}, trust hint; geometric mean ${b.mean.value.toFixed(3)}`;
-    o.report(row(`policy.v2.${m.id}.worst10_vs_sed`, "ratio", "<= 1.10", number(b.mean_worst_tenth, n), note));
+    o.report(row(`policy.v2.${m.id}.worst10_vs_sed`, "ratio", "<= 1.10", exact(b.mean_worst_tenth, n), note));
   }
 }
 
