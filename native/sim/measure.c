@@ -131,8 +131,9 @@ void sim_measure_result(struct sim_run *r, struct sim_result *out)
 		all += r->chosen[j];
 	}
 	out->flows_jain = all > 0 ? mlb_jain(by_weight, r->sc->n) : NAN;
-	out->back_s = r->sc->slowdowns && isnan(r->back_s) ? r->sc->end_s - r->sc->slowdown[0].at_s - r->sc->slowdown[0].for_s :
-							     r->back_s;
+	const struct sim_slowdown *slow = r->sc->slowdowns ? &r->sc->slowdown[0] : NULL;
+	double left = slow ? r->sc->end_s - slow->at_s - slow->for_s : NAN;
+	out->back_s = isnan(r->back_s) && left > 0 ? left : r->back_s;
 	if (!r->cts)
 		return;
 	out->mean_s = r->ct_sum / r->cts;

@@ -16,7 +16,7 @@ struct sim_result {
 	double jobs;       /* mean number in the pool while measured */
 	double flows_jain; /* of the flows that each server got while measured / its configured weight; NaN: none measured */
 	/* From the end of the first slowdown to the end of the first second in which its first server gets half of its share by
-	 * weight again; NaN without a slowdown. */
+	 * weight again, or to the run's end; NaN without a slowdown and with one that lasts as long as the run. */
 	double back_s;
 };
 #endif

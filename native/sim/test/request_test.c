@@ -31,6 +31,7 @@ TEST(what_never_ends_counts_as_the_time_out)
 		measured += w.flow[i].at_s >= sc.warm_s;
 	CHECK_EQ(r.flows, measured);
 	CHECK_NEAR(r.p99_s, 7, 1e-6);
+	CHECK(isnan(r.back_s));
 	drop(&sc, &w);
 }
 
