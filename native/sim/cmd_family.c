@@ -31,25 +31,23 @@ static int make(void *arg, uint32_t i, struct sim_scenario *sc, uint64_t *seed, 
 	return 0;
 }
 
-/* Strategy k over strategy ref: 0 of the means, 1 of the 99th percentiles. */
-static struct sim_ratio pair(const struct sim_args *a, const struct sim_batch *b, uint32_t k, uint32_t ref, int p99)
-{
-	uint32_t stride = a->strategies * (sizeof(struct sim_result) / sizeof(double));
-	const struct sim_result *x = &b->result[k], *y = &b->result[ref];
-
-	return p99 ? sim_ratio_of(&x->p99_s, &y->p99_s, a->n, stride, stride) :
-		     sim_ratio_of(&x->mean_s, &y->mean_s, a->n, stride, stride);
-}
-
-/* A strategy over the best of --best in each scenario: means or 99th percentiles, geometric mean and mean of the worst tenth. */
+/* A strategy over the best of others in each scenario, one of them or more: geometric mean and mean of the worst tenth, of means
+ * or 99th percentiles. */
 struct hindsight {
 	struct sim_ratio all;
 	double worst_tenth;
 };
 
-static double figure(const struct sim_args *a, const struct sim_batch *b, uint32_t i, uint32_t k, int p99)
+/* What the figures are made of. */
+struct figures {
+	const struct sim_args *a;
+	const struct sim_batch *b;
+	double *own, *best; /* [n] */
+};
+
+static double figure(const struct figures *f, uint32_t i, uint32_t k, bool p99)
 {
-	const struct sim_result *r = &b->result[(size_t)i * a->strategies + k];
+	const struct sim_result *r = &f->b->result[(size_t)i * f->a->strategies + k];
 
 	return p99 ? r->p99_s : r->mean_s;
 }
@@ -61,46 +59,46 @@ static int descending(const void *a, const void *b)
 	return x > y ? -1 : x < y;
 }
 
-/* scratch: room for n ratios and as many ones. */
-static struct hindsight hindsight(const struct sim_args *a, const struct sim_batch *b, uint32_t k, int p99, double *scratch)
+static struct hindsight over(const struct figures *f, uint32_t k, const uint32_t *others, uint32_t count, bool p99)
 {
 	struct hindsight h = { 0 };
-	double *ratio = scratch, *ones = scratch + a->n;
-	uint32_t tenth = a->n / 10 ? a->n / 10 : 1;
+	uint32_t n = f->a->n, tenth = n / 10 ? n / 10 : 1;
 
-	for (uint32_t i = 0; i < a->n; i++) {
-		double best = INFINITY;
-		for (uint32_t j = 0; j < a->bests; j++)
-			best = fmin(best, figure(a, b, i, a->best[j], p99));
-		ratio[i] = figure(a, b, i, k, p99) / best;
-		ones[i] = 1;
+	for (uint32_t i = 0; i < n; i++) {
+		f->own[i] = figure(f, i, k, p99);
+		f->best[i] = INFINITY;
+		for (uint32_t j = 0; j < count; j++)
+			f->best[i] = fmin(f->best[i], figure(f, i, others[j], p99));
 	}
-	h.all = sim_ratio_of(ratio, ones, a->n, 1, 1);
-	qsort(ratio, a->n, sizeof(*ratio), descending);
+	h.all = sim_ratio_of(f->own, f->best, n, 1, 1);
+	for (uint32_t i = 0; i < n; i++)
+		f->own[i] /= f->best[i];
+	qsort(f->own, n, sizeof(*f->own), descending);
 	for (uint32_t i = 0; i < tenth; i++)
-		h.worst_tenth += ratio[i] / tenth;
+		h.worst_tenth += f->own[i] / tenth;
 	return h;
 }
 
-static void print_table(const struct sim_args *a, const struct sim_batch *b, const char *family, uint64_t flows)
+static void print_table(const struct figures *f, const char *family, uint64_t flows)
 {
+	const struct sim_args *a = f->a;
+
 	printf("%-36s %22s %22s\n", "strategy", "mean", "p99");
 	for (uint32_t k = 0; k < a->strategies; k++) {
-		struct sim_ratio mean = pair(a, b, k, a->reference, 0), p99 = pair(a, b, k, a->reference, 1);
+		struct sim_ratio mean = over(f, k, &a->reference, 1, false).all, p99 = over(f, k, &a->reference, 1, true).all;
 		printf("%-36s %10.4f +- %-8.4f %10.4f +- %-8.4f\n", a->strategy[k].name, mean.value, mean.half, p99.value,
 		       p99.half);
 	}
 	printf("geometric means over %u scenarios of family %s, seed %llu, relative to %s; +-: 95 %%\n", a->n, family,
 	       (unsigned long long)a->seed, a->strategy[a->reference].name);
-	double *scratch = a->bests ? malloc(2 * a->n * sizeof(*scratch)) : NULL;
-	for (uint32_t k = 0; k < a->strategies && scratch; k++) {
-		struct hindsight mean = hindsight(a, b, k, 0, scratch), p99 = hindsight(a, b, k, 1, scratch);
+	for (uint32_t k = 0; k < a->strategies && a->bests; k++) {
+		struct hindsight mean = over(f, k, a->best, a->bests, false), p99 = over(f, k, a->best, a->bests, true);
 		printf("%-36s over the best of --best: mean %.4f +- %.4f, worst tenth %.4f; p99 %.4f +- %.4f, worst tenth %.4f\n",
 		       a->strategy[k].name, mean.all.value, mean.all.half, mean.worst_tenth, p99.all.value, p99.all.half,
 		       p99.worst_tenth);
 	}
-	free(scratch);
-	printf("%llu flows in %.2f s of CPU, %.0f flows/s a core\n", (unsigned long long)flows, b->busy_s, flows / b->busy_s);
+	printf("%llu flows in %.2f s of CPU, %.0f flows/s a core\n", (unsigned long long)flows, f->b->busy_s,
+	       flows / f->b->busy_s);
 }
 
 static void print_ratio(const char *name, struct sim_ratio r)
@@ -118,11 +116,11 @@ static void print_ratio(const char *name, struct sim_ratio r)
 	printf("}");
 }
 
-static void print_hindsight(const struct sim_args *a, const struct sim_batch *b, uint32_t k, double *scratch)
+static void print_over(const struct figures *f, uint32_t k, const uint32_t *others, uint32_t count)
 {
-	struct hindsight mean = hindsight(a, b, k, 0, scratch), p99 = hindsight(a, b, k, 1, scratch);
+	struct hindsight mean = over(f, k, others, count, false), p99 = over(f, k, others, count, true);
 
-	printf(",\"best\":{");
+	printf("{");
 	print_ratio("mean", mean.all);
 	printf(",\"mean_worst_tenth\":");
 	sim_print_number(mean.worst_tenth);
@@ -133,12 +131,12 @@ static void print_hindsight(const struct sim_args *a, const struct sim_batch *b,
 	printf("}");
 }
 
-static void print_totals(const struct sim_args *a, const struct sim_batch *b, uint32_t k)
+static void print_totals(const struct figures *f, uint32_t k)
 {
 	uint64_t flows = 0, refused = 0, failed = 0;
 
-	for (uint32_t i = 0; i < a->n; i++) {
-		const struct sim_result *r = &b->result[(size_t)i * a->strategies + k];
+	for (uint32_t i = 0; i < f->a->n; i++) {
+		const struct sim_result *r = &f->b->result[(size_t)i * f->a->strategies + k];
 		flows += r->flows;
 		refused += r->refused;
 		failed += r->failed;
@@ -148,39 +146,37 @@ static void print_totals(const struct sim_args *a, const struct sim_batch *b, ui
 }
 
 /* mean and p99 are over the first reference, "over" holds them over all, "best" over the best of --best in each scenario. */
-static void print_json(const struct sim_args *a, const struct sim_batch *b, const char *family, uint64_t flows, double wall)
+static void print_json(const struct figures *f, const char *family, uint64_t flows, double wall)
 {
-	double *scratch = a->bests ? malloc(2 * a->n * sizeof(*scratch)) : NULL;
+	const struct sim_args *a = f->a;
 
 	printf("{\"family\":\"%s\",\"n\":%u,\"seed\":%llu,\"flows\":%llu,\"cpu_s\":%.3f,\"wall_s\":%.3f,\"reference\":\"", family,
-	       a->n, (unsigned long long)a->seed, (unsigned long long)flows, b->busy_s, wall);
+	       a->n, (unsigned long long)a->seed, (unsigned long long)flows, f->b->busy_s, wall);
 	sim_print_escaped(a->strategy[a->reference].name);
 	printf("\",\"strategies\":[");
 	for (uint32_t k = 0; k < a->strategies; k++) {
 		printf("%s\n{\"strategy\":\"", k ? "," : "");
 		sim_print_escaped(a->strategy[k].name);
 		printf("\",");
-		print_totals(a, b, k);
-		print_ratio("mean", pair(a, b, k, a->reference, 0));
+		print_totals(f, k);
+		print_ratio("mean", over(f, k, &a->reference, 1, false).all);
 		printf(",");
-		print_ratio("p99", pair(a, b, k, a->reference, 1));
+		print_ratio("p99", over(f, k, &a->reference, 1, true).all);
 		printf(",\"over\":{");
 		for (uint32_t i = 0; i < a->references; i++) {
 			printf("%s\"", i ? "," : "");
 			sim_print_escaped(a->strategy[a->against[i]].name);
-			printf("\":{");
-			print_ratio("mean", pair(a, b, k, a->against[i], 0));
-			printf(",");
-			print_ratio("p99", pair(a, b, k, a->against[i], 1));
-			printf("}");
+			printf("\":");
+			print_over(f, k, &a->against[i], 1);
 		}
 		printf("}");
-		if (scratch)
-			print_hindsight(a, b, k, scratch);
+		if (a->bests) {
+			printf(",\"best\":");
+			print_over(f, k, a->best, a->bests);
+		}
 		printf("}");
 	}
 	printf("]}\n");
-	free(scratch);
 }
 
 int sim_cmd_family(int argc, char **argv, char err[256])
@@ -207,9 +203,12 @@ int sim_cmd_family(int argc, char **argv, char err[256])
 			       .strategies = a.strategies,
 			       .threads = a.threads,
 			       .strategy = a.strategy };
+	struct figures f = { &a, &b, calloc(a.n, sizeof(double)), calloc(a.n, sizeof(double)) };
 	b.result = calloc((size_t)a.n * a.strategies, sizeof(*b.result));
-	if (!b.result)
-		return -ENOMEM;
+	if (!b.result || !f.own || !f.best) {
+		e = -ENOMEM;
+		goto out;
+	}
 	clock_gettime(CLOCK_MONOTONIC, &t0);
 	e = sim_batch_run(&b, err);
 	clock_gettime(CLOCK_MONOTONIC, &t1);
@@ -221,10 +220,12 @@ int sim_cmd_family(int argc, char **argv, char err[256])
 		flows += b.result[i].events;
 	double wall = (double)(t1.tv_sec - t0.tv_sec) + (t1.tv_nsec - t0.tv_nsec) * 1e-9;
 	if (a.json)
-		print_json(&a, &b, d.family->name, flows, wall);
+		print_json(&f, d.family->name, flows, wall);
 	else
-		print_table(&a, &b, d.family->name, flows);
+		print_table(&f, d.family->name, flows);
 out:
 	free(b.result);
+	free(f.own);
+	free(f.best);
 	return e;
 }

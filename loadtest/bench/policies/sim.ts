@@ -11,6 +11,14 @@ export interface Interval {
   high: number;
 }
 
+/** Geometric means of ratios, scenario by scenario, and the means of their largest tenths. */
+export interface Over {
+  mean: Interval;
+  mean_worst_tenth: number;
+  p99: Interval;
+  p99_worst_tenth: number;
+}
+
 export interface FamilyStrategy {
   strategy: string;
   measured: number;
@@ -19,9 +27,9 @@ export interface FamilyStrategy {
   mean: Interval;
   p99: Interval;
   /** Over each reference, by its name. */
-  over: Record<string, { mean: Interval; p99: Interval }>;
-  /** Over the best, scenario by scenario, of those that were asked for; the mean of the largest tenth of these ratios. */
-  best?: { mean: Interval; mean_worst_tenth: number; p99: Interval; p99_worst_tenth: number };
+  over: Record<string, Over>;
+  /** Over the best, scenario by scenario, of those that were asked for. */
+  best?: Over;
 }
 
 export interface Family {
