@@ -4,6 +4,7 @@
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { modelMetadata } from "../../../../services/common/native/network.js";
+import { type InputShape, observationShape } from "../../../../services/common/native/observe.js";
 import { openCore } from "../../../../services/inference/graph.js";
 
 interface Observation {
@@ -26,6 +27,8 @@ type Step = Record<"log_weight" | "bias" | "state_out", Float32Array>;
 const file = readFileSync(process.argv[2] as string);
 const graph = openCore(file);
 const meta = modelMetadata(file);
+/** A model of an older schema sees the first features. */
+const seen = observationShape.schemas.find((s) => String(s.schema) === meta.get("observation_schema")) as InputShape;
 const stateSize = Number(meta.get("state_size"));
 const last = new Map<number, Step>();
 let kappa = Number(meta.get("kappa"));
@@ -35,8 +38,11 @@ async function step(o: Observation, before: Step | undefined): Promise<Step> {
   const state = new Float32Array(n * stateSize); // those that joined come last, and start at 0
   if (before) state.set(before.state_out);
   const all = {
-    server: { data: Float32Array.from(o.server.flat()), shape: [1, n, (o.server[0] as number[]).length] },
-    pool: { data: Float32Array.from(o.pool), shape: [1, o.pool.length] },
+    server: {
+      data: Float32Array.from(o.server.flatMap((f) => f.slice(0, seen.serverFeatures))),
+      shape: [1, n, seen.serverFeatures],
+    },
+    pool: { data: Float32Array.from(o.pool.slice(0, seen.poolFeatures)), shape: [1, seen.poolFeatures] },
     mask: { data: new Float32Array(n).fill(1), shape: [1, n] },
     state: { data: state, shape: [1, n, stateSize] },
     stratum: { data: Float32Array.from(o.stratum), shape: [1, n] },
