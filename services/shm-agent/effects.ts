@@ -80,14 +80,14 @@ export class Effects {
     const tick = this.#ticks.get(vip);
     if (!tick?.published || e.agentEpoch !== region.agentEpoch) return;
     if (e.seq < tick.published.seq || e.allNs === 0n) return;
-    const { frame, trace } = tick;
+    const { frame } = tick;
     const ms = Number(e.allNs - frame.monoNs) / 1e6;
     vip.inEffect(ms);
     this.#ticks.delete(vip);
     const slow = ms > this.#log.slowMs;
-    this.#onEffect(vip, { ms, trace: trace?.sampled || slow ? (trace?.ids ?? null) : null });
     const swapMs = Number(e.swapNs - frame.monoNs) / 1e6;
-    this.#log.end(vip.key, tick, { atUs: startUs(frame) + Math.round(ms * 1000), effect: { ms, swapMs, slow } });
+    const end = { atUs: startUs(frame) + Math.round(ms * 1000), effect: { ms, swapMs, slow } };
+    this.#onEffect(vip, { ms, trace: this.#log.end(vip.key, tick, end) });
   }
 
   gone(vip: Vip): void {

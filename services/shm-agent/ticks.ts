@@ -191,18 +191,19 @@ export class TickLog {
     return told.map((k) => message(k.trace, to));
   }
 
-  /** The ids of a tick that took its course, whether it is written or not. */
-  end(key: string, tick: Tick, end: TickEnd): void {
+  /** A tick took its course. The ids of its trace where that was written. */
+  end(key: string, tick: Tick, end: TickEnd): TraceIds | null {
     const { trace } = tick;
-    if (trace === null) return;
+    if (trace === null) return null;
     const bad = end.effect === null || end.effect.slow;
-    if (!trace.sampled && !(bad && samplerTakes(trace.ids))) return;
+    if (!trace.sampled && !(bad && samplerTakes(trace.ids))) return null;
     const good = this.#good.get(key);
     const links =
       bad && good ? [{ to: good.ids, attributes: { "marllb.link": "last good tick", "marllb.frame_seq": good.seq } }] : [];
     writeTrace(trace.ids, tickSpans(tick, trace, end), links);
     if (!bad) this.#good.set(key, { ids: trace.ids, seq: tick.frame.seq });
     else if (!trace.sampled) this.#keep(key, trace);
+    return trace.ids;
   }
 
   forget(key: string): void {

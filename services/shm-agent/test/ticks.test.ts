@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
-import { DEADLINE_EXCEEDED, type Tick, type TickTrace, tickSpans } from "../ticks.js";
+import { systemClock } from "../../common/clock.js";
+import { enableTracing } from "../../common/telemetry.js";
+import { DEADLINE_EXCEEDED, type Tick, TickLog, type TickTrace, tickSpans } from "../ticks.js";
 import { rawFrame } from "./fake-region.js";
 
 const OFFSET = 1_000_000_000;
@@ -70,4 +72,17 @@ test("an answer that the envelope refused: the call was good, the publication wa
       ["shm-agent.publish", "refused: all-zero"],
     ],
   );
+});
+
+test("only a trace that was written is named: not that of a slow tick which the user's sampler refuses", (t) => {
+  const log = new TickLog({ sample_ms: 1000, slow_ms: 1 }, systemClock);
+  const slow = { atUs: 101_500, effect: { ...effect, slow: true } };
+  const unsampled = trace({ sampled: false });
+  const end = (asksSampler: boolean) => {
+    // Nothing records here, and so the sampler takes nothing.
+    enableTracing({ preset() {}, asksSampler });
+    return log.end("web", tick({ trace: unsampled }), slow);
+  };
+  t.is(end(true), null);
+  t.deepEqual(end(false), unsampled.ids);
 });
