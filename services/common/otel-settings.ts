@@ -3,9 +3,9 @@
 // configuration. Those that are not named here the SDK reads by itself: headers, time-outs, compression, certificates, limits, batches.
 import { ConfigError } from "./config/error.js";
 import type { Config } from "./config/load.js";
+import { TRACE_PROTOCOLS } from "./config/schema.js";
 
-export const TRACE_PROTOCOLS = ["grpc", "http/protobuf", "http/json"] as const;
-export type TraceProtocol = (typeof TRACE_PROTOCOLS)[number];
+type TraceProtocol = (typeof TRACE_PROTOCOLS)[number];
 
 export interface TraceTarget {
   exporter: "otlp" | "console";

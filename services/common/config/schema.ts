@@ -9,6 +9,7 @@ import { isIpPort, isNetwork, parseHostPort } from "./address.js";
 import { health, healthLevel } from "./health-schema.js";
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "silent"] as const;
+export const TRACE_PROTOCOLS = ["grpc", "http/protobuf", "http/json"] as const;
 export const SERVICES = ["shm_agent", "inference", "health", "failover", "console"] as const;
 
 /** The control socket is made beside it, as PATH.ctl.PID first: what the kernel takes as a socket's name is 107 bytes. */
@@ -291,7 +292,7 @@ export const schema = z.strictObject({
     .strictObject({
       endpoint: endpoint.default(""), // empty: off (OTEL_EXPORTER_OTLP_ENDPOINT turns it on as well)
       // Empty: as OTEL_EXPORTER_OTLP_PROTOCOL says, else grpc.
-      protocol: z.enum(["", "grpc", "http/protobuf", "http/json"]).default(""),
+      protocol: z.enum(["", ...TRACE_PROTOCOLS]).default(""),
       sample_ms: ms(0, 3_600_000).default(1000), // one tick of so many milliseconds; 0 = every tick
       slow_ms: z.number().gt(0).max(10_000).default(20), // frame to effect; a tick that takes longer is always traced
     })
