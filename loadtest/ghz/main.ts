@@ -50,7 +50,8 @@ try {
   process.exit(await main());
 } catch (e) {
   const known = e instanceof Unreachable || e instanceof LaunchError || e instanceof ConfigError;
-  const usageError = (e as NodeJS.ErrnoException).code?.startsWith("ERR_PARSE_ARGS") === true;
+  // Of a program that failed, the code is its exit code, a number.
+  const usageError = String((e as NodeJS.ErrnoException).code).startsWith("ERR_PARSE_ARGS");
   if (!known && !usageError) throw e;
   process.stderr.write(`${(e as Error).message}\n${usageError ? usage : ""}`);
   process.exit(usageError || e instanceof ConfigError ? 2 : e instanceof LaunchError ? e.exitCode : 1);

@@ -20,6 +20,8 @@ export interface Profile {
   data(s: Subject): object;
   /** Calls a second; of a stream: so many calls at once, each `seconds` long. */
   rate: number;
+  /** One call only: a second one would be refused. */
+  once?: true;
   /** A call that lasts until the client ends it. */
   stream?: { seconds: number; atOnce: number };
   /** It changes something that operators see, and the one after it takes that back. */
@@ -47,6 +49,15 @@ const OWN = "ghz-{{.WorkerID}}";
 const roster = (): object => ({ instance: OWN, dp_epoch: "1", vips: [], gone: [] });
 const pool = ({ vip: { vip_id, name } }: Subject) => ({ vip_id, name });
 
+/** One that is stopped before it begins. */
+function experiment(vip: string): object {
+  const started_at_unix_ms = Date.now() + 300_000;
+  return {
+    ...{ id: "ghz", vip, candidate: "kalman", baseline: "uniform", share: 0.5, seed: 1 },
+    ...{ started_at_unix_ms, block_ms: 10_000, deadline_unix_ms: started_at_unix_ms + 60_000 },
+  };
+}
+
 export const PROFILES: readonly Profile[] = [
   unary("shm-agent", "ShmAgent.GetStatus", () => ({}), { rate: 200 }),
   unary("shm-agent", "ShmAgent.GetWeights", ({ vip }) => ({ vip_id: vip.vip_id })),
@@ -64,6 +75,14 @@ export const PROFILES: readonly Profile[] = [
   unary("inference", "Inference.ListModels", () => ({})),
   unary("inference", "Inference.GetPolicy", ({ instance, vip }) => ({ instance, vip_id: vip.vip_id })),
   unary("inference", "Inference.Explain", ({ instance, vip }) => ({ instance, vip_id: vip.vip_id })),
+  unary("inference", "Inference.GetTrust", ({ vip }) => ({ vip: vip.name })),
+  unary("inference", "Inference.SetShadow", ({ vip }) => ({ vip: vip.name, policy: "" }), { orders: true }),
+  unary("inference", "Inference.StartExperiment", ({ vip }) => experiment(vip.name), { rate: 1, once: true, orders: true }),
+  unary("inference", "Inference.StopExperiment", ({ vip }) => ({ vip: vip.name, reason: "ghz" }), {
+    rate: 1,
+    once: true,
+    orders: true,
+  }),
   unary("inference", "Inference.Decide", ({ frame }) => ({ frame, policy: "kalman" })),
   stream(
     "inference",
@@ -76,7 +95,8 @@ export const PROFILES: readonly Profile[] = [
     ],
     1,
   ),
-  unary("health", "Health.Check", ({ server }) => ({ address: server, kind: "tcp" })),
+  // It answers ten a second.
+  unary("health", "Health.Check", ({ server }) => ({ address: server, kind: "tcp" }), { rate: 8 }),
   stream("health", "Health.Watch", () => ({}), 1),
   stream("health", "Health.Report", () => [{ roster: roster() }], 0),
   unary("failover", "Failover.GetPool", pool),

@@ -37,6 +37,7 @@ export interface Result {
 }
 
 const SECONDS = 1;
+const LATER_S = 0.5;
 /** What a machine that is busy reaches of the rate that was asked for. */
 const LEAST_RATE = 0.5;
 
@@ -54,13 +55,15 @@ async function sent(metrics: string, call: string): Promise<number | null> {
 }
 
 function flags(p: Profile, s: Subject, { tls }: Place): string[] {
-  const out = ["--call", fullName(p.call), "--data", JSON.stringify(p.data(s)), "--format", "json", "--connections", "2"];
+  const out = ["--call", fullName(p.call), "--data", JSON.stringify(p.data(s)), "--format", "json"];
+  out.push("--connections", p.once ? "1" : "2");
   if (p.stream) {
     const { atOnce, seconds } = p.stream;
-    // A stream is looked at when a message comes: where none does, the time-out ends it.
-    const ends = ["--stream-call-duration", `${seconds}s`, "--timeout", `${seconds}s`];
+    // A stream is looked at when a message comes: where none does, the time-out ends it. Not in the same moment: ghz dies of that.
+    const ends = ["--stream-call-duration", `${seconds}s`, "--timeout", `${seconds + LATER_S}s`];
     out.push("--concurrency", String(atOnce), "--total", String(atOnce), ...ends);
-  } else out.push("--concurrency", "10", "--rps", String(p.rate), "--duration", `${SECONDS}s`, "--duration-stop", "wait");
+  } else if (p.once) out.push("--concurrency", "1", "--total", "1");
+  else out.push("--concurrency", "10", "--rps", String(p.rate), "--duration", `${SECONDS}s`, "--duration-stop", "wait");
   if (!tls) return [...out, "--insecure"];
   return [...out, ...(tls.ca ? ["--cacert", tls.ca] : []), "--cert", tls.cert, "--key", tls.key];
 }

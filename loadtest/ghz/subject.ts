@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What profiles ask about: a running marllb's first VIP and server, and a frame of a data plane that is started for it.
 import { connect } from "node:net";
-import type * as grpc from "@grpc/grpc-js";
-import type { GetPoolResponse__Output } from "../../gen/marllb/v1/GetPoolResponse.js";
-import type { GetStatusResponse__Output } from "../../gen/marllb/v1/GetStatusResponse.js";
+import type { ServiceError } from "@grpc/grpc-js";
 import { parseHostPort } from "../../services/common/config/address.js";
 import type { Config } from "../../services/common/config/load.js";
+import { ask } from "../../services/common/grpc/ask.js";
 import { clientCredentials, clientOptions, dialTarget } from "../../services/common/grpc/channel.js";
 import { v1 } from "../../services/common/grpc/protos.js";
 import { attachRegion } from "../../services/common/native/region.js";
@@ -49,26 +48,22 @@ function answers(service: string, address: string): Promise<void> {
   });
 }
 
-type Call = (request: object, options: object, callback: (e: grpc.ServiceError | null, r: unknown) => void) => void;
+const ASK_MS = 5000;
 
-function ask<T>(client: grpc.Client, method: string, request: object): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const done = (e: grpc.ServiceError | null, r: unknown): void =>
-      e ? reject(new Unreachable(`${method}: ${e.details}`)) : resolve(r as T);
-    ((client as unknown as Record<string, Call>)[method] as Call).call(client, request, { deadline: Date.now() + 5000 }, done);
-  });
-}
+/** The answer to a call, or one sentence. */
+const told = <T>(method: string, answer: Promise<T>): Promise<T> =>
+  answer.catch((e: ServiceError) => Promise.reject(new Unreachable(`${method}: ${e.details}`)));
 
 export async function subjectOf(config: Config, places: ReadonlyMap<ServiceFolder, Place>): Promise<Subject> {
   const credentials = clientCredentials(config);
   const agent = new v1.ShmAgent((places.get("shm-agent") as Place).grpc, credentials, clientOptions);
   const failover = new v1.Failover((places.get("failover") as Place).grpc, credentials, clientOptions);
   try {
-    const { instance, vips } = await ask<GetStatusResponse__Output>(agent, "GetStatus", {});
+    const { instance, vips } = await told("GetStatus", ask(agent, "GetStatus", {}, ASK_MS));
     const [vip] = vips;
     if (!vip) throw new Unreachable(`${instance}: the agent knows no VIP: is a data plane running?`);
     const { vip_id, name } = vip;
-    const { members } = await ask<GetPoolResponse__Output>(failover, "GetPool", { vip_id, name });
+    const { members } = await told("GetPool", ask(failover, "GetPool", { vip_id, name }, ASK_MS));
     const server = members[0]?.server?.address;
     if (server === undefined) throw new Unreachable(`VIP ${name}: no servers`);
     return { instance, vip: { vip_id, name }, server, frame: await ownFrame() };
