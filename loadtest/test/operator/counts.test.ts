@@ -40,7 +40,7 @@ test("load balancers that failover makes known to each other share counts, and o
   try {
     await two.start("shm-agent");
     const metrics = async (): Promise<string> => (await fetch(`http://${one.metrics.get("shm-agent")}/metrics`)).text();
-    const up = new RegExp(`marllb_counts_peer_up\\{peer="${two.instance}"[^}]*\\} (\\d)`);
+    const up = new RegExp(`marllb_counts_peer_up\\{[^}]*peer="${two.instance}"[^}]*\\} (\\d)`);
     await eventually("each hears the other", async () => up.exec(await metrics())?.[1] === "1");
     const shown = await eventually("a delay is measured", async () => {
       const out = await status(one.at("shm-agent"), one.folder);
