@@ -90,21 +90,21 @@ static void make_step(const struct mlb_frame_hdr *h, const struct mlb_server_rec
 	for (uint32_t i = 0; i < n; i++) {
 		struct mlb_obs_srv *s = &st->srv[i];
 		const struct mlb_server_rec *r = &rec[i];
-		double l[6];
+		struct obs_durations l;
 		if (out->latency)
 			out->latency[i] = h->one_way ? NAN : obs_latency(r, s);
-		obs_figures(s, h, r, st->by_waits, dt, &u[i], l);
+		obs_figures(s, h, r, st->by_waits, dt, &u[i], &l);
 		u[i].kappa = fmax(p.kappa + (isfinite(r->bias) ? (double)r->bias : 0), KAPPA_LEAST);
 		rtts |= u[i].rtt > 0;
 		in_pool += u[i].counts;
 		s->steps++;
 		p.opened += u[i].opened;
-		st->ema[OBS_PLN] += (float)l[0];
-		st->ema[OBS_PLS] += (float)l[1];
-		st->ema[OBS_PLSS] += (float)l[2];
-		st->ema[OBS_PTN] += (float)l[0];
-		st->ema[OBS_PTS] += (float)l[4];
-		st->ema[OBS_PTSS] += (float)l[5];
+		st->ema[OBS_PLN] += (float)l.count;
+		st->ema[OBS_PLS] += (float)l.logs;
+		st->ema[OBS_PLSS] += (float)l.log_squares;
+		st->ema[OBS_PTN] += (float)l.count;
+		st->ema[OBS_PTS] += (float)l.sum;
+		st->ema[OBS_PTSS] += (float)l.squares;
 		/* The queue's evidence is about the balance that the choice keeps, with its bias. */
 		seen[i] = (struct mlb_kalman_seen){ .q = u[i].q,
 						    .d = u[i].d,

@@ -100,9 +100,8 @@ struct pool {
 	uint32_t n;
 };
 
-static double load_log(const struct obs_step *u, const struct obs_pool_step *p)
+static double load_log(const struct obs_step *u)
 {
-	(void)p;
 	return log(u->load + u->peer + u->kappa);
 }
 
@@ -113,7 +112,7 @@ static double log_waiting(const struct mlb_obs_srv *v)
 	return log(fmin(1, v->ema[OBS_W1] / seen) + .01);
 }
 
-static struct pool sum_up(const struct mlb_obs_state *st, const struct obs_step *u, const struct obs_pool_step *p)
+static struct pool sum_up(const struct mlb_obs_state *st, const struct obs_step *u)
 {
 	struct pool s = { 0 };
 	double d1 = 0, q1 = 0, d5 = 0, q5 = 0, n1 = 0, l1 = 0, n5 = 0, l5 = 0, ages = 0, flows = 0;
@@ -122,7 +121,7 @@ static struct pool sum_up(const struct mlb_obs_state *st, const struct obs_step 
 		if (!u[i].counts)
 			continue;
 		s.n++;
-		s.l += load_log(&u[i], p);
+		s.l += load_log(&u[i]);
 		s.x += v->kalman.x;
 		s.off += v->kalman.x - v->kalman.log_cfg;
 		s.cfg += v->kalman.log_cfg;
@@ -172,8 +171,8 @@ static float put(const struct mlb_obs_feature *f, double v, uint32_t present, ui
 	return (float)v;
 }
 
-static void server_features(const struct mlb_obs_srv *v, const struct obs_step *u, const struct obs_pool_step *p,
-			    const struct pool *s, double f[MLB_OBS_SERVER_FEATURES])
+static void server_features(const struct mlb_obs_srv *v, const struct obs_step *u, const struct pool *s,
+			    double f[MLB_OBS_SERVER_FEATURES])
 {
 	const float *m = v->ema;
 	double x = v->kalman.x - s->x, e0 = u->q * s->r0, e1 = m[OBS_Q1] * s->r1, e5 = m[OBS_Q5] * s->r5;
@@ -185,7 +184,7 @@ static void server_features(const struct mlb_obs_srv *v, const struct obs_step *
 	f[SF_SURPRISE] = (u->d - e0) / sqrt(e0 + .5);
 	f[SF_RATE_1S] = log((m[OBS_D1] + .5) / (e1 + .5)) / .4;
 	f[SF_RATE_5S] = log((m[OBS_D5] + .5) / (e5 + .5)) / .25;
-	f[SF_BALANCE] = (load_log(u, p) - s->l - x) / .4;
+	f[SF_BALANCE] = (load_log(u) - s->l - x) / .4;
 	f[SF_BALANCE_NOW] = (log(u->flows + u->peer + u->kappa) - s->now - x) / .5;
 	f[SF_EXPECTED] = .5 * log(e0 + .05);
 	f[SF_DURATION_1S] = (m[OBS_LS1] - m[OBS_LN1] * s->mu1) / (m[OBS_LN1] + 1.0) / .4;
@@ -206,7 +205,7 @@ static void server_features(const struct mlb_obs_srv *v, const struct obs_step *
 void obs_features(const struct mlb_obs_state *st, const struct obs_step *u, const struct obs_pool_step *p,
 		  struct mlb_obs_out *out)
 {
-	struct pool s = sum_up(st, u, p);
+	struct pool s = sum_up(st, u);
 	uint32_t clipped = 0;
 	double imbalance = 0;
 	if (!s.n) { /* an empty pool */
@@ -217,7 +216,7 @@ void obs_features(const struct mlb_obs_state *st, const struct obs_step *u, cons
 	for (uint32_t i = 0; i < st->n; i++) {
 		double f[MLB_OBS_SERVER_FEATURES];
 		float *o = out->server + (size_t)i * MLB_OBS_SERVER_FEATURES;
-		server_features(&st->srv[i], &u[i], p, &s, f);
+		server_features(&st->srv[i], &u[i], &s, f);
 		if (u[i].counts)
 			imbalance += f[SF_BALANCE] * f[SF_BALANCE];
 		for (uint32_t k = 0; k < MLB_OBS_SERVER_FEATURES; k++)

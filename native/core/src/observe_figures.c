@@ -51,12 +51,9 @@ static double ago(uint64_t now_us, uint64_t then_us)
 	return now_us > then_us ? (double)(now_us - then_us) * 1e-6 : 0.0;
 }
 
-/* Durations of the flows that ended in the step, seconds, the RTT taken off: count, sum and sum of squares of their logarithms;
- * 0; sum and sum of squares. */
-static void durations(const uint32_t *now, const uint32_t *before, double rtt, double out[6])
+static struct obs_durations durations(const uint32_t *now, const uint32_t *before, double rtt)
 {
-	for (int i = 0; i < 6; i++)
-		out[i] = 0;
+	struct obs_durations out = { 0 };
 	for (uint32_t b = 0; b < MLB_HIST_BUCKETS; b++) {
 		uint32_t c = now[b] - before[b]; /* modulo 2^32 */
 		if (!c)
@@ -65,12 +62,13 @@ static void durations(const uint32_t *now, const uint32_t *before, double rtt, d
 		double hi = b + 1 < MLB_HIST_BUCKETS ? (double)mlb_hist_edge(b + 1) : 1.5 * lo;
 		double mid = sqrt(lo * hi) * 1e-6;
 		double t = fmax(mid - rtt, .25 * mid), l = log(t);
-		out[4] += c * t;
-		out[5] += c * t * t;
-		out[0] += c;
-		out[1] += c * l;
-		out[2] += c * l * l;
+		out.count += c;
+		out.logs += c * l;
+		out.log_squares += c * l * l;
+		out.sum += c * t;
+		out.squares += c * t * t;
 	}
+	return out;
 }
 
 static double bucket_low(uint32_t b)
@@ -111,7 +109,7 @@ static void add(float *figure, double keep, double came)
 	*figure = (float)(*figure * keep + came);
 }
 
-static void decay(struct mlb_obs_srv *s, const struct obs_step *u, const double l[3], double dt)
+static void decay(struct mlb_obs_srv *s, const struct obs_step *u, const struct obs_durations *l, double dt)
 {
 	double k1 = exp(-dt), k5 = exp(-dt / 5);
 	float *e = s->ema;
@@ -123,16 +121,16 @@ static void decay(struct mlb_obs_srv *s, const struct obs_step *u, const double 
 	add(&e[OBS_K1], k1, u->quick);
 	add(&e[OBS_L1], k1, u->load * dt);
 	add(&e[OBS_W1], k1, u->flow_s > 0 ? dt * u->wait_s / u->flow_s : 0);
-	add(&e[OBS_LN1], k1, l[0]);
-	add(&e[OBS_LS1], k1, l[1]);
+	add(&e[OBS_LN1], k1, l->count);
+	add(&e[OBS_LS1], k1, l->logs);
 	add(&e[OBS_D5], k5, u->d);
 	add(&e[OBS_Q5], k5, u->q);
-	add(&e[OBS_LN5], k5, l[0]);
-	add(&e[OBS_LS5], k5, l[1]);
+	add(&e[OBS_LN5], k5, l->count);
+	add(&e[OBS_LS5], k5, l->logs);
 }
 
 void obs_figures(struct mlb_obs_srv *s, const struct mlb_frame_hdr *h, const struct mlb_server_rec *r, bool by_waits, double dt,
-		 struct obs_step *u, double l[6])
+		 struct obs_step *u, struct obs_durations *l)
 {
 	bool waiting = h->load == MLB_LOAD_WAITING;
 	uint64_t now_us = h->mono_ns / 1000, f[MLB_OBS_FIGURES];
@@ -162,7 +160,7 @@ void obs_figures(struct mlb_obs_srv *s, const struct mlb_frame_hdr *h, const str
 	u->quick = fmax(0, ends + u->failed - u->d);
 	/* A flow was on the wire for a round trip; the server had nothing of it then. */
 	u->q = fmax(work - ends * u->rtt, WORK_LEAST * work);
-	durations(by_waits ? r->ttfb_hist : r->duration_hist, by_waits ? s->ttfb_hist : s->duration_hist, u->rtt, l);
+	*l = durations(by_waits ? r->ttfb_hist : r->duration_hist, by_waits ? s->ttfb_hist : s->duration_hist, u->rtt);
 	decay(s, u, l, dt);
 	/* Where an end is found quick after it was counted, the next ones pay for it. */
 	if (f[FIG_CLOSED] < s->at[FIG_CLOSED])

@@ -6,7 +6,6 @@
 
 #define LEFT_US UINT64_C(600000000) /* so long is a server that left remembered */
 #define FORGETS .014                /* variance gained a second by what is not looked at; at most that of one that joins */
-#define JOIN_P .3
 
 static double log_cfg(const struct mlb_server_rec *r)
 {
@@ -26,9 +25,9 @@ static const struct mlb_obs_srv *find(const struct mlb_obs_state *prev, uint32_t
 	return NULL;
 }
 
-static bool same_place(const struct mlb_addr *a, uint32_t port, const struct mlb_server_rec *r)
+static bool was_at(const struct mlb_obs_left *l, const struct mlb_addr *addr, uint32_t port)
 {
-	return port && port == r->port && memcmp(a, &r->addr, sizeof(*a)) == 0;
+	return l->port && l->port == port && memcmp(&l->addr, addr, sizeof(*addr)) == 0;
 }
 
 static double mean_offset(const struct mlb_obs_srv *s, uint32_t n)
@@ -47,7 +46,7 @@ static void leave(struct mlb_obs_state *next, const struct mlb_obs_srv *s, doubl
 		return;
 	for (uint32_t k = 0; k < MLB_OBS_LEFT; k++) {
 		struct mlb_obs_left *l = &next->left[k];
-		if (!l->port || (l->port == s->port && memcmp(&l->addr, &s->addr, sizeof(l->addr)) == 0)) {
+		if (!l->port || was_at(l, &s->addr, s->port)) {
 			at = k;
 			break;
 		}
@@ -63,12 +62,12 @@ static void leave(struct mlb_obs_state *next, const struct mlb_obs_srv *s, doubl
 						.usual_steps = s->usual_steps };
 }
 
-/* What is remembered of one that left, NULL if nothing is; the entry is given up. */
+/* What is remembered of one that left; its entry is given up. False: nothing is, or it is too old. */
 static bool back(struct mlb_obs_state *next, const struct mlb_server_rec *r, uint64_t now_us, struct mlb_obs_left *was)
 {
 	for (uint32_t k = 0; k < MLB_OBS_LEFT; k++) {
 		struct mlb_obs_left *l = &next->left[k];
-		if (!same_place(&l->addr, l->port, r))
+		if (!was_at(l, &r->addr, r->port))
 			continue;
 		*was = *l;
 		l->port = 0;
@@ -89,7 +88,7 @@ static void join(struct mlb_obs_state *next, struct mlb_obs_srv *s, const struct
 		return;
 	double away_s = (double)(now_us - was.left_us) * 1e-6;
 	s->kalman.x += was.offset;
-	s->kalman.p = fmin(JOIN_P, was.p + FORGETS * away_s);
+	s->kalman.p = fmin(s->kalman.p, was.p + FORGETS * away_s);
 	s->usual = was.usual;
 	s->usual_steps = was.usual_steps;
 }

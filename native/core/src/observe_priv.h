@@ -49,6 +49,13 @@ struct obs_step {
 	bool counts;           /* takes part in the pool's means: neither draining nor leaving */
 };
 
+/* Of the flows (or answers) that ended in the step, seconds, the RTT taken off. */
+struct obs_durations {
+	double count;
+	double logs, log_squares; /* sums of their logarithms and of the squares of these */
+	double sum, squares;      /* of themselves */
+};
+
 struct obs_pool_step {
 	double dt;     /* seconds */
 	double kappa;  /* flows */
@@ -59,11 +66,9 @@ struct obs_pool_step {
 
 /* observe_figures.c */
 void obs_remember(struct mlb_obs_srv *, const struct mlb_server_rec *);
-/* Takes the record's growth since the last step into u and the server's decayed figures; durations to l (count, sum, sum of
- * squares of their logarithms, 0, sum, sum of squares of themselves). k1, k5: what is kept of figures decayed with 1 s and 5 s.
- */
+/* Takes the record's growth since the last step into u, the server's decayed figures and l. */
 void obs_figures(struct mlb_obs_srv *, const struct mlb_frame_hdr *, const struct mlb_server_rec *, bool by_waits, double dt,
-		 struct obs_step *u, double l[6]);
+		 struct obs_step *u, struct obs_durations *l);
 float obs_latency(const struct mlb_server_rec *, const struct mlb_obs_srv *);
 /* How many times noisier counts are than those of common sizes, >= 1: a few very long flows stand in the load and never end. */
 double obs_noise(const struct mlb_obs_state *);
