@@ -237,9 +237,9 @@ enum mlb_counts_verdict mlb_counts_hear(struct mlb_counts *c, const void *datagr
 	return v;
 }
 
-void mlb_counts_refuse(struct mlb_counts *c, enum mlb_counts_verdict v, uint32_t n)
+void mlb_counts_refuse(struct mlb_counts *c, enum mlb_counts_verdict v)
 {
-	c->totals.verdict[v] += n;
+	c->totals.verdict[v]++;
 }
 
 /* Adds up what is still good by this load balancer's keys. False: nobody is heard. */

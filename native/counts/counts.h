@@ -42,7 +42,7 @@ uint32_t mlb_counts_say(struct mlb_counts *, uint64_t now_us, uint64_t random, s
 enum mlb_counts_verdict mlb_counts_hear(struct mlb_counts *, const void *datagram, size_t len, const struct mlb_endpoint *from,
 					uint64_t now_us);
 /* One came that is refused unseen. */
-void mlb_counts_refuse(struct mlb_counts *, enum mlb_counts_verdict, uint32_t n);
+void mlb_counts_refuse(struct mlb_counts *, enum mlb_counts_verdict);
 
 /* What the others have at this one's servers, for the block peer; servers where they have nothing are left out. -ENOENT: nobody
  * is heard now. */

@@ -219,10 +219,12 @@ static void heard(struct mlb_counts_link *l, const uint8_t *bytes, uint32_t len,
 {
 	struct mlb_endpoint from;
 	mlb_endpoint_from_sockaddr(ss, &from);
-	if (!is_member(l, &from.addr) && l->strangers-- == 0) {
-		l->strangers = 0;
-		mlb_counts_refuse(l->counts, MLB_COUNTS_STRANGER, 1);
-		return;
+	if (!is_member(l, &from.addr)) {
+		if (l->strangers == 0) {
+			mlb_counts_refuse(l->counts, MLB_COUNTS_STRANGER);
+			return;
+		}
+		l->strangers--;
 	}
 	if (mlb_counts_hear(l->counts, bytes, len, &from, now) == MLB_COUNTS_HEARD)
 		l->heard = true;
@@ -245,7 +247,8 @@ static void receive(struct mlb_counts_link *l, uint64_t now)
 		n = recvmmsg(l->fd, m, BATCH, MSG_DONTWAIT, NULL);
 		for (int i = 0; i < n; i++)
 			heard(l, l->in[i], m[i].msg_len, &from[i], now);
-		l->reads -= n > 0 && (uint32_t)n < l->reads ? (uint32_t)n : n > 0 ? l->reads : 0;
+		uint32_t got = n > 0 ? (uint32_t)n : 0;
+		l->reads -= got < l->reads ? got : l->reads;
 	}
 }
 

@@ -15,20 +15,26 @@ static bool same(const struct mlb_endpoint *a, const struct mlb_endpoint *b)
 	return mlb_endpoint_eq(a, b) && a->proto == b->proto;
 }
 
+/* Where it is in the hash, or would be. */
+static uint32_t place(const struct own *o, const struct mlb_endpoint *ep)
+{
+	uint32_t i = bucket(ep);
+	while (o->hash[i] && !same(&o->key[o->hash[i] - 1].ep, ep))
+		i = (i + 1) % OWN_HASH;
+	return i;
+}
+
 uint32_t own_find(const struct own *o, const struct mlb_endpoint *ep)
 {
-	for (uint32_t i = bucket(ep); o->hash[i]; i = (i + 1) % OWN_HASH)
-		if (same(&o->key[o->hash[i] - 1].ep, ep))
-			return o->hash[i] - 1u;
-	return MLB_NONE;
+	uint32_t i = place(o, ep);
+	return o->hash[i] ? o->hash[i] - 1u : MLB_NONE;
 }
 
 static uint32_t add(struct own *o, const struct mlb_endpoint *ep)
 {
-	uint32_t i = bucket(ep);
-	for (; o->hash[i]; i = (i + 1) % OWN_HASH)
-		if (same(&o->key[o->hash[i] - 1].ep, ep))
-			return o->hash[i] - 1u;
+	uint32_t i = place(o, ep);
+	if (o->hash[i])
+		return o->hash[i] - 1u;
 	o->key[o->keys] = (struct wire_entry){ .ep = *ep };
 	o->hash[i] = (uint16_t)(o->keys + 1);
 	return o->keys++;
