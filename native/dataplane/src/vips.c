@@ -300,7 +300,7 @@ static void server_close(void *arg, uint32_t vip_id, const struct mlb_server *s)
 {
 	struct mlbd_host *h = arg;
 
-	if (mlbd_workers_post(h, &(struct mlbd_mail){ .kind = MLBD_MAIL_CLOSE, .vip = vip_id, .server_id = s->id }) < 0)
+	if (mlbd_workers_post(h, &(struct mlbd_mail){ .kind = MLBD_MAIL_CLOSE, .server_id = s->id }) < 0)
 		mlbd_log("error", "vip %s: no memory to close the flows of server %u", h->vip[vip_id - 1].conf.name, s->id);
 }
 

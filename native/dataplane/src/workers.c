@@ -44,26 +44,34 @@ int mlbd_workers_start(struct mlbd_host *h, char err[256])
 	return 0;
 }
 
-int mlbd_workers_ask(struct mlbd_worker *w, const struct mlbd_mail *what)
+/* To a worker that runs. done may be NULL. */
+static int post_copy(struct mlbd_worker *w, const struct mlbd_mail *what, sem_t *done)
 {
-	struct mlbd_mail *m;
-	sem_t done;
+	struct mlbd_mail *m = malloc(sizeof(*m));
 
-	if (!w->started)
-		return 0;
-	m = malloc(sizeof(*m));
 	if (!m) {
 		mlbd_log("error", "no memory for a message to worker %u", w->index);
 		return -ENOMEM;
 	}
-	sem_init(&done, 0, 0);
 	*m = *what;
-	m->done = &done;
+	m->done = done;
 	mlbd_worker_post(w, m);
-	while (sem_wait(&done) < 0)
+	return 0;
+}
+
+int mlbd_workers_ask(struct mlbd_worker *w, const struct mlbd_mail *what)
+{
+	sem_t done;
+	int rc;
+
+	if (!w->started)
+		return 0;
+	sem_init(&done, 0, 0);
+	rc = post_copy(w, what, &done);
+	while (rc == 0 && sem_wait(&done) < 0)
 		; /* interrupted */
 	sem_destroy(&done);
-	return 0;
+	return rc;
 }
 
 int mlbd_workers_tell(struct mlbd_host *h, const struct mlbd_mail *what)
@@ -80,16 +88,9 @@ int mlbd_workers_post(struct mlbd_host *h, const struct mlbd_mail *what)
 {
 	int rc = 0;
 
-	for (uint32_t i = 0; i < h->threads; i++) {
-		struct mlbd_mail *m = h->worker[i].started ? malloc(sizeof(*m)) : NULL;
-
-		if (m) {
-			*m = *what;
-			mlbd_worker_post(&h->worker[i], m);
-		} else if (h->worker[i].started) {
+	for (uint32_t i = 0; i < h->threads; i++)
+		if (h->worker[i].started && post_copy(&h->worker[i], what, NULL))
 			rc = -ENOMEM;
-		}
-	}
 	return rc;
 }
 
