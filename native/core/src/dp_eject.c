@@ -87,7 +87,7 @@ static void succeeded(struct mlb_dp *dp, struct dp_vip *v, struct mlb_worker *w,
 	} /* else the connect began before the ejection: a server that takes some and drops the rest is no better for it */
 }
 
-/* A connect that went unanswered says nothing where one that began at the same time or later was answered: a packet was lost. */
+/* A connect that went unanswered says nothing where another was answered since it began: a packet was lost. */
 static bool answered_since(const struct mlb_dp *dp, const struct dp_vip *v, uint32_t slot, uint64_t began)
 {
 	for (uint32_t i = 0; i < dp->nworkers; i++)

@@ -201,17 +201,29 @@ static void set_quick(struct mlb_guard *g, const struct mlb_server_rec *rec, uin
 	}
 }
 
+/* A server's part of the flows by static weights and the directive's factors. */
+static double fair_weight(const struct mlb_server_rec *r)
+{
+	return (double)r->weight_static * (double)r->factor;
+}
+
+static double pool_weight(const struct mlb_server_rec *rec, uint32_t n)
+{
+	double total = 0;
+	for (uint32_t i = 0; i < n; i++)
+		total += in_pool(&rec[i]) ? fair_weight(&rec[i]) : 0;
+	return total;
+}
+
 /* What each server failed beyond its static share of the pool's new flows, as long as it goes on failing more than that. */
 static void reckon(struct mlb_guard *g, const struct mlb_server_rec *rec, uint32_t n, uint64_t dt_us)
 {
-	double opened = 0, weight = 0, keep = exp(-(double)dt_us / DEBT_US);
-	for (uint32_t i = 0; i < n; i++) {
+	double opened = 0, weight = pool_weight(rec, n), keep = exp(-(double)dt_us / DEBT_US);
+	for (uint32_t i = 0; i < n; i++)
 		opened += (double)g[rec[i].slot].opened;
-		weight += in_pool(&rec[i]) ? (double)rec[i].weight_static * (double)rec[i].factor : 0;
-	}
 	for (uint32_t i = 0; i < n; i++) {
 		struct mlb_guard *s = &g[rec[i].slot];
-		double share = weight > 0 ? (double)rec[i].weight_static * (double)rec[i].factor / weight : 0;
+		double share = weight > 0 ? fair_weight(&rec[i]) / weight : 0;
 		s->beyond = (float)fmax(0, s->beyond * keep + (double)s->failed - share * opened);
 	}
 }
@@ -265,17 +277,13 @@ void mlb_guard_tell(struct mlb_guard *g, const struct mlb_server_rec *rec, uint3
 		    uint32_t workers)
 {
 	uint32_t list[MLB_GUARDS_MAX], guards = 0;
-	double total = 0;
-	for (uint32_t i = 0; i < n; i++)
-		if (!(rec[i].flags & (MLB_SRV_DRAINING | MLB_SRV_LEAVING)))
-			total += (double)rec[i].weight_static * (double)rec[i].factor;
+	double total = pool_weight(rec, n);
 	for (uint32_t i = 0; i < n; i++) {
 		struct mlb_guard *s = &g[rec[i].slot];
 		s->guarded &= guards < MLB_GUARDS_MAX && total > 0;
 		if (s->guarded)
 			list[guards++] = rec[i].slot;
-		double fair = (double)rec[i].weight_static * (double)rec[i].factor / total;
-		float share = s->guarded ? (float)(EARNS * fair) : 0;
+		float share = s->guarded ? (float)(EARNS * (fair_weight(&rec[i]) / total)) : 0;
 		tell_slot(v, workers, rec[i].slot, share, s->beyond + s->failed);
 	}
 	for (uint32_t i = 0; i < workers; i++) {
