@@ -23,6 +23,7 @@
 
 #include "convert.h"
 #include "marllb/endpoint.h"
+#include "times.h"
 
 namespace
 {
@@ -30,13 +31,6 @@ namespace
 constexpr long kGatherNs = 2000000;
 constexpr int kMetItself = -1;
 constexpr int kEvents = 256;
-
-uint64_t now_us()
-{
-	timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
 
 struct Asked {
 	uint32_t id;
@@ -74,7 +68,7 @@ double handshake_us(const UnderWay &c)
 	socklen_t n = sizeof(info);
 	if (getsockopt(c.fd, IPPROTO_TCP, TCP_INFO, &info, &n) == 0 && info.tcpi_rtt > 0 && info.tcpi_total_retrans == 0)
 		return info.tcpi_rtt;
-	return (double)(now_us() - c.began_us);
+	return (double)(clock_us(CLOCK_MONOTONIC) - c.began_us);
 }
 
 class Connector : public Napi::ObjectWrap<Connector>
@@ -213,7 +207,7 @@ private:
 	{
 		sockaddr_storage to{}, from{};
 		socklen_t n = mlb_addr_to_sockaddr(&a.to.addr, a.to.port, &to);
-		UnderWay c{ a.id, -1, a.keep, now_us() };
+		UnderWay c{ a.id, -1, a.keep, clock_us(CLOCK_MONOTONIC) };
 		c.fd = socket(to.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 		if (c.fd < 0) {
 			add(a.id, errno, -1, 0);

@@ -2,32 +2,25 @@
 /* class Counts({ instance, region, listen, periodMs, keys }): live counts shared with other load balancers, on a thread of its
  * own. */
 #include <sys/random.h>
-#include <time.h>
 
 #include <cerrno>
 #include <thread>
 
 #include "convert.h"
 #include "link.h"
+#include "times.h"
 
 namespace
 {
 
-uint64_t microseconds(clockid_t clock)
-{
-	timespec ts;
-	clock_gettime(clock, &ts);
-	return static_cast<uint64_t>(ts.tv_sec) * 1000000 + static_cast<uint64_t>(ts.tv_nsec) / 1000;
-}
-
 uint64_t monotonic_us()
 {
-	return microseconds(CLOCK_MONOTONIC);
+	return clock_us(CLOCK_MONOTONIC);
 }
 
 uint64_t thread_cpu_us()
 {
-	return microseconds(CLOCK_THREAD_CPUTIME_ID);
+	return clock_us(CLOCK_THREAD_CPUTIME_ID);
 }
 
 uint64_t random_number()
@@ -72,9 +65,7 @@ public:
 		char err[256] = "";
 		snprintf(conf.counts.instance, sizeof(conf.counts.instance), "%s",
 			 property(o, "instance").ToString().Utf8Value().c_str());
-		timespec real;
-		clock_gettime(CLOCK_REALTIME, &real);
-		conf.counts.epoch = static_cast<uint64_t>(real.tv_sec) * 1000000000 + static_cast<uint64_t>(real.tv_nsec);
+		conf.counts.epoch = static_cast<uint64_t>(clock_ns(CLOCK_REALTIME));
 		conf.counts.period_us = static_cast<uint32_t>(number_of(o, "periodMs") * 1000);
 		conf.counts.keys = keys.Length();
 		for (uint32_t i = 0; i < keys.Length() && i < MLB_COUNTS_KEYS; i++) {
