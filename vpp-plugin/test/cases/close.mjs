@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The ends of connections: slow handshakes, half-closed and reset flows, servers that are removed meanwhile, time-outs, flush.
-import { C4, s4 } from "../lib/bed.mjs";
+import { C4, range, s4 } from "../lib/bed.mjs";
 
 const D = "10.9.0.1";
 const N = "10.9.0.2";
-const range = (n, f) => Array.from({ length: n }, (_, i) => f(i));
 const servers = (n) => range(n, (i) => s4(i + 1)).join(" ");
 const seg = (dst, sport, tcp, more) => ({ src: C4, dst, tcp, sport, dport: 80, ...more });
 const flows = (dst, first, n, ...flags) => flags.flatMap((f) => range(n, (i) => seg(dst, first + i, f)));

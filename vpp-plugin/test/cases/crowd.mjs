@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Many clients at once: floods of made-up ones, and two flows that a server's replies could not tell apart.
-import { C4, s4 } from "../lib/bed.mjs";
+import { C4, range, s4 } from "../lib/bed.mjs";
 
 const V = "10.9.0.1";
 const syn = (sport, more) => ({ src: C4, dst: V, tcp: "S", sport, dport: 80, ...more });
 const udp = (sport, more) => ({ src: C4, dst: V, udp: true, sport, dport: 80, payload: "u", ...more });
-const range = (n, f) => Array.from({ length: n }, (_, i) => f(i));
 const servers = (n) => range(n, (i) => s4(i + 1)).join(" ");
 
 export const groups = [

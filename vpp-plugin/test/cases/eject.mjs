@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Ejection and its probe: a server that does not answer gets no new flows, then one at a time until it answers.
-import { C4, s4 } from "../lib/bed.mjs";
+import { C4, range, s4 } from "../lib/bed.mjs";
 
 const V = "10.9.0.1";
 const syn = (sport, more) => ({ src: C4, dst: V, tcp: "S", sport, dport: 80, ...more });
-const range = (n, f) => Array.from({ length: n }, (_, i) => f(i));
 const kept = {};
 
 export const groups = [

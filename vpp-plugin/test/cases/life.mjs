@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Lives of flows, VIPs and servers; and, as regression tests, the defects that VPP's own lb had.
-import { C4, s4 } from "../lib/bed.mjs";
+import { C4, range, s4 } from "../lib/bed.mjs";
 
 const V = "10.9.0.1";
 const syn = (sport, more) => ({ src: C4, dst: V, tcp: "S", sport, dport: 80, ...more });
 const udp = (sport, more) => ({ src: C4, dst: V, udp: true, sport, dport: 80, payload: "u", ...more });
-const range = (n, f) => Array.from({ length: n }, (_, i) => f(i));
 const servers = (n) => range(n, (i) => s4(i + 1)).join(" ");
 const to = (o) => o.server.map((p) => p.dst);
 const check = (ok, what) => {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Packets that are not plain: options, extension headers, fragments, ICMP, closed ports, and each malformed case with its counter.
-import { C4, C6, s4, s6 } from "../lib/bed.mjs";
+import { C4, C6, range, s4, s6 } from "../lib/bed.mjs";
 import { icmpAbout } from "./forward.mjs";
 
-const range = (n, f) => Array.from({ length: n }, (_, i) => f(i));
 const V4 = "10.9.0.1";
 const V6 = "fd00:9::1";
 const syn = (src, dst, sport, more) => ({ src, dst, tcp: "S", sport, dport: 80, ...more });

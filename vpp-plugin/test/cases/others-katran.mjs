@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What Katran's fixtures ask (katran/lib/testing), by their names.
-import { C4, C6, s4, s6 } from "../lib/bed.mjs";
+import { C4, C6, range, s4, s6 } from "../lib/bed.mjs";
+import { family, icmpFrom, udp, V, V6 } from "../lib/others.mjs";
 import { buildIp } from "../lib/packet.mjs";
-
-const V = "10.9.0.1";
-const V6 = "fd00:9::1";
-const range = (n, f) => Array.from({ length: n }, (_, i) => f(i));
-const family = (v6) => (v6 ? { C: C6, V: V6, s: s6 } : { C: C4, V, s: s4 });
 
 /** Katran's servers are IPv4 and IPv6, all of them in tunnels. */
 const tcp = (v6, flags, sport, more) => ({
@@ -18,23 +14,10 @@ const tcp = (v6, flags, sport, more) => ({
   payload: "katran test pkt",
   ...more,
 });
-const udp = (v6, sport, more) => ({
-  src: family(v6).C,
-  dst: family(v6).V,
-  udp: true,
-  sport,
-  dport: 80,
-  payload: "katran test pkt",
-  ...more,
-});
 const wrapped = (outerSrc, v6, more) => [
   { src: outerSrc, sums: "ok", inner: { src: family(v6).C, dst: family(v6).V, sums: "ok", ...more } },
 ];
 const once = (p) => [{ send: [p], server: wrapped("10.0.1.1", false) }];
-const icmpFrom = (v6, type, body) => {
-  const { C, V: vip } = family(v6);
-  return { src: C, dst: vip, icmp: type, payload: body };
-};
 const katran = {
   name: "others katran",
   setup: [

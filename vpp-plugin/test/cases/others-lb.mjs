@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the tests of VPP's own lb ask (test/test_lb.py), of every way of forwarding.
-import { C4, C6, s4, s6 } from "../lib/bed.mjs";
-
-const V = "10.9.0.1";
-const V6 = "fd00:9::1";
-const range = (n, f) => Array.from({ length: n }, (_, i) => f(i));
-const family = (v6) => (v6 ? { C: C6, V: V6, s: s6 } : { C: C4, V, s: s4 });
+import { range, s4, s6 } from "../lib/bed.mjs";
+import { family } from "../lib/others.mjs";
 
 /** As VPP's test sends them: flows of several ports, each packet twice; a flow has one server, all servers have flows. */
 function lbCase(way, v6, port) {

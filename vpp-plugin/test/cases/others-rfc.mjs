@@ -1,27 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // ICMP by RFC 792, 1191, 4443 and 8201: errors that are made, what they quote, where they go, and those that must not be.
-import { C4, C6, s4, s6 } from "../lib/bed.mjs";
+import { C4, C6, range, s4, s6 } from "../lib/bed.mjs";
+import { icmpFrom, udp, V, V6 } from "../lib/others.mjs";
 import { buildIp } from "../lib/packet.mjs";
 
-const V = "10.9.0.1";
-const V6 = "fd00:9::1";
-const range = (n, f) => Array.from({ length: n }, (_, i) => f(i));
-const family = (v6) => (v6 ? { C: C6, V: V6, s: s6 } : { C: C4, V, s: s4 });
-
-const udp = (v6, sport, more) => ({
-  src: family(v6).C,
-  dst: family(v6).V,
-  udp: true,
-  sport,
-  dport: 80,
-  payload: "katran test pkt",
-  ...more,
-});
-const icmpFrom = (v6, type, body) => {
-  const { C, V: vip } = family(v6);
-  return { src: C, dst: vip, icmp: type, payload: body };
-};
-const about = (p) => buildIp(p);
 const rfc = {
   name: "others rfc",
   setup: [
@@ -69,7 +51,7 @@ const rfc = {
       name: "RFC 792: Time Exceeded and Port Unreachable quote the header and at least eight bytes behind it",
       steps: [
         ...range(4, (i) => ({
-          send: [udp(false, 70 + i, { ttl: i % 2, payload: "q" })].map((p) => ({ ...p, ttl: 1 })),
+          send: [udp(false, 70 + i, { ttl: 1, payload: "q" })],
           client: [{ icmp: [11, 0], sums: "ok", quoted: { src: C4, dst: V, sport: 70 + i, dport: 80 } }],
         })),
         ...range(4, (i) => ({
@@ -94,10 +76,10 @@ const rfc = {
     {
       name: "RFC 792, 4443: no error about an error, nor about a fragment that is not the first",
       steps: [
-        { send: [{ src: C4, dst: V, icmp: [3, 3], payload: about({ src: V, dst: C4, udp: true, sport: 81, dport: 1 }) }] },
-        { send: [{ src: C4, dst: V, icmp: [11, 0], payload: about({ src: V, dst: C4, udp: true, sport: 81, dport: 1 }) }] },
-        { send: [{ src: C6, dst: V6, icmp: [1, 4], payload: about({ src: V6, dst: C6, udp: true, sport: 81, dport: 1 }) }] },
-        { send: [{ src: C6, dst: V6, icmp: [3, 0], payload: about({ src: V6, dst: C6, udp: true, sport: 81, dport: 1 }) }] },
+        { send: [{ src: C4, dst: V, icmp: [3, 3], payload: buildIp({ src: V, dst: C4, udp: true, sport: 81, dport: 1 }) }] },
+        { send: [{ src: C4, dst: V, icmp: [11, 0], payload: buildIp({ src: V, dst: C4, udp: true, sport: 81, dport: 1 }) }] },
+        { send: [{ src: C6, dst: V6, icmp: [1, 4], payload: buildIp({ src: V6, dst: C6, udp: true, sport: 81, dport: 1 }) }] },
+        { send: [{ src: C6, dst: V6, icmp: [3, 0], payload: buildIp({ src: V6, dst: C6, udp: true, sport: 81, dport: 1 }) }] },
       ],
     },
     {
@@ -110,7 +92,7 @@ const rfc = {
               src: "10.0.0.77",
               dst: V,
               icmp: [3, code],
-              payload: about({ src: V, dst: C4, udp: true, sport: 80, dport: 200, payload: "u" }),
+              payload: buildIp({ src: V, dst: C4, udp: true, sport: 80, dport: 200, payload: "u" }),
             },
           ],
           server: [{ dst: s4(1), icmp: [3, code], sums: "ok" }],
@@ -122,7 +104,7 @@ const rfc = {
               src: "fd00::77",
               dst: V6,
               icmp: [1, code],
-              payload: about({ src: V6, dst: C6, udp: true, sport: 80, dport: 200, payload: "u" }),
+              payload: buildIp({ src: V6, dst: C6, udp: true, sport: 80, dport: 200, payload: "u" }),
             },
           ],
           server: [{ dst: s6(1), icmp: [1, code], sums: "ok" }],

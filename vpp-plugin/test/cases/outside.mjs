@@ -4,14 +4,13 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { exec } from "../../../scripts/lib/exec.mjs";
-import { Bed, C4, s4 } from "../lib/bed.mjs";
+import { Bed, C4, range, s4 } from "../lib/bed.mjs";
 import { papi } from "../lib/papi.mjs";
 import { match, ok, test } from "../lib/tap.mjs";
 
 const V = "10.9.0.1";
 const udp = (sport, more) => ({ src: C4, dst: V, udp: true, sport, dport: 53, payload: "u", ...more });
 const syn = (sport) => ({ src: C4, dst: V, tcp: "S", sport, dport: 80 });
-const range = (n, f) => Array.from({ length: n }, (_, i) => f(i));
 const server = (i, weight = 1) => ({ address: s4(i), port: 0, weight });
 const ports = (...list) => {
   const all = list.map(([protocol, port]) => ({ protocol, port }));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // QUIC connection IDs that name a server: `quic-lb N`, the plaintext algorithm of the QUIC-LB draft.
-import { C4, C6, s4, s6 } from "../lib/bed.mjs";
+import { C4, C6, range, s4, s6 } from "../lib/bed.mjs";
 
 const V = "10.9.0.1";
 const V6 = "fd00:9::1";
@@ -16,7 +16,6 @@ const long = (type, cid, version = 1) => {
 const udp = (sport, payload, more) => ({ src: C4, dst: V, udp: true, sport, dport: 443, payload, ...more });
 const to = (i) => [{ dst: s4(i), sums: "ok" }];
 const six = (sport, payload) => ({ src: C6, dst: V6, udp: true, sport, dport: 443, payload });
-const range = (n, f) => Array.from({ length: n }, (_, i) => f(i));
 
 export const groups = [
   {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Three workers, sharing cores where the machine has fewer: flows handed to their owner, fragments and ICMP errors that come to another
 // worker, one load for the whole data plane. Then the groups of one worker once more.
-import { C4, s4 } from "../lib/bed.mjs";
+import { C4, range, s4 } from "../lib/bed.mjs";
 import { runCases } from "../lib/cases.mjs";
 import { papi } from "../lib/papi.mjs";
 import { groups as forward, icmpAbout } from "./forward.mjs";
@@ -11,7 +11,6 @@ import { fragments, groups as odd } from "./odd.mjs";
 const W = 3;
 const N = "10.9.0.1";
 const D = "10.9.0.2";
-const range = (n, f) => Array.from({ length: n }, (_, i) => f(i));
 const servers = range(4, (i) => s4(i + 1)).join(" ");
 const ask = (i) => ({ src: C4, dst: N, udp: true, sport: 5000 + i, dport: 80, payload: "ask" });
 const answer = (src, dport) => ({ src, dst: C4, udp: true, sport: 80, dport, payload: "answer" });

@@ -8,6 +8,7 @@ import { Vpp } from "./vpp.mjs";
 export const MAC = { client: "02:fe:00:00:00:01", server: "02:fe:00:00:00:02", pg2: "02:fe:00:00:00:03" };
 export const C4 = "10.0.0.9";
 export const C6 = "fd00::9";
+export const range = (n, f) => Array.from({ length: n }, (_, i) => f(i));
 export const s4 = (i) => `10.0.1.${i + 1}`;
 export const s6 = (i) => `fd00:1::${(i + 1).toString(16)}`;
 const serverMac = (i) => `02:00:00:00:01:${(i + 1).toString(16).padStart(2, "0")}`;
