@@ -96,6 +96,7 @@ const lookMs = 10_000;
 
 /** Resolves when the connection to VPP's CLI socket, which says nothing, ends, or after lookMs. */
 async function whileThere(socket: string, stop: AbortSignal): Promise<void> {
+  if (stop.aborted) return; // while VPP was asked: the event is over
   const line = connect(socket);
   const timer = setTimeout(() => line.destroy(), lookMs);
   const end = (): void => void line.destroy();

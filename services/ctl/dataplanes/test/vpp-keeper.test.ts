@@ -172,3 +172,20 @@ test("the end of VPP's socket is noticed, and its return", async (t) => {
   for (const c of open) c.destroy();
   server.close();
 });
+
+test("who stops while VPP answers does not wait for the socket", async (t) => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "marllb-keeper-"));
+  t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+  const socket = path.join(folder, "cli.sock");
+  let connected = 0;
+  const server = createServer((c) => {
+    connected++;
+    c.on("error", () => {});
+  });
+  await new Promise<void>((resolve) => void server.listen(socket, () => resolve()));
+  t.teardown(() => server.close());
+  const vpp = new FakeVpp();
+  const stop = new AbortController();
+  await keepVpp(vpp.cli, wanted, { socket, stop: stop.signal, said: () => stop.abort() });
+  t.is(connected, 0);
+});
