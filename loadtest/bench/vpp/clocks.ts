@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Clocks a packet of known flows: ours against VPP's lb on the same servers, by way of forwarding, SED and statistics on; flows held.
 import type { BenchOptions, Group } from "../harness.js";
-import { ratio, row } from "../row.js";
+import { exact, ratio, row } from "../row.js";
 import { absent, measure, serverList, start, steady, stream, sum, type Vpp } from "./vpp.js";
 
 /** A way of forwarding, as lb has it (its words and its node) and as we do. */
@@ -130,11 +130,11 @@ async function held(o: BenchOptions): Promise<void> {
         "vpp.flows_held",
         "flows",
         o.quick ? "" : ">= 1000000",
-        { value: flows, low: flows, high: flows, n: 1 },
+        exact(flows, 1),
         `of ${n} offered to one worker that has room for 1000000`,
       ),
     );
-    o.report(row("vpp.untracked", "flows", "<= 0", { value: lost, low: lost, high: lost, n: 1 }, "beside them"));
+    o.report(row("vpp.untracked", "flows", "<= 0", exact(lost, 1), "beside them"));
   } finally {
     await v.stop();
   }

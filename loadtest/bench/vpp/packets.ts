@@ -4,7 +4,7 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { projectRoot } from "../../../services/common/root.js";
 import type { BenchOptions, Group } from "../harness.js";
-import { row } from "../row.js";
+import { exact, row } from "../row.js";
 import { absent, modules } from "./vpp.js";
 
 type Exec = (command: string, args: string[], o: { env?: Record<string, string> }) => Promise<{ code: number; out: string }>;
@@ -17,11 +17,16 @@ async function run(o: BenchOptions): Promise<void> {
   const checked = Number(/^# packets checked: (\d+)/m.exec(out)?.[1] ?? Number.NaN);
   const wrong = [...out.matchAll(/^not ok \d+ - (.*)$/gm)].map((m) => m[1] as string);
   if (Number.isNaN(checked)) throw new Error(`the tests did not end:\n${out.slice(-2000)}`);
-  const one = (n: number) => ({ value: n, low: n, high: n, n: 1 });
   o.report(
-    row("vpp.packets_checked", "packets", ">= 400", one(checked), "sent in the plugin's tests, each with what must become of it"),
+    row(
+      "vpp.packets_checked",
+      "packets",
+      ">= 400",
+      exact(checked, 1),
+      "sent in the plugin's tests, each with what must become of it",
+    ),
   );
-  o.report(row("vpp.packets_wrong", "cases", "<= 0", one(wrong.length), wrong.join("; ") || "tests that failed"));
+  o.report(row("vpp.packets_wrong", "cases", "<= 0", exact(wrong.length, 1), wrong.join("; ") || "tests that failed"));
 }
 
 export const packets: Group = {
