@@ -7,7 +7,7 @@ import { basename, join } from "node:path";
 import { hashOf } from "./hash.js";
 import type { Model } from "./model.js";
 import type { Observation, Policy } from "./policy.js";
-import { Shadow } from "./shadow.js";
+import { type Seen, Shadow } from "./shadow.js";
 
 /** Steps as a shadow at every VIP where it is to decide. */
 const SHADOWED = 50;
@@ -16,8 +16,8 @@ const SHADOWED = 50;
 export interface Place {
   /** The policy in force. */
   policyName: string;
-  /** What it saw last, and decided; null before the first frame. */
-  seen: { observation: Observation; ids: Uint32Array; stepped: boolean; weights: Float32Array } | null;
+  /** null before the first frame. */
+  seen: Seen | null;
 }
 
 export interface IntakeOptions {
@@ -107,7 +107,7 @@ export class Intake {
     const { seen } = place;
     if (!seen || seen === it.seen) return;
     it.seen = seen;
-    await it.shadow.step(seen.observation, seen.ids, seen.stepped, seen.weights);
+    await it.shadow.step(seen);
   }
 
   #refuse(name: string, trial: Trial, why: string): void {

@@ -5,7 +5,7 @@ import { inflateRawSync } from "node:zlib";
 import { digestOf } from "./decision-log.js";
 import { type Identify, MAGIC, type Read, unpack } from "./log-format.js";
 import type { LastStep, Session } from "./session.js";
-import { sharesOf } from "./shadow.js";
+import { apart, sharesOf } from "./shadow.js";
 
 /** The ticks of a file, in order. A record that is cut off at the end (the writer was killed) ends it. */
 export function* ticksOf(file: string, identify: Identify): Iterable<Read> {
@@ -85,8 +85,7 @@ export async function replay(files: readonly string[], o: ReplayOptions): Promis
         if (digestOf(weights).equals(read.digest)) out.same++;
       }
       if (other?.last) {
-        const [a, b] = [sharesOf(last.output.weights), sharesOf(other.last.output.weights)];
-        out.distance += a.reduce((n, v, i) => n + Math.abs(v - (b[i] ?? 0)), 0) / 2;
+        out.distance += apart(sharesOf(last.output.weights), sharesOf(other.last.output.weights));
       }
       o.each?.(read, last, other?.last ?? null);
     }

@@ -8,7 +8,7 @@ import type { Batcher } from "./batcher.js";
 import type { Catalog } from "./catalog.js";
 import { decodeState, EMPTY, encodeState, type PolicyState, rowsFor } from "./checkpoint.js";
 import { kalman, type Observation, type Output, type Policy } from "./policy.js";
-import type { Shadow } from "./shadow.js";
+import type { Seen, Shadow } from "./shadow.js";
 
 /** The core's observation of a frame; without a native step, `server` and `pool` say nothing and `kalman` stands. */
 export type Observed = Omit<NativeObserved, "present">;
@@ -59,9 +59,8 @@ export class Session {
   private before: Memory = { observation: null, state: EMPTY, last: null };
   /** A policy that goes along unseen. */
   shadow: Shadow | null = null;
-  /** What the last step saw, for the shadow. */
-  private seen: { observation: Observation; ids: Uint32Array; stepped: boolean } | null = null;
-  private shown: { observation: Observation; ids: Uint32Array; stepped: boolean; weights: Float32Array } | null = null;
+  /** What the last step saw and decided, for what is tried on it. */
+  seen: Seen | null = null;
 
   constructor(
     policyName: string,
@@ -77,11 +76,6 @@ export class Session {
     this.state = this.shadow !== null && this.shadow.name === name.replace(/^model:/, "") ? this.shadow.state : EMPTY;
   }
 
-  /** What it saw last and decided, for a model that is tried on it. */
-  get lastSeen(): { observation: Observation; ids: Uint32Array; stepped: boolean; weights: Float32Array } | null {
-    return this.shown;
-  }
-
   /** What the policy in force remembers, for the shadow that it becomes. */
   get memoryOfPolicy(): PolicyState {
     return this.state;
@@ -89,9 +83,7 @@ export class Session {
 
   /** The step of the shadow, after the answer. */
   async shadowStep(): Promise<void> {
-    if (!this.shadow || !this.seen || !this.last) return;
-    const { observation, ids, stepped } = this.seen;
-    await this.shadow.step(observation, ids, stepped, this.last.output.weights);
+    if (this.seen) await this.shadow?.step(this.seen);
   }
 
   /** Takes over from another replica, or from this agent's last stream. False: the bytes are of no use, it starts anew. */
@@ -145,7 +137,6 @@ export class Session {
     const observed = this.observe(frame);
     this.observation = observed.state;
     const observation = observationOf(observed);
-    this.seen = { observation, ids: observed.ids, stepped: observed.stepped };
     const asked = this.policyName; // a decision may wait for others, and another policy may be wanted meanwhile
     const policy = this.o.catalog.get(asked);
     // Between two native steps such a policy has nothing new to see: its last answer stands, by server id.
@@ -153,7 +144,7 @@ export class Session {
       policy?.stepped && !observed.stepped && this.last?.policy === policy.name && this.last.frame.dp_epoch === frame.dp_epoch;
     if (!stands) await this.decide(frame, observed, observation, asked, policy);
     const { output, fellBack, ids } = this.last as LastStep;
-    this.shown = { ...this.seen, weights: output.weights };
+    this.seen = { observation, ids: observed.ids, stepped: observed.stepped, weights: output.weights };
     return {
       vip_id: frame.vip_id,
       dp_epoch: frame.dp_epoch,

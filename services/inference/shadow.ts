@@ -13,12 +13,21 @@ export interface ShadowOptions {
   onCut(why: string): void;
 }
 
+/** What a step of the policy in force saw, and what it decided. */
+export interface Seen {
+  observation: Observation;
+  ids: Uint32Array;
+  /** A native step was due. */
+  stepped: boolean;
+  weights: Float32Array;
+}
+
 export interface ShadowDecision {
   ids: Uint32Array;
   /** Of their sum. */
   shares: Float64Array;
   output: Output;
-  /** Half the sum of |difference| of the shares from those in force: 0 = the same, 1 = nothing in common. */
+  /** Of the shares from those in force. */
   distance: number;
 }
 
@@ -34,6 +43,9 @@ export function sharesOf(weights: ArrayLike<number>): Float64Array {
   const sum = out.reduce((a, b) => a + b, 0);
   return sum > 0 ? out.map((w) => w / sum) : out;
 }
+
+/** Half the sum of the shares' differences: 0 = the same, 1 = nothing in common. */
+export const apart = (a: Float64Array, b: Float64Array): number => a.reduce((n, v, i) => n + Math.abs(v - (b[i] ?? 0)), 0) / 2;
 
 export class Shadow {
   /** Its memory; it goes on with it where it becomes the policy in force. */
@@ -53,8 +65,8 @@ export class Shadow {
     return this.o.policy.name;
   }
 
-  /** `inForce`: weights that were decided for the same servers. Never throws, and never waits for a step that hangs. */
-  async step(observation: Observation, ids: Uint32Array, stepped: boolean, inForce: Float32Array): Promise<void> {
+  /** Never throws, and never waits for a step that hangs. */
+  async step({ observation, ids, stepped, weights }: Seen): Promise<void> {
     const { policy, tickMs, nowMs } = this.o;
     if (this.cut !== "" || (policy.stepped && !stepped)) return;
     if (this.#since !== null) {
@@ -68,10 +80,7 @@ export class Shadow {
       this.#failures = 0;
       this.state = { size: policy.stateSize, ids, values: output.state };
       const shares = sharesOf(output.weights);
-      const other = sharesOf(inForce);
-      let apart = 0;
-      for (let i = 0; i < shares.length; i++) apart += Math.abs((shares[i] as number) - (other[i] ?? 0));
-      this.latest = { ids, shares, output, distance: apart / 2 };
+      this.latest = { ids, shares, output, distance: apart(shares, sharesOf(weights)) };
     } catch (e) {
       if (++this.#failures >= FAILURES) this.#end(`it failed ${FAILURES} times in a row: ${(e as Error).message}`);
     } finally {

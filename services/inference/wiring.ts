@@ -6,14 +6,14 @@ import type { ServiceContext } from "../common/run.js";
 import type { BesideOptions } from "./beside.js";
 import type { Catalog } from "./catalog.js";
 import { DecisionLog } from "./decision-log.js";
-import { Intake, type Place } from "./intake.js";
+import { Intake } from "./intake.js";
 import type { InferenceMetrics } from "./metrics.js";
 import type { Session } from "./session.js";
 import { Trials } from "./trials.js";
 
-type Parts = Pick<ServiceContext, "config" | "clock" | "log"> & { catalog: Catalog; metrics: InferenceMetrics };
+type Parts = Pick<ServiceContext, "config" | "clock" | "log"> & { catalog: Catalog; folder: string };
 
-export function openTrials(o: Parts & { folder: string }): Trials {
+export function openTrials(o: Parts & { metrics: InferenceMetrics }): Trials {
   const { config, clock, log, catalog, metrics, folder } = o;
   const trials = new Trials({
     folder,
@@ -31,14 +31,7 @@ export function openTrials(o: Parts & { folder: string }): Trials {
 
 const MIB = 1 << 20;
 
-export function besideOptions(
-  o: Pick<ServiceContext, "config" | "clock" | "log"> & {
-    catalog: Catalog;
-    trials: Trials;
-    metrics: InferenceMetrics;
-    folder: string;
-  },
-): BesideOptions {
+export function besideOptions(o: Parts & { trials: Trials; metrics: InferenceMetrics }): BesideOptions {
   const { config, clock, log, catalog, trials, metrics, folder } = o;
   const { file_mib, files } = config.inference.decisions;
   /** The last of each name. */
@@ -72,20 +65,13 @@ export function besideOptions(
 const LOOK_MS = 5000;
 
 /** Models that come while the service runs. */
-export function openIntake(
-  o: Pick<ServiceContext, "config" | "clock" | "log"> & {
-    catalog: Catalog;
-    folder: string;
-    schemas: readonly InputShape[];
-    sessions(): Session[];
-  },
-): { stop(): void } {
+export function openIntake(o: Parts & { schemas: readonly InputShape[]; sessions(): Session[] }): { stop(): void } {
   const { config, clock, log, catalog, folder, schemas, sessions } = o;
   const intake = new Intake({
     folder,
     load: async (file) => (await import("./model.js")).loadModel(file, schemas),
     current: (name) => catalog.model(name),
-    places: () => sessions().map((s) => places.of(s)),
+    places: sessions,
     tickMs: config.tick_ms,
     nowMs: clock.now,
     cpuMs,
@@ -99,30 +85,8 @@ export function openIntake(
       log.warn({ model: name, file, reason }, "a new model is refused");
     },
   });
-  const places = new Places();
   const timers = [setInterval(() => void intake.look(), LOOK_MS), setInterval(() => void intake.step(), config.tick_ms)];
   return { stop: () => timers.forEach(clearInterval) };
-}
-
-/** A session keeps one place for as long as it lives. */
-class Places {
-  readonly #all = new WeakMap<Session, Place>();
-
-  of(session: Session): Place {
-    let place = this.#all.get(session);
-    if (!place) {
-      place = {
-        get policyName() {
-          return session.policyName;
-        },
-        get seen() {
-          return session.lastSeen;
-        },
-      };
-      this.#all.set(session, place);
-    }
-    return place;
-  }
 }
 
 function cpuMs(): number {

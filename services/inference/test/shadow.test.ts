@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
 import type { Observation, Output, Policy } from "../policy.js";
-import { Shadow } from "../shadow.js";
+import { type Seen, Shadow } from "../shadow.js";
 
-const IDS = Uint32Array.of(1, 2);
-const seen = { n: 2 } as Observation;
-const inForce = Float32Array.of(1, 1);
+const seen: Seen = {
+  observation: { n: 2 } as Observation,
+  ids: Uint32Array.of(1, 2),
+  stepped: true,
+  weights: Float32Array.of(1, 1),
+};
 const output = (weights: number[], state: number[] = []): Output => ({
   weights: Float32Array.from(weights),
   bias: null,
@@ -24,7 +27,7 @@ function bed(decide: Policy["decide"], stepped = false) {
     cpuMs: () => at.cpu,
     onCut: (why) => cuts.push(why),
   });
-  return { at, cuts, shadow, step: () => shadow.step(seen, IDS, true, inForce) };
+  return { at, cuts, shadow, step: () => shadow.step(seen) };
 }
 
 test("it decides beside, remembers, and says how far it is from what is in force", async (t) => {
@@ -46,8 +49,8 @@ test("it decides beside, remembers, and says how far it is from what is in force
 test("a policy of longer steps decides at those only", async (t) => {
   let decided = 0;
   const { shadow } = bed(() => (decided++, [output([1, 1])]), true);
-  await shadow.step(seen, IDS, false, inForce);
-  await shadow.step(seen, IDS, true, inForce);
+  await shadow.step({ ...seen, stepped: false });
+  await shadow.step(seen);
   t.is(decided, 1);
 });
 
