@@ -8,6 +8,9 @@ import { projectRoot } from "./root.js";
 /** Relative to the project's folder. */
 export const modelsFolder = (models: string): string => path.resolve(projectRoot, models);
 
+/** Without the prefix that a model's name may have. */
+export const plainName = (policy: string): string => policy.replace(/^model:/, "");
+
 export function modelNames(folder: string): string[] {
   if (!existsSync(folder)) return [];
   return readdirSync(folder)
@@ -21,7 +24,7 @@ export function policyNames(folder: string): string[] {
 
 /** What is wrong with a VIP's policy, or null. */
 export function policyProblem(policy: string, folder: string): string | null {
-  const name = policy.replace(/^model:/, "");
+  const name = plainName(policy);
   const there = policyNames(folder);
   if (there.includes(name) && (name === policy || modelNames(folder).includes(name))) return null;
   return `no policy "${policy}"; there are ${there.join(", ")} (models are files of ${folder})`;

@@ -4,6 +4,7 @@
 import type { Frame__Output } from "../../gen/marllb/v1/Frame.js";
 import type { Weights } from "../../gen/marllb/v1/Weights.js";
 import { decodeFrame, type FrameView } from "../common/native/frame.js";
+import { plainName } from "../common/policies.js";
 import type { GuardCounts } from "../common/trial/guardrail.js";
 import type { Catalog } from "./catalog.js";
 import { type DecisionLog, digestOf } from "./decision-log.js";
@@ -40,8 +41,6 @@ export function countsOf(v: FrameView): GuardCounts {
   };
 }
 
-const plain = (policy: string): string => policy.replace(/^model:/, "");
-
 export class Beside {
   /** What is ordered, or configured. */
   wanted: string;
@@ -69,10 +68,10 @@ export class Beside {
     // Whoever takes it away and asks for it again wants it tried again.
     if (shadow === "") this.#cut.clear();
     if (now !== before) session.setPolicy(now);
-    if (plain(shadow) !== (session.shadow?.name ?? "")) {
-      session.shadow = this.#shadow(plain(shadow));
+    if (plainName(shadow) !== (session.shadow?.name ?? "")) {
+      session.shadow = this.#shadow(plainName(shadow));
       // Whose turn is over goes on beside, with what it remembers.
-      if (session.shadow && plain(before) === plain(shadow)) session.shadow.state = memory;
+      if (session.shadow && plainName(before) === plainName(shadow)) session.shadow.state = memory;
     }
     return now !== before;
   }
@@ -99,7 +98,7 @@ export class Beside {
 
   /** Why the shadow does not run; empty: it does, or none is wanted. */
   whyNoShadow(policy: string): string {
-    return this.#cut.get(plain(policy)) ?? "";
+    return this.#cut.get(plainName(policy)) ?? "";
   }
 
   get log(): Pick<DecisionLog, "bytes" | "ticks" | "lost"> | null {

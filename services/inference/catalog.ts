@@ -7,6 +7,7 @@ import type { Model as ModelMessage } from "../../gen/marllb/v1/Model.js";
 import { invalid, ServiceError } from "../common/grpc/errors.js";
 import type { Logger } from "../common/log.js";
 import type { InputShape } from "../common/native/observe.js";
+import { plainName } from "../common/policies.js";
 import type { Model } from "./model.js";
 import { BUILTIN, type Policy } from "./policy.js";
 
@@ -79,14 +80,14 @@ export class Catalog {
 
   /** "marl" and "model:marl" are the same. */
   get(name: string): Policy | undefined {
-    return this.policies.get(name.replace(/^model:/, ""));
+    return this.policies.get(plainName(name));
   }
 
   /** The policy, or an error that says what there is. */
   need(name: string): Policy {
     const policy = this.get(name);
     if (policy) return policy;
-    const refused = this.refused.get(name.replace(/^model:/, ""));
+    const refused = this.refused.get(plainName(name));
     if (refused) throw new ServiceError("FAILED_PRECONDITION", `policy: model ${refused.name} cannot be used: ${refused.reason}`);
     const there = `there are ${[...this.policies.keys()].join(", ")}`;
     if (name === "") throw invalid("policy", `is missing; ${there}`);
@@ -95,11 +96,11 @@ export class Catalog {
 
   /** Is there such a policy, usable or not? */
   has(name: string): boolean {
-    return this.get(name) !== undefined || this.refused.has(name.replace(/^model:/, ""));
+    return this.get(name) !== undefined || this.refused.has(plainName(name));
   }
 
   whyNot(name: string): string {
-    return this.refused.get(name.replace(/^model:/, ""))?.reason ?? `no policy "${name}"`;
+    return this.refused.get(plainName(name))?.reason ?? `no policy "${name}"`;
   }
 
   list(): ModelMessage[] {

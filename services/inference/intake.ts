@@ -2,9 +2,8 @@
 // A model whose file is new or has changed while the service runs: it is loaded, tried on the last frames, goes along as a shadow, and only
 // then decides. The one that it replaces stays under its own hash, so that one order brings it back.
 import { existsSync, readdirSync, statSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { hashOf } from "./hash.js";
+import { plainName } from "../common/policies.js";
 import type { Model } from "./model.js";
 import type { Observation, Policy } from "./policy.js";
 import { type Seen, Shadow } from "./shadow.js";
@@ -29,13 +28,12 @@ export interface IntakeOptions {
   tickMs: number;
   nowMs(): number;
   cpuMs(): number;
-  allow(name: string, model: Model, hash: string): void;
+  allow(name: string, model: Model): void;
   refuse(name: string, file: string, why: string): void;
 }
 
 interface Trial {
   model: Model;
-  hash: string;
   shadows: Map<Place, { shadow: Shadow; seen: Place["seen"] }>;
 }
 
@@ -59,27 +57,32 @@ export class Intake {
   async look(): Promise<void> {
     if (this.#busy) return;
     this.#busy = true;
-    for (const [file, stamp] of this.#files()) {
-      const still = this.#looked.get(file) === stamp;
-      this.#looked.set(file, stamp);
-      if (!still || this.#taken.get(file) === stamp) continue;
-      this.#taken.set(file, stamp);
-      await this.#take(file);
+    try {
+      for (const [file, stamp] of this.#files()) {
+        const still = this.#looked.get(file) === stamp;
+        this.#looked.set(file, stamp);
+        if (!still || this.#taken.get(file) === stamp) continue;
+        this.#taken.set(file, stamp);
+        await this.#take(file);
+      }
+    } finally {
+      this.#busy = false;
     }
-    this.#busy = false;
   }
 
   /** A tick: new models go along where they are to decide. */
   async step(): Promise<void> {
     for (const [name, trial] of this.#trials) {
-      const places = this.o.places().filter((p) => p.policyName.replace(/^model:/, "") === name && p.seen);
+      const places = this.o.places().filter((p) => plainName(p.policyName) === name && p.seen);
       for (const p of places) await this.#along(trial, p);
+      // Decided meanwhile, or a newer file has taken its place.
+      if (this.#trials.get(name) !== trial) continue;
       const shadows = places.map((p) => trial.shadows.get(p)?.shadow);
       const cut = shadows.find((s) => s && s.cut !== "");
       if (cut) this.#refuse(name, trial, `as a shadow: ${cut.cut}`);
       else if (shadows.every((s) => s && s.steps >= SHADOWED)) {
         this.#trials.delete(name);
-        this.o.allow(name, trial.model, trial.hash);
+        this.o.allow(name, trial.model);
       }
     }
   }
@@ -87,11 +90,10 @@ export class Intake {
   async #take(file: string): Promise<void> {
     const name = basename(file, ".onnx");
     try {
-      const hash = hashOf(await readFile(file));
-      if (this.o.current(name)?.hash === hash) return;
       const model = await this.o.load(file);
+      if (this.o.current(name)?.hash === model.hash) return;
       for (const { seen } of this.o.places()) if (seen) await tryOn(model, seen.observation);
-      this.#trials.set(name, { model, hash, shadows: new Map() });
+      this.#trials.set(name, { model, shadows: new Map() });
     } catch (e) {
       this.o.refuse(name, file, (e as Error).message);
     }

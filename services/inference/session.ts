@@ -4,6 +4,7 @@ import type { Checkpoint__Output } from "../../gen/marllb/v1/Checkpoint.js";
 import type { Frame__Output } from "../../gen/marllb/v1/Frame.js";
 import type { Weights } from "../../gen/marllb/v1/Weights.js";
 import type { Observed as NativeObserved } from "../common/native/observe.js";
+import { plainName } from "../common/policies.js";
 import type { Batcher } from "./batcher.js";
 import type { Catalog } from "./catalog.js";
 import { decodeState, EMPTY, encodeState, type PolicyState, rowsFor } from "./checkpoint.js";
@@ -73,7 +74,7 @@ export class Session {
   setPolicy(name: string): void {
     if (name === this.policyName) return;
     this.policyName = name;
-    this.state = this.shadow !== null && this.shadow.name === name.replace(/^model:/, "") ? this.shadow.state : EMPTY;
+    this.state = this.shadow?.name === plainName(name) ? this.shadow.state : EMPTY;
   }
 
   /** What the policy in force remembers, for the shadow that it becomes. */

@@ -75,17 +75,19 @@ export function openIntake(o: Parts & { schemas: readonly InputShape[]; sessions
     tickMs: config.tick_ms,
     nowMs: clock.now,
     cpuMs,
-    allow(name, model, hash) {
+    allow(name, model) {
       const before = catalog.model(name)?.hash ?? "";
       catalog.install(name, model);
-      log.warn({ model: name, hash, before }, "a new model decides under this name");
+      log.warn({ model: name, hash: model.hash, before }, "a new model decides under this name");
     },
     refuse(name, file, reason) {
       catalog.refuse(name, file, reason);
       log.warn({ model: name, file, reason }, "a new model is refused");
     },
   });
-  const timers = [setInterval(() => void intake.look(), LOOK_MS), setInterval(() => void intake.step(), config.tick_ms)];
+  const look = (): void =>
+    void intake.look().catch((e: Error) => log.warn({ folder, reason: e.message }, "the models' folder cannot be read"));
+  const timers = [setInterval(look, LOOK_MS), setInterval(() => void intake.step(), config.tick_ms)];
   return { stop: () => timers.forEach(clearInterval) };
 }
 

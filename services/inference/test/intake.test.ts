@@ -41,9 +41,9 @@ async function bed(t: ExecutionContext) {
     tickMs: 200,
     nowMs: () => 0,
     cpuMs: () => 0,
-    allow(name, model, hash) {
+    allow(name, model) {
       catalog.install(name, model);
-      allowed.push(`${name}.${hash}`);
+      allowed.push(`${name}.${model.hash}`);
     },
     refuse: (name, _file, why) => refused.push(`${name}: ${why}`),
   });
