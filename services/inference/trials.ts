@@ -26,6 +26,8 @@ export interface TrialsOptions {
   learned(policy: string): boolean;
   onStep(vip: string, step: Step): void;
   onEnd(e: Experiment): void;
+  /** Its file holds less than was measured, until it is written again. */
+  onUnsaved(e: Experiment, error: Error): void;
 }
 
 export interface Turn {
@@ -86,18 +88,20 @@ export class Trials {
 
   /** Counts of a VIP at one load balancer; `counts` is asked for only when they are due. */
   hear(vip: string, instance: string, wanted: string, unixMs: number, counts: () => GuardCounts): void {
+    const learned = this.o.learned(wanted);
+    if (!learned && !this.#vips.get(vip)?.experiment?.running) return;
+    if (!this.#vips.has(vip) && this.#vips.size >= MAX_VIPS) return;
     const of = this.#of(vip);
-    if (!of.experiment?.running && !this.o.learned(wanted)) return;
     if (unixMs - (of.heardAt.get(instance) ?? 0) < HEAR_MS) return;
     of.heardAt.set(instance, unixMs);
     const c = counts();
     this.#experiment(of, instance, c, unixMs);
-    if (!this.o.learned(wanted)) return;
+    if (!learned) return;
     const step = of.guardrail.hear(instance, c, unixMs);
     if (!step) return;
     if (step.down && of.experiment?.running) {
       of.experiment.end("tripped", step.evidence, unixMs);
-      this.#save(of.experiment);
+      this.#keep(of.experiment);
       this.o.onEnd(of.experiment);
     }
     this.o.onStep(vip, step);
@@ -114,16 +118,17 @@ export class Trials {
     const of = this.#of(spec.vip);
     if (of.experiment?.running)
       throw new ServiceError("FAILED_PRECONDITION", `vip: an experiment runs already on ${spec.vip}: ${of.experiment.spec.id}`);
-    of.experiment = new Experiment(spec);
-    this.#save(of.experiment);
-    return of.experiment;
+    const e = new Experiment(spec);
+    this.#save(e);
+    of.experiment = e;
+    return e;
   }
 
   stop(vip: string, reason: string, unixMs: number): Experiment {
     const e = this.#vips.get(vip)?.experiment;
     if (!e?.running) throw new ServiceError("FAILED_PRECONDITION", `vip: no experiment runs on ${vip}`);
     e.end("stopped", reason === "" ? "by an operator" : `by an operator: ${reason}`, unixMs);
-    this.#save(e);
+    this.#keep(e);
     this.o.onEnd(e);
     return e;
   }
@@ -137,7 +142,7 @@ export class Trials {
     if (!e?.running) return;
     const before = e.pairs.length;
     e.hear(instance, counts, unixMs);
-    if (e.pairs.length > before || !e.running) this.#save(e);
+    if (e.pairs.length > before || !e.running) this.#keep(e);
     if (!e.running) this.o.onEnd(e);
   }
 
@@ -150,6 +155,15 @@ export class Trials {
       this.#vips.set(vip, of);
     }
     return of;
+  }
+
+  /** For what goes on in any case: a disk that takes nothing costs the file and neither the frame's answer nor the operator's stop. */
+  #keep(e: Experiment): void {
+    try {
+      this.#save(e);
+    } catch (error) {
+      this.o.onUnsaved(e, error as Error);
+    }
   }
 
   /** Whole at every moment. */

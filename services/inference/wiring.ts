@@ -24,6 +24,7 @@ export function openTrials(o: Parts & { metrics: InferenceMetrics }): Trials {
       log.warn({ vip, down, evidence }, "guardrail");
     },
     onEnd: (e) => log.info({ vip: e.spec.vip, id: e.spec.id, ...e.standing() }, "experiment is over"),
+    onUnsaved: (e, error) => log.warn({ vip: e.spec.vip, id: e.spec.id, reason: error.message }, "experiment not kept"),
   });
   trials.restore(clock.unixMs(), (file, e) => log.warn({ file, reason: e.message }, "experiment not read"));
   return trials;

@@ -25,7 +25,7 @@ export interface Standing {
 }
 
 /** Of all that it says: two means are looked at, and neither may be wrong more often than half of it. */
-export const ALPHA = 0.05;
+const ALPHA = 0.05;
 
 const ratio = ({ n, mean, low, high }: Interval): Interval => ({
   n,
@@ -74,12 +74,12 @@ export class Experiment {
   take(pair: Pair, unixMs: number): void {
     this.pairs.push(pair);
     for (const m of METRICS) if (pair[m] !== null) this.#differences[m].add(pair[m]);
-    const { duration, ttfb } = this.#intervals();
-    const better = [duration, ttfb].some((i) => i.high < 0);
-    const worse = [duration, ttfb].some((i) => i.low > 0);
+    const intervals = this.#intervals();
+    const better = METRICS.some((m) => intervals[m].high < 0);
+    const worse = METRICS.some((m) => intervals[m].low > 0);
     if (!better && !worse) return;
     const verdict = better && worse ? "mixed" : better ? "better" : "worse";
-    this.end(verdict, `${METRICS.map((m) => `${m} ${inWords(this.#intervals()[m])}`).join(", ")}`, unixMs);
+    this.end(verdict, inWords(intervals), unixMs);
   }
 
   end(verdict: Exclude<Verdict, "running">, why: string, unixMs: number): void {
@@ -91,7 +91,7 @@ export class Experiment {
 
   standing(): Standing {
     const intervals = this.#intervals();
-    const why = this.running ? METRICS.map((m) => `${m} ${inWords(intervals[m])}`).join(", ") : this.#why;
+    const why = this.running ? inWords(intervals) : this.#why;
     return { verdict: this.#verdict, why, endedAt: this.#endedAt, intervals };
   }
 
@@ -103,7 +103,9 @@ export class Experiment {
 
 const signed = (v: number): string => `${v > 0 ? "+" : ""}${(100 * v).toFixed(1)} %`;
 
-export function inWords(i: Interval): string {
+const inWords = (of: Record<Metric, Interval>): string => METRICS.map((m) => `${m} ${effect(of[m])}`).join(", ");
+
+function effect(i: Interval): string {
   if (!Number.isFinite(i.high) || !Number.isFinite(i.low)) return `not known yet (${i.n} pairs)`;
   return `${signed(i.mean)} [${signed(i.low)}, ${signed(i.high)}] of ${i.n} pairs`;
 }

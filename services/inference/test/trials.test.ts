@@ -24,14 +24,16 @@ function bed(t: ExecutionContext, folder = mkdtempSync(path.join(tmpdir(), "marl
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   const steps: Step[] = [];
   const ended: Experiment[] = [];
+  const unsaved: string[] = [];
   const trials = new Trials({
     folder,
     guardShare: 0,
     learned: (p) => p === "marl",
     onStep: (_vip, s) => steps.push(s),
     onEnd: (e) => ended.push(e),
+    onUnsaved: (e) => unsaved.push(e.spec.id),
   });
-  return { trials, steps, ended, folder };
+  return { trials, steps, ended, unsaved, folder };
 }
 
 /** Half a second of traffic each: 250 flows, `flows` in progress. */
@@ -113,4 +115,26 @@ test("a replica that is started again goes on with the experiment from what it k
   third.trials.restore(world.now(), () => {});
   t.is(third.trials.of("web"), undefined);
   t.deepEqual(readdirSync(folder).sort(), ["api-e2.json", "web-e1.json"]);
+});
+
+test("a disk that takes nothing costs the experiment's file: it is measured on, and can be stopped; none is started", (t) => {
+  const { trials, ended, unsaved, folder } = bed(t);
+  trials.start(spec);
+  rmSync(folder, { recursive: true });
+  writeFileSync(folder, "no folder");
+  const world = traffic(trials, "kalman");
+  world.run(100, () => 50);
+  t.true((trials.of("web")?.experiment?.pairs.length ?? 0) > 0);
+  t.is(unsaved.length, trials.of("web")?.experiment?.pairs.length ?? -1);
+  trials.stop("web", "enough", world.now());
+  t.is(ended.length, 1);
+  t.throws(() => trials.start({ ...spec, id: "e2" }));
+  t.deepEqual(trials.turn("web", "kalman", world.now()), { policy: "kalman", shadow: "" });
+});
+
+test("more VIPs than are watched are decided as ordered", (t) => {
+  const { trials } = bed(t);
+  const none = { flowUs: 0, newFlows: 0, ended: 0, ttfbUs: 0, answers: 0 };
+  for (let i = 0; i < 300; i++) trials.hear(`vip${i}`, "edge1", "marl", T0, () => none);
+  t.deepEqual(trials.turn("vip299", "marl", T0), { policy: "marl", shadow: "" });
 });
