@@ -19,6 +19,9 @@ interface Reader {
   fullAt: number | null;
 }
 
+/** The same for all of them. */
+type Said = Pick<Live, "at" | "vips" | "silent">;
+
 export interface LiveOptions {
   model: Model;
   events: EventLog;
@@ -50,7 +53,7 @@ export class LiveReaders {
     const reader: Reader = { response, key, event: this.o.events.last, fullAt: null };
     this.#readers.add(reader);
     response.on("close", () => this.#readers.delete(reader)).on("drain", () => (reader.fullAt = null));
-    this.#send(reader);
+    this.#send(reader, this.#said());
     return true;
   }
 
@@ -61,9 +64,11 @@ export class LiveReaders {
   }
 
   #tell(): void {
+    if (this.#readers.size === 0) return;
     const now = this.o.now();
+    const said = this.#said();
     for (const reader of this.#readers) {
-      if (reader.fullAt === null) this.#send(reader);
+      if (reader.fullAt === null) this.#send(reader, said);
       else if (now - reader.fullAt >= UNREAD_MS) {
         this.cut++;
         this.#readers.delete(reader);
@@ -72,16 +77,15 @@ export class LiveReaders {
     }
   }
 
-  #send(reader: Reader): void {
-    const { model, events } = this.o;
+  #said(): Said {
+    const { model } = this.o;
     const at = this.o.unixMs();
-    const message: Live = {
-      at,
-      vips: model.briefs(at),
-      detail: model.detail(reader.key),
-      events: events.since(reader.event),
-      silent: model.silent(),
-    };
+    return { at, vips: model.briefs(at), silent: model.silent() };
+  }
+
+  #send(reader: Reader, said: Said): void {
+    const { model, events } = this.o;
+    const message: Live = { ...said, detail: model.detail(reader.key), events: events.since(reader.event) };
     reader.event = events.last;
     if (!reader.response.write(`data: ${JSON.stringify(message)}\n\n`)) reader.fullAt = this.o.now();
   }

@@ -66,8 +66,9 @@ export class Pasts {
     if (found) return found;
     // Of this VIP a server that left makes room; the first of another VIP's has the same right as this one.
     if (this.#servers >= MAX_SERVERS) {
-      const [gone, ring] = [...kept.servers].length > 0 ? oldest([...kept.servers], ([, r]) => r.at) : [undefined, undefined];
-      if (gone === undefined || ring.at >= kept.vip.at) return undefined;
+      if (kept.servers.size === 0) return undefined;
+      const [gone, ring] = oldest([...kept.servers], ([, r]) => r.at);
+      if (ring.at >= kept.vip.at) return undefined;
       kept.servers.delete(gone);
       this.#servers--;
     }

@@ -29,8 +29,6 @@ const ASK_MS = 2000;
 const ORDERS = 20;
 
 interface Feed {
-  address: string;
-  client: Agent;
   stop(): void;
 }
 
@@ -153,8 +151,6 @@ export class Sources {
     void status();
     const timer = setInterval(() => void status(), EVERY_MS);
     return {
-      address,
-      client,
       stop() {
         clearInterval(timer);
         unfollow();

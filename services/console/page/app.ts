@@ -9,7 +9,7 @@ import { explain } from "./explain.js";
 import { Asking, Feed } from "./feed.js";
 import { ago, count, fixed, ms } from "./format.js";
 import { Component, html, type View } from "./html.js";
-import { place, readPlace, takeToken } from "./place.js";
+import { keepToken, place, readPlace, takeToken } from "./place.js";
 import { Series } from "./series.js";
 import { servers } from "./servers.js";
 import { trust } from "./trust.js";
@@ -252,7 +252,7 @@ export class App extends Component<object, State> {
     this.#asking.token = token;
     const me = await this.#who();
     if (me?.role === "operate") {
-      sessionStorage.setItem("marllb.token", token);
+      keepToken(token);
       this.#feed.watch(this.state.key);
       return true;
     }

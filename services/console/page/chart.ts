@@ -35,7 +35,6 @@ export interface ChartProps {
   quiet?: boolean;
   events: readonly ConsoleEvent[];
   theme: string;
-  height?: number;
   /** Label of the line that stands out. */
   focus?: string;
 }
@@ -60,7 +59,7 @@ export class Chart extends Component<ChartProps, State> {
     const box = this.#box.current as HTMLDivElement;
     this.#sizes = new ResizeObserver(() => {
       if (this.#plot && box.clientWidth > 0 && box.clientWidth !== this.#plot.width)
-        this.#plot.setSize({ width: box.clientWidth, height: this.#height });
+        this.#plot.setSize({ width: box.clientWidth, height: HEIGHT });
     });
     this.#sizes.observe(box);
     drawSoon(this, () => this.#draw());
@@ -104,10 +103,6 @@ export class Chart extends Component<ChartProps, State> {
     </figure>` as preactVNode;
   }
 
-  get #height(): number {
-    return this.props.height ?? HEIGHT;
-  }
-
   #drop(): void {
     if (!this.#plot) return;
     sync.unsub(this.#plot);
@@ -146,7 +141,7 @@ export class Chart extends Component<ChartProps, State> {
     const axis: uPlot.Axis = { stroke: ink, grid, ticks: { show: false }, font };
     return {
       width,
-      height: this.#height,
+      height: HEIGHT,
       legend: { show: false },
       padding: [10, 8, 0, 0],
       cursor: {

@@ -55,7 +55,6 @@ export class Feed {
   #abort: AbortController | null = null;
   #again = 0;
   #watch = 0;
-  #closed = false;
   #silentMs = SILENT_MS;
 
   constructor(
@@ -69,20 +68,13 @@ export class Feed {
     this.#restart(0);
   }
 
-  close(): void {
-    this.#closed = true;
-    this.#abort?.abort();
-    clearTimeout(this.#again);
-    clearTimeout(this.#watch);
-  }
-
   #restart(wait: number): void {
     const old = this.#abort;
     this.#abort = null;
     old?.abort();
     clearTimeout(this.#again);
     clearTimeout(this.#watch);
-    if (!this.#closed) this.#again = window.setTimeout(() => void this.#read(), wait);
+    this.#again = window.setTimeout(() => void this.#read(), wait);
   }
 
   /** Whatever ends it, silence too, opens it anew. */

@@ -15,12 +15,15 @@ export function place(key: string, span: number): void {
   history.replaceState(null, "", `#${p}`);
 }
 
+/** For this tab. */
+export const keepToken = (token: string): void => sessionStorage.setItem(TOKEN, token);
+
 /** The token of the address bar, else the one of this tab. */
 export function takeToken(): string {
   const p = new URLSearchParams(location.hash.slice(1));
   const given = p.get("token");
   if (given === null) return sessionStorage.getItem(TOKEN) ?? "";
-  sessionStorage.setItem(TOKEN, given);
+  keepToken(given);
   p.delete("token");
   history.replaceState(null, "", p.size > 0 ? `#${p}` : location.pathname);
   return given;
