@@ -16,6 +16,7 @@ export interface LogOptions {
   /** Of one file. */
   maxBytes: number;
   files: number;
+  /** Once for each tick that is lost. */
   failed(e: Error): void;
 }
 
@@ -47,6 +48,8 @@ export class DecisionLog {
   #chain: Promise<void> = Promise.resolve();
   #fd: number | null = null;
   #size = 0;
+  /** The last record was not written: only a key record can follow, at the beginning of a file. */
+  #torn = false;
   #closed = false;
 
   /**
@@ -68,8 +71,7 @@ export class DecisionLog {
   tick(t: Tick, checkpoint: () => Checkpoint__Output): void {
     if (this.#closed) return;
     if (this.#waiting >= MAX_WAITING) {
-      this.lost++;
-      this.#before = null; // what is missing cannot be built upon
+      this.#lose(new Error(`${MAX_WAITING} records wait for the disk`));
       return;
     }
     const before = this.#before;
@@ -101,7 +103,15 @@ export class DecisionLog {
     this.#fd = null;
   }
 
+  #lose(e: Error): void {
+    this.#before = null; // what is missing cannot be built upon
+    this.lost++;
+    this.o.failed(e);
+  }
+
   async #write(p: Packed, key: boolean): Promise<void> {
+    // It was packed before the one that it builds upon was lost.
+    if (this.#torn && !key) return this.#lose(new Error("the record before it was not written"));
     try {
       const body = await deflate(p.body);
       const head = Buffer.alloc(5);
@@ -116,12 +126,12 @@ export class DecisionLog {
       await new Promise<void>((resolve, reject) => writeFile(this.#fd as number, bytes, (e) => (e ? reject(e) : resolve())));
       this.#size += bytes.length;
       this.bytes += bytes.length;
+      this.#torn = false;
     } catch (e) {
-      this.#before = null;
-      this.lost++;
       // Part of a record may stand at the end: nothing is put behind it.
       this.#size = this.o.maxBytes;
-      this.o.failed(e as Error);
+      this.#torn = true;
+      this.#lose(e as Error);
     }
   }
 

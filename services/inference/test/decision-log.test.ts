@@ -139,6 +139,36 @@ test("a disk that takes nothing costs ticks of the log, which are counted, and i
   t.is(log.lost, 5);
 });
 
+test("records that were on their way behind one that was lost are lost with it: a file begins with a key record", async (t) => {
+  const { folder, file } = bed(t);
+  const errors: string[] = [];
+  const failed = (e: Error): void => {
+    errors.push(e.message);
+    rmSync(folder, { recursive: true, force: true });
+  };
+  rmSync(folder, { recursive: true });
+  writeFileSync(folder, "no folder");
+  const log = new DecisionLog("edge1-web", { folder, maxBytes: 1e9, files: 3, failed });
+  for (let seq = 1; seq <= 4; seq++) log.tick(tick(frame(seq, 3)), checkpoint);
+  await log.written();
+  t.is(errors.length, 4);
+  t.is(log.lost, 4);
+  for (let seq = 5; seq <= 6; seq++) log.tick(tick(frame(seq, 3)), checkpoint);
+  await log.close();
+  t.deepEqual(
+    [...ticksOf(file, identify)].map((r) => r.frame.seq),
+    ["5", "6"],
+  );
+});
+
+test("a disk that is slow costs ticks of the log, which are counted", async (t) => {
+  const { log, errors, file } = bed(t);
+  for (let seq = 1; seq <= 40; seq++) log.tick(tick(frame(seq, 3)), checkpoint);
+  await log.close();
+  t.is(errors.length, log.lost);
+  t.is([...ticksOf(file, identify)].length, 40 - log.lost);
+});
+
 test("a stream that is opened anew goes on in the same file, after whatever the one before had on its way", async (t) => {
   const { log, folder, file } = bed(t);
   for (let seq = 1; seq <= 5; seq++) log.tick(tick(frame(seq, 3)), checkpoint);
