@@ -4,6 +4,7 @@
 import type { Frame__Output } from "../../gen/marllb/v1/Frame.js";
 import type { Weights } from "../../gen/marllb/v1/Weights.js";
 import { decodeFrame, type FrameView } from "../common/native/frame.js";
+import { strippedRecords } from "../common/native/observe.js";
 import { plainName } from "../common/policies.js";
 import type { GuardCounts } from "../common/trial/guardrail.js";
 import type { Catalog } from "./catalog.js";
@@ -87,7 +88,7 @@ export class Beside {
     this.#log?.tick(
       {
         atUnixMs: unixMs(),
-        frame,
+        frame: { ...frame, records: strippedRecords(frame.records as Buffer) },
         policy: weights.policy ?? "",
         fellBack: weights.ladder === "LADDER_KALMAN",
         digest: digestOf(weights),

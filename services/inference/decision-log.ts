@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a VIP's policy saw and decided, tick by tick, in files of a bounded size. A frame is kept as what differs from the one before,
-// field by field and compressed; a decision as a digest, since it can be made again from what was seen. No client's address is in a frame.
-// Written behind the loop: a disk that is slow costs ticks of the log and never one of the loop.
+// field by field and compressed, without what no policy sees (strippedRecords); a decision as a digest, since it can be made again from
+// what was seen. No client's address is in a frame. Written behind the loop: a disk that is slow costs ticks of the log and never one of
+// the loop.
 import { createHash } from "node:crypto";
 import { closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, writeFile } from "node:fs";
 import path from "node:path";

@@ -21,6 +21,18 @@ static void check_state(Napi::Env env, const mlb_obs_state *state, size_t size)
 		fail(env, -EPROTO, "state: these bytes are no state of an observation");
 }
 
+static Napi::Value strip_records(const Napi::CallbackInfo &info)
+{
+	Napi::Env env = info.Env();
+	Bytes r = bytes_of(info[0], "records");
+	if (r.size % sizeof(mlb_server_rec) != 0)
+		fail(env, -EINVAL, "records: their length is not what this release reads");
+	static thread_local std::vector<uint64_t> buffer;
+	aligned_copy(r, buffer);
+	mlb_obs_strip(reinterpret_cast<mlb_server_rec *>(buffer.data()), static_cast<uint32_t>(r.size / sizeof(mlb_server_rec)));
+	return Napi::Buffer<uint8_t>::Copy(env, reinterpret_cast<uint8_t *>(buffer.data()), r.size);
+}
+
 static Napi::Value observe(const Napi::CallbackInfo &info)
 {
 	Napi::Env env = info.Env();
@@ -117,6 +129,7 @@ static Napi::Value observation_shape(const Napi::CallbackInfo &info)
 
 void observe_init(Napi::Env env, Napi::Object exports)
 {
+	exports.Set("stripRecords", Napi::Function::New(env, strip_records));
 	exports.Set("observe", Napi::Function::New(env, observe));
 	exports.Set("observationShape", Napi::Function::New(env, observation_shape));
 }

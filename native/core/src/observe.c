@@ -28,6 +28,14 @@ static void connect_times(struct mlb_obs_srv *s, const struct mlb_server_rec *r,
 		s->connect_min[0] = r->connect.min;
 }
 
+void mlb_obs_strip(struct mlb_server_rec *r, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		r[i].duration = r[i].ttfb = (struct mlb_res_sum){ 0 };
+		r[i].connect = (struct mlb_res_sum){ .samples = r[i].connect.samples, .min = r[i].connect.min };
+	}
+}
+
 struct place {
 	uint8_t key[sizeof(struct mlb_addr) + 2]; /* address, port: memcmp's order is that of the numbers */
 	uint16_t counts;

@@ -36,6 +36,30 @@ TEST(kalman_is_the_reference)
 	CHECK(b.kalman[2] > b.kalman[1] && b.kalman[1] > b.kalman[0]);
 }
 
+/* What is stripped is not read. */
+TEST(stripped_frames_say_the_same)
+{
+	struct bed a, b;
+	const struct mlb_res_sum sum = {
+		.samples = 3, .seen = 9, .mean = 4000, .std = 7, .p90 = 5000, .dmean = 4100, .dp90 = 5100, .min = 300
+	};
+	begin(&a, 3, NULL);
+	begin(&b, 3, NULL);
+	for (int t = 0; t < 40; t++) {
+		for (uint32_t i = 0; i < 3; i++) {
+			work(&a, i, .2, 2 + i, 5 * i + 1), work(&b, i, .2, 2 + i, 5 * i + 1);
+			a.r[i].duration = a.r[i].ttfb = a.r[i].connect = b.r[i].duration = b.r[i].ttfb = b.r[i].connect = sum;
+		}
+		mlb_obs_strip(b.r, 3);
+		CHECK_EQ(b.r[0].duration.samples + b.r[1].ttfb.seen, 0);
+		CHECK_NEAR(b.r[2].connect.mean + b.r[2].ttfb.mean, 0, 0);
+		CHECK_EQ(look(&a, 5 + .2 * t), 0);
+		CHECK_EQ(look(&b, 5 + .2 * t), 0);
+		CHECK_EQ(memcmp(a.st[a.cur], b.st[b.cur], sizeof(a.st[0])), 0);
+		CHECK_EQ(memcmp(a.server, b.server, sizeof(a.server)) || memcmp(a.pool, b.pool, sizeof(a.pool)), 0);
+	}
+}
+
 /* Ten frames of 20 ms give the state that one of 200 ms gives. */
 TEST(short_frames_fold)
 {
@@ -338,8 +362,9 @@ TEST(empty_pool)
 	CHECK_EQ(b.out.n, 0);
 }
 
-MLB_TEST_MAIN(CASE(kalman_is_the_reference), CASE(short_frames_fold), CASE(jitter_of_a_frame_does_not_double_the_step),
-	      CASE(features_say_which_server_is_slow), CASE(one_way_hides_latency), CASE(masking_equals_not_seeing),
-	      CASE(connect_time_is_taken_off), CASE(servers_join_leave_and_change), CASE(another_epoch_forgets),
-	      CASE(schemas_are_prefixes), CASE(features_stay_in_range), CASE(wrong_schemas_are_refused),
+MLB_TEST_MAIN(CASE(kalman_is_the_reference), CASE(stripped_frames_say_the_same), CASE(short_frames_fold),
+	      CASE(jitter_of_a_frame_does_not_double_the_step), CASE(features_say_which_server_is_slow),
+	      CASE(one_way_hides_latency), CASE(masking_equals_not_seeing), CASE(connect_time_is_taken_off),
+	      CASE(servers_join_leave_and_change), CASE(another_epoch_forgets), CASE(schemas_are_prefixes),
+	      CASE(features_stay_in_range), CASE(wrong_schemas_are_refused),
 	      CASE(a_state_with_values_that_no_step_makes_is_refused), CASE(empty_pool))

@@ -361,6 +361,7 @@ export interface Addon {
   jain(values: Float64Array): number;
   layout(): Layout;
   observe(hdr: Uint8Array, records: Uint8Array, state: Uint8Array | null): Observed;
+  stripRecords(records: Uint8Array): Buffer;
   observationShape(): ObservationShape;
   compose(input: EnvelopeInput): Composed;
   prompt(): boolean;

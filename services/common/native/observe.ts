@@ -9,4 +9,7 @@ export function observe(frame: { hdr: Uint8Array; records: Uint8Array }, before:
   return native(() => addon.observe(frame.hdr, frame.records, before));
 }
 
+/** A frame's records without the summaries that `observe` does not read: it sees the same in them. */
+export const strippedRecords = (records: Uint8Array): Buffer => native(() => addon.stripRecords(records));
+
 export const observationShape: ObservationShape = addon.observationShape();

@@ -30,6 +30,10 @@ extern "C" {
 int mlb_observe(const struct mlb_frame_hdr *, const struct mlb_server_rec *, const struct mlb_obs_state *prev,
 		struct mlb_obs_state *next, struct mlb_obs_out *out);
 
+/* Zeroes the summaries that mlb_observe does not read: each frame has others, and who keeps frames to observe them again would
+ * keep mostly these. */
+void mlb_obs_strip(struct mlb_server_rec *, uint32_t count);
+
 /* stratum[count]: where in 0..1 this load balancer stands with each server. Counts are whole flows, and so few a load balancer
  * that all of them would send their next one to the same servers; a kappa of its own for each (load balancer, server) rounds
  * differently in each. The numbers are spread evenly both ways, so that the rounding cancels in the sums: over the load balancers
