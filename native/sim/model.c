@@ -118,12 +118,6 @@ int sim_model_lb_new(struct sim_model_lb **out, const struct sim_model *m, uint3
 	if (!l)
 		return -ENOMEM;
 	*l = (struct sim_model_lb){ .m = m, .max = max, .mask = mask };
-	l->obs[0] = calloc(1, MLB_OBS_STATE_SIZE(max));
-	l->obs[1] = calloc(1, MLB_OBS_STATE_SIZE(max));
-	l->out.server = calloc(max, MLB_OBS_SERVER_FEATURES * sizeof(float));
-	l->out.pool = calloc(MLB_OBS_POOL_FEATURES, sizeof(float));
-	l->out.kalman = calloc(max, sizeof(float));
-	l->out.stratum = calloc(max, sizeof(float));
 	l->h = calloc((size_t)max * m->state, sizeof(float));
 	l->spare = calloc((size_t)max * m->state, sizeof(float));
 	l->ones = malloc(max * sizeof(float));
@@ -132,8 +126,8 @@ int sim_model_lb_new(struct sim_model_lb **out, const struct sim_model *m, uint3
 	l->narrow = calloc((size_t)max * m->server_features, sizeof(float));
 	int rc = net_run_new(&l->run, m->net);
 	rc = rc ? rc : sim_places_init(&l->places, max);
-	if (rc || !l->obs[0] || !l->obs[1] || !l->out.server || !l->out.pool || !l->out.kalman || !l->out.stratum || !l->h ||
-	    !l->spare || !l->ones || !l->offset || !l->bias || !l->narrow) {
+	rc = rc ? rc : sim_observer_init(&l->obs, max, SIM_OBSERVES_STRATUM);
+	if (rc || !l->h || !l->spare || !l->ones || !l->offset || !l->bias || !l->narrow) {
 		sim_model_lb_free(l);
 		return -ENOMEM;
 	}
@@ -148,12 +142,7 @@ void sim_model_lb_free(struct sim_model_lb *l)
 	if (!l)
 		return;
 	net_run_free(l->run);
-	free(l->obs[0]);
-	free(l->obs[1]);
-	free(l->out.server);
-	free(l->out.pool);
-	free(l->out.kalman);
-	free(l->out.stratum);
+	sim_observer_free(&l->obs);
 	sim_places_free(&l->places);
 	free(l->h);
 	free(l->spare);
@@ -169,17 +158,20 @@ static int run_net(struct sim_model_lb *l, uint32_t n, char err[256])
 	const struct sim_model *m = l->m;
 	struct net_shape s;
 	int64_t N = n, F = m->server_features, P = m->pool_features, S = m->state;
-	float shared = (float)l->out.shared;
+	float shared = (float)l->obs.out.shared;
 	for (uint32_t j = 0; j < n; j++)
-		memcpy(l->narrow + (size_t)j * m->server_features, l->out.server + (size_t)j * MLB_OBS_SERVER_FEATURES,
+		memcpy(l->narrow + (size_t)j * m->server_features, l->obs.out.server + (size_t)j * MLB_OBS_SERVER_FEATURES,
 		       m->server_features * sizeof(float));
 	const struct {
 		int in;
 		const float *from;
 		struct net_shape shape;
-	} feed[] = { { m->in_server, l->narrow, { 3, { 1, N, F } } },    { m->in_pool, l->out.pool, { 2, { 1, P } } },
-		     { m->in_mask, l->ones, { 2, { 1, N } } },           { m->in_state, l->h, { 3, { 1, N, S } } },
-		     { m->in_stratum, l->out.stratum, { 2, { 1, N } } }, { m->in_shared, &shared, { 2, { 1, 1 } } } };
+	} feed[] = { { m->in_server, l->narrow, { 3, { 1, N, F } } },
+		     { m->in_pool, l->obs.out.pool, { 2, { 1, P } } },
+		     { m->in_mask, l->ones, { 2, { 1, N } } },
+		     { m->in_state, l->h, { 3, { 1, N, S } } },
+		     { m->in_stratum, l->obs.out.stratum, { 2, { 1, N } } },
+		     { m->in_shared, &shared, { 2, { 1, 1 } } } };
 	for (size_t i = 0; i < sizeof(feed) / sizeof(feed[0]); i++)
 		if (feed[i].in >= 0 && net_feed(l->run, (uint32_t)feed[i].in, feed[i].from, feed[i].shape)) {
 			snprintf(err, 256, "input \"%s\" is too large", net_input_name(m->net, (uint32_t)feed[i].in));
@@ -209,21 +201,17 @@ static int run_net(struct sim_model_lb *l, uint32_t n, char err[256])
 
 int sim_model_lb_step(struct sim_model_lb *l, const struct sim_lb_view *v, char err[256])
 {
-	const struct mlb_obs_state *prev = l->obs[l->cur]->schema ? l->obs[l->cur] : NULL;
-	int rc = mlb_observe(v->hdr, v->rec, prev, l->obs[!l->cur], &l->out);
-	if (rc) {
-		snprintf(err, 256, "observation: %s", strerror(-rc));
+	int rc = sim_observe(&l->obs, v, err);
+	if (rc)
 		return rc;
-	}
-	l->cur = !l->cur;
-	if (!l->out.stepped)
+	if (!l->obs.out.stepped)
 		return 0;
 	/* Servers that are new start from an empty state. */
 	if (sim_places_compare(&l->places, v)) {
 		sim_places_move(&l->places, v, l->h, l->m->state * sizeof(float), l->spare);
 		sim_places_note(&l->places, v);
 	}
-	mlb_obs_mask(&l->out, l->mask);
+	mlb_obs_mask(&l->obs.out, l->mask);
 	rc = run_net(l, v->n, err);
 	return rc ? rc : 1;
 }
@@ -233,7 +221,7 @@ void sim_model_lb_decide(struct sim_model_lb *l, const struct sim_lb_view *v, st
 	sim_places_compare(&l->places, v);
 	for (uint32_t j = 0; j < v->n; j++) {
 		uint32_t k = l->places.from[j]; /* MLB_NONE: no step since it came */
-		double base = l->m->base == SIM_BASE_KALMAN ? (double)l->out.kalman[j] : (double)v->weight_cfg[j];
+		double base = l->m->base == SIM_BASE_KALMAN ? (double)l->obs.out.kalman[j] : (double)v->weight_cfg[j];
 		d->weight[j] = base * exp(k != MLB_NONE ? (double)l->offset[k] : 0.);
 		d->bias[j] = k != MLB_NONE ? (double)l->bias[k] : 0.;
 	}

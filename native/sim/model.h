@@ -3,8 +3,8 @@
  * (models/FORMAT.md). What belongs to the model is read from the file's metadata. */
 #ifndef MARLLB_SIM_MODEL_H
 #define MARLLB_SIM_MODEL_H
-#include <marllb/observe.h>
 #include "net.h"
+#include "observer.h"
 #include "places.h"
 
 enum sim_model_base { SIM_BASE_KALMAN, SIM_BASE_CONFIGURED };
@@ -25,9 +25,8 @@ int sim_model_check(struct sim_model *, struct net *, char err[256]);
 struct sim_model_lb {
 	const struct sim_model *m;
 	struct net_run *run;
-	struct mlb_obs_state *obs[2];
-	struct mlb_obs_out out;
-	uint32_t cur, max;                       /* which obs; servers at most */
+	struct sim_observer obs;
+	uint32_t max;                            /* servers at most */
 	struct sim_places places;                /* servers with state: those of the last native step */
 	float *h, *spare, *ones, *offset, *bias; /* by those places */
 	float *narrow;                           /* server features of the model's schema */

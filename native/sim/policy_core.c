@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The core's heuristics as policies of the simulator: each is given of the observation what it says that it sees. */
+#include "observer.h"
 #include "places.h"
 #include "policies.h"
 #include <errno.h>
-#include <marllb/observe.h>
 #include <math.h>
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,28 +13,21 @@
 
 struct core_lb {
 	const struct mlb_policy *p;
-	struct mlb_obs_state *obs[2]; /* where it sees anything but configured weights */
-	struct mlb_obs_out out;
-	uint32_t cur;
-	bool seen;
-	struct sim_places places;                          /* of the last decision */
-	float *memory, *spare, *weight, *filter, *latency; /* memory: by those places */
+	bool sees; /* anything but configured weights */
+	struct sim_observer obs;
+	struct sim_places places;       /* of the last decision */
+	float *memory, *spare, *weight; /* memory: by those places */
 };
 
 static void core_free(void *state)
 {
 	struct core_lb *l = state;
 
-	free(l->obs[0]);
-	free(l->obs[1]);
-	free(l->out.server);
-	free(l->out.pool);
+	sim_observer_free(&l->obs);
 	sim_places_free(&l->places);
 	free(l->memory);
 	free(l->spare);
 	free(l->weight);
-	free(l->filter);
-	free(l->latency);
 	free(l);
 }
 
@@ -52,39 +44,16 @@ static int core_new(void **state, const struct sim_policy *self, const struct si
 	l->memory = calloc((size_t)n * l->p->state + 1, sizeof(float));
 	l->spare = calloc((size_t)n * l->p->state + 1, sizeof(float));
 	l->weight = calloc(n, sizeof(float));
-	l->filter = calloc(n, sizeof(float));
-	l->latency = calloc(n, sizeof(float));
-	bool ok = l->memory && l->spare && l->weight && l->filter && l->latency && sim_places_init(&l->places, n) == 0;
-	if (self->wants & SIM_WANTS_FRAME) {
-		l->obs[0] = calloc(1, MLB_OBS_STATE_SIZE(n));
-		l->obs[1] = calloc(1, MLB_OBS_STATE_SIZE(n));
-		l->out.server = calloc(n, MLB_OBS_SERVER_FEATURES * sizeof(float));
-		l->out.pool = calloc(MLB_OBS_POOL_FEATURES, sizeof(float));
-		l->out.kalman = l->filter;
-		l->out.latency = l->latency;
-		ok &= l->obs[0] && l->obs[1] && l->out.server && l->out.pool;
-	}
+	bool ok = l->memory && l->spare && l->weight && sim_places_init(&l->places, n) == 0;
+	l->sees = self->wants & SIM_WANTS_FRAME;
+	if (l->sees)
+		ok &= sim_observer_init(&l->obs, n, SIM_OBSERVES_LATENCY) == 0;
 	if (!ok) {
 		core_free(l);
 		return -ENOMEM;
 	}
 	*state = l;
 	return 0;
-}
-
-/* Takes the frame in. False: it failed. */
-static bool observe(struct core_lb *l, const struct sim_lb_view *v, struct sim_decision *d)
-{
-	int rc = mlb_observe(v->hdr, v->rec, l->seen ? l->obs[l->cur] : NULL, l->obs[!l->cur], &l->out);
-
-	if (rc) {
-		snprintf(d->err, 256, "observation: %s", strerror(-rc));
-		d->failed = rc;
-		return false;
-	}
-	l->cur = !l->cur;
-	l->seen = true;
-	return true;
 }
 
 /* A policy with memory says nothing before its first native step and nothing new between two: who joined counts as the mean. */
@@ -107,7 +76,11 @@ static void stand(struct core_lb *l, const struct sim_lb_view *v, struct sim_dec
 static void core_decide(struct core_lb *l, const struct sim_lb_view *v, struct sim_decision *d)
 {
 	struct mlb_policy_in in = {
-		.n = v->n, .dt = l->out.dt, .weight_static = v->weight_cfg, .kalman = l->filter, .latency = l->latency
+		.n = v->n,
+		.dt = l->obs.out.dt,
+		.weight_static = v->weight_cfg,
+		.kalman = l->obs.out.kalman,
+		.latency = l->obs.out.latency,
 	};
 	struct mlb_policy_out out = { .weight = l->weight, .kappa = l->p->kappa };
 
@@ -125,9 +98,10 @@ static void core_tick(void *state, const struct sim_lb_view *v, struct sim_decis
 {
 	struct core_lb *l = state;
 
-	if (l->obs[0] && !observe(l, v, d))
+	d->failed = l->sees ? sim_observe(&l->obs, v, d->err) : 0;
+	if (d->failed)
 		return;
-	if (l->p->state && !l->out.stepped)
+	if (l->p->state && !l->obs.out.stepped)
 		stand(l, v, d);
 	else
 		core_decide(l, v, d);

@@ -238,7 +238,7 @@ static int make_noise(struct tracer *t, uint32_t n)
 static void write_server(const struct tracer *t, const struct sim_lb_view *v, uint32_t j, size_t k, const float *act)
 {
 	const struct simlib_trace *o = tracing.t;
-	const struct mlb_obs_out *obs = &t->lb->out;
+	const struct mlb_obs_out *obs = &t->lb->obs.out;
 
 	if (o->server)
 		memcpy(o->server + k * MLB_OBS_SERVER_FEATURES, obs->server + (size_t)j * MLB_OBS_SERVER_FEATURES,
@@ -267,7 +267,7 @@ static void write_down(struct tracer *t, const struct sim_lb_view *v)
 	if (t->step++ >= o->steps)
 		return;
 	if (o->pool)
-		memcpy(o->pool + at * MLB_OBS_POOL_FEATURES, t->lb->out.pool, MLB_OBS_POOL_FEATURES * sizeof(float));
+		memcpy(o->pool + at * MLB_OBS_POOL_FEATURES, t->lb->obs.out.pool, MLB_OBS_POOL_FEATURES * sizeof(float));
 	if (o->present)
 		o->present[at] = (float)v->n;
 	struct net_shape s = { 0 };
