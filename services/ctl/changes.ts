@@ -45,19 +45,27 @@ export function statsChanges(loadBalancer: string, before: Stats, now: Stats): H
 
 const word = (v: Verdict__Output): string => v.state.replace("HEALTH_STATE_", "").toLowerCase();
 
-/** Verdicts of one replica of health, by VIP and server: several load balancers hear the same. */
+/**
+ * Verdicts of all replicas of health, by VIP and server. A turn is news when the first says it, and replicas or load balancers that
+ * differ from each other for long are none.
+ */
 export class VerdictChanges {
+  /** What each says now. */
   readonly #known = new Map<string, string>();
+  readonly #news = new Map<string, string>();
 
-  hear(verdicts: readonly Verdict__Output[]): Happening[] {
+  hear(replica: string, verdicts: readonly Verdict__Output[]): Happening[] {
     const out: Happening[] = [];
     for (const v of verdicts) {
-      const key = `${v.vip}/${v.address}`;
-      const was = this.#known.get(key);
+      const server = `${v.vip}/${v.address}`;
+      const key = `${replica}/${v.instance}/${server}`;
+      const turned = this.#known.get(key);
       const to = word(v);
       this.#known.set(key, to);
-      if (was !== undefined && was !== to)
-        out.push({ kind: "health", vip: v.vip, server: v.address, from: was, to, why: v.reason });
+      const from = this.#news.get(server);
+      if (from !== undefined && (turned === undefined || turned === to || from === to)) continue;
+      this.#news.set(server, to);
+      if (from !== undefined) out.push({ kind: "health", vip: v.vip, server: v.address, from, to, why: v.reason });
     }
     return out;
   }

@@ -126,10 +126,10 @@ async function events(clients: Clients, o: Flags): Promise<void> {
 async function followVerdicts(clients: Clients, say: (all: readonly Happening[]) => void): Promise<(() => void)[]> {
   const heard = new VerdictChanges();
   const replicas = await clients.health.all().catch(() => []);
-  return replicas.map(({ client }) =>
+  return replicas.map(({ address, client }) =>
     follow(
       () => client.Watch({ instance: "" }),
-      (m: WatchResponse__Output) => say(heard.hear(m.verdicts)),
+      (m: WatchResponse__Output) => say(heard.hear(address, m.verdicts)),
     ),
   );
 }

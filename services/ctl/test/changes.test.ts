@@ -38,20 +38,30 @@ test("what changed of a VIP and of its servers, one line each", (t) => {
   t.deepEqual(statsChanges("edge1", now, now), []);
 });
 
+const verdict = (state: string, instance = "edge1") =>
+  ({
+    instance,
+    vip: "web",
+    address: "a:1",
+    state: `HEALTH_STATE_${state}`,
+    reason: "tcp: connection refused",
+  }) as unknown as Verdict__Output;
+
 test("a verdict is news when it turns, whichever load balancer's it is", (t) => {
-  const verdict = (state: string, instance = "edge1") =>
-    ({
-      instance,
-      vip: "web",
-      address: "a:1",
-      state: `HEALTH_STATE_${state}`,
-      reason: "tcp: connection refused",
-    }) as unknown as Verdict__Output;
   const heard = new VerdictChanges();
-  t.deepEqual(heard.hear([verdict("UP"), verdict("UP", "edge2")]), []);
-  const [first, ...more] = heard.hear([verdict("DOWN"), verdict("DOWN", "edge2")]);
+  t.deepEqual(heard.hear("h1", [verdict("UP"), verdict("UP", "edge2")]), []);
+  const [first, ...more] = heard.hear("h1", [verdict("DOWN"), verdict("DOWN", "edge2")]);
   t.deepEqual(more, []);
   t.is(happeningText(first as never), "web a:1  health: up -> down (tcp: connection refused)");
+});
+
+test("replicas of health that differ are no news each time they say so", (t) => {
+  const heard = new VerdictChanges();
+  const said = (replica: string, state: string): string[] => heard.hear(replica, [verdict(state)]).map((h) => h.to);
+  t.deepEqual([said("h1", "UP"), said("h2", "DOWN"), said("h1", "UP"), said("h2", "DOWN")].flat(), []);
+  // Both turn: the first says it.
+  t.deepEqual([said("h1", "DOWN"), said("h2", "DOWN")].flat(), ["down"]);
+  t.deepEqual([said("h2", "UP"), said("h1", "UP")].flat(), ["up"]);
 });
 
 test("orders are news from the second look on, oldest first", (t) => {
