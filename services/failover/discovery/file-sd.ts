@@ -46,24 +46,31 @@ export function watchTargets(
   let timer: NodeJS.Timeout | null = null;
   let stopped = false;
   let last = "";
+  /** The file's text; null: that of the last look. */
+  const changed = async (): Promise<string | null> => {
+    const handle = await open(file);
+    try {
+      // Of the file that is read, before it is read: a write meanwhile makes it another one at the next look.
+      const { dev, ino, size, mtimeNs } = await handle.stat({ bigint: true });
+      const mark = [dev, ino, size, mtimeNs].join();
+      if (mark === last) return null;
+      const text = await handle.readFile("utf8");
+      last = mark;
+      return text;
+    } finally {
+      await handle.close();
+    }
+  };
   const look = async (): Promise<void> => {
     try {
-      const handle = await open(file);
-      try {
-        // Of the file that is read, before it is read: a write meanwhile makes it another one at the next look.
-        const { dev, ino, size, mtimeNs } = await handle.stat({ bigint: true });
-        const mark = [dev, ino, size, mtimeNs].join();
-        if (mark !== last) {
-          last = mark;
-          const list = readTargets(await handle.readFile("utf8"));
-          if (!stopped) found(list);
-        }
-      } finally {
-        await handle.close();
-      }
+      const text = await changed().catch((e: Error) => {
+        // Once it can be read again it is news, though it is the same: rights that came back, descriptors that were short.
+        last = "";
+        throw e;
+      });
+      if (text !== null && !stopped) found(readTargets(text));
     } catch (e) {
       if (!stopped) failed((e as Error).message);
-      if ((e as NodeJS.ErrnoException).code === "ENOENT") last = "";
     }
     if (!stopped) timer = setTimeout(() => void look(), lookMs);
   };

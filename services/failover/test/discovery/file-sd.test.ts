@@ -71,3 +71,35 @@ test("a file is read again when it is written, replaced, or found by a link that
     ["1", "2", "3", "4", "5"],
   );
 });
+
+test("a file that could not be read for a while is found again, though it is the same", async (t) => {
+  const { dir, remove } = scratch();
+  t.teardown(remove);
+  for (const k of ["a", "b"]) mkdirSync(join(dir, k));
+  writeFileSync(join(dir, "a", "list.json"), '[{"targets":["10.0.0.1:1"]}]');
+  mkdirSync(join(dir, "b", "list.json")); // a folder opens, and is no file to read
+  const turn = (to: string): void => {
+    symlinkSync(to, join(dir, "next"));
+    renameSync(join(dir, "next"), join(dir, "now"));
+  };
+  turn("a");
+  const said: string[] = [];
+  const stop = watchTargets(
+    join(dir, "now", "list.json"),
+    (found) => said.push(`${found.length} found`),
+    (reason) => said.push(reason),
+    20,
+  );
+  t.teardown(stop);
+  const hears = (what: RegExp) => eventually(String(what), async () => what.test(said.at(-1) ?? ""));
+  await hears(/^1 found$/);
+  // A link in the place of another is one that leads nowhere meanwhile.
+  symlinkSync("loop", join(dir, "loop"));
+  turn("loop");
+  await hears(/ELOOP/);
+  turn("b");
+  await hears(/EISDIR/);
+  turn("a");
+  await hears(/^1 found$/);
+  t.pass();
+});
