@@ -86,10 +86,16 @@ export class Discovery {
 
   /** `fresh`: the answer came just now. What is merely over ends no problem. */
   #answer(vip: Vip, all: readonly Found[], fresh: boolean): void {
-    const vips = this.o.vips.map((v) => ({ ...v, servers: v.servers.map((s) => s.address) }));
+    const serversOf = (v: Vip): readonly string[] => this.#addresses.get(v.name) ?? v.servers.map((s) => s.address);
+    const vips = this.o.vips.map((v) => ({ ...v, servers: serversOf(v) }));
     const of = vips.find((v) => v.name === vip.name) as (typeof vips)[number];
-    const loops = all.flatMap((s) => loopOf(vips, of, s.address) ?? []);
-    const good = all.filter((s) => loopOf(vips, of, s.address) === null);
+    const loops: string[] = [];
+    const good: Found[] = [];
+    for (const server of all) {
+      const loop = loopOf(vips, of, server.address);
+      if (loop === null) good.push(server);
+      else loops.push(loop);
+    }
     // An answer without servers is no order to have none: a pool is not emptied by a slip in a zone.
     if (good.length === 0) {
       this.#problem(vip.name, loops[0] ?? "no servers are there");

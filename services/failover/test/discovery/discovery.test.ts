@@ -72,6 +72,29 @@ test("a server that is the VIP itself is left out, and said", async (t) => {
   t.is(lists.length, 2, "nobody else is there: the last list stands");
 });
 
+test("VIPs that are found behind each other are a loop, whatever their configured servers are", async (t) => {
+  const { vips } = parseConfig(`
+vips:
+  - { name: web, address: "10.0.0.100:80", discover: { dns: "api.test:80" } }
+  - { name: api, address: "10.0.0.101:80", discover: { dns: "web.test:80" } }
+`);
+  const addresses: Record<string, string> = { "web.test": "10.0.0.100", "api.test": "10.0.0.101" };
+  const ask = async (name: string, type: string) => ({ list: type === "A" ? [{ address: addresses[name] }] : [], ttl: 1 });
+  const lists: string[] = [];
+  const discovery = new Discovery({
+    vips,
+    timers: new FakeTimers(),
+    unixMs: () => 0,
+    log: { info() {}, warn() {} },
+    found: (pool) => lists.push(pool),
+    resolver: () => ask as Ask,
+  });
+  await settled();
+  t.deepEqual(lists, ["web"]);
+  t.regex(discovery.pools.get("api")?.problem ?? "", /leads back to the VIP: VIP web has it behind it/);
+  discovery.stop();
+});
+
 test("more servers than a pool may have are cut, and said", async (t) => {
   const { lists, answers, state } = setup();
   await settled();
