@@ -28,6 +28,13 @@ async function placesOf(target: string): Promise<Place[]> {
 /** One replica that was asked, and its answer or why there is none. */
 export type Asked<T> = { address: string; answer: T } | { address: string; error: Error };
 
+/** What those say that answered; where none did, an error with what each says instead. */
+export function answersOf<T>(asked: readonly Asked<T>[]): [T, ...T[]] {
+  const [first, ...more] = asked.flatMap((a) => ("answer" in a ? [a.answer] : []));
+  if (first !== undefined) return [first, ...more];
+  throw new LaunchError([...new Set(asked.map((a) => ("error" in a ? a.error.message : "")))].join("\n"));
+}
+
 export interface Replica<C> {
   address: string;
   client: C;

@@ -3,7 +3,7 @@
 import { type Command, InvalidArgumentError } from "commander";
 import type { ExplainResponse__Output } from "../../../gen/marllb/v1/ExplainResponse.js";
 import { columns, output } from "../print.js";
-import type { Asked } from "../replicas.js";
+import { type Asked, answersOf } from "../replicas.js";
 import { findVip, withClients } from "../target.js";
 import { LaunchError } from "../up/error.js";
 import { type Common, common } from "./common.js";
@@ -13,10 +13,7 @@ type VipFlag = Common & { vip?: string };
 
 /** An inference replica knows the load balancers whose agents' streams it has: each is asked, the one that knows answers. */
 async function whoKnows<T>(asking: Promise<Asked<T>[]>): Promise<T> {
-  const asked = await asking;
-  for (const a of asked) if ("answer" in a) return a.answer;
-  const errors = asked.flatMap((a) => ("error" in a ? [a.error.message] : []));
-  throw new LaunchError([...new Set(errors)].join("\n"));
+  return answersOf(await asking)[0];
 }
 
 function moment(text: string): Date {
@@ -141,14 +138,13 @@ const ROLLBACK = "rollback";
  * back. undefined: there was none. Newest first.
  */
 export function policyBefore(history: readonly (readonly string[])[]): string | undefined {
-  const orders = history.flatMap((what) =>
-    what.flatMap((w) => (/^policy (.+) -> (.+)$/.exec(w)?.slice(1, 3) as [string, string] | undefined) ?? []),
-  );
-  const steps: [from: string, to: string][] = [];
-  for (let i = 0; i + 1 < orders.length; i += 2) steps.push([orders[i] as string, orders[i + 1] as string]);
+  const steps = history.flat().flatMap((what) => {
+    const [, from, to] = /^policy (.+) -> (.+)$/.exec(what) ?? [];
+    return from !== undefined && to !== undefined ? [{ from, to }] : [];
+  });
   // Orders that go back are taken off again with what they took back.
   const stack: string[] = [];
-  for (const [from, to] of steps.reverse()) {
+  for (const { from, to } of steps.reverse()) {
     if (stack.length === 0) stack.push(from);
     if (stack.at(-2) === to) stack.pop();
     else stack.push(to);

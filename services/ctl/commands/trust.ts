@@ -7,13 +7,14 @@ import path from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
 import type { Experiment__Output as Experiment } from "../../../gen/marllb/v1/Experiment.js";
 import type { GetTrustResponse__Output as TrustAnswer } from "../../../gen/marllb/v1/GetTrustResponse.js";
+import type { StreamStatsResponse__Output as Stats } from "../../../gen/marllb/v1/StreamStatsResponse.js";
 import { NODE_ARGS } from "../../common/node-args.js";
 import { projectRoot } from "../../common/root.js";
 import { stateFolder } from "../../common/run.js";
 import type { Clients } from "../client.js";
 import { columns, output } from "../print.js";
-import type { Asked } from "../replicas.js";
-import { findVip, type TargetFlags, targetConfig, withClients } from "../target.js";
+import { type Asked, answersOf } from "../replicas.js";
+import { type FoundVip, findVip, type LoadBalancer, type TargetFlags, targetConfig, withClients } from "../target.js";
 import { LaunchError } from "../up/error.js";
 import { number } from "../up/options.js";
 import { type Common, common } from "./common.js";
@@ -24,6 +25,8 @@ type VipFlag = Common & { vip?: string };
 const AHEAD_MS = 1000;
 const MIN_BLOCK_MS = 10_000;
 const BLOCK_FLOWS = 5;
+/** Statistics come ten times a second, from a data plane that serves. */
+const STATS_MS = 5000;
 
 const vipOption = (c: Command): Command => common(c).option("--vip <name>", "VIP by name or number (default: the only one)");
 
@@ -31,14 +34,12 @@ const vipOption = (c: Command): Command => common(c).option("--vip <name>", "VIP
 function all<T>(asked: readonly Asked<T>[]): T[] {
   const errors = asked.flatMap((a) => ("error" in a ? [a.error.message] : []));
   if (errors.length > 0) throw new LaunchError([...new Set(errors)].join("\n"));
-  return asked.flatMap((a) => ("answer" in a ? [a.answer] : []));
+  return answersOf(asked);
 }
 
 /** The replica that hears most of an experiment says most of it. */
 async function trustOf(clients: Clients, vip: string): Promise<TrustAnswer> {
-  const asked = await clients.inference.each("GetTrust", { vip });
-  const found = asked.flatMap((a) => ("answer" in a ? [a.answer] : []));
-  if (found.length === 0) throw new LaunchError([...new Set(asked.map((a) => ("error" in a ? a.error.message : "")))].join("\n"));
+  const found = answersOf(await clients.inference.each("GetTrust", { vip }));
   const pairs = (t: TrustAnswer): number => Math.max(0, ...(t.experiment?.intervals ?? []).map((i) => i.pairs));
   return found.reduce((best, t) => (pairs(t) > pairs(best) || t.shadows.length > best.shadows.length ? t : best));
 }
@@ -142,7 +143,7 @@ function experimentCommands(program: Command): void {
 async function start(clients: Clients, o: StartFlags): Promise<void> {
   const vip = await findVip(clients, o);
   if (o.candidate === o.baseline) throw new InvalidArgumentError("--candidate and --baseline: expected two policies.");
-  const block_ms = o.block === undefined ? await blockOf(clients, vip.vip_id) : Math.round(o.block * 1000);
+  const block_ms = o.block === undefined ? await blockOf(vip.at) : Math.round(o.block * 1000);
   const now = Date.now();
   const started_at_unix_ms = now + AHEAD_MS;
   const request = {
@@ -164,28 +165,23 @@ async function start(clients: Clients, o: StartFlags): Promise<void> {
   );
 }
 
-/** Flows of one block must not be the next one's: a block is five times as long as most flows last. */
-async function blockOf(clients: Clients, vip_id: number): Promise<number> {
-  const agents = await clients.agents.all();
-  const agent = agents[0];
-  if (!agent) return MIN_BLOCK_MS;
-  const longest = await new Promise<number>((resolve) => {
-    const stream = agent.client.StreamStats({ vip_id, every_ms: 100 });
-    stream.on("data", (m) => {
+/** Flows of one block must not be the next one's: a block is five times as long as most flows last, at whichever load balancer. */
+async function blockOf(at: FoundVip["at"]): Promise<number> {
+  const longest = await Promise.all(at.map(({ lb, vip }) => longestFlowMs(lb, vip.vip_id)));
+  return Math.max(MIN_BLOCK_MS, Math.round(BLOCK_FLOWS * Math.max(...longest)));
+}
+
+/** 0 where nothing is known. */
+function longestFlowMs({ agent }: LoadBalancer, vip_id: number): Promise<number> {
+  return new Promise((resolve) => {
+    const stream = agent.client.StreamStats({ vip_id, every_ms: 100 }, { deadline: Date.now() + STATS_MS });
+    stream.on("data", ({ servers }: Stats) => {
       // The mean and three deviations are beyond 99 % of most distributions that flows have.
-      resolve(
-        Math.max(
-          0,
-          ...m.servers.map((s: { duration?: { mean_ms: number; std_ms: number } | null }) =>
-            s.duration ? s.duration.mean_ms + 3 * s.duration.std_ms : 0,
-          ),
-        ),
-      );
+      resolve(Math.max(0, ...servers.map(({ duration: d }) => (d ? d.mean_ms + 3 * d.std_ms : 0))));
       stream.cancel();
     });
-    stream.on("error", () => resolve(0));
+    stream.on("error", () => resolve(0)).on("end", () => resolve(0));
   });
-  return Math.max(MIN_BLOCK_MS, Math.round(BLOCK_FLOWS * longest));
 }
 
 function replayCommand(program: Command): void {
