@@ -54,7 +54,7 @@ function vdsoOf(pid: number): Range {
 }
 
 /** Where a function stands in the image of a shared object, by its dynamic symbols. */
-export function functionAt(image: Buffer, name: string): { offset: number; size: number } {
+function functionAt(image: Buffer, name: string): { offset: number; size: number } {
   const sections = Number(image.readBigUInt64LE(0x28));
   const [size, count] = [image.readUInt16LE(0x3a), image.readUInt16LE(0x3c)];
   const SHT_DYNSYM = 11;
@@ -103,10 +103,13 @@ export async function jumpVdso(pid: number, seconds: number): Promise<void> {
     });
     for (let free = false; !free; ) {
       process.kill(pid, "SIGSTOP");
-      await sleep(5);
-      free = !inside(pid, range);
-      if (free) for (const [bytes, at] of writes) write(bytes, at);
-      process.kill(pid, "SIGCONT");
+      try {
+        await sleep(5);
+        free = !inside(pid, range);
+        if (free) for (const [bytes, at] of writes) write(bytes, at);
+      } finally {
+        process.kill(pid, "SIGCONT");
+      }
     }
   } finally {
     closeSync(memory);
