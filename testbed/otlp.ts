@@ -130,7 +130,7 @@ export interface Receiver {
   stop(): void;
 }
 
-/** An OTLP receiver over gRPC: a server that keeps the bytes. `answer`: an error in place of thanks. */
+/** An OTLP receiver over gRPC: a server that keeps the bytes. */
 export async function receiver(port = 0): Promise<Receiver> {
   const grpc = await import("@grpc/grpc-js");
   const server: Server = new grpc.Server();

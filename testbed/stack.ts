@@ -140,6 +140,11 @@ export class Stack {
     return this.grpc.get(part) as string;
   }
 
+  /** The page of metrics of a service. */
+  async scrape(part: ServiceFolder): Promise<string> {
+    return (await fetch(`http://${this.metrics.get(part)}/metrics`)).text();
+  }
+
   /** What a server answers through the VIP, on a connection of its own. */
   async get(url = "/"): Promise<string> {
     return (await fetch(`http://${this.vip}${url}`, { headers: { connection: "close" } })).text();

@@ -2,10 +2,9 @@
 // see.console_* rows: how smooth the page is with many servers, how soon it shows something after a start, and what axe finds.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import path from "node:path";
-import { projectRoot } from "../../services/common/root.js";
 import { type Browser, chromium, NO_CHROMIUM, openBrowser, openPage } from "../../testbed/browser.js";
 import { madeUpConsole } from "../../testbed/console.js";
+import { ctlCommand } from "../../testbed/ctl.js";
 import { Child } from "../../testbed/process.js";
 import type { BenchOptions, Group } from "./harness.js";
 import { quantile, row } from "./row.js";
@@ -54,8 +53,7 @@ async function firstPoint(browser: Browser, { quick, report }: BenchOptions): Pr
     const { page } = await openPage(browser, WIDE);
     const started = performance.now();
     const name = `bench-${process.pid}-${i}`;
-    const main = path.join(projectRoot, "dist/services/ctl/main.js");
-    const child = new Child([process.execPath, main, "up", "--instance", name, "--plain", "--stop-with-stdin"]);
+    const child = new Child(ctlCommand("up", "--instance", name, "--plain", "--stop-with-stdin"));
     try {
       let url: string | undefined;
       while (url === undefined) url = /console\s+(http\S+)/.exec(await child.line(60_000))?.[1];

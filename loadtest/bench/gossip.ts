@@ -86,9 +86,8 @@ class Site {
 
 /** Sum of a figure's series in an agent's /metrics. */
 async function metric(stack: Stack, name: string): Promise<number> {
-  const text = await (await fetch(`http://${stack.metrics.get("shm-agent")}/metrics`)).text();
   let sum = 0;
-  for (const line of text.split("\n"))
+  for (const line of (await stack.scrape("shm-agent")).split("\n"))
     if (line.startsWith(`${name}{`) || line.startsWith(`${name} `)) sum += Number(line.split(" ").at(-1));
   return sum;
 }

@@ -71,6 +71,12 @@ const pool = (servers: readonly string[]): Order => ({
   inForce: (shown) => [...new Set(shown.map((s) => s.address))].sort().join() === [...servers].sort().join(),
 });
 
+const taken = (o: Order, client: Client): Promise<boolean> =>
+  o.give(client).then(
+    () => true,
+    () => false,
+  );
+
 /** Some load balancers that share one failover, or its replicas. */
 export class Fleet {
   readonly stacks: Stack[] = [];
@@ -135,12 +141,7 @@ export class Fleet {
   /** Every load balancer is heard by the same orders. */
   async settled(): Promise<void> {
     for (const o of [drain(0), undrain(0)]) {
-      await eventually(`${o.name} is taken`, () =>
-        o.give(this.anyClient).then(
-          () => true,
-          () => null,
-        ),
-      );
+      await eventually(`${o.name} is taken`, () => taken(o, this.anyClient));
       await this.inForce(o);
     }
   }
@@ -241,16 +242,7 @@ export async function etcdAway(fleet: Fleet, etcd: Etcd): Promise<Away> {
   for (const o of kept) await fleet.inForce(o);
   await etcd.kill();
   const clients = [...fleet.clients.values()];
-  const answers = await Promise.all(
-    clients.map((c, i) =>
-      drain(5 + (i % 3))
-        .give(c)
-        .then(
-          () => true,
-          () => false,
-        ),
-    ),
-  );
+  const answers = await Promise.all(clients.map((c, i) => taken(drain(5 + (i % 3)), c)));
   const forgotten: string[] = [];
   const look = async (when: string): Promise<void> => {
     for (const lb of fleet.loadBalancers) {
@@ -260,14 +252,7 @@ export async function etcdAway(fleet: Fleet, etcd: Etcd): Promise<Away> {
   };
   await look("while etcd was away");
   await etcd.again();
-  await eventually("orders are taken again", () =>
-    undrain(5)
-      .give(fleet.anyClient)
-      .then(
-        () => true,
-        () => null,
-      ),
-  );
+  await eventually("orders are taken again", () => taken(undrain(5), fleet.anyClient));
   await sleep(1000);
   await look("after etcd came back");
   return { given: answers.length, refused: answers.filter((ok) => !ok).length, forgotten };

@@ -3,7 +3,7 @@
 import { execFile } from "node:child_process";
 import path from "node:path";
 import { promisify } from "node:util";
-import { projectRoot } from "../../../services/common/root.js";
+import { ctlCommand } from "../../../testbed/ctl.js";
 import { Stack } from "../../../testbed/stack.js";
 import { startServers, stopServers } from "../../demo/pool.js";
 import type { BenchOptions } from "../harness.js";
@@ -15,12 +15,11 @@ export async function ctlStatus(o: BenchOptions): Promise<void> {
   const servers = await startServers(Array(4).fill(1), 20);
   const stack = await Stack.whole({ servers: servers.map((s) => ({ address: s.address })) });
   try {
-    const main = path.join(projectRoot, "dist/services/ctl/main.js");
-    const args = [main, "status", "--config", path.join(stack.folder, "marllb.yaml")];
+    const [file, ...args] = ctlCommand("status", "--config", path.join(stack.folder, "marllb.yaml"));
     const ms: number[] = [];
     for (let i = 0; i < times; i++) {
       const from = performance.now();
-      const { stdout } = await promisify(execFile)(process.execPath, args);
+      const { stdout } = await promisify(execFile)(file, args);
       ms.push(performance.now() - from);
       if (!stdout.includes("attached to")) throw new Error(`marllbctl status: ${stdout}`);
     }

@@ -26,7 +26,7 @@ const insecure = grpc.credentials.createInsecure();
 
 /** Shares of the new flows as the newest frame of the data plane shows them. */
 async function shares(stack: Stack): Promise<Map<string, number>> {
-  const text = await (await fetch(`http://${stack.metrics.get("shm-agent")}/metrics`)).text();
+  const text = await stack.scrape("shm-agent");
   const rows = [...text.matchAll(/^marllb_server_share\{.*server="([^"]+)".*\} (\S+)$/gm)];
   return new Map(rows.map(([, server, value]) => [server as string, Number(value)]));
 }

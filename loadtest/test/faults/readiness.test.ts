@@ -31,7 +31,7 @@ test.serial(
     dataplane?.process.kill("SIGSTOP");
     t.regex((await becomes(stack, "shm-agent", 503))[1], /heartbeat of marllb-dp .* stands still/);
     t.regex((await becomes(stack, "health", 503))[1], /no load balancer sends frames/);
-    const metrics = await (await fetch(`http://${stack.metrics.get("shm-agent")}/metrics`)).text();
+    const metrics = await stack.scrape("shm-agent");
     t.regex(metrics, /^marllb_agent_attached\{.*\} 0$/m);
     t.regex(metrics, /^marllb_ready\{.*\} 0$/m);
     dataplane?.process.kill("SIGCONT");

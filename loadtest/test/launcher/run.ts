@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { projectRoot } from "../../../services/common/root.js";
+import { ctlCommand } from "../../../testbed/ctl.js";
 
 export const instanceFolder = (name: string): string => path.join(os.tmpdir(), `marllb-${os.userInfo().uid}`, name);
 export const region = (name: string): string => `/dev/shm/lb_rl_shm.${name}`;
@@ -21,9 +21,9 @@ export class Run {
     readonly name: string,
     flags: readonly string[],
   ) {
-    const main = path.join(projectRoot, "dist/services/ctl/main.js");
     const own = ["--instance", name, "--stop-with-stdin", "--drain", "20"];
-    this.process = spawn(process.execPath, [main, "up", ...own, ...flags], { stdio: ["pipe", "pipe", "pipe"] });
+    const [file, ...args] = ctlCommand("up", ...own, ...flags);
+    this.process = spawn(file, args, { stdio: ["pipe", "pipe", "pipe"] });
     this.process.stdin?.on("error", () => {});
     for (const stream of [this.process.stdout, this.process.stderr]) {
       stream?.setEncoding("utf8").on("data", (text: string) => {

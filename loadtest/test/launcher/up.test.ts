@@ -6,9 +6,9 @@ import type { AddressInfo } from "node:net";
 import { connect, createServer } from "node:net";
 import os from "node:os";
 import path from "node:path";
-import { promisify } from "node:util";
 import test from "ava";
 import { projectRoot } from "../../../services/common/root.js";
+import { marllbctl } from "../../../testbed/ctl.js";
 import { which } from "../../../testbed/process.js";
 import { random } from "../../demo/random.js";
 import { DemoServer } from "../../demo/server.js";
@@ -179,8 +179,9 @@ test.serial("the operator's commands act on a running instance", async (t) => {
   const run = start(t, demo);
   await run.sees(steered);
   const ctl = async (...args: string[]): Promise<string> => {
-    const main = path.join(projectRoot, "dist/services/ctl/main.js");
-    return (await promisify(execFile)(process.execPath, [main, ...args, "--instance", run.name])).stdout;
+    const { code, out, errors } = await marllbctl([...args, "--instance", run.name]);
+    t.is(code, 0, errors);
+    return out;
   };
   t.regex(await ctl("status"), /attached to .*marl\+sed.*normal/s);
   const pool = JSON.parse(await ctl("servers", "--json")) as { members: { server: { address: string } }[] };

@@ -1,29 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // Two load balancers of a site that share counts: failover makes them known to each other, and marllbctl and /metrics show it.
-import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import test from "ava";
-import { projectRoot } from "../../../services/common/root.js";
+import { marllbctl } from "../../../testbed/ctl.js";
 import { freePort } from "../../../testbed/process.js";
 import { Stack } from "../../../testbed/stack.js";
 import { eventually } from "../../../testbed/wait.js";
 
-function status(agent: string, folder: string): Promise<string> {
-  const main = path.join(projectRoot, "dist/services/ctl/main.js");
-  return new Promise((resolve) => {
-    const it = spawn(process.execPath, [main, "status", "--agent", agent], {
-      stdio: ["ignore", "pipe", "ignore"],
-      env: { ...process.env, MARLLB_CONTEXTS: path.join(folder, "none.yaml") },
-    });
-    let out = "";
-    it.stdout.setEncoding("utf8").on("data", (s: string) => (out += s));
-    it.on("close", () => resolve(out));
-  });
-}
+const status = async (agent: string, folder: string): Promise<string> =>
+  (await marllbctl(["status", "--agent", agent], { MARLLB_CONTEXTS: path.join(folder, "none.yaml") })).out;
 
 test("load balancers that failover makes known to each other share counts, and one that ends is seen to be silent", async (t) => {
   const server = http.createServer((_, r) => void r.end("a"));
@@ -39,9 +28,8 @@ test("load balancers that failover makes known to each other share counts, and o
   const two = await Stack.dataPlane({ servers, peers, config: await counts() });
   try {
     await two.start("shm-agent");
-    const metrics = async (): Promise<string> => (await fetch(`http://${one.metrics.get("shm-agent")}/metrics`)).text();
     const up = new RegExp(`marllb_counts_peer_up\\{[^}]*peer="${two.instance}"[^}]*\\} (\\d)`);
-    await eventually("each hears the other", async () => up.exec(await metrics())?.[1] === "1");
+    await eventually("each hears the other", async () => up.exec(await one.scrape("shm-agent"))?.[1] === "1");
     const shown = await eventually("a delay is measured", async () => {
       const out = await status(one.at("shm-agent"), one.folder);
       const [, delay] = /fresh +1 of 1 +[0-9.]+ +([0-9.]+)/.exec(out) ?? [];
@@ -50,7 +38,7 @@ test("load balancers that failover makes known to each other share counts, and o
     t.regex(shown, /counts are shared at 127\.0\.0\.1:\d+ with 1 member\n/);
     t.true(shown.includes(two.instance), shown);
     await two.kill("shm-agent");
-    await eventually("the other is silent", async () => up.exec(await metrics())?.[1] === "0");
+    await eventually("the other is silent", async () => up.exec(await one.scrape("shm-agent"))?.[1] === "0");
     t.regex(await status(one.at("shm-agent"), one.folder), /silent/);
   } finally {
     await two.stop();

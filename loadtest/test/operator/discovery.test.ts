@@ -3,7 +3,7 @@
 import { renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import test from "ava";
-import { projectRoot } from "../../../services/common/root.js";
+import { marllbctl } from "../../../testbed/ctl.js";
 import { needs } from "../../../testbed/needs.js";
 import { Origins } from "../../../testbed/origins.js";
 import { Child, freePort, which } from "../../../testbed/process.js";
@@ -12,14 +12,8 @@ import { eventually } from "../../../testbed/wait.js";
 
 /** What `marllbctl servers` says, and complains. */
 async function servers(stack: Stack): Promise<string> {
-  const main = path.join(projectRoot, "dist/services/ctl/main.js");
-  const ctl = new Child([process.execPath, main, "servers", "--config", path.join(stack.folder, "marllb.yaml")]);
-  const lines: string[] = [];
-  try {
-    for (;;) lines.push(await ctl.line());
-  } catch {
-    return [...lines, ctl.stderr].join("\n");
-  }
+  const { out, errors } = await marllbctl(["servers", "--config", path.join(stack.folder, "marllb.yaml")]);
+  return `${out}\n${errors}`;
 }
 
 /** Waits until `marllbctl servers` says it. */

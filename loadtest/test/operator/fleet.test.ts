@@ -1,33 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // marllbctl from a host that runs nothing: two load balancers, one of each service, found by a context.
-import { spawn } from "node:child_process";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
 import test from "ava";
-import { projectRoot } from "../../../services/common/root.js";
+import { marllbctl, type Said } from "../../../testbed/ctl.js";
 import { Stack } from "../../../testbed/stack.js";
 import { sleep } from "../../../testbed/wait.js";
 
-interface Said {
-  code: number | null;
-  out: string;
-  errors: string;
-}
-
-function marllbctl(contexts: string, ...args: string[]): Promise<Said> {
-  const main = path.join(projectRoot, "dist/services/ctl/main.js");
-  return new Promise((resolve) => {
-    const it = spawn(process.execPath, [main, ...args], {
-      stdio: ["ignore", "pipe", "pipe"],
-      env: { ...process.env, MARLLB_CONTEXTS: contexts, TMPDIR: path.dirname(contexts) },
-    });
-    const said: Said = { code: null, out: "", errors: "" };
-    it.stdout.setEncoding("utf8").on("data", (s: string) => (said.out += s));
-    it.stderr.setEncoding("utf8").on("data", (s: string) => (said.errors += s));
-    it.on("close", (code) => resolve({ ...said, code }));
-  });
-}
+/** On a host with these contexts that runs nothing. */
+const elsewhere = (contexts: string, ...args: string[]): Promise<Said> =>
+  marllbctl(args, { MARLLB_CONTEXTS: contexts, TMPDIR: path.dirname(contexts) });
 
 test("a context names two load balancers: every command is for both, or for the one of --lb; a silent one is said", async (t) => {
   const server = http.createServer((_, r) => void r.end("a"));
@@ -39,7 +22,7 @@ test("a context names two load balancers: every command is for both, or for the 
   try {
     await two.start("shm-agent");
     const contexts = path.join(one.folder, "contexts.yaml");
-    const ctl = (...args: string[]): Promise<Said> => marllbctl(contexts, ...args);
+    const ctl = (...args: string[]): Promise<Said> => elsewhere(contexts, ...args);
     const services = Object.entries(shared).flatMap(([name, address]) => [`--${name}`, address]);
     const agents = [one, two].map((s) => s.at("shm-agent"));
     const made = await ctl("context", "set", "site", ...agents.flatMap((a) => ["--agent", a]), ...services);
@@ -90,7 +73,7 @@ test("a replica that does not answer is passed over; one that hangs is named wit
   hung.on("connection", () => {});
   await new Promise<void>((r) => hung.listen(0, "127.0.0.1", r));
   const address = `127.0.0.1:${(hung.address() as AddressInfo).port}`;
-  const said = await marllbctl("/nowhere/contexts.yaml", "policy", "list", "--inference", address, "--timeout", "300");
+  const said = await elsewhere("/nowhere/contexts.yaml", "policy", "list", "--inference", address, "--timeout", "300");
   t.is(said.code, 1);
   t.regex(said.errors, /^inference at 127\.0\.0\.1:\d+: |nothing answers/);
   hung.closeAllConnections();

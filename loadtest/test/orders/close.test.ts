@@ -5,8 +5,7 @@ import { writeFileSync } from "node:fs";
 import { connect, createServer, type Server, type Socket } from "node:net";
 import path from "node:path";
 import test, { type ExecutionContext } from "ava";
-import { projectRoot } from "../../../services/common/root.js";
-import { Child } from "../../../testbed/process.js";
+import { marllbctl, type Said } from "../../../testbed/ctl.js";
 import { Stack } from "../../../testbed/stack.js";
 import { eventually } from "../../../testbed/wait.js";
 
@@ -71,14 +70,8 @@ async function flowsOn(t: ExecutionContext, stack: Stack, servers: number): Prom
   return all.filter((f) => f.state === "open");
 }
 
-const marllbctl = (stack: Stack, ...args: string[]): Child =>
-  new Child([
-    process.execPath,
-    path.join(projectRoot, "dist/services/ctl/main.js"),
-    ...args,
-    "--config",
-    path.join(stack.folder, "marllb.yaml"),
-  ]);
+const ctl = (stack: Stack, ...args: string[]): Promise<Said> =>
+  marllbctl([...args, "--config", path.join(stack.folder, "marllb.yaml")]);
 
 const of = (flows: readonly Flow[], server: number): string[] => [
   ...new Set(flows.filter((f) => f.server === server).map((f) => f.state)),
@@ -91,7 +84,7 @@ async function closed(t: ExecutionContext, flows: readonly Flow[], server: numbe
 }
 
 async function closedTotal(stack: Stack): Promise<number> {
-  const text = await (await fetch(`http://${stack.metrics.get("shm-agent")}/metrics`)).text();
+  const text = await stack.scrape("shm-agent");
   return [...text.matchAll(/^marllb_server_closed_total\{.*\} (\d+)/gm)].reduce((sum, m) => sum + Number(m[1]), 0);
 }
 
@@ -101,9 +94,10 @@ test.serial("flows that are left at a drain's deadline are closed where that was
   const stack = await Stack.whole({ servers: keepers.addresses.map((address) => ({ address })) });
   t.teardown(() => stack.stop());
   const flows = await flowsOn(t, stack, 2);
-  const drain = marllbctl(stack, "drain", a, "--deadline", "2", "--then", "close", "--wait", "--reason", "disk");
+  const drain = ctl(stack, "drain", a, "--deadline", "2", "--then", "close", "--wait", "--reason", "disk");
   await closed(t, flows, 0);
-  t.is(await drain.closed, 0, drain.stderr);
+  const { code, errors } = await drain;
+  t.is(code, 0, errors);
   const n = flows.filter((f) => f.server === 0).length;
   await eventually("they are counted", async () => (await closedTotal(stack)) === n);
   for (let k = 0; k < 4; k++) t.is((await flow(t, stack)).server, 1);
@@ -117,7 +111,7 @@ test.serial("flows of a server that left the list are closed where the VIP says 
   const flows = await flowsOn(t, stack, 2);
   const file = path.join(stack.folder, "pool.json");
   writeFileSync(file, JSON.stringify({ servers: [{ address: a }] }));
-  t.is(await marllbctl(stack, "pool", "apply", file).closed, 0);
+  t.is((await ctl(stack, "pool", "apply", file)).code, 0);
   await closed(t, flows, 1);
 });
 

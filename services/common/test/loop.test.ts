@@ -119,7 +119,7 @@ test.serial("weights of the policy come into effect; people and controllers see 
   await call(failover(), "ClearOverride", { vip_id: v.vip_id });
   await vipWhere(s, "inference after the override", (x) => x.source === "inference");
 
-  const text = await (await fetch(`http://${s.metrics.get("shm-agent")}/metrics`)).text();
+  const text = await s.scrape("shm-agent");
   t.regex(text, /marllb_server_flows_total\{[^}]*server="127\.0\.0\.1:\d+"[^}]*\} \d/);
   t.regex(text, /marllb_effect_seconds_count\{[^}]*\} [1-9]/);
 });

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// marllbctl as an operator runs it.
+
+import { spawn } from "node:child_process";
+import path from "node:path";
+import { projectRoot } from "../services/common/root.js";
+
+/** Its command line. */
+export const ctlCommand = (...args: readonly string[]): [file: string, ...args: string[]] => [
+  process.execPath,
+  path.join(projectRoot, "dist/services/ctl/main.js"),
+  ...args,
+];
+
+export interface Said {
+  code: number | null;
+  out: string;
+  errors: string;
+}
+
+/** Runs it to its end. */
+export function marllbctl(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Said> {
+  const [file, ...rest] = ctlCommand(...args);
+  return new Promise((resolve) => {
+    const it = spawn(file, rest, { stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, ...env } });
+    const said: Said = { code: null, out: "", errors: "" };
+    it.stdout.setEncoding("utf8").on("data", (s: string) => (said.out += s));
+    it.stderr.setEncoding("utf8").on("data", (s: string) => (said.errors += s));
+    it.on("close", (code) => resolve({ ...said, code }));
+  });
+}
