@@ -33,6 +33,9 @@ void mlb_obs_strip(struct mlb_server_rec *r, uint32_t count)
 	for (uint32_t i = 0; i < count; i++) {
 		r[i].duration = r[i].ttfb = (struct mlb_res_sum){ 0 };
 		r[i].connect = (struct mlb_res_sum){ .samples = r[i].connect.samples, .min = r[i].connect.min };
+		r[i].packets_in = r[i].packets_out = r[i].bytes_in = r[i].bytes_out = 0;
+		r[i].ejections = r[i].guards = 0;
+		r[i].weight = 0;
 	}
 }
 

@@ -49,10 +49,13 @@ TEST(stripped_frames_say_the_same)
 		for (uint32_t i = 0; i < 3; i++) {
 			work(&a, i, .2, 2 + i, 5 * i + 1), work(&b, i, .2, 2 + i, 5 * i + 1);
 			a.r[i].duration = a.r[i].ttfb = a.r[i].connect = b.r[i].duration = b.r[i].ttfb = b.r[i].connect = sum;
+			a.r[i].bytes_in = a.r[i].packets_out = 7 * (uint64_t)t + i, b.r[i].bytes_out = b.r[i].packets_in = 9;
+			a.r[i].weight = .25f, a.r[i].guards = b.r[i].ejections = 3;
 		}
 		mlb_obs_strip(b.r, 3);
 		CHECK_EQ(b.r[0].duration.samples + b.r[1].ttfb.seen, 0);
-		CHECK_NEAR(b.r[2].connect.mean + b.r[2].ttfb.mean, 0, 0);
+		CHECK_NEAR(b.r[2].connect.mean + b.r[2].ttfb.mean + b.r[2].weight, 0, 0);
+		CHECK_EQ(b.r[1].bytes_out + b.r[1].packets_in + b.r[1].ejections, 0);
 		CHECK_EQ(look(&a, 5 + .2 * t), 0);
 		CHECK_EQ(look(&b, 5 + .2 * t), 0);
 		CHECK_EQ(memcmp(a.st[a.cur], b.st[b.cur], sizeof(a.st[0])), 0);

@@ -30,8 +30,8 @@ extern "C" {
 int mlb_observe(const struct mlb_frame_hdr *, const struct mlb_server_rec *, const struct mlb_obs_state *prev,
 		struct mlb_obs_state *next, struct mlb_obs_out *out);
 
-/* Zeroes the summaries that mlb_observe does not read: each frame has others, and who keeps frames to observe them again would
- * keep mostly these. */
+/* Zeroes what changes from frame to frame and mlb_observe does not read (summaries, traffic, the share in effect): who keeps
+ * frames to observe them again would keep mostly these. */
 void mlb_obs_strip(struct mlb_server_rec *, uint32_t count);
 
 /* stratum[count]: where in 0..1 this load balancer stands with each server. Counts are whole flows, and so few a load balancer
