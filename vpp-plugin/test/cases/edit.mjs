@@ -149,7 +149,7 @@ const tables = {
         },
         { send: [udp(1)], server: [{ dst: s4(1) }] },
         { says: { "lb rl show config": /VIP \[2\] b 10\.9\.0\.1\/32 udp 80 l3dsr dscp 0 table 7 / } },
-        { says: { "lb rl show servers vip b": /pg2/, "lb rl show servers vip a": /pg1/ } },
+        { until: { "lb rl show servers vip b": /pg2/, "lb rl show servers vip a": /pg1/ } }, // figures come with the next frame
         { says: { "show ip fib table 7 10.9.0.1/32": /lb-rl 10\.9\.0\.1\/32: 1 VIPs/ } },
         { says: { "lb rl set-vip b del": /^$/, "lb rl set-vip a del": /^$/ } },
         { says: { "show ip fib table 7 10.9.0.1/32": /^(?!.*lb-rl 10\.9)/s } },
