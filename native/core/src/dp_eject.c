@@ -9,7 +9,7 @@
 #include "dp_eject.h"
 
 #define FAILURES 3u
-#define HOLD_US 10000u /* also: failures that come closer together are one event, such as a restart, and count once */
+#define HOLD_US 10000u /* also: refusals that come closer together are one event, such as a restart, and count once */
 #define LONGEST_US 30000000u
 #define PROBE_US 5000000u /* a probe whose result never comes is given up */
 
@@ -96,19 +96,21 @@ static bool answered_since(const struct mlb_dp *dp, const struct dp_vip *v, uint
 	return false;
 }
 
-static void failed(struct mlb_dp *dp, struct dp_vip *v, struct dp_server *s, uint64_t began, uint64_t now)
+/* Connects that go unanswered count each, even if they end in one moment: each was silence for a whole time-out. */
+static void failed(struct mlb_dp *dp, struct dp_vip *v, struct dp_server *s, bool refused, uint64_t began, uint64_t now)
 {
 	struct dp_eject *e = &s->eject;
 	uint64_t last = MLB_LD(e->failed_us);
 	uint32_t state = MLB_LD_ACQ(e->state), streak = MLB_LD(e->streak);
 
-	if (streak && now < last + HOLD_US)
+	if (refused && streak && now < last + HOLD_US)
 		return;
 	/* Of an ejected server only the probe's result counts: what began before it was put out is no news. */
 	if (state != DP_IN && dp_is_ejected(e) && (state == DP_OUT || began < last))
 		return;
-	if (!atomic_compare_exchange_strong_explicit(&e->failed_us, &last, now, memory_order_acq_rel, memory_order_relaxed))
-		return; /* another worker's failure of this moment counts */
+	if (!atomic_compare_exchange_strong_explicit(&e->failed_us, &last, now, memory_order_acq_rel, memory_order_relaxed) &&
+	    refused)
+		return; /* another worker's refusal of this moment counts */
 	streak = atomic_fetch_add_explicit(&e->streak, 1, memory_order_relaxed) + 1;
 	uint32_t us = state == DP_IN ? 0 : 2 * MLB_LD(e->backoff_us);
 	if (streak < FAILURES)
@@ -127,7 +129,7 @@ void mlb_dp_connect_result(struct mlb_dp *dp, struct mlb_worker *w, uint32_t vip
 	if (how == MLB_CONNECT_OK)
 		succeeded(dp, v, w, &v->srv[slot], now_us);
 	else if (how == MLB_CONNECT_REFUSED || !answered_since(dp, v, slot, began_us))
-		failed(dp, v, &v->srv[slot], began_us, now_us);
+		failed(dp, v, &v->srv[slot], how == MLB_CONNECT_REFUSED, began_us, now_us);
 }
 
 static inline uint32_t choose(const struct mlb_table *t, struct mlb_wvip *wv, struct mlb_worker *w, uint64_t flow_hash)

@@ -125,6 +125,21 @@ TEST(pending_connects_of_a_silent_server_eject_it_while_nobody_new_goes_there)
 	world_free(w);
 }
 
+/* They end in one moment where they began in one: VPP ages its half-open flows in passes. */
+TEST(connects_that_time_out_together_count_each)
+{
+	struct world *w = world_new(1, 4, 8, false);
+	loop(w);
+	uint64_t began = w->now;
+	w->now += 3000 * MS;
+	for (int i = 0; i < 5; i++)
+		result(w, 0, 1, MLB_CONNECT_UNANSWERED, began);
+	loop(w);
+	CHECK_EQ(record(w, 1).ejections, 1);
+	CHECK_EQ(chosen(w, 1), 0);
+	world_free(w);
+}
+
 /* One lost packet of thousands: others were answered meanwhile. */
 TEST(an_unanswered_connect_counts_only_where_none_was_answered_since)
 {
@@ -388,6 +403,7 @@ TEST(load_waiting_counts_flows_that_wait)
 MLB_TEST_MAIN(CASE(three_failures_in_a_row_eject_a_server), CASE(a_failure_holds_a_server_back_and_the_next_flow_tries_it),
 	      CASE(failures_of_one_moment_count_once),
 	      CASE(pending_connects_of_a_silent_server_eject_it_while_nobody_new_goes_there),
+	      CASE(connects_that_time_out_together_count_each),
 	      CASE(an_unanswered_connect_counts_only_where_none_was_answered_since),
 	      CASE(only_the_probe_tells_of_an_ejected_server), CASE(the_probe_is_no_flow_that_tried_the_server),
 	      CASE(one_probe_then_in_again), CASE(the_next_flow_is_the_probe_whatever_the_weight),
