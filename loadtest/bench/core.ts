@@ -5,7 +5,7 @@ import path from "node:path";
 import { projectRoot } from "../../services/common/root.js";
 import { Child, nativeBin } from "../../testbed/process.js";
 import type { BenchOptions, Group } from "./harness.js";
-import { type Estimate, ratio, row } from "./row.js";
+import { type Estimate, exact, ratio, row } from "./row.js";
 
 const bars: Record<string, string> = {
   "core.alias_draw_ns": "<= 10",
@@ -70,9 +70,7 @@ async function churn(o: BenchOptions, c: Churn): Promise<void> {
   await child.exited;
   const r = JSON.parse(text) as { done: number; flows: number; lost: number; wrong: number; seconds: number };
   const bad = r.lost + r.wrong;
-  o.report(
-    row(c.id, "flows", "<= 0", { value: bad, low: bad, high: bad, n: 1 }, `${r.done} in ${r.seconds} s under ${r.flows} flows`),
-  );
+  o.report(row(c.id, "flows", "<= 0", exact(bad, 1), `${r.done} in ${r.seconds} s under ${r.flows} flows`));
 }
 
 type Figure = Estimate & { id: string; unit: string; note?: string };

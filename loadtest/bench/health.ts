@@ -7,7 +7,7 @@ import { projectRoot } from "../../services/common/root.js";
 import { Child, pinned } from "../../testbed/process.js";
 import type { BenchOptions, Group } from "./harness.js";
 import { startOrigin } from "./load.js";
-import { row } from "./row.js";
+import { exact, row } from "./row.js";
 
 const STEPS = [2500, 5000, 6000, 7000, 8000, 10_000, 12_000];
 const LATE_MS = 50;
@@ -48,7 +48,7 @@ async function targets({ quick, report, progress }: BenchOptions): Promise<void>
   } finally {
     await origin.child.stop();
   }
-  const estimate = { value: best, low: best, high: best, n: notes.length };
+  const estimate = exact(best, notes.length);
   report(row("health.targets_per_core", "servers", ">= 5000", estimate, `TCP, every second; p99: ${notes.join("; ")}`));
 }
 
@@ -61,7 +61,7 @@ async function entries({ quick, report }: BenchOptions): Promise<void> {
   );
   const passed = r.known === SERVERS && r.largestPart <= 1000 ? r.entries : 0;
   const note = `${loadBalancers} load balancers x ${SERVERS} servers in ${r.seconds.toFixed(1)} s, ${r.largestPart} a message at most, ${r.memory.toFixed(0)} MiB for both ends`;
-  report(row("health.watch_entries", "entries", ">= 4000000", { value: passed, low: passed, high: passed, n: 1 }, note));
+  report(row("health.watch_entries", "entries", ">= 4000000", exact(passed, 1), note));
 }
 
 export const health: Group = {

@@ -9,7 +9,7 @@ import { dpConfig } from "../../testbed/dp-config.js";
 import { Child, freePort, nativeBin, START_MS } from "../../testbed/process.js";
 import { sleep } from "../../testbed/wait.js";
 import type { Group } from "./harness.js";
-import { row } from "./row.js";
+import { exact, row } from "./row.js";
 
 /** New connections a second. */
 const RATE = 150;
@@ -146,8 +146,6 @@ async function rounds(count: number, each: (it: Supervised) => Promise<void>): P
   }
 }
 
-const exactly = (value: number, n: number) => ({ value, low: value, high: value, n });
-
 export const restart: Group = {
   ids: ["dataplane.kill9.refused_s", "dataplane.restart_refused"],
   async run(o) {
@@ -156,11 +154,11 @@ export const restart: Group = {
       `${r.refused} refused, ${r.cut} cut of ${r.opened} new connections at ${RATE}/s; ${count} times, two threads`;
     if (o.wants("dataplane.kill9.refused_s")) {
       const r = await rounds(count, (it) => it.kill());
-      o.report(row("dataplane.kill9.refused_s", "s", "<= 0.1", exactly(r.longestS, count), note(r)));
+      o.report(row("dataplane.kill9.refused_s", "s", "<= 0.1", exact(r.longestS, count), note(r)));
     }
     if (o.wants("dataplane.restart_refused")) {
       const r = await rounds(count, (it) => it.restart());
-      o.report(row("dataplane.restart_refused", "conns", "<= 0", exactly(r.refused + r.cut, count), note(r)));
+      o.report(row("dataplane.restart_refused", "conns", "<= 0", exact(r.refused + r.cut, count), note(r)));
     }
   },
 };

@@ -3,7 +3,7 @@
 
 import { Etcd, etcdMissing } from "../../../testbed/etcd.js";
 import type { BenchOptions, Group } from "../harness.js";
-import { quantile, row } from "../row.js";
+import { exact, quantile, row } from "../row.js";
 import { etcdAway, Fleet, killedTimes, orderTimes, TICK_MS } from "./in-force.js";
 import { killPoints } from "./kill-points.js";
 
@@ -20,9 +20,9 @@ const QUICK_KILLS = 3;
 async function kills(o: BenchOptions): Promise<void> {
   const r = await killPoints(o.quick ? QUICK_POINTS : POINTS, LANES, o.progress);
   const note = `kill -9 of failover before, in and after each mkdir, open, write, sync, rename; ${r.orders} orders answered OK`;
-  o.report(row("failover.file_store.kill_points", "", ">= 1000", exact(r.killed), note));
+  o.report(row("failover.file_store.kill_points", "", ">= 1000", exact(r.killed, 1), note));
   const lost = r.lost.length === 0 ? "states and histories that a next life did not know" : r.lost.slice(0, 3).join("; ");
-  o.report(row("failover.file_store.states_lost", "", "<= 0", exact(r.lost.length), lost));
+  o.report(row("failover.file_store.states_lost", "", "<= 0", exact(r.lost.length, 1), lost));
 }
 
 /** How soon an order is in force at all of four load balancers that share one failover. */
@@ -60,10 +60,10 @@ async function replicas(o: BenchOptions): Promise<void> {
     o.report(row(ids[0], "s", "<= 2", { value: longest, low: Math.min(...seconds), high: longest, n: seconds.length }, note));
     const away = await etcdAway(fleet, etcd);
     const share = away.refused / away.given;
-    o.report(row(ids[1], "share", ">= 1", exact(share), `of ${away.given} orders given while etcd was away`));
+    o.report(row(ids[1], "share", ">= 1", exact(share, 1), `of ${away.given} orders given while etcd was away`));
     const lost =
       away.forgotten.length === 0 ? "orders answered OK before, at 4 load balancers" : away.forgotten.slice(0, 3).join("; ");
-    o.report(row(ids[2], "", "<= 0", exact(away.forgotten.length), lost));
+    o.report(row(ids[2], "", "<= 0", exact(away.forgotten.length, 1), lost));
   } finally {
     await fleet.stop();
     await etcd.stop();
@@ -75,8 +75,6 @@ async function run(o: BenchOptions): Promise<void> {
   if (o.wants("failover.replica_killed") || o.wants("failover.etcd_away")) await replicas(o);
   if (o.wants("failover.file_store")) await kills(o);
 }
-
-const exact = (value: number) => ({ value, low: value, high: value, n: 1 });
 
 export const orders: Group = {
   ids: ["failover.order_ticks_p99", "failover.replica_killed", "failover.etcd_away", "failover.file_store"],

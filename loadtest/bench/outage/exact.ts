@@ -8,7 +8,7 @@ import { Stack } from "../../../testbed/stack.js";
 import { sleep } from "../../../testbed/wait.js";
 import type { BenchOptions, Group } from "../harness.js";
 import { load, startOrigin } from "../load.js";
-import { row } from "../row.js";
+import { exact, row } from "../row.js";
 import { Bed } from "./bed.js";
 
 /** What is pinned, by server; a server that is not named keeps its configured weight, 1. */
@@ -104,10 +104,9 @@ async function run(o: BenchOptions): Promise<void> {
   } finally {
     for (const x of origins) await x.child.stop();
   }
-  const exact = (v: number) => ({ value: v, low: v, high: v, n: cases });
   const note = `worst of ${cases} cases of ${flows} flows (${worst.what}), in standard deviations of independent draws`;
-  o.report(row("failover.override.exact_error", "sigma", "<= 3", exact(worst.sigmas), note));
-  o.report(row("failover.override.flows_at_zero", "flows", "<= 0", exact(forbidden), "of servers that were pinned to 0"));
+  o.report(row("failover.override.exact_error", "sigma", "<= 3", exact(worst.sigmas, cases), note));
+  o.report(row("failover.override.flows_at_zero", "flows", "<= 0", exact(forbidden, cases), "of servers that were pinned to 0"));
 }
 
 export const exactness: Group = { ids: ["failover.override"], run };

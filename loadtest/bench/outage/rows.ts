@@ -7,7 +7,7 @@ import { OpenLoop } from "../../demo/open-loop.js";
 import { startServers, stopServers } from "../../demo/pool.js";
 import type { DemoServer } from "../../demo/server.js";
 import type { BenchOptions, Group } from "../harness.js";
-import { mean, quantile, row } from "../row.js";
+import { exact, mean, quantile, row } from "../row.js";
 import { Bed, type Counts, type Origin } from "./bed.js";
 
 const POLL_MS = 5;
@@ -59,8 +59,7 @@ async function closedPort(o: BenchOptions): Promise<void> {
   const note = `60 new connections/s over 4 servers, after the first refusal; probes of a server that is out do not count`;
   o.report(row("failover.closed_port.last_sent_ms_p99", "ms", "<= 100", quantile(samples, 0.99), note));
   const { asked, failed } = bed.clients;
-  const exact = { value: failed, low: failed, high: failed, n: asked };
-  o.report(row("failover.closed_port.client_errors", "", "<= 0", exact, `of ${asked} clients`));
+  o.report(row("failover.closed_port.client_errors", "", "<= 0", exact(failed, asked), `of ${asked} clients`));
 }
 
 /** Fills the queue of a stopped origin: from then on the kernel drops SYNs, as a host that is gone would. */
@@ -200,7 +199,7 @@ async function slow(o: BenchOptions): Promise<void> {
   const note =
     "one of 4 equal servers at a third of its speed, marl, load .6; until its share of new flows stays past halfway to its part";
   o.report(row("failover.slow3x.share_follows_s", "s", "<= 2", mean(times), note));
-  o.report(row("failover.slow3x.ejected", "", "<= 0", { value: ejected, low: ejected, high: ejected, n: times.length }, "times"));
+  o.report(row("failover.slow3x.ejected", "", "<= 0", exact(ejected, times.length), "times"));
 }
 
 async function allDown(o: BenchOptions): Promise<void> {

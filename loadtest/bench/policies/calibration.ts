@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // policy.calibration.rows_off and sim.flows_per_s: is the simulator right, and is it fast.
 import type { BenchOptions, Group } from "../harness.js";
-import { mean, row } from "../row.js";
+import { exact, mean, row } from "../row.js";
 import { family, of } from "./sim.js";
 
 /** The table of docs/scenarios.md, Calibration: strategy, mean, p99, their half-widths at n = 2000. */
@@ -28,7 +28,7 @@ async function calibrate(o: BenchOptions): Promise<void> {
     if (bad) off.push(name);
     seen.push(`${name} ${s.mean.value.toFixed(3)}/${s.p99.value.toFixed(3)} (${m}/${p})`);
   }
-  const value = { value: off.length, low: off.length, high: off.length, n };
+  const value = exact(off.length, n);
   const scale = o.quick ? `, half-widths scaled to n = ${n}` : "";
   o.report(row("policy.calibration.rows_off", "rows", "<= 0", value, `n = ${n}${scale}; here (table): ${seen.join(", ")}`));
 }

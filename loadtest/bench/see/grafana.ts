@@ -11,7 +11,7 @@ import { eventually, sleep } from "../../../testbed/wait.js";
 import { OpenLoop } from "../../demo/open-loop.js";
 import { startServers, stopServers } from "../../demo/pool.js";
 import type { BenchOptions } from "../harness.js";
-import { row } from "../row.js";
+import { exact, row } from "../row.js";
 
 export interface Panel {
   dashboard: string;
@@ -113,9 +113,7 @@ export async function emptyPanels(o: BenchOptions): Promise<void> {
     for (const e of empty) o.progress(`empty: ${e}`);
     const n = all.reduce((sum, p) => sum + p.exprs.length, 0);
     const note = `${all.length} panels of ${new Set(all.map((p) => p.dashboard)).size} dashboards, ${n} queries`;
-    o.report(
-      row("see.grafana_empty_panels", "queries", "<= 0", { value: empty.length, low: empty.length, high: empty.length, n }, note),
-    );
+    o.report(row("see.grafana_empty_panels", "queries", "<= 0", exact(empty.length, n), note));
   } finally {
     await load.stop();
     await child?.stop();

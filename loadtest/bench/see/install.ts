@@ -7,7 +7,7 @@ import path from "node:path";
 import { promisify } from "node:util";
 import { projectRoot } from "../../../services/common/root.js";
 import type { BenchOptions } from "../harness.js";
-import { row } from "../row.js";
+import { exact, row } from "../row.js";
 
 const run = promisify(execFile);
 
@@ -47,7 +47,7 @@ export async function installSize(o: BenchOptions): Promise<void> {
     const { bytes, disk } = size(packages);
     const mb = bytes / 1e6;
     const note = `tarball ${(tarball / 1e6).toFixed(1)} MB; ${(disk / 1e6).toFixed(0)} MB of disk; marllbctl ${stdout.trim()} up runs from it; without onnxruntime`;
-    o.report(row("see.install_mb", "MB", "<= 60", { value: mb, low: mb, high: mb, n: 1 }, note));
+    o.report(row("see.install_mb", "MB", "<= 60", exact(mb, 1), note));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

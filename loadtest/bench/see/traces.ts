@@ -7,7 +7,7 @@ import { sleep } from "../../../testbed/wait.js";
 import { OpenLoop } from "../../demo/open-loop.js";
 import { startServers, stopServers } from "../../demo/pool.js";
 import type { BenchOptions } from "../harness.js";
-import { mean, row } from "../row.js";
+import { exact, mean, row } from "../row.js";
 
 const SERVERS = 8;
 const TICK_MS = 200;
@@ -63,7 +63,7 @@ export async function traces(o: BenchOptions): Promise<void> {
     for (const w of wrong.slice(0, 10)) o.progress(w);
     const ticks = spans.filter((s) => s.name === "tick");
     const failed = ticks.filter((s) => s.error !== "").length;
-    const order = { value: wrong.length, low: wrong.length, high: wrong.length, n: spans.length };
+    const order = exact(wrong.length, spans.length);
     const note = `${ticks.length} ticks, ${failed} of them failed (inference stopped for 1.5 s); negative durations, children outside`;
     o.report(row("see.span_order_errors", "spans", "<= 0", order, note));
     const all = [...shares].map(([name, list2]) => ({ name, e: mean(list2) }));

@@ -17,7 +17,7 @@ import { eventually, sleep } from "../../../testbed/wait.js";
 import { OpenLoop } from "../../demo/open-loop.js";
 import { startServers, stopServers } from "../../demo/pool.js";
 import type { BenchOptions, Group } from "../harness.js";
-import { quantile, row } from "../row.js";
+import { exact, quantile, row } from "../row.js";
 import { STEP_MS, Traffic, USUAL } from "./traffic.js";
 
 const T0 = 1_700_000_000_000;
@@ -42,8 +42,6 @@ function decided(seed: number, effect: number, longestS: number): number | null 
   return verdict === "undecided" ? null : (endedAt - T0) / 1000;
 }
 
-const exactly = (value: number, n: number) => ({ value, low: value, high: value, n });
-
 function experiments({ quick, report, wants }: BenchOptions): void {
   const n = quick ? 100 : 1000;
   const note = `made-up traffic of 500 flows/s, blocks of 10 s`;
@@ -55,7 +53,7 @@ function experiments({ quick, report, wants }: BenchOptions): void {
         "trust.experiment.type1",
         "",
         "<= 0.05",
-        exactly(wrong / n, n),
+        exact(wrong / n, n),
         `A against A for an hour, ${wrong} of ${n} decided; ${note}`,
       ),
     );
@@ -102,7 +100,7 @@ function guardrail({ quick, report, wants }: BenchOptions): void {
     if (guard.hear("edge1", traffic.step(1, day, true), at)?.down) trips++;
   }
   const note = `${trips} in ${weeks} weeks of made-up traffic: days, a burst an hour, a load that wanders; not the scenarios' family v1`;
-  report(row("trust.guardrail.false_trips_per_week", "", "<= 1", exactly(trips / weeks, trips), note));
+  report(row("trust.guardrail.false_trips_per_week", "", "<= 1", exact(trips / weeks, trips), note));
 }
 
 /** Shadow and log beside a real loop of 64 servers. */
@@ -135,7 +133,7 @@ async function beside(o: BenchOptions): Promise<void> {
     if (shadow) {
       const { cost_ms, steps, cut } = shadow;
       const note = `marl beside kalman, 64 servers, ${steps} steps${cut === "" ? "" : `, cut off: ${cut}`}; of a core, tick 200 ms`;
-      o.report(row("trust.shadow.cpu_share", "", "<= 0.01", exactly(cost_ms / 200, Number(steps)), note));
+      o.report(row("trust.shadow.cpu_share", "", "<= 0.01", exact(cost_ms / 200, Number(steps)), note));
     }
   } finally {
     client.close();
@@ -148,8 +146,8 @@ async function beside(o: BenchOptions): Promise<void> {
   await child.exited;
   rmSync(folder, { recursive: true });
   const note = `64 servers, 500 flows/s, ${r.ticks} ticks, key records among them`;
-  o.report(row("trust.log.bytes_per_tick", "bytes", "<= 2000", exactly(r.bytes / r.ticks, r.ticks), note));
-  o.report(row("trust.replay.same_decisions", "", ">= 1", exactly(r.compared === r.ticks ? r.same / r.ticks : 0, r.ticks), note));
+  o.report(row("trust.log.bytes_per_tick", "bytes", "<= 2000", exact(r.bytes / r.ticks, r.ticks), note));
+  o.report(row("trust.replay.same_decisions", "", ">= 1", exact(r.compared === r.ticks ? r.same / r.ticks : 0, r.ticks), note));
 }
 
 export const trust: Group = {

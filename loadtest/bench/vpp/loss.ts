@@ -2,7 +2,7 @@
 // Loss over memif at a set rate: a generating VPP, the one with the plugin, and back; what was sent less what came back.
 import { setTimeout as sleep } from "node:timers/promises";
 import type { BenchOptions, Group } from "../harness.js";
-import { row } from "../row.js";
+import { exact, row } from "../row.js";
 import { absent, favour, flowFrames, mac, modules, serverList, type Vpp, writePcap } from "./vpp.js";
 
 const RATE = 500_000;
@@ -90,7 +90,7 @@ async function run(o: BenchOptions): Promise<void> {
         "vpp.loss",
         "of 1",
         "< 1e-4",
-        { value: loss, low: loss, high: loss, n },
+        exact(loss, n),
         `${n} packets of 64 B at ${RATE / 1e6} Mpps set (${reached.toFixed(2)} seen), memif there and back; ${n - there} lost on the way there, ${there - got} after`,
       ),
     );

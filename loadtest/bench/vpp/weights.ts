@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type DecodedFrame, decodeFrame, type RawFrame } from "../../../services/common/native/frame.js";
 import { attachRegion, type Region } from "../../../services/common/native/region.js";
 import type { BenchOptions, Group } from "../harness.js";
-import { mean, quantile, ratio, row } from "../row.js";
+import { exact, mean, quantile, ratio, row } from "../row.js";
 import { absent, measure, serverList, start, steady, stream, sum, type Vpp } from "./vpp.js";
 
 const N = 1024;
@@ -121,15 +121,7 @@ async function run(o: BenchOptions): Promise<void> {
         `p99 of ${us.length}, mean ${mean(us).value.toFixed(0)}; 1024 servers, worker at full load`,
       ),
     );
-    o.report(
-      row(
-        "vpp.weights_barriers",
-        "barriers",
-        "<= 0",
-        { value: taken, low: taken, high: taken, n: us.length },
-        "barrier_sync_count over those changes",
-      ),
-    );
+    o.report(row("vpp.weights_barriers", "barriers", "<= 0", exact(taken, us.length), "barrier_sync_count over those changes"));
     const ratios: number[] = [];
     for (let i = 0; i < (o.quick ? 8 : 24); i++) {
       const at: number[] = [];
