@@ -200,7 +200,9 @@ test.serial("the operator's commands act on a running instance", async (t) => {
   await run.sees(/mode=alias[\s\S]*mode=p2c/);
   t.regex(await ctl("check", first), /^up/);
   t.regex(await ctl("policy", "list"), /kalman +builtin +yes/);
-  await t.throwsAsync(ctl("drain", "127.0.0.1:1"), { message: /127\.0\.0\.1:1/ });
+  const refused = await marllbctl(["drain", "127.0.0.1:1", "--instance", run.name]);
+  t.is(refused.code, 1);
+  t.regex(refused.errors, /127\.0\.0\.1:1/);
   run.process.kill("SIGINT");
   t.is(await run.exited, 0, run.output);
   t.deepEqual(run.leftovers(), []);
