@@ -4,6 +4,7 @@ import type * as grpc from "@grpc/grpc-js";
 import type { Frame__Output } from "../../gen/marllb/v1/Frame.js";
 import type { SteerRequest__Output } from "../../gen/marllb/v1/SteerRequest.js";
 import type { SteerResponse } from "../../gen/marllb/v1/SteerResponse.js";
+import type { Weights } from "../../gen/marllb/v1/Weights.js";
 import type { Clock } from "../common/clock.js";
 import { failStream, invalid, ServiceError, toStatus, UNREAD } from "../common/grpc/errors.js";
 import { birthOf, vipKey } from "../common/identity.js";
@@ -21,8 +22,8 @@ import type { Session } from "./session.js";
 export type Steer = grpc.ServerDuplexStream<SteerRequest__Output, SteerResponse>;
 
 const CHECKPOINT_MS = 1000;
-/** A checkpoint is many times larger than the weights and not urgent: it is sent after they are in effect. */
-const CHECKPOINT_WAIT_MS = 5;
+/** What is not urgent waits until the weights are in effect: the checkpoint, many times larger than they are; the shadow; the log. */
+const AFTER_MS = 5;
 /** So many streams keep the service warm: warm-up requests would only cost. */
 const WARM_STREAMS = 8;
 
@@ -37,6 +38,8 @@ export interface Stream {
   session: Session;
   beside: Beside;
   checkpointAt: number;
+  /** What the last answer leaves to do: done after AFTER_MS, and before the next frame is decided on. */
+  after: (() => void) | null;
   /** A step runs; the newest frame that came meanwhile waits. */
   busy: boolean;
   next: Frame__Output | null;
@@ -77,9 +80,11 @@ export class Steering {
     });
     const end = (): void => {
       const s = this.streams.get(call);
-      s?.out.close();
-      s?.beside.close();
       this.streams.delete(call);
+      if (!s) return;
+      s.out.close();
+      this.settle(s);
+      s.beside.close();
     };
     call.on("error", end).on("cancelled", end).on("close", end);
     call.on("end", () => {
@@ -112,6 +117,7 @@ export class Steering {
       // Behind what is on its way: what waits is older.
       s.call.write({ checkpoint: s.session.checkpoint(s.vipId) });
       s.out.end();
+      this.settle(s);
       s.beside.close();
     }
     this.streams.clear();
@@ -120,6 +126,7 @@ export class Steering {
   private message(call: Steer, m: SteerRequest__Output): void {
     if (m.frame) {
       const s = this.streamOf(call, m.frame);
+      this.settle(s);
       this.wanted(s, m.policy);
       void this.run(s, m.frame);
     } else if (m.warm_up) void this.warmUp(this.streamOf(call, m.warm_up), m.warm_up);
@@ -145,26 +152,43 @@ export class Steering {
     this.o.log.warn({ vip, policy: session.policyName, reason }, "the policy is not there: kalman steers");
   }
 
+  private settle(s: Stream): void {
+    const { after } = s;
+    s.after = null;
+    try {
+      after?.();
+    } catch (e) {
+      this.o.log.warn({ err: e, vip: s.vipId }, "what follows an answer");
+    }
+  }
+
   private checkpoint(s: Stream): void {
-    if (!s.call.cancelled) s.out.put([["checkpoint", { checkpoint: s.session.checkpoint(s.vipId) }]]);
+    const now = this.o.clock.now();
+    if (s.call.cancelled || now - s.checkpointAt < CHECKPOINT_MS) return;
+    s.checkpointAt = now;
+    s.out.put([["checkpoint", { checkpoint: s.session.checkpoint(s.vipId) }]]);
+  }
+
+  private later(s: Stream, frame: Frame__Output, weights: Weights): void {
+    s.after = () => {
+      s.beside.after(frame, weights);
+      this.checkpoint(s);
+    };
+    setTimeout(() => this.settle(s), AFTER_MS);
   }
 
   private async answer(s: Stream, frame: Frame__Output): Promise<void> {
+    this.settle(s);
     const start = this.o.clock.now();
     const begun = this.spans.begin();
     this.spans.kept(frame.kept);
     try {
       const weights = await s.session.step(frame);
-      const now = this.o.clock.now();
       const ladder = wireLadder.word(String(weights.ladder));
       this.spans.done(frame.trace, begun, { "marllb.policy": weights.policy ?? "", "marllb.ladder": ladder });
       if (!frame.want_weights || s.call.cancelled) return;
       s.out.put([["weights", { weights, trace: frame.trace }]]);
-      s.beside.after(frame, weights);
-      if (now - s.checkpointAt >= CHECKPOINT_MS) {
-        s.checkpointAt = now;
-        setTimeout(() => this.checkpoint(s), CHECKPOINT_WAIT_MS);
-      }
+      this.later(s, frame, weights);
       this.o.metrics.answers.inc({
         policy: labelOf(this.o.catalog, weights.policy ?? ""),
         ladder,
@@ -235,6 +259,7 @@ export class Steering {
       session,
       beside: new Beside(this.o.beside, h.instance, vip, session),
       checkpointAt: this.o.clock.now(),
+      after: null,
       busy: false,
       next: null,
     });
