@@ -49,6 +49,7 @@ export interface Counts {
 export class Bed {
   readonly clients = { asked: 0, failed: 0 };
   #timer: NodeJS.Timeout | undefined;
+  #paused = false;
   #open = 0;
 
   private constructor(
@@ -71,12 +72,23 @@ export class Bed {
 
   /** `perS` connections a second until `quiet`. */
   load(perS: number): void {
-    this.#timer = setInterval(() => this.ask(), 1000 / perS);
+    this.#timer = setInterval(() => this.#paused || this.ask(), 1000 / perS);
   }
 
   async quiet(): Promise<void> {
     clearInterval(this.#timer);
     while (this.#open > 0) await sleep(10);
+  }
+
+  /** While no connection is under way: one that a server has taken and then resets is lost with any layer-4 load balancer. */
+  async between(fn: () => Promise<void>): Promise<void> {
+    this.#paused = true;
+    try {
+      while (this.#open > 0) await sleep(1);
+      await fn();
+    } finally {
+      this.#paused = false;
+    }
   }
 
   /** One client; resolves to milliseconds, and whether it was served. */

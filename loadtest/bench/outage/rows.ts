@@ -47,7 +47,7 @@ async function closedPort(o: BenchOptions): Promise<void> {
     await sleep(1000);
     for (let i = 0; i < (o.quick ? 4 : 25); i++) {
       const origin = bed.origins[i % 4] as Origin;
-      await origin.order("close");
+      await bed.between(() => origin.order("close"));
       samples.push(await lastSent(bed, origin, 1500));
       await origin.order("open");
       await back(bed, origin);
