@@ -3,15 +3,13 @@
  *   IN -(a connect failed, the pool allows it)-> OUT -(its time is over)-> READY -(the next new flow)-> PROBING
  * and the probe's result brings it back to IN, or OUT again. The first two failures in a row hold the server back, for 10 ms and
  * for 20 ms: the next flows go elsewhere, and the one after tries it. A single refusal costs a server next to nothing, and one
- * that is gone has failed three times within three new flows, however few there are. An unanswered connect cost its client a
- * whole time-out, and those under way are about to tell more: it holds the server back for a quarter of that time. The third
- * failure ejects it: 1 s, twice as long each time, up to 30 s. Results reach any worker; whoever wins the compare-and-swap of
- * `state` does what belongs to the step. A slot is one of `out` while it is not IN. */
+ * that is gone has failed three times within three new flows, however few there are. The third failure ejects it: 1 s, twice as
+ * long each time, up to 30 s. Results reach any worker; whoever wins the compare-and-swap of `state` does what belongs to the
+ * step. A slot is one of `out` while it is not IN. */
 #include "dp_eject.h"
 
 #define FAILURES 3u
 #define HOLD_US 10000u /* also: refusals that come closer together are one event, such as a restart, and count once */
-#define HOLD_MOST_US (DP_EJECT_US / 2)
 #define LONGEST_US 30000000u
 #define PROBE_US 5000000u /* a probe whose result never comes is given up */
 
@@ -98,13 +96,6 @@ static bool answered_since(const struct mlb_dp *dp, const struct dp_vip *v, uint
 	return false;
 }
 
-static uint32_t first_hold(bool refused, uint64_t waited_us)
-{
-	if (refused || waited_us / 4 < HOLD_US)
-		return HOLD_US;
-	return waited_us / 4 < HOLD_MOST_US ? (uint32_t)(waited_us / 4) : HOLD_MOST_US;
-}
-
 /* Connects that go unanswered count each, even if they end in one moment: each was silence for a whole time-out. */
 static void failed(struct mlb_dp *dp, struct dp_vip *v, struct dp_server *s, bool refused, uint64_t began, uint64_t now)
 {
@@ -123,7 +114,7 @@ static void failed(struct mlb_dp *dp, struct dp_vip *v, struct dp_server *s, boo
 	streak = atomic_fetch_add_explicit(&e->streak, 1, memory_order_relaxed) + 1;
 	uint32_t us = state == DP_IN ? 0 : 2 * MLB_LD(e->backoff_us);
 	if (streak < FAILURES)
-		us = us ? us : first_hold(refused, now - began);
+		us = us ? us : HOLD_US;
 	else if (us < DP_EJECT_US)
 		us = DP_EJECT_US;
 	put_out(dp, v, s, us < LONGEST_US ? us : LONGEST_US, now);

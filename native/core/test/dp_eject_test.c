@@ -125,29 +125,6 @@ TEST(pending_connects_of_a_silent_server_eject_it_while_nobody_new_goes_there)
 	world_free(w);
 }
 
-/* A probe at once would only wait for a time-out of its own. */
-TEST(an_unanswered_connect_holds_back_for_a_quarter_of_what_it_cost)
-{
-	static const struct {
-		uint64_t cost, hold;
-	} of[] = { { 20 * MS, 10 * MS }, { 200 * MS, 50 * MS }, { 10000 * MS, 500 * MS } };
-	for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
-		struct world *w = world_new(1, 4, 8, false);
-		loop(w);
-		uint64_t began = w->now;
-		w->now += of[i].cost;
-		result(w, 0, 1, MLB_CONNECT_UNANSWERED, began);
-		w->now += of[i].hold - MS;
-		loop(w);
-		CHECK_EQ(chosen(w, 1), 0);
-		w->now += 2 * MS;
-		loop(w);
-		CHECK_EQ(chosen(w, 1), 1);
-		CHECK_EQ(record(w, 1).ejections, 0);
-		world_free(w);
-	}
-}
-
 /* They end in one moment where they began in one: VPP ages its half-open flows in passes. */
 TEST(connects_that_time_out_together_count_each)
 {

@@ -100,9 +100,8 @@ enum mlb_connect {
 	MLB_CONNECT_UNANSWERED, /* counts only where no connect was answered since this one began */
 };
 /* Worker-safe: outcome of a connect, for local ejection. A failure holds its server back for 10 ms, a second in a row for 20 ms,
- * a third ejects it for 1 s, doubling to 30 s; then one new flow is its probe. Where the first went unanswered, it holds the
- * server back for a quarter of now_us - began_us (10 to 500 ms). Refusals less than 10 ms apart count once. At most half of the
- * pool is out at a time. */
+ * a third ejects it for 1 s, doubling to 30 s; then one new flow is its probe. Failures less than 10 ms apart count once. At most
+ * half of the pool is out at a time. */
 void mlb_dp_connect_result(struct mlb_dp *, struct mlb_worker *, uint32_t vip_id, uint32_t slot, enum mlb_connect,
 			   uint64_t began_us, uint64_t now_us);
 
