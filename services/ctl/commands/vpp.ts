@@ -3,6 +3,7 @@
 // memory; after a restart of VPP they are put back by whoever runs `vpp keep`.
 import { type Command, Option } from "commander";
 import { loadConfig } from "../../common/config/load.js";
+import { findDataplane, suits } from "../dataplanes/index.js";
 import { keepVpp, VppKeeper, vppCli } from "../dataplanes/vpp-keeper.js";
 import { wantedOf } from "../dataplanes/vpp-wanted.js";
 import { LaunchError } from "../up/error.js";
@@ -18,6 +19,7 @@ const usual = "/run/vpp/cli.sock";
 
 function target(o: Options) {
   const config = loadConfig(o.config, o.set ?? []);
+  for (const note of suits(config, findDataplane("vpp"))) process.stderr.write(`${note}\n`);
   const socket = config.dataplane.vpp.socket || usual;
   return { wanted: wantedOf(config), socket, cli: vppCli(config.dataplane.vpp.vppctl, socket) };
 }

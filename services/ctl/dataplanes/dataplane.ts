@@ -22,8 +22,10 @@ export interface DataplaneKind {
   modes: readonly string[];
   /** It takes and sends PROXY headers: it ends connections, not only packets. */
   proxyHeaders: boolean;
-  /** VIPs choose how their packets reach servers (vips[].forwarding). */
-  forwarding: boolean;
+  /** It keeps limits of connections: of a VIP, of a server, of a client's address. */
+  limits: boolean;
+  /** Keys of `vips` in the configuration that it does not look at. */
+  overlooks: readonly (keyof Config["vips"][number])[];
   /** Its VIPs are sockets of this host, so their ports must be free. */
   listens: boolean;
   /** Keys of `dataplane` in the configuration that it looks at; the others have no effect with it. */

@@ -64,7 +64,8 @@ export const embedded: DataplaneKind = {
   help: "marllb-dp, TCP and UDP, unprivileged",
   modes: MODE_WORDS,
   proxyHeaders: true,
-  forwarding: false,
+  limits: true,
+  overlooks: ["forwarding"],
   listens: true,
   settings: [
     "threads",

@@ -27,16 +27,23 @@ export function suits(config: Config, dataplane: DataplaneKind): string[] {
         `VIP ${v.name}: data plane ${dataplane.kind} has no mode ${v.mode}; expected one of ${dataplane.modes.join(", ")}`,
         2,
       );
-    if (dataplane.proxyHeaders) continue;
-    const asked = v.accept_proxy.length > 0 || [v, ...v.servers].some((x) => x.send_proxy === "v1" || x.send_proxy === "v2");
-    if (asked) throw new LaunchError(`VIP ${v.name}: data plane ${dataplane.kind} has no PROXY headers`, 2);
+    const lacks = (what: string): LaunchError => new LaunchError(`VIP ${v.name}: data plane ${dataplane.kind} has no ${what}`, 2);
+    const headers = v.accept_proxy.length > 0 || [v, ...v.servers].some((x) => x.send_proxy === "v1" || x.send_proxy === "v2");
+    if (headers && !dataplane.proxyHeaders) throw lacks("PROXY headers");
+    const limited = v.max_connections_per_source > 0 || [v, ...v.servers].some((x) => x.max_connections > 0);
+    if (limited && !dataplane.limits) throw lacks("limits of connections (max_connections, max_connections_per_source)");
   }
-  const defaults = parseConfig("").dataplane;
+  const plain = parseConfig("vips: [{ name: v, address: '192.0.2.1:1' }]");
+  const defaults = plain.dataplane;
   const keys = Object.keys(config.dataplane) as (keyof Config["dataplane"])[];
-  const ways = config.vips.filter((v) => !dataplane.forwarding && v.forwarding !== "nat");
+  const overlooked = config.vips.flatMap((v) =>
+    dataplane.overlooks
+      .filter((k) => JSON.stringify(v[k]) !== JSON.stringify(plain.vips[0]?.[k]))
+      .map((k) => `VIP ${v.name}: ${k} has no effect with data plane ${dataplane.kind}`),
+  );
   const settings = keys
     .filter((k) => k !== "kind" && !dataplane.settings.includes(k))
     .filter((k) => JSON.stringify(config.dataplane[k]) !== JSON.stringify(defaults[k]))
     .map((k) => `dataplane.${k} has no effect with data plane ${dataplane.kind}`);
-  return [...settings, ...ways.map((v) => `VIP ${v.name}: forwarding has no effect with data plane ${dataplane.kind}`)];
+  return [...settings, ...overlooked];
 }

@@ -41,7 +41,8 @@ export const vpp: DataplaneKind = {
   help: "VPP with our plugin (needs root)",
   modes: MODE_WORDS,
   proxyHeaders: false,
-  forwarding: true,
+  limits: false,
+  overlooks: ["responses"],
   listens: false,
   // Flows outlive the launcher's drain only where VPP's own stop lets them: the demo's load alone waits drain_timeout_ms.
   settings: ["threads", "lease_ms", "idle_timeout_ms", "drain_timeout_ms", "udp_timeout_ms", "vpp"],

@@ -10,7 +10,8 @@ const outside: DataplaneKind = {
   help: "another load balancer, by its run-time API",
   modes: ["alias"],
   proxyHeaders: false,
-  forwarding: false,
+  limits: false,
+  overlooks: ["responses", "forwarding"],
   listens: false,
   settings: ["lease_ms"],
   needsRoot: null,
@@ -39,6 +40,20 @@ test("a setting that the data plane overlooks is told", (t) => {
     "dataplane.sources has no effect with data plane outside",
   ]);
   t.deepEqual(suits(config(""), outside), []);
+});
+
+test("a VIP's setting that the data plane overlooks is told, and a limit that it would not keep is refused", (t) => {
+  const asking = (rest: string) => config(`vips: [{name: a, address: "10.0.0.1:53", protocol: udp, mode: alias, ${rest}}]`);
+  t.deepEqual(suits(asking("responses: 1, forwarding: l3dsr"), outside), [
+    "VIP a: responses has no effect with data plane outside",
+    "VIP a: forwarding has no effect with data plane outside",
+  ]);
+  t.deepEqual(suits(asking("forwarding: nat"), outside), []);
+  t.deepEqual(suits(asking("responses: 1"), findDataplane("vpp")), ["VIP a: responses has no effect with data plane vpp"]);
+  const limits = ["max_connections: 9", "max_connections_per_source: 9", 'servers: [{address: "10.0.0.2:80", max_connections: 9}]'];
+  for (const limit of limits)
+    t.throws(() => suits(asking(limit), findDataplane("vpp")), { message: /VIP a: data plane vpp has no limits of conn/ }, limit);
+  t.deepEqual(suits(asking("max_connections: 9"), findDataplane("embedded")), []);
 });
 
 test("PROXY headers are refused where a data plane has none", (t) => {
