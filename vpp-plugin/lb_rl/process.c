@@ -4,10 +4,25 @@
  * (waker.c). What the core does to a server reaches the nodes by the hooks in server.c. */
 #include <lb_rl/clock.h>
 #include <lb_rl/stats.h>
+#include <lb_rl/waker.h>
 
 #define LB_RL_SOONEST_US 20
 #define LB_RL_LATEST_US 10000
 #define LB_RL_STATS_S 0.1
+
+/* Until an event, or so long. A main thread that takes packets itself polls anyway, and looks at its files once in a thousand
+ * loops only. */
+static void lb_rl_wait(vlib_main_t *vm, u64 us)
+{
+	if (lb_rl_main.enabled && vlib_num_workers() == 0)
+		vlib_process_wait_for_event_or_clock(vm, 1e-6 * us);
+	else {
+		if (lb_rl_main.enabled)
+			lb_rl_waker_in(us);
+		vlib_process_wait_for_event(vm);
+	}
+	vlib_process_get_events(vm, 0);
+}
 
 static uword lb_rl_process(vlib_main_t *vm, vlib_node_runtime_t *rt, vlib_frame_t *f)
 {
@@ -15,8 +30,7 @@ static uword lb_rl_process(vlib_main_t *vm, vlib_node_runtime_t *rt, vlib_frame_
 	u64 wait_us = LB_RL_LATEST_US;
 
 	for (;;) {
-		vlib_process_wait_for_event_or_clock(vm, lb_rl_main.enabled ? 1e-6 * wait_us : 1e9);
-		vlib_process_get_events(vm, 0);
+		lb_rl_wait(vm, wait_us);
 		if (!lb_rl_main.enabled)
 			continue;
 		/* This thread takes packets too where there are no workers; between two nodes it holds no pointer. */

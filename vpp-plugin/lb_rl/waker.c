@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/timerfd.h>
 #include <vlib/file.h>
 
 #define LB_RL_WAIT_US 1000000u /* a region that was removed and made again has another word at the address */
@@ -13,8 +14,8 @@ static struct {
 	_Atomic u32 *word;
 	_Atomic bool stop;
 	pthread_t thread;
-	int fd;
-	u32 file; /* VPP's record of fd */
+	int fd, timer;
+	u32 file, timer_file; /* VPP's records of them */
 	bool runs;
 } waker;
 
@@ -56,6 +57,23 @@ static int lb_rl_thread_start(void)
 	return rc;
 }
 
+static u32 lb_rl_watch(int fd, char *what)
+{
+	clib_file_t template = {
+		.read_function = lb_rl_woken,
+		.file_descriptor = fd,
+		.description = format(0, "lb-rl: %s", what),
+	};
+	return clib_file_add(&file_main, &template);
+}
+
+/* This closes the descriptors as well. */
+static void lb_rl_unwatch(void)
+{
+	clib_file_del_by_index(&file_main, waker.file);
+	clib_file_del_by_index(&file_main, waker.timer_file);
+}
+
 int lb_rl_waker_start(_Atomic u32 *word, char err[MLB_ERR_LEN])
 {
 	waker.word = word;
@@ -63,19 +81,28 @@ int lb_rl_waker_start(_Atomic u32 *word, char err[MLB_ERR_LEN])
 	waker.fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (waker.fd < 0)
 		return lb_rl_fail(err, VNET_API_ERROR_SYSCALL_ERROR_1, "no eventfd: %s", strerror(errno));
-	clib_file_t template = {
-		.read_function = lb_rl_woken,
-		.file_descriptor = waker.fd,
-		.description = format(0, "lb-rl: messages of the agent"),
-	};
-	waker.file = clib_file_add(&file_main, &template);
+	waker.timer = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (waker.timer < 0) {
+		int rc = errno;
+		close(waker.fd);
+		return lb_rl_fail(err, VNET_API_ERROR_SYSCALL_ERROR_1, "no timerfd: %s", strerror(rc));
+	}
+	waker.file = lb_rl_watch(waker.fd, "messages of the agent");
+	waker.timer_file = lb_rl_watch(waker.timer, "clock of the main thread's step");
 	int rc = lb_rl_thread_start();
 	if (rc) {
-		clib_file_del_by_index(&file_main, waker.file);
+		lb_rl_unwatch();
 		return lb_rl_fail(err, VNET_API_ERROR_SYSCALL_ERROR_1, "no thread to wait for the agent: %s", strerror(rc));
 	}
 	waker.runs = true;
 	return 0;
+}
+
+void lb_rl_waker_in(u64 us)
+{
+	const struct itimerspec at = { .it_value = { .tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000 } };
+
+	timerfd_settime(waker.timer, 0, &at, 0);
 }
 
 void lb_rl_waker_stop(void)
@@ -86,5 +113,5 @@ void lb_rl_waker_stop(void)
 	waker.stop = true;
 	mlb_futex_wake(waker.word);
 	pthread_join(waker.thread, 0);
-	clib_file_del_by_index(&file_main, waker.file); /* closes fd */
+	lb_rl_unwatch();
 }
