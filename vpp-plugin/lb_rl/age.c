@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Ageing: each worker walks its own tables, a little every millisecond, so that a whole round takes about a second. */
+/* Ageing: each worker walks its own tables, a little every millisecond, so that a whole round takes about a second; and the
+ * recount that goes along with it (recount.h). */
 #include <lb_rl/life.h>
 #include <lb_rl/place.h>
+#include <lb_rl/recount.h>
 
 #define LB_RL_ROUND_MS 1000
 /* A SYN that its server has not answered for so long counts as unanswered; its entry waits on. */
@@ -51,8 +53,11 @@ static void lb_rl_age_one(void *arg, struct mlb_flow *f)
 	if (f->flags & MLB_FLOW_HALF && f->tcp == MLB_TCP_SYN && idle > LB_RL_UNANSWERED_MS)
 		lb_rl_unanswered(a->t, f);
 	if (v->used == LB_RL_VIP_ACTIVE && idle <= lb_rl_timeout_ms(f, a->pressed) &&
-	    PREDICT_TRUE(!v->flushes || !lb_rl_flushed(v, f)))
+	    PREDICT_TRUE(!v->flushes || !lb_rl_flushed(v, f))) {
+		if (f->flags & MLB_FLOW_COUNTED)
+			lb_rl_recount_flow(a->t, f);
 		return;
+	}
 	lb_rl_life_end(a->t, f, f->flags & MLB_FLOW_HALF ? MLB_END_UNANSWERED : MLB_END_IDLE);
 	lb_rl_life_forget(a->t, f);
 	mlb_flow_remove(a->table, f);
@@ -67,6 +72,19 @@ static void lb_rl_age_table(lb_rl_thread_t *t, struct mlb_flow_table *table, u32
 	mlb_flow_walk(table, cursor, n, lb_rl_age_one, &a);
 }
 
+/* A round takes a second at least, so that what it recounts is compared once in one. */
+static void lb_rl_age_flows(lb_rl_thread_t *t, u32 ms)
+{
+	if (t->recounted == ~0) {
+		if (!lb_rl_recount_compare(t) || t->now_us - t->round_us < LB_RL_ROUND_MS * 1000)
+			return;
+		lb_rl_recount_begin(t);
+		t->round_us = t->now_us;
+	}
+	lb_rl_age_table(t, t->flows, &t->flow_cursor, ms);
+	t->recounted = t->flow_cursor ? t->flow_cursor : ~0;
+}
+
 void lb_rl_life_age(lb_rl_thread_t *t)
 {
 	u64 us = t->now_us - t->aged_us;
@@ -75,8 +93,7 @@ void lb_rl_life_age(lb_rl_thread_t *t)
 		return;
 	u32 ms = us > 50000 ? 50 : us / 1000;
 	t->aged_us = t->now_us;
-	if (mlb_flow_count(t->flows))
-		lb_rl_age_table(t, t->flows, &t->flow_cursor, ms);
+	lb_rl_age_flows(t, ms);
 	if (mlb_flow_count(t->half))
 		lb_rl_age_table(t, t->half, &t->half_cursor, ms);
 	if (t - lb_rl_main.thread == lb_rl_main.first_worker)

@@ -86,8 +86,8 @@ static clib_error_t *lb_rl_show_stats_command_fn(vlib_main_t *vm, unformat_input
 				mlb_ladder_name(h.ladder), n);
 		vlib_cli_output(vm, "  flows %llu, half-open %llu, new %llu, packets in %llu, bytes in %llu, bytes out %llu",
 				flows, half, news, packets, bytes, bytes_out);
-		vlib_cli_output(vm, "  misses %llu, untracked %llu, no server %llu, limited %llu", h.misses, h.untracked,
-				h.no_server, h.limited);
+		vlib_cli_output(vm, "  misses %llu, untracked %llu, no server %llu, limited %llu, recount differs by %llu",
+				h.misses, h.untracked, h.no_server, h.limited, h.recount_diff);
 		vlib_cli_output(vm, "  %s",
 				h.one_way ? "client's side only: connect time is SYN to ACK, a client's round trip included" :
 					    "both directions seen");
@@ -100,8 +100,8 @@ static clib_error_t *lb_rl_show_stats_command_fn(vlib_main_t *vm, unformat_input
 	vlib_cli_output(vm, "worker barriers since start %llu", vlib_worker_threads[0].barrier_sync_count);
 	for (u32 i = 0; i < vec_len(lb_rl_main.thread); i++) {
 		lb_rl_thread_t *t = &lb_rl_main.thread[i];
-		vlib_cli_output(vm, "thread %u: %u of %u flows, %u of %u half-open, hand-offs dropped %llu", i,
-				mlb_flow_count(t->flows), mlb_flow_capacity(t->flows), mlb_flow_count(t->half),
+		vlib_cli_output(vm, "thread %u: %u of %u flows, %u recounted, %u of %u half-open, hand-offs dropped %llu", i,
+				mlb_flow_count(t->flows), mlb_flow_capacity(t->flows), t->found, mlb_flow_count(t->half),
 				mlb_flow_capacity(t->half), t->handoff_drops);
 	}
 	return 0;

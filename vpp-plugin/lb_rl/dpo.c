@@ -79,9 +79,9 @@ static void lb_rl_server_stack(lb_rl_server_t *srv)
 		via = lb_rl_back_drop(!mlb_addr_is_v4(&srv->addr));
 	if (dpo_cmp(&old, via) == 0)
 		return;
-	if (back != srv->leads_back) {
+	if (back != (srv->unfit & LB_RL_LEADS_BACK)) {
 		char text[MLB_ENDPOINT_LEN];
-		srv->leads_back = back;
+		srv->unfit ^= LB_RL_LEADS_BACK;
 		lb_rl_log_warn("VIP %s: the route to server %s %s", lb_rl_main.vip[srv->vip_id].name,
 			       mlb_addr_text(&srv->addr, text),
 			       back ? "leads back to a VIP: its packets are dropped" : "is sound again");

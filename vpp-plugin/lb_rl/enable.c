@@ -5,6 +5,7 @@
 #include <lb_rl/enable.h>
 #include <lb_rl/error.h>
 #include <lb_rl/interface.h>
+#include <lb_rl/recount.h>
 #include <lb_rl/server.h>
 #include <lb_rl/stats.h>
 #include <lb_rl/waker.h>
@@ -32,16 +33,38 @@ static void lb_rl_threads_free(void)
 	for (u32 i = 0; i < vec_len(lb_rl_main.thread); i++) {
 		mlb_flow_table_free(lb_rl_main.thread[i].flows);
 		mlb_flow_table_free(lb_rl_main.thread[i].half);
+		lb_rl_recount_free(&lb_rl_main.thread[i]);
 		clib_memset(&lb_rl_main.thread[i], 0, sizeof(lb_rl_thread_t));
 	}
 	mlb_flow_table_free(lb_rl_main.sticky);
 	lb_rl_main.sticky = 0;
+	if (lb_rl_main.whose)
+		clib_mem_vm_unmap(lb_rl_main.whose);
+	lb_rl_main.whose = 0;
+}
+
+#define LB_RL_WHOSE_MOST 27 /* bits */
+
+/* Twice the places that all workers' flows need, so that few of them share one. */
+static int lb_rl_whose_new(u32 workers, char err[MLB_ERR_LEN])
+{
+	u32 bits = max_log2(2 * (u64)workers * lb_rl_main.flow_capacity);
+
+	bits = clib_min(bits, LB_RL_WHOSE_MOST);
+	lb_rl_main.whose_shift = 64 - bits;
+	lb_rl_main.whose = lb_rl_map("lb-rl owners of NAT flows", sizeof(u16) << bits);
+	return lb_rl_main.whose ?
+		       0 :
+		       lb_rl_fail(err, VNET_API_ERROR_TABLE_TOO_BIG, "no memory for whose flows are whose: lower `flows`");
 }
 
 static int lb_rl_threads_new(char err[MLB_ERR_LEN])
 {
 	u32 n = vlib_get_n_threads();
+	int rv = n > 2 ? lb_rl_whose_new(n - 1, err) : 0;
 
+	if (rv)
+		return rv;
 	lb_rl_main.sticky = lb_rl_table(lb_rl_main.flow_capacity, 0, "lb-rl affinities");
 	if (!lb_rl_main.sticky)
 		return lb_rl_fail(err, VNET_API_ERROR_TABLE_TOO_BIG, "no memory for the clients' affinities: lower `flows`");
@@ -122,6 +145,7 @@ int lb_rl_enable(const lb_rl_enable_args_t *a, char err[MLB_ERR_LEN])
 		.server_up = lb_rl_hook_up,
 		.server_gone = lb_rl_hook_gone,
 		.notice = lb_rl_hook_notice,
+		.recount = lb_rl_recount_hook,
 	};
 	mlb_dp_set_hooks(m->dp, &hooks);
 	rv = lb_rl_threads_new(err);

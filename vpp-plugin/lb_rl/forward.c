@@ -126,7 +126,7 @@ u32 lb_rl_forward(vlib_buffer_t *b, const struct mlb_pkt *pkt, const lb_rl_vip_t
 	bool from6 = v->is_ip6, to6 = lb_rl_leaves_as_ip6(v);
 	u32 error = lb_rl_fwd_ops[v->fwd].rewrite(b, pkt, v, srv, flow);
 
-	if (PREDICT_FALSE(error == LB_RL_ERROR_FORWARDED && srv->leads_back))
+	if (PREDICT_FALSE(error == LB_RL_ERROR_FORWARDED && srv->unfit & LB_RL_LEADS_BACK))
 		error = LB_RL_ERROR_LEADS_BACK;
 	if (PREDICT_FALSE(error != LB_RL_ERROR_FORWARDED))
 		*next = IP_LOOKUP_NEXT_DROP;
@@ -135,7 +135,7 @@ u32 lb_rl_forward(vlib_buffer_t *b, const struct mlb_pkt *pkt, const lb_rl_vip_t
 	else if (from6 != to6) /* edges are those of the packet's own family; the other family's lookup goes on */
 		*next = lb_rl_other_lookup(b, v, from6, to6);
 	else
-		*next = lb_rl_next_hop(b, srv->lbi, vlib_buffer_get_current(b), to6);
+		*next = lb_rl_next_hop(b, load_balance_get(srv->lbi), vlib_buffer_get_current(b), to6);
 	return error;
 }
 
@@ -147,7 +147,7 @@ void lb_rl_outer_ready(const lb_rl_vip_t *v, lb_rl_server_t *srv)
 	u32 bi;
 
 	STATIC_ASSERT(sizeof(srv->outer) >= sizeof(ip6_header_t) + sizeof(u32), "room for an outer header and a tunnel's own");
-	srv->outer_ready = 0;
+	srv->unfit |= LB_RL_NO_OUTER;
 	if (!f->fixed_own || vlib_buffer_alloc(vm, &bi, 1) != 1)
 		return; /* the general way serves as well */
 	vlib_buffer_t *b = vlib_get_buffer(vm, bi);
@@ -157,9 +157,10 @@ void lb_rl_outer_ready(const lb_rl_vip_t *v, lb_rl_server_t *srv)
 		if (f->outer == 4) {
 			ip4_header_t *ip = (ip4_header_t *)srv->outer;
 			ip->length = 0;
-			ip->checksum = ip4_header_checksum(ip);
+			srv->outer_sum = ~ip4_header_checksum(ip);
+			ip->checksum = 0;
 		}
-		srv->outer_ready = 1;
+		srv->unfit &= ~LB_RL_NO_OUTER;
 	}
 	vlib_buffer_free_one(vm, bi);
 }

@@ -32,6 +32,11 @@ typedef struct {
 	clib_spinlock_t sticky_lock;
 	clib_bihash_16_8_t by_server; /* server address -> bitmap of the VIPs (id - 1) whose replies come back from it */
 	clib_bihash_16_8_t by_quic;   /* server ID of a VIP's -> slot, see quic.h */
+	/* NAT with several workers: which of them has the newest flow of a client's port, by the hash of both; 0: none. A hint,
+	 * for the workers that replies come to; equal hashes share a place. NULL with one worker. */
+	u16 *whose;
+	u32 whose_shift;
+	clib_spinlock_t apart_lock; /* over placing a flow of a VIP of `shares` */
 	struct mlb_tcp_timeouts tcp;
 	u32 udp_ms, sticky_ms;
 
@@ -57,5 +62,6 @@ extern lb_rl_main_t lb_rl_main __attribute__((visibility("hidden")));
 extern vlib_node_registration_t lb_rl_ip4_node, lb_rl_ip6_node, lb_rl_return4_node, lb_rl_return6_node, lb_rl_worker_node;
 /* Where packets come in that another worker handed over. */
 extern vlib_node_registration_t lb_rl_owned4_node, lb_rl_owned6_node, lb_rl_owned_frag4_node, lb_rl_owned_frag6_node;
+extern vlib_node_registration_t lb_rl_owned_return4_node, lb_rl_owned_return6_node;
 extern vlib_node_registration_t lb_rl_reass4_node, lb_rl_reass6_node, lb_rl_process_node;
 #endif

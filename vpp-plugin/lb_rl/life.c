@@ -2,6 +2,7 @@
 #include <lb_rl/forward.h>
 #include <lb_rl/life.h>
 #include <lb_rl/place.h>
+#include <lb_rl/recount.h>
 
 static void lb_rl_flow_fill(lb_rl_thread_t *t, lb_rl_vip_t *v, struct mlb_flow *f, u32 slot)
 {
@@ -14,6 +15,8 @@ static void lb_rl_flow_fill(lb_rl_thread_t *t, lb_rl_vip_t *v, struct mlb_flow *
 	f->tcp = MLB_TCP_NEW;
 	f->host = 0;
 	f->host2 = 0;
+	if (lb_rl_main.whose && lb_rl_both_ways(v))
+		__atomic_store_n(lb_rl_flow_whose(&f->key), t - lb_rl_main.thread, __ATOMIC_RELAXED);
 }
 
 static lb_rl_verdict_t lb_rl_by_ring(lb_rl_thread_t *t, lb_rl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k,
@@ -43,6 +46,7 @@ void lb_rl_life_end(lb_rl_thread_t *t, struct mlb_flow *f, enum mlb_end how)
 	}
 	if (f->flags & MLB_FLOW_COUNTED) {
 		mlb_ev_close(t->w, wv, f->slot, f->start_us, t->now_us, how);
+		lb_rl_recount_changed(t, f, -1);
 		f->flags &= ~MLB_FLOW_COUNTED;
 	} else if (f->flags & MLB_FLOW_HALF) {
 		mlb_ev_half_close(wv, f->slot, f->start_us, t->now_us, how);
@@ -95,6 +99,14 @@ static void lb_rl_wait_again(lb_rl_thread_t *t, struct mlb_flow *f)
 	f->start_us = t->now_us;
 }
 
+/* The flow counts from now on. */
+static void lb_rl_opened(lb_rl_thread_t *t, struct mlb_wvip *wv, struct mlb_flow *f)
+{
+	mlb_ev_open(wv, f->slot, t->now_us);
+	lb_rl_recount_changed(t, f, 1);
+	f->flags |= MLB_FLOW_COUNTED;
+}
+
 #define LB_RL_RESET_DOUBT_MS 1000
 
 /* A packet long after a reset: who sent it did not believe the reset, which was not in its window, or not its peer's at all. The
@@ -105,9 +117,8 @@ static void lb_rl_go_on(lb_rl_thread_t *t, struct mlb_flow *f)
 
 	if (!wv || f->host != LB_RL_WAS_OPEN || t->now_ms - f->last_ms < LB_RL_RESET_DOUBT_MS)
 		return;
-	mlb_ev_open(wv, f->slot, t->now_us);
 	lb_rl_life_forget(t, f);
-	f->flags |= MLB_FLOW_COUNTED;
+	lb_rl_opened(t, wv, f);
 	f->start_us = t->now_us;
 	f->tcp = MLB_TCP_ESTABLISHED;
 }
@@ -144,8 +155,7 @@ static struct mlb_flow *lb_rl_establish(lb_rl_thread_t *t, lb_rl_vip_t *v, struc
 		mlb_ev_connected(t->w, wv, slot, opened, t->now_us);
 	n->tcp = MLB_TCP_ESTABLISHED;
 	n->host = LB_RL_WAS_OPEN;
-	n->flags |= MLB_FLOW_COUNTED;
-	mlb_ev_open(wv, n->slot, t->now_us);
+	lb_rl_opened(t, wv, n);
 	return n;
 }
 
@@ -282,9 +292,9 @@ static lb_rl_verdict_t lb_rl_new_udp(lb_rl_thread_t *t, lb_rl_vip_t *v, struct m
 	if (!f)
 		return lb_rl_by_ring(t, v, wv, k, LB_RL_ERROR_UNTRACKED);
 	lb_rl_flow_fill(t, v, f, slot);
-	f->flags |= MLB_FLOW_COUNTED | LB_RL_FLOW_UNPROVEN;
+	f->flags |= LB_RL_FLOW_UNPROVEN;
 	t->unproven++;
-	mlb_ev_open(wv, slot, t->now_us);
+	lb_rl_opened(t, wv, f);
 	return (lb_rl_verdict_t){ .slot = slot, .thread = ~0, .error = LB_RL_ERROR_NEW_FLOW, .f = f };
 }
 
@@ -317,9 +327,21 @@ static lb_rl_verdict_t lb_rl_udp_again(lb_rl_thread_t *t, lb_rl_vip_t *v, struct
 		return lb_rl_by_ring(t, v, wv, k, LB_RL_ERROR_MISS);
 	lb_rl_life_forget(t, f);
 	lb_rl_flow_fill(t, v, f, slot);
-	f->flags |= MLB_FLOW_COUNTED;
-	mlb_ev_open(wv, slot, t->now_us);
+	lb_rl_opened(t, wv, f);
 	return (lb_rl_verdict_t){ .slot = slot, .thread = ~0, .error = LB_RL_ERROR_NEW_FLOW, .f = f };
+}
+
+/* A packet whose flow no worker has, or one that is over: f. */
+static lb_rl_verdict_t lb_rl_new(lb_rl_thread_t *t, lb_rl_vip_t *v, struct mlb_wvip *wv, const struct mlb_flow_key *k, u64 hash,
+				 bool syn, u32 named, struct mlb_flow *f)
+{
+	if (k->proto != IP_PROTOCOL_TCP)
+		return f ? lb_rl_udp_again(t, v, wv, k, named, f) : lb_rl_new_udp(t, v, wv, k, named, hash);
+	if (syn)
+		return lb_rl_new_tcp(t, v, wv, k, f);
+	if (lb_rl_both_ways(v) && !f)
+		return lb_rl_nat_adopt(t, v, wv, k);
+	return lb_rl_by_ring(t, v, wv, k, LB_RL_ERROR_MISS);
 }
 
 lb_rl_verdict_t lb_rl_life_miss(lb_rl_thread_t *t, lb_rl_vip_t *v, const struct mlb_flow_key *k, u64 hash, u8 flags, u32 named,
@@ -339,25 +361,31 @@ lb_rl_verdict_t lb_rl_life_miss(lb_rl_thread_t *t, lb_rl_vip_t *v, const struct 
 	if (f && lb_rl_flow_valid(v, f)) {
 		bool ended = !(f->flags & (MLB_FLOW_COUNTED | MLB_FLOW_HALF));
 		/* The client uses the port again; or it sends the SYN again, which its server has not answered for long. */
-		if (ended && syn && (f->tcp != MLB_TCP_SYN || !mlb_dp_admits(lb_rl_main.dp, t->w, v->id, f->slot, t->now_us)))
-			return lb_rl_new_tcp(t, v, wv, k, f);
-		if (tcp)
-			f = lb_rl_life_tcp(t, v, f, flags, true);
-		lb_rl_life_prove(t, f);
-		f->last_ms = t->now_ms;
-		return (lb_rl_verdict_t){ .slot = f->slot, .thread = ~0, .error = LB_RL_ERROR_FORWARDED, .f = f };
+		if (!ended || !syn || (f->tcp == MLB_TCP_SYN && mlb_dp_admits(lb_rl_main.dp, t->w, v->id, f->slot, t->now_us))) {
+			if (tcp)
+				f = lb_rl_life_tcp(t, v, f, flags, true);
+			lb_rl_life_prove(t, f);
+			f->last_ms = t->now_ms;
+			return (lb_rl_verdict_t){ .slot = f->slot, .thread = ~0, .error = LB_RL_ERROR_FORWARDED, .f = f };
+		}
 	}
-	/* A flow of NAT has an owner by its hash, and the packet is there already. */
-	if (!f && lb_rl_main.n_workers > 1 && !owned && !lb_rl_both_ways(v)) {
+	/* Replies look for their flow with the workers. */
+	if (PREDICT_FALSE(t - lb_rl_main.thread < lb_rl_main.first_worker && lb_rl_both_ways(v)))
+		return (lb_rl_verdict_t){ .slot = MLB_NONE, .thread = lb_rl_main.first_worker };
+	if (PREDICT_TRUE(lb_rl_main.n_workers == 1))
+		return lb_rl_new(t, v, wv, k, hash, syn, named, f);
+	if (!f && !owned) {
 		u32 other = lb_rl_flow_elsewhere(t, k);
 		if (other != ~0)
 			return (lb_rl_verdict_t){ .slot = MLB_NONE, .thread = other };
 	}
-	if (!tcp)
-		return f ? lb_rl_udp_again(t, v, wv, k, named, f) : lb_rl_new_udp(t, v, wv, k, named, hash);
-	if (syn)
-		return lb_rl_new_tcp(t, v, wv, k, f);
-	if (lb_rl_both_ways(v) && !f)
-		return lb_rl_nat_adopt(t, v, wv, k);
-	return lb_rl_by_ring(t, v, wv, k, LB_RL_ERROR_MISS);
+	/* Two workers that place flows of one client port through two VIPs each have to see what the other does
+	 * (lb_rl_nat_collides). */
+	bool apart = v->shares;
+	if (PREDICT_FALSE(apart))
+		clib_spinlock_lock(&lb_rl_main.apart_lock);
+	lb_rl_verdict_t r = lb_rl_new(t, v, wv, k, hash, syn, named, f);
+	if (PREDICT_FALSE(apart))
+		clib_spinlock_unlock(&lb_rl_main.apart_lock);
+	return r;
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* lb-rl-return4, lb-rl-return6: servers' replies under NAT, a feature of server-facing interfaces. What belongs to no flow of
- * ours goes on untouched. The candidates for a reply's VIP come from the server's address; the flow itself decides. */
+ * ours goes on untouched. The candidates for a reply's VIP come from the server's address; the flow itself decides. It lives with
+ * the worker that its first packet came to, and replies come by any: each is handed to that worker, by the hint in
+ * lb_rl_main.whose (lb-rl-owned-return4, lb-rl-owned-return6), so that a flow's replies stay in order. */
+#include <lb_rl/flows.h>
 #include <lb_rl/life.h>
 #include <lb_rl/mss.h>
 #include <lb_rl/node.h>
@@ -14,7 +17,8 @@ typedef struct {
 	struct mlb_flow_key key[VLIB_FRAME_SIZE];
 	u64 hash[VLIB_FRAME_SIZE];
 	struct mlb_flow *flow[VLIB_FRAME_SIZE];
-	u64 vips[VLIB_FRAME_SIZE]; /* candidates left, bit id - 1 */
+	u64 vips[VLIB_FRAME_SIZE];   /* candidates left, bit id - 1 */
+	u32 config[VLIB_FRAME_SIZE]; /* place on the feature arc, as it came */
 	u16 at[VLIB_FRAME_SIZE];
 	u32 n;
 } lb_rl_reply_batch_t;
@@ -72,6 +76,24 @@ static struct mlb_flow *lb_rl_reply_search(lb_rl_thread_t *t, u64 vips, const st
 	return 0;
 }
 
+/* The worker whose flow a reply is that this one's tables do not know; ~0: nobody's. The hint was wrong: a flow of another client
+ * port has the same place, or the same port has a flow through another VIP, at another worker. */
+static u32 lb_rl_reply_elsewhere(lb_rl_thread_t *t, u64 vips, const struct mlb_addr *server, const void *client, u16 cport,
+				 u16 sport, u8 proto, u32 fib, bool is6)
+{
+	while (vips) {
+		struct mlb_flow_key k;
+		const struct mlb_flow *f;
+		u32 at = ~0, id = __builtin_ctzll(vips) + 1;
+		vips &= vips - 1;
+		lb_rl_reply_key(&k, id, client, cport, sport, proto, is6);
+		while ((f = lb_rl_flow_peek(t, &k, &at)))
+			if (lb_rl_flow_peeked_valid(&lb_rl_main.vip[id], f) && lb_rl_is_reply(f, server, sport, fib))
+				return at;
+	}
+	return ~0;
+}
+
 /* th: NULL where the packet has no TCP header of its own. have: bytes that stand there. */
 static_always_inline void lb_rl_account(lb_rl_thread_t *t, struct mlb_flow *f, tcp_header_t *th, u32 have, u32 len, bool payload)
 {
@@ -95,8 +117,16 @@ static_always_inline void lb_rl_account(lb_rl_thread_t *t, struct mlb_flow *f, t
 		mlb_ev_bytes(wv, slot, false, 1, len);
 }
 
-/* Options, fragments, ICMP errors of servers. True: ours, rewritten. *owner: ~0, or the thread that it is handed to. */
-static bool lb_rl_slow_reply(lb_rl_thread_t *t, vlib_buffer_t *b, bool is6, u32 *owner)
+/* The worker that a reply is to be handed to: the only one, or by the hint; 0 where that knows none, then it is nobody's reply.
+ */
+static_always_inline u32 lb_rl_hinted(const struct mlb_flow_key *k)
+{
+	return lb_rl_main.whose ? __atomic_load_n(lb_rl_flow_whose(k), __ATOMIC_RELAXED) : lb_rl_main.first_worker;
+}
+
+/* Options, fragments, ICMP errors of servers. True: ours, rewritten. *owner: ~0, or the thread that it is handed to. may_move:
+ * it has not been handed over yet. */
+static bool lb_rl_slow_reply(lb_rl_thread_t *t, vlib_buffer_t *b, bool is6, bool may_move, u32 *owner)
 {
 	u8 *ip = vlib_buffer_get_current(b);
 	struct mlb_pkt pkt;
@@ -124,13 +154,18 @@ static bool lb_rl_slow_reply(lb_rl_thread_t *t, vlib_buffer_t *b, bool is6, u32 
 	struct mlb_flow_key k;
 	const void *c = is6 ? client->b : client->b + 12;
 	lb_rl_reply_key(&k, __builtin_ctzll(vips) + 1, c, cport, sport, proto, is6);
-	if (lb_rl_main.n_workers > 1 && lb_rl_owner(&k) != t - lb_rl_main.thread) {
-		*owner = lb_rl_owner(&k);
+	u32 hint = may_move ? lb_rl_hinted(&k) : t - lb_rl_main.thread;
+	if (hint != t - lb_rl_main.thread) {
+		*owner = hint ? hint : ~0;
 		return false;
 	}
-	struct mlb_flow *f = lb_rl_reply_search(t, vips, server, c, cport, sport, proto, lb_rl_came_by(b, is6), is6);
-	if (!f)
+	u32 fib = lb_rl_came_by(b, is6);
+	struct mlb_flow *f = lb_rl_reply_search(t, vips, server, c, cport, sport, proto, fib, is6);
+	if (!f) {
+		if (lb_rl_main.whose)
+			*owner = lb_rl_reply_elsewhere(t, vips, server, c, cport, sport, proto, fib, is6);
 		return false;
+	}
 	const lb_rl_vip_t *v = &lb_rl_main.vip[f->key.vip];
 	u16 vport = f->key.vport;
 	if (!icmp)
@@ -150,7 +185,7 @@ typedef struct {
 	lb_rl_reply_batch_t replies;
 	lb_rl_away_t away;
 	u32 ours;
-	bool handoff;
+	bool may_move; /* to another worker: they have not been handed over yet */
 } lb_rl_returns_t;
 
 static_always_inline struct mlb_addr lb_rl_source(const void *ip, bool is6)
@@ -201,7 +236,7 @@ static_always_inline void lb_rl_return_key(lb_rl_returns_t *c, u32 i, u32 bi, bo
 	vnet_feature_next_u16(&c->nexts[i], b);
 	if (PREDICT_FALSE(!lb_rl_plain_reply(b, ip, is6))) {
 		u32 owner;
-		if (lb_rl_slow_reply(c->t, b, is6, &owner))
+		if (lb_rl_slow_reply(c->t, b, is6, c->may_move, &owner))
 			c->ours++;
 		else if (owner != ~0)
 			lb_rl_return_elsewhere(c, i, bi, owner, config);
@@ -213,13 +248,15 @@ static_always_inline void lb_rl_return_key(lb_rl_returns_t *c, u32 i, u32 bi, bo
 		return;
 	lb_rl_reply_key(&s->key[s->n], __builtin_ctzll(vips) + 1, lb_rl_destination(ip, is6), clib_net_to_host_u16(udp->dst_port),
 			clib_net_to_host_u16(udp->src_port), ip[is6 ? 6 : 9], is6);
-	if (PREDICT_FALSE(c->handoff)) {
-		u32 owner = lb_rl_owner(&s->key[s->n]);
+	if (PREDICT_FALSE(c->may_move)) {
+		u32 owner = lb_rl_hinted(&s->key[s->n]);
 		if (owner != c->vm->thread_index) {
-			lb_rl_return_elsewhere(c, i, bi, owner, config);
+			if (owner)
+				lb_rl_return_elsewhere(c, i, bi, owner, config);
 			return;
 		}
 	}
+	s->config[s->n] = config;
 	s->vips[s->n] = vips;
 	s->hash[s->n] = mlb_flow_hash(c->t->flows, &s->key[s->n]);
 	s->at[s->n++] = i;
@@ -248,7 +285,7 @@ static_always_inline void lb_rl_return_rewrite(void *at, const lb_rl_vip_t *v, u
 }
 
 /* Last pass, reply j of the batch: its flow, counters, rewrite. One of no flow goes on untouched. */
-static_always_inline void lb_rl_return_packet(lb_rl_returns_t *c, u32 j, bool is6)
+static_always_inline void lb_rl_return_packet(lb_rl_returns_t *c, const u32 *from, u32 j, bool is6)
 {
 	lb_rl_reply_batch_t *s = &c->replies;
 	const struct mlb_flow_key *k = &s->key[j];
@@ -263,8 +300,14 @@ static_always_inline void lb_rl_return_packet(lb_rl_returns_t *c, u32 j, bool is
 	u32 fib = lb_rl_came_by(b, is6);
 
 	if (PREDICT_FALSE(!f || !lb_rl_is_reply(f, &server, sport, fib))) {
-		f = lb_rl_reply_search(c->t, s->vips[j], &server, lb_rl_destination(ip, is6), k->cport, sport, k->proto, fib,
-				       is6);
+		const void *client = lb_rl_destination(ip, is6);
+		f = lb_rl_reply_search(c->t, s->vips[j], &server, client, k->cport, sport, k->proto, fib, is6);
+		if (!f && lb_rl_main.whose) {
+			u32 i = s->at[j];
+			u32 owner = lb_rl_reply_elsewhere(c->t, s->vips[j], &server, client, k->cport, sport, k->proto, fib, is6);
+			if (owner != ~0)
+				lb_rl_return_elsewhere(c, i, from[i], owner, s->config[j]);
+		}
 		if (!f)
 			return;
 	}
@@ -286,7 +329,8 @@ static_always_inline void lb_rl_return_packet(lb_rl_returns_t *c, u32 j, bool is
 					 .from_server = 1 });
 }
 
-static_always_inline uword lb_rl_return_inline(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame, bool is6)
+static_always_inline uword lb_rl_return_inline(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame, bool is6,
+					       bool owned)
 {
 	u32 *from = vlib_frame_vector_args(frame), n = frame->n_vectors;
 	lb_rl_returns_t c;
@@ -294,7 +338,8 @@ static_always_inline uword lb_rl_return_inline(vlib_main_t *vm, vlib_node_runtim
 	c.vm = vm;
 	c.node = node;
 	c.t = vec_elt_at_index(lb_rl_main.thread, vm->thread_index);
-	c.handoff = lb_rl_main.n_workers > 1;
+	/* The main thread beside workers has no flows of NAT. */
+	c.may_move = !owned && (lb_rl_main.whose || vm->thread_index < lb_rl_main.first_worker);
 	c.replies.n = c.away.n = c.ours = 0;
 	vlib_get_buffers(vm, from, c.bufs, n);
 	if (PREDICT_FALSE(!lb_rl_main.enabled)) {
@@ -312,36 +357,29 @@ static_always_inline uword lb_rl_return_inline(vlib_main_t *vm, vlib_node_runtim
 	}
 	mlb_flow_find_batch(c.t->flows, c.replies.key, c.replies.hash, c.replies.n, c.replies.flow);
 	for (u32 j = 0; j < c.replies.n; j++)
-		lb_rl_return_packet(&c, j, is6);
+		lb_rl_return_packet(&c, from, j, is6);
 	vlib_node_increment_counter(vm, node->node_index, LB_RL_ERROR_RETURNED, c.ours);
 	lb_rl_dispatch(vm, node, c.t, from, c.nexts, n, &c.away, lb_rl_main.fq_return[is6]);
 	return n;
 }
 
-VLIB_NODE_FN(lb_rl_return4_node)(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame)
-{
-	return lb_rl_return_inline(vm, node, frame, false);
-}
+/* Those of `owned` are siblings: the next features' edges are the same in them. */
+#define LB_RL_RETURN_NODE(var, node_name, six, owned, ...) \
+	VLIB_NODE_FN(var)(vlib_main_t * vm, vlib_node_runtime_t * node, vlib_frame_t * frame) \
+	{ \
+		return lb_rl_return_inline(vm, node, frame, six, owned); \
+	} \
+	VLIB_REGISTER_NODE(var) = { .name = node_name, \
+				    .vector_size = sizeof(u32), \
+				    .format_trace = format_lb_rl_trace, \
+				    .n_errors = LB_RL_N_ERROR, \
+				    .error_counters = lb_rl_error_counters, \
+				    __VA_ARGS__ }
+LB_RL_RETURN_NODE(lb_rl_return4_node, "lb-rl-return4", false, false);
+LB_RL_RETURN_NODE(lb_rl_return6_node, "lb-rl-return6", true, false);
+LB_RL_RETURN_NODE(lb_rl_owned_return4_node, "lb-rl-owned-return4", false, true, .sibling_of = "lb-rl-return4");
+LB_RL_RETURN_NODE(lb_rl_owned_return6_node, "lb-rl-owned-return6", true, true, .sibling_of = "lb-rl-return6");
 
-VLIB_NODE_FN(lb_rl_return6_node)(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame)
-{
-	return lb_rl_return_inline(vm, node, frame, true);
-}
-
-VLIB_REGISTER_NODE(lb_rl_return4_node) = {
-	.name = "lb-rl-return4",
-	.vector_size = sizeof(u32),
-	.format_trace = format_lb_rl_trace,
-	.n_errors = LB_RL_N_ERROR,
-	.error_counters = lb_rl_error_counters,
-};
-VLIB_REGISTER_NODE(lb_rl_return6_node) = {
-	.name = "lb-rl-return6",
-	.vector_size = sizeof(u32),
-	.format_trace = format_lb_rl_trace,
-	.n_errors = LB_RL_N_ERROR,
-	.error_counters = lb_rl_error_counters,
-};
 VNET_FEATURE_INIT(lb_rl_return4_feature, static) = {
 	.arc_name = "ip4-unicast",
 	.node_name = "lb-rl-return4",

@@ -20,86 +20,98 @@ typedef struct {
 	lb_rl_thread_t *t;
 	lb_rl_away_t away;
 	u32 forwarded, now_ms;
-	bool trace, handoff, owned;
+	bool trace, owned;
 } lb_rl_vector_t;
 
 #define LB_RL_AHEAD 8 /* packets from asking for a buffer's header to reading it */
 
+/* What a guess is where there is none: no packet's flow. */
+static const struct mlb_flow lb_rl_no_flow;
+
+/* A packet that is not plain. */
+static never_inline void lb_rl_not_plain(lb_rl_vector_t *c, vlib_buffer_t *b, bool is6, u16 *next)
+{
+	lb_rl_one_slow(c->vm, c->node, c->t, b, vlib_get_buffer_index(c->vm, b), is6, 0, c->owned, next, &c->away);
+}
+
 /* First pass: keys and hashes of plain packets, their buckets on the way; all else is done at once. bufs goes on for LB_RL_AHEAD.
  */
-static_always_inline void lb_rl_keys(lb_rl_vector_t *c, lb_rl_batch_t *s, vlib_buffer_t **bufs, const u32 *from, u16 *nexts,
-				     u32 n, bool is6)
+static_always_inline void lb_rl_keys(lb_rl_vector_t *c, lb_rl_batch_t *s, vlib_buffer_t **bufs, const lb_rl_prefix_t *prefix,
+				     u16 *nexts, u32 n, bool is6)
 {
 	struct mlb_flow_table *flows = c->t->flows;
-	u64 vip = 0, differ = 0;
-	u32 k = 0;
+	lb_rl_job_t *job = s->job;
+	u64 any = 0, all = ~0ULL;
 
 	for (u32 i = 0; i < n; i++) {
 		lb_rl_words_t w;
-		void *ip = vlib_buffer_get_current(bufs[i]);
+		vlib_buffer_t *b = bufs[i];
 		vlib_prefetch_buffer_header(bufs[i + LB_RL_AHEAD], LOAD);
 		clib_prefetch_store(vlib_buffer_get_current(bufs[i + LB_RL_AHEAD / 2]));
-		if (PREDICT_FALSE(!(is6 ? lb_rl_plain6(bufs[i], ip, &w) : lb_rl_plain4(bufs[i], ip, &w)))) {
-			lb_rl_one_slow(c->vm, c->node, c->t, bufs[i], from[i], is6, 0, c->owned, &nexts[i], &c->away);
+		void *ip = vlib_buffer_get_current(b);
+		if (PREDICT_FALSE(!(is6 ? lb_rl_plain6(prefix, b, ip, &w) : lb_rl_plain4(prefix, b, ip, &w)))) {
+			lb_rl_not_plain(c, b, is6, &nexts[i]);
 			continue;
 		}
-		u64u *key = (u64u *)&s->key[k];
-		key[0] = w.w[0];
-		key[1] = w.w[1];
-		key[2] = w.w[2];
-		if (PREDICT_FALSE(c->handoff) && lb_rl_both_ways(&lb_rl_main.vip[(u16)(w.w[2] >> 32)])) {
-			u32 owner = lb_rl_owner(&s->key[k]);
-			if (owner != c->vm->thread_index) {
-				lb_rl_hand_off(&c->away, from[i], owner, &nexts[i]);
-				continue;
-			}
-		}
-		differ |= k ? w.w[2] ^ vip : 0;
-		vip = w.w[2];
-		s->at[k] = i;
-		s->ip[k] = ip;
-		s->hash[k] = mlb_flow_hash_words(flows, w.w[0], w.w[1], w.w[2]);
-		mlb_flow_prefetch(flows, s->hash[k]);
-		k++;
+		job->want.w[0] = w.w[0];
+		job->want.w[1] = w.w[1];
+		job->want.w[2] = w.w[2];
+		any |= w.w[2];
+		all &= w.w[2];
+		job->hash = mlb_flow_hash_words(flows, w.w[0], w.w[1], w.w[2]);
+		job->bucket = mlb_flow_prefetch(flows, job->hash);
+		job->b = b;
+		job->at = i;
+		job++;
 	}
-	s->n = k;
-	s->one_vip = k && (u16)(differ >> 32) == 0;
+	s->n = job - s->job;
+	s->one_vip = s->n && (u16)((any ^ all) >> 32) == 0;
+}
+
+/* The first pass and the last are functions of their own, so that each has the registers to itself. */
+static never_inline void lb_rl_keys4(lb_rl_vector_t *c, lb_rl_batch_t *s, vlib_buffer_t **bufs, const lb_rl_prefix_t *prefix,
+				     u16 *nexts, u32 n)
+{
+	lb_rl_keys(c, s, bufs, prefix, nexts, n, false);
+}
+static never_inline void lb_rl_keys6(lb_rl_vector_t *c, lb_rl_batch_t *s, vlib_buffer_t **bufs, const lb_rl_prefix_t *prefix,
+				     u16 *nexts, u32 n)
+{
+	lb_rl_keys(c, s, bufs, prefix, nexts, n, true);
 }
 
 /* A packet that does not go to its server. */
-static_always_inline void lb_rl_not_sent(lb_rl_vector_t *c, u32 vip, u32 slot, vlib_buffer_t *b, u32 error, u16 next)
+static never_inline void lb_rl_not_sent(lb_rl_vector_t *c, u32 vip, u32 slot, vlib_buffer_t *b, u32 error, u16 next)
 {
+	c->forwarded--;
 	lb_rl_count(c->vm, c->node, b, error, next);
 	lb_rl_add_trace(c->vm, c->node, b, (lb_rl_trace_t){ .vip_id = vip, .slot = slot, .error = error, .next = next });
 }
 
 /* A packet without a counted flow of its own: new, half-open, ended, missed. False: it goes elsewhere than to a server: answered,
  * or to the worker that has its flow. */
-static_always_inline bool lb_rl_uncounted(lb_rl_vector_t *c, lb_rl_vip_t *v, const struct mlb_flow_key *k, u64 hash, u8 flags,
-					  vlib_buffer_t *b, bool is6, struct mlb_flow **f, u32 *slot, u32 *error, u16 *next)
+static never_inline bool lb_rl_uncounted(lb_rl_vector_t *c, lb_rl_vip_t *v, const struct mlb_flow_key *k, u64 hash, u8 flags,
+					 vlib_buffer_t *b, bool is6, lb_rl_verdict_t *r, u16 *next)
 {
 	u32 named = MLB_NONE, head = is6 ? 48 : 28;
 
 	if (PREDICT_FALSE(v->quic && k->proto == IP_PROTOCOL_UDP && b->current_length > head))
 		named = lb_rl_quic_slot(v, (u8 *)vlib_buffer_get_current(b) + head, b->current_length - head);
-	lb_rl_verdict_t r = lb_rl_life_miss(c->t, v, k, hash, flags, named, c->owned);
-
-	*f = r.f;
-	*slot = r.slot;
-	*error = r.error;
-	if (PREDICT_TRUE(r.slot != MLB_NONE)) {
-		if (r.error != LB_RL_ERROR_FORWARDED)
-			vlib_node_increment_counter(c->vm, c->node->node_index, r.error, 1);
+	*r = lb_rl_life_miss(c->t, v, k, hash, flags, named, c->owned);
+	if (PREDICT_TRUE(r->slot != MLB_NONE)) {
+		if (r->error != LB_RL_ERROR_FORWARDED)
+			vlib_node_increment_counter(c->vm, c->node->node_index, r->error, 1);
 		return true;
 	}
-	if (r.thread != ~0) {
-		lb_rl_hand_off(&c->away, vlib_get_buffer_index(c->vm, b), r.thread, next);
+	if (r->thread != ~0) {
+		c->forwarded--;
+		lb_rl_hand_off(&c->away, vlib_get_buffer_index(c->vm, b), r->thread, next);
 		return false;
 	}
 	lb_rl_slow_t q = {};
-	lb_rl_slow_refuse(c->t, b, is6, r.error, &q);
+	lb_rl_slow_refuse(c->t, b, is6, r->error, &q);
 	*next = q.next;
-	lb_rl_not_sent(c, k->vip, MLB_NONE, b, r.error, q.next);
+	lb_rl_not_sent(c, k->vip, MLB_NONE, b, r->error, q.next);
 	return false;
 }
 
@@ -109,141 +121,206 @@ typedef struct {
 	lb_rl_server_t *server;
 	/* NULL once the VIP is removed: then it has no counted flow either, and no packet comes to count */
 	struct mlb_wslots *slots;
-	lb_rl_fwd_t fwd;
-	bool both_ways;
+	const load_balance_t *lbs; /* all of VPP's, which move while the workers stand still only */
 } lb_rl_at_vip_t;
 
 static_always_inline lb_rl_at_vip_t lb_rl_at_vip(lb_rl_thread_t *t, u16 id)
 {
 	lb_rl_vip_t *v = &lb_rl_main.vip[id];
 	struct mlb_wvip *wv = lb_rl_wvip(t, id);
-	return (lb_rl_at_vip_t){ v, v->server, PREDICT_TRUE(wv != 0) ? wv->slots : 0, v->fwd, lb_rl_both_ways(v) };
+	return (lb_rl_at_vip_t){ v, v->server, PREDICT_TRUE(wv != 0) ? wv->slots : 0, load_balance_pool };
+}
+
+/* Into a tunnel, a packet that is not for the fast path; the next node. */
+static never_inline u16 lb_rl_send_any(lb_rl_vector_t *c, vlib_buffer_t *b, const lb_rl_vip_t *v, const lb_rl_server_t *srv,
+				       u32 len, u64 hash, u32 *error)
+{
+	struct mlb_pkt pkt = { .version = v->is_ip6 ? 6 : 4, .total_len = len };
+	u16 next;
+	u32 e = lb_rl_forward(b, &pkt, v, srv, hash, &next);
+
+	if (PREDICT_FALSE(e != LB_RL_ERROR_FORWARDED)) {
+		c->forwarded--;
+		*error = e;
+		b->error = c->node->errors[e];
+	}
+	return next;
 }
 
 /* Whole plain packet into a tunnel to its server; the next node. */
-static_always_inline u16 lb_rl_send_tunnel(lb_rl_vector_t *c, vlib_buffer_t *b, const lb_rl_vip_t *v, lb_rl_fwd_t fwd,
+static_always_inline u16 lb_rl_send_tunnel(lb_rl_vector_t *c, vlib_buffer_t *b, const lb_rl_at_vip_t *at, lb_rl_fwd_t fwd,
 					   const lb_rl_server_t *srv, u32 len, u64 hash, bool is6, u32 *error)
 {
-	bool to6 = lb_rl_fwd_ops[fwd].outer == 6;
+	const lb_rl_fwd_ops_t *f = &lb_rl_fwd_ops[fwd];
+	bool to6 = f->outer == 6, fits = len <= LB_RL_FITS;
 	u16 next;
 
-	if (PREDICT_FALSE(!lb_rl_tunnel_plain(b, fwd, srv, len, hash, is6))) {
-		struct mlb_pkt pkt = { .version = is6 ? 6 : 4, .total_len = len };
-		u32 e = lb_rl_forward(b, &pkt, v, srv, hash, &next);
-		if (PREDICT_FALSE(e != LB_RL_ERROR_FORWARDED)) {
-			c->forwarded--;
-			*error = e;
-			b->error = c->node->errors[e];
-		}
-		return next;
-	}
-	if (PREDICT_FALSE(len > LB_RL_FITS) && lb_rl_cut_outer(b, v, srv, &next))
+	if (PREDICT_FALSE((!fits && len + f->overhead > UINT16_MAX) || !lb_rl_tunnel_plain(b, fwd, srv, len, hash, is6)))
+		return lb_rl_send_any(c, b, at->v, srv, len, hash, error);
+	if (PREDICT_FALSE(!fits) && lb_rl_cut_outer(b, at->v, srv, &next))
 		return next;
 	if (is6 != to6)
-		return lb_rl_other_lookup(b, v, is6, to6);
-	return lb_rl_next_hop(b, srv->lbi, vlib_buffer_get_current(b), is6);
+		return lb_rl_other_lookup(b, at->v, is6, to6);
+	return lb_rl_next_hop(b, &at->lbs[srv->lbi], vlib_buffer_get_current(b), is6);
 }
 
 /* Whole plain packet to its server; the next node. */
-static_always_inline u16 lb_rl_send(lb_rl_vector_t *c, vlib_buffer_t *b, void *ip, const lb_rl_at_vip_t *at, u32 slot, u32 len,
-				    u64 hash, bool tcp, bool is6, u32 *error)
+static_always_inline u16 lb_rl_send(lb_rl_vector_t *c, vlib_buffer_t *b, void *ip, const lb_rl_at_vip_t *at, lb_rl_fwd_t fwd,
+				    const lb_rl_server_t *srv, u32 len, u64 hash, bool tcp, bool is6, u32 *error)
 {
-	const lb_rl_server_t *srv = &at->server[slot];
-
-	c->forwarded++;
-	switch (at->fwd) {
+	switch (fwd) {
 #define X(n, word, file, ...) \
 	case LB_RL_FWD_##n: lb_rl_##file##_plain(ip, at->v, srv, tcp, is6); break;
 		LB_RL_PLAIN_FORWARDS(X)
 #undef X
-	default: return lb_rl_send_tunnel(c, b, at->v, at->fwd, srv, len, hash, is6, error);
+	default: return lb_rl_send_tunnel(c, b, at, fwd, srv, len, hash, is6, error);
 	}
-	return lb_rl_next_hop(b, srv->lbi, ip, is6);
+	return lb_rl_next_hop(b, &at->lbs[srv->lbi], ip, is6);
 }
 
-/* Last pass: state, counters, rewrite, next hop. */
-static_always_inline void lb_rl_packet(lb_rl_vector_t *c, const lb_rl_at_vip_t *at, const lb_rl_batch_t *s, u32 j,
-				       vlib_buffer_t *b, u16 *next, bool is6)
+/* What both sides say is seen: acknowledgements, and who spoke last. */
+static_always_inline void lb_rl_seen(lb_rl_vector_t *c, lb_rl_vip_t *v, struct mlb_flow *f, const tcp_header_t *th, bool tcp,
+				     u32 len, bool is6)
 {
-	const struct mlb_flow_key *k = &s->key[j];
-	u8 *ip = s->ip[j];
-	bool tcp = k->proto == IP_PROTOCOL_TCP;
-	tcp_header_t *th = (tcp_header_t *)(ip + (is6 ? 40 : 20));
-	u8 flags = tcp ? th->flags & 0x1f : 0;
-	u32 slot, error = LB_RL_ERROR_FORWARDED;
-	u32 len = is6 ? clib_net_to_host_u16(((ip6_header_t *)ip)->payload_length) + 40 :
-			clib_net_to_host_u16(((ip4_header_t *)ip)->length);
-	struct mlb_flow *f = mlb_flow_confirm(c->t->flows, k, s->hash[j], s->guess[j]);
+	if (tcp)
+		lb_rl_heard(f, th, true);
+	u32 off = (is6 ? 40 : 20) + (tcp ? 4 * (th->data_offset_and_reserved >> 4) : 8);
+	if (!(f->flags & MLB_FLOW_WAITING) && len > off)
+		lb_rl_life_payload(c->t, v, f, true);
+}
 
-	if (PREDICT_FALSE(!f || (f->flags & (MLB_FLOW_COUNTED | LB_RL_FLOW_UNPROVEN)) != MLB_FLOW_COUNTED ||
-			  at->server[f->slot].id != f->server_id)) {
-		if (!lb_rl_uncounted(c, at->v, k, s->hash[j], flags, b, is6, &f, &slot, &error, next))
-			return;
-		if (PREDICT_FALSE(flags & MLB_TCP_F_SYN && at->v->mss))
-			lb_rl_clamp_mss(th, b->current_length - (is6 ? 40 : 20), at->v->mss);
-	} else {
-		if (PREDICT_FALSE(tcp && ((flags & LB_RL_TCP_SPECIAL) || f->tcp != MLB_TCP_ESTABLISHED)))
-			f = lb_rl_life_tcp(c->t, at->v, f, lb_rl_believed(f, th, true), true);
+/* May the packet go where its flow went, without a look at the flow's state? */
+static_always_inline bool lb_rl_goes_on(const lb_rl_at_vip_t *at, const struct mlb_flow *f, const lb_rl_head_t *want)
+{
+	return lb_rl_is_plain_flow(f, want) && at->server[f->slot].id == f->server_id;
+}
+
+static_always_inline u32 lb_rl_length(const void *ip, bool is6)
+{
+	return is6 ? clib_net_to_host_u16(((const ip6_header_t *)ip)->payload_length) + 40u :
+		     clib_net_to_host_u16(((const ip4_header_t *)ip)->length);
+}
+
+/* A packet of the last pass, whatever its flow and its VIP: state, counters, rewrite, next hop. */
+static never_inline void lb_rl_any_packet(lb_rl_vector_t *c, const lb_rl_job_t *job, u16 *next, bool is6)
+{
+	const lb_rl_head_t *want = &job->want;
+	lb_rl_at_vip_t at = lb_rl_at_vip(c->t, want->key.vip);
+	vlib_buffer_t *b = job->b;
+	u8 *ip = vlib_buffer_get_current(b);
+	bool tcp = want->key.proto == IP_PROTOCOL_TCP;
+	tcp_header_t *th = (tcp_header_t *)(ip + (is6 ? 40 : 20));
+	u32 slot, error = LB_RL_ERROR_FORWARDED, len = lb_rl_length(ip, is6);
+	struct mlb_flow *f = job->guess;
+
+	if (!lb_rl_goes_on(&at, f, want))
+		f = mlb_flow_find(c->t->flows, &want->key, job->hash);
+	if (f && lb_rl_goes_on(&at, f, want)) {
+		if (tcp && ((th->flags & LB_RL_TCP_SPECIAL) || f->tcp != MLB_TCP_ESTABLISHED))
+			f = lb_rl_life_tcp(c->t, at.v, f, lb_rl_believed(f, th, true), true);
 		f->last_ms = c->now_ms;
 		slot = f->slot;
+	} else {
+		lb_rl_verdict_t r;
+		u8 flags = tcp ? th->flags & 0x1f : 0;
+		if (!lb_rl_uncounted(c, at.v, &want->key, job->hash, flags, b, is6, &r, next))
+			return;
+		f = r.f;
+		slot = r.slot;
+		error = r.error;
+		if (flags & MLB_TCP_F_SYN && at.v->mss)
+			lb_rl_clamp_mss(th, b->current_length - (is6 ? 40 : 20), at.v->mss);
 	}
-	if (at->both_ways && f && tcp)
-		lb_rl_heard(f, th, true);
-	if (at->both_ways && f && !(f->flags & MLB_FLOW_WAITING)) {
-		u32 off = (is6 ? 40 : 20) + (tcp ? 4 * (th->data_offset_and_reserved >> 4) : 8);
-		if (len > off)
-			lb_rl_life_payload(c->t, at->v, f, true);
-	}
-	if (PREDICT_FALSE(len > LB_RL_FITS)) {
-		error = lb_rl_path_takes(b, len, at->v, &at->server[slot], next);
-		if (PREDICT_FALSE(error != LB_RL_ERROR_FORWARDED)) {
-			lb_rl_not_sent(c, k->vip, slot, b, error, *next);
+	if (f && lb_rl_both_ways(at.v))
+		lb_rl_seen(c, at.v, f, th, tcp, len, is6);
+	if (len > LB_RL_FITS) {
+		u32 takes = lb_rl_path_takes(b, len, at.v, &at.server[slot], next);
+		if (PREDICT_FALSE(takes != LB_RL_ERROR_FORWARDED)) {
+			lb_rl_not_sent(c, want->key.vip, slot, b, takes, *next);
 			return;
 		}
 	}
-	mlb_ev_bytes_at(at->slots, slot, true, 1, len);
-	*next = lb_rl_send(c, b, ip, at, slot, len, s->hash[j], tcp, is6, &error);
-	if (PREDICT_FALSE(c->trace))
-		lb_rl_add_trace(c->vm, c->node, b,
-				(lb_rl_trace_t){ .vip_id = k->vip, .slot = slot, .error = error, .next = *next });
+	mlb_ev_bytes_at(at.slots, slot, true, 1, len);
+	*next = lb_rl_send(c, b, ip, &at, at.v->fwd, &at.server[slot], len, job->hash, tcp, is6, &error);
+	lb_rl_add_trace(c->vm, c->node, b,
+			(lb_rl_trace_t){ .vip_id = want->key.vip, .slot = slot, .error = error, .next = *next });
 }
 
-/* A chunk whose packets are all of one VIP. fwd is a constant of the caller's, and so is what it asks of it. */
-static_always_inline void lb_rl_chunk_of(lb_rl_vector_t *c, lb_rl_at_vip_t at, lb_rl_fwd_t fwd, const lb_rl_batch_t *s,
-					 vlib_buffer_t **bufs, u16 *nexts, bool is6)
+/* A short packet of a flow that goes on, without a word about its state. fwd is a constant of the caller's, and so is what it
+ * asks of it. False: it is another one, and nothing was done. */
+static_always_inline bool lb_rl_usual_packet(lb_rl_vector_t *c, const lb_rl_at_vip_t *at, const lb_rl_job_t *job, u16 *nexts,
+					     lb_rl_fwd_t fwd, bool is6)
 {
-	at.fwd = fwd;
-	at.both_ways = !lb_rl_fwd_ops[fwd].one_way;
+	const lb_rl_head_t *want = &job->want;
+	struct mlb_flow *f = job->guess;
+	vlib_buffer_t *b = job->b;
+	u8 *ip = vlib_buffer_get_current(b);
+	bool tcp = want->key.proto == IP_PROTOCOL_TCP, both_ways = !lb_rl_fwd_ops[fwd].one_way;
+	tcp_header_t *th = (tcp_header_t *)(ip + (is6 ? 40 : 20));
+	u32 len = lb_rl_length(ip, is6), error;
+
+	if (PREDICT_FALSE(!lb_rl_goes_on(at, f, want) || len > LB_RL_FITS))
+		return false;
+	if (tcp && PREDICT_FALSE((th->flags & LB_RL_TCP_SPECIAL) || f->tcp != MLB_TCP_ESTABLISHED))
+		return false;
+	const lb_rl_server_t *srv = &at->server[f->slot];
+	f->last_ms = c->now_ms;
+	mlb_ev_bytes_at(at->slots, f->slot, true, 1, len);
+	if (both_ways)
+		lb_rl_seen(c, at->v, f, th, tcp, len, is6);
+	nexts[job->at] = lb_rl_send(c, b, ip, at, fwd, srv, len, job->hash, tcp, is6, &error);
+	return true;
+}
+
+/* Last pass of a chunk whose packets are all of one VIP. */
+static_always_inline void lb_rl_chunk_of(lb_rl_vector_t *c, const lb_rl_batch_t *s, u16 *nexts, lb_rl_fwd_t fwd, bool is6)
+{
+	const lb_rl_at_vip_t at = lb_rl_at_vip(c->t, s->job[0].want.key.vip);
+	const lb_rl_job_t *end = s->job + s->n;
+
 	/* An outer header lies in the cache line in front of the packet's, which nobody has touched yet. */
-	for (u32 j = 0; lb_rl_fwd_ops[fwd].outer && j < s->n; j++)
-		clib_prefetch_store(s->ip[j] - lb_rl_fwd_ops[fwd].overhead);
-	for (u32 j = 0; j < s->n; j++)
-		lb_rl_packet(c, &at, s, j, bufs[s->at[j]], &nexts[s->at[j]], is6);
+	for (const lb_rl_job_t *job = s->job; lb_rl_fwd_ops[fwd].outer && job < end; job++)
+		clib_prefetch_store((u8 *)vlib_buffer_get_current(job->b) - lb_rl_fwd_ops[fwd].overhead);
+	for (const lb_rl_job_t *job = s->job; job < end; job++)
+		if (PREDICT_FALSE(!lb_rl_usual_packet(c, &at, job, nexts, fwd, is6)))
+			lb_rl_any_packet(c, job, &nexts[job->at], is6);
 }
 
 /* Most chunks hold packets of one VIP: what is the VIP's is looked up once then, and each way of forwarding has a loop of
  * its own. */
-static_always_inline void lb_rl_chunk(lb_rl_vector_t *c, lb_rl_batch_t *s, vlib_buffer_t **bufs, u16 *nexts, bool is6)
-{
-	lb_rl_at_vip_t at = {};
-
-	for (u32 j = 0; j < s->n; j++)
-		s->guess[j] = mlb_flow_guess(c->t->flows, s->hash[j]);
-	if (PREDICT_TRUE(s->one_vip)) {
-		at = lb_rl_at_vip(c->t, s->key[0].vip);
-		switch (at.fwd) {
+typedef void lb_rl_chunk_fn_t(lb_rl_vector_t *c, const lb_rl_batch_t *s, u16 *nexts);
 #define X(n, ...) \
-	case LB_RL_FWD_##n: lb_rl_chunk_of(c, at, LB_RL_FWD_##n, s, bufs, nexts, is6); return;
-			LB_RL_FORWARDS(X)
+	static never_inline void lb_rl_chunk4_##n(lb_rl_vector_t *c, const lb_rl_batch_t *s, u16 *nexts) \
+	{ \
+		lb_rl_chunk_of(c, s, nexts, LB_RL_FWD_##n, false); \
+	} \
+	static never_inline void lb_rl_chunk6_##n(lb_rl_vector_t *c, const lb_rl_batch_t *s, u16 *nexts) \
+	{ \
+		lb_rl_chunk_of(c, s, nexts, LB_RL_FWD_##n, true); \
+	}
+LB_RL_FORWARDS(X)
 #undef X
-		default: break;
-		}
+static lb_rl_chunk_fn_t *const lb_rl_chunk_fn[LB_RL_FWD_COUNT][2] = {
+#define X(n, ...) { lb_rl_chunk4_##n, lb_rl_chunk6_##n },
+	LB_RL_FORWARDS(X)
+#undef X
+};
+
+/* Second and last pass. */
+static_always_inline void lb_rl_chunk(lb_rl_vector_t *c, lb_rl_batch_t *s, u16 *nexts, bool is6)
+{
+	lb_rl_job_t *end = s->job + s->n;
+
+	for (lb_rl_job_t *job = s->job; job < end; job++) {
+		struct mlb_flow *f = mlb_flow_guess(c->t->flows, job->bucket, job->hash);
+		job->guess = f ? f : (struct mlb_flow *)&lb_rl_no_flow;
 	}
-	for (u32 j = 0; j < s->n; j++) {
-		if (!s->one_vip)
-			at = lb_rl_at_vip(c->t, s->key[j].vip);
-		lb_rl_packet(c, &at, s, j, bufs[s->at[j]], &nexts[s->at[j]], is6);
-	}
+	c->forwarded += s->n;
+	if (PREDICT_TRUE(s->one_vip && !c->trace))
+		lb_rl_chunk_fn[lb_rl_main.vip[s->job[0].want.key.vip].fwd][is6](c, s, nexts);
+	else
+		for (lb_rl_job_t *job = s->job; job < end; job++)
+			lb_rl_any_packet(c, job, &nexts[job->at], is6);
 }
 
 static_always_inline uword lb_rl_vip_inline(vlib_main_t *vm, vlib_node_runtime_t *node, vlib_frame_t *frame, bool is6, bool owned)
@@ -251,7 +328,9 @@ static_always_inline uword lb_rl_vip_inline(vlib_main_t *vm, vlib_node_runtime_t
 	u32 *from = vlib_frame_vector_args(frame), n = frame->n_vectors;
 	vlib_buffer_t *bufs[VLIB_FRAME_SIZE + LB_RL_AHEAD];
 	u16 nexts[VLIB_FRAME_SIZE];
+	const lb_rl_head_t counted = { .flags = MLB_FLOW_COUNTED };
 	lb_rl_vector_t c;
+	lb_rl_batch_t s;
 
 	if (PREDICT_FALSE(!lb_rl_main.enabled)) {
 		vlib_node_increment_counter(vm, node->node_index, LB_RL_ERROR_NOT_ENABLED, n);
@@ -267,13 +346,14 @@ static_always_inline uword lb_rl_vip_inline(vlib_main_t *vm, vlib_node_runtime_t
 	c.now_ms = c.t->now_ms;
 	c.away.n = c.forwarded = 0;
 	c.trace = node->flags & VLIB_NODE_FLAG_TRACE;
-	c.handoff = lb_rl_main.n_workers > 1;
 	c.owned = owned;
 
+	for (u32 k = 0; k < LB_RL_CHUNK; k++)
+		s.job[k].want.w[3] = counted.w[3];
 	for (u32 at = 0; at < n; at += LB_RL_CHUNK) {
-		lb_rl_batch_t s;
-		lb_rl_keys(&c, &s, bufs + at, from + at, nexts + at, clib_min(LB_RL_CHUNK, n - at), is6);
-		lb_rl_chunk(&c, &s, bufs + at, nexts + at, is6);
+		u32 m = clib_min(LB_RL_CHUNK, n - at);
+		(is6 ? lb_rl_keys6 : lb_rl_keys4)(&c, &s, bufs + at, lb_rl_main.prefix, nexts + at, m);
+		lb_rl_chunk(&c, &s, nexts + at, is6);
 	}
 
 	vlib_node_increment_counter(vm, node->node_index, LB_RL_ERROR_FORWARDED, c.forwarded);

@@ -42,16 +42,6 @@ static_always_inline void lb_rl_key6(struct mlb_flow_key *k, const ip6_address_t
 	w[2] = (u64)cport | (u64)vport << 16 | (u64)vip << 32 | (u64)proto << 48;
 }
 
-/* The thread that owns a NAT flow: both directions know the client's address and port. */
-static_always_inline u32 lb_rl_owner(const struct mlb_flow_key *k)
-{
-	const u64 *w = (const u64 *)k;
-	u64 x = (w[1] ^ (w[2] & 0xffff) * 0x9e3779b97f4a7c15ULL);
-	x ^= (u8)k->client.b[10] == 0xff ? 0 : w[0];
-	x *= 0xbf58476d1ce4e5b9ULL;
-	return lb_rl_main.first_worker + (u32)(((x >> 32) * lb_rl_main.n_workers) >> 32);
-}
-
 /* The lookup of the servers' family, in the VIP's table. */
 static_always_inline u16 lb_rl_other_lookup(vlib_buffer_t *b, const lb_rl_vip_t *v, bool from6, bool to6)
 {
@@ -59,10 +49,9 @@ static_always_inline u16 lb_rl_other_lookup(vlib_buffer_t *b, const lb_rl_vip_t 
 	return lb_rl_main.edge_lookup[from6][to6];
 }
 
-/* The next hop that the FIB has for a server now. */
-static_always_inline u16 lb_rl_next_hop(vlib_buffer_t *b, u32 lbi, const void *ip, bool is6)
+/* The next hop that the FIB has for a server now: of its load-balance. */
+static_always_inline u16 lb_rl_next_hop(vlib_buffer_t *b, const load_balance_t *lb, const void *ip, bool is6)
 {
-	const load_balance_t *lb = load_balance_get(lbi);
 	const dpo_id_t *dpo;
 
 	if (PREDICT_TRUE(lb->lb_n_buckets == 1))

@@ -67,8 +67,11 @@ bool lb_rl_nat_collides(lb_rl_thread_t *t, const lb_rl_vip_t *v, const struct ml
 		struct mlb_flow_key ok = *k;
 		ok.vip = o->id;
 		ok.vport = o->port ? o->port : sport;
-		struct mlb_flow *f = lb_rl_flow_find(t, &ok, mlb_flow_hash(t->flows, &ok));
-		if (!f || f->tcp >= MLB_TCP_CLOSED || !lb_rl_flow_valid(o, f))
+		u32 at = ~0;
+		const struct mlb_flow *f = lb_rl_flow_find(t, &ok, mlb_flow_hash(t->flows, &ok));
+		if (!f)
+			f = lb_rl_flow_peek(t, &ok, &at);
+		if (!f || f->tcp >= MLB_TCP_CLOSED || !lb_rl_flow_peeked_valid(o, f))
 			continue;
 		const lb_rl_server_t *os = &o->server[f->slot];
 		u16 oport = os->port ? clib_net_to_host_u16(os->port) : ok.vport;

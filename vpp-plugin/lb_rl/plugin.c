@@ -59,6 +59,7 @@ static clib_error_t *lb_rl_init(vlib_main_t *vm)
 	m->page_size = m->page_size ? m->page_size : CLIB_MEM_PAGE_SZ_DEFAULT;
 	mlb_choose_init();
 	clib_spinlock_init(&m->sticky_lock);
+	clib_spinlock_init(&m->apart_lock);
 	clib_bihash_init_16_8(&m->by_server, "lb-rl servers", 4096, 8 << 20);
 	clib_bihash_init_16_8(&m->by_quic, "lb-rl QUIC server IDs", 4096, 8 << 20);
 	return lb_rl_dpo_init();
@@ -84,8 +85,8 @@ static clib_error_t *lb_rl_edges(vlib_main_t *vm)
 	vnet_feature_enable_disable("lb-rl-frag6", "ip6-sv-reassembly-feature", 0, 1, 0, 0);
 	m->fq_vip[0] = vlib_frame_queue_main_init(lb_rl_owned4_node.index, 0);
 	m->fq_vip[1] = vlib_frame_queue_main_init(lb_rl_owned6_node.index, 0);
-	m->fq_return[0] = vlib_frame_queue_main_init(lb_rl_return4_node.index, 0);
-	m->fq_return[1] = vlib_frame_queue_main_init(lb_rl_return6_node.index, 0);
+	m->fq_return[0] = vlib_frame_queue_main_init(lb_rl_owned_return4_node.index, 0);
+	m->fq_return[1] = vlib_frame_queue_main_init(lb_rl_owned_return6_node.index, 0);
 	m->fq_reass[0] = vlib_frame_queue_main_init(lb_rl_owned_frag4_node.index, 0);
 	m->fq_reass[1] = vlib_frame_queue_main_init(lb_rl_owned_frag6_node.index, 0);
 	return 0;

@@ -112,6 +112,8 @@ static void lb_rl_by_server_set(const lb_rl_vip_t *v, const struct mlb_addr *ser
 	kv.value = 0;
 	clib_bihash_search_inline_16_8(&lb_rl_main.by_server, &kv);
 	kv.value = add ? kv.value | bit : kv.value & ~bit;
+	for (u64 left = count_set_bits(kv.value) > 1 ? kv.value : 0; left; left &= left - 1)
+		lb_rl_main.vip[count_trailing_zeros(left) + 1].shares = 1;
 	clib_bihash_add_del_16_8(&lb_rl_main.by_server, &kv, kv.value != 0);
 }
 
@@ -157,6 +159,7 @@ int lb_rl_hook_up(void *arg, u32 vip_id, struct mlb_server *s)
 	lb_rl_outer_ready(v, srv);
 	lb_rl_stats_server(v, s->slot, &s->ep);
 	lb_rl_server_track(v, s->slot);
+	v->slots = clib_max(v->slots, s->slot + 1u);
 	/* From here on the nodes may use it. */
 	__atomic_store_n(&srv->id, s->id, __ATOMIC_RELEASE);
 	lb_rl_quic_set(v, s->slot, true);

@@ -108,18 +108,6 @@ static void lb_rl_pkt_key(const struct mlb_pkt *p, const lb_rl_vip_t *v, struct 
 		lb_rl_key4(k, *(u32u *)(client->b + 12), *(u32u *)(vip->b + 12) & v->host_mask4, cport, vport, v->id, proto);
 }
 
-/* Flows seen both ways live with their owner. True: the packet goes there. */
-static bool lb_rl_elsewhere(lb_rl_thread_t *t, const lb_rl_vip_t *v, const struct mlb_flow_key *k, lb_rl_slow_t *r)
-{
-	if (!lb_rl_both_ways(v) || lb_rl_main.n_workers < 2)
-		return false;
-	u32 owner = lb_rl_owner(k);
-	if (owner == t - lb_rl_main.thread)
-		return false;
-	r->thread = owner;
-	return true;
-}
-
 static void lb_rl_slow_icmp(lb_rl_thread_t *t, vlib_buffer_t *b, bool is6, struct mlb_pkt *pkt, lb_rl_prefix_t *p, bool owned,
 			    lb_rl_slow_t *r)
 {
@@ -141,13 +129,11 @@ static void lb_rl_slow_icmp(lb_rl_thread_t *t, vlib_buffer_t *b, bool is6, struc
 	struct mlb_flow_key k;
 	lb_rl_pkt_key(pkt, v, &k, true);
 	r->vip_id = id;
-	if (lb_rl_elsewhere(t, v, &k, r))
-		return;
 	u64 hash = mlb_flow_hash(t->flows, &k);
 	struct mlb_flow *f = lb_rl_flow_find(t, &k, hash);
 	if (!f || !lb_rl_flow_valid(v, f)) {
-		/* Without NAT the flow may be another worker's: RSS does not see what an ICMP error quotes. */
-		if (!lb_rl_both_ways(v) && lb_rl_main.n_workers > 1 && !owned)
+		/* The flow may be another worker's: RSS does not see what an ICMP error quotes. */
+		if (lb_rl_main.n_workers > 1 && !owned)
 			r->thread = lb_rl_flow_elsewhere(t, &k);
 		if (r->thread != ~0)
 			return;
@@ -222,8 +208,6 @@ static void lb_rl_slow_balance(lb_rl_thread_t *t, vlib_buffer_t *b, bool is6, lb
 
 	r->vip_id = v->id;
 	lb_rl_pkt_key(pkt, v, &k, false);
-	if (lb_rl_elsewhere(t, v, &k, r))
-		return;
 	if (pkt->ttl < 2) {
 		r->error = lb_rl_time_exceeded(b, is6, &r->next);
 		return;

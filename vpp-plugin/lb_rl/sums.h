@@ -31,19 +31,18 @@ static_always_inline u16 lb_rl_csum_add(u16 csum, u32 delta)
 }
 
 /* TTL and checksum of a packet that goes into a tunnel: a router takes one (RFC 2003, section 3.1), and the outer TTL is fresh.
- */
+ * Both stand in one word, the checksum above the TTL; what it carries out of that comes in again below. */
 static_always_inline void lb_rl_take_ttl(void *at, bool is6)
 {
-	ip4_header_t *ip = at;
-	u32 sum;
-
 	if (is6) {
 		((ip6_header_t *)at)->hop_limit--;
 		return;
 	}
-	sum = ip->checksum + clib_host_to_net_u16(0x0100);
-	ip->checksum = sum + (sum >= 0xffff);
-	ip->ttl--;
+	u32u *ttl_and_sum = (u32u *)&((ip4_header_t *)at)->ttl;
+	u64 x = (u64)clib_little_to_host_u32(*ttl_and_sum) + 0xffff;
+	if (PREDICT_FALSE(x >= 0xffff0000))
+		x += 0x10000;
+	*ttl_and_sum = clib_host_to_little_u32(x);
 }
 
 /* A UDP checksum of 0 means none (IPv4); one that comes out as 0 is sent as 0xffff. */

@@ -21,7 +21,13 @@ typedef struct {
 	for (const lb_rl_port_t all_ = {}, *q = (vip)->n_ports ? (vip)->ports : &all_, *end_ = q + clib_max((vip)->n_ports, 1); \
 	     q < end_; q++)
 
-/* What forwarding to a server needs: one cache line, by slot. id is 0 while the slot holds none. */
+/* Why a server's packets cannot take the fast path of a tunnel. */
+enum {
+	LB_RL_LEADS_BACK = 1, /* its route leads to a VIP: packets are dropped */
+	LB_RL_NO_OUTER = 2    /* `outer` holds no header */
+};
+
+/* What forwarding to a server needs: one cache line, a second one for tunnels, by slot. id is 0 while the slot holds none. */
 typedef struct {
 	CLIB_CACHE_LINE_ALIGN_MARK(cacheline0);
 	u32 id;
@@ -30,16 +36,17 @@ typedef struct {
 	u16 port;       /* network order; 0 = the packet's */
 	u16 addr_delta; /* folded sum(server) - sum(VIP address), for checksums */
 	u32 vip_id;     /* with the slot: what the FIB's back-walk finds the server by */
-	u8 leads_back;  /* its route leads to a VIP: packets are dropped */
-	u8 outer_ready; /* `outer` holds a header */
+	u8 unfit;       /* LB_RL_LEADS_BACK, LB_RL_NO_OUTER */
 	fib_node_t fib_node;
 	fib_node_index_t fei;
 	u32 sibling;
 	u64 flush_us; /* flows that began before are ended */
 	CLIB_ALIGN_MARK(outer_line, CLIB_CACHE_LINE_BYTES);
-	u8 outer[CLIB_CACHE_LINE_BYTES]; /* of a tunnel: the outer header and the tunnel's own, without what is the packet's */
-	dpo_id_t dpo;                    /* holds the load-balance's lock */
+	u8 outer[48];  /* of a tunnel: the outer header and the tunnel's own, without what is the packet's */
+	dpo_id_t dpo;  /* holds the load-balance's lock */
+	u16 outer_sum; /* of an outer IPv4 header's words as they stand there, its checksum being 0 */
 } lb_rl_server_t;
+STATIC_ASSERT(sizeof(lb_rl_server_t) == 2 * CLIB_CACHE_LINE_BYTES, "two cache lines");
 
 enum {
 	LB_RL_VIP_FREE = 0,
@@ -63,10 +70,12 @@ typedef struct {
 	struct mlb_addr src;  /* outer source, for ways of forwarding with an outer header */
 	u64 ring_seed;        /* equal on every load balancer: from address, protocol and port */
 	u32 capacity;
+	u32 slots;              /* the highest that ever had a server, and 1 */
 	u8 quic;                /* bytes of a server ID in QUIC connection IDs; 0: they are not looked at */
 	u16 mss;                /* largest TCP segment that either side may announce; 0: as they say */
 	u16 outer_port;         /* host order: UDP destination port of the outer header; 0 = there is none */
 	u8 flushes;             /* one of its servers has a flush_us */
+	u8 shares;              /* NAT: one of its servers is another VIP's, too */
 	u32 table;              /* as the user wrote it */
 	u32 fib_index, via_fib; /* of that table: for the VIP's family, and for its servers' */
 	u8 plen;                /* as the user wrote it: 0..32 or 0..128 */
@@ -77,6 +86,7 @@ typedef struct {
 
 /* A FIB prefix that VIPs hang on; its index is the DPO's. */
 typedef struct {
+	CLIB_CACHE_LINE_ALIGN_MARK(cacheline0);
 	fib_prefix_t pfx;
 	u32 fib_index;
 	u32 vips; /* VIPs on it; 0 = free */

@@ -5,6 +5,7 @@
 #include <lb_rl/names.h>
 #include <lb_rl/prefix.h>
 #include <lb_rl/quic.h>
+#include <lb_rl/recount.h>
 #include <lb_rl/server.h>
 #include <lb_rl/stats.h>
 #include <lb_rl/vip.h>
@@ -188,6 +189,7 @@ static void lb_rl_vip_fill(lb_rl_vip_t *v, u32 id, const lb_rl_vip_args_t *a, co
 	lb_rl_vip_shape(v, a);
 	clib_memcpy(v->name, conf->name, sizeof(v->name));
 	lb_rl_stats_vip(v);
+	lb_rl_recount_room(id);
 	v->used = LB_RL_VIP_ACTIVE;
 }
 

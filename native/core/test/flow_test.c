@@ -48,8 +48,8 @@ TEST(a_million_flows_and_more_without_a_refusal)
 	uint32_t unseen = 0, chained = 0;
 	for (uint32_t i = 0; i < slots / 10 * 8; i++) {
 		struct mlb_flow_key known = key(i), unknown = key(2000000 + i);
-		unseen += !mlb_flow_seen(t, &known);
-		ghosts += mlb_flow_seen(t, &unknown);
+		unseen += !mlb_flow_peek(t, &known);
+		ghosts += mlb_flow_peek(t, &unknown) != NULL;
 	}
 	for (uint32_t i = 0; i < t->buckets; i++)
 		chained += t->bucket[i].in_chain;

@@ -80,7 +80,7 @@ const own = {
     {
       name: "NAT: requests, answers and more requests come to different workers; each flow is one worker's, all workers have some",
       steps: [
-        { worker: 0, send: range(60, ask), server: all(60), check: (o) => (kept.nat = places(o)) },
+        { worker: (p) => p.sport % W, send: range(60, ask), server: all(60), check: (o) => (kept.nat = places(o)) },
         {
           from: "server",
           worker: 1,
@@ -96,6 +96,52 @@ const own = {
           send: () => Object.entries(kept.nat).map(([port, src]) => answer(src, Number(port))),
           client: (o) => o.length === 60 && o.every((p) => p.src === N),
         },
+      ],
+    },
+    {
+      name: "NAT: a client port has flows through several VIPs at several workers; each answer finds its own, and no answer of nobody's comes",
+      cli: range(3, (v) => [
+        `lb rl set-vip m${v} 10.9.1.${v + 1} udp 80 nat`,
+        `lb rl set-servers vip m${v} ${s4(((2 * v + 4) % 8) + 1)} ${s4(((2 * v + 4) % 8) + 2)}`,
+      ]).flat(),
+      steps: [
+        ...range(3, (v) => ({
+          worker: (p) => (p.sport + v) % W,
+          send: range(30, (i) => ({ ...ask(100 + i), dst: `10.9.1.${v + 1}` })),
+          server: all(30),
+          check: (o) => (kept[`m${v}`] = places(o)),
+        })),
+        ...range(W, (w) =>
+          range(3, (v) => ({
+            from: "server",
+            worker: (p) => (p.dport + w) % W,
+            send: () => Object.entries(kept[`m${v}`]).map(([port, src]) => answer(src, Number(port))),
+            client: (o) => o.length === 30 && o.every((p) => p.src === `10.9.1.${v + 1}` && p.sums === "ok"),
+          })),
+        ).flat(),
+        {
+          from: "server",
+          worker: (p) => p.dport % W,
+          send: range(30, (i) => answer(s4(5), 7000 + i)),
+          client: (o) => o.length === 30 && o.every((p) => p.src === s4(5)),
+        },
+        { cli: range(3, (v) => `lb rl set-vip m${v} del`) },
+      ],
+    },
+    {
+      name: "NAT: a client port that is in use with a server, at another worker, is given another server",
+      cli: ["8", "9"].flatMap((v) => [
+        `lb rl set-vip c${v} 10.9.1.${v} tcp 80 nat`,
+        `lb rl set-servers vip c${v} ${s4(5)} ${v === "9" ? s4(6) : ""}`,
+      ]),
+      steps: [
+        { worker: 0, send: range(50, (i) => ({ ...syn(i), dst: "10.9.1.8" })), server: (o) => o.every((p) => p.dst === s4(5)) },
+        {
+          worker: 1,
+          send: range(50, (i) => ({ ...syn(i), dst: "10.9.1.9" })),
+          server: (o) => o.length === 50 && o.every((p) => p.dst === s4(6)),
+        },
+        { cli: ["lb rl set-vip c8 del", "lb rl set-vip c9 del"] },
       ],
     },
     {

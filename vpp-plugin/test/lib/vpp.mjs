@@ -79,7 +79,8 @@ export class Vpp {
     for (const s of [v.child.stdout, v.child.stderr]) s.on("data", (d) => ((v.out += d), log?.(String(d))));
     v.exited = new Promise((r) => v.child.once("exit", (code, signal) => r((v.ended = signal ?? code))));
     process.once("exit", (v.kill = () => v.child.kill("SIGKILL")));
-    for (let i = 0; i < 150; i++) {
+    // As long as a machine with much else to do may take.
+    for (const end = Date.now() + 60_000; Date.now() < end; ) {
       if (v.ended !== undefined) throw new Error(`vpp ended at its start (${v.ended}):\n${v.out}`);
       if (existsSync(`${dir}/cli.sock`) && (await v.try("show version")).code === 0) return v;
       await sleep(100);

@@ -93,6 +93,11 @@ struct mlb_flow *mlb_flow_insert(struct mlb_flow_table *, const struct mlb_flow_
 void mlb_flow_remove(struct mlb_flow_table *, struct mlb_flow *);
 /* Walks up to `max` entries from *cursor (0 to begin; 0 again at the end), calls fn for each flow; fn may remove that flow. */
 void mlb_flow_walk(struct mlb_flow_table *, uint32_t *cursor, uint32_t max, void (*fn)(void *arg, struct mlb_flow *), void *arg);
+/* Where a walk comes by the flow: its cursor is less until then. */
+static inline uint32_t mlb_flow_place(const struct mlb_flow_table *t, const struct mlb_flow *f)
+{
+	return (uint32_t)(f - t->entry);
+}
 /* Slow lookup, where the first bucket does not hold the key: the second bucket, then the overflow chain. */
 struct mlb_flow *mlb_flow_find_far(struct mlb_flow_table *, const struct mlb_flow_key *, uint64_t hash);
 
@@ -176,32 +181,33 @@ static inline struct mlb_flow *mlb_flow_find(struct mlb_flow_table *t, const str
 	return mlb_flow_find_far(t, k, hash);
 }
 
-/* Does another thread's table hold the key? Read beside its only writer, without a lock: an entry that is being made or removed
- * may be missed or seen wrongly, and chains, whose links change, are not walked. So the answer is a hint: whoever follows it asks
- * the table's own worker. Entries and buckets are never unmapped while the table lives. */
+/* A flow of another thread's table. Read beside its only writer, without a lock: an entry that is being made or removed may be
+ * missed or seen wrongly, and chains, whose links change, are not walked. So the answer is a hint: whoever follows it asks the
+ * table's own worker. Entries and buckets are never unmapped while the table lives. */
 #if defined(__SANITIZE_THREAD__)
 __attribute__((no_sanitize_thread))
 #endif
-static inline bool
-mlb_flow_seen(const struct mlb_flow_table *t, const struct mlb_flow_key *k)
+static inline const struct mlb_flow *
+mlb_flow_peek(const struct mlb_flow_table *t, const struct mlb_flow_key *k)
 {
 	uint64_t hash = mlb_flow_hash(t, k);
 	const struct mlb_flow_bucket *first = mlb_flow_bucket1(t, hash);
-	if (mlb_flow_find_in(t, first, mlb_flow_tag(hash), k))
-		return true;
-	return first->in_second && mlb_flow_find_in(t, mlb_flow_bucket2(t, hash), mlb_flow_tag(hash), k);
+	const struct mlb_flow *f = mlb_flow_find_in(t, first, mlb_flow_tag(hash), k);
+	return f || !first->in_second ? f : mlb_flow_find_in(t, mlb_flow_bucket2(t, hash), mlb_flow_tag(hash), k);
 }
 
-/* For hosts that compute hashes long before they look up. */
-static inline void mlb_flow_prefetch(const struct mlb_flow_table *t, uint64_t hash)
-{
-	__builtin_prefetch(mlb_flow_bucket1(t, hash));
-}
-
-/* First guess at key i's flow by its tag, its line on its way (for writing: a packet changes its flow). */
-static inline struct mlb_flow *mlb_flow_guess(struct mlb_flow_table *t, uint64_t hash)
+/* For hosts that compute hashes long before they look up, and go through their packets in small chunks (a first-level cache's
+ * worth): they ask for the buckets of a chunk, then guess all of its flows, then compare keys. The bucket to look in first. */
+static inline const struct mlb_flow_bucket *mlb_flow_prefetch(const struct mlb_flow_table *t, uint64_t hash)
 {
 	const struct mlb_flow_bucket *b = mlb_flow_bucket1(t, hash);
+	__builtin_prefetch(b);
+	return b;
+}
+
+/* First guess at a flow by its tag, its line on its way (for writing: a packet changes its flow). b: its first bucket. */
+static inline struct mlb_flow *mlb_flow_guess(struct mlb_flow_table *t, const struct mlb_flow_bucket *b, uint64_t hash)
+{
 	uint32_t m = mlb_flow_match(b, mlb_flow_tag(hash));
 	if (__builtin_expect(m != 0, 1)) {
 		struct mlb_flow *f = &t->entry[b->entry[__builtin_ctz(m)]];
@@ -226,22 +232,12 @@ static inline void mlb_flow_find_batch(struct mlb_flow_table *t, const struct ml
 		if (i + ahead < n)
 			mlb_flow_prefetch(t, hash[i + ahead]);
 		if (i < n)
-			out[i] = mlb_flow_guess(t, hash[i]);
+			out[i] = mlb_flow_guess(t, mlb_flow_bucket1(t, hash[i]), hash[i]);
 		if (i < ahead)
 			continue;
 		uint32_t j = i - ahead;
 		if (!out[j] || __builtin_expect(!mlb_flow_key_equal(&out[j]->key, &k[j]), 0))
 			out[j] = mlb_flow_find(t, &k[j], hash[j]);
 	}
-}
-
-/* The flow of a key whose mlb_flow_guess is g, for hosts that go through their packets in small chunks (a first-level cache's
- * worth): they ask for the buckets of a chunk (mlb_flow_prefetch), then guess all of it, then come by here with each. */
-static inline struct mlb_flow *mlb_flow_confirm(struct mlb_flow_table *t, const struct mlb_flow_key *k, uint64_t hash,
-						struct mlb_flow *g)
-{
-	if (__builtin_expect(g != NULL, 1) && __builtin_expect(mlb_flow_key_equal(&g->key, k), 1))
-		return g;
-	return mlb_flow_find(t, k, hash);
 }
 #endif
