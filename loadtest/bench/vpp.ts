@@ -7,8 +7,9 @@ import { mission } from "./vpp/mission.js";
 import { newflow } from "./vpp/newflow.js";
 import { packets } from "./vpp/packets.js";
 import { threads } from "./vpp/threads.js";
+import { toggles } from "./vpp/toggles.js";
 import { weights } from "./vpp/weights.js";
 
 // Exit handlers end the VPP of a run that is broken off.
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
-await benchMain("bench:vpp", [clocks, newflow, weights, mission, threads, loss, packets]);
+await benchMain("bench:vpp", [clocks, newflow, weights, mission, threads, toggles, loss, packets]);

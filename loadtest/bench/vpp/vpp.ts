@@ -34,6 +34,7 @@ export interface Modules {
 
 const load = async <T>(file: string): Promise<T> => (await import(pathToFileURL(path.join(projectRoot, file)).href)) as T;
 export const mac = "02:fe:00:00:00:01";
+const serversMac = "02:fe:00:00:00:02";
 
 export async function modules(): Promise<Modules> {
   return {
@@ -64,7 +65,7 @@ export async function start(servers: number, o: { name?: string; flags?: string[
   if (workers === 1) favour(v);
   await v.config([
     `create packet-generator interface pg0 hw-addr ${mac}`,
-    "create packet-generator interface pg1",
+    `create packet-generator interface pg1 hw-addr ${serversMac}`,
     "set interface ip address pg0 10.0.0.1/24",
     "set interface ip address pg1 10.2.0.1/16",
     "set interface ip address pg0 fd00:1::1/64",
@@ -99,17 +100,21 @@ const hex = (x: number): string => x.toString(16).padStart(2, "0");
 export const serverList = (n: number, six = false): string[] =>
   Array.from({ length: n }, (_, i) => (six ? `fd00:2::1:${i.toString(16)}` : `10.2.${1 + (i >> 8)}.${i & 255}`));
 
-/** Frames of n flows to a VIP, in an order without locality: 64 bytes of IPv4, 84 of IPv6, checksum included. */
-export async function flowFrames(vip: string, n: number, tcp?: string): Promise<Buffer[]> {
+/**
+ * Frames of n flows to a VIP, in an order without locality: 64 bytes of IPv4, 84 of IPv6, checksum included. server: its UDP replies to
+ * them instead, in the same order.
+ */
+export async function flowFrames(vip: string, n: number, tcp?: string, server?: string): Promise<Buffer[]> {
   const m = await modules();
   const frames: Buffer[] = [];
   const from = (i: number): string =>
     vip.includes(":") ? `fd00:3::${(i >> 12).toString(16)}:1` : `172.${16 + (i >> 20)}.${(i >> 12) & 255}.1`;
   for (let i = 0; i < n; i++) {
-    const p: Packet = { src: from(i), dst: vip, sport: 1024 + (i & 4095), dport: 80 };
+    const ask: Packet = { src: from(i), dst: vip, sport: 1024 + (i & 4095), dport: 80 };
+    const p = server === undefined ? ask : { src: server, dst: ask.src, sport: ask.dport, dport: ask.sport };
     frames.push(
       m.build(tcp === undefined ? { ...p, udp: true, payload: Buffer.alloc(18) } : { ...p, tcp, payload: Buffer.alloc(6) }, {
-        dmac: mac,
+        dmac: server === undefined ? mac : serversMac,
       }),
     );
   }
