@@ -159,7 +159,8 @@ void lb_rl_outer_ready(const lb_rl_vip_t *v, lb_rl_server_t *srv)
 			ip->length = 0;
 			srv->outer_sum = ~ip4_header_checksum(ip);
 			ip->checksum = 0;
-		}
+		} else
+			((ip6_header_t *)srv->outer)->payload_length = 0;
 		srv->unfit &= ~LB_RL_NO_OUTER;
 	}
 	vlib_buffer_free_one(vm, bi);

@@ -130,6 +130,7 @@ function tunnel(name, v6, kind) {
   const outer6 = kind.endsWith("6");
   const [src, s] = outer6 ? ["fd00:1::1", s6(1)] : ["10.0.1.1", s4(1)];
   const inner = (more) => ({ src: C, dst: V, sums: "ok", ...more });
+  const lengths = [0, 1, 2, 4, 8, 16, 32, 64, 700];
   return {
     name,
     setup: [`lb rl set-vip v ${V} ${kind} src ${src}`, `lb rl set-servers ${s}`],
@@ -153,11 +154,11 @@ function tunnel(name, v6, kind) {
       {
         name: "the outer header has the packet's TOS, and its DF and identification where both are IPv4; lengths are right",
         steps: [true, false].map((df) => ({
-          send: [0, 1, 700].map((n) => ({
+          send: lengths.map((n) => ({
             ...{ src: C, dst: V, udp: true, sport: 4010 + n, dport: 5, payload: "x".repeat(n), tos: 0xb9, ttl: 9 },
             ...(v6 ? {} : { df, id: 77 + n }),
           })),
-          server: [0, 1, 700].map((n) => ({
+          server: lengths.map((n) => ({
             ...{ src, dst: s, tos: 0xb9, ttl: 63, sums: "ok" },
             ...(outer6 ? {} : { df: v6 || df, id: v6 ? 0 : 77 + n }),
             inner: inner({ udp: true, payload: "x".repeat(n), tos: 0xb9, ttl: 8 }),

@@ -150,7 +150,7 @@ const flagText = (f) =>
     .map(([k]) => k)
     .join("");
 
-/** Description of an IP packet; sums: "ok", or which checksum is wrong. */
+/** Description of an IP packet; sums: "ok", or which checksum is wrong, or the length: there is less than it says. */
 export function parseIp(b) {
   const v = b[0] >> 4;
   const d = { sums: "ok" };
@@ -160,6 +160,7 @@ export function parseIp(b) {
   let dst;
   if (v === 4) {
     const hl = 4 * (b[0] & 15);
+    if (b.length < b.readUInt16BE(2)) d.sums = "length";
     b = b.subarray(0, b.readUInt16BE(2));
     if (sum(b.subarray(0, hl)) !== 0xffff) d.sums = "ip";
     [src, dst, proto, at] = [b.subarray(12, 16), b.subarray(16, 20), b[9], hl];
@@ -168,6 +169,7 @@ export function parseIp(b) {
     if (frag & 0x3fff) d.frag = [(frag & 0x1fff) * 8, !!(frag & 0x2000)];
     if (hl > 20) d.options = b.subarray(20, hl);
   } else {
+    if (b.length < 40 + b.readUInt16BE(4)) d.sums = "length";
     b = b.subarray(0, 40 + b.readUInt16BE(4));
     [src, dst, proto, at] = [b.subarray(8, 24), b.subarray(24, 40), b[6], 40];
     Object.assign(d, { ttl: b[7], tos: (b.readUInt32BE(0) >>> 20) & 255, label: b.readUInt32BE(0) & 0xfffff });
