@@ -27,14 +27,17 @@ export interface TargetFlags {
   set?: string[];
 }
 
-/** A running instance's own configuration, else the file named, else the shipped one. */
+/** Where deploy/install.sh puts the configuration that systemd's units read. */
+const INSTALLED = "/etc/marllb/marllb.yaml";
+
+/** The file named, else a running instance's own configuration, else the installed one, else the shipped one. */
 export function targetConfig(flags: TargetFlags): Config {
   if (flags.config !== undefined) return loadConfig(flags.config, flags.set ?? []);
   const running = path.join(instanceFolder(flags.instance ?? "marllb"), "effective.json");
   if (existsSync(running)) return loadConfig(running, flags.set ?? []);
   if (flags.instance !== undefined)
     throw new LaunchError(`no instance ${flags.instance} was started here (looked for ${running})`);
-  return loadConfig(defaultConfig, flags.set ?? []);
+  return loadConfig(existsSync(INSTALLED) ? INSTALLED : defaultConfig, flags.set ?? []);
 }
 
 /** The addresses of one configuration: one agent, the services as they are dialled by it. */

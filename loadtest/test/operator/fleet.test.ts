@@ -52,6 +52,14 @@ test("a context names two load balancers: every command is for both, or for the 
     t.is((await ctl("policy", "set", "static")).code, 0);
     t.is((await ctl("policy", "get")).out, names.map((n) => `${n}: static\n`).join(""));
 
+    // An order is the pool's; the mode is set at the data plane of this host, which runs neither of them.
+    const alone = await ctl("policy", "set", "kalman", "--lb", two.instance);
+    t.is(alone.code, 2);
+    t.regex(alone.errors, /An order holds at all load balancers of the pool, not at \S+ alone/);
+    const mode = await ctl("mode", "p2c");
+    t.is(mode.code, 2);
+    t.true(mode.errors.includes(`asked was ${names.join(", ")}`), mode.errors);
+
     const nobody = await ctl("status", "--lb", "elsewhere");
     t.is(nobody.code, 1);
     t.regex(nobody.errors, new RegExp(`no load balancer elsewhere; there are: ${one.instance} `));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Flags and arguments that all commands read the same way.
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { isIpPort } from "../../common/config/address.js";
 import type { TargetFlags } from "../target.js";
 import { append, number } from "../up/options.js";
@@ -9,7 +9,8 @@ export interface Common extends TargetFlags {
   json: boolean;
 }
 
-export function common(command: Command): Command {
+/** Whom a command asks. */
+function target(command: Command): Command {
   return command
     .option("--instance <name>", "a running instance (default: marllb)")
     .option("--config <file>", "addresses from this configuration instead")
@@ -18,9 +19,20 @@ export function common(command: Command): Command {
     .option("--inference <address>", "an inference service; may be repeated", append)
     .option("--health <address>", "a health service; may be repeated", append)
     .option("--failover <address>", "a failover service; may be repeated", append)
-    .option("--lb <name>", "only the load balancer of this instance name or agent address")
     .option("--timeout <ms>", "for an answer", number(1, 3_600_000), 5000)
     .option("--json", "the answer as JSON", false);
+}
+
+export function common(command: Command): Command {
+  return target(command).option("--lb <name>", "only the load balancer of this instance name or agent address");
+}
+
+/** An order holds wherever the pool is: it is not for one of the load balancers. */
+export function poolWide(command: Command): Command {
+  const refused = new Option("--lb <name>").hideHelp().argParser((name: string): never => {
+    throw new InvalidArgumentError(`An order holds at all load balancers of the pool, not at ${name} alone.`);
+  });
+  return target(command).addOption(refused);
 }
 
 /** "127.0.0.1:9001=2" each. */

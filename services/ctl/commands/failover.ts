@@ -6,15 +6,16 @@ import { MODE_WORDS, modeLabel, wireVipState } from "../../common/vocabulary.js"
 import { flowsText, poolFlows } from "../pool-flows.js";
 import { columns, output, plainEnum } from "../print.js";
 import { findVip, withClients } from "../target.js";
-import { type Common, common, weightArguments } from "./common.js";
+import { type Common, common, poolWide, weightArguments } from "./common.js";
 import { askPools } from "./hold.js";
 import { readPool } from "./pool-file.js";
 
 type VipFlag = Common & { vip?: string };
-const vipOption = (c: Command): Command => common(c).option("--vip <name>", "VIP by name or number (default: the only one)");
+const withVip = (c: Command): Command => c.option("--vip <name>", "VIP by name or number (default: the only one)");
+const orderOf = (c: Command): Command => withVip(poolWide(c));
 
 export function register(program: Command): void {
-  vipOption(program.command("servers").description("the pool: health, factor, reason, flows")).action((o: VipFlag) =>
+  withVip(common(program.command("servers").description("the pool: health, factor, reason, flows"))).action((o: VipFlag) =>
     withClients(o, async (clients) => {
       const vip = await findVip(clients, o);
       const { name } = vip;
@@ -47,7 +48,7 @@ export function register(program: Command): void {
   );
 
   const override = program.command("override").description("weights that win over every policy until cleared");
-  vipOption(
+  orderOf(
     override
       .command("set")
       .description("sets it; servers that are not named keep their configured weight")
@@ -65,7 +66,7 @@ export function register(program: Command): void {
     );
   const clear = override.command("clear").description("ends it: the policy sets the weights again");
   const why = ["--reason <text>", "why; kept in the history", ""] as const;
-  vipOption(clear)
+  orderOf(clear)
     .option(...why)
     .action((o: VipFlag & { reason: string }) =>
       withClients(o, async (clients) => {
@@ -76,7 +77,7 @@ export function register(program: Command): void {
     );
 
   const pool = program.command("pool").description("the wanted server list of a managed pool");
-  vipOption(pool.command("apply").description('replace it from a JSON file: {"servers": [{"address", "weight", "drain"}]}'))
+  orderOf(pool.command("apply").description('replace it from a JSON file: {"servers": [{"address", "weight", "drain"}]}'))
     .argument("<file>")
     .option("--dry-run", "only say what would change", false)
     .option(...why)

@@ -8,7 +8,7 @@ import { columns, output } from "../print.js";
 import { type FoundVip, findVip, withClients } from "../target.js";
 import { LaunchError } from "../up/error.js";
 import { number } from "../up/options.js";
-import { type Common, common, address as parseAddress } from "./common.js";
+import { type Common, common, address as parseAddress, poolWide } from "./common.js";
 
 type Flags = Common & { vip?: string; reason: string };
 type DrainFlags = Flags & { deadline?: number; then?: "wait" | "close"; wait: boolean };
@@ -18,7 +18,7 @@ const LOOK_MS = 500;
 const CLOSE_MS = 10_000;
 
 const orderOf = (c: Command): Command =>
-  common(c)
+  poolWide(c)
     .argument("<address>", "server", parseAddress)
     .option("--vip <name>", "VIP by name or number (default: the only one)")
     .option("--reason <text>", "why; kept in the history", "");

@@ -6,7 +6,7 @@ import { columns, output } from "../print.js";
 import { type Asked, answersOf } from "../replicas.js";
 import { findVip, withClients } from "../target.js";
 import { LaunchError } from "../up/error.js";
-import { type Common, common } from "./common.js";
+import { type Common, common, poolWide } from "./common.js";
 import { explainedAt } from "./trust.js";
 
 type VipFlag = Common & { vip?: string };
@@ -77,7 +77,7 @@ function policyCommands(program: Command): void {
       }),
     );
   const reasoned = (c: Command): Command =>
-    common(c)
+    poolWide(c)
       .option("--vip <name>", "VIP by name or number (default: the only one)")
       .option("--reason <text>", "why; kept in the history", "");
   reasoned(

@@ -25,6 +25,14 @@ export function register(program: Command): void {
           );
         }
         const config = targetConfig(o);
+        // Its data plane is asked on this host: it must be the one whose agents were asked.
+        const elsewhere = vip.at.map((a) => a.lb.status.instance).filter((name) => name !== config.instance);
+        if (elsewhere.length > 0) {
+          throw new LaunchError(
+            `mode: sets it at the load balancer of this host, ${config.instance}; asked was ${elsewhere.join(", ")}: run it there, or name one with --instance, --config or --lb`,
+            2,
+          );
+        }
         const dataplane = findDataplane(config.dataplane.kind);
         if (!dataplane.modes.includes(mode)) {
           throw new LaunchError(`mode ${mode}: expected one of ${dataplane.modes.join(", ")}`, 2);

@@ -17,7 +17,7 @@ import { type Asked, answersOf } from "../replicas.js";
 import { type FoundVip, findVip, type LoadBalancer, type TargetFlags, targetConfig, withClients } from "../target.js";
 import { LaunchError } from "../up/error.js";
 import { number } from "../up/options.js";
-import { type Common, common } from "./common.js";
+import { type Common, common, poolWide } from "./common.js";
 
 type VipFlag = Common & { vip?: string };
 
@@ -28,7 +28,9 @@ const BLOCK_FLOWS = 5;
 /** Statistics come ten times a second, from a data plane that serves. */
 const STATS_MS = 5000;
 
-const vipOption = (c: Command): Command => common(c).option("--vip <name>", "VIP by name or number (default: the only one)");
+const withVip = (c: Command): Command => c.option("--vip <name>", "VIP by name or number (default: the only one)");
+const vipOption = (c: Command): Command => withVip(common(c));
+const orderOf = (c: Command): Command => withVip(poolWide(c));
 
 /** Of every replica: what one was not told, it would not do when its turn comes. */
 function all<T>(asked: readonly Asked<T>[]): T[] {
@@ -95,10 +97,10 @@ function shadowCommands(program: Command): void {
       const [r] = all(await clients.inference.each("SetShadow", { vip: name, policy }));
       output(o.json, r, () => `${policy === "" ? "no shadow any more" : `${policy} goes along`} (was ${r?.previous || "none"})`);
     });
-  vipOption(
+  orderOf(
     shadow.command("set").description("lets it go along; marllbctl trust and the console show it").argument("<policy>"),
   ).action(set);
-  vipOption(shadow.command("clear").description("ends it")).action((o: VipFlag) => set("", o));
+  orderOf(shadow.command("clear").description("ends it")).action((o: VipFlag) => set("", o));
 }
 
 interface StartFlags extends VipFlag {
@@ -111,7 +113,7 @@ interface StartFlags extends VipFlag {
 
 function experimentCommands(program: Command): void {
   const experiment = program.command("experiment").description("one policy against another on the traffic that there is");
-  vipOption(experiment.command("start").description("switches between the two until it is decided"))
+  orderOf(experiment.command("start").description("switches between the two until it is decided"))
     .requiredOption("--candidate <policy>", "the one on trial")
     .option("--baseline <policy>", "what it is compared with", "kalman")
     .option("--share <n>", "of the time, to the candidate", number(0.05, 0.95), 0.5)
@@ -129,7 +131,7 @@ function experimentCommands(program: Command): void {
       output(o.json, e, () => experimentText(e));
     }),
   );
-  vipOption(experiment.command("stop").description("ends it undecided; the ordered policy decides again"))
+  orderOf(experiment.command("stop").description("ends it undecided; the ordered policy decides again"))
     .option("--reason <text>", "why; kept with the result", "")
     .action((o: VipFlag & { reason: string }) =>
       withClients(o, async (clients) => {
