@@ -13,7 +13,7 @@ export interface Probe {
 }
 
 /** Errors of this machine, not of the server. */
-const LOCAL = new Set(["EADDRNOTAVAIL", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]);
+const LOCAL = new Set(["EADDRNOTAVAIL", "EAGAIN", "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM"]);
 
 const REASONS: Record<string, string> = {
   ECONNREFUSED: "connection refused",

@@ -15,9 +15,9 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstring>
 #include <memory>
 #include <mutex>
-#include <thread>
 #include <unordered_map>
 #include <utility>
 
@@ -95,13 +95,18 @@ public:
 		if (epoll_ < 0 || wake_ < 0 || epoll_ctl(epoll_, EPOLL_CTL_ADD, wake_, &e) != 0) {
 			int error = errno;
 			close_fds();
-			fail(env, -error, "Connector: no descriptors");
+			fail(env, -error, std::string("Connector: no descriptors: ") + strerror(error));
 		}
 		done_ = Napi::ThreadSafeFunction::New(env, call[0].As<Napi::Function>(), "marllb connector", 0, 1);
 		done_.Unref(env); /* who waits for a check has a deadline, which keeps the process alive */
-		napi_add_env_cleanup_hook(env, &Connector::at_exit, this);
+		thread_ = start_thread(
+			env, "Connector", [this] { run(); },
+			[this] {
+				done_.Abort();
+				close_fds();
+			});
 		running_ = true;
-		thread_ = std::thread([this] { run(); });
+		napi_add_env_cleanup_hook(env, &Connector::at_exit, this);
 	}
 
 	void Finalize(Napi::Env) override

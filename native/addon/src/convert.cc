@@ -13,6 +13,8 @@ static const char *code_name(int code)
 	case EACCES: return "EACCES";
 	case EPERM: return "EPERM";
 	case EAGAIN: return "EAGAIN";
+	case EMFILE: return "EMFILE";
+	case ENFILE: return "ENFILE";
 	case ENOMEM: return "ENOMEM";
 	case E2BIG: return "E2BIG";
 	case EMSGSIZE: return "EMSGSIZE";

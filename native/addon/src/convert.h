@@ -5,10 +5,26 @@
 #include <napi.h>
 
 #include <string>
+#include <system_error>
+#include <thread>
 #include <vector>
 
 /* code: a negative errno. */
 [[noreturn]] void fail(Napi::Env env, int code, const std::string &message);
+
+/* A thread that runs `run`. Where the system has none left (a limit of a cgroup, no memory for its stack) `undo` is called, and
+ * it is an error as any other: an exception of the standard library would end the process. */
+template <typename Run, typename Undo> std::thread start_thread(Napi::Env env, const char *what, Run run, Undo undo)
+{
+	std::error_code why;
+	try {
+		return std::thread(run);
+	} catch (const std::system_error &e) {
+		why = e.code();
+	}
+	undo();
+	fail(env, -why.value(), std::string(what) + ": cannot start a thread: " + why.message());
+}
 
 struct Bytes {
 	const uint8_t *data;

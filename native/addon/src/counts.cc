@@ -4,7 +4,6 @@
 #include <sys/random.h>
 
 #include <cerrno>
-#include <thread>
 
 #include "convert.h"
 #include "link.h"
@@ -81,8 +80,13 @@ public:
 		int rc = mlb_counts_link_new(&link_, &conf, err);
 		if (rc != 0)
 			fail(env, rc, err);
+		thread_ = start_thread(
+			env, "Counts", [link = link_] { mlb_counts_link_run(link); },
+			[this] {
+				mlb_counts_link_free(link_);
+				link_ = nullptr;
+			});
 		napi_add_env_cleanup_hook(env, &Counts::at_exit, this);
-		thread_ = std::thread([link = link_] { mlb_counts_link_run(link); });
 	}
 
 	void Finalize(Napi::Env) override

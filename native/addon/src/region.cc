@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cerrno>
 #include <memory>
-#include <thread>
 
 #include "convert.h"
 #include "marllb/agent.h"
@@ -46,8 +45,14 @@ public:
 			fail(env, rc, err);
 		wake_ = Napi::ThreadSafeFunction::New(env, call[1].As<Napi::Function>(), "marllb region", 0, 1);
 		wake_.Unref(env); /* waiting for frames keeps no process alive */
+		waiter_ = start_thread(
+			env, "Region", [this] { wait(); },
+			[this] {
+				wake_.Abort();
+				mlb_agent_close(agent_);
+				agent_ = nullptr;
+			});
 		napi_add_env_cleanup_hook(env, &Region::at_exit, this);
-		waiter_ = std::thread([this] { wait(); });
 	}
 
 	void Finalize(Napi::Env) override

@@ -2,7 +2,7 @@
 // TCP connects of checks, by one native thread for the whole process (native/addon/src/connector.cc).
 import { closeSync } from "node:fs";
 import { getSystemErrorName } from "node:util";
-import { addon, type NativeConnector, NativeError } from "./addon.js";
+import { addon, type NativeConnector, NativeError, native } from "./addon.js";
 
 const NUMBERS = 4;
 const MET_ITSELF = -1;
@@ -63,7 +63,7 @@ function failure(error: number, { address, port }: Connect): NativeError {
 /** Rejects with a NativeError whose code is the system's ("ECONNREFUSED"), or ESELF; ECANCELED when `signal` aborts. */
 export function connect(to: Connect, signal: AbortSignal): Promise<Connected> {
   return new Promise((resolve, reject) => {
-    connector ??= new addon.Connector(settle);
+    connector ??= native(() => new addon.Connector(settle));
     const id = nextId;
     nextId = (nextId + 1) % MOST_IDS;
     connector.connect(id, to.address, to.port, to.keep, to.localPort ?? 0);

@@ -51,6 +51,54 @@ class Fixture {
   }
 }
 
+/** Each class of the addon that has a thread, made while none can be started, then again while one can. */
+const WITHOUT_THREADS = `
+import { rmSync, writeFileSync } from "node:fs";
+const [region, file, folder] = process.argv.slice(1);
+const of = (name) => import(folder + "/" + name + ".js");
+const { attachRegion } = await of("region");
+const { Counts } = await of("counts");
+const { connect } = await of("connector");
+const tries = {
+  region: () => attachRegion(region, () => {}).close(),
+  counts: () => new Counts({ instance: "a", region, listen: "127.0.0.1:0", periodMs: 20, keys: [Buffer.alloc(32)] }).close(),
+  connect: () => connect({ address: "127.0.0.1", port: 1, keep: false }, new AbortController().signal),
+};
+for (const refused of [true, false]) {
+  if (refused) writeFileSync(file, "");
+  else rmSync(file);
+  for (const [name, one] of Object.entries(tries)) {
+    const said = await (async () => one())().then(() => "made", (e) => e.constructor.name + " " + e.code + " " + e.message);
+    console.log(name + ": " + said);
+  }
+}
+process.exit(0);
+`;
+
+test("where no thread can be started the addon says so; it does not end the process", async (t) => {
+  const f = new Fixture(t);
+  await f.start(1, 1);
+  const native = path.join(projectRoot, "dist/services/common/native");
+  const flag = `${f.file}.no-threads`;
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", WITHOUT_THREADS, f.file, flag, native], {
+    env: {
+      ...process.env,
+      LD_PRELOAD: path.join(projectRoot, "build/native/bin/marllb-no-threads.so"),
+      MARLLB_NO_THREADS_FILE: flag,
+    },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let said = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (said += text));
+  const [code] = (await once(child, "close")) as [number];
+  rmSync(flag, { force: true });
+  t.is(code, 0);
+  const lines = said.trimEnd().split("\n");
+  for (const line of lines.slice(0, 3)) t.regex(line, /^\w+: NativeError EAGAIN \w+: cannot start a thread: /);
+  t.deepEqual(lines.slice(3, 5), ["region: made", "counts: made"]);
+  t.regex(lines[5] ?? "", /^connect: (made|NativeError ECONNREFUSED)/);
+});
+
 class Wakes {
   count = 0;
   readonly wake = (): void => {
