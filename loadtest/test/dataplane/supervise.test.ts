@@ -3,7 +3,7 @@
 import { readdirSync, readlinkSync, rmSync } from "node:fs";
 import type { Server } from "node:net";
 import test, { type ExecutionContext } from "ava";
-import { START_MS } from "../../../testbed/process.js";
+import { freePort, START_MS } from "../../../testbed/process.js";
 import { addressOf, ask, closeOrigin, Dp, dial, echo, named, origin, until } from "./bed.js";
 
 /** The pid of the next data plane, once it serves. */
@@ -180,5 +180,74 @@ test("SIGTERM drains and ends both; one that cannot start ends the supervisor wi
 
   const e = await t.throwsAsync(Dp.start({ servers: [server], args: ["--supervise"], lines: ["vip more 127.0.0.1:1"], port: 1 }));
   t.regex(e?.message ?? "", /ended with 1|127\.0\.0\.1:1/);
+  await closeOrigin(server);
+});
+
+test("a second supervisor takes over: the first one ends when its data plane has drained, whatever ends that", async (t) => {
+  const server = await origin(echo);
+  const first = await lasting(t, () => Dp.start({ servers: [server], args: ["--supervise"], alone: true }));
+  const open = await dial(first.port);
+  open.socket.write("x");
+  await open.heard("x");
+  const clients = asking(first.port);
+  const second = await lasting(t, () => Dp.run([...first.command, "--takeover"], first.folder));
+  // It drains, for the open connection. A death now must not bring the next one, which would take the listeners back.
+  process.kill(first.servingPid, "SIGKILL");
+  t.is(await first.child.exited, 0);
+  const before = clients.seen.answered;
+  await until("the second one serves", () => clients.seen.answered > before);
+  const pid = second.servingPid;
+  process.kill(pid, 0);
+  process.kill(pid, "SIGKILL");
+  second.servingPid = await nextReady(second);
+  t.not(second.servingPid, pid);
+  t.is((await clients.stop()).refused, 0);
+  second.child.process.kill("SIGTERM");
+  t.is(await second.child.exited, 0);
+  await closeOrigin(server);
+});
+
+test("two supervisors started at once with --takeover: one of them serves, the other one ends", async (t) => {
+  const server = await origin(named("a"));
+  const { folder, command } = Dp.command({ servers: [server], port: await freePort(), args: ["--supervise", "--takeover"], alone: true });
+  const both = await Promise.all([1, 2].map(() => lasting(t, () => Dp.run(command, folder))));
+  const loser = await Promise.race(both.map((dp) => dp.child.exited.then((code) => ({ dp, code }))));
+  t.is(loser.code, 0);
+  const winner = both.find((dp) => dp !== loser.dp) as Dp;
+  t.is(await ask(winner.port), "a");
+  const pid = winner.servingPid;
+  process.kill(pid, "SIGKILL");
+  winner.servingPid = await nextReady(winner);
+  t.is(await ask(winner.port), "a");
+  winner.child.process.kill("SIGTERM");
+  t.is(await winner.child.exited, 0);
+  await closeOrigin(server);
+});
+
+test("without --takeover a second supervisor is refused, also beside a data plane whose supervisor died", async (t) => {
+  const server = await origin(named("a"));
+  const dp = await lasting(t, () => Dp.start({ servers: [server], args: ["--supervise"], alone: true }));
+  for (const signal of [0, "SIGKILL"] as const) {
+    process.kill(dp.child.pid, signal);
+    if (signal) await dp.child.exited;
+    const e = await t.throwsAsync(Dp.run(dp.command, dp.folder));
+    t.regex(e?.message ?? "", /another marllb-dp serves it; use --takeover/);
+    t.is(await ask(dp.port), "a");
+  }
+  await closeOrigin(server);
+});
+
+test("who takes over without a supervisor is followed by the next one of the supervisor", async (t) => {
+  const server = await origin(named("a"));
+  const dp = await lasting(t, () => Dp.start({ servers: [server], args: ["--supervise"], alone: true }));
+  const clients = asking(dp.port);
+  const plain = dp.command.filter((a) => a !== "--supervise");
+  const byHand = await lasting(t, () => Dp.run([...plain, "--takeover"], dp.folder));
+  dp.servingPid = await nextReady(dp);
+  t.is(await byHand.child.exited, 0);
+  const seen = await clients.stop();
+  t.deepEqual([seen.refused, seen.failed], [0, 0]);
+  dp.child.process.kill("SIGTERM");
+  t.is(await dp.child.exited, 0);
   await closeOrigin(server);
 });

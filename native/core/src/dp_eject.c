@@ -8,10 +8,12 @@
  * step. A slot is one of `out` while it is not IN. */
 #include "dp_eject.h"
 
+#include <netinet/in.h>
+
 #define FAILURES 3u
 #define HOLD_US 10000u /* also: refusals that come closer together are one event, such as a restart, and count once */
 #define LONGEST_US 30000000u
-#define PROBE_US 5000000u /* a probe whose result never comes is given up */
+#define PROBE_US 5000000u /* a probe whose result never comes is given up, of UDP it has succeeded */
 
 static bool move(struct dp_eject *e, enum dp_eject_state from, enum dp_eject_state to)
 {
@@ -120,13 +122,26 @@ static void failed(struct mlb_dp *dp, struct dp_vip *v, struct dp_server *s, boo
 	put_out(dp, v, s, us < LONGEST_US ? us : LONGEST_US, now);
 }
 
+/* The probe was not made: the next flow is it. Where the flow was not the probe nothing changes. */
+static void unmade(struct mlb_dp *dp, struct dp_vip *v, struct dp_server *s, uint64_t began)
+{
+	struct dp_eject *e = &s->eject;
+	uint32_t nobody = 0;
+	if (MLB_LD_ACQ(e->state) != DP_PROBING || MLB_LD(e->until_us) != began + PROBE_US || !move(e, DP_PROBING, DP_READY))
+		return;
+	atomic_compare_exchange_strong_explicit(&v->probe, &nobody, s->pub.slot + 1u, memory_order_acq_rel, memory_order_relaxed);
+	workers_look(dp);
+}
+
 void mlb_dp_connect_result(struct mlb_dp *dp, struct mlb_worker *w, uint32_t vip_id, uint32_t slot, enum mlb_connect how,
 			   uint64_t began_us, uint64_t now_us)
 {
 	struct dp_vip *v = dp_vip_of(dp, vip_id);
 	if (!v || !MLB_LD(v->ejects) || slot >= v->conf.capacity || MLB_LD(v->srv[slot].live) != DP_LIVE_OPEN)
 		return;
-	if (how == MLB_CONNECT_OK)
+	if (how == MLB_CONNECT_UNMADE)
+		unmade(dp, v, &v->srv[slot], began_us);
+	else if (how == MLB_CONNECT_OK)
 		succeeded(dp, v, w, &v->srv[slot], now_us);
 	else if (how == MLB_CONNECT_REFUSED || !answered_since(dp, v, slot, began_us))
 		failed(dp, v, &v->srv[slot], how == MLB_CONNECT_REFUSED, began_us, now_us);
@@ -239,6 +254,10 @@ static void poll_vip(struct mlb_dp *dp, struct dp_vip *v)
 		struct dp_eject *e = &s->eject;
 		uint32_t state = MLB_LD_ACQ(e->state);
 		bool over = (state == DP_OUT || state == DP_PROBING) && MLB_LD(e->until_us) <= dp->now_us;
+		if (over && state == DP_PROBING && v->conf.ep.proto == IPPROTO_UDP) {
+			bring_in(dp, v, e);
+			continue;
+		}
 		if (over && move(e, (enum dp_eject_state)state, DP_READY))
 			workers_look(dp);
 		/* The next one is told when this one's probe is on its way. */

@@ -155,7 +155,7 @@ static void close_flows(struct mlb_dp *dp, struct dp_vip *v, const struct vector
 		bool begins = x->close[s->pub.slot] && !s->closing;
 		s->closing = x->close[s->pub.slot];
 		if (begins && dp->hooks.server_close)
-			dp->hooks.server_close(dp->hooks.arg, v->id, &s->pub);
+			s->closing = dp->hooks.server_close(dp->hooks.arg, v->id, &s->pub) == 0;
 	}
 }
 

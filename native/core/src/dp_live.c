@@ -12,6 +12,7 @@
 #define QUIET 4u /* times as long between two looks while nothing changes */
 #define VALID_LEAST_US 1000u
 #define VALID_MOST_US 10000000u
+#define READER_MOST_US 10000000u /* without a message of the block peer: who asked for the counts is dead */
 
 static struct mlb_live live_of(const struct mlb_dp *dp, const struct dp_vip *v, uint32_t slot)
 {
@@ -95,11 +96,29 @@ static bool hear(struct mlb_dp *dp, uint64_t now_us)
 		return take(dp, NULL, 0);
 	}
 	memcpy(&h, dp->peer_buf, sizeof(h));
+	dp->live_sign_us = now_us;
 	if (h.entries > MLB_MAX_SERVERS || sizeof(h) + h.entries * sizeof(struct mlb_peer) > (uint64_t)len)
 		return false;
 	uint32_t valid = h.valid_us < VALID_LEAST_US ? VALID_LEAST_US : h.valid_us < VALID_MOST_US ? h.valid_us : VALID_MOST_US;
 	dp->peer_until_us = h.entries ? now_us + valid : 0;
 	return take(dp, (const struct mlb_peer *)(dp->peer_buf + sizeof(h)), h.entries);
+}
+
+/* How often the reader of the live counts wants them; 0: nobody does. One that was killed has not taken its wish back, and for
+ * nobody a worker would be kept from sleep for ever. */
+static uint32_t wanted_us(struct mlb_dp *dp, uint64_t now_us)
+{
+	uint32_t us = atomic_load_explicit(&dp->region.hdr->live_us, memory_order_relaxed);
+	if (us != dp->live_wanted) {
+		dp->live_wanted = us;
+		dp->live_sign_us = now_us;
+	} else if (us && now_us - dp->live_sign_us > READER_MOST_US) {
+		/* A reader that lives after all writes it anew with its next message. */
+		atomic_compare_exchange_strong_explicit(&dp->region.hdr->live_us, &us, 0, memory_order_relaxed,
+							memory_order_relaxed);
+		dp->live_wanted = us = 0;
+	}
+	return us;
 }
 
 /* When next. While nothing changes nobody is kept from sleep so often. */
@@ -115,7 +134,7 @@ void dp_live_poll(struct mlb_dp *dp, uint64_t now_us)
 {
 	if (!dp->region.hdr || now_us < dp->next_live_us || MLB_LD_ACQ(dp->live_off))
 		return;
-	uint32_t wanted = atomic_load_explicit(&dp->region.hdr->live_us, memory_order_relaxed);
+	uint32_t wanted = wanted_us(dp, now_us);
 	bool changed = wanted && publish(dp, now_us);
 	changed |= hear(dp, now_us);
 	dp->next_live_us = now_us + pause_us(wanted, changed);

@@ -13,6 +13,7 @@
 #include "dp_region.h"
 #include "dp_slots.h"
 #include "dp_state.h"
+#include "dp_table.h"
 #include "dp_vip.h"
 
 /* Room for a whole message of either block, empty. */
@@ -149,6 +150,8 @@ uint64_t mlb_dp_poll(struct mlb_dp *dp, uint64_t now_us, uint64_t real_ns)
 	}
 	bool out = dp_eject_poll(dp), waiting = dp_grace_poll(&dp->grace);
 	DP_EACH_VIP(dp, v) {
+		if (v->table_due)
+			dp_table_swap(dp, v);
 		dp_slots_poll(dp, v);
 		dp_vip_poll(dp, v);
 	}

@@ -4,6 +4,7 @@
 #include "dp_servers.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "dp_eject.h"
@@ -133,7 +134,7 @@ void dp_server_leave(struct mlb_dp *dp, struct dp_vip *v, struct dp_server *s)
 	v->leaving++;
 }
 
-int dp_list_changed(struct mlb_dp *dp, struct dp_vip *v)
+void dp_list_changed(struct mlb_dp *dp, struct dp_vip *v)
 {
 	uint32_t pool = 0, used = dp_used(v);
 	for (uint32_t i = 0; i < used; i++) {
@@ -150,22 +151,14 @@ int dp_list_changed(struct mlb_dp *dp, struct dp_vip *v)
 	v->listed = true;
 	if (v->ladder == MLB_LADDER_STATIC_DP)
 		dp_use_static(v);
-	int rc = dp_table_swap(dp, v);
-	if (rc != 0)
-		return rc;
+	if (dp_table_swap(dp, v) != 0 && !v->table_due) {
+		char text[128];
+		v->table_due = true;
+		snprintf(text, sizeof(text), "vip %s: no memory for its table: new flows go by the old one until there is",
+			 v->conf.name);
+		dp_notice(dp, text);
+	}
 	atomic_fetch_add_explicit(&dp->marks, 1, memory_order_release); /* new servers' loads are refreshed at once */
-	uint64_t epoch = dp_grace_epoch(&dp->grace);
-	for (uint32_t i = 0; i < used; i++)
-		if ((v->srv[i].pub.flags & MLB_SRV_LEAVING) && v->srv[i].gone_epoch == 0)
-			v->srv[i].gone_epoch = epoch;
-	v->gone_epoch = epoch;
-	return 0;
-}
-
-static int changed(struct mlb_dp *dp, struct dp_vip *v, char *err)
-{
-	int rc = dp_list_changed(dp, v);
-	return rc == 0 ? 0 : dp_fail(err, rc, "vip %s: no memory for its tables; new flows go by the old list", v->conf.name);
 }
 
 /* The VIP, if local edits are allowed. */
@@ -215,7 +208,8 @@ int mlb_dp_server_add(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_endpo
 		return rc;
 	if (id)
 		*id = v->srv[slot].pub.id;
-	return changed(dp, v, err);
+	dp_list_changed(dp, v);
+	return 0;
 }
 
 int mlb_dp_server_del(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_endpoint *ep, char err[256])
@@ -226,7 +220,8 @@ int mlb_dp_server_del(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_endpo
 	if (rc != 0)
 		return rc;
 	dp_server_leave(dp, v, s);
-	return changed(dp, v, err);
+	dp_list_changed(dp, v);
+	return 0;
 }
 
 static bool set_draining(struct mlb_dp *dp, struct dp_vip *v, struct dp_server *s, bool drain)
@@ -246,7 +241,9 @@ int mlb_dp_server_drain(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_end
 	int rc = open_server(dp, vip_id, ep, &v, &s, err);
 	if (rc != 0)
 		return rc;
-	return set_draining(dp, v, s, drain) ? changed(dp, v, err) : 0;
+	if (set_draining(dp, v, s, drain))
+		dp_list_changed(dp, v);
+	return 0;
 }
 
 static bool set_weight(struct dp_server *s, float weight)
@@ -267,7 +264,9 @@ int mlb_dp_server_weight(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_en
 		rc = check_weight(weight, ep, err);
 	if (rc != 0)
 		return rc;
-	return set_weight(s, weight) ? changed(dp, v, err) : 0;
+	if (set_weight(s, weight))
+		dp_list_changed(dp, v);
+	return 0;
 }
 
 struct wanted {
@@ -349,10 +348,8 @@ int dp_servers_set(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoin
 			removed++;
 		}
 	}
-	if (dirty || removed) {
-		int rc2 = changed(dp, v, rc == 0 ? err : NULL);
-		rc = rc ? rc : rc2;
-	}
+	if (dirty || removed)
+		dp_list_changed(dp, v);
 	return rc;
 }
 

@@ -11,6 +11,6 @@ int dp_servers_set(struct mlb_dp *, struct dp_vip *, const struct mlb_endpoint *
 bool dp_newcomers_end(struct dp_vip *);
 /* Out of the list; the caller tells dp_list_changed, and the server's flows run on. */
 void dp_server_leave(struct mlb_dp *, struct dp_vip *, struct dp_server *);
-/* After any change: count, generation, table. On -ENOMEM the workers keep the old table and the next change tries again. */
-int dp_list_changed(struct mlb_dp *, struct dp_vip *);
+/* After any change: count, generation, table. Without memory the workers keep the old table until there is some. */
+void dp_list_changed(struct mlb_dp *, struct dp_vip *);
 #endif

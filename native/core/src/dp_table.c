@@ -175,7 +175,11 @@ int dp_table_swap(struct mlb_dp *dp, struct dp_vip *v)
 	v->table = t;
 	for (uint32_t i = 0; i < dp->nworkers; i++)
 		MLB_ST_REL(v->w[i]->table, t);
-	dp_grace_next(&dp->grace);
+	v->table_due = false;
+	v->gone_epoch = dp_grace_next(&dp->grace);
+	for (uint32_t i = 0; i < n; i++)
+		if ((v->srv[i].pub.flags & MLB_SRV_LEAVING) && v->srv[i].gone_epoch == 0)
+			v->srv[i].gone_epoch = v->gone_epoch;
 	if (dp->hooks.weights)
 		tell_weights(dp, v, weight, n);
 	return 0;

@@ -63,6 +63,7 @@ struct dp_vip {
 	uint64_t birth;
 	bool listed; /* a list was set, by whomever */
 	bool deleting;
+	bool table_due;      /* the list changed, and there was no memory for its table: tried again at each poll */
 	_Atomic bool ejects; /* conf.eject, for workers */
 	uint64_t gone_epoch;
 	struct dp_server *srv; /* [capacity] */
@@ -143,6 +144,8 @@ struct mlb_dp {
 	uint64_t next_recount_us;
 	/* Of whoever publishes the live counts. peer_until_us: others' counts are forgotten then; 0 = there are none. */
 	uint64_t next_live_us, peer_until_us;
+	uint32_t live_wanted;  /* header.live_us as last seen */
+	uint64_t live_sign_us; /* when its writer last gave a sign of life */
 	uint32_t peer_mark;
 	uint8_t *in_buf, *out_buf, *live_buf,
 		*peer_buf; /* a whole msg_in or msg_pool; a whole msg_out; the last live; a whole peer */

@@ -181,8 +181,8 @@ int mlb_dp_vip_del(struct mlb_dp *dp, uint32_t vip_id, char err[256])
 	for (uint32_t s = 0; s < v->conf.capacity; s++)
 		if (dp_is_member(&v->srv[s]))
 			dp_server_leave(dp, v, &v->srv[s]);
-	int rc = dp_list_changed(dp, v);
-	return rc == 0 ? 0 : dp_fail(err, rc, "vip %s: no memory to take its servers out", v->conf.name);
+	dp_list_changed(dp, v);
+	return 0;
 }
 
 const struct mlb_vip_conf *mlb_dp_vip(const struct mlb_dp *dp, uint32_t vip_id)
@@ -209,7 +209,7 @@ static void table_release(void *p)
 
 void dp_vip_poll(struct mlb_dp *dp, struct dp_vip *v)
 {
-	if (!v->deleting || v->members + v->leaving != 0 || !dp_grace_over(&dp->grace, v->gone_epoch))
+	if (!v->deleting || v->table_due || v->members + v->leaving != 0 || !dp_grace_over(&dp->grace, v->gone_epoch))
 		return;
 	if (dp_grace_reserve(&dp->grace, dp->nworkers + 3) != 0)
 		return; /* no memory: the next poll tries again */

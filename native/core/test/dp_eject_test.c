@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Local ejection, the load that workers see of each other, and load = waiting. */
+#include <netinet/in.h>
+
 #include "dp_world.h"
 
 static void loop(struct world *w)
@@ -321,6 +323,97 @@ TEST(lost_probe_is_given_up)
 	world_free(w);
 }
 
+/* The server was full, this machine had no port, or the client left before an answer. */
+TEST(a_probe_that_was_not_made_is_the_next_flow)
+{
+	struct world *w = world_new(2, 4, 8, false);
+	loop(w);
+	uint64_t before = w->now;
+	fail(w, 1, 3);
+	world_run(w, 1001 * MS, false);
+	loop(w);
+	for (int i = 0; i < 3; i++) {
+		CHECK_EQ(chosen(w, 1), 1);
+		result(w, 0, 1, MLB_CONNECT_UNMADE, before); /* not the probe's */
+		loop(w);
+		CHECK_EQ(chosen(w, 1), 0);
+		result(w, 0, 1, MLB_CONNECT_UNMADE, w->now);
+		w->now += MS;
+		loop(w);
+	}
+	CHECK_EQ(chosen(w, 1), 1);
+	result(w, 0, 1, MLB_CONNECT_OK, w->now);
+	loop(w);
+	CHECK(chosen(w, 1) > 20);
+	world_free(w);
+}
+
+/* Syslog never answers: a probe that was not refused is good. */
+TEST(in_a_udp_vip_a_probe_without_a_refusal_succeeds)
+{
+	struct world *w = world_new(1, 1, 4, false);
+	struct mlb_vip_conf c = world_vip_conf(4);
+	snprintf(c.name, sizeof(c.name), "logs");
+	c.ep.proto = IPPROTO_UDP;
+	CHECK_EQ(mlb_dp_vip_add(w->dp, &c, &w->vip, w->err), 0);
+	for (uint32_t i = 1; i <= 3; i++) {
+		struct mlb_endpoint e = world_ep(i);
+		CHECK_EQ(mlb_dp_server_add(w->dp, w->vip, &e, 1, NULL, w->err), 0);
+	}
+	loop(w);
+	fail(w, 1, 3);
+	world_run(w, 1001 * MS, false);
+	loop(w);
+	CHECK_EQ(chosen(w, 1), 1);
+	world_run(w, 4900 * MS, false);
+	loop(w);
+	CHECK_EQ(chosen(w, 1), 0);
+	world_run(w, 200 * MS, false);
+	loop(w);
+	CHECK(chosen(w, 1) > 20);
+	world_free(w);
+}
+
+/* There is one mark for whom the next flow is to try, whatever the number of servers whose time is over. */
+TEST(of_many_servers_that_were_out_each_has_one_probe)
+{
+	struct world *w = world_new(2, 16, 16, false);
+	int had[16] = { 0 }, turn = 0;
+	loop(w);
+	for (int k = 0; k < 3; k++) {
+		w->now += 10 * MS;
+		for (uint32_t s = 0; s < 8; s++)
+			result(w, s % 2, s, MLB_CONNECT_REFUSED, w->now);
+	}
+	world_run(w, 1001 * MS, false);
+	loop(w);
+	for (int i = 0; i < 8 + 4; i++) {
+		for (int flows = 0; flows < 3; flows++) { /* one is the probe, the others go elsewhere */
+			uint32_t s = mlb_dp_choose(w->dp, mlb_dp_worker(w->dp, (uint32_t)turn++ % 2), w->vip, 0, w->now);
+			had[s]++;
+			if (s < 8 && i < 4) /* the first four are not made */
+				result(w, 0, s, MLB_CONNECT_UNMADE, w->now);
+		}
+		world_run(w, MS, false);
+		loop(w);
+	}
+	int probes = 0;
+	for (int s = 0; s < 8; s++) {
+		CHECK(had[s] >= 1);
+		probes += had[s];
+	}
+	CHECK(probes >= 8 + 4 && probes <= 8 + 12);
+	loop(w);
+	for (uint32_t s = 0; s < 8; s++)
+		CHECK_EQ(chosen(w, s), 0);
+	for (uint32_t s = 0; s < 8; s++)
+		result(w, 0, s, MLB_CONNECT_OK, w->now);
+	loop(w);
+	for (uint32_t s = 0; s < 8; s++)
+		CHECK(chosen(w, s) > 4);
+	world_free(w);
+}
+
 TEST(at_most_half_of_the_pool)
 {
 	struct world *w = world_new(1, 5, 8, false);
@@ -409,6 +502,7 @@ MLB_TEST_MAIN(CASE(three_failures_in_a_row_eject_a_server), CASE(a_failure_holds
 	      CASE(one_probe_then_in_again), CASE(the_next_flow_is_the_probe_whatever_the_weight),
 	      CASE(probes_of_several_servers_follow_each_other), CASE(affinity_takes_part_in_the_probe),
 	      CASE(two_workers_share_one_probe), CASE(failed_probes_double_the_time_up_to_30_s), CASE(lost_probe_is_given_up),
-	      CASE(at_most_half_of_the_pool), CASE(a_single_server_is_never_put_out_nor_where_it_is_off),
-	      CASE(ejection_does_not_outlive_the_server), CASE(workers_hear_of_each_others_flows_within_a_millisecond),
-	      CASE(load_waiting_counts_flows_that_wait))
+	      CASE(a_probe_that_was_not_made_is_the_next_flow), CASE(in_a_udp_vip_a_probe_without_a_refusal_succeeds),
+	      CASE(of_many_servers_that_were_out_each_has_one_probe), CASE(at_most_half_of_the_pool),
+	      CASE(a_single_server_is_never_put_out_nor_where_it_is_off), CASE(ejection_does_not_outlive_the_server),
+	      CASE(workers_hear_of_each_others_flows_within_a_millisecond), CASE(load_waiting_counts_flows_that_wait))

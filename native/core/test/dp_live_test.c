@@ -168,6 +168,30 @@ TEST(peers_counts_end_with_their_writer)
 	world_free(w);
 }
 
+/* An agent that was killed has not taken its wish back. */
+TEST(nothing_is_published_for_a_reader_that_died)
+{
+	struct world *w = world_make(1, 2, 4, true, true);
+	struct peers m = { .h = { .entries = 0, .valid_us = 60 * MS } };
+	ask(w, 5 * MS);
+	for (int i = 0; i < 300; i++) { /* 30 s of a reader that lives */
+		if (i % 10 == 0)
+			tell(w, &m);
+		mlb_dp_live(w->dp, w->now += 100 * MS);
+	}
+	CHECK_EQ(atomic_load(&w->agent.hdr->live_us), 5 * MS);
+	CHECK_EQ(live(w).h.mono_ns, w->now * 1000);
+	uint64_t died = w->now;
+	while (w->now < died + 11000 * MS)
+		mlb_dp_live(w->dp, w->now += 100 * MS);
+	CHECK_EQ(atomic_load(&w->agent.hdr->live_us), 0);
+	CHECK(live(w).h.mono_ns < w->now * 1000);
+	ask(w, 5 * MS); /* the next one */
+	CHECK_EQ(mlb_dp_live(w->dp, w->now += 100 * MS), w->now + 20 * MS);
+	CHECK_EQ(live(w).h.mono_ns, w->now * 1000);
+	world_free(w);
+}
+
 TEST(peers_counts_that_contradict_themselves_change_nothing)
 {
 	struct world *w = world_new(1, 1, 4, true);
@@ -231,5 +255,6 @@ TEST(main_looks_every_10_ms_while_a_server_is_out)
 MLB_TEST_MAIN(CASE(nothing_is_published_while_nobody_reads), CASE(while_nothing_changes_it_looks_less_often),
 	      CASE(live_counts_say_where_and_whose), CASE(main_publishes_every_10_ms),
 	      CASE(a_worker_publishes_and_main_sleeps_until_the_frame), CASE(peers_counts_weigh_on_choice),
-	      CASE(peers_counts_end_with_their_writer), CASE(peers_counts_that_contradict_themselves_change_nothing),
-	      CASE(main_wakes_for_the_end_of_the_lease), CASE(main_looks_every_10_ms_while_a_server_is_out))
+	      CASE(peers_counts_end_with_their_writer), CASE(nothing_is_published_for_a_reader_that_died),
+	      CASE(peers_counts_that_contradict_themselves_change_nothing), CASE(main_wakes_for_the_end_of_the_lease),
+	      CASE(main_looks_every_10_ms_while_a_server_is_out))

@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <marllb/assert.h>
 #include "fds.h"
 #include "flow.h"
 #include "spare.h"
@@ -38,105 +39,90 @@ void mlbd_accept_some(struct mlbd_worker *w, struct mlbd_listener *l, uint32_t m
 	}
 }
 
-static bool watch_new(struct mlbd_worker *w, uint32_t vip, int fd)
+/* Room for n more listeners; false: no memory. */
+static bool reserve(struct mlbd_worker *w, uint32_t n)
 {
-	struct mlbd_listener *l;
-
-	bool udp = w->host->vip[vip - 1].conf.ep.proto == IPPROTO_UDP;
-
-	if (udp && mlbd_udp_begin(w) < 0)
-		return false;
-	if (w->listeners == w->listener_cap) {
+	while (w->listener_cap < w->listeners + n) {
 		uint32_t cap = w->listener_cap ? 2 * w->listener_cap : 16;
 		struct mlbd_listener **more = realloc(w->listener, cap * sizeof(*more));
 
 		if (!more)
 			return false;
+		memset(more + w->listener_cap, 0, (cap - w->listener_cap) * sizeof(*more));
 		w->listener = more;
 		w->listener_cap = cap;
 	}
-	l = calloc(1, sizeof(*l));
-	if (!l)
-		return false;
-	l->fd = fd;
-	l->vip = vip;
-	l->udp = udp;
-	w->listener[w->listeners++] = l;
-	mlbd_spare_watch(w, l);
+	for (uint32_t i = w->listeners; i < w->listeners + n; i++)
+		if (!w->listener[i] && !(w->listener[i] = malloc(sizeof(**w->listener))))
+			return false;
 	return true;
 }
 
-/* False: there is no room in the descriptor table, the listeners stay under way. */
-static bool receive(struct mlbd_worker *w, uint32_t vip, uint32_t n)
+/* 0, or -errno: the listeners stay under way. Nothing may fail once they were received. */
+static int receive(struct mlbd_worker *w, const struct mlbd_mail *m)
 {
-	int fd[MLBD_FDS_MOST], got = mlbd_fds_receive(w->pass[1], fd), rc = got < 0 ? got : -ENOMEM;
-	uint32_t watched = 0;
+	bool udp = w->host->vip[m->vip - 1].conf.ep.proto == IPPROTO_UDP;
+	int fd[MLBD_FDS_MOST], got, rc = udp ? mlbd_udp_begin(w) : 0;
 
-	if (got == -EMFILE)
-		return false;
-	for (int i = 0; i < got; i++)
-		if (watch_new(w, vip, fd[i]))
-			watched++;
-		else
-			close(fd[i]);
-	if (watched < n)
-		mlbd_log("error", "worker %u: %u of %u listeners are lost: %s", w->index, n - watched, n, strerror(-rc));
-	return true;
-}
+	if (rc < 0)
+		return rc;
+	if (!reserve(w, m->fds))
+		return -ENOMEM;
+	got = mlbd_fds_receive(w->pass[1], fd);
+	if (got < 0)
+		return got;
+	MLB_ASSERT((uint32_t)got == m->fds);
+	for (int i = 0; i < got; i++) {
+		struct mlbd_listener *l = w->listener[w->listeners++];
 
-/* Messages come in the order in which they were sent: with one late, all behind it are. */
-static void add_late(struct mlbd_worker *w, uint32_t vip, uint32_t n)
-{
-	if (w->lates == w->late_cap) {
-		uint32_t cap = w->late_cap ? 2 * w->late_cap : 16;
-		struct mlbd_late *more = realloc(w->late, cap * sizeof(*more));
-
-		if (!more) {
-			mlbd_log("error", "worker %u: no memory to remember that listeners are late", w->index);
-			return;
-		}
-		w->late = more;
-		w->late_cap = cap;
+		*l = (struct mlbd_listener){ .fd = fd[i], .vip = m->vip, .udp = udp };
+		mlbd_spare_watch(w, l);
 	}
-	w->late[w->lates++] = (struct mlbd_late){ vip, n };
-	mlbd_spare_later(w);
-	mlbd_worker_complain(w, EMFILE, "a new vip is served here once other connections end (ulimit -n)");
+	return 0;
 }
 
 void mlbd_accept_late(struct mlbd_worker *w)
 {
-	uint32_t done = 0;
-
-	for (; done < w->lates; done++) {
-		struct mlbd_late *l = &w->late[done];
-
-		if (!l->vip)
+	for (struct mlbd_mail *m = w->late; m; m = w->late) {
+		if (!m->vip)
 			mlbd_fds_skip(w->pass[1]);
-		else if (w->spare_fd < 0 || !receive(w, l->vip, l->fds))
+		else if (w->spare_fd < 0 || receive(w, m) < 0)
 			break;
+		w->late = m->next;
+		free(m);
 	}
-	if (done)
-		memmove(w->late, w->late + done, (w->lates - done) * sizeof(*w->late));
-	w->lates -= done;
-	if (w->lates)
+	if (w->late)
 		mlbd_spare_later(w);
 }
 
-void mlbd_accept_add(struct mlbd_worker *w, uint32_t vip, uint32_t n)
+/* The sockets come in the order in which they were sent: with one late, all behind it are. */
+void mlbd_accept_add(struct mlbd_worker *w, struct mlbd_mail *m)
 {
-	if (w->lates || !receive(w, vip, n))
-		add_late(w, vip, n);
+	struct mlbd_mail **end = &w->late;
+	int rc = w->late ? -EMFILE : receive(w, m);
+
+	if (rc == 0) {
+		free(m);
+		return;
+	}
+	while (*end)
+		end = &(*end)->next;
+	m->next = NULL;
+	*end = m;
+	mlbd_spare_later(w);
+	mlbd_worker_complain(w, -rc, "a new vip is served here once there is room (ulimit -n, memory)");
 }
 
 void mlbd_accept_drop(struct mlbd_worker *w, uint32_t vip)
 {
-	uint32_t kept = 0;
+	uint32_t kept = 0, had;
 
-	for (uint32_t i = 0; i < w->lates; i++)
-		if (!vip || w->late[i].vip == vip)
-			w->late[i].vip = 0;
+	for (struct mlbd_mail *m = w->late; m; m = m->next)
+		if (!vip || m->vip == vip)
+			m->vip = 0;
 	mlbd_accept_late(w);
-	for (uint32_t i = 0; i < w->listeners; i++) {
+	had = w->listeners;
+	for (uint32_t i = 0; i < had; i++) {
 		struct mlbd_listener *l = w->listener[i];
 
 		if (vip && l->vip != vip) {
@@ -165,6 +151,8 @@ void mlbd_accept_drop(struct mlbd_worker *w, uint32_t vip)
 		free(l);
 	}
 	w->listeners = kept;
+	while (kept < had)
+		w->listener[kept++] = NULL;
 	if (vip)
 		mlbd_flow_end_greetings(w, vip);
 }

@@ -4,9 +4,9 @@
 #define MLBD_ACCEPT_H
 #include "worker.h"
 
-/* Watches the next n listeners that main has passed (mlbd_workers_listen). */
-void mlbd_accept_add(struct mlbd_worker *, uint32_t vip, uint32_t n);
-/* Tries again those that found no room in the descriptor table. */
+/* Watches the listeners that main has passed with this message (mlbd_workers_listen), which it takes. */
+void mlbd_accept_add(struct mlbd_worker *, struct mlbd_mail *);
+/* Tries again those that found no descriptor or no memory. */
 void mlbd_accept_late(struct mlbd_worker *);
 /* Gives up a VIP's listeners, or all (vip 0), after accepting those who wait there. */
 void mlbd_accept_drop(struct mlbd_worker *, uint32_t vip);

@@ -86,7 +86,9 @@ static void stop(struct mlbd_app *app)
 		return;
 	}
 	app->stopping = true;
-	mlbd_supervised_leave(&app->supervised, app->host->handed_over);
+	/* Two supervisors would take the listeners from each other for ever: where the taker has one, this one's supervisor ends.
+	 */
+	mlbd_supervised_leave(&app->supervised, app->host->handed_over && app->backed != app->taker);
 	app->stop_deadline_us = mlbd_now_us() + app->host->settings.drain_ms * 1000;
 	mlbd_notify("STOPPING=1");
 	if (app->host->handed_over) { /* the sockets are the new data plane's as well */
@@ -140,7 +142,8 @@ static int release(struct mlbd_app *app, int fd, const struct mlbd_text *out, ch
 	rc = mlbd_takeover_agree(fd);
 	if (rc) {
 		app->host->handed_over = false;
-		mlbd_host_serve(app->host);
+		if (mlbd_host_serve(app->host, err))
+			mlbd_log("error", "takeover: %s", err);
 		snprintf(err, 512, "the new data plane is gone: %s", strerror(-rc));
 		mlbd_log("warn", "takeover: %s; this data plane serves on", err);
 		return rc;
@@ -159,6 +162,7 @@ static int act(struct mlbd_app *app, int fd, const struct mlbd_cmd *cmd, struct 
 			stop(app);
 		return 0;
 	case MLBD_OP_QUIT: app->quit = true; return 0;
+	case MLBD_OP_SUPERVISED: app->backed = fd; return 0;
 	case MLBD_OP_TAKEOVER: return give(app, fd, out, err);
 	case MLBD_OP_CONNECTIONS: mlbd_previous_print(app->host, out); return 0;
 	case MLBD_OP_RELEASE: return release(app, fd, out, err);
@@ -185,6 +189,8 @@ static void on_gone(void *arg, int fd)
 {
 	struct mlbd_app *app = arg;
 
+	if (app->backed == fd)
+		app->backed = -1;
 	if (app->taker != fd)
 		return;
 	app->taker = -1;
@@ -226,7 +232,7 @@ int mlbd_app_init(struct mlbd_app *app, char err[512])
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGHUP);
 	pthread_sigmask(SIG_BLOCK, &set, NULL); /* before any thread: all inherit it */
-	app->supervised.fd = app->previous.fd = app->taker = app->epfd = app->signal_fd = app->wake_fd = -1;
+	app->supervised.fd = app->previous.fd = app->taker = app->backed = app->epfd = app->signal_fd = app->wake_fd = -1;
 	mlbd_control_init(&app->control, -1,
 			  &(struct mlbd_control_hooks){ .arg = app, .run = on_line, .gone = on_gone, .keep = on_keep });
 	rc = mlbd_log_start();

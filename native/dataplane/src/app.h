@@ -16,7 +16,8 @@ struct mlbd_app {
 	struct mlbd_control control;
 	struct mlbd_waker waker;
 	int epfd, signal_fd, wake_fd;
-	int taker; /* client that was given the listeners and may release this data plane; -1: none */
+	int taker;  /* client that was given the listeners and may release this data plane; -1: none */
+	int backed; /* client that said that it has a supervisor of its own; -1: none */
 	bool stopping, quit;
 	struct mlbd_previous previous;
 	struct mlbd_supervised supervised;

@@ -269,6 +269,7 @@ static const struct verb verbs[] = {
 	  "no new connections, wait for those there are (drain-timeout), exit" },
 	{ "quit", MLBD_OP_QUIT, CONTROL, parse_nothing, "", NULL, "exit at once; open connections are reset" },
 	{ "help", MLBD_OP_HELP, CONTROL, parse_nothing, "", NULL, "this list" },
+	{ "supervised", MLBD_OP_SUPERVISED, INTERNAL, parse_nothing, "", NULL, "" },
 	{ "takeover", MLBD_OP_TAKEOVER, INTERNAL, parse_nothing, "", NULL, "" },
 	{ "connections", MLBD_OP_CONNECTIONS, INTERNAL, parse_nothing, "", NULL, "" },
 	{ "release", MLBD_OP_RELEASE, INTERNAL, parse_nothing, "", NULL, "" },

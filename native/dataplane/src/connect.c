@@ -70,14 +70,16 @@ uint32_t mlbd_connect_pick(struct mlbd_worker *w, struct mlbd_vip *vip, struct m
 		if (slot == MLB_NONE || take_place(&vip->slot[slot]))
 			break;
 		*full = true;
+		mlb_dp_connect_result(w->host->dp, w->core, vip->id, slot, MLB_CONNECT_UNMADE, w->now_us, w->now_us);
 		if (!exclude(w, wv, slot, &n)) { /* all are out, and then the core ignores the mark */
 			slot = MLB_NONE;
 			break;
 		}
 	}
 	for (uint32_t i = 0; i < tries && slot != MLB_NONE; i++)
-		if (tried[i] == slot) {
+		if (tried[i] == slot) { /* all others are out, too */
 			mlbd_connect_release(vip, slot);
+			mlb_dp_connect_result(w->host->dp, w->core, vip->id, slot, MLB_CONNECT_UNMADE, w->now_us, w->now_us);
 			slot = MLB_NONE;
 		}
 	while (n--)

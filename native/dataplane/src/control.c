@@ -232,6 +232,14 @@ static void make_room(struct mlbd_control *c)
 		drop(c, last);
 }
 
+/* An answer that needs no memory. */
+static void say_no_memory(int fd)
+{
+	static const char text[] = "error: no memory to answer\n";
+
+	(void)!send(fd, text, sizeof(text) - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 static void accept_client(struct mlbd_control *c)
 {
 	struct mlbd_client *cl;
@@ -245,6 +253,7 @@ static void accept_client(struct mlbd_control *c)
 	make_room(c);
 	cl = calloc(1, sizeof(*cl));
 	if (!cl) {
+		say_no_memory(fd);
 		close(fd);
 		return;
 	}
@@ -253,8 +262,10 @@ static void accept_client(struct mlbd_control *c)
 	c->clients = cl;
 	struct epoll_event ev = { .events = EPOLLIN | EPOLLRDHUP, .data.ptr = cl };
 
-	if (epoll_ctl(c->epfd, EPOLL_CTL_ADD, fd, &ev) < 0)
+	if (epoll_ctl(c->epfd, EPOLL_CTL_ADD, fd, &ev) < 0) {
+		say_no_memory(fd);
 		drop(c, cl);
+	}
 }
 
 /* It speaks: the first of the list. */
@@ -290,6 +301,10 @@ static bool flush(struct mlbd_control *c, struct mlbd_client *cl)
 {
 	bool busy;
 
+	if (cl->out.failed) {
+		say_no_memory(cl->fd);
+		goto gone;
+	}
 	while (cl->sent < cl->out.len) {
 		ssize_t n = send(cl->fd, cl->out.s + cl->sent, cl->out.len - cl->sent, MSG_NOSIGNAL);
 
@@ -307,7 +322,7 @@ static bool flush(struct mlbd_control *c, struct mlbd_client *cl)
 	busy |= line_end(cl) != NULL;
 	if (cl->deaf && !busy)
 		shutdown(cl->fd, SHUT_WR);
-	if (cl->out.failed || cl->out.len > MAX_OUTPUT || (cl->closing && !busy))
+	if (cl->out.len > MAX_OUTPUT || (cl->closing && !busy))
 		goto gone;
 	/* While answers or questions wait nothing more is read: a client that does not read gets no memory. */
 	struct epoll_event ev = { .events = busy ? EPOLLOUT : EPOLLIN | EPOLLRDHUP, .data.ptr = cl };
@@ -356,7 +371,10 @@ static void read_client(struct mlbd_control *c, struct mlbd_client *cl)
 	buf[n] = 0;
 	mlbd_text_add(&cl->in, "%s", buf);
 	if (strlen(buf) != (size_t)n || cl->in.failed || cl->in.len > MAX_LINE) {
-		mlbd_text_add(&cl->out, "error: expected lines of text of at most %u bytes\n", MAX_LINE);
+		if (cl->in.failed)
+			mlbd_text_add(&cl->out, "error: no memory for the line\n");
+		else
+			mlbd_text_add(&cl->out, "error: expected lines of text of at most %u bytes\n", MAX_LINE);
 		cl->in.len = 0;
 		cl->deaf = true;
 		flush(c, cl);

@@ -20,6 +20,11 @@
  * failed with the errno -step and another server may be tried. */
 enum { GOES_ON = 0, HAS_ENDED = 1 };
 
+static void tell_core(struct mlbd_worker *w, const struct mlbd_conn *c, enum mlb_connect how)
+{
+	mlb_dp_connect_result(w->host->dp, w->core, c->vip->id, c->slot, how, c->connect_us, w->now_us);
+}
+
 /* Closes both sockets and counts the flow as `how`. reset: a peer that is still there gets an RST. */
 static int end_flow(struct mlbd_worker *w, struct mlbd_conn *c, enum mlb_end how, bool reset)
 {
@@ -29,6 +34,8 @@ static int end_flow(struct mlbd_worker *w, struct mlbd_conn *c, enum mlb_end how
 		mlb_ev_close(w->core, c->wv, c->slot, c->start_us, w->now_us,
 			     mlb_end_of(how, c->side[MLBD_CLIENT].passed, c->side[MLBD_SERVER].passed, c->client_first));
 		mlbd_connect_release(c->vip, c->slot);
+		if (c->state == MLBD_CONN_CONNECTING)
+			tell_core(w, c, MLB_CONNECT_UNMADE);
 		c->server_id = 0;
 	}
 	for (int s = 0; s < 2; s++) {
@@ -78,7 +85,7 @@ static void connected(struct mlbd_worker *w, struct mlbd_conn *c)
 	c->last_us = w->now_us;
 	mlbd_deadline_hasten(w, c);
 	mlb_ev_connected(w->core, c->wv, c->slot, c->connect_us, w->now_us);
-	mlb_dp_connect_result(w->host->dp, w->core, c->vip->id, c->slot, MLB_CONNECT_OK, c->connect_us, w->now_us);
+	tell_core(w, c, MLB_CONNECT_OK);
 }
 
 static int await_turn(struct mlbd_worker *w, struct mlbd_conn *c)
@@ -171,10 +178,7 @@ static void give_up_server(struct mlbd_worker *w, struct mlbd_conn *c, int error
 				     error == EADDRNOTAVAIL ?
 					     "no address or port to connect to a server from (more addresses in `sources` help)" :
 					     "cannot connect to a server");
-	else
-		mlb_dp_connect_result(w->host->dp, w->core, c->vip->id, c->slot,
-				      error == ETIMEDOUT ? MLB_CONNECT_UNANSWERED : MLB_CONNECT_REFUSED, c->connect_us,
-				      w->now_us);
+	tell_core(w, c, local ? MLB_CONNECT_UNMADE : error == ETIMEDOUT ? MLB_CONNECT_UNANSWERED : MLB_CONNECT_REFUSED);
 }
 
 /* Chooses a server and begins a connect, counted as a flow. NULL: there is no server left and the connection has ended. */
@@ -438,5 +442,6 @@ void mlbd_flow_end(struct mlbd_worker *w, struct mlbd_conn *c, enum mlb_end how)
 void mlbd_flow_move(struct mlbd_worker *w, struct mlbd_conn *c, enum mlb_end how)
 {
 	leave_connect(w, c, how);
+	tell_core(w, c, MLB_CONNECT_UNMADE);
 	find_server(w, c);
 }

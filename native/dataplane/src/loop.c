@@ -65,11 +65,15 @@ static void list_udp_flow(void *arg, struct mlbd_udp_flow *f)
 static void open_mail(struct mlbd_worker *w, struct mlbd_mail *m)
 {
 	switch (m->kind) {
-	case MLBD_MAIL_LISTEN: mlbd_accept_add(w, m->vip, m->fds); break;
+	case MLBD_MAIL_LISTEN: mlbd_accept_add(w, m); return;
 	case MLBD_MAIL_UNLISTEN: mlbd_accept_drop(w, m->vip); break;
 	case MLBD_MAIL_STOP_ACCEPT:
 		w->accepting = false;
 		mlbd_accept_drop(w, 0);
+		break;
+	case MLBD_MAIL_RESUME:
+		w->accepting = true;
+		mlbd_spare_resume(w);
 		break;
 	case MLBD_MAIL_FLOWS:
 		mlbd_conn_each(w, list_flow, (void *[]){ m->flows, w });
@@ -85,7 +89,8 @@ static void open_mail(struct mlbd_worker *w, struct mlbd_mail *m)
 	}
 	if (m->done)
 		sem_post(m->done);
-	free(m);
+	else
+		free(m);
 }
 
 static void read_mail(struct mlbd_worker *w)

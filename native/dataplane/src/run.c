@@ -25,6 +25,7 @@ struct start {
 	struct mlbd_lock lock;
 	char path[216];
 	const char *control; /* NULL: no control socket */
+	struct mlbd_text ready;
 };
 
 static int add_vips(struct mlbd_app *app, struct start *s, char err[512])
@@ -58,7 +59,7 @@ static int ask_old(struct mlbd_app *app, struct start *s, char err[512])
 		snprintf(err, 512, "--takeover: expected a control socket (control PATH)");
 		return -EINVAL;
 	}
-	rc = mlbd_takeover_fetch(&s->old, s->control, err);
+	rc = mlbd_takeover_fetch(&s->old, s->control, app->supervised.fd >= 0, err);
 	if (rc)
 		return rc;
 	if (s->old.control < 0)
@@ -78,6 +79,7 @@ static int ask_old(struct mlbd_app *app, struct start *s, char err[512])
 static int build(struct mlbd_app *app, struct start *s, char err[512])
 {
 	bool takeover = s->old.control >= 0;
+	struct mlb_region *region;
 	int rc = mlbd_host_new(&app->host, &s->plan.settings, takeover, err);
 
 	if (rc)
@@ -90,6 +92,13 @@ static int build(struct mlbd_app *app, struct start *s, char err[512])
 	mlb_dp_poll(app->host->dp, mlbd_now_us(), mlbd_real_ns());
 	if ((rc = mlbd_workers_start(app->host, err)))
 		return rc;
+	mlb_sched_prompt(); /* this thread and the waker; the workers have started, and rather run long */
+	region = mlb_dp_region(app->host->dp);
+	if (region && (rc = mlbd_waker_start(&app->waker, &region->hdr->in_futex, app->wake_fd, err)))
+		return rc;
+	mlbd_show_ready(app->host, &s->ready);
+	if (s->ready.failed)
+		return mlbd_no_memory(err);
 	return s->control ? mlbd_control_open(&app->control, s->control, takeover, err) : 0;
 }
 
@@ -101,20 +110,15 @@ static int take_names(struct mlbd_app *app, struct start *s, char err[512])
 	return rc || !region ? rc : mlb_region_name(region, err);
 }
 
-static void say_ready(struct mlbd_app *app)
+static void say_ready(const struct start *s)
 {
-	struct mlbd_text ready = { 0 };
-
-	mlbd_show_ready(app->host, &ready);
-	if (ready.s && (fputs(ready.s, stdout) < 0 || fflush(stdout)))
+	if (fputs(s->ready.s, stdout) < 0 || fflush(stdout))
 		mlbd_log("warn", "cannot print the ready line: %s", strerror(errno));
-	mlbd_text_free(&ready);
 	mlbd_notify("READY=1");
 }
 
 static int start(struct mlbd_app *app, struct start *s, char err[512])
 {
-	struct mlb_region *region;
 	bool takeover;
 	int rc;
 
@@ -132,23 +136,25 @@ static int start(struct mlbd_app *app, struct start *s, char err[512])
 	/* From here on the old one drains: nothing may fail any more that leaves nobody to serve. */
 	takeover = s->old.control >= 0;
 	if (takeover) {
+		/* At once: if this one dies from here on, the next one is to follow. */
+		mlbd_supervised_poll(&app->supervised, app->host, mlbd_now_us());
 		mlbd_previous_begin(&app->previous, app->host, s->old.control);
 		s->old.control = -1;
 	}
-	mlbd_host_serve(app->host);
-	if ((rc = take_names(app, s, err))) {
-		if (!takeover)
-			return rc;
-		mlbd_log("error", "takeover: %s", err);
+	rc = mlbd_host_serve(app->host, err);
+	if (rc == 0 || takeover) {
+		if (rc)
+			mlbd_log("error", "takeover: %s", err);
+		rc = take_names(app, s, err);
 	}
-	mlbd_lock_drop(&s->lock);
-	mlb_sched_prompt(); /* this thread and the waker; the workers have started, and rather run long */
-	region = mlb_dp_region(app->host->dp);
-	if (region && (rc = mlbd_waker_start(&app->waker, &region->hdr->in_futex, app->wake_fd, err)))
+	if (rc && !takeover)
 		return rc;
+	if (rc)
+		mlbd_log("error", "takeover: %s", err);
+	mlbd_lock_drop(&s->lock);
 	if (app->opt.stop_with_stdin)
 		mlbd_app_follow_stdin(app);
-	say_ready(app);
+	say_ready(s);
 	mlbd_supervised_poll(&app->supervised, app->host, mlbd_now_us());
 	return 0;
 }
@@ -164,6 +170,7 @@ static int serve(struct mlbd_app *app, struct start *s, char err[512])
 	mlbd_lock_drop(&s->lock);
 	mlbd_takeover_free(&s->old);
 	mlbd_listeners_free(&s->held);
+	mlbd_text_free(&s->ready);
 	if (rc == 0)
 		mlbd_app_loop(app);
 	mlbd_app_free(app);

@@ -36,6 +36,7 @@ static void show_config(struct mlbd_host *h, bool json, struct mlbd_text *t)
 	mlbd_plan_print(plan, &lines);
 	mlbd_plan_free(plan);
 	free(plan);
+	t->failed |= lines.failed; /* a part of it must not look like the whole: a takeover would take it for the truth */
 	if (!json) {
 		mlbd_text_add(t, "%s", lines.s ? lines.s : "");
 	} else {

@@ -35,7 +35,7 @@ struct supervisor {
 	struct held held[MLB_MAX_VIPS];
 	uint32_t n;
 	bool ready, ever_ready; /* the one that runs; any */
-	bool over;              /* another data plane has the listeners */
+	bool over, left;        /* what the one that runs has said of its end (supervised.h) */
 	bool stopping, leave;
 	uint64_t ready_us;
 	uint32_t backoff_ms;
@@ -130,7 +130,7 @@ static int start(struct supervisor *s)
 	free(env);
 	mlbd_text_free(&own);
 	s->chan = pair[0];
-	s->ready = s->over = false;
+	s->ready = s->over = s->left = false;
 	if (rc == 0)
 		return 0;
 	mlbd_log("error", "supervisor: cannot start the data plane: %s", strerror(-rc));
@@ -194,6 +194,7 @@ static void understand(struct supervisor *s, const char *what, const int *fd, ui
 	if (strcmp(what, MLBD_SAY_READY) == 0)
 		on_ready(s);
 	s->over |= strcmp(what, MLBD_SAY_OVER) == 0;
+	s->left |= strcmp(what, MLBD_SAY_LEFT) == 0;
 }
 
 /* All messages that are there. */
@@ -302,7 +303,7 @@ static void say_end(int status)
 /* True: the next one is to be started, after a pause where the last one died young. */
 static bool again(struct supervisor *s, int status)
 {
-	bool asked = WIFEXITED(status) && WEXITSTATUS(status) == 0 && !s->over;
+	bool asked = s->left || (WIFEXITED(status) && WEXITSTATUS(status) == 0 && !s->over);
 	uint64_t now = mlbd_now_us();
 	int none;
 
@@ -337,7 +338,7 @@ static int serve(struct supervisor *s)
 			return 0;
 		}
 		if (!again(s, status))
-			return WIFEXITED(status) ? WEXITSTATUS(status) : s->stopping || s->leave ? 0 : 1;
+			return WIFEXITED(status) ? WEXITSTATUS(status) : s->stopping || s->leave || s->left ? 0 : 1;
 	}
 }
 

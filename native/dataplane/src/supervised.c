@@ -99,11 +99,11 @@ void mlbd_supervised_poll(struct mlbd_supervised *s, struct mlbd_host *h, uint64
 		s->ready = say(s, MLBD_SAY_READY, NULL, 0) == 0;
 }
 
-void mlbd_supervised_leave(struct mlbd_supervised *s, bool over)
+void mlbd_supervised_leave(struct mlbd_supervised *s, bool take_back)
 {
 	if (s->fd < 0)
 		return;
-	if (((over && say(s, MLBD_SAY_OVER, NULL, 0)) || say_all(s, NULL)) && s->fd >= 0)
+	if ((say(s, take_back ? MLBD_SAY_OVER : MLBD_SAY_LEFT, NULL, 0) || say_all(s, NULL)) && s->fd >= 0)
 		mlbd_log("warn", "the supervisor does not hear that this data plane listens no more");
 	mlbd_supervised_end(s);
 }

@@ -16,7 +16,11 @@
 #define MLBD_SAY_HOLD "hold " /* NAME */
 #define MLBD_SAY_END "end"
 #define MLBD_SAY_READY "ready"
-#define MLBD_SAY_OVER "over" /* another data plane has the listeners: the next one is to take them back from it */
+/* This one ends, and listens no more. over: a data plane without a supervisor took the listeners, and the next one is to take
+ * them back from it. left: it was told to stop, or another supervisor's data plane has the listeners: there is to be no next one.
+ */
+#define MLBD_SAY_OVER "over"
+#define MLBD_SAY_LEFT "left"
 
 struct mlbd_supervised {
 	int fd;        /* -1: there is no supervisor (any more) */
@@ -30,7 +34,7 @@ void mlbd_supervised_begin(struct mlbd_supervised *, struct mlbd_listeners *in);
 /* Tells what has changed; the first time that all VIPs listen, so that a death is to be followed by a restart from now on. What
  * cannot be sent is tried again. */
 void mlbd_supervised_poll(struct mlbd_supervised *, struct mlbd_host *, uint64_t now_us);
-/* This one listens no more: it stops, or (`over`) another has the listeners. */
-void mlbd_supervised_leave(struct mlbd_supervised *, bool over);
+/* This one listens no more. take_back: as MLBD_SAY_OVER, else MLBD_SAY_LEFT. */
+void mlbd_supervised_leave(struct mlbd_supervised *, bool take_back);
 void mlbd_supervised_end(struct mlbd_supervised *);
 #endif

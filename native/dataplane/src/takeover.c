@@ -220,6 +220,10 @@ static int understand(struct mlbd_inherit *in, struct fetch *f, char err[256])
 			to = &base;
 		else
 			mlbd_text_add(to, "%s\n", line);
+	if (rc == 0 && (run.failed || base.failed)) {
+		snprintf(err, 256, "takeover: no memory");
+		rc = -ENOMEM;
+	}
 	if (rc == 0 && ((run.s && (rc = mlbd_plan_text(&in->run, "takeover", run.s, why))) ||
 			(base.s && (rc = mlbd_plan_text(&in->base, "takeover: base", base.s, why)))))
 		snprintf(err, 256, "%.250s", why);
@@ -276,7 +280,17 @@ static void fetch_free(struct fetch *f)
 	free(f);
 }
 
-int mlbd_takeover_fetch(struct mlbd_inherit *in, const char *path, char err[256])
+/* Its refusal is an answer, too; what else may be wrong the next order meets as well. */
+static void tell_supervised(int control)
+{
+	struct fetch *f = NULL;
+	char ignored[256];
+
+	ask(control, "supervised\n", &f, ignored);
+	fetch_free(f);
+}
+
+int mlbd_takeover_fetch(struct mlbd_inherit *in, const char *path, bool supervised, char err[256])
 {
 	struct timeval limit = { .tv_sec = 10 };
 	struct fetch *f = NULL;
@@ -304,6 +318,8 @@ int mlbd_takeover_fetch(struct mlbd_inherit *in, const char *path, char err[256]
 	}
 	setsockopt(in->control, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	setsockopt(in->control, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+	if (supervised)
+		tell_supervised(in->control);
 	rc = ask(in->control, "takeover\n", &f, err);
 	if (rc == 0)
 		rc = understand(in, f, err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A new binary takes the listening sockets of the old one over: the same sockets in both processes, so that no client is turned
  * away at any moment. Over the old one's control socket:
+ *   new: supervised, where a supervisor is to hold the listeners (supervise.h). A release that does not know the word refuses it
  *   new: takeover
  *   old: listener NAME ADDRESS:PORT COUNT, with COUNT descriptors beside it, once a VIP; what it runs, as configuration;
  *        base; what it read from its file; ok. Before that: state LENGTH, with a file of what is in force beside it
@@ -27,8 +28,8 @@ struct mlbd_inherit {
 	void *state; /* what is in force there (mlb_dp_export); NULL: nothing came */
 	uint64_t state_len;
 };
-/* Asks the data plane at `path`. 0 also when none is there (control -1 then). */
-int mlbd_takeover_fetch(struct mlbd_inherit *, const char *path, char err[256]);
+/* Asks the data plane at `path`. supervised: this one has a supervisor. 0 also when none is there (control -1 then). */
+int mlbd_takeover_fetch(struct mlbd_inherit *, const char *path, bool supervised, char err[256]);
 /* The old one drains from now on, or is dead: 0, and this one is to serve. -errno: the old one serves on, and this one must not.
  */
 int mlbd_takeover_release(struct mlbd_inherit *, char err[256]);

@@ -65,8 +65,12 @@ static void leave_server(struct mlbd_worker *w, struct mlbd_udp_flow *f, enum ml
 		mlb_ev_unwait(f->wv, f->slot, w->now_us);
 	f->wait_us = 0;
 	mlb_ev_close(w->core, f->wv, f->slot, f->start_us, w->now_us, how);
-	if (how == MLB_END_REFUSED)
-		mlb_dp_connect_result(w->host->dp, w->core, f->vip->id, f->slot, MLB_CONNECT_REFUSED, f->start_us, w->now_us);
+	if (how == MLB_END_REFUSED || (f->answers == 0 && (how == MLB_END_RESET || how == MLB_END_ABORT)))
+		mlb_dp_connect_result(w->host->dp, w->core, f->vip->id, f->slot,
+				      how == MLB_END_REFUSED ? MLB_CONNECT_REFUSED :
+				      how == MLB_END_RESET   ? MLB_CONNECT_UNANSWERED :
+							       MLB_CONNECT_UNMADE,
+				      f->start_us, w->now_us);
 	mlbd_connect_release(f->vip, f->slot);
 	close(f->fd); /* out of epoll with it: nobody else has this socket */
 	f->fd = -1;
@@ -140,6 +144,7 @@ static bool enter_server(struct mlbd_worker *w, struct mlbd_udp_flow *f, uint16_
 		mlbd_worker_complain(w, -rc, "no socket to send to a server from");
 		mlb_ev_close(w->core, f->wv, slot, f->start_us, w->now_us, MLB_END_UNMADE);
 		mlbd_connect_release(f->vip, f->slot);
+		mlb_dp_connect_result(w->host->dp, w->core, f->vip->id, slot, MLB_CONNECT_UNMADE, f->start_us, w->now_us);
 		if (f->fd >= 0)
 			close(f->fd);
 		f->fd = -1;

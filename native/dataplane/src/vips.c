@@ -66,8 +66,11 @@ static int listen_all(struct mlbd_host *h, struct mlbd_vip *v, const int *fd, ui
 	return 0;
 }
 
-static void post_listeners(struct mlbd_host *h, struct mlbd_vip *v)
+/* 0, or -errno: some workers have theirs. */
+static int post_listeners(struct mlbd_host *h, struct mlbd_vip *v, char err[256])
 {
+	int failed = 0;
+
 	for (uint32_t k = 0; k < h->threads; k++) {
 		int fd[MLBD_MAX_THREADS];
 		uint32_t n = 0;
@@ -78,17 +81,30 @@ static void post_listeners(struct mlbd_host *h, struct mlbd_vip *v)
 			fd[n++] = v->fd[k % v->fds];
 		int rc = mlbd_workers_listen(&h->worker[k], v->id, fd, n);
 
-		if (rc < 0)
-			mlbd_log("error", "vip %s: cannot give worker %u its listeners: %s", v->conf.name, k, strerror(-rc));
+		if (rc < 0) {
+			snprintf(err, 256, "vip %s: cannot give worker %u its listeners: %s", v->conf.name, k, strerror(-rc));
+			failed = rc;
+		}
 	}
+	return failed;
 }
 
-void mlbd_host_serve(struct mlbd_host *h)
+int mlbd_host_serve(struct mlbd_host *h, char err[256])
 {
+	bool again = h->serving;
+	int rc = 0;
+
 	h->serving = true;
-	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++)
-		if (h->vip[i].used)
-			post_listeners(h, &h->vip[i]);
+	if (again)
+		mlbd_workers_tell(h, &(struct mlbd_mail){ .kind = MLBD_MAIL_RESUME });
+	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++) {
+		struct mlbd_vip *v = &h->vip[i];
+		bool kept = again && v->conf.ep.proto == IPPROTO_UDP; /* the answers of its flows need the listeners */
+
+		if (v->used && !kept && post_listeners(h, v, err))
+			rc = -ENOMEM;
+	}
+	return rc;
 }
 
 void mlbd_host_pause(struct mlbd_host *h)
@@ -122,36 +138,41 @@ void mlbd_host_stop_accept(struct mlbd_host *h)
 }
 
 /* The table comes before the limit that makes workers look at it. */
-static int set_per_source(struct mlbd_vip *v, uint32_t most, char err[256])
+static int need_per_source(struct mlbd_vip *v, uint32_t most, char err[256])
 {
-	if (most && !v->per_source) {
-		v->per_source = mlbd_per_source_new(mlbd_real_ns() ^ (uint64_t)(uintptr_t)v);
-		if (!v->per_source) {
-			snprintf(err, 256, "no memory to count connections per source");
-			return -ENOMEM;
-		}
+	if (!most || v->per_source)
+		return 0;
+	v->per_source = mlbd_per_source_new(mlbd_real_ns() ^ (uint64_t)(uintptr_t)v);
+	if (v->per_source)
+		return 0;
+	snprintf(err, 256, "no memory to count connections per source");
+	return -ENOMEM;
+}
+
+/* *copy: NULL where there are none. */
+static int copy_nets(struct mlbd_nets **copy, const struct mlbd_nets *nets, char err[256])
+{
+	*copy = NULL;
+	if (!nets->n)
+		return 0;
+	*copy = malloc(sizeof(**copy));
+	if (*copy) {
+		**copy = *nets;
+		return 0;
 	}
-	atomic_store(&v->max_per_source, most);
-	return 0;
+	snprintf(err, 256, "no memory for the networks of accept-proxy");
+	return -ENOMEM;
 }
 
 /* The old list may be in a worker's hands until it has answered. */
-static int set_accept_proxy(struct mlbd_host *h, struct mlbd_vip *v, const struct mlbd_nets *nets, char err[256])
+static void use_nets(struct mlbd_host *h, struct mlbd_vip *v, struct mlbd_nets *now)
 {
-	struct mlbd_nets *old = v->accept_proxy, *now = NULL;
+	struct mlbd_nets *old = v->accept_proxy;
 
-	if (nets->n) {
-		now = malloc(sizeof(*now));
-		if (!now) {
-			snprintf(err, 256, "no memory for the networks of accept-proxy");
-			return -ENOMEM;
-		}
-		*now = *nets;
-	}
 	atomic_store_explicit(&v->accept_proxy, now, memory_order_release);
-	if (old && mlbd_workers_tell(h, &(struct mlbd_mail){ .kind = MLBD_MAIL_SYNC }) == 0)
-		free(old);
-	return 0;
+	if (old)
+		mlbd_workers_tell(h, &(struct mlbd_mail){ .kind = MLBD_MAIL_SYNC });
+	free(old);
 }
 
 int mlbd_vip_add(struct mlbd_host *h, const struct mlbd_vip_opts *o, const int *fd, uint32_t fds, char err[256])
@@ -160,7 +181,9 @@ int mlbd_vip_add(struct mlbd_host *h, const struct mlbd_vip_opts *o, const int *
 	struct mlbd_vip staged = { .conf = opts.conf };
 	struct mlbd_vip *v;
 	int *parted = NULL;
+	struct mlbd_nets *nets = NULL;
 	uint32_t id, taken = 0;
+	char ignored[256];
 	int rc;
 
 	if ((rc = mlbd_addr_of_one("vip", &opts.conf.ep.addr, err)))
@@ -187,9 +210,9 @@ int mlbd_vip_add(struct mlbd_host *h, const struct mlbd_vip_opts *o, const int *
 	v = &h->vip[id - 1];
 	if (!v->slot)
 		v->slot = calloc(MLB_MAX_SERVERS_PER_VIP, sizeof(*v->slot));
-	rc = v->slot ? set_per_source(v, opts.max_per_source, err) : -ENOMEM;
+	rc = v->slot ? need_per_source(v, opts.max_per_source, err) : -ENOMEM;
 	if (rc == 0)
-		rc = set_accept_proxy(h, v, &opts.accept_proxy, err);
+		rc = copy_nets(&nets, &opts.accept_proxy, err);
 	if (rc) {
 		mlb_dp_vip_del(h->dp, id, err);
 		snprintf(err, 256, "no memory");
@@ -200,15 +223,18 @@ int mlbd_vip_add(struct mlbd_host *h, const struct mlbd_vip_opts *o, const int *
 	v->fd = staged.fd;
 	v->fds = staged.fds;
 	v->mores = 0;
+	use_nets(h, v, nets);
+	atomic_store(&v->max_per_source, opts.max_per_source);
 	atomic_store(&v->max_conns, opts.max_conns);
 	atomic_store(&v->responses, opts.responses);
 	atomic_store(&v->send_proxy, opts.send_proxy);
 	atomic_store(&v->bad_proxy_headers, 0);
 	v->used = true;
 	h->listeners_version++;
-	if (h->serving)
-		post_listeners(h, v);
-	return 0;
+	rc = h->serving ? post_listeners(h, v, err) : 0;
+	if (rc)
+		mlbd_vip_del(h, v, ignored);
+	return rc;
 fail:
 	for (uint32_t i = 0; i < staged.fds && !fds; i++)
 		close(staged.fd[i]);
@@ -233,26 +259,32 @@ int mlbd_vip_may_change(const struct mlbd_vip *v, const struct mlbd_vip_opts *o,
 int mlbd_vip_change(struct mlbd_host *h, struct mlbd_vip *v, const struct mlbd_vip_opts *o, char err[256])
 {
 	const struct mlb_vip_conf *a = &v->conf, *b = &o->conf;
+	struct mlbd_nets *nets = NULL;
+	int rc = mlbd_vip_may_change(v, o, err);
 
-	if (mlbd_vip_may_change(v, o, err))
-		return -EBUSY;
+	/* First what may fail, so that a change is made whole or not at all. */
+	if (rc == 0 && o->has_max_per_source)
+		rc = need_per_source(v, o->max_per_source, err);
+	if (rc == 0 && o->has_accept_proxy)
+		rc = copy_nets(&nets, &o->accept_proxy, err);
+	if (rc == 0 && o->has_mode && b->mode != a->mode)
+		rc = mlb_dp_set_mode(h->dp, v->id, (enum mlb_mode)b->mode, err);
+	if (rc) {
+		free(nets);
+		return rc;
+	}
+	if (o->has_mode)
+		v->conf.mode = b->mode;
 	if (o->has_max_conns)
 		atomic_store(&v->max_conns, o->max_conns);
 	if (o->has_responses)
 		atomic_store(&v->responses, o->responses);
-	if (o->has_max_per_source && set_per_source(v, o->max_per_source, err))
-		return -ENOMEM;
+	if (o->has_max_per_source)
+		atomic_store(&v->max_per_source, o->max_per_source);
 	if (o->has_send_proxy)
 		atomic_store(&v->send_proxy, o->send_proxy);
-	if (o->has_accept_proxy && set_accept_proxy(h, v, &o->accept_proxy, err))
-		return -ENOMEM;
-	if (o->has_mode && b->mode != a->mode) {
-		int rc = mlb_dp_set_mode(h->dp, v->id, (enum mlb_mode)b->mode, err);
-
-		if (rc)
-			return rc;
-		v->conf.mode = b->mode;
-	}
+	if (o->has_accept_proxy)
+		use_nets(h, v, nets);
 	return 0;
 }
 
@@ -296,12 +328,10 @@ static int server_up(void *arg, uint32_t vip_id, struct mlb_server *s)
 	return 0;
 }
 
-static void server_close(void *arg, uint32_t vip_id, const struct mlb_server *s)
+static int server_close(void *arg, uint32_t vip_id, const struct mlb_server *s)
 {
-	struct mlbd_host *h = arg;
-
-	if (mlbd_workers_post(h, &(struct mlbd_mail){ .kind = MLBD_MAIL_CLOSE, .server_id = s->id }) < 0)
-		mlbd_log("error", "vip %s: no memory to close the flows of server %u", h->vip[vip_id - 1].conf.name, s->id);
+	(void)vip_id;
+	return mlbd_workers_post(arg, &(struct mlbd_mail){ .kind = MLBD_MAIL_CLOSE, .server_id = s->id });
 }
 
 static void server_gone(void *arg, uint32_t vip_id, struct mlb_server *s)

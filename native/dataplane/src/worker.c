@@ -73,16 +73,19 @@ void mlbd_worker_free(struct mlbd_worker *w)
 {
 	for (struct mlbd_mail *m = w->mail, *next; m; m = next) {
 		next = m->next;
-		if (m->done)
-			sem_post(m->done);
-		free(m);
+		free(m); /* nobody waits for one that ended */
 	}
 	mlbd_buffers_free(&w->buffers);
 	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++)
 		free(w->recount[i]);
 	free(w->again);
+	for (uint32_t i = 0; i < w->listener_cap; i++)
+		free(w->listener[i]);
 	free(w->listener);
-	free(w->late);
+	for (struct mlbd_mail *m = w->late, *next; m; m = next) {
+		next = m->next;
+		free(m);
+	}
 	free(w->excluded);
 	free(w->excluded_q);
 	close_if_open(w->epfd);

@@ -19,11 +19,6 @@ struct mlbd_listener {
 	bool udp;
 };
 
-struct mlbd_late {
-	uint32_t vip; /* 0: removed meanwhile */
-	uint32_t fds;
-};
-
 struct mlbd_flow_row { /* of `show flows` */
 	struct mlb_endpoint client;
 	uint32_t vip, slot, server_id;
@@ -40,6 +35,7 @@ enum mlbd_mail_kind {
 	MLBD_MAIL_LISTEN,
 	MLBD_MAIL_UNLISTEN,
 	MLBD_MAIL_STOP_ACCEPT,
+	MLBD_MAIL_RESUME, /* takes that back */
 	MLBD_MAIL_FLOWS,
 	MLBD_MAIL_RECOUNT,
 	MLBD_MAIL_CLOSE, /* flows of one server */
@@ -47,7 +43,8 @@ enum mlbd_mail_kind {
 	MLBD_MAIL_QUIT
 };
 
-/* A message from main. `done` (may be NULL) is posted when the worker has acted. */
+/* A message from main. With `done` main waits: that is posted when the worker has acted, and the message stays main's. Without,
+ * it is the worker's, malloc'ed. */
 struct mlbd_mail {
 	struct mlbd_mail *next;
 	enum mlbd_mail_kind kind;
@@ -70,11 +67,11 @@ struct mlbd_worker {
 	struct mlbd_settings settings;
 	uint32_t settings_version;
 
-	struct mlbd_listener **listener; /* after a takeover by fewer threads: several of a VIP */
-	uint32_t listeners, listener_cap;
-	struct mlbd_late *late; /* listeners on their way that found no room in the descriptor table, oldest first */
-	uint32_t lates, late_cap;
-	uint64_t resume_us;     /* when paused and late listeners are tried again; 0: there are none */
+	struct mlbd_listener **listener;  /* [listener_cap]; after a takeover by fewer threads: several of a VIP */
+	uint32_t listeners, listener_cap; /* beyond `listeners` records in reserve, or NULL */
+	struct mlbd_mail
+		*late;      /* listeners on their way that found no descriptor or no memory, oldest first; vip 0: gone since */
+	uint64_t resume_us; /* when paused and late listeners are tried again; 0: there are none */
 	uint64_t complained_us; /* last time it logged a lack of descriptors or the like */
 	int spare_fd;           /* the descriptor in reserve (spare.h); -1: lent */
 	bool accepting, quit;
@@ -115,7 +112,7 @@ enum {
 int mlbd_worker_init(struct mlbd_worker *, struct mlbd_host *, uint32_t index, char err[256]);
 /* Main thread, when the thread has ended or never ran; also after an init that failed. */
 void mlbd_worker_free(struct mlbd_worker *);
-/* Takes the message over (malloc'ed). Main thread. */
+/* Main thread. */
 void mlbd_worker_post(struct mlbd_worker *, struct mlbd_mail *);
 /* All messages that have come, oldest first. */
 struct mlbd_mail *mlbd_worker_mail(struct mlbd_worker *);

@@ -44,8 +44,8 @@ int mlbd_workers_start(struct mlbd_host *h, char err[256])
 	return 0;
 }
 
-/* To a worker that runs. done may be NULL. */
-static int post_copy(struct mlbd_worker *w, const struct mlbd_mail *what, sem_t *done)
+/* A copy that the worker frees. */
+static int post_copy(struct mlbd_worker *w, const struct mlbd_mail *what)
 {
 	struct mlbd_mail *m = malloc(sizeof(*m));
 
@@ -54,34 +54,40 @@ static int post_copy(struct mlbd_worker *w, const struct mlbd_mail *what, sem_t 
 		return -ENOMEM;
 	}
 	*m = *what;
-	m->done = done;
 	mlbd_worker_post(w, m);
 	return 0;
 }
 
-int mlbd_workers_ask(struct mlbd_worker *w, const struct mlbd_mail *what)
+/* To n workers in a row, of those that run. The messages lie here until all are acted on. */
+static void tell(struct mlbd_worker *w, uint32_t n, const struct mlbd_mail *what)
 {
+	struct mlbd_mail mail[MLBD_MAX_THREADS];
+	uint32_t told = 0;
 	sem_t done;
-	int rc;
 
-	if (!w->started)
-		return 0;
 	sem_init(&done, 0, 0);
-	rc = post_copy(w, what, &done);
-	while (rc == 0 && sem_wait(&done) < 0)
-		; /* interrupted */
+	for (uint32_t i = 0; i < n; i++) {
+		if (!w[i].started)
+			continue;
+		mail[told] = *what;
+		mail[told].done = &done;
+		mlbd_worker_post(&w[i], &mail[told++]);
+	}
+	while (told)
+		if (sem_wait(&done) == 0) /* else interrupted */
+			told--;
 	sem_destroy(&done);
-	return rc;
 }
 
-int mlbd_workers_tell(struct mlbd_host *h, const struct mlbd_mail *what)
+void mlbd_workers_ask(struct mlbd_worker *w, const struct mlbd_mail *what)
 {
-	int rc = 0;
+	tell(w, 1, what);
+}
 
-	for (uint32_t i = 0; i < h->threads; i++)
-		if (mlbd_workers_ask(&h->worker[i], what))
-			rc = -ENOMEM;
-	return rc;
+void mlbd_workers_tell(struct mlbd_host *h, const struct mlbd_mail *what)
+{
+	if (h->worker)
+		tell(h->worker, h->threads, what);
 }
 
 int mlbd_workers_post(struct mlbd_host *h, const struct mlbd_mail *what)
@@ -89,7 +95,7 @@ int mlbd_workers_post(struct mlbd_host *h, const struct mlbd_mail *what)
 	int rc = 0;
 
 	for (uint32_t i = 0; i < h->threads; i++)
-		if (h->worker[i].started && post_copy(&h->worker[i], what, NULL))
+		if (h->worker[i].started && post_copy(&h->worker[i], what))
 			rc = -ENOMEM;
 	return rc;
 }
@@ -101,7 +107,7 @@ void mlbd_workers_settings(struct mlbd_host *h)
 
 int mlbd_workers_listen(struct mlbd_worker *w, uint32_t vip, const int *fd, uint32_t n)
 {
-	struct mlbd_mail *m = calloc(1, sizeof(*m));
+	struct mlbd_mail *m = calloc(1, sizeof(*m)); /* before the sockets are on their way, which nobody could call back */
 	int rc = m ? mlbd_fds_send(w->pass[0], "\n", fd, n) : -ENOMEM;
 
 	if (rc < 0) {
@@ -126,16 +132,7 @@ uint64_t mlbd_workers_conns(const struct mlbd_host *h)
 
 void mlbd_workers_join(struct mlbd_host *h)
 {
-	for (uint32_t i = 0; h->worker && i < h->threads; i++) {
-		struct mlbd_mail *m = h->worker[i].started ? calloc(1, sizeof(*m)) : NULL;
-
-		if (!m && h->worker[i].started)
-			_exit(1); /* without memory nothing can be ended in order */
-		if (!m)
-			continue;
-		m->kind = MLBD_MAIL_QUIT;
-		mlbd_worker_post(&h->worker[i], m);
-	}
+	mlbd_workers_tell(h, &(struct mlbd_mail){ .kind = MLBD_MAIL_QUIT });
 	for (uint32_t i = 0; h->worker && i < h->threads; i++) {
 		if (h->worker[i].started)
 			pthread_join(h->worker[i].thread, NULL);

@@ -8,10 +8,10 @@
 int mlbd_workers_new(struct mlbd_host *, char err[256]);
 /* The threads run, and wait for listeners. */
 int mlbd_workers_start(struct mlbd_host *, char err[256]);
-/* Sends a copy to one, or to all, and waits until it is acted on. -ENOMEM: not everyone was told. */
-int mlbd_workers_ask(struct mlbd_worker *, const struct mlbd_mail *);
-int mlbd_workers_tell(struct mlbd_host *, const struct mlbd_mail *);
-/* The same without waiting. Those who get it act after what they had in hand. */
+/* Sends a copy to one, or to all, and waits until it is acted on. It needs no memory, and reaches everyone who runs. */
+void mlbd_workers_ask(struct mlbd_worker *, const struct mlbd_mail *);
+void mlbd_workers_tell(struct mlbd_host *, const struct mlbd_mail *);
+/* The same without waiting. Those who get it act after what they had in hand. -ENOMEM: not everyone was told. */
 int mlbd_workers_post(struct mlbd_host *, const struct mlbd_mail *);
 /* The settings have changed: all of them act on it before this returns, also those that sleep. */
 void mlbd_workers_settings(struct mlbd_host *);

@@ -150,7 +150,7 @@ TEST(a_handshake_under_way_is_served_after_its_vip_was_removed)
 	server.ep = at;
 	begin_host(&t);
 	CHECK_EQ(mlbd_workers_start(t.h, err), 0);
-	mlbd_host_serve(t.h);
+	CHECK_EQ(mlbd_host_serve(t.h, err), 0);
 	struct mlbd_vip *v = begin_vip(&t);
 
 	ep = v->conf.ep;

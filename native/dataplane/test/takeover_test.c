@@ -60,7 +60,7 @@ static int fetch(uid_t uid, int fd, uint32_t count, uint16_t port, struct mlbd_i
 		same[i] = fd;
 	pid = old_one(uid, same, count, port);
 	for (int i = 0; i < 1000; i++, usleep(10000)) { /* until it listens */
-		rc = mlbd_takeover_fetch(in, path, err);
+		rc = mlbd_takeover_fetch(in, path, false, err);
 		if (rc || in->control >= 0)
 			break;
 	}

@@ -98,15 +98,17 @@ enum mlb_connect {
 	MLB_CONNECT_OK,
 	MLB_CONNECT_REFUSED,
 	MLB_CONNECT_UNANSWERED, /* counts only where no connect was answered since this one began */
+	MLB_CONNECT_UNMADE,     /* not tried, or given up before an answer: it says nothing, and the next flow is the probe */
 };
 /* Worker-safe: outcome of a connect, for local ejection. A failure holds its server back for 10 ms, a second in a row for 20 ms,
  * a third ejects it for 1 s, doubling to 30 s; then one new flow is its probe. Failures less than 10 ms apart count once. At most
- * half of the pool is out at a time. */
+ * half of the pool is out at a time. began_us: the now_us of the choice. */
 void mlb_dp_connect_result(struct mlb_dp *, struct mlb_worker *, uint32_t vip_id, uint32_t slot, enum mlb_connect,
 			   uint64_t began_us, uint64_t now_us);
 
 /* Worker-safe: the server for a new flow, as mlb_choose over the VIP's table, MLB_NONE if there is none. A server that was put
- * out and whose time is over is given to one flow only, the probe, until its mlb_dp_connect_result comes (or 5 s passed). A host
+ * out and whose time is over is given to one flow only, the probe, until its mlb_dp_connect_result comes, or 5 s passed: then
+ * another one is, but in a UDP VIP, where no refusal for so long is all that a server without answers can say of itself. A host
  * that asks again for a flow whose connect failed sets wvip->q of the servers tried to MLB_Q_TRIED meanwhile. */
 uint32_t mlb_dp_choose(struct mlb_dp *, struct mlb_worker *, uint32_t vip_id, uint64_t flow_hash, uint64_t now_us);
 /* Worker-safe: the same question about a server that a host prefers for a new flow (client affinity): may it take one? False
@@ -132,8 +134,9 @@ struct mlb_dp_hooks {
 	int (*server_up)(void *arg, uint32_t vip_id, struct mlb_server *);    /* before the first flow; nonzero refuses it */
 	void (*server_gone)(void *arg, uint32_t vip_id, struct mlb_server *); /* after the last flow and a grace period */
 	/* The server's flows are to end now, each counted as MLB_END_CLOSED: an order that is in force already, so none begins
-	 * after this. NULL: the host cannot, and its frames say so. */
-	void (*server_close)(void *arg, uint32_t vip_id, const struct mlb_server *);
+	 * after this. Nonzero: not all could be told, so it is asked again with the next vector that orders it. NULL: the host
+	 * cannot, and its frames say so. */
+	int (*server_close)(void *arg, uint32_t vip_id, const struct mlb_server *);
 	/* The shares of new flows that are in force from now on, for a data plane that only steers another load balancer; NULL:
 	 * nobody wants them. share[slot] sums to 1, or to 0 without a server; 0 = no new flows; mlb_dp_server_at says who is in
 	 * a slot. At each change of servers, weights or masks. It must not change VIPs or servers. */

@@ -42,10 +42,12 @@ struct mlb_region_hdr {
 	uint32_t lease_us;            /* agent heartbeat unchanged for this long: static weights */
 	uint32_t workers;
 	uint32_t dp_pid;
-	MLB_ATOMIC(uint64_t) dp_heartbeat;    /* the data plane's main thread, advances at least every 100 ms */
-	MLB_ATOMIC(uint32_t) out_futex;       /* bumped and woken after each publish of msg_out or effect */
-	MLB_ATOMIC(uint32_t) live_us;         /* period of the live counts that their reader wants; 0 = nobody reads them */
-	MLB_ATOMIC(uint64_t) agent_epoch;     /* last agent's; the next takes it plus one, under the lock */
+	MLB_ATOMIC(uint64_t) dp_heartbeat; /* the data plane's main thread, advances at least every 100 ms */
+	MLB_ATOMIC(uint32_t) out_futex;    /* bumped and woken after each publish of msg_out or effect */
+	MLB_ATOMIC(uint32_t)
+	live_us;                          /* period of the live counts that their reader wants, written anew at each of its turns;
+					   * 0 = nobody reads them. The data plane sets it to 0 after 10 s without a peer */
+	MLB_ATOMIC(uint64_t) agent_epoch; /* last agent's; the next takes it plus one, under the lock */
 	MLB_ATOMIC(uint64_t) agent_heartbeat; /* advances only after the agent composed a tick */
 	MLB_ATOMIC(uint32_t) in_futex;        /* bumped and woken after each publish of msg_in or msg_pool */
 	MLB_ATOMIC(uint32_t) agent_pid;
