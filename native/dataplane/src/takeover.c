@@ -259,7 +259,11 @@ static int ask(int control, const char *order, struct fetch **out, char err[256]
 	struct fetch *f = calloc(1, sizeof(*f));
 	int rc;
 
-	if (!f) {
+	/* Room for a short answer before the question: that to `release` must not be lost, for the old one believes in it. */
+	if (f)
+		mlbd_text_add(&f->text, "%s", "");
+	if (!f || f->text.failed) {
+		free(f);
 		snprintf(err, 256, "takeover: no memory");
 		return -ENOMEM;
 	}
@@ -280,14 +284,14 @@ static void fetch_free(struct fetch *f)
 	free(f);
 }
 
-/* Its refusal is an answer, too; what else may be wrong the next order meets as well. */
-static void tell_supervised(int control)
+/* A refusal is an answer, too: of a release that does not know the word. */
+static int tell_supervised(int control, char err[256])
 {
 	struct fetch *f = NULL;
-	char ignored[256];
+	int rc = ask(control, "supervised\n", &f, err);
 
-	ask(control, "supervised\n", &f, ignored);
 	fetch_free(f);
+	return rc == -EPROTO ? 0 : rc;
 }
 
 int mlbd_takeover_fetch(struct mlbd_inherit *in, const char *path, bool supervised, char err[256])
@@ -319,8 +323,9 @@ int mlbd_takeover_fetch(struct mlbd_inherit *in, const char *path, bool supervis
 	setsockopt(in->control, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	setsockopt(in->control, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	if (supervised)
-		tell_supervised(in->control);
-	rc = ask(in->control, "takeover\n", &f, err);
+		rc = tell_supervised(in->control, err);
+	if (rc == 0)
+		rc = ask(in->control, "takeover\n", &f, err);
 	if (rc == 0)
 		rc = understand(in, f, err);
 	else if (f)
