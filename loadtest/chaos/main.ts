@@ -2,7 +2,7 @@
 // npm run chaos [-- --minutes N] [--seed S]: a small site (two load balancers, two replicas of each service, etcd where it is installed)
 // in which processes are killed, stopped and starved, links cut, slowed and reset, and packets dropped, one at a time and in pairs, under
 // traffic and under orders. No order answered OK may be lost, no flow may start on a server that all agree is drained, no request may
-// be lost.
+// be lost. An interrupt (Ctrl-C, SIGTERM) ends it after the round under way, and so does a failure: it always prints what it saw so far.
 import { spawn } from "node:child_process";
 import { parseArgs } from "node:util";
 import { which } from "../../testbed/process.js";
@@ -33,8 +33,12 @@ async function inOwnNetwork(): Promise<number | null> {
   const prefix = unshared();
   if (prefix === null) return null;
   const [file, ...args] = [...prefix, process.execPath, ...process.argv.slice(1)] as [string, ...string[]];
-  const child = spawn(file, args, { stdio: "inherit", env: { ...process.env, [OWN_NETWORK]: "1" } });
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => child.kill("SIGKILL"));
+  // Of a process group of its own: a terminal's Ctrl-C would end the services of the site, too.
+  const env = { ...process.env, [OWN_NETWORK]: "1" };
+  const child = spawn(file, args, { stdio: ["pipe", "inherit", "inherit"], detached: true, env });
+  // unshare hands no signals on: the end of its input is the interrupt. A second one ends all at once.
+  for (const signal of ["SIGINT", "SIGTERM"] as const)
+    process.on(signal, () => (child.stdin?.writableEnded ? child.kill("SIGKILL") : child.stdin?.end()));
   return new Promise((resolve) => child.on("close", (code) => resolve(code ?? 1)));
 }
 
@@ -44,12 +48,15 @@ if (!inside) {
   if (code !== null) process.exit(code);
   process.stderr.write("# no network namespaces here (root, or unprivileged user namespaces): no packets are dropped\n");
 }
+const interrupt = new AbortController();
+if (inside) process.stdin.on("end", () => interrupt.abort()).resume();
+else for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => interrupt.abort());
 const net = inside ? await Net.open() : null;
 const started = performance.now();
 if (which("etcd") === null)
   process.stderr.write("# no etcd here (Debian: etcd-server): one failover with a file store instead\n");
 const say = (line: string): void => void process.stderr.write(`# ${line}\n`);
-const r = await chaos({ seconds: minutes * 60, seed, net, say });
+const r = await chaos({ seconds: minutes * 60, seed, net, interrupt: interrupt.signal, say });
 net?.close();
 const line = (name: string, value: string | number, verdict = ""): void =>
   void process.stdout.write(`${name.padEnd(28)} ${String(value).padEnd(48)} ${verdict}\n`);
@@ -67,5 +74,6 @@ for (const [name, list] of [
   for (const one of list.slice(0, 20)) line(`chaos.${name}`, one);
   line(`chaos.${name}`, list.length, list.length === 0 ? "met" : "MISSED");
 }
-const good = r.ordersLost.length + r.requestsLost.length + r.drainsBroken.length === 0 && r.requests > 0;
+if (r.failed !== null) line("chaos.failed", r.failed);
+const good = r.failed === null && r.ordersLost.length + r.requestsLost.length + r.drainsBroken.length === 0 && r.requests > 0;
 process.exit(good ? 0 : 1);

@@ -27,7 +27,6 @@ export class Operator {
   readonly #clients = new Map<string, Client>();
   readonly #drains = new Map<string, Register>();
   readonly #override = new Register(NO_OVERRIDE);
-  readonly counts = new Map<string, number>();
   readonly #underWay = new Set<Promise<void>>();
   #number = 0;
   #stopped = true;
@@ -36,6 +35,8 @@ export class Operator {
     readonly replicas: readonly Part[],
     readonly servers: readonly string[],
     readonly random: Random,
+    /** Answers by their code. */
+    private readonly counts: Map<string, number>,
   ) {
     for (const r of replicas) this.#clients.set(r.name, new v1.Failover(r.address, grpc.credentials.createInsecure()));
     for (const s of servers.slice(SPARED)) this.#drains.set(s, new Register("up"));

@@ -15,6 +15,8 @@ export interface ChaosOptions {
   seed: number;
   /** Null: all on the loopback interface, and no packet is dropped. */
   net: Net | null;
+  /** Aborted: the round under way is the last one. */
+  interrupt: AbortSignal;
   say(line: string): void;
 }
 
@@ -29,6 +31,8 @@ export interface ChaosReport {
   ordersLost: string[];
   requestsLost: string[];
   drainsBroken: string[];
+  /** Why it could not go on; null: it ended by itself, or was interrupted. */
+  failed: string | null;
 }
 
 const SERVERS = 4;
@@ -44,37 +48,52 @@ interface Window {
   to: number;
 }
 
+/** Whatever happens, it resolves with what was seen so far. */
 export async function chaos(o: ChaosOptions): Promise<ChaosReport> {
-  const draw = random(o.seed);
-  const origins: net.Server[] = [];
-  const names = new Map<string, string>();
-  for (let i = 0; i < SERVERS; i++) {
-    const host = (await o.net?.address()) ?? "127.0.0.1";
-    const s = await origin(`s${i}`, host);
-    origins.push(s);
-    names.set(`s${i}`, `${host}:${(s.address() as net.AddressInfo).port}`);
-  }
-  const addresses = [...names.values()];
-  const site = await Site.start(addresses, 200, o.net);
-  const vips = site.of("dataplane").map((p) => p.address);
-  const traffic = new Traffic(vips, 25);
-  const operator = new Operator(site.of("failover"), addresses, draw);
   const report: ChaosReport = {
     rounds: 0,
     faults: new Map(),
-    orders: operator.counts,
+    orders: new Map(),
     requests: 0,
     excused: 0,
     ordersLost: [],
     requestsLost: [],
     drainsBroken: [],
+    failed: null,
   };
-  const windows: Window[] = [];
+  const origins: net.Server[] = [];
+  try {
+    const names = new Map<string, string>();
+    for (let i = 0; i < SERVERS; i++) {
+      const host = (await o.net?.address()) ?? "127.0.0.1";
+      const s = await origin(`s${i}`, host);
+      origins.push(s);
+      names.set(`s${i}`, `${host}:${(s.address() as net.AddressInfo).port}`);
+    }
+    const site = await Site.start([...names.values()], 200, o.net);
+    try {
+      await rounds(o, site, names, report);
+    } finally {
+      await site.stop();
+    }
+  } catch (e) {
+    report.failed = (e as Error).stack ?? String(e);
+  }
+  for (const s of origins) s.close();
+  return report;
+}
+
+async function rounds(o: ChaosOptions, site: Site, names: Map<string, string>, report: ChaosReport): Promise<void> {
   const end = performance.now() + o.seconds * 1000;
+  const draw = random(o.seed);
+  const vips = site.of("dataplane").map((p) => p.address);
+  const traffic = new Traffic(vips, 25);
+  const operator = new Operator(site.of("failover"), [...names.values()], draw, report.orders);
+  const windows: Window[] = [];
   try {
     await eventually("the replicas know the pool", async () => operator.agreed().catch(() => null));
     traffic.start();
-    while (performance.now() < end) {
+    while (performance.now() < end && !o.interrupt.aborted) {
       const faults = drawRound(site, draw);
       o.say(`round ${++report.rounds}: ${faults.map((f) => `${f.at} ${f.name}`).join(", ")}`);
       for (const f of faults) {
@@ -83,19 +102,27 @@ export async function chaos(o: ChaosOptions): Promise<ChaosReport> {
       }
       await round(faults, operator, windows, draw);
       await check(site, operator, traffic, names, report, o.say);
+      count(traffic, windows, report, o.say);
     }
   } finally {
     await traffic.stop();
+    count(traffic, windows, report, o.say);
     operator.close();
-    await site.stop();
-    for (const s of origins) s.close();
   }
+}
+
+/** Who lost a request while a fault lasted that may cost it is excused. */
+function count(traffic: Traffic, windows: readonly Window[], report: ChaosReport, say: (line: string) => void): void {
   report.requests = traffic.requests;
-  for (const l of traffic.lost) {
-    if (windows.some((w) => w.vip === l.vip && l.ended >= w.from && l.asked <= w.to)) report.excused++;
-    else report.requestsLost.push(`VIP ${l.vip}, asked ${Math.round(l.asked)} ms, ended ${Math.round(l.ended)} ms: ${l.why}`);
+  for (const l of traffic.lost.splice(0)) {
+    if (windows.some((w) => w.vip === l.vip && l.ended >= w.from && l.asked <= w.to)) {
+      report.excused++;
+      continue;
+    }
+    const when = `asked ${Math.round(l.asked)} ms, ended ${Math.round(l.ended)} ms`;
+    report.requestsLost.push(`by the end of round ${report.rounds}: VIP ${l.vip}, ${when}: ${l.why}`);
+    say(`  LOST: request ${report.requestsLost.at(-1)}`);
   }
-  return report;
 }
 
 /** One fault, or two at different places. */
