@@ -4,13 +4,18 @@ import { z } from "zod";
 import type { Check } from "../services/common/checks/check.js";
 import type { HostPort } from "../services/common/config/address.js";
 
-export async function runCheck(
+/** What it saw of a good server; rejects with what failed. When `signal` aborts, the check is over, and ends as its kind does then. */
+export function runCheck(
   check: Check,
   target: HostPort,
   options: Record<string, unknown> = {},
   signal: AbortSignal = new AbortController().signal,
 ): Promise<string> {
-  if (check.run === null) throw new Error(`${check.kind} checks nothing`);
-  const saw = await check.run(target, z.object(check.schema).parse(options), signal);
-  return typeof saw === "string" ? saw : saw.saw;
+  const { start } = check;
+  if (start === null) throw new Error(`${check.kind} checks nothing`);
+  const given = z.object(check.schema).parse(options);
+  return new Promise((resolve, reject) => {
+    const close = start(target, given, (error, saw) => (error ? reject(error) : resolve(saw)));
+    signal.addEventListener("abort", close, { once: true });
+  });
 }

@@ -21,7 +21,7 @@ const MOST_UNDER_WAY = 32;
 export interface ByHandOptions {
   /** Whether a load balancer has this server now. */
   known(address: string): boolean;
-  probe(check: PlannedCheck): Promise<CheckResult>;
+  probe(check: PlannedCheck, end: (r: CheckResult) => void): void;
   now(): number;
 }
 
@@ -66,12 +66,13 @@ export class ByHand {
     this.#budget--;
   }
 
-  async #probe(check: PlannedCheck): Promise<CheckResult> {
+  #probe(check: PlannedCheck): Promise<CheckResult> {
     this.#underWay++;
-    try {
-      return await this.o.probe(check);
-    } finally {
-      this.#underWay--;
-    }
+    return new Promise((resolve) => {
+      this.o.probe(check, (result) => {
+        this.#underWay--;
+        resolve(result);
+      });
+    });
   }
 }

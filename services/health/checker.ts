@@ -3,9 +3,12 @@
 // servers or VIPs ask for in the same words runs once.
 import type { PlannedCheck } from "../common/checks/plan.js";
 import type { CheckResult } from "./verdict.js";
+import { Timed, type Wheel } from "./wheel.js";
 
 export interface CheckerOptions {
-  check(check: PlannedCheck): Promise<CheckResult>;
+  wheel: Wheel;
+  /** Begins a check; `end` is called once with its result. Returns what ends it without one. */
+  check(check: PlannedCheck, end: (r: CheckResult) => void): () => void;
   onResult(check: PlannedCheck, result: CheckResult): void;
   /** A check began this much later than it was due, ms. */
   onStart?(lateMs: number): void;
@@ -17,15 +20,26 @@ export interface CheckerOptions {
 /** First checks begin this far apart: all at once they would hold up each other, and be late. */
 const FIRST_GAP_MS = 0.2;
 
-interface Running {
-  check: PlannedCheck;
-  timer: NodeJS.Timeout | undefined;
-  dueAt: number;
-  first: boolean;
+/** One check that runs again and again: it waits for its next time, or for its result. */
+class Running extends Timed {
+  first = true;
+  stop: (() => void) | null = null;
+
+  constructor(
+    readonly check: PlannedCheck,
+    private readonly begin: (r: Running) => void,
+  ) {
+    super();
+  }
+
+  due(): void {
+    this.begin(this);
+  }
 }
 
 export class Checker {
   readonly #running = new Map<string, Running>();
+  readonly #begin = (r: Running): void => this.#start(r);
   #nextFirst = 0;
 
   constructor(private readonly o: CheckerOptions) {}
@@ -38,33 +52,41 @@ export class Checker {
     if (this.#running.has(check.key)) return;
     const now = this.o.now();
     this.#nextFirst = Math.max(now, this.#nextFirst + FIRST_GAP_MS);
-    const r: Running = { check, timer: undefined, dueAt: 0, first: true };
+    const r = new Running(check, this.#begin);
     this.#running.set(check.key, r);
-    this.#schedule(r, this.#nextFirst);
+    this.o.wheel.set(r, this.#nextFirst);
   }
 
   remove(key: string): void {
-    clearTimeout(this.#running.get(key)?.timer);
+    const r = this.#running.get(key);
+    if (!r) return;
     this.#running.delete(key);
+    this.o.wheel.cancel(r);
+    r.stop?.();
   }
 
   stop(): void {
     for (const key of [...this.#running.keys()]) this.remove(key);
   }
 
-  #schedule(r: Running, at: number): void {
-    r.dueAt = at;
-    r.timer = setTimeout(() => this.#start(r), Math.max(0, at - this.o.now()));
-  }
-
   #start(r: Running): void {
     this.o.onStart?.(this.o.now() - r.dueAt);
-    this.o.check(r.check).then((result) => {
-      const current = (): boolean => this.#running.get(r.check.key) === r;
-      if (!current()) return; // removed, or removed and added again, meanwhile
+    let over = false;
+    const stop = this.o.check(r.check, (result) => {
+      over = true;
+      r.stop = null;
+      if (!this.#runs(r)) return;
       this.o.onResult(r.check, result);
-      if (current()) this.#schedule(r, this.#next(r)); // what it told may have removed it
+      if (this.#runs(r)) this.o.wheel.set(r, this.#next(r)); // what it told may have removed it
     });
+    if (over) return;
+    if (this.#runs(r)) r.stop = stop;
+    else stop();
+  }
+
+  /** It was neither removed, nor removed and added again. */
+  #runs(r: Running): boolean {
+    return this.#running.get(r.check.key) === r;
   }
 
   /** On its own grid, not from the end of the last one: a slow answer does not make the period longer. */

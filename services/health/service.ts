@@ -26,6 +26,7 @@ import { type ProbeClock, probe } from "./probe.js";
 import { type Change, HealthRegistry, SILENCE_MS } from "./registry.js";
 import type { CheckResult } from "./verdict.js";
 import { Watchers } from "./watchers.js";
+import { Wheel } from "./wheel.js";
 
 const SNAPSHOT_MS = 10_000;
 const TICK_MS = 500;
@@ -54,10 +55,11 @@ class HealthService {
     const { clock, registry, config } = context;
     this.config = config;
     const pace = new Pace(clock.now);
-    this.clock = { now: clock.now, still: () => pace.still() };
+    this.clock = { now: clock.now, still: () => pace.still(), wheel: new Wheel(clock.now) };
     this.demands = new Demands(config);
     this.checker = new Checker({
-      check: (c) => this.probe(c),
+      wheel: this.clock.wheel,
+      check: (c, end) => this.probe(c, end),
       onResult: (c, result) => this.checked(c, result),
       onStart: (late) => this.metrics.late.observe(undefined, late / 1000),
       now: clock.now,
@@ -72,7 +74,7 @@ class HealthService {
       },
       Math.max(SILENCE_MS, 4 * config.tick_ms),
     );
-    this.byHand = new ByHand({ known: (a) => this.servers.has(a), probe: (c) => this.probe(c), now: clock.now });
+    this.byHand = new ByHand({ known: (a) => this.servers.has(a), probe: (c, end) => this.probe(c, end), now: clock.now });
     this.watchers = new Watchers(this.servers, clock);
     this.spans = new TickSpans(clock, "CONSUMER", "marllb.v1.Health", "Report");
     this.metrics = healthMetrics(registry, {
@@ -87,8 +89,9 @@ class HealthService {
     ];
   }
 
-  private probe(c: PlannedCheck): Promise<CheckResult> {
-    return probe({ check: findCheck(c.kind), address: c.address, timeoutMs: c.timeoutMs, options: c.options }, this.clock);
+  private probe(c: PlannedCheck, end: (r: CheckResult) => void): () => void {
+    const { address, timeoutMs, options } = c;
+    return probe({ check: findCheck(c.kind), address, timeoutMs, options }, this.clock, end);
   }
 
   /** Verdicts stay; the next check of each address is made by the new settings. */

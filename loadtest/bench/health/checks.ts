@@ -8,6 +8,7 @@ import { Checker } from "../../../services/health/checker.js";
 import { PACE_MS, Pace } from "../../../services/health/pace.js";
 import { probe } from "../../../services/health/probe.js";
 import { HealthRegistry } from "../../../services/health/registry.js";
+import { Wheel } from "../../../services/health/wheel.js";
 import { fakeFrame } from "../../../testbed/fake-frame.js";
 import { sleep } from "../../../testbed/wait.js";
 
@@ -30,12 +31,15 @@ export const addressOf = (i: number, port: number): string => `127.${1 + (i >> 1
 export async function checks(targets: number, port: number, ms: number): Promise<ChecksResult> {
   const settings = health.parse({ jitter: 0.1 });
   const pace = new Pace(now);
-  const clock = { now, still: () => pace.still() };
+  const wheel = new Wheel(now);
+  const clock = { now, still: () => pace.still(), wheel };
   const beat = setInterval(() => pace.beat(), PACE_MS);
   const result: ChecksResult = { checks: 0, failed: 0, late: [], cpu: 0 };
   let measuring = false;
   const checker = new Checker({
-    check: (c) => probe({ check: findCheck(c.kind), address: c.address, timeoutMs: c.timeoutMs, options: c.options }, clock),
+    wheel,
+    check: ({ kind, address, timeoutMs, options }, end) =>
+      probe({ check: findCheck(kind), address, timeoutMs, options }, clock, end),
     onResult(c, r) {
       if (measuring && !r.ok) result.failed++;
       registry.checked(c.key, r, now());

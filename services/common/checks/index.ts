@@ -16,7 +16,7 @@ export const CHECKS: readonly Check[] = [tcp, http, https, grpc, udp, dns, ping,
 export const CHECK_KINDS: readonly string[] = CHECKS.map((c) => c.kind);
 
 /** Kinds that check something. */
-export const ACTIVE_KINDS: readonly string[] = CHECKS.filter((c) => c.run !== null).map((c) => c.kind);
+export const ACTIVE_KINDS: readonly string[] = CHECKS.filter((c) => c.start !== null).map((c) => c.kind);
 
 export const checkHelp = (kinds: readonly string[] = CHECK_KINDS): string =>
   CHECKS.filter((c) => kinds.includes(c.kind))

@@ -5,5 +5,5 @@ export const check: Check = {
   kind: "none",
   help: "no checks; only what flows show",
   schema: {},
-  run: null,
+  start: null,
 };

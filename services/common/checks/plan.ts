@@ -63,7 +63,7 @@ export function planOf(
     else if (own.kind !== undefined) list = [];
   }
   const all = list.length === 0 ? [merged] : list.map((c) => ({ ...merged, ...c }));
-  const checks = all.filter((c) => findCheck(c.kind).run !== null).map((c) => planned(c, server, sends));
+  const checks = all.filter((c) => findCheck(c.kind).start !== null).map((c) => planned(c, server, sends));
   const plan = {
     any: merged.combine === "any",
     waits: merged.initial === "down",

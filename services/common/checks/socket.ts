@@ -1,22 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 // TCP connections of checks.
 import { lookup } from "node:dns/promises";
+import { closeSync } from "node:fs";
 import { isIP, Socket } from "node:net";
 import type { HostPort } from "../config/address.js";
-import { type Connected, connect } from "../native/connector.js";
+import { connect } from "../native/connector.js";
 import { CheckFailed } from "./check.js";
 import { proxyHeader, type SendProxy } from "./proxy.js";
 
-/** Connects as a check does. `keep`: the descriptor is the caller's; else the connection is reset as soon as it is open. */
-export async function connected({ host, port }: HostPort, signal: AbortSignal, keep: boolean): Promise<Connected> {
+/** The descriptor of a connection, which is the caller's. */
+async function descriptor({ host, port }: HostPort, signal: AbortSignal): Promise<number> {
   const address = isIP(host) === 0 ? (await lookup(host)).address : host;
   if (signal.aborted) throw new CheckFailed("aborted");
-  return connect({ address, port, keep }, signal);
+  return new Promise((resolve, reject) => {
+    const cancel = connect({ address, port, keep: true }, (error, fd) => (error ? reject(error) : resolve(fd)));
+    const abort = (): void => {
+      cancel();
+      reject(new CheckFailed("aborted"));
+    };
+    signal.addEventListener("abort", abort, { once: true });
+  });
 }
 
 /** A connection that is open and has a peer, which was sent a PROXY header where one is wanted. */
 export async function opened(target: HostPort, signal: AbortSignal, proxy: SendProxy = "off"): Promise<Socket> {
-  const { fd } = await connected(target, signal, true);
+  const fd = await descriptor(target, signal);
+  if (signal.aborted) {
+    closeSync(fd);
+    throw new CheckFailed("aborted");
+  }
   const socket = new Socket({ fd, readable: true, writable: true });
   return new Promise((resolve, reject) => {
     const fail = (e: Error): void => {

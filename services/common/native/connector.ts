@@ -8,13 +8,6 @@ const NUMBERS = 4;
 const MET_ITSELF = -1;
 const MOST_IDS = 2 ** 32;
 
-export interface Connected {
-  /** -1: it was not kept. */
-  fd: number;
-  /** What the handshake took. */
-  ms: number;
-}
-
 export interface Connect {
   /** An IP address. */
   address: string;
@@ -25,13 +18,14 @@ export interface Connect {
   localPort?: number;
 }
 
+/**
+ * `error`: its code is the system's ("ECONNREFUSED"), or ESELF. `fd` is -1 where it was not kept. `ms`: what the handshake took.
+ */
+export type Connected = (error: NativeError | null, fd: number, ms: number) => void;
+
 interface Waiting {
-  resolve(c: Connected): void;
-  reject(e: Error): void;
+  done: Connected;
   to: Connect;
-  /** Cancels it, when `signal` aborts. */
-  signal: AbortSignal;
-  abort(): void;
 }
 
 const waiting = new Map<number, Waiting>();
@@ -46,11 +40,8 @@ function settle(results: Float64Array): void {
     const us = results[i + 3] as number;
     const w = waiting.get(id);
     waiting.delete(id);
-    w?.signal.removeEventListener("abort", w.abort);
-    if (!w) {
-      if (fd >= 0) closeSync(fd); // cancelled in the moment in which it was open
-    } else if (error === 0) w.resolve({ fd, ms: us / 1000 });
-    else w.reject(failure(error, w.to));
+    if (w) w.done(error === 0 ? null : failure(error, w.to), fd, us / 1000);
+    else if (fd >= 0) closeSync(fd); // cancelled in the moment in which it was open
   }
 }
 
@@ -60,19 +51,22 @@ function failure(error: number, { address, port }: Connect): NativeError {
   return new NativeError(code, `connect ${code} ${address} port ${port}`);
 }
 
-/** Rejects with a NativeError whose code is the system's ("ECONNREFUSED"), or ESELF; ECANCELED when `signal` aborts. */
-export function connect(to: Connect, signal: AbortSignal): Promise<Connected> {
-  return new Promise((resolve, reject) => {
+/** `done` is called once, later. Returns what cancels the connect: `done` is not called then. Once it was called, that does nothing. */
+export function connect(to: Connect, done: Connected): () => void {
+  try {
     connector ??= native(() => new addon.Connector(settle));
-    const id = nextId;
-    nextId = (nextId + 1) % MOST_IDS;
-    connector.connect(id, to.address, to.port, to.keep, to.localPort ?? 0);
-    const abort = (): void => {
-      if (!waiting.delete(id)) return;
-      connector?.cancel(id);
-      reject(new NativeError("ECANCELED", "aborted"));
-    };
-    waiting.set(id, { resolve, reject, to, signal, abort });
-    signal.addEventListener("abort", abort, { once: true });
-  });
+  } catch (e) {
+    const later = setImmediate(() => done(e as NativeError, -1, 0));
+    return () => clearImmediate(later);
+  }
+  const id = nextId;
+  nextId = (nextId + 1) % MOST_IDS;
+  connector.connect(id, to.address, to.port, to.keep, to.localPort ?? 0);
+  const w = { done, to };
+  waiting.set(id, w);
+  return () => {
+    if (waiting.get(id) !== w) return;
+    waiting.delete(id);
+    connector?.cancel(id);
+  };
 }

@@ -2,10 +2,8 @@
 import dgram from "node:dgram";
 import type { AddressInfo } from "node:net";
 import test from "ava";
-import { parseConfig } from "../../config/load.js";
+import { runCheck } from "../../../../testbed/checks.js";
 import { CHECKS, findCheck } from "../index.js";
-
-const defaults = parseConfig("").health as Record<string, unknown>;
 
 /** A server that answers as `answers` says. */
 async function server(answers: (question: Buffer) => Buffer[]): Promise<{ port: number; close(): Promise<void> }> {
@@ -20,10 +18,8 @@ async function server(answers: (question: Buffer) => Buffer[]): Promise<{ port: 
   };
 }
 
-async function run(kind: string, port: number, options: object, signal = new AbortController().signal): Promise<string> {
-  const check = findCheck(kind);
-  return (await check.run?.({ host: "127.0.0.1", port }, { ...defaults, ...options }, signal)) as string;
-}
+const run = (kind: string, port: number, options: Record<string, unknown>, signal?: AbortSignal): Promise<string> =>
+  runCheck(findCheck(kind), { host: "127.0.0.1", port }, options, signal);
 
 test("udp: any answer, or one that contains what is expected", async (t) => {
   const s = await server((m) => [Buffer.concat([Buffer.from("pong "), m])]);
