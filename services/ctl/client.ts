@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // gRPC clients of the load balancers' agents and of the services, all replicas of each.
-import type { ChannelCredentials } from "@grpc/grpc-js";
 import type { Config } from "../common/config/load.js";
-import { clientCredentials } from "../common/grpc/channel.js";
 import { v1 } from "../common/grpc/protos.js";
 import { Replicas } from "./replicas.js";
 
@@ -24,12 +22,10 @@ export interface Clients {
 }
 
 export function connect(target: Target, timeoutMs = 5000): Clients {
-  let made: ChannelCredentials | undefined;
-  const credentials = (): ChannelCredentials => (made ??= clientCredentials({ tls: target.tls }));
-  const agents = new Replicas("shm-agent", v1.ShmAgent, target.agents, credentials, timeoutMs);
-  const inference = new Replicas("inference", v1.Inference, target.inference, credentials, timeoutMs);
-  const health = new Replicas("health", v1.Health, target.health, credentials, timeoutMs);
-  const failover = new Replicas("failover", v1.Failover, target.failover, credentials, timeoutMs);
+  const agents = new Replicas("shm-agent", v1.ShmAgent, target.agents, target, timeoutMs);
+  const inference = new Replicas("inference", v1.Inference, target.inference, target, timeoutMs);
+  const health = new Replicas("health", v1.Health, target.health, target, timeoutMs);
+  const failover = new Replicas("failover", v1.Failover, target.failover, target, timeoutMs);
   const close = async (): Promise<void> => {
     await Promise.all([agents.close(), inference.close(), health.close(), failover.close()]);
   };

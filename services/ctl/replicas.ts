@@ -2,9 +2,11 @@
 // All replicas of one service, each with a client of its own: a question goes to any of them, or to every one.
 import { type ChannelCredentials, type Client, type ClientOptions, type ServiceError, status } from "@grpc/grpc-js";
 import { formatHostPort } from "../common/config/address.js";
+import type { Config } from "../common/config/load.js";
 import { type AnswerOf, ask, type RequestOf } from "../common/grpc/ask.js";
-import { clientOptions } from "../common/grpc/channel.js";
+import { clientCredentials, clientOptions } from "../common/grpc/channel.js";
 import { namedOptions, parseTarget, resolveHost } from "../common/grpc/replicas.js";
+import { tlsMismatch } from "./speaks-tls.js";
 import { LaunchError } from "./up/error.js";
 
 interface Place {
@@ -50,7 +52,7 @@ export class Replicas<C extends Client> {
     readonly service: string,
     private readonly make: ClientClass<C>,
     private readonly targets: readonly string[],
-    private readonly credentials: () => ChannelCredentials,
+    private readonly secured: Pick<Config, "tls">,
     readonly timeoutMs: number,
   ) {}
 
@@ -61,7 +63,8 @@ export class Replicas<C extends Client> {
   async #dial(): Promise<Replica<C>[]> {
     if (this.targets.length === 0) throw new LaunchError(`no address of ${this.service} is known; add it to the context`, 2);
     const places = (await Promise.all(this.targets.map(placesOf))).flat();
-    return places.map(({ address, options }) => ({ address, client: new this.make(address, this.credentials(), options) }));
+    const credentials = clientCredentials(this.secured);
+    return places.map(({ address, options }) => ({ address, client: new this.make(address, credentials, options) }));
   }
 
   /**
@@ -79,9 +82,9 @@ export class Replicas<C extends Client> {
         return await ask(r.client, method, request, ms);
       } catch (e) {
         const { code } = e as ServiceError;
-        if (code !== status.UNAVAILABLE && code !== status.DEADLINE_EXCEEDED) throw this.failure(r, e as ServiceError, ms);
+        if (code !== status.UNAVAILABLE && code !== status.DEADLINE_EXCEEDED) throw await this.failure(r, e as ServiceError, ms);
         hung ||= code === status.DEADLINE_EXCEEDED;
-        problems.push(this.failure(r, e as ServiceError, ms));
+        problems.push(await this.failure(r, e as ServiceError, ms));
       }
     }
     const doubt = hung ? ["it is not known whether it was taken"] : [];
@@ -99,7 +102,7 @@ export class Replicas<C extends Client> {
         try {
           return { address: r.address, answer: await ask(r.client, method, request, timeoutMs) };
         } catch (e) {
-          return { address: r.address, error: this.failure(r, e as ServiceError, timeoutMs) };
+          return { address: r.address, error: await this.failure(r, e as ServiceError, timeoutMs) };
         }
       }),
     );
@@ -115,12 +118,12 @@ export class Replicas<C extends Client> {
     try {
       return await ask(r.client, method, request, timeoutMs);
     } catch (e) {
-      throw this.failure(r, e as ServiceError, timeoutMs);
+      throw await this.failure(r, e as ServiceError, timeoutMs);
     }
   }
 
   /** One line that says who was asked and what came back. */
-  failure(r: Replica<C>, e: ServiceError, timeoutMs = this.timeoutMs): Error {
+  async failure(r: Replica<C>, e: ServiceError, timeoutMs = this.timeoutMs): Promise<Error> {
     if (e.details === undefined) return e;
     const who = `${this.service} at ${r.address}`;
     if (e.code === status.DEADLINE_EXCEEDED) return new LaunchError(`${who}: no answer within ${timeoutMs / 1000} s`);
@@ -131,7 +134,8 @@ export class Replicas<C extends Client> {
     if (why === undefined) return new LaunchError(`${who}: ${e.details}`);
     if (/connect ECONNREFUSED/.test(why))
       return new LaunchError(`nothing answers at ${r.address} (${this.service}); is it running?`);
-    return new LaunchError(`${who}: no connection (${why.trim() || "does it want TLS?"})`);
+    const mismatch = await tlsMismatch(r.address, this.secured.tls !== undefined);
+    return new LaunchError(`${who}: no connection (${mismatch ?? (why.trim() || "it was closed without a word")})`);
   }
 
   async close(): Promise<void> {

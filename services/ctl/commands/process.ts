@@ -2,7 +2,6 @@
 // What can be changed of a service's process while it runs.
 import { Argument, type Command } from "commander";
 import { LOG_LEVELS } from "../../common/config/schema.js";
-import { clientCredentials } from "../../common/grpc/channel.js";
 import { v1 } from "../../common/grpc/protos.js";
 import type { Target } from "../client.js";
 import { columns, output } from "../print.js";
@@ -28,7 +27,7 @@ export function register(program: Command): void {
     .action(async (service: string, level: string | undefined, o: Common) => {
       const target = chooseTarget(o);
       const addresses = (ADDRESSES[service] as (t: Target) => readonly string[])(target);
-      const replicas = new Replicas(service, v1.Process, addresses, () => clientCredentials(target), o.timeout ?? 5000);
+      const replicas = new Replicas(service, v1.Process, addresses, target, o.timeout ?? 5000);
       try {
         const all = await replicas.each("SetLogLevel", { level: level ?? "" });
         const answers = all.map((a) => ("answer" in a ? { address: a.address, ...a.answer } : { address: a.address }));
