@@ -55,6 +55,7 @@ void figures_init(Napi::Env env, Napi::Object exports);
 void vocabulary_init(Napi::Env env, Napi::Object exports);
 void sched_init(Napi::Env env, Napi::Object exports);
 void ping_init(Napi::Env env, Napi::Object exports);
+void flock_init(Napi::Env env, Napi::Object exports);
 void clock_init(Napi::Env env, Napi::Object exports);
 void notify_init(Napi::Env env, Napi::Object exports);
 void connector_init(Napi::Env env, Napi::Object exports);

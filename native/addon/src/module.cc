@@ -15,6 +15,7 @@ static Napi::Object init(Napi::Env env, Napi::Object exports)
 	vocabulary_init(env, exports);
 	sched_init(env, exports);
 	ping_init(env, exports);
+	flock_init(env, exports);
 	clock_init(env, exports);
 	notify_init(env, exports);
 	connector_init(env, exports);

@@ -366,6 +366,8 @@ export interface Addon {
   compose(input: EnvelopeInput): Composed;
   prompt(): boolean;
   pingSocket(ipv6: boolean): number;
+  /** 0, or a negative errno. */
+  lockFile(fd: number): number;
   /** What CLOCK_REALTIME is ahead of CLOCK_MONOTONIC, whole microseconds. */
   wallOffsetUs(): number;
   /** False: the datagram could not be sent. */

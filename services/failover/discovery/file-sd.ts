@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Servers in a file, in the form of Prometheus' file_sd, JSON or YAML:
 //   [{ "targets": ["10.0.0.1:80"], "labels": { "weight": "2", "priority": "1" } }]
+import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { parse } from "yaml";
 import { z } from "zod";
@@ -32,6 +33,8 @@ export function readTargets(text: string): Found[] {
 }
 
 const LOOK_MS = 1000;
+/** Of thousands of servers; what is larger is another file, and reading it would stop everything else here. */
+const LARGEST = 4 << 20;
 
 /**
  * Reads the file now and whenever it is another one. It is looked at by its name, once a second: so a rename onto it, a link that is turned
@@ -48,10 +51,14 @@ export function watchTargets(
   let last = "";
   /** The file's text; null: that of the last look. */
   const changed = async (): Promise<string | null> => {
-    const handle = await open(file);
+    // A pipe of that name would hold the opening until somebody writes.
+    const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       // Of the file that is read, before it is read: a write meanwhile makes it another one at the next look.
-      const { dev, ino, size, mtimeNs } = await handle.stat({ bigint: true });
+      const stat = await handle.stat({ bigint: true });
+      const { dev, ino, size, mtimeNs } = stat;
+      if (!stat.isFile()) throw new Error(`${file}: expected a file, found ${stat.isDirectory() ? "a folder" : "a device or pipe"}`);
+      if (size > LARGEST) throw new Error(`${file}: expected at most ${LARGEST} bytes, found ${size}`);
       const mark = [dev, ino, size, mtimeNs].join();
       if (mark === last) return null;
       const text = await handle.readFile("utf8");

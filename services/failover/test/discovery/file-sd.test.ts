@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+import { execFileSync } from "node:child_process";
 import { mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "ava";
@@ -98,8 +99,31 @@ test("a file that could not be read for a while is found again, though it is the
   turn("loop");
   await hears(/ELOOP/);
   turn("b");
-  await hears(/EISDIR/);
+  await hears(/expected a file, found a folder/);
   turn("a");
+  await hears(/^1 found$/);
+  t.pass();
+});
+
+test("a pipe in its place holds up nothing, and a file that is too large is not read", async (t) => {
+  const { dir, remove } = scratch();
+  t.teardown(remove);
+  const file = join(dir, "list.json");
+  execFileSync("mkfifo", [file]);
+  const said: string[] = [];
+  const stop = watchTargets(
+    file,
+    (found) => said.push(`${found.length} found`),
+    (reason) => said.push(reason),
+    20,
+  );
+  t.teardown(stop);
+  const hears = (what: RegExp) => eventually(String(what), async () => what.test(said.at(-1) ?? ""));
+  await hears(/expected a file, found a device or pipe/);
+  rmSync(file);
+  writeFileSync(file, `${" ".repeat(5 << 20)}[]`);
+  await hears(/expected at most \d+ bytes, found \d+/);
+  writeFileSync(file, '[{"targets":["10.0.0.1:1"]}]');
   await hears(/^1 found$/);
   t.pass();
 });
