@@ -3,6 +3,7 @@
 // real flows did there since the last frame. No I/O, no clock of its own.
 import type { Plan, PlannedCheck } from "../common/checks/plan.js";
 import { type VipBirth, vipKey } from "../common/identity.js";
+import type { Column } from "../common/native/addon.js";
 import type { FrameView, Protocol } from "../common/native/frame.js";
 import { ServerFlag } from "../common/vocabulary.js";
 import type { PlannedVip, VipDemand } from "./demands.js";
@@ -237,19 +238,21 @@ export class HealthRegistry {
   #evidence(seen: VipSeen, f: FrameView, now: number): void {
     const columns = COUNTS.map((fields) => fields.map((name) => f.column(name)));
     const bad: { subject: Subject; e: FlowEvidence }[] = [];
+    const grown = [0, 0, 0, 0];
     for (let i = 0; i < f.count; i++) {
-      const grown = columns.map((fields, c) => {
+      let any = false;
+      for (let c = 0; c < COUNTS.length; c++) {
         let sum = 0;
-        for (const column of fields) sum += column[i] as number;
+        for (const column of columns[c] as Column[]) sum += column[i] as number;
         const at = i * COUNTS.length + c;
         const growth = sum - (seen.counts[at] as number);
         seen.counts[at] = sum;
-        return growth > 0 ? growth : 0; // of NaN too: a first frame's counts are of before
-      });
+        grown[c] = growth > 0 ? growth : 0; // of NaN too: a first frame's counts are of before
+        any ||= growth > 0;
+      }
       const subject = seen.subjects[i];
-      if (!subject) continue;
+      if (!subject || !any) continue;
       const [unanswered = 0, refusals = 0, badEnds = 0, successes = 0] = grown;
-      if (unanswered + refusals + badEnds + successes === 0) continue;
       if (successes > 0) {
         subject.goodAt = now;
         seen.goodAt = now;
