@@ -36,6 +36,8 @@ export interface IntentsOptions {
 interface Waiting {
   operation: Operation;
   stamp: Stamp;
+  /** Its caller waits no longer. */
+  gone(): boolean;
   id: string;
   by: number;
   resolve(done: Done): void;
@@ -84,11 +86,14 @@ export class Intents {
     return [...this.known.values()];
   }
 
-  /** Resolves when it is durable; then it is known here too. */
-  operate(pool: string, operation: Operation, stamp: Stamp): Promise<Done> {
+  /**
+   * Resolves when it is durable; then it is known here too. What nobody waits for any more is not begun: its caller may have ordered
+   * something else meanwhile, of another replica.
+   */
+  operate(pool: string, operation: Operation, stamp: Stamp, gone = (): boolean => false): Promise<Done> {
     return new Promise((resolve, reject) => {
       const by = this.o.timers.now() + (this.o.withinMs ?? WITHIN_MS);
-      const waiting: Waiting = { operation, stamp, id: this.o.newId(), by, resolve, reject };
+      const waiting: Waiting = { operation, stamp, gone, id: this.o.newId(), by, resolve, reject };
       const queue = this.queues.get(pool);
       if (queue) {
         queue.push(waiting);
@@ -180,6 +185,7 @@ export class Intents {
       try {
         const stored = await this.o.store.read(pool);
         if (doubt) open = await this.settled(pool, open, stored);
+        else open = awaited(open);
         if (await this.write(pool, open, stored)) return;
       } catch (e) {
         doubt ||= e instanceof InDoubt;
@@ -243,6 +249,15 @@ export class Intents {
     // Two replicas that met once should not meet again.
     return new Promise((resolve) => this.o.timers.setTimeout(resolve as () => void, PAUSE_MS * (0.2 + Math.random())));
   }
+}
+
+/** Refuses the others. */
+function awaited(all: readonly Waiting[]): Waiting[] {
+  return all.filter((w) => {
+    if (!w.gone()) return true;
+    w.reject(new ServiceError("ABORTED", "the caller did not wait for it: nothing was changed"));
+    return false;
+  });
 }
 
 /** A write got no answer. */

@@ -101,7 +101,7 @@ export class Operator {
       const newest = await this.o.intents.refresh(view.name);
       return { pool: poolMessage(view), changes: apply(newest).what };
     }
-    const { what } = await this.o.intents.operate(view.name, apply, stamp);
+    const { what } = await this.o.intents.operate(view.name, apply, stamp, () => caller.cancelled);
     return { pool: poolMessage(this.o.core.find(0, view.name)), changes: what };
   }
 
@@ -111,11 +111,11 @@ export class Operator {
     for (const [i, e] of override.entries.entries()) this.o.core.needMember(view, e.address, `weights[${i}].address`);
     const stamp = this.stamp(r.reason, caller);
     const members = view.order.members.map((m) => m.address);
-    return this.operate(view, operations.setOverride(override, members, stamp), stamp);
+    return this.operate(view, operations.setOverride(override, members, stamp), stamp, caller);
   }
 
   clearOverride(r: Named & { reason: string }, caller: Caller): Promise<{ term: number }> {
-    return this.operate(this.o.core.find(r.vip_id, r.name), operations.clearOverride, this.stamp(r.reason, caller));
+    return this.operate(this.o.core.find(r.vip_id, r.name), operations.clearOverride, this.stamp(r.reason, caller), caller);
   }
 
   async setPolicy(r: SetPolicyRequest__Output, caller: Caller): Promise<SetPolicyResponse> {
@@ -133,6 +133,7 @@ export class Operator {
         return set(newest);
       },
       stamp,
+      caller,
     );
     return { policy, previous, term };
   }
@@ -204,8 +205,13 @@ export class Operator {
     return countOf(this.o.supervision.flowsOf(view.name), of, view.loadBalancers);
   }
 
-  private async operate(view: PoolView, operation: operations.Operation, stamp: Stamp): Promise<Done & { term: number }> {
-    const done = await this.o.intents.operate(view.name, operation, stamp);
+  private async operate(
+    view: PoolView,
+    operation: operations.Operation,
+    stamp: Stamp,
+    caller: Caller,
+  ): Promise<Done & { term: number }> {
+    const done = await this.o.intents.operate(view.name, operation, stamp, () => caller.cancelled);
     return { ...done, term: this.o.core.find(0, view.name).term };
   }
 
@@ -218,7 +224,7 @@ export class Operator {
     const view = this.o.core.find(r.vip_id, r.name);
     this.o.core.needMember(view, wanted, "address");
     const stamp = this.stamp(r.reason, caller);
-    await this.o.intents.operate(view.name, operation(wanted, stamp), stamp);
+    await this.o.intents.operate(view.name, operation(wanted, stamp), stamp, () => caller.cancelled);
     return { view: this.o.core.find(0, view.name), address: wanted };
   }
 

@@ -33,7 +33,7 @@ export function toStatus(e: unknown): { code: grpc.status; details: string } {
 }
 
 /** What a call tells of who asks. */
-export type Caller = Pick<grpc.ServerUnaryCall<unknown, unknown>, "getPeer" | "getAuthContext">;
+export type Caller = Pick<grpc.ServerUnaryCall<unknown, unknown>, "getPeer" | "getAuthContext" | "cancelled">;
 
 /** The common name of the certificate that the caller showed, else the address that the call came from. */
 export function callerName(caller: Caller): string {

@@ -105,6 +105,23 @@ test("drains of two replicas at once are all there, each version once, and both 
   t.true(a.store.commits + b.store.commits < 30, "those that wait go out together");
 });
 
+test("what nobody waits for any more is not written; one that was written without an answer is looked for all the same", async (t) => {
+  const shared = new Shared();
+  const a = replica(shared);
+  let gone = true;
+  const ask = (address: string) => a.intents.operate("web", hold("drain", address, null, stamp), stamp, () => gone);
+  const [late, waited] = [ask("s1"), a.drain("s2")];
+  await t.throwsAsync(settle(late, a.timers), { code: "ABORTED" } as object);
+  await settle(waited, a.timers);
+  t.deepEqual(drainedIn(shared.records.get("web")?.stored.intent), ["s2"]);
+  gone = false;
+  a.store.next.push("lost");
+  const doubtful = ask("s3");
+  while (a.store.commits < 2) await new Promise((resolve) => setImmediate(resolve));
+  gone = true;
+  t.deepEqual((await settle(doubtful, a.timers)).what, ["drain s3"]);
+});
+
 test("one that stands already is answered by the newest record, not by memory", async (t) => {
   const shared = new Shared();
   const [a, b] = [replica(shared), replica(shared)];
