@@ -107,7 +107,8 @@ class Attempt extends Timed {
     // What came in while the process stood still is read before the deadline counts: timers run before sockets.
     setImmediate(() => {
       const { kind } = this.p.check;
-      if (paused > timeoutMs) this.#finish({ ...bad(kind, `this checker stood still for ${Math.round(paused)} ms`), local: true });
+      if (paused > timeoutMs)
+        this.#finish({ ...bad(kind, `this checker stood still for ${Math.round(paused)} ms`), local: true });
       else this.#finish(bad(kind, `no answer in ${timeoutMs} ms`));
     });
   }

@@ -104,7 +104,9 @@ function showStats(
       else process.stdout.write(`${several ? `${instance}\n` : ""}${table(s, { ...plain, wide: o.wide }).join("\n")}\n`);
       if (!o.watch) stream.cancel();
     });
-    stream.on("error", (e: ServiceError) => (e.code === status.CANCELLED ? resolve() : void agents.failure(agent, e).then(reject)));
+    stream.on("error", (e: ServiceError) =>
+      e.code === status.CANCELLED ? resolve() : void agents.failure(agent, e).then(reject),
+    );
     stream.on("end", () => resolve());
   });
 }

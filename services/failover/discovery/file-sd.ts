@@ -57,7 +57,8 @@ export function watchTargets(
       // Of the file that is read, before it is read: a write meanwhile makes it another one at the next look.
       const stat = await handle.stat({ bigint: true });
       const { dev, ino, size, mtimeNs } = stat;
-      if (!stat.isFile()) throw new Error(`${file}: expected a file, found ${stat.isDirectory() ? "a folder" : "a device or pipe"}`);
+      if (!stat.isFile())
+        throw new Error(`${file}: expected a file, found ${stat.isDirectory() ? "a folder" : "a device or pipe"}`);
       if (size > LARGEST) throw new Error(`${file}: expected at most ${LARGEST} bytes, found ${size}`);
       const mark = [dev, ino, size, mtimeNs].join();
       if (mark === last) return null;
