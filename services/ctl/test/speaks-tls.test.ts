@@ -68,7 +68,7 @@ needsOpenssl("TLS to an endpoint of plaintext", async (t) => {
 });
 
 test("an endpoint that says nothing, and one that is not there, are neither", async (t) => {
-  const silent = createServer((s) => s.on("error", () => {}));
+  const silent = createServer((s) => s.on("error", () => {}).resume());
   await new Promise<void>((r) => silent.listen(0, "127.0.0.1", r));
   const address = `127.0.0.1:${(silent.address() as AddressInfo).port}`;
   t.is(await speaksTls(address, 200), null);

@@ -37,7 +37,7 @@ test("what a file says locks nothing", (t) => {
 async function holder(dir: string, prefix: readonly string[]): Promise<() => Promise<void>> {
   const url = new URL("../folder-lock.js", import.meta.url).href;
   const program = `const { lockFolder } = await import(${JSON.stringify(url)}); lockFolder(${JSON.stringify(dir)}); console.log("held"); setInterval(() => {}, 1e6);`;
-  const [file, ...args] = [...prefix, process.execPath, "--input-type=module", "--eval", program] as [string, ...string[]];
+  const [file = "", ...args] = [...prefix, process.execPath, "--input-type=module", "--eval", program];
   const child = spawn(file, args, { stdio: ["ignore", "pipe", "inherit"] });
   await once(child.stdout, "data");
   return async () => {

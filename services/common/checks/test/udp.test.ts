@@ -3,6 +3,7 @@ import dgram from "node:dgram";
 import type { AddressInfo } from "node:net";
 import test from "ava";
 import { runCheck } from "../../../../testbed/checks.js";
+import { parseConfig } from "../../config/load.js";
 import { CHECKS, findCheck } from "../index.js";
 
 /** A server that answers as `answers` says. */
