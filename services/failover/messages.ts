@@ -3,6 +3,7 @@
 import type { Directive } from "../../gen/marllb/v1/Directive.js";
 import type { Hold as HoldMessage } from "../../gen/marllb/v1/Hold.js";
 import type { Pool, Pool__Output } from "../../gen/marllb/v1/Pool.js";
+import type { PoolOverride } from "../../gen/marllb/v1/PoolOverride.js";
 import type { SetOverrideRequest__Output } from "../../gen/marllb/v1/SetOverrideRequest.js";
 import { canonicalAddress, isIpPort } from "../common/config/address.js";
 import { loopOf, type OwnVip } from "../common/config/own.js";
@@ -40,6 +41,14 @@ export const holdMessage = (h: Hold): HoldMessage => ({
   at_unix_ms: h.at,
   deadline_unix_ms: h.deadline ?? 0,
   close: h.close,
+});
+
+export const overrideMessage = (o: OverrideOrder): PoolOverride => ({
+  weights: o.entries.map(({ address, weight }) => ({ address, weight })),
+  mode: o.mode as "MODE_SED",
+  reason: o.reason,
+  by: o.by,
+  at_unix_ms: o.at,
 });
 
 /** The list for one agent's data plane; null: its own owner stands. */

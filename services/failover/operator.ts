@@ -23,7 +23,17 @@ import type { Discovery } from "./discovery/discovery.js";
 import { countOf } from "./flows.js";
 import { type Change, HISTORY_LIMIT, holdsOf, type Stamp, type Wanted } from "./intent.js";
 import type { Done, Intents } from "./intents.js";
-import { address, holdMessage, membersOf, overrideOf, policyOf, poolMessage, reasonOf, refuseLoops } from "./messages.js";
+import {
+  address,
+  holdMessage,
+  membersOf,
+  overrideMessage,
+  overrideOf,
+  policyOf,
+  poolMessage,
+  reasonOf,
+  refuseLoops,
+} from "./messages.js";
 import * as operations from "./operations.js";
 import type { Policies } from "./policies.js";
 import { shownShare } from "./seen.js";
@@ -68,7 +78,8 @@ export class Operator {
     if (r.close) this.needClose(r);
     const done = await this.hold(r, caller, (a, stamp) => operations.hold("drain", a, deadline, stamp));
     const { flows, unknown } = this.count(done.view, done.address);
-    return { flows, flows_unknown: unknown, term: done.view.term };
+    const drain = holdsOf(done.view.intent, done.address).find((h) => h.kind === "drain");
+    return { flows, flows_unknown: unknown, term: done.view.term, hold: drain && holdMessage(drain) };
   }
 
   async undrain(r: UndrainRequest__Output, caller: Caller): Promise<UndrainResponse> {
@@ -80,7 +91,8 @@ export class Operator {
         `address: ${done.address} drains by a data plane's own list; end that there (configuration, or undrain on its command line)`,
       );
     }
-    return { term: done.view.term, holds: holdsOf(done.view.intent, done.address).map(holdMessage) };
+    const holds = holdsOf(done.view.intent, done.address).map(holdMessage);
+    return { term: done.view.term, holds, no_flows: this.whyNoFlows(done.view, done.address) };
   }
 
   async maintenance(r: SetMaintenanceRequest__Output, caller: Caller): Promise<{ term: number }> {
@@ -165,7 +177,7 @@ export class Operator {
         holds: holds.map(holdMessage),
       };
     });
-    const { override, policy } = intent;
+    const { policy } = intent;
     const found = this.o.discovery.pools.get(view.name);
     const { state, reason } = this.o.intents;
     return {
@@ -173,11 +185,7 @@ export class Operator {
       members,
       state: `VIP_STATE_${order.status}`,
       term: view.term,
-      override: override && {
-        weights: override.entries.map((e) => e.weight),
-        mode: override.mode as "MODE_SED",
-        reason: override.reason,
-      },
+      override: intent.override && overrideMessage(intent.override),
       load_balancers: flows.map((l) => ({
         instance: l.instance,
         heard: l.heard,
@@ -195,6 +203,16 @@ export class Operator {
         found_at_unix_ms: found.atUnixMs ?? 0,
       },
     };
+  }
+
+  /** Empty: it gets new flows. */
+  private whyNoFlows({ name, intent, order }: PoolView, of: string): string {
+    const share = order.shares.get(of);
+    if (share?.factor === 0) {
+      const check = this.o.whyDown(name, of);
+      return check === "" ? share.reason : `${share.reason || "down"} (${check})`;
+    }
+    return intent.override?.entries.some((e) => e.address === of && e.weight === 0) ? "override weight 0" : "";
   }
 
   private stamp(reason: string, caller: Caller): Stamp {

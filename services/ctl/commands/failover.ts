@@ -2,12 +2,13 @@
 // Who may receive new flows: pool and overrides.
 import { type Command, Option } from "commander";
 import type { GetPoolResponse__Output } from "../../../gen/marllb/v1/GetPoolResponse.js";
+import type { PoolMember__Output } from "../../../gen/marllb/v1/PoolMember.js";
 import { MODE_WORDS, modeLabel, wireVipState } from "../../common/vocabulary.js";
 import { flowsText, poolFlows } from "../pool-flows.js";
 import { columns, output, plainEnum } from "../print.js";
 import { findVip, withClients } from "../target.js";
 import { type Common, common, poolWide, weightArguments } from "./common.js";
-import { askPools } from "./hold.js";
+import { askPools, byWhen } from "./hold.js";
 import { readPool } from "./pool-file.js";
 
 type VipFlag = Common & { vip?: string };
@@ -27,19 +28,15 @@ export function register(program: Command): void {
       output(o.json, p, () => {
         const rows = p.members.map((m) => {
           const s = m.server;
-          const reasons = [
-            m.check === "" ? m.reason : `${m.reason || "down"} (${m.check})`,
-            ...m.holds.map((h) => `by ${h.by}${h.reason === "" ? "" : `: ${h.reason}`}`),
-          ].filter(Boolean);
           const count = flowsText(flows.get(s?.address ?? ""));
-          return [s?.address ?? "", plainEnum(m.health, "HEALTH_FACT_"), m.factor.toFixed(2), count, reasons.join(", ")];
+          return [s?.address ?? "", plainEnum(m.health, "HEALTH_FACT_"), m.factor.toFixed(2), count, reasonsOf(m, p)];
         });
         const unknown = new Set([...flows.values()].map((f) => f.unknown).filter(Boolean));
         const notes = [...unknown].map((u) => `+ there may be more flows: ${u}`);
         if (p.stale !== "") notes.push(`the newest orders may not be known: ${p.stale}`);
         if (p.discovery && p.discovery.problem !== "") notes.push(`${p.discovery.from}: ${p.discovery.problem}; ${standing(p)}`);
         return [
-          `${name}: ${wireVipState.word(p.state)}, term ${p.term}, pool ${owner(p)}${p.override ? `, override: ${p.override.reason}` : ""}${p.policy ? `, policy ${p.policy.name} by ${p.policy.by}` : ""}`,
+          `${name}: ${wireVipState.word(p.state)}, term ${p.term}, pool ${owner(p)}${p.override ? `, override by ${p.override.by}: ${p.override.reason}` : ""}${p.policy ? `, policy ${p.policy.name} by ${p.policy.by}` : ""}`,
           columns(["server", "health", "factor", "flows", "reason"], rows),
           ...notes,
         ].join("\n");
@@ -91,6 +88,17 @@ export function register(program: Command): void {
         output(o.json, r, () => [head, ...r.changes, ...r.changes.flatMap((c) => WHOSE[c] ?? [])].join("\n"));
       }),
     );
+}
+
+/** Why a server has the factor and weight that it has, and by whose order. */
+function reasonsOf(m: PoolMember__Output, { override }: GetPoolResponse__Output): string {
+  const pinned = override?.weights.find((w) => w.address === m.server?.address)?.weight;
+  const reasons = [
+    m.check === "" ? m.reason : `${m.reason || "down"} (${m.check})`,
+    ...m.holds.map((h) => `${byWhen(h).trimStart()} by ${h.by}${h.reason === "" ? "" : `: ${h.reason}`}`.trimStart()),
+    pinned === undefined ? "" : `override weight ${pinned}`,
+  ];
+  return reasons.filter(Boolean).join(", ");
 }
 
 /** Where the members come from. */

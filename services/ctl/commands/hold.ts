@@ -2,6 +2,7 @@
 // Taking servers out and back: drains, maintenance, and who ordered what.
 import { type Command, Option } from "commander";
 import type { GetPoolResponse__Output } from "../../../gen/marllb/v1/GetPoolResponse.js";
+import type { Hold__Output } from "../../../gen/marllb/v1/Hold.js";
 import type { Clients } from "../client.js";
 import { type PoolFlows, poolFlows } from "../pool-flows.js";
 import { columns, output } from "../print.js";
@@ -45,10 +46,9 @@ export function register(program: Command): void {
       const { vip_id, name } = await findVip(clients, o);
       const r = await clients.failover.any("Undrain", { vip_id, name, address, reason: o.reason });
       output(o.json, r, () => {
-        const held = r.holds.map(
-          (h) => `; it gets no new flows: maintenance by ${h.by} (end it with: marllbctl maintenance end)`,
-        );
-        return `${address} is no longer drained, term ${r.term}${held.join("")}`;
+        const held = r.holds.map((h) => `maintenance by ${h.by} (end it with: marllbctl maintenance end)`);
+        const why = held.length > 0 ? held.join(", ") : r.no_flows;
+        return `${address} is no longer drained, term ${r.term}${why === "" ? "" : `; it gets no new flows: ${why}`}`;
       });
     }),
   );
@@ -101,7 +101,7 @@ async function drain(clients: Clients, address: string, o: DrainFlags): Promise<
     return poolFlows(pools, silent.length).get(address) ?? { flows: 0, unknown: "nobody knows the server any more" };
   };
   let now = await look();
-  const show = (): void => output(o.json, { ...r, ...now }, () => `${address} drains; ${inWords(now)}`);
+  const show = (): void => output(o.json, { ...r, ...now }, () => `${address} drains${byWhen(r.hold)}; ${inWords(now)}`);
   show();
   if (!o.wait) return;
   for (let shown = inWords(now); now.flows > 0 || now.unknown !== ""; ) {
@@ -116,6 +116,13 @@ async function drain(clients: Clients, address: string, o: DrainFlags): Promise<
     shown = inWords(now);
     show();
   }
+}
+
+/** " until 2026-11-28T19:08:16Z, then closed"; empty: without a deadline. */
+export function byWhen(hold: Hold__Output | null): string {
+  const at = Number(hold?.deadline_unix_ms ?? 0);
+  if (at === 0) return "";
+  return ` until ${new Date(at).toISOString().replace(/\.\d+Z$/, "Z")}${hold?.close ? ", then closed" : ""}`;
 }
 
 const inWords = ({ flows, unknown }: PoolFlows): string =>

@@ -103,6 +103,35 @@ test("the end of a drain says what holds the server yet", async (t) => {
   );
 });
 
+test("the end of a drain says why the server gets no flows all the same, and the pool shows whose override it is", async (t) => {
+  const s = await service(t);
+  const weights = [
+    { address: A, weight: 0 },
+    { address: "10.0.0.2:80", weight: 2 },
+  ];
+  await s.ask("SetOverride", { weights, mode: "MODE_UNSPECIFIED", reason: "test" });
+  const undrain = () => s.ask<{ no_flows: string }>("Undrain", { address: A });
+  t.is((await undrain()).no_flows, "override weight 0");
+  const { override } = await s.ask<{ override: object }>("GetPool", {});
+  t.like(override, { weights, reason: "test", by: CALLER });
+  await s.ask("ClearOverride", {});
+  t.is((await undrain()).no_flows, "");
+  await s.ask("SetMaintenance", { address: A, on: true });
+  t.is((await undrain()).no_flows, "maintenance");
+});
+
+test("a drain that is ordered again answers with the deadline that stands", async (t) => {
+  const s = await service(t);
+  interface Answer {
+    hold: { deadline_unix_ms: number; close: boolean; reason: string };
+  }
+  const before = Date.now();
+  const { hold } = await s.ask<Answer>("Drain", { address: A, deadline_ms: 300_000, close: true, reason: "B" });
+  t.true(hold.close && hold.deadline_unix_ms >= before + 300_000);
+  const again = await s.ask<Answer>("Drain", { address: A, deadline_ms: 0, reason: "C" });
+  t.like(again.hold, { deadline_unix_ms: hold.deadline_unix_ms, close: true, reason: "C" });
+});
+
 test("a managed pool of the configuration begins with its list, by the configuration's order", async (t) => {
   const s = await service(t, ", pool: managed");
   const pool = {
