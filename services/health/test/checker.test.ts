@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import test from "ava";
+import test, { type ExecutionContext } from "ava";
 import { Checker } from "../checker.js";
 import type { CheckResult } from "../verdict.js";
 import { Wheel } from "../wheel.js";
@@ -8,7 +8,7 @@ import { plan } from "./plans.js";
 const [check] = plan("10.0.0.1:80", { interval_ms: 50, timeout_ms: 50, jitter: 0 }).checks as [never];
 const good: CheckResult = { ok: true, reason: "", rttMs: 0 };
 
-function bed(onResult: (checker: Checker) => void) {
+function bed(t: ExecutionContext, onResult: (checker: Checker) => void) {
   const time = { now: 0 };
   const now = (): number => time.now;
   const wheel = new Wheel(now);
@@ -26,6 +26,7 @@ function bed(onResult: (checker: Checker) => void) {
     now,
     random: () => 0,
   });
+  t.teardown(() => checker.stop());
   const pass = (ms: number): void => {
     for (const end = time.now + ms; time.now < end; ) {
       time.now++;
@@ -37,7 +38,7 @@ function bed(onResult: (checker: Checker) => void) {
 
 test("a check runs again and again until it is removed, once however often it was added", (t) => {
   let results = 0;
-  const { checker, seen, ends, pass } = bed((c) => {
+  const { checker, seen, ends, pass } = bed(t, (c) => {
     if (++results === 3) c.remove((check as { key: string }).key);
   });
   checker.add(check);
@@ -54,7 +55,7 @@ test("a check runs again and again until it is removed, once however often it wa
 });
 
 test("the period is that of a grid: a slow answer does not make it longer, and lateness counts from it", (t) => {
-  const { checker, seen, ends, pass } = bed(() => {});
+  const { checker, seen, ends, pass } = bed(t, () => {});
   checker.add(check);
   for (let i = 0; i < 20; i++) {
     pass(30);
@@ -66,7 +67,7 @@ test("the period is that of a grid: a slow answer does not make it longer, and l
 });
 
 test("a check that is removed while it runs is ended; a result that comes all the same is nobody's", (t) => {
-  const { checker, seen, ends, pass } = bed(() => t.fail());
+  const { checker, seen, ends, pass } = bed(t, () => t.fail());
   checker.add(check);
   pass(10);
   checker.stop();
