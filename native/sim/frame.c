@@ -136,7 +136,7 @@ static void fill_frame(struct sim_run *r, struct sim_lane *l)
 	*h = (struct mlb_frame_hdr){
 		.schema = MLB_FRAME_SCHEMA,
 		.record_size = sizeof(struct mlb_server_rec),
-		.dp_epoch = 1,
+		.dp_epoch = sim_mix(r->w->seed, 5000 + l->info.lb), /* one without a number draws its strata by it */
 		.birth = 1,
 		.seq = ++l->frame_seq,
 		.mono_ns = now_us * 1000,

@@ -176,7 +176,9 @@ void obs_figures(struct mlb_obs_srv *s, const struct mlb_frame_hdr *h, const str
 double obs_noise(const struct mlb_obs_state *st)
 {
 	double n = st->ema[OBS_PTN], sum = st->ema[OBS_PTS], squares = st->ema[OBS_PTSS];
-	return sum > 0 ? fmax(1, n * squares / (sum * sum) / HEAVY) : 1;
+	double over = sum > 0 ? fmax(1, n * squares / (sum * sum) / HEAVY) : 1;
+	/* Counts vary more by so much, and for longer: what stands in the load at this step does so at the next ones. */
+	return over * over;
 }
 
 bool obs_by_waits(const struct mlb_frame_hdr *h, struct mlb_obs_state *st, const struct mlb_server_rec *rec, double dt)

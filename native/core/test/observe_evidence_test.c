@@ -137,3 +137,25 @@ TEST(refusals_are_no_completions)
 MLB_TEST_MAIN(CASE(many_requests_a_connection_are_judged_by_their_waits), CASE(time_on_the_wire_is_no_load),
 	      CASE(quick_ends_are_no_completions), CASE(memory_goes_by_address), CASE(waiting_counts_answers),
 	      CASE(refusals_are_no_completions))
+
+/* Sizes of which 1 in 100 is 100 times the others: what stands in the load for many steps says little of a server. */
+TEST(rare_very_long_flows_make_counts_weigh_less)
+{
+	double moved[2];
+	for (int rare = 0; rare < 2; rare++) {
+		struct bed b;
+		begin(&b, 2, NULL);
+		look(&b, 1);
+		for (int t = 1; t <= 50; t++) {
+			for (uint32_t i = 0; i < 2; i++) {
+				work(&b, i, .2, 6, t > 25 && i ? 4 : 8);
+				b.r[i].duration_hist[mlb_hist_bucket(100000)] += 8;
+				b.r[i].duration_hist[mlb_hist_bucket(10000000)] += rare && t % 12 == 0;
+			}
+			look(&b, 1 + .2 * t);
+		}
+		moved[rare] = log((double)(b.kalman[0] / b.kalman[1]));
+	}
+	CHECK(moved[0] > .2 && moved[1] > 0);
+	CHECK(moved[1] < .25 * moved[0]);
+}

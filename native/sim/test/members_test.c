@@ -90,3 +90,47 @@ TEST(shared_counts_may_be_late_and_lost)
 MLB_TEST_MAIN(CASE(load_balancers_may_run_strategies_of_their_own), CASE(the_list_may_change_under_every_strategy),
 	      CASE(what_is_masked_takes_no_new_flow), CASE(prequal_turns_away_from_a_server_that_fails_fast),
 	      CASE(shared_counts_may_be_late_and_lost))
+
+static uint64_t epoch[3]; /* by load balancer */
+
+static int sees_create(void **state, const struct sim_policy *self, const struct sim_lb_info *info, const char *arg, char e[256])
+{
+	(void)self;
+	(void)arg;
+	(void)e;
+	*state = &epoch[info->lb];
+	return 0;
+}
+
+static void sees_destroy(void *state)
+{
+	(void)state;
+}
+
+static void sees_tick(void *state, const struct sim_lb_view *v, struct sim_decision *d)
+{
+	(void)d;
+	*(uint64_t *)state = v->hdr->dp_epoch;
+}
+
+/* As data planes have: who is not told its number draws its strata by the epoch, and must not draw those of all others. */
+TEST(load_balancers_have_epochs_of_their_own)
+{
+	static const struct sim_policy sees = {
+		.name = "sees", .wants = SIM_WANTS_FRAME, .create = sees_create, .destroy = sees_destroy, .tick = sees_tick
+	};
+	struct sim_scenario sc;
+	struct sim_world w;
+	struct sim_strategy st;
+	struct sim_result r;
+
+	make(&sc, &w, FOUR(0.5, ",\"load_balancers\":3,\"told\":{\"number\":false}"));
+	CHECK_EQ(sim_strategy_parse(&st, "kalman+sed", err), 0);
+	st.policy = &sees;
+	CHECK_EQ(sim_run(&w, &st, &r, err), 0);
+	CHECK(epoch[0] && epoch[1] && epoch[2]);
+	CHECK(epoch[0] != epoch[1] && epoch[1] != epoch[2] && epoch[0] != epoch[2]);
+	struct sim_result kalman = run(&w, "kalman+sed"), strata = run(&w, "strata+sed");
+	CHECK(strata.mean_s < 1.05 * kalman.mean_s);
+	drop(&sc, &w);
+}
