@@ -109,7 +109,7 @@ def train(run, conf, validation):
     if conf["start"]:  # relative to training/: a model file, or another run's checkpoint
         path = HERE / conf["start"]
         if path.suffix == ".onnx":
-            w = jax.tree.map(jnp.asarray, marl.from_file(path, {k: np.asarray(v) for k, v in w.items()}))
+            w = jax.tree.map(jnp.asarray, marl.from_file(path, {k: np.asarray(v) for k, v in w.items()}, conf["member"]))
         else:
             w = jax.tree.map(jnp.asarray, pickle.loads(path.read_bytes())["distil"][0])
     rounds, per_round = conf["rounds"], conf["round"] // GROUP * conf["passes"]

@@ -4,7 +4,10 @@ offset of its logarithm and a bias in flows. Twice the same network: `step` in J
 
 The bias has three parts: what the other load balancers have there beyond the server's share (the head's), the level of kappa, and a
 spread of kappa over (load balancer, server) by the observation's stratum. Level and spread follow the pool's features, one pair for own
-counts and one for counts that are shared; kappa itself is 1, so that a VIP's trust measures from SED as it is configured."""
+counts and one for counts that are shared; kappa itself is 1, so that a VIP's trust measures from SED as it is configured.
+
+A model file may hold several networks, trained from different seeds, and decides by the mean of what they say: what each got wrong by chance in
+training cancels in part."""
 
 import jax
 import jax.numpy as jnp
@@ -44,10 +47,15 @@ def with_shared_heads(w):
     return {**w, **{f"shared_{k}": np.asarray(w[k])[:, :1] * w["gain"][0] for k in ("head_h", "head_x", "head_s")}}
 
 
-def from_file(path, shape):
-    """The parameters of a model file, in `shape`'s arrays. What it does not have is as in `shape` where it is a parameter of its own, and 0
-    where it is the row of a feature that the file's schema did not have: the network does what the file's does."""
+def from_file(path, shape, member=0):
+    """The parameters of a network in a model file (of several the one of that number, from 0), in `shape`'s arrays. What it does not have is as
+    in `shape` where it is a parameter of its own, and 0 where it is the row of a feature that the file's schema did not have: the network does
+    what the file's does."""
     held = {t.name[2:]: numpy_helper.to_array(t) for t in onnx.load(str(path)).graph.initializer if t.name.startswith("w.")}
+    several = {k.split(".")[0] for k in held if "." in k}
+    if several:
+        own = f"{member % len(several) + 1}."
+        held = {k[len(own):]: v for k, v in held.items() if k.startswith(own)}
     out = {}
     for k, v in shape.items():
         if k not in held:
@@ -94,28 +102,43 @@ def step(w, h, server, pool, mask):
     return h, lw, out[..., 1] * mask
 
 
-def to_onnx(w, extra=None):
-    """The same as ONNX; see models/FORMAT.md for inputs and outputs."""
-    f, p = simlib.sizes()
-    hid, g = hidden_size(w), Graph()
-    W = {k: g.param(k, v) for k, v in w.items()}
-    m3 = g.unsqueeze("mask", 2)
-    count = g.op("Max", g.sum(m3, 1), g.const([1.0]))
+def _member(g, w, prefix, state, m3, count):
+    """One network in the graph: its next state, log-weight offset [B,N,1], belief about the others [B,N,1], logs of level and spread [B,2]."""
+    hid = hidden_size(w)
+    W = {k: g.param(prefix + k, v) for k, v in w.items()}
     pooled = g.unsqueeze(g.add(g.matmul("pool", W["in_pool"]), W["in_b"]), 1)
     x = g.op("Tanh", g.add(g.matmul("server", W["in_server"]), pooled))
-    ctx = g.masked_mean("state", m3, count)
+    ctx = g.masked_mean(state, m3, count)
     pre = g.add(g.matmul(x, W["gru_x"]), g.add(g.matmul(ctx, W["gru_ctx"]), W["gru_b"]))
     pre_zr, pre_c = g.split(pre, 2, [2 * hid, hid])
-    z, r = g.split(g.op("Sigmoid", g.add(pre_zr, g.matmul("state", W["gru_h"]))), 2, [hid, hid])
-    c = g.op("Tanh", g.add(pre_c, g.matmul(g.mul(r, "state"), W["gru_n"])))
-    h = g.add("state", g.mul(z, g.sub(c, "state")))
+    z, r = g.split(g.op("Sigmoid", g.add(pre_zr, g.matmul(state, W["gru_h"]))), 2, [hid, hid])
+    c = g.op("Tanh", g.add(pre_c, g.matmul(g.mul(r, state), W["gru_n"])))
+    h = g.add(state, g.mul(z, g.sub(c, state)))
     out = g.add(g.matmul(h, W["head_h"]), g.matmul(x, W["head_x"]), g.matmul("server", W["head_s"]), W["head_b"])
-    out = g.mul(out, W["gain"])
-    lw, bias = g.split(out, 2, [1, 1])
-    one = g.const([1.0])
-    own = g.sub(one, "shared")  # [B, 1]
+    lw, bias = g.split(g.mul(out, W["gain"]), 2, [1, 1])
+    own = g.sub(g.const([1.0]), "shared")  # [B, 1]
     lw_shared = g.add(g.matmul(h, W["shared_head_h"]), g.matmul(x, W["shared_head_x"]), g.matmul("server", W["shared_head_s"]))
     lw = g.add(g.mul(g.unsqueeze(own, 2), lw), g.mul(g.unsqueeze("shared", 2), lw_shared))
+    logs = lambda kind: g.add(g.matmul("pool", W[kind]), W[kind + "_b"])
+    return h, lw, g.clip(bias, -4.0, 4.0), g.add(g.mul(own, logs("kappa_own")), g.mul("shared", logs("shared_kappa")))
+
+
+def to_onnx(w, extra=None):
+    """The same as ONNX; see models/FORMAT.md for inputs and outputs. A list of networks decides by the mean of what they say: each keeps a
+    state of its own, the states lie one behind the other."""
+    members = w if isinstance(w, list) else [w]
+    f, p = simlib.sizes()
+    sizes, g = [hidden_size(m) for m in members], Graph()
+    m3 = g.unsqueeze("mask", 2)
+    count = g.op("Max", g.sum(m3, 1), g.const([1.0]))
+    prefix = ["" if len(members) == 1 else f"{i + 1}." for i in range(len(members))]
+    states = ["state"] if len(members) == 1 else g.split("state", 2, sizes)
+    said = [_member(g, m, name, state, m3, count) for m, name, state in zip(members, prefix, states)]
+    mean = lambda i: said[0][i] if len(said) == 1 else g.mul(g.add(*(s[i] for s in said)), g.const([1 / len(said)]))
+    h = said[0][0] if len(said) == 1 else g.op("Concat", *(s[0] for s in said), axis=2)
+    lw, bias, logs = mean(1), mean(2), mean(3)
+    one = g.const([1.0])
+    own = g.sub(one, "shared")
     lw = g.squeeze(g.mul(g.sub(lw, g.masked_mean(lw, m3, count)), m3), 2)
     lw = g.clip(lw, -4.0, 4.0)
     # others = (M - 1) x own flows per server x the server's share
@@ -125,18 +148,16 @@ def to_onnx(w, extra=None):
     off = g.add(g.slice("server", 2, SF_OFFSET, SF_OFFSET + 1), g.slice("server", 2, SF_CONFIGURED, SF_CONFIGURED + 1))
     share = g.op("Exp", g.mul(g.squeeze(off, 2), g.const([1 / 1.5])))
     unit = g.op("Sqrt", g.add(g.op("Max", g.mul(others, share), g.const([0.0])), g.const([0.5])))
-    excess = g.mul(g.clip(g.squeeze(bias, 2), -4.0, 4.0), g.op("Div", unit, m))
-    logs = lambda kind: g.add(g.matmul("pool", W[kind]), W[kind + "_b"])
-    logs = g.add(g.mul(own, logs("kappa_own")), g.mul("shared", logs("shared_kappa")))
+    excess = g.mul(g.squeeze(bias, 2), g.op("Div", unit, m))
     level, spread = g.split(g.op("Exp", g.clip(logs, -4.0, 1.0)), 1, [1, 1])
     spread = g.mul(spread, g.sub(one, g.op("Div", one, m)))
     kappa = g.add(level, g.mul(spread, g.sub("stratum", g.const([0.5]))))  # [B, N]
     bias = g.mul(g.add(g.sub(kappa, one), g.mul(own, excess)), "mask")
-    meta = {"observation_schema": simlib.schema(), "base": "kalman", "kappa": 1, "native_step_ms": 200, "state_size": hid, **(extra or {})}
+    meta = {"observation_schema": simlib.schema(), "base": "kalman", "kappa": 1, "native_step_ms": 200, "state_size": sum(sizes), **(extra or {})}
     return g.model(
         "marl",
-        [("server", ["B", "N", f]), ("pool", ["B", p]), ("mask", ["B", "N"]), ("state", ["B", "N", hid]),
+        [("server", ["B", "N", f]), ("pool", ["B", p]), ("mask", ["B", "N"]), ("state", ["B", "N", sum(sizes)]),
          ("stratum", ["B", "N"]), ("shared", ["B", 1])],
-        [("log_weight", ["B", "N"], lw), ("bias", ["B", "N"], bias), ("state_out", ["B", "N", hid], g.mul(h, m3))],
+        [("log_weight", ["B", "N"], lw), ("bias", ["B", "N"], bias), ("state_out", ["B", "N", sum(sizes)], g.mul(h, m3))],
         meta,
     )

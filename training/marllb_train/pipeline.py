@@ -21,19 +21,39 @@ def publish(out, name, onnx_bytes, scores, extra):
     print(f"{out / name}.onnx: {describe(scores)}")
 
 
-def train_marl(conf, out, fresh):
+def train_member(conf, member, out, fresh, references):
+    """One network from nothing to the best of its candidates: (parameters, scores)."""
     run = Run(out, conf, fresh)
-    quick = Validation(conf["distil"]["validate"], out.parent)
-    w = distil.train(run, {**conf["distil"], "seed": conf["seed"], "hidden": conf["hidden"], "inner": conf["inner"]}, quick)
+    quick = Validation(conf["distil"]["validate"], references)
+    shape = {"seed": conf["seed"], "hidden": conf["hidden"], "inner": conf["inner"], "member": member}
+    w = distil.train(run, {**conf["distil"], **shape}, quick)
     w = marl.with_shared_heads(w)
     candidates = es.train(run, {**conf["es"], "seed": conf["seed"]}, w, quick)
-    both = Validation(conf["select"], out.parent), Validation(conf["select"], out.parent, family=V2, name="v2")
-    best, scores = es.select(candidates, w, both)
+    best, scores = es.select(candidates, w, both(conf, references))
     plot(out / "curves.png", run.curves, [
         ("capacity", "capacity_loss", "distillation loss"), ("others' excess", "excess_loss", "distillation loss"),
         ("mean", "mean_vs_oracle", "over the oracle"), ("p99", "p99_vs_oracle", "over the oracle"),
     ], "marl")
-    publish(out, "marl", marl.to_onnx(unflatten(best, w)), scores["v1"], {"v2": scores["v2"], "parameters": int(flatten(w).size)})
+    return unflatten(best, w), scores
+
+
+def both(conf, references):
+    return Validation(conf["select"], references), Validation(conf["select"], references, family=V2, name="v2")
+
+
+def train_marl(conf, out, fresh):
+    """`members` networks from seed, seed + 1 ...: the first in the run's folder, each other in one of its own. The model is all of them."""
+    one, found = {k: v for k, v in conf.items() if k != "members"}, []
+    for i in range(conf["members"]):
+        folder = out / f"member-{i + 1}" if i else out
+        found.append(train_member({**one, "seed": conf["seed"] + i}, i, folder, fresh, out.parent))
+    data, (_, scores) = marl.to_onnx([w for w, _ in found]), found[0]
+    if len(found) > 1:
+        model = Model(data)
+        scores = {v.name: v.compare(v.run(model)) for v in both(conf, out.parent)}
+        print(f"all {len(found)} on v2: {describe(scores['v2'])}", flush=True)
+    parameters = sum(int(flatten(w).size) for w, _ in found)
+    publish(out, "marl", data, scores["v1"], {"v2": scores["v2"], "members": [s for _, s in found], "parameters": parameters})
 
 
 def reinforced(name, learner, series):

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The evaluator in C, onnxruntime and the JAX function agree."""
 
+import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import onnxruntime
@@ -72,15 +74,19 @@ class GraphTest(unittest.TestCase):
         check(self, data, [x, y])
 
     def test_a_start_from_an_older_schema_does_the_same(self):
-        """The shipped file, widened to the present features: new ones have no weight, whatever they hold."""
-        path = MODELS / "marl.onnx"
-        w = marl.from_file(path, marl.init(1))
+        """A file of schema 2, widened to the present features: new ones have no weight, whatever they hold."""
+        with mock.patch.object(simlib, "sizes", lambda: (20, 10)):
+            data = marl.to_onnx(marl.init(3))
+        with tempfile.NamedTemporaryFile(suffix=".onnx") as f:
+            f.write(data)
+            f.flush()
+            w = marl.from_file(f.name, marl.init(1))
+            with self.assertRaises(SystemExit):
+                marl.from_file(f.name, marl.init(1, hidden=24))
         x = with_strata(example(2, 5, 16))
-        held = reference(path.read_bytes(), [x[0][..., :20], x[1][..., :10], *x[2:]])
+        held = reference(data, [x[0][..., :20], x[1][..., :10], *x[2:]])
         for a, b in zip(held, reference(marl.to_onnx(w), x)):
             np.testing.assert_allclose(b, a, rtol=2e-5, atol=2e-5)
-        with self.assertRaises(SystemExit):
-            marl.from_file(path, marl.init(1, hidden=24))
 
     def test_marl_in_three_ways(self):
         w = marl.init(5, 24, 16)
@@ -101,6 +107,25 @@ class GraphTest(unittest.TestCase):
             check(self, data, x)
             level, wide = np.exp(w["shared_kappa_b"])
             np.testing.assert_allclose((level - 1 + wide * spread) * x[2], reference(data, x)[1], atol=1e-4)
+
+    def test_several_decide_by_their_mean(self):
+        ws = [marl.init(5, 24, 16), marl.init(6, 16, 16)]
+        data = marl.to_onnx(ws)
+        for shared in (0.0, 1.0):
+            x = with_strata(example(3, 7, 40), shared)
+            check(self, data, x)
+            alone = [reference(marl.to_onnx(w), [*x[:3], state, *x[4:]]) for w, state in zip(ws, np.split(x[3], [24], 2))]
+            got = reference(data, x)
+            np.testing.assert_allclose(got[0], (alone[0][0] + alone[1][0]) / 2, atol=2e-5)
+            np.testing.assert_allclose(got[1], (alone[0][1] + alone[1][1]) / 2, atol=2e-5)
+            np.testing.assert_allclose(got[2], np.concatenate([alone[0][2], alone[1][2]], 2), atol=2e-5)
+        for i, w in enumerate(ws):
+            with tempfile.NamedTemporaryFile(suffix=".onnx") as f:
+                f.write(data)
+                f.flush()
+                held = marl.from_file(f.name, w, i)
+            for k in w:
+                np.testing.assert_array_equal(held[k], w[k])
 
     def test_padding_changes_nothing(self):
         data = marl.to_onnx(marl.init(5))
