@@ -2,21 +2,17 @@
 // A service's metrics, in the two texts that Prometheus reads. Most values are known elsewhere (a frame, a table of streams) and read when
 // they are scraped, so that the tick pays nothing for them; a scrape of ten thousands of lines gives the loop a turn between its families.
 import { collectDefaultMetrics, Registry as DefaultRegistry } from "prom-client";
+import { type Exemplar, escaped, Lines, labelText, numberText, type Part, WHOLE } from "./metrics-lines.js";
+
+export { labelText } from "./metrics-lines.js";
 
 export type Labels = Readonly<Record<string, string>>;
 export type Type = "counter" | "gauge" | "histogram";
 
-/** A value that is not its family's first: with a trace to look at. */
-export interface Exemplar {
-  labels: Labels;
-  value: number;
-  unixS: number;
-}
-
 /** What a scrape wants of a family. */
 export interface Out {
-  /** `labels`: an object, or the text that `labelText` made of one. */
-  say(suffix: string, labels: Labels | string, value: number, exemplar?: Exemplar): void;
+  /** `labels`: an object, or the text that `labelText` made of one. `part`: which of its lines, where a set of labels has several. */
+  say(labels: Labels | string, value: number, part?: Part, exemplar?: Exemplar): void;
 }
 
 export interface Family {
@@ -33,39 +29,19 @@ const TEXT = "text/plain; version=0.0.4; charset=utf-8";
 const OPEN_METRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /** A scrape holds the loop at most so long before others get their turn. */
 const SLICE_MS = 2;
-/** UTF-16 units. */
-const PIECE = 1 << 13;
-
-/** Names, addresses and help are plain ASCII here: what is not is shown as "?", and the page's bytes are its characters. */
-const ODD = /[\\"\n]|[^\x20-\x7e]/;
-const escaped = (text: string): string =>
-  ODD.test(text)
-    ? text
-        .replaceAll("\\", "\\\\")
-        .replaceAll("\n", "\\n")
-        .replaceAll('"', '\\"')
-        .replace(/[^\x20-\x7e]/g, "?")
-    : text;
-const number = (v: number): string => {
-  if (v === Number.POSITIVE_INFINITY) return "+Inf";
-  return v === Number.NEGATIVE_INFINITY ? "-Inf" : String(v);
-};
-
-/** `vip="web",server="10.0.0.1:80"`: made once where many families have a line of the same labels. */
-export function labelText(labels: Labels): string {
-  let out = "";
-  for (const name in labels) out += `${out === "" ? "" : ","}${name}="${escaped(labels[name] as string)}"`;
-  return out;
-}
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
+/** A family, its head and lines in each of the two texts. */
+interface Kept {
+  family: Family;
+  texts: Record<"plain" | "open", { head: Buffer; lines: Lines } | undefined>;
+}
+
 export class Registry {
-  readonly #families = new Map<string, Family>();
+  readonly #families = new Map<string, Kept>();
   readonly #base: string;
   readonly #defaults: DefaultRegistry | null = null;
-  /** Of the last page. */
-  #size = PIECE;
 
   /** `base`: labels of every line. `process`: with the figures of the process and of Node. */
   constructor(base: Labels = {}, process = false) {
@@ -78,11 +54,11 @@ export class Registry {
 
   add(family: Family): void {
     if (this.#families.has(family.name)) throw new Error(`metric ${family.name}: there is one of this name`);
-    this.#families.set(family.name, family);
+    this.#families.set(family.name, kept(family));
   }
 
   get families(): readonly Family[] {
-    return [...this.#families.values()];
+    return [...this.#families.values()].map((k) => k.family);
   }
 
   /** Everything, as text; `open`: OpenMetrics, which alone has exemplars. */
@@ -92,85 +68,58 @@ export class Registry {
 
   /** The same, as bytes. */
   async page(open = false): Promise<Buffer> {
-    const page = new Page(this.#size);
+    const pieces: Buffer[] = [];
     let since = performance.now();
-    for (const family of this.#families.values()) {
-      this.#family(page, family, open);
+    for (const family of [...this.#families.values(), ...(await this.#process())]) {
+      pieces.push(...this.#pieces(family, open));
       if (performance.now() - since < SLICE_MS) continue;
       await turn();
       since = performance.now();
     }
-    await this.#ofProcess(page, open);
-    if (open) page.add("# EOF\n");
-    const bytes = page.end();
-    this.#size = bytes.length;
-    return bytes;
+    if (open) pieces.push(Buffer.from("# EOF\n"));
+    return Buffer.concat(pieces);
   }
 
-  #family(page: Page, { name, type, help, write }: Family, open: boolean): void {
-    const called = open && type === "counter" ? name.replace(/_total$/, "") : name;
-    page.add(`# HELP ${called} ${escaped(help)}\n# TYPE ${called} ${type}\n`);
-    const base = this.#base;
-    const comma = base === "" ? "" : ",";
-    const out: Out = {
-      say(suffix, labels, value, exemplar) {
-        const own = typeof labels === "string" ? labels : labelText(labels);
-        if (own !== "") page.add(`${name}${suffix}{${base}${comma}${own}} ${number(value)}`);
-        else page.add(`${name}${suffix}${base === "" ? "" : `{${base}}`} ${number(value)}`);
-        if (open && exemplar) page.add(` # {${labelText(exemplar.labels)}} ${number(exemplar.value)} ${exemplar.unixS}`);
-        page.add("\n");
+  /** A family's head and lines; none of it is written again. */
+  #pieces({ family, texts }: Kept, open: boolean): [head: Buffer, lines: Buffer] {
+    const which = open ? "open" : "plain";
+    const { head, lines } = texts[which] ?? { head: headOf(family, open), lines: new Lines(family.name, this.#base) };
+    texts[which] = undefined; // half a text is no template: it comes back when all lines are said
+    family.write({
+      say(labels, value, part = WHOLE, exemplar) {
+        lines.say(typeof labels === "string" ? labels : labelText(labels), value, part, open ? exemplar : undefined);
       },
-    };
-    write(out);
+    });
+    texts[which] = { head, lines };
+    return [head, lines.end()];
   }
 
-  async #ofProcess(page: Page, open: boolean): Promise<void> {
-    if (this.#defaults === null) return;
-    for (const m of await this.#defaults.getMetricsAsJSON()) {
+  async #process(): Promise<Kept[]> {
+    if (this.#defaults === null) return [];
+    const metrics = await this.#defaults.getMetricsAsJSON();
+    return metrics.map((m) => {
       const { name, help } = m;
-      const type = String(m.type) as Type;
-      const family: Family = {
-        ...{ name, type, help, labelNames: [], linesEach: 1 },
-        write({ say }) {
-          for (const v of (m as { values?: DefaultValue[] }).values ?? [])
-            say((v.metricName ?? name).slice(name.length), stringed(v.labels), v.value);
-        },
+      const write: Family["write"] = ({ say }) => {
+        for (const v of (m as { values?: DefaultValue[] }).values ?? [])
+          say(stringed(v.labels), v.value, partOf((v.metricName ?? name).slice(name.length)));
       };
-      this.#family(page, family, open);
-    }
+      return kept({ name, type: String(m.type) as Type, help, labelNames: [], linesEach: 1, write });
+    });
   }
 }
 
-/** Text on its way to bytes in short pieces: one string of megabytes, grown line by line, would keep the collector busy longer than us. */
-class Page {
-  #bytes: Buffer;
-  #length = 0;
-  #piece = "";
+const kept = (family: Family): Kept => ({ family, texts: { plain: undefined, open: undefined } });
 
-  constructor(size: number) {
-    this.#bytes = Buffer.allocUnsafe(size + (size >> 3));
-  }
+function headOf({ name, type, help }: Family, open: boolean): Buffer {
+  const called = open && type === "counter" ? name.replace(/_total$/, "") : name;
+  return Buffer.from(`# HELP ${called} ${escaped(help)}\n# TYPE ${called} ${type}\n`, "latin1");
+}
 
-  add(text: string): void {
-    this.#piece += text;
-    if (this.#piece.length > PIECE) this.#flush();
-  }
-
-  end(): Buffer {
-    this.#flush();
-    return this.#bytes.subarray(0, this.#length);
-  }
-
-  #flush(): void {
-    const most = this.#length + this.#piece.length;
-    if (most > this.#bytes.length) {
-      const more = Buffer.allocUnsafe(2 * most);
-      this.#bytes.copy(more, 0, 0, this.#length);
-      this.#bytes = more;
-    }
-    this.#length += this.#bytes.write(this.#piece, this.#length, "latin1");
-    this.#piece = "";
-  }
+const parts = new Map<string, Part>([["", WHOLE]]);
+function partOf(suffix: string): Part {
+  let part = parts.get(suffix);
+  if (part === undefined) parts.set(suffix, (part = { suffix, label: "" }));
+  return part;
 }
 
 interface DefaultValue {
@@ -180,7 +129,9 @@ interface DefaultValue {
 }
 
 const stringed = (labels: DefaultValue["labels"]): Labels =>
-  Object.fromEntries(Object.entries(labels).map(([name, value]) => [name, typeof value === "number" ? number(value) : value]));
+  Object.fromEntries(
+    Object.entries(labels).map(([name, value]) => [name, typeof value === "number" ? numberText(value) : value]),
+  );
 
 /** Gauges with a counter's name, which Prometheus' own check refuses; the figures by type stay. */
 const MISNAMED = ["nodejs_active_handles_total", "nodejs_active_requests_total", "nodejs_active_resources_total"];
@@ -204,7 +155,7 @@ export class Counter<L extends string = never> {
     if (!d.born && labelNames.length === 0) this.#values.set("", 0);
     for (const labels of d.born ?? []) this.#values.set(labelText(labels), 0);
     const write: Family["write"] = ({ say }) => {
-      for (const [labels, value] of this.#values) say("", labels, value);
+      for (const [labels, value] of this.#values) say(labels, value);
     };
     for (const r of registers) r.add({ name, help, type: "counter", labelNames, linesEach: 1, write });
   }
@@ -271,20 +222,22 @@ export class Histogram<L extends string = never> {
   }
 }
 
-const endsOf = new WeakMap<readonly number[], readonly string[]>();
+const partsOf = new WeakMap<readonly number[], readonly Part[]>();
+const SUM: Part = { suffix: "_sum", label: "" };
+const COUNT: Part = { suffix: "_count", label: "" };
 
-/** `,le="0.1"` of each edge and of what lies beyond. */
-function ends(edges: readonly number[]): readonly string[] {
-  let found = endsOf.get(edges);
+/** The line of each edge, and of what lies beyond. */
+function bucketParts(edges: readonly number[]): readonly Part[] {
+  let found = partsOf.get(edges);
   if (found === undefined) {
-    found = [...edges, "+Inf"].map((e) => `,le="${e}"`);
-    endsOf.set(edges, found);
+    found = [...edges, "+Inf"].map((e) => ({ suffix: "_bucket", label: `le="${e}"` }));
+    partsOf.set(edges, found);
   }
   return found;
 }
 
 /** One series of a histogram. `counts`: a bucket each, one more than edges. */
-export function sayBuckets(
+function sayBuckets(
   out: Out,
   labels: Labels | string,
   edges: readonly number[],
@@ -293,15 +246,14 @@ export function sayBuckets(
   exemplars: readonly (Exemplar | undefined)[] = [],
 ): void {
   const own = typeof labels === "string" ? labels : labelText(labels);
-  const le = ends(edges);
+  const buckets = bucketParts(edges);
   let below = 0;
   for (let i = 0; i <= edges.length; i++) {
     below += counts[i] as number;
-    const end = le[i] as string;
-    out.say("_bucket", own === "" ? end.slice(1) : own + end, below, exemplars[i]);
+    out.say(own, below, buckets[i], exemplars[i]);
   }
-  out.say("_sum", own, sum);
-  out.say("_count", own, below);
+  out.say(own, sum, SUM);
+  out.say(own, below, COUNT);
 }
 
 /** Says one series' value. */
@@ -315,7 +267,7 @@ function readValues(type: "counter" | "gauge") {
     labelNames: readonly L[],
     read: (say: Say<L>) => void,
   ): void => {
-    const write: Family["write"] = (out) => read((labels, value) => out.say("", labels, value));
+    const write: Family["write"] = (out) => read((labels, value) => out.say(labels, value));
     registry.add({ name, help, type, labelNames, linesEach: 1, write });
   };
 }

@@ -25,6 +25,10 @@ export class GoneServers {
     for (const address of this.#byAddress.keys()) if (!addresses.has(address)) this.#byAddress.delete(address);
   }
 
+  get any(): boolean {
+    return this.#byAddress.size > 0;
+  }
+
   of(address: string, field: string): number {
     return this.#byAddress.get(address)?.get(field) ?? 0;
   }

@@ -43,26 +43,30 @@ const exported = (fields: readonly Field[], role: Field["role"]): Field[] =>
 /** The fields of a server, summed over the records of its address. */
 function serverMetrics(registry: Registry, agent: Figures): void {
   const labels = ["vip", "server"] as const;
-  const perServer = (each: (labels: string, value: number) => void, value: (vip: Vip, row: ServerRow) => number): void => {
-    for (const vip of agent.vips()) for (const row of serverRows(vip.view)) each(row.labels, value(vip, row));
+  const perServer = (each: (labels: string, value: number) => void, valuesOf: (vip: Vip) => (row: ServerRow) => number): void => {
+    for (const vip of agent.vips()) {
+      const value = valuesOf(vip);
+      for (const row of serverRows(vip)) each(row.labels, value(row));
+    }
   };
   for (const { name, metric, help } of exported(layout.serverFields, "counter")) {
-    readCounter(registry, `marllb_server_${metric}`, help, labels, (each) =>
-      perServer(each, (vip, row) => sumOf(vip, row, name)),
-    );
+    readCounter(registry, `marllb_server_${metric}`, help, labels, (each) => perServer(each, (vip) => sumOf(vip, name)));
   }
   for (const { name, metric, help, unit } of exported(layout.serverFields, "gauge")) {
     // Flows add up over the records of an address; a weight is its member's.
-    const of = (vip: Vip, row: ServerRow): number =>
-      unit === "flows" ? sumOf(vip, row, name) : (vip.view.column(name)[row.member] as number);
-    readGauge(registry, `marllb_server_${metric}`, help, labels, (each) => perServer(each, of));
+    const valuesOf = (vip: Vip): ((row: ServerRow) => number) => {
+      if (unit === "flows") return sumOf(vip, name);
+      const column = vip.view.column(name);
+      return ({ member }) => column[member] as number;
+    };
+    readGauge(registry, `marllb_server_${metric}`, help, labels, (each) => perServer(each, valuesOf));
   }
   const state = "1 for the state that a server is in at this load balancer: up, draining, ejected, guarded, masked, leaving";
   readGauge(registry, "marllb_server_state", state, ["vip", "server", "state"], (say) => {
     for (const vip of agent.vips()) {
       const { view } = vip;
       const factor = view.column("factor");
-      for (const { member, labels: text } of serverRows(view))
+      for (const { member, labels: text } of serverRows(vip))
         say(`${text},state="${serverState(view.flags[member] as number, factor[member] as number)}"`, 1);
     }
   });
