@@ -8,9 +8,9 @@ import type { ServerRow } from "./server-rows.js";
 /** Of one VIP, at the scrape. */
 export interface VipLatency {
   name: string;
-  counts: LatencyCounts;
-  /** Seconds, cumulative. */
-  sumS: number;
+  /** Sums are seconds, cumulative. */
+  ttfb: { counts: LatencyCounts; sumS: number };
+  duration: { counts: LatencyCounts; sumS: number };
   jain: number;
   servers: readonly (Pick<ServerRow, "address" | "labels"> & { ids: readonly number[]; sumS: number; decayedMeanS: number })[];
 }
@@ -23,27 +23,35 @@ const LAST = edgesUs.indexOf(64 << 20);
 const serverPlaces = edgesUs.flatMap((_, i) => (i >= FIRST && i <= LAST && (i - FIRST) % 2 === 0 ? [i] : []));
 const serverEdges = serverPlaces.map((i) => (edgesUs[i] as number) / 1e6);
 
-/** The buckets between the places, and what lies beyond the last. */
+/** By bucket, which of a server's it is in. */
+const serverPlace = Uint8Array.from({ length: BUCKETS }, (_, b) => serverPlaces.filter((p) => b >= p).length);
+const coarseCounts = new Float64Array(serverPlaces.length + 1);
+
+/** The buckets between the places, and what lies beyond the last; valid until the next call. */
 function coarse(counts: Float64Array): Float64Array {
-  const out = new Float64Array(serverPlaces.length + 1);
-  let at = 0;
+  coarseCounts.fill(0);
   for (let b = 0; b < BUCKETS; b++) {
-    while (at < serverPlaces.length && b >= (serverPlaces[at] as number)) at++;
-    out[at] = (out[at] as number) + (counts[b] as number);
+    const at = serverPlace[b] as number;
+    coarseCounts[at] = (coarseCounts[at] as number) + (counts[b] as number);
   }
-  return out;
+  return coarseCounts;
 }
 
 /** `all`: of every VIP that there is. */
 export function latencyMetrics(registry: Registry, all: () => readonly VipLatency[]): void {
   const help = "Time from a request's first byte to the answer's";
-  const ofVip = { name: "marllb_vip_ttfb_seconds", help, labelNames: ["vip"] as const, edges: vipEdges };
-  readHistogram(registry, ofVip, (say) => {
-    for (const { name, counts, sumS } of all()) say({ vip: name }, counts.vip, sumS);
+  const ofVip = { labelNames: ["vip"] as const, edges: vipEdges };
+  readHistogram(registry, { ...ofVip, name: "marllb_vip_ttfb_seconds", help }, (say) => {
+    for (const { name, ttfb } of all()) say({ vip: name }, ttfb.counts.vip, ttfb.sumS);
+  });
+  const duration = "Time from begin to end of flows that completed";
+  readHistogram(registry, { ...ofVip, name: "marllb_vip_duration_seconds", help: duration }, (say) => {
+    for (const v of all()) say({ vip: v.name }, v.duration.counts.vip, v.duration.sumS);
   });
   const ofServer = { name: "marllb_server_ttfb_seconds", help, labelNames: ["vip", "server"] as const, edges: serverEdges };
   readHistogram(registry, ofServer, (say) => {
-    for (const { counts, servers } of all()) for (const s of servers) say(s.labels, coarse(counts.of(s.address, s.ids)), s.sumS);
+    for (const { ttfb, servers } of all())
+      for (const s of servers) say(s.labels, coarse(ttfb.counts.of(s.address, s.ids)), s.sumS);
   });
   const decayed = "Time to first byte, mean with old samples counting less; absent while nothing was seen";
   readGauge(registry, "marllb_server_ttfb_decayed_mean_seconds", decayed, ["vip", "server"], (say) => {

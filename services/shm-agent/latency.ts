@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// How often each latency was seen since ever, of a VIP and of each of its servers: the frames' buckets, which count modulo 2^32 and go
+// How often each time to the first byte, or duration, was seen since ever, of a VIP and of each of its servers: the frames' buckets, which count modulo 2^32 and go
 // with their record. Nothing here ever falls, so that the sums of several load balancers are right too.
 import { BUCKETS } from "../common/histogram.js";
 import type { FrameView } from "../common/native/frame.js";
 
 export class LatencyCounts {
+  readonly #field: "ttfb_hist" | "duration_hist";
   /** Of all servers that the VIP ever had. */
   readonly vip = new Float64Array(BUCKETS);
   /** By server id, of the frame that was added last. */
@@ -16,10 +17,14 @@ export class LatencyCounts {
   #last: Uint32Array = new Uint32Array(0);
   #seq = 0n;
 
+  constructor(field: "ttfb_hist" | "duration_hist") {
+    this.#field = field;
+  }
+
   /** Adds what was counted since the frame that was added last. At least once while a bucket counts 2^32. */
   add(view: FrameView): void {
     if (view.seq === this.#seq && this.#servers.size > 0) return;
-    const now = view.histogram("ttfb_hist");
+    const now = view.histogram(this.#field);
     const before = new Map(Array.from(this.#ids, (id, i) => [id, i]));
     const servers = new Map<number, Float64Array>();
     view.ids.forEach((id, i) => {
@@ -39,13 +44,13 @@ export class LatencyCounts {
     this.#seq = view.seq;
   }
 
-  /** Of one address's records, and those of it that are gone. */
+  /** Of one address's records, and those of it that are gone. To be read, and at once. */
   of(address: string, ids: readonly number[]): Float64Array {
-    const sum = Float64Array.from(this.#gone.get(address) ?? new Float64Array(BUCKETS));
-    for (const id of ids) {
-      const own = this.#servers.get(id);
-      if (own) for (let b = 0; b < BUCKETS; b++) sum[b] = (sum[b] as number) + (own[b] as number);
-    }
+    const gone = this.#gone.get(address);
+    const own = ids.flatMap((id) => this.#servers.get(id) ?? []);
+    if (gone === undefined && own.length === 1) return own[0] as Float64Array;
+    const sum = new Float64Array(BUCKETS);
+    for (const counts of gone ? [gone, ...own] : own) add(sum, counts);
     return sum;
   }
 
@@ -62,7 +67,11 @@ export class LatencyCounts {
 
   #left(address: string, counts: Float64Array): void {
     const sum = this.#gone.get(address) ?? new Float64Array(BUCKETS);
-    for (let b = 0; b < BUCKETS; b++) sum[b] = (sum[b] as number) + (counts[b] as number);
+    add(sum, counts);
     this.#gone.set(address, sum);
   }
+}
+
+function add(sum: Float64Array, counts: Float64Array): void {
+  for (let b = 0; b < BUCKETS; b++) sum[b] = (sum[b] as number) + (counts[b] as number);
 }

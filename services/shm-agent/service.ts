@@ -130,16 +130,17 @@ function latencyFigures(registry: Registry, agent: Agent): void {
 function latencyOf(vip: Vip): VipLatency {
   const { view } = vip;
   const mean = view.column("ttfb.dmean");
+  const sum = sumOf(vip, "ttfb_sum_us");
   return {
     name: vip.name,
-    counts: vip.latency,
-    sumS: (view.figures.ttfb_sum_us ?? 0) / 1e6,
+    ttfb: { counts: vip.latencies.ttfb, sumS: (view.figures.ttfb_sum_us ?? 0) / 1e6 },
+    duration: { counts: vip.latencies.duration, sumS: (view.figures.duration_sum_us ?? 0) / 1e6 },
     jain: fairness(view.flows, view.weightStatic),
-    servers: serverRows(view).map((row) => ({
+    servers: serverRows(vip).map((row) => ({
       address: row.address,
       labels: row.labels,
       ids: row.records.map((i) => view.ids[i] as number),
-      sumS: sumOf(vip, row, "ttfb_sum_us") / 1e6,
+      sumS: sum(row) / 1e6,
       decayedMeanS: (mean[row.member] as number) / 1e6,
     })),
   };

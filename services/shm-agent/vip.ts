@@ -50,6 +50,9 @@ export interface Counters {
 const DROP_AFTER_TICKS = 3;
 /** Frames: a minute or so. */
 const LATENCY_FRAMES = 600;
+
+/** Times to the first byte, and of flows from begin to end. */
+type Latencies = Readonly<Record<"ttfb" | "duration", LatencyCounts>>;
 /** A server that joined waits for a directive that knows it for so long: failover may be away. */
 export const NEWCOMER_NS = 3_000_000_000n;
 /** Seconds; for the rate limit where nothing was composed before. */
@@ -68,7 +71,7 @@ export class Vip {
   readonly #framesPerTick: number;
   readonly #counters: Counters = { answered: 0, unanswered: 0, late: 0, published: 0, refused: new Map(), termsRefused: 0 };
   readonly #gone = new GoneServers();
-  readonly #latency = new LatencyCounts();
+  readonly #latencies: Latencies = { ttfb: new LatencyCounts("ttfb_hist"), duration: new LatencyCounts("duration_hist") };
   /** Servers that joined since this agent sees the VIP: with which generation, and when by the data plane's clock. */
   #joined = new Map<number, { generation: number; atNs: bigint }>();
   #frame: RawFrame;
@@ -123,9 +126,9 @@ export class Vip {
     return this.#gone;
   }
   /** What was counted of latencies up to the newest frame. */
-  get latency(): LatencyCounts {
-    this.#latency.add(this.view);
-    return this.#latency;
+  get latencies(): Latencies {
+    this.#addLatencies(this.view);
+    return this.#latencies;
   }
   get directive(): Readonly<DirectiveState> {
     return this.#directive;
@@ -180,7 +183,7 @@ export class Vip {
     // The servers' last counts are in the frame before the one that no longer has them.
     if (frame.generation !== this.#frame.generation || frame.records.length !== this.#frame.records.length) {
       const before = this.view;
-      this.#latency.add(before);
+      this.#addLatencies(before);
       this.#frame = frame;
       this.#decoded = null;
       this.#gone.left(before, this.view);
@@ -190,7 +193,12 @@ export class Vip {
     this.#frame = frame;
     this.#decoded = null;
     // Its buckets count modulo 2^32: without a scraper they are looked at every now and then all the same.
-    if (frame.seq % LATENCY_FRAMES === 0) this.#latency.add(this.view);
+    if (frame.seq % LATENCY_FRAMES === 0) this.#addLatencies(this.view);
+  }
+
+  #addLatencies(view: FrameView): void {
+    this.#latencies.ttfb.add(view);
+    this.#latencies.duration.add(view);
   }
 
   #join(before: FrameView, after: FrameView): void {

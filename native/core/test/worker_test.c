@@ -122,6 +122,9 @@ TEST(workers_are_summed)
 	mlb_ev_request(&a, 1, 2000);
 	mlb_ev_no_server(&a);
 	mlb_ev_miss(&a);
+	mlb_ev_client(&a);
+	mlb_ev_client(&a);
+	mlb_ev_client_gone(&a);
 	slots = NULL;
 	setup(MLB_LOAD_FLOWS);
 	second = slots;
@@ -130,6 +133,12 @@ TEST(workers_are_summed)
 	mlb_ev_answer(&w, &b, 1, 0, 3000);
 	mlb_ev_no_server(&b);
 	mlb_ev_failed(&b);
+	mlb_ev_client(&b);
+	mlb_ev_accept_error(&b);
+	mlb_ev_open(&b, 2, 1000);
+	mlb_ev_close(&w, &b, 2, 1000, 3500, MLB_END_COMPLETED);
+	mlb_ev_open(&b, 2, 1000);
+	mlb_ev_close(&w, &b, 2, 1000, 3600, MLB_END_RESET);
 	mlb_rec_sum(&r, both, 2, 1, 4000);
 	mlb_frame_sum(&h, both, 2);
 	CHECK_EQ(r.flows, 2);
@@ -146,6 +155,9 @@ TEST(workers_are_summed)
 	/* Counted by the VIP itself: they stay when the server's slot is cleared. */
 	CHECK_EQ(h.answers, 1);
 	CHECK_EQ(h.ttfb_sum_us, 3000);
+	CHECK_EQ(h.duration_sum_us, 2500); /* of completed flows, as the histogram */
+	CHECK_EQ(h.connections, 2);
+	CHECK_EQ(h.accept_errors, 1);
 	CHECK_EQ(h.seq, 7);
 	free(first);
 	slots = second;

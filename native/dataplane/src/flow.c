@@ -50,8 +50,10 @@ static int end_flow(struct mlbd_worker *w, struct mlbd_conn *c, enum mlb_end how
 			mlbd_close(side->fd);
 		side->fd = -1;
 	}
-	if (c->wv)
+	if (c->wv) {
+		mlb_ev_client_gone(c->wv);
 		mlbd_admit_leave(c->vip, &c->client, c->counted);
+	}
 	mlbd_conn_put(w, c);
 	return HAS_ENDED;
 }
@@ -276,6 +278,7 @@ static int enter(struct mlbd_worker *w, struct mlbd_conn *c, const struct mlb_en
 		mlb_ev_limited(wv);
 		return end_flow(w, c, MLB_END_REFUSED, true);
 	}
+	mlb_ev_client(wv);
 	c->wv = wv;
 	c->client = client->addr;
 	c->client_port = client->port;

@@ -166,21 +166,21 @@ static void stats_vip(const struct mlbd_vip *v, const struct mlb_frame_hdr *f, c
 
 	mlb_endpoint_text(&v->conf.ep, ep);
 	if (json)
-		mlbd_text_add(
-			t, "{\"name\":\"%s\",\"id\":%u,\"address\":\"%s\",\"connections\":%u,\"mode\":\"%s\",\"ladder\":\"%s\",",
-			v->conf.name, v->id, ep, MLB_LD(v->conns), mlb_mode_name(f->mode), mlb_ladder_name(f->ladder));
+		mlbd_text_add(t, "{\"name\":\"%s\",\"id\":%u,\"address\":\"%s\",\"mode\":\"%s\",\"ladder\":\"%s\",", v->conf.name,
+			      v->id, ep, mlb_mode_name(f->mode), mlb_ladder_name(f->ladder));
 	else
-		mlbd_text_add(t, "vip %s %s connections %u mode %s weights from %s", v->conf.name, ep, MLB_LD(v->conns),
-			      mlb_mode_name(f->mode), mlb_ladder_name(f->ladder));
+		mlbd_text_add(t, "vip %s %s mode %s weights from %s", v->conf.name, ep, mlb_mode_name(f->mode),
+			      mlb_ladder_name(f->ladder));
 	mlbd_text_add(t,
-		      json ? "\"frame\":%" PRIu64 ",\"generation\":%u,\"noServer\":%" PRIu64 ",\"failed\":%" PRIu64
-			     ",\"limited\":%" PRIu64 ",\"retries\":%" PRIu64 ",\"recountDiff\":%" PRIu64
-			     ",\"localEditsRefused\":%" PRIu64 ",\"badProxyHeaders\":%" PRIu64 ",\"servers\":[" :
-			     " frame %" PRIu64 " generation %u no-server %" PRIu64 " failed %" PRIu64 " limited %" PRIu64
-			     " retries %" PRIu64 " recount-diff %" PRIu64 " local-edits-refused %" PRIu64
-			     " bad-proxy-headers %" PRIu64 "\n",
-		      f->seq, f->generation, f->no_server, f->failed, f->limited, f->retries, f->recount_diff,
-		      f->local_edits_refused, MLB_LD(v->bad_proxy_headers));
+		      json ? "\"frame\":%" PRIu64 ",\"generation\":%u,\"connections\":%" PRIu64 ",\"acceptErrors\":%" PRIu64
+			     ",\"noServer\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"limited\":%" PRIu64 ",\"retries\":%" PRIu64
+			     ",\"recountDiff\":%" PRIu64 ",\"localEditsRefused\":%" PRIu64 ",\"badProxyHeaders\":%" PRIu64
+			     ",\"servers\":[" :
+			     " frame %" PRIu64 " generation %u connections %" PRIu64 " accept-errors %" PRIu64
+			     " no-server %" PRIu64 " failed %" PRIu64 " limited %" PRIu64 " retries %" PRIu64
+			     " recount-diff %" PRIu64 " local-edits-refused %" PRIu64 " bad-proxy-headers %" PRIu64 "\n",
+		      f->seq, f->generation, f->connections, f->accept_errors, f->no_server, f->failed, f->limited, f->retries,
+		      f->recount_diff, f->local_edits_refused, MLB_LD(v->bad_proxy_headers));
 	for (int i = 0; i < n; i++)
 		stats_server(&rec[i], json, i ? "," : "", t);
 	mlbd_text_add(t, json ? "]}" : "");

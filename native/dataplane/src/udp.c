@@ -82,6 +82,7 @@ static void end_udp_flow(struct mlbd_worker *w, struct mlbd_udp_flow *f, enum ml
 	leave_server(w, f, how);
 	mlbd_admit_leave(f->vip, &f->key.client, f->counted);
 	MLB_ADD(w->conns, -1u);
+	mlb_ev_client_gone(f->wv);
 	mlbd_udp_table_del(&w->udp->table, f);
 }
 
@@ -180,6 +181,7 @@ static struct mlbd_udp_flow *admit(struct mlbd_worker *w, struct mlbd_listener *
 	}
 	f->counted = counted;
 	MLB_ADD(w->conns, 1);
+	mlb_ev_client(wv);
 	f->listener = l;
 	f->vip = vip;
 	f->wv = wv;

@@ -117,6 +117,7 @@ TEST(a_vip_added_without_descriptors_is_served_when_there_is_room)
 	for (int i = 0; i < 18; i++) /* as many as it could take */
 		CHECK(accept(listener, NULL, NULL) >= 0);
 	usleep(100000);
+	CHECK(strstr(dp_control(&d, "show stats json"), "\"acceptErrors\":0,") == NULL);
 	const char *told = dp_control(&d, "vip new 127.0.0.1:0");
 
 	CHECK_STR(told, "ok\n");
@@ -164,8 +165,11 @@ TEST(connections_of_one_source_are_limited)
 		CHECK((client[i] = exchange(d.port, listener, &server[i])) >= 0);
 	CHECK(exchange(d.port, listener, &server[3]) < 0);
 	CHECK_EQ(dp_count(&d, "limited", 1), 1);
+	CHECK_EQ(dp_count(&d, "connections", 3), 3);
+	CHECK_EQ(dp_count(&d, "acceptErrors", 0), 0);
 	close(client[0]);
 	close(server[0]);
+	CHECK_EQ(dp_count(&d, "connections", 2), 2);
 	CHECK_EQ(dp_count(&d, "flows", 2), 2);
 	CHECK((client[0] = exchange(d.port, listener, &server[0])) >= 0);
 	snprintf(d.line, sizeof(d.line), "vip web 127.0.0.1:%u max-connections-per-source 0", d.port);

@@ -21,7 +21,7 @@ const A = "10.0.0.1:80";
 const B = "10.0.0.2:80";
 
 test("counts grow over a wrap of the frame's 32 bits, and by each frame once", (t) => {
-  const c = new LatencyCounts();
+  const c = new LatencyCounts("ttfb_hist");
   c.add(frame(1, [{ id: 1, address: A, counts: { 5: 4_294_967_290 } }]));
   const next = frame(2, [{ id: 1, address: A, counts: { 5: 10 } }]);
   c.add(next);
@@ -31,7 +31,7 @@ test("counts grow over a wrap of the frame's 32 bits, and by each frame once", (
 });
 
 test("what a server counted stays the VIP's when it leaves, and its own only while another record has its address", (t) => {
-  const c = new LatencyCounts();
+  const c = new LatencyCounts("ttfb_hist");
   c.add(
     frame(1, [
       { id: 1, address: A, counts: { 3: 7 } },
@@ -58,13 +58,17 @@ test("what a server counted stays the VIP's when it leaves, and its own only whi
 
 test("latency is a histogram of the frame's own buckets, seconds, in the order of their edges", async (t) => {
   const registry = new Registry();
-  const counts = new LatencyCounts();
+  const counts = new LatencyCounts("ttfb_hist");
   // 64..96 us, 1024..1536 us, and beyond the last edge.
   const at1024 = edgesUs.indexOf(1024);
   counts.add(frame(1, [{ id: 1, address: A, counts: { 1: 2, [at1024]: 3, [BUCKETS - 1]: 1 } }]));
   const server = { address: A, labels: `vip="web",server="${A}"`, ids: [1], sumS: 4.5, decayedMeanS: 0.012 };
   const idle = { address: B, labels: `vip="web",server="${B}"`, ids: [2], sumS: 0, decayedMeanS: 0 };
-  latencyMetrics(registry, () => [{ name: "web", counts, sumS: 4.5, jain: 0.5, servers: [server, idle] }]);
+  const durations = new LatencyCounts("duration_hist");
+  durations.add(frame(1, [{ id: 1, address: A, counts: { [at1024]: 2 } }]));
+  const ttfb = { counts, sumS: 4.5 };
+  const duration = { counts: durations, sumS: 0.0025 };
+  latencyMetrics(registry, () => [{ name: "web", ttfb, duration, jain: 0.5, servers: [server, idle] }]);
   const lines = (await registry.text()).split("\n");
   for (const line of [
     "# TYPE marllb_vip_ttfb_seconds histogram",
@@ -75,6 +79,10 @@ test("latency is a histogram of the frame's own buckets, seconds, in the order o
     'marllb_vip_ttfb_seconds_bucket{vip="web",le="+Inf"} 6',
     'marllb_vip_ttfb_seconds_sum{vip="web"} 4.5',
     'marllb_vip_ttfb_seconds_count{vip="web"} 6',
+    'marllb_vip_duration_seconds_bucket{vip="web",le="0.001024"} 0',
+    'marllb_vip_duration_seconds_bucket{vip="web",le="0.001536"} 2',
+    'marllb_vip_duration_seconds_sum{vip="web"} 0.0025',
+    'marllb_vip_duration_seconds_count{vip="web"} 2',
     `marllb_server_ttfb_seconds_bucket{vip="web",server="${A}",le="0.000128"} 2`,
     `marllb_server_ttfb_seconds_bucket{vip="web",server="${A}",le="0.002048"} 5`,
     `marllb_server_ttfb_seconds_bucket{vip="web",server="${A}",le="67.108864"} 5`,

@@ -117,10 +117,15 @@
 	X(U32, load_balancers, STATE, MAIN, 0, "", "", "sharing the pool, as last told; 1 = alone") \
 	X(U64, answers, COUNTER, COUNT, 0, "answers", "", "answers begun, those of servers that left among them") \
 	X(U64, ttfb_sum_us, COUNTER, COUNT, 0, "us", "", "of these answers: times from a request's first byte to the answer's") \
+	X(U64, duration_sum_us, COUNTER, COUNT, 0, "us", "", "of the completed flows, those of servers that left among them") \
 	X(U64, no_server, COUNTER, COUNT, 0, "flows", "no_server_total", "New flows without an eligible server") \
 	X(U64, failed, COUNTER, COUNT, 0, "flows", "failed_total", "New flows turned away after all tries to connect failed") \
 	X(U64, untracked, COUNTER, COUNT, 0, "flows", "untracked_total", "New flows that found no room in the flow table") \
 	X(U64, limited, COUNTER, COUNT, 0, "flows", "limited_total", "New flows over a connection limit") \
+	X(U64, connections, GAUGE, SUM, MLB_LD(s->connections), "connections", "connections", \
+	  "Clients' connections and UDP flows that were let in and have not ended; 0 where the data plane forwards packets") \
+	X(U64, accept_errors, COUNTER, COUNT, 0, "connections", "accept_errors_total", \
+	  "Accepts that failed: no descriptor, no memory, or the client had gone") \
 	X(U64, retries, COUNTER, COUNT, 0, "connects", "retries_total", "Connects tried again on another server") \
 	X(U64, misses, COUNTER, COUNT, 0, "packets", "misses_total", "Packets of unknown flows, placed by the lookup table") \
 	X(U64, recount_diff, GAUGE, MAIN, 0, "flows", "recount_difference", \

@@ -21,6 +21,7 @@ struct mlb_wvip {
 	_Atomic float light;     /* share of new flows that light.h draws by weight; main tells */
 	_Atomic uint32_t guards; /* slots in guard[]; see mlb_guard_choose */
 	_Atomic uint32_t guard[MLB_GUARDS_MAX];
+	_Atomic uint64_t connections; /* of clients, this worker's */
 	MLB_FRAME_FIELDS(MLB_COUNTER)
 };
 
@@ -63,12 +64,15 @@ static inline void mlb_ev_bytes(struct mlb_wvip *, uint32_t s, bool from_client,
 static inline void mlb_ev_bytes_at(struct mlb_wslots *, uint32_t s, bool from_client, uint64_t packets, uint64_t bytes);
 
 /* Events of a VIP, of flows and packets that no slot counts. */
-static inline void mlb_ev_no_server(struct mlb_wvip *); /* a new flow found no eligible server */
-static inline void mlb_ev_failed(struct mlb_wvip *);    /* a new flow is given up: every connect that was tried failed */
-static inline void mlb_ev_untracked(struct mlb_wvip *); /* a new flow found no room in the flow table */
-static inline void mlb_ev_limited(struct mlb_wvip *);   /* a new flow was over a limit */
-static inline void mlb_ev_retry(struct mlb_wvip *);     /* a connect is tried again on another server */
-static inline void mlb_ev_miss(struct mlb_wvip *);      /* a packet of an unknown flow was placed by the lookup table */
+static inline void mlb_ev_no_server(struct mlb_wvip *);    /* a new flow found no eligible server */
+static inline void mlb_ev_failed(struct mlb_wvip *);       /* a new flow is given up: every connect that was tried failed */
+static inline void mlb_ev_untracked(struct mlb_wvip *);    /* a new flow found no room in the flow table */
+static inline void mlb_ev_limited(struct mlb_wvip *);      /* a new flow was over a limit */
+static inline void mlb_ev_retry(struct mlb_wvip *);        /* a connect is tried again on another server */
+static inline void mlb_ev_client(struct mlb_wvip *);       /* a client's connection was let in; */
+static inline void mlb_ev_client_gone(struct mlb_wvip *);  /* it ended, on the same worker */
+static inline void mlb_ev_accept_error(struct mlb_wvip *); /* a client could not be accepted */
+static inline void mlb_ev_miss(struct mlb_wvip *);         /* a packet of an unknown flow was placed by the lookup table */
 
 /* Not events: what a host may ask of a slot. */
 static inline uint32_t mlb_wvip_flows(const struct mlb_wvip *, uint32_t s); /* this worker's flows in progress */

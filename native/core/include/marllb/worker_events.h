@@ -213,6 +213,7 @@ static inline void mlb_ev_close(struct mlb_worker *w, struct mlb_wvip *v, uint32
 		MLB_ST(s->last_completion_us, now);
 	if (how == MLB_END_COMPLETED) {
 		uint64_t us = now - start;
+		MLB_ADD(v->duration_sum_us, us);
 		MLB_ADD(s->duration_hist[mlb_hist_bucket(us)], 1);
 		mlb_ev_sample(w, &s->duration, us, now);
 	}
@@ -269,6 +270,21 @@ static inline void mlb_ev_limited(struct mlb_wvip *v)
 static inline void mlb_ev_retry(struct mlb_wvip *v)
 {
 	MLB_ADD(v->retries, 1);
+}
+
+static inline void mlb_ev_client(struct mlb_wvip *v)
+{
+	MLB_ADD(v->connections, 1);
+}
+
+static inline void mlb_ev_client_gone(struct mlb_wvip *v)
+{
+	MLB_ADD(v->connections, -1);
+}
+
+static inline void mlb_ev_accept_error(struct mlb_wvip *v)
+{
+	MLB_ADD(v->accept_errors, 1);
 }
 
 static inline void mlb_ev_miss(struct mlb_wvip *v)
