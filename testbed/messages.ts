@@ -57,6 +57,7 @@ export function samples(folder: string, frame: Frame): Record<string, object[]> 
       ],
       StopExperiment: [{ vip: "web", reason: "why" }],
       GetTrust: [{ vip: "web" }],
+      ShareExperiment: [{ vip: "web", pairs_from: 0 }],
     },
     health: {
       // Without an address: a damaged one would be dialled.

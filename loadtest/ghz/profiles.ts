@@ -76,6 +76,7 @@ export const PROFILES: readonly Profile[] = [
   unary("inference", "Inference.GetPolicy", ({ instance, vip }) => ({ instance, vip_id: vip.vip_id })),
   unary("inference", "Inference.Explain", ({ instance, vip }) => ({ instance, vip_id: vip.vip_id })),
   unary("inference", "Inference.GetTrust", ({ vip }) => ({ vip: vip.name })),
+  unary("inference", "Inference.ShareExperiment", ({ vip }) => ({ vip: vip.name })),
   unary("inference", "Inference.SetShadow", ({ vip }) => ({ vip: vip.name, policy: "" }), { orders: true }),
   unary("inference", "Inference.StartExperiment", ({ vip }) => experiment(vip.name), { rate: 1, once: true, orders: true }),
   unary("inference", "Inference.StopExperiment", ({ vip }) => ({ vip: vip.name, reason: "ghz" }), {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // marllb.v1.Inference: frames in, weights out.
+import { randomBytes } from "node:crypto";
 import path from "node:path";
 import type { DecideRequest__Output } from "../../gen/marllb/v1/DecideRequest.js";
 import type { DecideResponse } from "../../gen/marllb/v1/DecideResponse.js";
@@ -17,6 +18,7 @@ import { Catalog } from "./catalog.js";
 import { explain } from "./explain.js";
 import { inferenceMetrics } from "./metrics.js";
 import { type LastStep, Session } from "./session.js";
+import { Sharing } from "./sharing.js";
 import { type Steer, Steering, type Stream } from "./steering.js";
 import { trustHandlers } from "./trust.js";
 import { besideOptions, openIntake, openTrials } from "./wiring.js";
@@ -57,6 +59,10 @@ export const create: CreateService = async ({ config, log, registry, clock, stat
   const beside = besideOptions({ config, clock, log, catalog, trials, metrics, folder: kept(config.inference.decisions.folder) });
   const steering = new Steering({ catalog, clock, log, metrics, newSession, beside }, streams);
   const sessions = () => [...streams.values()].map((s) => s.session);
+  const replica = randomBytes(8).toString("hex");
+  const configured = config.vips.map((v) => v.name);
+  const vips = (): Set<string> => new Set([...configured, ...[...streams.values()].map((s) => s.beside.vip)]);
+  const sharing = new Sharing({ config, clock, log, trials, replica, vips });
   const intake = openIntake({ config, clock, log, catalog, folder, schemas, sessions });
 
   const implementation: InferenceHandlers = {
@@ -73,7 +79,7 @@ export const create: CreateService = async ({ config, log, registry, clock, stat
       if (!last) throw new ServiceError("UNAVAILABLE", `VIP ${r.vip_id}: no frame yet`);
       return explain(last, decodeFrame(last.frame), names);
     }),
-    ...trustHandlers({ trials, steering, catalog, unixMs: clock.unixMs }),
+    ...trustHandlers({ trials, steering, catalog, unixMs: clock.unixMs, replica }),
   };
 
   return {
@@ -87,6 +93,7 @@ export const create: CreateService = async ({ config, log, registry, clock, stat
     reload: { keys: ["inference.batch_ms"], apply: (c) => void (batcher.waitMs = c.inference.batch_ms) },
     async stop() {
       intake.stop();
+      sharing.stop();
       steering.stop();
     },
   };

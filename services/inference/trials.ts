@@ -4,9 +4,9 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { ServiceError } from "../common/grpc/errors.js";
-import { Experiment, type ExperimentSpec, type Standing } from "../common/trial/experiment.js";
+import { Experiment, type ExperimentSpec, type Standing, type Verdict } from "../common/trial/experiment.js";
 import { type GuardCounts, Guardrail, type Step } from "../common/trial/guardrail.js";
-import type { Pair } from "../common/trial/measure.js";
+import type { Block, Pair } from "../common/trial/measure.js";
 
 /** What the guardrail compares with, and steps down to. */
 export const REFERENCE = "kalman";
@@ -22,6 +22,8 @@ export interface TrialsOptions {
   folder: string;
   /** Of the time, to the reference; 0: the guardrail only trips. */
   guardShare: number;
+  /** Whether there is such a policy. */
+  has(policy: string): boolean;
   /** A model: what is learned is watched, a heuristic is not. */
   learned(policy: string): boolean;
   onStep(vip: string, step: Step): void;
@@ -43,12 +45,28 @@ interface OfVip {
   heardAt: Map<string, number>;
 }
 
+/** What another replica says of a VIP's experiment. */
+export interface Share {
+  replica: string;
+  spec: ExperimentSpec;
+  standing: Pick<Standing, "verdict" | "why" | "endedAt">;
+  blocks: readonly Block[];
+  /** How many it has. */
+  pairs: number;
+  /** Some of them, from number `from` on. */
+  from: number;
+  given: readonly Pair[];
+}
+
 /** What the file of an experiment holds. */
 interface KeptExperiment {
   spec: ExperimentSpec;
   pairs: Pair[];
   standing: Standing;
 }
+
+const leads = (a: Pick<Share, "replica" | "pairs">, b: Pick<Share, "replica" | "pairs">): boolean =>
+  a.pairs > b.pairs || (a.pairs === b.pairs && a.replica < b.replica);
 
 export class Trials {
   readonly #vips = new Map<string, OfVip>();
@@ -62,7 +80,7 @@ export class Trials {
       try {
         const kept = JSON.parse(readFileSync(path.join(this.o.folder, name), "utf8")) as KeptExperiment;
         if (kept.standing.verdict !== "running") continue;
-        const e = new Experiment(kept.spec, unixMs);
+        const e = new Experiment(kept.spec);
         for (const pair of kept.pairs) e.take(pair, unixMs);
         this.#of(kept.spec.vip).experiment = e;
       } catch (e) {
@@ -116,6 +134,8 @@ export class Trials {
 
   start(spec: ExperimentSpec): Experiment {
     const of = this.#of(spec.vip);
+    // Told twice: by whoever starts it, and by another replica that was told before.
+    if (of.experiment?.running && of.experiment.spec.id === spec.id) return of.experiment;
     if (of.experiment?.running)
       throw new ServiceError("FAILED_PRECONDITION", `vip: an experiment runs already on ${spec.vip}: ${of.experiment.spec.id}`);
     const e = new Experiment(spec);
@@ -126,6 +146,7 @@ export class Trials {
 
   stop(vip: string, reason: string, unixMs: number): Experiment {
     const e = this.#vips.get(vip)?.experiment;
+    if (e?.standing().verdict === "stopped") return e; // another replica said so before
     if (!e?.running) throw new ServiceError("FAILED_PRECONDITION", `vip: no experiment runs on ${vip}`);
     e.end("stopped", reason === "" ? "by an operator" : `by an operator: ${reason}`, unixMs);
     this.#keep(e);
@@ -133,8 +154,45 @@ export class Trials {
     return e;
   }
 
+  /** Of the pairs the one before the next, too: that two replicas have the same ones shows there. */
+  wantsFrom(vip: string): number {
+    return Math.max(0, (this.#vips.get(vip)?.experiment?.pairs.length ?? 0) - 1);
+  }
+
+  /**
+   * What the other replicas that answer say of a VIP's experiment. One that was not told of an experiment learns of it here. The one that
+   * has most pairs leads, of several the one whose name comes first: a replica that was started anew first has what the others have.
+   */
+  others(vip: string, self: string, shares: readonly Share[], unixMs: number): void {
+    this.#join(vip, shares);
+    const e = this.#vips.get(vip)?.experiment;
+    if (!e?.running) return;
+    const here = shares.filter((s) => s.spec.id === e.spec.id);
+    for (const s of here) e.told(s.replica, s.blocks);
+    const before = e.pairs.length;
+    const lead = here.reduce<Share | null>((best, s) => (leads(s, best ?? { replica: self, pairs: before }) ? s : best), null);
+    e.lead = lead === null;
+    if (lead) e.follow(lead.from, lead.given, unixMs);
+    const ended = here.find((s) => s.standing.verdict !== "running")?.standing;
+    if (ended) e.end(ended.verdict as Exclude<Verdict, "running">, ended.why, ended.endedAt);
+    if (e.pairs.length !== before || !e.running) this.#keep(e);
+    if (!e.running) this.o.onEnd(e);
+  }
+
   of(vip: string): Pick<OfVip, "shadow" | "experiment" | "guardrail"> | undefined {
     return this.#vips.get(vip);
+  }
+
+  #join(vip: string, shares: readonly Share[]): void {
+    const mine = this.#vips.get(vip)?.experiment;
+    const running = shares.filter((s) => s.standing.verdict === "running" && s.spec.id !== mine?.spec.id);
+    const newest = running.reduce<Share | null>((a, s) => (a && a.spec.startedAt >= s.spec.startedAt ? a : s), null);
+    if (!newest || mine?.running) return;
+    if (mine && mine.spec.startedAt >= newest.spec.startedAt) return;
+    if (![newest.spec.candidate, newest.spec.baseline].every((p) => this.o.has(p))) return;
+    const e = new Experiment(newest.spec);
+    this.#of(vip).experiment = e;
+    this.#keep(e);
   }
 
   #experiment(of: OfVip, instance: string, counts: GuardCounts, unixMs: number): void {

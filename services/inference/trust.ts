@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The RPCs of shadow, experiment and guardrail.
-import type { Experiment as ExperimentMessage } from "../../gen/marllb/v1/Experiment.js";
 import type { InferenceHandlers } from "../../gen/marllb/v1/Inference.js";
 import type { ShadowStatus } from "../../gen/marllb/v1/ShadowStatus.js";
 import type { StartExperimentRequest__Output } from "../../gen/marllb/v1/StartExperimentRequest.js";
 import { invalid, ServiceError, unary } from "../common/grpc/errors.js";
 import { decodeFrame } from "../common/native/frame.js";
-import type { Experiment, ExperimentSpec } from "../common/trial/experiment.js";
-import { METRICS } from "../common/trial/measure.js";
+import type { ExperimentSpec } from "../common/trial/experiment.js";
 import type { Catalog } from "./catalog.js";
+import { experimentMessage, shareMessage } from "./experiment-messages.js";
 import type { Steering, Stream } from "./steering.js";
 import type { Trials } from "./trials.js";
 
@@ -17,15 +16,17 @@ export interface TrustOptions {
   steering: Pick<Steering, "ofVip">;
   catalog: Catalog;
   unixMs(): number;
+  /** This process's name among the replicas. */
+  replica: string;
 }
 
-type Handlers = Pick<InferenceHandlers, "SetShadow" | "StartExperiment" | "StopExperiment" | "GetTrust">;
+type Handlers = Pick<InferenceHandlers, "SetShadow" | "StartExperiment" | "StopExperiment" | "ShareExperiment" | "GetTrust">;
 
 const MIN_BLOCK_MS = 1000;
 const MAX_BLOCK_MS = 3_600_000;
 const LONGEST_MS = 30 * 86_400_000;
 /** Clocks differ, and a start lies a little ahead so that every replica has heard of it. */
-const AHEAD_MS = 600_000;
+const NEAR_MS = 600_000;
 
 /** A name makes a file and a series. */
 function nameOf(field: string, text: string): string {
@@ -36,7 +37,7 @@ function nameOf(field: string, text: string): string {
   );
 }
 
-export function trustHandlers({ trials, steering, catalog, unixMs }: TrustOptions): Handlers {
+export function trustHandlers({ trials, steering, catalog, unixMs, replica }: TrustOptions): Handlers {
   return {
     SetShadow: unary((r) => {
       const policy = r.policy === "" ? "" : catalog.need(r.policy).name;
@@ -46,6 +47,7 @@ export function trustHandlers({ trials, steering, catalog, unixMs }: TrustOption
     StopExperiment: unary((r) => ({
       experiment: experimentMessage(trials.stop(nameOf("vip", r.vip), r.reason.slice(0, 500), unixMs())),
     })),
+    ShareExperiment: unary((r) => shareMessage(replica, trials.of(nameOf("vip", r.vip))?.experiment ?? null, r.pairs_from)),
     GetTrust: unary((r) => {
       const of = trials.of(nameOf("vip", r.vip));
       const streams = steering.ofVip(r.vip);
@@ -66,7 +68,7 @@ function specOf(r: StartExperimentRequest__Output, catalog: Catalog, now: number
     if (v >= low && v <= high) return v;
     throw invalid(field, `expected ${low} to ${high}, found ${v}`);
   };
-  const startedAt = between("started_at_unix_ms", Number(r.started_at_unix_ms), 0, now + AHEAD_MS);
+  const startedAt = between("started_at_unix_ms", Number(r.started_at_unix_ms), now - NEAR_MS, now + NEAR_MS);
   const deadline = between("deadline_unix_ms", Number(r.deadline_unix_ms), now, now + LONGEST_MS);
   const candidate = catalog.need(r.candidate).name;
   const baseline = catalog.need(r.baseline).name;
@@ -80,28 +82,6 @@ function specOf(r: StartExperimentRequest__Output, catalog: Catalog, now: number
     blockMs: between("block_ms", r.block_ms, MIN_BLOCK_MS, MAX_BLOCK_MS),
     seed: r.seed,
     deadline,
-  };
-}
-
-export function experimentMessage(e: Experiment): ExperimentMessage {
-  const { verdict, why, endedAt, intervals } = e.standing();
-  const { id, vip, candidate, baseline, share, startedAt, blockMs, deadline } = e.spec;
-  return {
-    id,
-    vip,
-    candidate,
-    baseline,
-    share,
-    started_at_unix_ms: startedAt,
-    block_ms: blockMs,
-    deadline_unix_ms: deadline,
-    verdict,
-    why,
-    ended_at_unix_ms: endedAt,
-    intervals: METRICS.map((metric) => {
-      const { n, mean, low, high } = intervals[metric];
-      return { metric, pairs: n, mean, low, high };
-    }),
   };
 }
 

@@ -18,6 +18,7 @@ export function openTrials(o: Parts & { metrics: InferenceMetrics }): Trials {
   const trials = new Trials({
     folder,
     guardShare: config.inference.guardrail_share,
+    has: (policy) => catalog.has(policy),
     learned: (policy) => catalog.get(policy)?.kind === "onnx",
     onStep: (vip, { down, evidence }) => {
       metrics.guardrail.inc({ vip, step: down ? "down" : "again" });

@@ -113,7 +113,10 @@ needs(grpcurl, "go install github.com/fullstorydev/grpcurl/cmd/grpcurl@latest")(
     t.true(calls.length > 20);
     const server = (s.options.servers[0] as { address: string }).address;
     for (const [, , data = "{}", port = "", method = ""] of calls) {
-      const request = data.replaceAll("10.0.0.1:80", server);
+      const request = data
+        .replaceAll("10.0.0.1:80", server)
+        .replace("NOW", String(Date.now()))
+        .replace("LATER", String(Date.now() + 3_600_000));
       const address = s.at(ports[port] as (typeof services)[number]);
       await t.notThrowsAsync(
         run(grpcurl as string, ["-plaintext", "-max-time", "3", "-d", request, address, method]).catch(

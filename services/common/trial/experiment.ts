@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A candidate against a baseline on the user's own traffic: what was measured, what it says so far, and when it is over. Pure.
-import { type Counts, METRICS, Measure, type Metric, type Pair } from "./measure.js";
+import { type Block, type Counts, METRICS, Measure, type Metric, type Pair } from "./measure.js";
 import { type Arm, momentAt, type Schedule } from "./schedule.js";
 import { Differences, type Interval } from "./sequential.js";
 
@@ -13,7 +13,8 @@ export interface ExperimentSpec extends Schedule {
   deadline: number;
 }
 
-export type Verdict = "running" | "better" | "worse" | "mixed" | "undecided" | "stopped" | "tripped";
+export const VERDICTS = ["running", "better", "worse", "mixed", "undecided", "stopped", "tripped"] as const;
+export type Verdict = (typeof VERDICTS)[number];
 
 export interface Standing {
   verdict: Verdict;
@@ -34,20 +35,26 @@ const ratio = ({ n, mean, low, high }: Interval): Interval => ({
   high: Math.expm1(high),
 });
 
+const none = (): Record<Metric, Differences> => ({ duration: new Differences(), ttfb: new Differences() });
+
+const same = (a: Pair, b: Pair): boolean => a.cycle === b.cycle && METRICS.every((m) => Object.is(a[m], b[m]));
+
+/**
+ * Every replica of inference has one of its own, and hears the load balancers that it steers. They tell each other what they heard; one of
+ * them, the lead, makes the pairs of all of it, and the others take its pairs: there is one test, and they all say one verdict.
+ */
 export class Experiment {
+  /** Makes the pairs; else another replica does. */
+  lead = true;
   readonly pairs: Pair[] = [];
   readonly #measure: Measure;
-  readonly #differences: Record<Metric, Differences> = { duration: new Differences(), ttfb: new Differences() };
+  #differences = none();
   #verdict: Verdict = "running";
   #why = "";
   #endedAt = 0;
 
-  /** `from`: what is heard before it is not looked for; one that is gone on with has measured that already. */
-  constructor(
-    readonly spec: ExperimentSpec,
-    from = spec.startedAt,
-  ) {
-    this.#measure = new Measure(spec, from);
+  constructor(readonly spec: ExperimentSpec) {
+    this.#measure = new Measure(spec);
   }
 
   get running(): boolean {
@@ -66,13 +73,40 @@ export class Experiment {
   /** One load balancer's counts. */
   hear(of: string, counts: Counts, unixMs: number): void {
     if (!this.running) return;
-    for (const pair of this.#measure.hear(of, counts, unixMs)) this.take(pair, unixMs);
+    this.#measure.hear(of, counts, unixMs);
+    if (this.lead) for (const pair of this.#measure.close(unixMs)) this.take(pair, unixMs);
     if (this.running && unixMs >= this.spec.deadline) this.end("undecided", "its time is over", unixMs);
+  }
+
+  /** What was heard here of cycles that no pair was made of yet. */
+  get blocks(): readonly Block[] {
+    return this.#measure.blocks;
+  }
+
+  /** What another replica says so of what it heard. */
+  told(replica: string, blocks: readonly Block[]): void {
+    this.#measure.told(replica, blocks);
+  }
+
+  /**
+   * The lead's pairs, from its pair number `from` on. Ours that are others were made while we did not hear of each other: they go, and the
+   * lead's are to be asked for from the first on.
+   */
+  follow(from: number, pairs: readonly Pair[], unixMs: number): void {
+    const other = pairs.some((p, i) => from + i < this.pairs.length && !same(p, this.pairs[from + i] as Pair));
+    if (other && this.running) {
+      this.pairs.length = 0;
+      this.#differences = none();
+    }
+    if (from > this.pairs.length) return;
+    for (const pair of pairs.slice(this.pairs.length - from)) this.take(pair, unixMs);
   }
 
   /** One difference; what was measured before can be computed again so. */
   take(pair: Pair, unixMs: number): void {
+    if (!this.running) return;
     this.pairs.push(pair);
+    this.#measure.made(pair.cycle);
     for (const m of METRICS) if (pair[m] !== null) this.#differences[m].add(pair[m]);
     const intervals = this.#intervals();
     const better = METRICS.some((m) => intervals[m].high < 0);

@@ -100,7 +100,8 @@ export class Guardrail {
   }
 
   #compare(of: string, counts: Counts, unixMs: number): Step | null {
-    for (const pair of this.#measure?.hear(of, counts, unixMs) ?? []) {
+    this.#measure?.hear(of, counts, unixMs);
+    for (const pair of this.#measure?.close(unixMs) ?? []) {
       // The schedule's candidate is the reference: turned round, the difference is the policy's.
       if (pair.duration !== null) this.#differences.add(-pair.duration);
     }

@@ -28,6 +28,7 @@ function bed(t: ExecutionContext, folder = mkdtempSync(path.join(tmpdir(), "marl
   const trials = new Trials({
     folder,
     guardShare: 0,
+    has: (p) => p !== "unheard-of",
     learned: (p) => p === "marl",
     onStep: (_vip, s) => steps.push(s),
     onEnd: (e) => ended.push(e),
@@ -67,13 +68,15 @@ test("without trials the ordered policy decides alone; a shadow goes along, unle
 test("in an experiment the arms take turns, and who waits goes along so that it is warm", (t) => {
   const { trials } = bed(t);
   trials.start(spec);
-  t.throws(() => trials.start(spec), { message: /runs already on web: e1/ });
+  t.throws(() => trials.start({ ...spec, id: "e2" }), { message: /runs already on web: e1/ });
+  t.is(trials.start(spec).spec.id, "e1", "told twice");
   const turns = Array.from({ length: 40 }, (_, i) => trials.turn("web", "kalman", T0 + 10_000 * i));
   t.is(turns.filter((x) => x.policy === "marl").length, 20);
   for (const x of turns) t.deepEqual([x.policy, x.shadow].sort(), ["marl", "static"]);
   trials.stop("web", "", T0);
   t.deepEqual(trials.turn("web", "kalman", T0), { policy: "kalman", shadow: "" });
-  t.throws(() => trials.stop("web", "", T0), { message: /no experiment runs/ });
+  t.is(trials.stop("web", "", T0).standing().verdict, "stopped", "told twice");
+  t.throws(() => trials.stop("api", "", T0), { message: /no experiment runs/ });
 });
 
 test("sudden harm: a learned policy steps down to kalman, and an experiment that runs is over; a heuristic is let be", (t) => {

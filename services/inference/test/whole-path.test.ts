@@ -7,6 +7,7 @@ import path from "node:path";
 import * as grpc from "@grpc/grpc-js";
 import test, { type ExecutionContext } from "ava";
 import { Origins } from "../../../testbed/origins.js";
+import { freePort } from "../../../testbed/process.js";
 import { Stack, type StackOptions } from "../../../testbed/stack.js";
 import { eventually, sleep } from "../../../testbed/wait.js";
 import { ask } from "../../common/grpc/ask.js";
@@ -32,7 +33,12 @@ const shape = {
   meta: { ...goodMeta, observation_schema: String(observationShape.schema) },
 };
 
-async function bed(t: ExecutionContext, policy: string, more: Partial<StackOptions["config"]> = {}) {
+async function bed(
+  t: ExecutionContext,
+  policy: string,
+  more: Partial<StackOptions["config"]> = {},
+  config: StackOptions["config"] = {},
+) {
   const folder = mkdtempSync(path.join(tmpdir(), "marllb-trust-"));
   for (const [name, o] of Object.entries(MODELS)) writeFileSync(path.join(folder, `${name}.onnx`), tinyOnnx({ ...shape, ...o }));
   const origins = await Origins.start(SERVERS);
@@ -41,7 +47,7 @@ async function bed(t: ExecutionContext, policy: string, more: Partial<StackOptio
     servers: origins.addresses.map((address) => ({ address })),
     policy,
     threads: 1,
-    config: { inference: { models: folder, ...kept, ...more } },
+    config: { inference: { models: folder, ...kept, ...more }, ...config },
   });
   const credentials = grpc.credentials.createInsecure();
   const agent = new v1.ShmAgent(s.at("shm-agent"), credentials);
@@ -152,7 +158,12 @@ test.serial("an experiment gives each policy its turn at the load balancer, and 
     deadline_unix_ms: now + 600_000,
   };
   await ask(b.inference, "StartExperiment", request, 5000);
-  await t.throwsAsync(ask(b.inference, "StartExperiment", request, 5000), { message: /an experiment runs already/ });
+  await t.throwsAsync(ask(b.inference, "StartExperiment", { ...request, id: "e2" }, 5000), {
+    message: /an experiment runs already/,
+  });
+  await t.throwsAsync(ask(b.inference, "StartExperiment", { ...request, vip: "api", started_at_unix_ms: 0 }, 5000), {
+    message: /started_at_unix_ms: expected/,
+  });
   await t.throwsAsync(ask(b.inference, "StartExperiment", { ...request, vip: "api", share: 2 }, 5000), {
     message: /share: expected/,
   });
@@ -169,6 +180,51 @@ test.serial("an experiment gives each policy its turn at the load balancer, and 
     async () => (await ask(b.agent, "GetStatus", {}, 5000)).vips[0]?.policy === "kalman",
   );
 });
+
+test.serial(
+  "two replicas, one of them steers: the other learns of the experiment, has the same pairs, and ends with it",
+  async (t) => {
+    const [one, two] = [await freePort(), await freePort()];
+    const address = `ipv4:127.0.0.1:${one},127.0.0.1:${two}`;
+    const at = async (port: number) => ({ listen: `127.0.0.1:${port}`, metrics: `127.0.0.1:${await freePort()}`, address });
+    const b = await bed(t, "kalman", {}, { services: { inference: await at(one) } });
+    const other = b.s.spawnService("inference", [
+      ...Object.entries(await at(two)).flatMap(([key, value]) => ["--set", `services.inference.${key}=${value}`]),
+      ...["--set", `inference.experiments=${path.join(b.folder, "experiments-2")}`],
+    ]);
+    t.teardown(() => other.stop());
+    await other.line(60_000);
+    const clients = [one, two].map((port) => new v1.Inference(`127.0.0.1:${port}`, grpc.credentials.createInsecure()));
+    t.teardown(() => {
+    for (const c of clients) c.close();
+  });
+    const [first, second] = clients as [InstanceType<typeof v1.Inference>, InstanceType<typeof v1.Inference>];
+    await b.vip();
+    const share = (of: typeof first) => ask(of, "ShareExperiment", { vip: "web", pairs_from: 0 }, 5000);
+    const now = Date.now();
+    const times = { started_at_unix_ms: now, block_ms: 1000, deadline_unix_ms: now + 600_000 };
+    // Whichever of them the agent chose.
+    const steers = await ask(first, "GetPolicy", { instance: "", vip_id: 1 }, 5000).then(
+      () => first,
+      () => second,
+    );
+    await ask(
+      steers,
+      "StartExperiment",
+      { id: "e1", vip: "web", candidate: "uniform", baseline: "static", share: 0.5, seed: 3, ...times },
+      5000,
+    );
+    const follows = steers === first ? second : first;
+    const traffic = setInterval(() => void Promise.all(Array.from({ length: 12 }, () => b.s.get())).catch(() => {}), 200);
+    t.teardown(() => clearInterval(traffic));
+    await eventually("the other has pairs", async () => (await share(follows)).pairs >= 3);
+    const [a, c] = [await share(follows), await share(steers)];
+    t.deepEqual(a.given, c.given.slice(0, a.given.length));
+    t.not(a.replica, c.replica);
+    await ask(follows, "StopExperiment", { vip: "web", reason: "enough" }, 5000);
+    await eventually("it is over at the one that steers", async () => (await share(steers)).experiment?.verdict === "stopped");
+  },
+);
 
 test.serial("the decision log: every decision is made again to the bit, and another policy's can be seen", async (t) => {
   const b = await bed(t, "constant");
