@@ -8,7 +8,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 VENV = HERE.parent / ".venv/bin/python"
-TESTS = 32  # said where they cannot be counted
+TESTS = 35  # said where they cannot be counted
 
 
 class Tap(unittest.TestResult):
