@@ -2,7 +2,7 @@
 // node scripts/run.mjs loadtest/ghz/main.js [flags]: load profiles of every RPC against a running marllb, each with its verdict.
 import { parseArgs } from "node:util";
 import { ConfigError } from "../../services/common/config/error.js";
-import { targetConfig } from "../../services/ctl/target.js";
+import { targetConfig } from "../../services/ctl/own-config.js";
 import { LaunchError } from "../../services/ctl/up/error.js";
 import { PROFILES } from "./profiles.js";
 import { findGhz, installHint, type Place, resultLine, runProfile } from "./run.js";

@@ -22,10 +22,10 @@ export interface Clients {
 }
 
 export function connect(target: Target, timeoutMs = 5000): Clients {
-  const agents = new Replicas("shm-agent", v1.ShmAgent, target.agents, target, timeoutMs);
-  const inference = new Replicas("inference", v1.Inference, target.inference, target, timeoutMs);
-  const health = new Replicas("health", v1.Health, target.health, target, timeoutMs);
-  const failover = new Replicas("failover", v1.Failover, target.failover, target, timeoutMs);
+  const agents = new Replicas("shm-agent", () => v1.ShmAgent, target.agents, target, timeoutMs);
+  const inference = new Replicas("inference", () => v1.Inference, target.inference, target, timeoutMs);
+  const health = new Replicas("health", () => v1.Health, target.health, target, timeoutMs);
+  const failover = new Replicas("failover", () => v1.Failover, target.failover, target, timeoutMs);
   const close = async (): Promise<void> => {
     await Promise.all([agents.close(), inference.close(), health.close(), failover.close()]);
   };

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The context file: which load balancers and which services a command is for, from any host, as kubectl has it.
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { parse, stringify } from "yaml";
 import { z } from "zod";
@@ -23,11 +22,6 @@ const shape = z.strictObject({ current: z.string().optional(), contexts: z.recor
 
 export type Context = z.output<typeof context>;
 export type Contexts = z.output<typeof shape>;
-
-export function contextFile(env: NodeJS.ProcessEnv = process.env): string {
-  if (env.MARLLB_CONTEXTS) return env.MARLLB_CONTEXTS;
-  return path.join(env.XDG_CONFIG_HOME || path.join(os.homedir(), ".config"), "marllb", "contexts.yaml");
-}
 
 /** Without the file: no context. */
 export function readContexts(file: string): Contexts {

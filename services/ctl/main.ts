@@ -2,30 +2,22 @@
 // SPDX-License-Identifier: Apache-2.0
 // marllbctl: the launcher (`up`) and the operator's commands.
 import { CommanderError, InvalidArgumentError } from "commander";
-import { ConfigError } from "../common/config/load.js";
+import { ConfigError } from "../common/config/error.js";
 import { addCommands, newProgram } from "./program.js";
 import { LaunchError } from "./up/error.js";
-import { type UpOptions, upFlags } from "./up/options.js";
 
-const program = newProgram();
-
-let exitCode = 0;
-upFlags(program.command("up")).action(async (o: UpOptions) => {
-  const { up } = await import("./up/main.js");
-  exitCode = await up(o);
-});
+const [, , word] = process.argv;
 
 // `up` serves on when nobody reads; of a command whose reader (head, less) has seen enough nothing more is wanted.
-if (process.argv[2] !== "up") {
+if (word !== "up") {
   process.stdout.on("error", (e: NodeJS.ErrnoException) => process.exit(e.code === "EPIPE" ? 0 : 1));
 }
 
-// gRPC is loaded for the commands that need it: `up --help` and a wrong flag answer at once.
-if (process.argv[2] !== "up") await addCommands(program);
-
+const program = newProgram();
 try {
+  await addCommands(program, word);
   await program.parseAsync();
-  process.exit(exitCode || Number(process.exitCode ?? 0));
+  process.exit();
 } catch (e) {
   // Of a command's own check; what commander finds by itself it has printed, and help and version are no error.
   if (e instanceof InvalidArgumentError) process.stderr.write(`${e.message}\n`);

@@ -50,7 +50,7 @@ export class Replicas<C extends Client> {
   /** `targets` as a configuration or a context names them; names are resolved at the first question. */
   constructor(
     readonly service: string,
-    private readonly make: ClientClass<C>,
+    private readonly clientClass: () => ClientClass<C>,
     private readonly targets: readonly string[],
     private readonly secured: Pick<Config, "tls">,
     readonly timeoutMs: number,
@@ -64,7 +64,8 @@ export class Replicas<C extends Client> {
     if (this.targets.length === 0) throw new LaunchError(`no address of ${this.service} is known; add it to the context`, 2);
     const places = (await Promise.all(this.targets.map(placesOf))).flat();
     const credentials = clientCredentials(this.secured);
-    return places.map(({ address, options }) => ({ address, client: new this.make(address, credentials, options) }));
+    const Made = this.clientClass();
+    return places.map(({ address, options }) => ({ address, client: new Made(address, credentials, options) }));
   }
 
   /**

@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // What a command is for: a running instance of this host, a configuration's addresses, or a context's load balancers and services.
-import { existsSync } from "node:fs";
-import path from "node:path";
+import { existsSync, readFileSync } from "node:fs";
 import type { GetStatusResponse__Output } from "../../gen/marllb/v1/GetStatusResponse.js";
 import type { VipStatus__Output } from "../../gen/marllb/v1/VipStatus.js";
-import { type Config, loadConfig } from "../common/config/load.js";
+import type { Config } from "../common/config/load.js";
 import { dialTarget } from "../common/grpc/channel.js";
 import type { v1 } from "../common/grpc/protos.js";
 import { type Clients, connect, type Target } from "./client.js";
-import { chooseContext, contextFile } from "./contexts.js";
+import { contextFile } from "./context-file.js";
+import type { Context } from "./contexts.js";
 import type { Replica } from "./replicas.js";
 import { LaunchError } from "./up/error.js";
-import { instanceFolder } from "./up/instance.js";
-import { defaultConfig } from "./up/launch-plan.js";
+import { targetFile } from "./up/instance.js";
 
 export interface TargetFlags {
   config?: string;
@@ -27,35 +26,29 @@ export interface TargetFlags {
   set?: string[];
 }
 
-/** Where deploy/install.sh puts the configuration that systemd's units read. */
-const INSTALLED = "/etc/marllb/marllb.yaml";
-
-/** The file named, else a running instance's own configuration, else the installed one, else the shipped one. */
-export function targetConfig(flags: TargetFlags): Config {
-  if (flags.config !== undefined) return loadConfig(flags.config, flags.set ?? []);
-  const running = path.join(instanceFolder(flags.instance ?? "marllb"), "effective.json");
-  if (existsSync(running)) return loadConfig(running, flags.set ?? []);
-  if (flags.instance !== undefined)
-    throw new LaunchError(`no instance ${flags.instance} was started here (looked for ${running})`);
-  return loadConfig(existsSync(INSTALLED) ? INSTALLED : defaultConfig, flags.set ?? []);
-}
-
-/** The addresses of one configuration: one agent, the services as they are dialled by it. */
+/** The addresses of one configuration: the agents that its console shows, or its own one; the services as they are dialled by it. */
 export const targetOf = (config: Config): Target => ({
-  agents: [dialTarget(config, "shm_agent")],
+  agents: config.console.agents.length > 0 ? config.console.agents : [dialTarget(config, "shm_agent")],
   inference: [dialTarget(config, "inference")],
   health: [dialTarget(config, "health")],
   failover: [dialTarget(config, "failover")],
   tls: config.tls,
 });
 
+/** What the launcher wrote of the running instance; null: none was started here. */
+function runningTarget(instance: string): Target | null {
+  const file = targetFile(instance);
+  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Target) : null;
+}
+
 /** --instance and --config go before a context; single addresses before both. */
-export function chooseTarget(flags: TargetFlags): Target {
+export async function chooseTarget(flags: TargetFlags): Promise<Target> {
   const local = flags.config !== undefined || flags.instance !== undefined;
   if (local && flags.context !== undefined)
     throw new LaunchError("--context with --config or --instance: expected one of them", 2);
-  const context = local ? undefined : chooseContext(contextFile(), flags.context);
-  const base: Target = context ?? targetOf(targetConfig(flags));
+  const context = local ? undefined : await contextOf(flags.context);
+  const running = flags.config === undefined ? runningTarget(flags.instance ?? "marllb") : null;
+  const base: Target = context ?? running ?? targetOf((await import("./own-config.js")).targetConfig(flags));
   return {
     ...base,
     ...(flags.agent && { agents: flags.agent }),
@@ -65,9 +58,15 @@ export function chooseTarget(flags: TargetFlags): Target {
   };
 }
 
+async function contextOf(wanted: string | undefined): Promise<Context | undefined> {
+  const file = contextFile();
+  if (wanted === undefined && !existsSync(file)) return undefined;
+  return (await import("./contexts.js")).chooseContext(file, wanted);
+}
+
 /** Connects, runs, closes. */
 export async function withClients<T>(flags: TargetFlags, run: (clients: Clients) => Promise<T>): Promise<T> {
-  const clients = connect(chooseTarget(flags), flags.timeout);
+  const clients = connect(await chooseTarget(flags), flags.timeout);
   try {
     return await run(clients);
   } finally {

@@ -4,7 +4,8 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { experimental } from "@grpc/grpc-js";
-import { type Config, ConfigError } from "../config/load.js";
+import { ConfigError } from "../config/error.js";
+import type { Config } from "../config/load.js";
 
 export type Tls = NonNullable<Config["tls"]>;
 

@@ -25,12 +25,31 @@ const options = Object.fromEntries(
     v === "String" ? String : v,
   ]),
 );
-const ours = ["failover", "health", "inference", "process", "shm_agent"].map((f) => `marllb/v1/${f}.proto`);
+const FILES = {
+  Failover: "failover",
+  Health: "health",
+  Inference: "inference",
+  Process: "process",
+  ShmAgent: "shm_agent",
+} as const;
+type Name = keyof typeof FILES;
+const fileOf = (name: Name): string => `marllb/v1/${FILES[name]}.proto`;
+const names = Object.keys(FILES) as Name[];
+const load = (files: string[]): PackageDefinition => loadSync(files, { ...options, includeDirs });
+
+let whole: PackageDefinition | null = null;
 
 /** Everything that reflection shows: our services and the plain part of grpc.health.v1. */
-export const packageDefinition: PackageDefinition = loadSync([...ours, "grpc/health/v1/health.proto"], {
-  ...options,
-  includeDirs,
-});
+export const packageDefinition = (): PackageDefinition => (whole ??= load([...names.map(fileOf), "grpc/health/v1/health.proto"]));
 
-export const v1: V1 = (grpc.loadPackageDefinition(packageDefinition) as unknown as { marllb: { v1: V1 } }).marllb.v1;
+/** Each is read when it is asked for: a client of one service needs one file. */
+export const v1 = {} as Pick<V1, Name>;
+for (const name of names)
+  Object.defineProperty(v1, name, {
+    configurable: true,
+    get() {
+      const { marllb } = grpc.loadPackageDefinition(whole ?? load([fileOf(name)])) as unknown as { marllb: { v1: V1 } };
+      Object.defineProperty(v1, name, { value: marllb.v1[name] });
+      return marllb.v1[name];
+    },
+  });

@@ -8,6 +8,9 @@ import { formatHostPort, type HostPort } from "../config/address.js";
 import { serverOptions } from "./channel.js";
 import { packageDefinition, v1 } from "./protos.js";
 
+/** All of it at once, before anybody asks for a part: a server shows the whole. */
+const shown = packageDefinition();
+
 export interface GrpcServer {
   /** The address in use, port 0 replaced by the real one. */
   address: string;
@@ -39,7 +42,7 @@ export async function serve(o: ServeOptions): Promise<GrpcServer> {
   server.addService(v1.Process.service, o.process);
   const health = new HealthImplementation({ "": "NOT_SERVING", [o.name]: "NOT_SERVING", [PROCESS]: "SERVING" });
   health.addToServer(server);
-  new ReflectionService(packageDefinition, { services: [o.name, PROCESS, "grpc.health.v1.Health"] }).addToServer(server);
+  new ReflectionService(shown, { services: [o.name, PROCESS, "grpc.health.v1.Health"] }).addToServer(server);
 
   const wanted = formatHostPort(o.listen.host, o.listen.port);
   const port = await new Promise<number>((resolve, reject) => {

@@ -5,9 +5,9 @@ import type { Command } from "commander";
 import type { CountsStatus__Output } from "../../../gen/marllb/v1/CountsStatus.js";
 import { wireLadder, wireMode, wireVipState } from "../../common/vocabulary.js";
 import type { Clients } from "../client.js";
+import { number } from "../flags.js";
 import { columns, output } from "../print.js";
 import { findVip, type LoadBalancer, loadBalancers, withClients } from "../target.js";
-import { number } from "../up/options.js";
 import { plainLine, table } from "../up/table.js";
 import { type Common, common, weightArguments } from "./common.js";
 

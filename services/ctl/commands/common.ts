@@ -2,8 +2,8 @@
 // Flags and arguments that all commands read the same way.
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { isIpPort } from "../../common/config/address.js";
+import { append, number } from "../flags.js";
 import type { TargetFlags } from "../target.js";
-import { append, number } from "../up/options.js";
 
 export interface Common extends TargetFlags {
   json: boolean;

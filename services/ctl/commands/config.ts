@@ -6,9 +6,9 @@ import { jsonSchema } from "../../common/config/json-schema.js";
 import { type Config, loadConfig } from "../../common/config/load.js";
 import { modelsFolder, policyProblem } from "../../common/policies.js";
 import { DATAPLANES, findDataplane } from "../dataplanes/index.js";
+import { append } from "../flags.js";
 import { output } from "../print.js";
 import { defaultConfig } from "../up/launch-plan.js";
-import { append } from "../up/options.js";
 
 /** What only shows when the parts are looked at together. */
 function problemsOf(file: string, config: Config): string[] {

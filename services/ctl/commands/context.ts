@@ -2,10 +2,11 @@
 // Contexts: where marllbctl finds the load balancers and services of a site, from any host.
 import path from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
-import { type Context, contextFile, isTarget, readContexts, writeContexts } from "../contexts.js";
+import { contextFile } from "../context-file.js";
+import { type Context, isTarget, readContexts, writeContexts } from "../contexts.js";
+import { append } from "../flags.js";
 import { columns, output } from "../print.js";
 import { LaunchError } from "../up/error.js";
-import { append } from "../up/options.js";
 
 interface SetFlags {
   agent?: string[];

@@ -5,8 +5,9 @@ import path from "node:path";
 import type { Command } from "commander";
 import { loadConfig } from "../../common/config/load.js";
 import { dpLines } from "../dataplanes/embedded.js";
+import { append } from "../flags.js";
+import { output } from "../print.js";
 import { defaultConfig } from "../up/launch-plan.js";
-import { append } from "../up/options.js";
 
 export function register(program: Command): void {
   program
@@ -15,15 +16,17 @@ export function register(program: Command): void {
     .option("--config <file>", "configuration", defaultConfig)
     .option("--set <key=value>", "override one value; may be repeated", append)
     .option("--out <file>", "write it there, by rename, instead of printing it")
-    .action((o: { config: string; set?: string[]; out?: string }) => {
-      const text = `${dpLines(loadConfig(o.config, o.set ?? [])).join("\n")}\n`;
+    .option("--json", "print the lines as JSON", false)
+    .action((o: { config: string; set?: string[]; out?: string; json: boolean }) => {
+      const lines = dpLines(loadConfig(o.config, o.set ?? []));
+      const text = lines.join("\n");
       if (o.out === undefined) {
-        process.stdout.write(text);
+        output(o.json, { lines }, () => text);
         return;
       }
       mkdirSync(path.dirname(o.out), { recursive: true });
       const fresh = `${o.out}.${process.pid}.new`;
-      writeFileSync(fresh, text, { mode: 0o600 });
+      writeFileSync(fresh, `${text}\n`, { mode: 0o600 });
       renameSync(fresh, o.out);
     });
 }

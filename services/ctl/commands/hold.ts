@@ -4,11 +4,11 @@ import { type Command, Option } from "commander";
 import type { GetPoolResponse__Output } from "../../../gen/marllb/v1/GetPoolResponse.js";
 import type { Hold__Output } from "../../../gen/marllb/v1/Hold.js";
 import type { Clients } from "../client.js";
+import { number } from "../flags.js";
 import { type PoolFlows, poolFlows } from "../pool-flows.js";
 import { columns, output } from "../print.js";
 import { type FoundVip, findVip, withClients } from "../target.js";
 import { LaunchError } from "../up/error.js";
-import { number } from "../up/options.js";
 import { type Common, common, address as parseAddress, poolWide } from "./common.js";
 
 type Flags = Common & { vip?: string; reason: string };

@@ -3,8 +3,9 @@
 import type { Command } from "commander";
 import { MODE_WORDS, wireMode } from "../../common/vocabulary.js";
 import { DATAPLANES, findDataplane } from "../dataplanes/index.js";
+import { targetConfig } from "../own-config.js";
 import { output } from "../print.js";
-import { findVip, targetConfig, withClients } from "../target.js";
+import { findVip, withClients } from "../target.js";
 import { LaunchError } from "../up/error.js";
 import { type Common, common } from "./common.js";
 

@@ -25,9 +25,9 @@ export function register(program: Command): void {
     .addArgument(new Argument("<service>").choices(Object.keys(ADDRESSES)))
     .addArgument(new Argument("[level]").choices(LOG_LEVELS))
     .action(async (service: string, level: string | undefined, o: Common) => {
-      const target = chooseTarget(o);
+      const target = await chooseTarget(o);
       const addresses = (ADDRESSES[service] as (t: Target) => readonly string[])(target);
-      const replicas = new Replicas(service, v1.Process, addresses, target, o.timeout ?? 5000);
+      const replicas = new Replicas(service, () => v1.Process, addresses, target, o.timeout ?? 5000);
       try {
         const all = await replicas.each("SetLogLevel", { level: level ?? "" });
         const answers = all.map((a) => ("answer" in a ? { address: a.address, ...a.answer } : { address: a.address }));

@@ -10,13 +10,12 @@ import type { GetTrustResponse__Output as TrustAnswer } from "../../../gen/marll
 import type { StreamStatsResponse__Output as Stats } from "../../../gen/marllb/v1/StreamStatsResponse.js";
 import { NODE_ARGS } from "../../common/node-args.js";
 import { projectRoot } from "../../common/root.js";
-import { stateFolder } from "../../common/run.js";
 import type { Clients } from "../client.js";
+import { number } from "../flags.js";
 import { columns, output } from "../print.js";
 import { type Asked, answersOf } from "../replicas.js";
-import { type FoundVip, findVip, type LoadBalancer, type TargetFlags, targetConfig, withClients } from "../target.js";
+import { type FoundVip, findVip, type LoadBalancer, type TargetFlags, withClients } from "../target.js";
 import { LaunchError } from "../up/error.js";
-import { number } from "../up/options.js";
 import { type Common, common, poolWide } from "./common.js";
 
 type VipFlag = Common & { vip?: string };
@@ -136,8 +135,9 @@ function experimentCommands(program: Command): void {
     .action((o: VipFlag & { reason: string }) =>
       withClients(o, async (clients) => {
         const { name } = await findVip(clients, o);
-        const [r] = all(await clients.inference.each("StopExperiment", { vip: name, reason: o.reason }));
-        output(o.json, r, () => (r?.experiment ? experimentText(r.experiment) : ""));
+        // One that is away learns of it from the others.
+        const [r] = answersOf(await clients.inference.each("StopExperiment", { vip: name, reason: o.reason }));
+        output(o.json, r, () => (r.experiment ? experimentText(r.experiment) : ""));
       }),
     );
 }
@@ -217,7 +217,8 @@ function replayCommand(program: Command): void {
 }
 
 /** An explanation of what was decided then, from the logs that this host's inference keeps. */
-export function explainedAt(flags: TargetFlags, lb: string, vip: string, at: Date): Promise<unknown> {
+export async function explainedAt(flags: TargetFlags, lb: string, vip: string, at: Date): Promise<unknown> {
+  const [{ targetConfig }, { stateFolder }] = await Promise.all([import("../own-config.js"), import("../../common/run.js")]);
   const config = targetConfig(flags);
   const folder = path.resolve(stateFolder(config.instance, process.env), config.inference.decisions.folder);
   if (!existsSync(folder)) throw new LaunchError(`no decisions are kept here (looked in ${folder}); run it where inference runs`);

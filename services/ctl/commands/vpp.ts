@@ -6,14 +6,16 @@ import { loadConfig } from "../../common/config/load.js";
 import { findDataplane, suits } from "../dataplanes/index.js";
 import { keepVpp, VppKeeper, vppCli } from "../dataplanes/vpp-keeper.js";
 import { wantedOf } from "../dataplanes/vpp-wanted.js";
+import { append } from "../flags.js";
+import { output } from "../print.js";
 import { LaunchError } from "../up/error.js";
 import { defaultConfig } from "../up/launch-plan.js";
-import { append } from "../up/options.js";
 
 interface Options {
   config: string;
   set?: string[];
 }
+type Answered = Options & { json: boolean };
 
 const usual = "/run/vpp/cli.sock";
 
@@ -24,12 +26,12 @@ function target(o: Options) {
   return { wanted: wantedOf(config), socket, cli: vppCli(config.dataplane.vpp.vppctl, socket) };
 }
 
-async function sync(o: Options): Promise<void> {
+async function sync(o: Answered): Promise<void> {
   const { cli, wanted, socket } = target(o);
   const { done, refused } = await new VppKeeper(cli, wanted).sync().catch((e: Error) => {
     throw new LaunchError(`VPP at ${socket} does not answer: ${e.message.trim().split("\n").at(-1)}`);
   });
-  for (const line of done) process.stdout.write(`${line}\n`);
+  if (o.json || done.length > 0) output(o.json, { done, refused }, () => done.join("\n"));
   if (refused.length > 0) throw new LaunchError(refused.join("\n"));
 }
 
@@ -78,11 +80,13 @@ export function register(program: Command): void {
       .description(text)
       .option("--config <file>", "configuration", defaultConfig)
       .addOption(new Option("--set <key=value>", "override one value; may be repeated").argParser(append));
-  command("commands", "print the commands that make an empty VPP what the configuration wants").action((o: Options) => {
+  const answered = (name: string, text: string) => command(name, text).option("--json", "the answer as JSON", false);
+  answered("commands", "print the commands that make an empty VPP what the configuration wants").action((o: Answered) => {
     const { wanted } = target(o);
     const nat = wanted.natInterfaces.map((i) => `lb rl nat interface ${i}`);
-    process.stdout.write(`${[...wanted.enable, ...nat, ...wanted.vips.flatMap((v) => [v.set, ...v.servers])].join("\n")}\n`);
+    const commands = [...wanted.enable, ...nat, ...wanted.vips.flatMap((v) => [v.set, ...v.servers])];
+    output(o.json, { commands }, () => commands.join("\n"));
   });
-  command("sync", "give VPP what it lacks of the configuration, and make its VIPs what the configuration says").action(sync);
+  answered("sync", "give VPP what it lacks of the configuration, and make its VIPs what the configuration says").action(sync);
   command("keep", "the same, and again whenever VPP lost it (until SIGTERM; SIGHUP reads the configuration again)").action(keep);
 }

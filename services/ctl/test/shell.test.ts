@@ -8,13 +8,11 @@ import { which } from "../../../testbed/process.js";
 import { scratch } from "../../../testbed/service.js";
 import { completion } from "../completion.js";
 import { EXIT_CODES, manual } from "../manual.js";
-import { addCommands, newProgram } from "../program.js";
+import { addCommands, newProgram, ROOMS } from "../program.js";
 import { nodes, treeOf } from "../tree.js";
-import { upFlags } from "../up/options.js";
 
 async function tree() {
   const program = newProgram();
-  upFlags(program.command("up"));
   await addCommands(program);
   return treeOf(program);
 }
@@ -29,17 +27,27 @@ test("every command has a word of help, and answers are JSON where they are answ
     "watch",
     "completion",
     "manual",
-    "dp-config",
     "config schema",
     "context use",
     "context set",
     "context delete",
-    "vpp commands",
-    "vpp sync",
     "vpp keep",
   ];
   const silent = all.filter((n) => n.children.length === 0 && !n.flags.some((f) => f.names.includes("--json")));
   t.deepEqual(silent.map((n) => n.path.join(" ")).sort(), noAnswer.sort());
+});
+
+test("a command's first word loads its room and no other, and an unknown one loads them all", async (t) => {
+  for (const room of ROOMS) {
+    for (const word of room.words) {
+      const program = newProgram();
+      await addCommands(program, word);
+      t.deepEqual(program.commands.map((c) => c.name()).sort(), [...room.words].sort());
+    }
+  }
+  const all = newProgram();
+  await addCommands(all, "statsu");
+  t.deepEqual(all.commands.map((c) => c.name()).sort(), [...ROOMS.flatMap((r) => r.words), "completion", "manual"].sort());
 });
 
 test("the manual has every command, every flag and the exit codes", async (t) => {

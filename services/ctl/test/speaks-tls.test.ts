@@ -39,7 +39,7 @@ async function serve(config: { tls?: typeof tls & { ca?: string } }): Promise<{ 
 }
 
 async function asked(address: string, config: { tls?: typeof tls }): Promise<string> {
-  const replicas = new Replicas("health", v1.Process, [address], config, 20_000);
+  const replicas = new Replicas("health", () => v1.Process, [address], config, 20_000);
   try {
     return (await replicas.any("SetLogLevel", {})).level;
   } catch (e) {
