@@ -10,6 +10,7 @@ import test from "ava";
 import { projectRoot } from "../../../services/common/root.js";
 import { marllbctl } from "../../../testbed/ctl.js";
 import { which } from "../../../testbed/process.js";
+import { eventually } from "../../../testbed/wait.js";
 import { random } from "../../demo/random.js";
 import { DemoServer } from "../../demo/server.js";
 import { freshName, instanceFolder, Run, until } from "./run.js";
@@ -63,6 +64,25 @@ test.serial("two instances at once: each serves, is steered, stops after --durat
     t.deepEqual(run.leftovers(), []);
   }
 });
+
+test.serial(
+  "several load balancers in one start: each serves and is steered, they share counts, and marllbctl sees them all",
+  async (t) => {
+    const run = start(t, [...demo, "--load-balancers", "2"]);
+    for (const lb of [run.name, `${run.name}-2`]) await run.sees(new RegExp(`^${lb}: .*policy=marl mode=sed ladder=model`, "m"));
+    const vips = [...run.output.matchAll(/curl -s (http:\/\/\S+)/g)].map((m) => m[1] as string);
+    t.is(new Set(vips).size, 2);
+    for (const vip of vips) t.regex(await body(`${vip}?ms=1`), /^demo-[123]\n$/);
+    await eventually("both hear each other's counts", async () => {
+      const { out } = await marllbctl(["status", "--instance", run.name, "--json"]);
+      const lbs = JSON.parse(out) as { counts?: { peers: { fresh: boolean }[] } }[];
+      return lbs.length === 2 && lbs.every((lb) => lb.counts?.peers.some((p) => p.fresh));
+    });
+    run.process.kill("SIGTERM");
+    t.is(await run.exited, 0, run.output);
+    t.deepEqual(run.leftovers(), []);
+  },
+);
 
 test.serial("Ctrl-C under load: drains, not one request fails, exit code 0, nothing left", async (t) => {
   const run = start(t, demo);

@@ -8,6 +8,8 @@ import type { Instance } from "../up/instance.js";
 export interface DataplaneContext {
   config: Config;
   instance: Instance;
+  /** Of its processes' and files' names, where there are several: "-2". */
+  suffix: string;
   /** The servers are the demo's, started by the launcher. */
   demo: boolean;
 }

@@ -95,9 +95,9 @@ export const embedded: DataplaneKind = {
   create,
 };
 
-function create({ config, instance }: DataplaneContext): Dataplane {
+function create({ config, instance, suffix }: DataplaneContext): Dataplane {
   const binary = path.join(projectRoot, "build/native/bin/marllb-dp");
-  const file = path.join(instance.folder, "marllb-dp.conf");
+  const file = path.join(instance.folder, `marllb-dp${suffix}.conf`);
   return {
     async prepare() {
       if (!existsSync(binary)) throw new LaunchError(`${binary} is missing: run npm run build`);
@@ -105,7 +105,7 @@ function create({ config, instance }: DataplaneContext): Dataplane {
     },
     processes: () => [
       {
-        name: "marllb-dp",
+        name: `marllb-dp${suffix}`,
         command: binary,
         args: ["--config", file, "--stop-with-stdin", "--supervise"],
         // When a new binary was started by hand and took over, this one ended: the next takes it back. Not at first: whoever serves

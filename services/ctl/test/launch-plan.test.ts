@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 import { spawnSync } from "node:child_process";
+import { createSocket } from "node:dgram";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import type { AddressInfo } from "node:net";
 import { createServer } from "node:net";
@@ -15,6 +16,7 @@ import { dpLines } from "../dataplanes/embedded.js";
 import { banner } from "../up/banner.js";
 import { LaunchError } from "../up/error.js";
 import { choosePorts, defaultConfig, effective, listeners } from "../up/launch-plan.js";
+import { addLoadBalancers } from "../up/load-balancers.js";
 import { type UpOptions, upFlags } from "../up/options.js";
 import { freePort, requireFree, whyTaken } from "../up/ports.js";
 
@@ -249,9 +251,61 @@ test("the console is told the demo servers' capacities, and nobody else is", asy
   t.deepEqual(plan.config.console.capacity, { [addresses[0] as string]: 1, [addresses[1] as string]: 4 });
 });
 
+test("whether a UDP port is free is known, for IPv4 and IPv6", async (t) => {
+  for (const host of ["127.0.0.1", "::1"]) {
+    const socket = createSocket(host === "::1" ? "udp6" : "udp4");
+    const bound = await new Promise<boolean>((resolve) => {
+      socket.once("error", () => resolve(false)).bind({ address: host, port: 0 }, () => resolve(true));
+    });
+    if (!bound) continue; // a machine without IPv6
+    const { port } = socket.address();
+    t.is(await whyTaken(host, port, "udp"), "is in use by another process");
+    await new Promise<void>((resolve) => socket.close(resolve));
+    t.is(await whyTaken(host, port, "udp"), undefined);
+  }
+});
+
+test("several load balancers share servers and services, and nothing that one of them listens on", async (t) => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "marllb-plan-"));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const plan = effective(options("--load-balancers", "3", "--instance", "many"), {});
+  await choosePorts(plan, whyTaken);
+  await addLoadBalancers(plan, 3, folder);
+  const all = [plan.config, ...plan.others];
+  t.deepEqual(
+    all.map((c) => c.instance),
+    ["many", "many-2", "many-3"],
+  );
+  const own = all.flatMap(({ region, services: { shm_agent }, vips, counts }) => [
+    region.path,
+    shm_agent.listen,
+    shm_agent.metrics,
+    counts.listen,
+    ...vips.map((v) => v.address),
+  ]);
+  t.is(new Set(own).size, own.length);
+  for (const c of all) {
+    t.deepEqual(c.services.failover, plan.config.services.failover);
+    t.deepEqual(c.vips[0]?.servers, plan.config.vips[0]?.servers);
+    t.is(c.vips[0]?.load_balancers, 3);
+    t.deepEqual(parseConfig(JSON.stringify(c)).counts, c.counts, "what is written is taken");
+  }
+  t.deepEqual(
+    plan.config.console.agents,
+    all.map((c) => c.services.shm_agent.listen),
+  );
+  const text = banner(plan, { logs: "/tmp/x", token: "" }).join("\n");
+  for (const c of all) t.true(text.includes(`http://${c.vips[0]?.address}/`));
+  const file = path.join(folder, "own.yaml");
+  writeFileSync(file, "vips: [{name: web, address: 127.0.0.1:8080, servers: [{address: 127.0.0.1:9}]}]");
+  t.throws(() => effective(options("--load-balancers", "2", "--config", file), {}), {
+    message: /--load-balancers with --config/,
+  });
+});
+
 test("the banner's lines work as printed in any shell, IPv6 too", (t) => {
   const { config } = effective(options("--vip", "[::1]:8080", "--set", 'services.shm_agent.listen="[::1]:50051"'), {});
-  const lines = banner({ notes: [], config, consoleGiven: true }, at).join("\n");
+  const lines = banner({ notes: [], others: [], config, consoleGiven: true }, at).join("\n");
   t.true(lines.includes("curl -s 'http://[::1]:8080/'"));
   t.true(lines.includes("grpcurl -plaintext '[::1]:50051' marllb"));
 });

@@ -74,7 +74,7 @@ test("demo servers are known by the addresses that the data plane has for them",
   const vips = [{ servers: [{ address: "127.0.0.1:9001" }, { address: "127.0.0.1:9002" }] }];
   const view = new View();
   view.plan({ config: { vips }, demo: { cores: [1, 3] } } as unknown as Plan);
-  view.stats(stats);
+  view.stats("marllb", stats);
   t.regex(view.line(stats, 1), /jain=1\.000 .*demo-1 25\.0%\/3, demo-2\(draining\) 75\.0%\/9$/);
 });
 

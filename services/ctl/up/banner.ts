@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What is printed once: where everything is, and one line each to try.
 import { formatHostPort, parseHostPort } from "../../common/config/address.js";
+import type { ServiceName } from "../../common/config/load.js";
 import { SERVICES } from "../../common/config/schema.js";
 import type { Instance } from "./instance.js";
 import type { Plan } from "./launch-plan.js";
@@ -13,10 +14,12 @@ function consoleUrl({ config: c }: Plan, token: string): string {
   return `${c.tls ? "https" : "http"}://${formatHostPort(any, port)}/${token === "" ? "" : `#token=${token}`}`;
 }
 
+export const consoleLine = (plan: Plan, { token }: Pick<Instance, "token">): string => `  console     ${consoleUrl(plan, token)}`;
+
 export function banner(plan: Plan, { logs, token }: Pick<Instance, "logs" | "token">): string[] {
   const c = plan.config;
-  const lines = [`marllb instance ${c.instance}, data plane ${c.dataplane.kind}`, `  console     ${consoleUrl(plan, token)}`];
-  for (const v of c.vips) {
+  const lines = [`marllb instance ${c.instance}, data plane ${c.dataplane.kind}`, consoleLine(plan, { token })];
+  for (const v of [c, ...plan.others].flatMap((lb) => lb.vips)) {
     if (v.protocol === "udp") {
       lines.push(`  VIP ${v.name}   ${v.address}, UDP   servers: ${v.servers.length}`);
       continue;
@@ -31,11 +34,10 @@ export function banner(plan: Plan, { logs, token }: Pick<Instance, "logs" | "tok
       `  demo        ${plan.demo.cores.length} servers of ${plan.demo.cores.join(", ")} cores (undeclared), ${rate(plan.demo.ratePerS)}`,
     );
   }
-  for (const s of SERVICES) {
-    const { listen, metrics } = c.services[s];
-    if (s === "console") continue;
-    lines.push(`  ${serviceLabel(s).padEnd(11)} gRPC ${listen}   http://${metrics}/metrics`);
-  }
+  const line = (s: ServiceName, of: Plan["config"]): string =>
+    `  ${serviceLabel(s).padEnd(11)} gRPC ${of.services[s].listen}   http://${of.services[s].metrics}/metrics`;
+  for (const s of SERVICES) if (s !== "console") lines.push(line(s, c));
+  for (const other of plan.others) lines.push(line("shm_agent", other));
   const agent = c.services.shm_agent.listen;
   // Where clients must show a certificate, the service's own will do for a try.
   const plaintext = c.tls ? `-insecure${c.tls.ca ? ` -cert ${c.tls.cert} -key ${c.tls.key}` : ""}` : "-plaintext";

@@ -13,15 +13,16 @@ export function instanceFolder(instance: string): string {
   return path.join(os.tmpdir(), `marllb-${os.userInfo().uid}`, instance);
 }
 
+/** Where its services are reached (services/ctl/target.ts reads it). */
+export const targetFile = (instance: string): string => path.join(instanceFolder(instance), "target.json");
+
 export class Instance {
   readonly folder: string;
-  readonly configFile: string;
   /** Of the console, where `makeToken` made one. */
   token = "";
 
   private constructor(name: string) {
     this.folder = instanceFolder(name);
-    this.configFile = path.join(this.folder, "effective.json");
   }
 
   /** Claims the name: refused while another launcher of that name runs; the logs of a crashed one are kept as NAME.previous. */
@@ -64,8 +65,15 @@ export class Instance {
     return path.join(this.logs, `${name}.log`);
   }
 
-  writeConfig(config: Config): void {
-    writeFileSync(this.configFile, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
+  /** `suffix`: of a load balancer that is not the first. */
+  writeConfig(config: Config, suffix = ""): string {
+    const file = path.join(this.folder, `effective${suffix}.json`);
+    writeFileSync(file, `${JSON.stringify(config, null, 2)}\n`, { mode: 0o600 });
+    return file;
+  }
+
+  writeTarget(target: object): void {
+    writeFileSync(path.join(this.folder, "target.json"), `${JSON.stringify(target)}\n`, { mode: 0o600 });
   }
 
   /** A token for the console of this run; its file is read by the console alone. */

@@ -16,6 +16,8 @@ export type Mutable<T> = { -readonly [K in keyof T]: T[K] extends object ? Mutab
 
 export interface Plan {
   config: Mutable<Config>;
+  /** Of further load balancers, which share its services and servers. */
+  others: Mutable<Config>[];
   /** The demo's servers, at addresses of `config.vips[0].servers`; undefined when real servers are used. */
   demo?: { cores: number[]; ratePerS: number; meanMs: number };
   /** Somebody said where the console is to listen. */
@@ -81,6 +83,8 @@ export function effective(o: UpOptions, environment: Record<string, string | und
   if (alone.vips.length === 0)
     throw new LaunchError(`${file}: no VIP is configured; list one under vips: (see deploy/config/marllb.yaml)`);
   const config = loadWithFlags(file, flagSets(o, alone));
+  if (o.loadBalancers > 1 && o.config !== undefined)
+    throw new LaunchError("--load-balancers with --config: a file says where one load balancer listens", 2);
   if (config.tracing.endpoint === "") config.tracing.endpoint = environment.OTEL_EXPORTER_OTLP_ENDPOINT ?? "";
   requirePolicies(config);
   const notes = suits(config, findDataplane(config.dataplane.kind));
@@ -89,17 +93,18 @@ export function effective(o: UpOptions, environment: Record<string, string | und
   const first = config.vips[0] as Mutable<Config["vips"][number]>;
   const empty = config.vips.every((v) => v.servers.length === 0);
   const consoleGiven = o.config !== undefined || (o.set ?? []).some((s) => s.startsWith("services.console.listen="));
-  if (!empty) return { config, notes, consoleGiven };
+  if (!empty) return { config, others: [], notes, consoleGiven };
   if (o.config !== undefined && first.pool !== "managed") {
     throw new LaunchError(`${file}: no servers are listed; add some under vips: servers:, or give --servers IP:PORT,...`);
   }
-  if (o.config !== undefined) return { config, notes, consoleGiven };
+  if (o.config !== undefined) return { config, others: [], notes, consoleGiven };
   if (first.protocol === "udp")
     throw new LaunchError(`${file}: VIP ${first.name} is UDP, the demo's servers speak TCP; list servers under vips: servers:`);
   const capacityPerS = (1000 / Math.max(o.meanMs, 1)) * o.demoCores.reduce((a, b) => a + b, 0);
   first.servers = o.demoCores.map((_, i) => demoServer(own ? 0 : demoPorts + i));
   return {
     config,
+    others: [],
     notes,
     consoleGiven,
     demo: { cores: o.demoCores, meanMs: o.meanMs, ratePerS: o.rate ?? Math.min(0.8 * capacityPerS, 2000) },

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Starts a whole instance, keeps it running, and takes it down in the right order: load first, then the data plane (which drains), then
 // the services, then the demo's servers.
+import type { Config } from "../../common/config/load.js";
 import { SERVICES } from "../../common/config/schema.js";
 import type { Dataplane } from "../dataplanes/dataplane.js";
 import { findDataplane } from "../dataplanes/index.js";
+import { targetOf } from "../target.js";
 import { Child, type ChildSpec } from "./child.js";
 import { LaunchError } from "./error.js";
 import { Instance } from "./instance.js";
@@ -13,12 +15,17 @@ import { requireFree, whyTaken } from "./ports.js";
 import { demoLoadSpec, demoServersSpec, serviceSpec } from "./processes.js";
 
 export interface Events {
+  /** A part serves for the first time; others may not yet. */
+  onUp(name: string, of: Pick<Launcher, "plan" | "instance">): void;
   /** A process died and will be started again. */
   onDeath(name: string, why: string, logFile: string): void;
   onRestart(name: string): void;
   /** A line of the demo's load generator: one report a second. */
   onLoad(report: Record<string, unknown>): void;
 }
+
+/** Of the names of what belongs to load balancer number `i`, from 0. */
+const suffixOf = (i: number): string => (i === 0 ? "" : `-${i + 1}`);
 
 export class Launcher {
   readonly children: Child[] = [];
@@ -28,7 +35,7 @@ export class Launcher {
     /** With the addresses that VIPs and servers have in the data plane's network. */
     readonly plan: Plan,
     readonly instance: Instance,
-    readonly dataplane: Dataplane,
+    readonly dataplanes: readonly Dataplane[],
     private readonly events: Events,
   ) {}
 
@@ -52,10 +59,17 @@ export class Launcher {
       }
       const { console } = plan.config;
       if (console.token_file === "") console.token_file = instance.makeToken();
-      const dataplane = kind.create({ config: plan.config, instance, demo: plan.demo !== undefined });
-      const config = (dataplane.placed ?? plan.config) as Plan["config"];
-      instance.writeConfig(config);
-      it = new Launcher({ ...plan, config, notes: [...plan.notes, ...(dataplane.notes ?? [])] }, instance, dataplane, events);
+      if (o.loadBalancers > 1) {
+        const { addLoadBalancers } = await import("./load-balancers.js");
+        await addLoadBalancers(plan, o.loadBalancers, instance.folder);
+      }
+      const demo = plan.demo !== undefined;
+      const dataplanes = [plan.config, ...plan.others].map((c, i) =>
+        kind.create({ config: c, instance, suffix: suffixOf(i), demo }),
+      );
+      const [config, ...others] = dataplanes.map((d, i) => (d.placed ?? [plan.config, ...plan.others][i]) as Plan["config"]);
+      const notes = [...plan.notes, ...dataplanes.flatMap((d) => d.notes ?? [])];
+      it = new Launcher({ ...plan, config: config as Plan["config"], others, notes }, instance, dataplanes, events);
       await it.#up();
       return it;
     } catch (e) {
@@ -67,17 +81,23 @@ export class Launcher {
   }
 
   async #up(): Promise<void> {
-    await this.dataplane.prepare();
-    const wrap = this.dataplane.wrapDemo ?? ((_: string, spec: ChildSpec) => spec);
+    for (const d of this.dataplanes) await d.prepare();
+    const wrap = this.dataplanes[0]?.wrapDemo ?? ((_: string, spec: ChildSpec) => spec);
     const servers = demoServersSpec(this.plan);
     const load = demoLoadSpec(this.plan);
     // Nothing of this depends on the order (every part waits for its peers); together it is up soonest.
-    const services = SERVICES.map((s) => serviceSpec(s, this.instance.configFile));
-    const dataplane = async (): Promise<void> => {
-      for (const spec of this.dataplane.processes()) await this.#start(spec);
+    const file = this.instance.writeConfig(this.plan.config);
+    this.instance.writeTarget(targetOf(this.plan.config as Config));
+    const services = SERVICES.map((s) => serviceSpec(s, file));
+    for (const [i, c] of this.plan.others.entries()) {
+      const suffix = suffixOf(i + 1);
+      services.push(serviceSpec("shm_agent", this.instance.writeConfig(c, suffix), suffix));
+    }
+    const dataplane = async (d: Dataplane): Promise<void> => {
+      for (const spec of d.processes()) await this.#start(spec);
     };
     const first = [...(servers ? [wrap("servers", servers)] : []), ...services].map((s) => this.#start(s));
-    const results = await Promise.allSettled([dataplane(), ...first]);
+    const results = await Promise.allSettled([...this.dataplanes.map(dataplane), ...first]);
     for (const r of results) if (r.status === "rejected") throw r.reason;
     if (load) await this.#start(wrap("load", load));
   }
@@ -91,6 +111,7 @@ export class Launcher {
       await child.stop(); // its last words are in the log then
       throw new LaunchError(`${(e as Error).message}\n${this.instance.tail(spec.name)}`);
     }
+    this.events.onUp(spec.name, this);
     child.on("died", (why) => {
       this.deaths++;
       this.events.onDeath(spec.name, why, child.logFile);
@@ -110,11 +131,15 @@ export class Launcher {
   /** Ends every process and removes every file; the folder with the logs stays where something died. */
   async stop(keepLogs = this.deaths > 0): Promise<void> {
     const of = (names: string[]): Child[] => this.children.filter((c) => names.includes(c.spec.name));
-    const dataplane = this.dataplane.processes().map((s) => s.name);
+    const processes = (d: Dataplane): Child[] => of(d.processes().map((s) => s.name));
     await Promise.all(of(["demo-load"]).map((c) => c.stop()));
-    for (const c of of(dataplane).reverse()) await c.stop();
+    await Promise.all(
+      this.dataplanes.map(async (d) => {
+        for (const c of processes(d).reverse()) await c.stop();
+      }),
+    );
     await Promise.all(this.children.filter((c) => c.state !== "stopped").map((c) => c.stop()));
-    await this.dataplane.cleanUp(of(dataplane).some((c) => c.served));
+    for (const d of this.dataplanes) await d.cleanUp(processes(d).some((c) => c.served));
     this.instance.release(keepLogs);
   }
 

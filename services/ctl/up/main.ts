@@ -4,7 +4,7 @@ import { follow } from "../../common/grpc/ask.js";
 import { catchUnused } from "../../common/signals.js";
 import { connect } from "../client.js";
 import { targetOf } from "../target.js";
-import { banner } from "./banner.js";
+import { banner, consoleLine } from "./banner.js";
 import { Launcher } from "./launcher.js";
 import type { UpOptions } from "./options.js";
 import { Screen } from "./screen.js";
@@ -34,6 +34,8 @@ export async function up(o: UpOptions): Promise<number> {
   let early = false;
   void wish.then(() => (early = true));
   const it = await Launcher.start(o, process.env, {
+    // A browser may open it while the rest starts.
+    onUp: (name, { plan, instance }) => name === "console" && say(consoleLine(plan, instance)),
     onDeath(name, why, logFile) {
       view.died(name);
       say(`${name} ${why}; it is started again (log: ${logFile})`);
@@ -46,20 +48,24 @@ export async function up(o: UpOptions): Promise<number> {
   process.once("exit", killAtExit);
   view.plan(it.plan);
   for (const line of banner(it.plan, it.instance)) say(line);
+  const lbs = [it.plan.config, ...it.plan.others];
   const clients = connect(targetOf(it.plan.config));
-  const [agent] = await clients.agents.all();
+  const agents = await clients.agents.all();
   const every_ms = Math.max(it.plan.config.tick_ms, live ? tableMs : plainMs);
   const started = performance.now();
-  const unfollow = follow(
-    () => (agent as NonNullable<typeof agent>).client.StreamStats({ every_ms }),
-    (stats) => {
-      view.stats(stats);
-      if (screen) screen.draw(view.lines(out.hasColors?.() ?? false));
-      else say(view.line(stats, (performance.now() - started) / 1000));
-    },
-  );
+  const unfollow = agents.map(({ client }, i) => {
+    const lb = lbs[i]?.instance ?? "";
+    return follow(
+      () => client.StreamStats({ every_ms }),
+      (stats) => {
+        view.stats(lb, stats);
+        if (screen) screen.draw(view.lines(out.hasColors?.() ?? false));
+        else say(`${agents.length > 1 ? `${lb}: ` : ""}${view.line(stats, (performance.now() - started) / 1000)}`);
+      },
+    );
+  });
   if (!early) await Promise.race([wish, ...(o.duration === undefined ? [] : [sleep(o.duration * 1000)])]);
-  unfollow();
+  for (const stop of unfollow) stop();
   await clients.close();
   screen?.close();
   say(

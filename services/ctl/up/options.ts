@@ -5,6 +5,7 @@ import { isIpPort } from "../../common/config/address.js";
 import { modelsFolder, policyNames } from "../../common/policies.js";
 import { MODE_WORDS } from "../../common/vocabulary.js";
 import { DATAPLANE_KINDS, dataplaneHelp } from "../dataplanes/index.js";
+import { append, number } from "../flags.js";
 
 export interface UpOptions {
   config?: string;
@@ -16,6 +17,7 @@ export interface UpOptions {
   threads?: number;
   dataplane?: string;
   instance?: string;
+  loadBalancers: number;
   duration?: number;
   rate?: number;
   meanMs: number;
@@ -40,23 +42,12 @@ export function serverList(text: string): { address: string; weight: number }[] 
   });
 }
 
-export function number(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const n = Number(text);
-    if (text.trim() === "" || !(n >= least && n <= most))
-      throw new InvalidArgumentError(`expected a number from ${least} to ${most}.`);
-    return n;
-  };
-}
-
 function cores(text: string): number[] {
   const list = text.split(",").map(Number);
   if (list.some((c) => !(c > 0 && c <= 1024)) || list.length > 64)
     throw new InvalidArgumentError("expected numbers such as 1,2,4,8.");
   return list;
 }
-
-export const append = (value: string, all: string[] = []): string[] => [...all, value];
 
 export function upFlags(command: Command): Command {
   return command
@@ -72,6 +63,12 @@ export function upFlags(command: Command): Command {
     .option("--threads <n>", "threads of the data plane (default: one a core)", number(1, 64))
     .addOption(new Option("--dataplane <kind>", dataplaneHelp()).choices(DATAPLANE_KINDS))
     .option("--instance <name>", "its own region, folder and ports, beside other instances (default: marllb)")
+    .option(
+      "--load-balancers <n>",
+      "so many of them, with the same servers, each with a data plane and addresses of its own",
+      number(1, 8),
+      1,
+    )
     .option("--duration <s>", "stop by itself after so many seconds", number(0, 1e9))
     .option("--rate <n>", "demo requests a second, 0 for none (default: 80 % of the demo servers' capacity)", number(0, 20_000))
     .option("--mean-ms <ms>", "mean size of a demo request on one core", number(0, 60_000), 150)

@@ -14,7 +14,8 @@ const PROBES: Record<Protocol, (host: string, port: number, failed: (e: Error) =
     probe.listen({ host, port, exclusive: true }, () => probe.close(bound));
   },
   udp(host, port, failed, bound) {
-    const probe = dgram.createSocket({ type: isIPv6(host) ? "udp6" : "udp4", ipv6Only: true }).once("error", failed);
+    // Node refuses ipv6Only where the address is IPv4 (EINVAL).
+    const probe = dgram.createSocket(isIPv6(host) ? { type: "udp6", ipv6Only: true } : { type: "udp4" }).once("error", failed);
     probe.bind({ address: host, port, exclusive: true }, () => probe.close(bound));
   },
 };

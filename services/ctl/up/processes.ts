@@ -10,10 +10,11 @@ import type { Plan } from "./launch-plan.js";
 const compiled = (file: string): string => path.join(projectRoot, "dist", file);
 export const serviceLabel = (s: ServiceName): string => s.replace("_", "-");
 
-export function serviceSpec(service: ServiceName, configFile: string): ChildSpec {
+/** `suffix`: of its name, where a load balancer is not the first. */
+export function serviceSpec(service: ServiceName, configFile: string, suffix = ""): ChildSpec {
   const label = serviceLabel(service);
   return {
-    name: label,
+    name: `${label}${suffix}`,
     command: process.execPath,
     args: [
       ...NODE_ARGS,
@@ -44,10 +45,10 @@ export function demoServersSpec(plan: Plan): ChildSpec | undefined {
 
 export function demoLoadSpec(plan: Plan): ChildSpec | undefined {
   if (!plan.demo || plan.demo.ratePerS <= 0) return undefined;
-  const target = plan.config.vips[0]?.address ?? "";
+  const targets = [plan.config, ...plan.others].map((c) => c.vips[0]?.address ?? "");
   const args = [
-    "--target",
-    target,
+    "--targets",
+    targets.join(","),
     "--rate",
     String(plan.demo.ratePerS),
     "--mean-ms",

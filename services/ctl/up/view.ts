@@ -8,7 +8,7 @@ import { type Extra, plainLine, table } from "./table.js";
 const averagedOver = 20;
 
 export class View {
-  #byVip = new Map<number, Stats>();
+  #byVip = new Map<string, { lb: string; s: Stats }>();
   #demo: Extra["demo"] = new Map();
   #load: Extra["load"];
   #deaths = new Map<string, number>();
@@ -30,8 +30,9 @@ export class View {
     if (report.whole !== true) this.#load = report as unknown as Extra["load"];
   }
 
-  stats(s: Stats): void {
-    this.#byVip.set(s.vip?.vip_id ?? 0, s);
+  /** `lb`: which load balancer says so. */
+  stats(lb: string, s: Stats): void {
+    this.#byVip.set(`${lb}/${s.vip?.vip_id ?? 0}`, { lb, s });
     const loads = s.servers.flatMap((v) => {
       const demo = this.#demo.get(v.address);
       return demo ? [v.flows / demo.cores] : [];
@@ -41,7 +42,9 @@ export class View {
 
   lines(colour: boolean): string[] {
     const extra = this.#extra(colour);
-    return [...this.#byVip.values()].flatMap((s) => ["", ...table(s, extra)]);
+    const all = [...this.#byVip.values()].sort((a, b) => a.lb.localeCompare(b.lb));
+    const several = all.some((x) => x.lb !== all[0]?.lb);
+    return all.flatMap(({ lb, s }) => ["", ...(several ? [lb] : []), ...table(s, extra)]);
   }
 
   line(s: Stats, seconds: number): string {
