@@ -108,6 +108,7 @@ static const struct option {
 	{ "--envelope", "trust=C", "all strategies: weights pass the envelope (exact, hint, none or a number)", TRUST, 0, 0 },
 	{ "--policy-exec", "CMD", "adds the strategy exec:CMD+sed", TEXT, 0, 0 },
 	{ "--tick-ms", "T", "another tick than the scenario's", NUMBER, 1, 1e5 },
+	{ "--horizon", "S", "a family's scenarios: arrivals for so long instead", NUMBER, 10, 1e6 },
 	{ "--json", "", "one JSON object instead of a table", YES, 0, 0 },
 };
 #define OPTIONS (sizeof(options) / sizeof(options[0]))
@@ -141,6 +142,8 @@ static void set_number(struct sim_args *a, struct given *g, const char *flag, do
 		a->threads = (uint32_t)v;
 	else if (!strcmp(flag, "--gossip"))
 		g->gossip_ms = v;
+	else if (!strcmp(flag, "--horizon"))
+		a->horizon_s = v;
 	else
 		a->tick_s = v * 1e-3;
 }

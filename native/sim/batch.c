@@ -31,8 +31,10 @@ static int one(struct sim_batch *b, uint32_t i, char err[256])
 	if (e) {
 		snprintf(err, 256, "scenario %u: %s", i, strerror(-e));
 	} else {
+		struct sim_watch watch = b->watch ? b->watch(b->arg, i) : (struct sim_watch){ 0 };
 		for (uint32_t k = 0; k < b->strategies && !e; k++)
-			e = sim_run(&w, &b->strategy[k], &b->result[(size_t)i * b->strategies + k], err);
+			e = sim_run_watched(&w, &b->strategy[k], b->watch ? &watch : NULL,
+					    &b->result[(size_t)i * b->strategies + k], err);
 		sim_world_free(&w);
 	}
 	sim_scenario_free(&sc);

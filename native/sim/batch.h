@@ -8,6 +8,8 @@ struct sim_batch {
 	/* Makes scenario i and the seed of its world. Called from several threads. */
 	int (*scenario)(void *arg, uint32_t i, struct sim_scenario *, uint64_t *world_seed, char err[256]);
 	void *arg;
+	/* Who looks on at the runs of scenario i; NULL: nobody. Called from several threads. */
+	struct sim_watch (*watch)(void *arg, uint32_t i);
 	uint32_t scenarios, strategies, threads;
 	const struct sim_strategy *strategy;
 	struct sim_result *result; /* [scenarios * strategies], scenario-major; the caller's */

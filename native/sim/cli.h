@@ -13,7 +13,8 @@ struct sim_args {
 	uint32_t bests, best[SIM_STRATEGIES_MAX]; /* a family: those whose best, scenario by scenario, all are held against */
 	uint32_t n, threads;
 	uint64_t seed;
-	double tick_s; /* 0: the scenario's */
+	double tick_s;    /* 0: the scenario's */
+	double horizon_s; /* 0: the scenario's */
 	bool json;
 };
 
@@ -22,6 +23,7 @@ int sim_args_parse(struct sim_args *, int argc, char **argv, const char *default
 int sim_cmd_family(int argc, char **argv, char err[256]);
 int sim_cmd_run(int argc, char **argv, char err[256]);
 int sim_cmd_named(int argc, char **argv, char err[256]);
+int sim_cmd_counts(int argc, char **argv, char err[256]);
 int sim_cmd_trace(int argc, char **argv, char err[256]);
 /* The options, for --help. */
 void sim_args_help(FILE *);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "batch.h"
 #include "cli.h"
-#include "family.h"
+#include "drawn.h"
 #include "report.h"
 #include <errno.h>
 #include <math.h>
@@ -9,27 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-struct draw {
-	const struct sim_args *a;
-	const struct sim_family *family;
-};
-
-static int make(void *arg, uint32_t i, struct sim_scenario *sc, uint64_t *seed, char err[256])
-{
-	const struct draw *d = arg;
-	int e = d->family->draw(sc, d->family, d->a->seed, i);
-
-	if (e) {
-		snprintf(err, 256, "scenario %u: %s", i, strerror(-e));
-		return e;
-	}
-	snprintf(sc->name, sizeof(sc->name), "%s seed %llu index %u", d->family->name, (unsigned long long)d->a->seed, i);
-	if (d->a->tick_s > 0)
-		sc->tick_s = d->a->tick_s;
-	*seed = sim_mix(~d->a->seed, i);
-	return 0;
-}
 
 /* A strategy over the best of others in each scenario, one of them or more: geometric mean and mean of the worst tenth, of means
  * or 99th percentiles. */
@@ -182,22 +161,19 @@ static void print_json(const struct figures *f, const char *family, uint64_t flo
 int sim_cmd_family(int argc, char **argv, char err[256])
 {
 	struct sim_args a;
-	struct draw d = { &a, sim_family_find(argv[0]) };
+	struct sim_drawn d = { &a, NULL };
 	struct timespec t0, t1;
 	int e = sim_args_parse(&a, argc, argv, "oracle,SED,kalman+sed", 2000, err);
 
+	e = e ? e : sim_drawn_find(&d, argv[0], err);
 	if (e)
 		return e;
-	if (!d.family) {
-		snprintf(err, 256, "family \"%.60s\": expected v1 or v2", argv[0]);
-		return -EINVAL;
-	}
 	if (a.reference == SIM_STRATEGIES_MAX) {
 		snprintf(err, 256,
 			 "the reference is not among the strategies: add it to --strategy, or name another by --reference");
 		return -EINVAL;
 	}
-	struct sim_batch b = { .scenario = make,
+	struct sim_batch b = { .scenario = sim_drawn_make,
 			       .arg = &d,
 			       .scenarios = a.n,
 			       .strategies = a.strategies,

@@ -188,6 +188,21 @@ static int again(struct sim_run *r, double after_s, uint32_t kind, uint32_t what
 	return r->now + after_s <= r->sc->end_s + 1e-9 ? sim_heap_push(&r->control, r->now + after_s, kind, what) : 0;
 }
 
+static void show_second(struct sim_run *r)
+{
+	for (uint32_t i = 0; r->watch && i < r->lanes; i++) {
+		struct sim_seen seen = { .now_s = r->now };
+
+		for (uint32_t s = 0; s < r->slots; s++) {
+			const struct sim_count *c = &r->lane[i].count[s];
+			seen.flow_s += c->flow_i + c->flows * r->now;
+			seen.new_flows += c->flows + c->done + c->timed_out;
+			seen.ended += c->done;
+		}
+		r->watch->second(r->watch->arg, i, &seen);
+	}
+}
+
 static int control(struct sim_run *r)
 {
 	struct sim_event e = sim_heap_pop(&r->control);
@@ -207,7 +222,10 @@ static int control(struct sim_run *r)
 		}
 		return err ? err : again(r, r->gossip_s, EV_PUBLISH, e.what);
 	case EV_DELIVER: sim_lane_deliver(r, l); return 0;
-	default: sim_measure_second(r); return again(r, 1, EV_SECOND, 0);
+	default:
+		sim_measure_second(r);
+		show_second(r);
+		return again(r, 1, EV_SECOND, 0);
 	}
 }
 
@@ -242,8 +260,14 @@ static int loop(struct sim_run *r)
 
 int sim_run(const struct sim_world *w, const struct sim_strategy *st, struct sim_result *out, char err_text[256])
 {
+	return sim_run_watched(w, st, NULL, out, err_text);
+}
+
+int sim_run_watched(const struct sim_world *w, const struct sim_strategy *st, const struct sim_watch *watch,
+		    struct sim_result *out, char err_text[256])
+{
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	struct sim_run r = { .w = w, .sc = w->sc, .st = st, .err = err_text };
+	struct sim_run r = { .w = w, .sc = w->sc, .st = st, .watch = watch, .err = err_text };
 
 	pthread_once(&once, mlb_choose_init);
 	err_text[0] = 0;

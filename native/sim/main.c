@@ -8,6 +8,7 @@ static const char usage[] =
 	"usage: marllb-sim run FILE [options]        one scenario file (native/sim/scenario.schema.json)\n"
 	"       marllb-sim family v1|v2 [options]    many drawn scenarios, figures relative to --reference\n"
 	"       marllb-sim named NAME|all [options]  the scenarios that docs/scenarios.md names; without NAME: lists them\n"
+	"       marllb-sim counts v1|v2 [options]    what load balancers count in drawn scenarios, second by second\n"
 	"       marllb-sim trace FILE|NAME [--seed S]  its arrivals and sizes, for arrivals of kind trace\n"
 	"options\n";
 
@@ -34,6 +35,8 @@ int main(int argc, char **argv)
 		e = sim_cmd_run(argc - 2, argv + 2, err);
 	else if (argc > 1 && strcmp(argv[1], "named") == 0)
 		e = sim_cmd_named(argc - 2, argv + 2, err);
+	else if (argc > 2 && strcmp(argv[1], "counts") == 0)
+		e = sim_cmd_counts(argc - 2, argv + 2, err);
 	else if (argc > 2 && strcmp(argv[1], "trace") == 0)
 		e = sim_cmd_trace(argc - 2, argv + 2, err);
 	else

@@ -6,6 +6,7 @@
  * same server in another slot. What a load balancer counts is by slot. */
 #ifndef MARLLB_SIM_RUN_H
 #define MARLLB_SIM_RUN_H
+#include "engine.h"
 #include "heap.h"
 #include "result.h"
 #include "scenario.h"
@@ -122,6 +123,7 @@ struct sim_run {
 	size_t cts, ct_cap;
 	double ct_sum;
 	uint64_t refused, failed, requests;
+	const struct sim_watch *watch;
 	double jain_sum, jobs_mark;
 	double *jobs_at, *capacity_at; /* [n] integrals at the last second */
 	double *opened, *chosen;       /* [n] flows that servers got: in this second; while measured */

@@ -18,6 +18,7 @@ import { OpenLoop } from "../../demo/open-loop.js";
 import { startServers, stopServers } from "../../demo/pool.js";
 import type { BenchOptions, Group } from "../harness.js";
 import { exact, quantile, row } from "../row.js";
+import { falseTrips } from "./false-trips.js";
 import { STEP_MS, Traffic, USUAL } from "./traffic.js";
 
 const T0 = 1_700_000_000_000;
@@ -64,7 +65,8 @@ function experiments({ quick, report, wants }: BenchOptions): void {
   }
 }
 
-function guardrail({ quick, report, wants }: BenchOptions): void {
+async function guardrail(o: BenchOptions): Promise<void> {
+  const { quick, report, wants } = o;
   if (wants("trust.guardrail.trip_s")) {
     const times = Array.from({ length: quick ? 20 : 200 }, (_, i) => {
       const guard = new Guardrail({ share: 0, blockMs: 10_000, seed: 1 });
@@ -89,18 +91,7 @@ function guardrail({ quick, report, wants }: BenchOptions): void {
       ),
     );
   }
-  if (!wants("trust.guardrail.false_trips_per_week")) return;
-  const weeks = quick ? 0.1 : 2;
-  let trips = 0;
-  const guard = new Guardrail({ share: 0.02, blockMs: 10_000, seed: 1 });
-  const traffic = new Traffic({ ...USUAL, seed: 77 });
-  const until = T0 + weeks * 7 * 86_400_000;
-  for (let at = T0; at < until; at += STEP_MS) {
-    const day = 1 + 0.5 * Math.sin((2 * Math.PI * (at - T0)) / 86_400_000);
-    if (guard.hear("edge1", traffic.step(1, day, true), at)?.down) trips++;
-  }
-  const note = `${trips} in ${weeks} weeks of made-up traffic: days, a burst an hour, a load that wanders; not the scenarios' family v1`;
-  report(row("trust.guardrail.false_trips_per_week", "", "<= 1", exact(trips / weeks, trips), note));
+  if (wants("trust.guardrail.false_trips_per_week")) await falseTrips(o);
 }
 
 /** Shadow and log beside a real loop of 64 servers. */
@@ -160,7 +151,7 @@ export const trust: Group = {
   ],
   async run(o) {
     experiments(o);
-    guardrail(o);
+    await guardrail(o);
     if (["trust.shadow.cpu_share", "trust.log.bytes_per_tick", "trust.replay.same_decisions"].some((id) => o.wants(id)))
       await beside(o);
   },

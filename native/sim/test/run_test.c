@@ -222,6 +222,53 @@ TEST(paths_and_commands_may_hold_at_and_plus)
 	CHECK(sim_strategy_parse(&st, "model:/a@b.onnx+sedd", err) < 0);
 }
 
+struct looked {
+	struct sim_seen first, last;
+	uint32_t seconds;
+	bool fell;
+};
+
+static void look(void *arg, uint32_t lane, const struct sim_seen *seen)
+{
+	struct looked *l = arg;
+
+	if (lane)
+		return;
+	l->fell |= l->seconds &&
+		   (seen->flow_s < l->last.flow_s || seen->ended < l->last.ended || seen->new_flows < l->last.new_flows);
+	if (!l->seconds++)
+		l->first = *seen;
+	l->last = *seen;
+}
+
+TEST(who_looks_on_sees_what_a_load_balancer_counts_and_changes_nothing)
+{
+	struct looked l = { 0 };
+	struct sim_watch watch = { look, &l };
+	struct sim_strategy st;
+	struct sim_scenario sc;
+	struct sim_world w;
+	struct sim_result seen, unseen;
+	uint32_t seeds;
+	static const char text[] = "{\"name\":\"x\",\"duration_s\":40,\"warmup_s\":2,\"servers\":[{\"count\":4,\"cores\":2}],"
+				   "\"load\":0.7,\"sizes\":{\"kind\":\"exponential\",\"mean_ms\":10}}";
+
+	CHECK_EQ(sim_scenario_parse(&sc, &seeds, text, strlen(text), "", err), 0);
+	CHECK_EQ(sim_world_make(&w, &sc, 1), 0);
+	CHECK_EQ(sim_strategy_parse(&st, "SED", err), 0);
+	CHECK_EQ(sim_run_watched(&w, &st, &watch, &seen, err), 0);
+	CHECK_EQ(sim_run(&w, &st, &unseen, err), 0);
+	CHECK(memcmp(&seen, &unseen, sizeof(seen)) == 0);
+	CHECK_EQ(l.seconds, 39);
+	CHECK(!l.fell);
+	/* 560 a second; a mean stay by Little's law is the run's mean. */
+	double n = (double)(l.last.new_flows - l.first.new_flows);
+	CHECK_NEAR(n / 38, 560, 30);
+	CHECK_NEAR((l.last.flow_s - l.first.flow_s) / n / seen.mean_s, 1, .1);
+	sim_world_free(&w);
+	sim_scenario_free(&sc);
+}
+
 TEST(gossip_quicker_than_its_delay_is_refused)
 {
 	struct sim_strategy st;
@@ -241,4 +288,5 @@ MLB_TEST_MAIN(CASE(same_seed_same_result), CASE(same_arrivals_for_every_policy),
 	      CASE(sharing_counts_removes_most_of_what_many_load_balancers_cost),
 	      CASE(four_workers_that_share_counts_each_millisecond_are_as_one), CASE(sessions_count_every_request),
 	      CASE(a_joined_server_is_used_and_two_vips_share_a_pool), CASE(bad_strategies_are_named),
-	      CASE(paths_and_commands_may_hold_at_and_plus), CASE(gossip_quicker_than_its_delay_is_refused))
+	      CASE(paths_and_commands_may_hold_at_and_plus), CASE(gossip_quicker_than_its_delay_is_refused),
+	      CASE(who_looks_on_sees_what_a_load_balancer_counts_and_changes_nothing))

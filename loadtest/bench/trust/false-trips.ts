@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+// trust.guardrail.false_trips_per_week: what the guardrail does to a policy that does no harm, on the traffic, pools and disturbances of
+// family v1 (docs/scenarios.md), each scenario two hours long. marllb-sim says what the load balancers count.
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import { type GuardCounts, Guardrail } from "../../../services/common/trial/guardrail.js";
+import { nativeBin } from "../../../testbed/process.js";
+import type { BenchOptions } from "../harness.js";
+import { exact, row } from "../row.js";
+
+const HOURS = 2;
+const WEEK_H = 168;
+const T0 = 1_700_000_000_000;
+/** As inference has it (services/inference/trials.ts). */
+const USUAL = { share: 0.02, blockMs: 10_000, seed: 20_260_101 };
+
+interface Tripped {
+  scenario: number;
+  atS: number;
+  evidence: string;
+}
+
+async function watched(scenarios: number, strategy: string): Promise<Tripped[]> {
+  const args = [
+    "counts",
+    "v1",
+    "--seed",
+    "7",
+    "--n",
+    String(scenarios),
+    "--horizon",
+    String(3600 * HOURS),
+    "--strategy",
+    strategy,
+  ];
+  const sim = spawn(nativeBin("marllb-sim"), args, { stdio: ["ignore", "pipe", "inherit"] });
+  const ended = new Promise<number | null>((resolve, reject) => sim.once("error", reject).once("close", resolve));
+  const guards = new Map<number, Guardrail>();
+  const trips: Tripped[] = [];
+  for await (const line of createInterface({ input: sim.stdout })) {
+    const [scenario, lb, atS, flowS, newFlows, done] = line.split(" ").map(Number) as [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
+    let guard = guards.get(scenario);
+    if (!guard) guards.set(scenario, (guard = new Guardrail(USUAL)));
+    const counts: GuardCounts = { flowUs: flowS * 1e6, newFlows, ended: done, ttfbUs: 0, answers: 0 };
+    const step = guard.hear(`lb${lb}`, counts, T0 + Math.round(1000 * atS));
+    if (step?.down) trips.push({ scenario, atS, evidence: step.evidence });
+  }
+  const code = await ended;
+  if (code !== 0) throw new Error(`marllb-sim counts ended with code ${code}`);
+  return trips;
+}
+
+export async function falseTrips(o: BenchOptions): Promise<void> {
+  const scenarios = o.quick ? 6 : WEEK_H / HOURS;
+  const weeks = (scenarios * HOURS) / WEEK_H;
+  o.progress(`trust: ${scenarios} scenarios of family v1, ${HOURS} h each, under the guardrail`);
+  const trips = await watched(scenarios, "kalman+sed");
+  for (const t of trips.slice(0, 20)) o.progress(`scenario ${t.scenario} at ${t.atS.toFixed(0)} s: ${t.evidence}`);
+  const pools = new Set(trips.map((t) => t.scenario)).size;
+  const note = `${trips.length} trips at ${pools} of ${scenarios} pools in ${weeks.toFixed(2)} weeks of family v1 under kalman+sed`;
+  o.report(row("trust.guardrail.false_trips_per_week", "", "<= 1", exact(trips.length / weeks, scenarios), note));
+}
