@@ -106,13 +106,20 @@ export class Sources {
     const problems: unknown[] = [];
     for (const client of this.#failover.all.values()) {
       try {
-        return await ask(client, method, request, ASK_MS);
+        const done = await ask(client, method, request, ASK_MS);
+        if (method === "SetPolicy") await this.#endExperiment(request as { name: string; reason: string });
+        return done;
       } catch (e) {
         problems.push(e);
         if ((e as ServiceError).code !== 14 && (e as ServiceError).code !== 4) break;
       }
     }
     throw problems.at(-1) ?? new Error("no address of failover is known yet");
+  }
+
+  /** It would decide in place of the policy that was ordered, that one being in force already too. */
+  async #endExperiment({ name, reason }: { name: string; reason: string }): Promise<void> {
+    await this.#every(this.#inference, "StopExperiment", { vip: name, reason: `a policy was ordered: ${reason}` });
   }
 
   /** Asks for the pool of a VIP now: an order was given. */

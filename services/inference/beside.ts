@@ -63,7 +63,7 @@ export class Beside {
   turn(policy: string): boolean {
     const { session } = this;
     if (policy !== "") this.wanted = policy;
-    const { policy: now, shadow } = this.o.trials.turn(this.vip, this.wanted, this.o.unixMs());
+    const { policy: now, shadow } = this.o.trials.turn(this.vip, this.instance, this.wanted, this.o.unixMs());
     const before = session.policyName;
     const memory = session.memoryOfPolicy;
     // Whoever takes it away and asks for it again wants it tried again.

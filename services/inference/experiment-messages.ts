@@ -11,7 +11,7 @@ const MOST_PAIRS = 10_000;
 
 export function experimentMessage(e: Experiment): ExperimentMessage {
   const { verdict, why, endedAt, intervals } = e.standing();
-  const { id, vip, candidate, baseline, share, startedAt, blockMs, deadline, seed } = e.spec;
+  const { id, vip, candidate, baseline, share, startedAt, blockMs, deadline, seed, by, reason } = e.spec;
   return {
     id,
     vip,
@@ -22,6 +22,8 @@ export function experimentMessage(e: Experiment): ExperimentMessage {
     block_ms: blockMs,
     deadline_unix_ms: deadline,
     seed,
+    by,
+    reason,
     verdict,
     why,
     ended_at_unix_ms: endedAt,
@@ -73,6 +75,8 @@ export function shareOf(r: ShareExperimentResponse__Output, from: number): Share
       startedAt: Number(e.started_at_unix_ms),
       blockMs: e.block_ms,
       deadline: Number(e.deadline_unix_ms),
+      by: e.by,
+      reason: e.reason,
     },
     standing: { verdict, why: e.why, endedAt: Number(e.ended_at_unix_ms) },
     blocks: r.blocks.map((b) => ({

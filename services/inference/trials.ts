@@ -16,6 +16,7 @@ const HEAR_MS = 500;
 const GUARD_SEED = 20_260_101;
 const GUARD_BLOCK_MS = 10_000;
 const MAX_VIPS = 256;
+const TWICE_MS = 10_000;
 
 export interface TrialsOptions {
   /** Where experiments are kept; every one with all that it needs to be computed again. */
@@ -43,6 +44,8 @@ interface OfVip {
   experiment: Experiment | null;
   guardrail: Guardrail;
   heardAt: Map<string, number>;
+  /** By load balancer: what is ordered or configured there. */
+  wanted: Map<string, string>;
 }
 
 /** What another replica says of a VIP's experiment. */
@@ -89,11 +92,14 @@ export class Trials {
     }
   }
 
-  /** `wanted`: what is ordered or configured. */
-  turn(vip: string, wanted: string, unixMs: number): Turn {
+  /** `wanted`: what is ordered or configured at a load balancer. An order of another policy ends an experiment: who gives it wants it obeyed. */
+  turn(vip: string, instance: string, wanted: string, unixMs: number): Turn {
     const of = this.#vips.get(vip);
     if (!of) return { policy: wanted, shadow: "" };
     const { experiment, guardrail } = of;
+    const before = of.wanted.get(instance) ?? wanted;
+    of.wanted.set(instance, wanted);
+    if (before !== wanted && experiment?.running) this.#stop(experiment, `policy ${wanted} was ordered`, unixMs);
     if (guardrail.down(unixMs) && this.o.learned(wanted)) return { policy: REFERENCE, shadow: wanted };
     const arm = experiment?.armAt(unixMs);
     if (experiment && arm) {
@@ -144,13 +150,13 @@ export class Trials {
     return e;
   }
 
-  stop(vip: string, reason: string, unixMs: number): Experiment {
+  /** `why`: who stops it, and the reason. */
+  stop(vip: string, why: string, unixMs: number): Experiment {
     const e = this.#vips.get(vip)?.experiment;
-    if (e?.standing().verdict === "stopped") return e; // another replica said so before
+    // Told twice: another replica said so a moment ago.
+    if (e && e.standing().verdict === "stopped" && unixMs - e.standing().endedAt < TWICE_MS) return e;
     if (!e?.running) throw new ServiceError("FAILED_PRECONDITION", `vip: no experiment runs on ${vip}`);
-    e.end("stopped", reason === "" ? "by an operator" : `by an operator: ${reason}`, unixMs);
-    this.#keep(e);
-    this.o.onEnd(e);
+    this.#stop(e, why, unixMs);
     return e;
   }
 
@@ -195,6 +201,12 @@ export class Trials {
     this.#keep(e);
   }
 
+  #stop(e: Experiment, why: string, unixMs: number): void {
+    e.end("stopped", why, unixMs);
+    this.#keep(e);
+    this.o.onEnd(e);
+  }
+
   #experiment(of: OfVip, instance: string, counts: GuardCounts, unixMs: number): void {
     const e = of.experiment;
     if (!e?.running) return;
@@ -209,7 +221,7 @@ export class Trials {
     if (!of) {
       if (this.#vips.size >= MAX_VIPS) throw new ServiceError("RESOURCE_EXHAUSTED", `vip: ${MAX_VIPS} VIPs are watched`);
       const guardrail = new Guardrail({ share: this.o.guardShare, blockMs: GUARD_BLOCK_MS, seed: GUARD_SEED });
-      of = { shadow: "", experiment: null, guardrail, heardAt: new Map() };
+      of = { shadow: "", experiment: null, guardrail, heardAt: new Map(), wanted: new Map() };
       this.#vips.set(vip, of);
     }
     return of;

@@ -3,7 +3,7 @@
 import type { InferenceHandlers } from "../../gen/marllb/v1/Inference.js";
 import type { ShadowStatus } from "../../gen/marllb/v1/ShadowStatus.js";
 import type { StartExperimentRequest__Output } from "../../gen/marllb/v1/StartExperimentRequest.js";
-import { invalid, ServiceError, unary } from "../common/grpc/errors.js";
+import { callerName, invalid, ServiceError, unary } from "../common/grpc/errors.js";
 import { decodeFrame } from "../common/native/frame.js";
 import type { ExperimentSpec } from "../common/trial/experiment.js";
 import type { Catalog } from "./catalog.js";
@@ -28,6 +28,9 @@ const LONGEST_MS = 30 * 86_400_000;
 /** Clocks differ, and a start lies a little ahead so that every replica has heard of it. */
 const NEAR_MS = 600_000;
 
+/** Of a reason, in characters. */
+const REASON = 500;
+
 /** A name makes a file and a series. */
 function nameOf(field: string, text: string): string {
   if (/^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$/.test(text)) return text;
@@ -43,10 +46,14 @@ export function trustHandlers({ trials, steering, catalog, unixMs, replica }: Tr
       const policy = r.policy === "" ? "" : catalog.need(r.policy).name;
       return { previous: trials.setShadow(nameOf("vip", r.vip), policy) };
     }),
-    StartExperiment: unary((r) => ({ id: trials.start(specOf(r, catalog, unixMs())).spec.id })),
-    StopExperiment: unary((r) => ({
-      experiment: experimentMessage(trials.stop(nameOf("vip", r.vip), r.reason.slice(0, 500), unixMs())),
-    })),
+    StartExperiment: unary((r, caller) => {
+      const who = { by: callerName(caller), reason: r.reason.slice(0, REASON) };
+      return { id: trials.start({ ...specOf(r, catalog, unixMs()), ...who }).spec.id };
+    }),
+    StopExperiment: unary((r, caller) => {
+      const why = `by ${callerName(caller)}${r.reason === "" ? "" : `: ${r.reason.slice(0, REASON)}`}`;
+      return { experiment: experimentMessage(trials.stop(nameOf("vip", r.vip), why, unixMs())) };
+    }),
     ShareExperiment: unary((r) => shareMessage(replica, trials.of(nameOf("vip", r.vip))?.experiment ?? null, r.pairs_from)),
     GetTrust: unary((r) => {
       const of = trials.of(nameOf("vip", r.vip));
@@ -63,7 +70,7 @@ export function trustHandlers({ trials, steering, catalog, unixMs, replica }: Tr
   };
 }
 
-function specOf(r: StartExperimentRequest__Output, catalog: Catalog, now: number): ExperimentSpec {
+function specOf(r: StartExperimentRequest__Output, catalog: Catalog, now: number): Omit<ExperimentSpec, "by" | "reason"> {
   const between = (field: string, v: number, low: number, high: number): number => {
     if (v >= low && v <= high) return v;
     throw invalid(field, `expected ${low} to ${high}, found ${v}`);

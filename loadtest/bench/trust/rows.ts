@@ -36,6 +36,8 @@ function decided(seed: number, effect: number, longestS: number): number | null 
     blockMs: 10_000,
     share: 0.5,
     deadline: T0 + 1000 * longestS,
+    by: "bench",
+    reason: "",
   });
   const traffic = new Traffic({ ...USUAL, seed });
   for (let at = T0; e.running; at += STEP_MS) e.hear("edge1", traffic.step(e.armAt(at) === "candidate" ? 1 + effect : 1), at);

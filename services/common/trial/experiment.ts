@@ -11,6 +11,9 @@ export interface ExperimentSpec extends Schedule {
   baseline: string;
   /** Unix ms; it ends then, decided or not. */
   deadline: number;
+  /** Who started it, and why. */
+  by: string;
+  reason: string;
 }
 
 export const VERDICTS = ["running", "better", "worse", "mixed", "undecided", "stopped", "tripped"] as const;

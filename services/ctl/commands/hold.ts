@@ -75,16 +75,33 @@ export function register(program: Command): void {
       withClients(o, async (clients) => {
         const { vip_id, name } = await findVip(clients, o);
         const r = await clients.failover.any("History", { vip_id, name, limit: o.limit });
-        const rows = r.changes.map((c) => [
-          c.version,
-          new Date(Number(c.at_unix_ms)).toISOString(),
-          c.by,
-          c.what.join(", "),
-          c.reason,
-        ]);
-        output(o.json, r, () => columns(["version", "when", "by", "what", "why"], rows));
+        const experiments = await lastExperiment(clients, name);
+        const changes = r.changes.map((c) => ({ ...c, at: Number(c.at_unix_ms) }));
+        const all = [...changes, ...experiments].sort((a, b) => b.at - a.at).slice(0, o.limit);
+        const rows = all.map((c) => [c.version, new Date(c.at).toISOString(), c.by, c.what.join(", "), c.reason]);
+        output(o.json, { ...r, experiments }, () => columns(["version", "when", "by", "what", "why"], rows));
       }),
     );
+}
+
+/** The begin and end of a VIP's last experiment, as orders are listed; while inference is away, none. */
+async function lastExperiment(clients: Clients, vip: string) {
+  const asked = await clients.inference.each("GetTrust", { vip }).catch(() => []);
+  const found = asked.flatMap((a) => ("answer" in a && a.answer.experiment ? [a.answer.experiment] : []));
+  const [e] = found.sort((a, b) => Number(b.started_at_unix_ms) - Number(a.started_at_unix_ms));
+  if (!e) return [];
+  const begin = {
+    version: "-",
+    at: Number(e.started_at_unix_ms),
+    by: e.by,
+    what: [`experiment ${e.id}: ${e.candidate} against ${e.baseline}`],
+    reason: e.reason,
+  };
+  if (e.verdict === "running") return [begin];
+  return [
+    begin,
+    { version: "-", at: Number(e.ended_at_unix_ms), by: "-", what: [`experiment ${e.id}: ${e.verdict}`], reason: e.why },
+  ];
 }
 
 async function drain(clients: Clients, address: string, o: DrainFlags): Promise<void> {

@@ -2,6 +2,7 @@
 // Who sets the weights, and why they are what they are.
 import { type Command, InvalidArgumentError } from "commander";
 import type { ExplainResponse__Output } from "../../../gen/marllb/v1/ExplainResponse.js";
+import type { Clients } from "../client.js";
 import { columns, output } from "../print.js";
 import { type Asked, answersOf } from "../replicas.js";
 import { findVip, withClients } from "../target.js";
@@ -59,6 +60,17 @@ function explainText(r: ExplainResponse__Output): string {
   ].join("\n\n");
 }
 
+/** Orders a policy. An experiment would decide in its place: it ends, of the policy that is in force already too. */
+async function order(clients: Clients, r: { vip_id: number; name: string; policy: string; reason: string }) {
+  const done = await clients.failover.any("SetPolicy", r);
+  const reason = `policy ${r.policy || "as configured"} was ordered${r.reason === "" ? "" : `: ${r.reason}`}`;
+  const stopped = await clients.inference.each("StopExperiment", { vip: r.name, reason }).catch(() => []);
+  const [first] = stopped.flatMap((a) => ("answer" in a && a.answer.experiment ? [a.answer.experiment.id] : []));
+  return { ...done, ended: first ?? "" };
+}
+
+const ended = (id: string): string => (id === "" ? "" : `; experiment ${id} is over`);
+
 function policyCommands(program: Command): void {
   const policy = program.command("policy").description("the policy that sets a VIP's weights");
   common(policy.command("get").description("the one in force"))
@@ -92,15 +104,15 @@ function policyCommands(program: Command): void {
       const usable = models.filter((m) => m.usable).map((m) => m.name);
       if (!usable.includes(policy.replace(/^model:/, "")))
         throw new LaunchError(`no usable policy "${policy}"; there are ${usable.join(", ")} (marllbctl policy list says why)`);
-      const r = await clients.failover.any("SetPolicy", { vip_id, name, policy, reason: o.reason });
-      output(o.json, r, () => `${r.policy} (was ${r.previous || "as configured"}), term ${r.term}`);
+      const r = await order(clients, { vip_id, name, policy, reason: o.reason });
+      output(o.json, r, () => `${r.policy} (was ${r.previous || "as configured"}), term ${r.term}${ended(r.ended)}`);
     }),
   );
   reasoned(policy.command("clear").description("the configured one again")).action((o: VipFlag & { reason: string }) =>
     withClients(o, async (clients) => {
       const { vip_id, name } = await findVip(clients, o);
-      const r = await clients.failover.any("SetPolicy", { vip_id, name, policy: "", reason: o.reason });
-      output(o.json, r, () => `as configured (was ${r.previous || "as configured"}), term ${r.term}`);
+      const r = await order(clients, { vip_id, name, policy: "", reason: o.reason });
+      output(o.json, r, () => `as configured (was ${r.previous || "as configured"}), term ${r.term}${ended(r.ended)}`);
     }),
   );
   reasoned(
@@ -113,8 +125,12 @@ function policyCommands(program: Command): void {
       const { changes } = await clients.failover.any("History", { vip_id, name, limit: 0 });
       const before = policyBefore(changes.map((c) => c.what));
       if (before === undefined) throw new LaunchError(`nothing to go back to: no other policy was ordered of ${name}`);
-      const r = await clients.failover.any("SetPolicy", { vip_id, name, policy: before, reason: o.reason || ROLLBACK });
-      output(o.json, r, () => `${r.policy || "as configured"} (was ${r.previous || "as configured"}), term ${r.term}`);
+      const r = await order(clients, { vip_id, name, policy: before, reason: o.reason || ROLLBACK });
+      output(
+        o.json,
+        r,
+        () => `${r.policy || "as configured"} (was ${r.previous || "as configured"}), term ${r.term}${ended(r.ended)}`,
+      );
     }),
   );
   common(policy.command("list").description("what is there")).action((o: Common) =>

@@ -56,6 +56,7 @@ export function experimentText(e: Experiment): string {
   const ends = new Date(Number(e.deadline_unix_ms)).toISOString();
   return [
     `${e.id}: ${e.candidate} against ${e.baseline} on ${e.vip}, ${(100 * e.share).toFixed(0)} % of the time, blocks of ${(e.block_ms / 1000).toFixed(0)} s`,
+    `started by ${e.by} at ${new Date(Number(e.started_at_unix_ms)).toISOString()}${e.reason === "" ? "" : `: ${e.reason}`}`,
     e.verdict === "running" ? `running, until ${ends} at most` : `${e.verdict}: ${e.why}`,
     columns(["mean of", "candidate", "at least", "at most", "pairs"], rows),
   ].join("\n");
@@ -108,6 +109,7 @@ interface StartFlags extends VipFlag {
   share: number;
   deadline: number;
   block?: number;
+  reason: string;
 }
 
 function experimentCommands(program: Command): void {
@@ -122,6 +124,7 @@ function experimentCommands(program: Command): void {
       "how long one of them rules at a time (default: 10, or five times as long as 99 % of the flows last)",
       number(1, 3600),
     )
+    .option("--reason <text>", "why; kept with the result", "")
     .action((o: StartFlags) => withClients(o, (clients) => start(clients, o)));
   vipOption(experiment.command("status").description("what it says so far, or said")).action((o: VipFlag) =>
     withClients(o, async (clients) => {
@@ -158,6 +161,7 @@ async function start(clients: Clients, o: StartFlags): Promise<void> {
     block_ms,
     seed: randomInt(2 ** 32),
     deadline_unix_ms: started_at_unix_ms + Math.round(o.deadline * 1000),
+    reason: o.reason,
   };
   const [r] = all(await clients.inference.each("StartExperiment", request));
   output(

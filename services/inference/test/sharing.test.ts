@@ -15,7 +15,7 @@ import { type Share, Trials } from "../trials.js";
 const T0 = 1_700_000_000_000;
 const spec = {
   ...{ id: "e1", vip: "web", candidate: "marl", baseline: "static", seed: 1, share: 0.5 },
-  ...{ startedAt: T0, blockMs: 10_000, deadline: T0 + 7_200_000 },
+  ...{ startedAt: T0, blockMs: 10_000, deadline: T0 + 7_200_000, by: "ann", reason: "" },
 };
 
 interface Replica {
@@ -93,7 +93,8 @@ test("two replicas make one list of pairs, of all load balancers' counts, and sa
   pool.run(200);
   t.true(experimentOf(a).pairs.length >= 7);
   t.deepEqual(experimentOf(b).pairs, experimentOf(a).pairs);
-  pool.run(3600);
+  for (let k = 0; k < 60 && experimentOf(a).running; k++) pool.run(60);
+  pool.run(3);
   t.is(experimentOf(a).standing().verdict, "better");
   t.deepEqual({ ...experimentOf(b).standing(), endedAt: 0 }, { ...experimentOf(a).standing(), endedAt: 0 });
   t.deepEqual([a.ended, b.ended], [1, 1]);
@@ -143,10 +144,10 @@ test("what ends it at one ends it at all: an order, the deadline", (t) => {
   const b = pool.add("b", ["edge2"]);
   a.trials.start(spec);
   pool.run(30);
-  a.trials.stop("web", "enough", pool.now);
+  a.trials.stop("web", "by ann: enough", pool.now);
   pool.run(3);
-  t.like(experimentOf(b).standing(), { verdict: "stopped", why: "by an operator: enough" });
-  t.is(a.trials.stop("web", "again", pool.now).standing().why, "by an operator: enough");
+  t.like(experimentOf(b).standing(), { verdict: "stopped", why: "by ann: enough" });
+  t.is(a.trials.stop("web", "again", pool.now).standing().why, "by ann: enough");
 });
 
 test("replicas that do not reach each other measure on, and agree again once they do", (t) => {

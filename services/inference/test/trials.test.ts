@@ -18,6 +18,8 @@ const spec = {
   blockMs: 10_000,
   share: 0.5,
   deadline: T0 + 3_600_000,
+  by: "ann",
+  reason: "",
 };
 
 function bed(t: ExecutionContext, folder = mkdtempSync(path.join(tmpdir(), "marllb-trials-"))) {
@@ -58,10 +60,10 @@ function traffic(trials: Trials, wanted: string) {
 
 test("without trials the ordered policy decides alone; a shadow goes along, unless it is the one in force", (t) => {
   const { trials } = bed(t);
-  t.deepEqual(trials.turn("web", "marl", T0), { policy: "marl", shadow: "" });
+  t.deepEqual(trials.turn("web", "edge1", "marl", T0), { policy: "marl", shadow: "" });
   t.is(trials.setShadow("web", "kalman"), "");
-  t.deepEqual(trials.turn("web", "marl", T0), { policy: "marl", shadow: "kalman" });
-  t.deepEqual(trials.turn("web", "kalman", T0), { policy: "kalman", shadow: "" });
+  t.deepEqual(trials.turn("web", "edge1", "marl", T0), { policy: "marl", shadow: "kalman" });
+  t.deepEqual(trials.turn("web", "edge1", "kalman", T0), { policy: "kalman", shadow: "" });
   t.is(trials.setShadow("web", ""), "kalman");
 });
 
@@ -70,13 +72,23 @@ test("in an experiment the arms take turns, and who waits goes along so that it 
   trials.start(spec);
   t.throws(() => trials.start({ ...spec, id: "e2" }), { message: /runs already on web: e1/ });
   t.is(trials.start(spec).spec.id, "e1", "told twice");
-  const turns = Array.from({ length: 40 }, (_, i) => trials.turn("web", "kalman", T0 + 10_000 * i));
+  const turns = Array.from({ length: 40 }, (_, i) => trials.turn("web", "edge1", "kalman", T0 + 10_000 * i));
   t.is(turns.filter((x) => x.policy === "marl").length, 20);
   for (const x of turns) t.deepEqual([x.policy, x.shadow].sort(), ["marl", "static"]);
   trials.stop("web", "", T0);
-  t.deepEqual(trials.turn("web", "kalman", T0), { policy: "kalman", shadow: "" });
+  t.deepEqual(trials.turn("web", "edge1", "kalman", T0), { policy: "kalman", shadow: "" });
   t.is(trials.stop("web", "", T0).standing().verdict, "stopped", "told twice");
   t.throws(() => trials.stop("api", "", T0), { message: /no experiment runs/ });
+});
+
+test("another policy that is ordered ends the experiment and decides at once", (t) => {
+  const { trials, ended } = bed(t);
+  trials.start(spec);
+  t.not(trials.turn("web", "edge1", "kalman", T0).policy, "kalman");
+  t.not(trials.turn("web", "edge2", "kalman", T0).policy, "kalman");
+  t.deepEqual(trials.turn("web", "edge1", "uniform", T0 + 1), { policy: "uniform", shadow: "" });
+  t.deepEqual(trials.turn("web", "edge2", "kalman", T0 + 1), { policy: "kalman", shadow: "" }, "until it hears of it");
+  t.like(ended[0]?.standing(), { verdict: "stopped", why: "policy uniform was ordered" });
 });
 
 test("sudden harm: a learned policy steps down to kalman, and an experiment that runs is over; a heuristic is let be", (t) => {
@@ -90,8 +102,8 @@ test("sudden harm: a learned policy steps down to kalman, and an experiment that
     ended.map((e) => e.standing().verdict),
     ["tripped"],
   );
-  t.deepEqual(trials.turn("web", "marl", world.now()), { policy: "kalman", shadow: "marl" });
-  t.deepEqual(trials.turn("web", "static", world.now()), { policy: "static", shadow: "" });
+  t.deepEqual(trials.turn("web", "edge1", "marl", world.now()), { policy: "kalman", shadow: "marl" });
+  t.deepEqual(trials.turn("web", "edge1", "static", world.now()), { policy: "static", shadow: "" });
   const calm = bed(t);
   const other = traffic(calm.trials, "uniform");
   other.run(400, () => 50);
@@ -132,12 +144,12 @@ test("a disk that takes nothing costs the experiment's file: it is measured on, 
   trials.stop("web", "enough", world.now());
   t.is(ended.length, 1);
   t.throws(() => trials.start({ ...spec, id: "e2" }));
-  t.deepEqual(trials.turn("web", "kalman", world.now()), { policy: "kalman", shadow: "" });
+  t.deepEqual(trials.turn("web", "edge1", "kalman", world.now()), { policy: "kalman", shadow: "" });
 });
 
 test("more VIPs than are watched are decided as ordered", (t) => {
   const { trials } = bed(t);
   const none = { flowUs: 0, newFlows: 0, ended: 0, ttfbUs: 0, answers: 0 };
   for (let i = 0; i < 300; i++) trials.hear(`vip${i}`, "edge1", "marl", T0, () => none);
-  t.deepEqual(trials.turn("vip299", "marl", T0), { policy: "marl", shadow: "" });
+  t.deepEqual(trials.turn("vip299", "edge1", "marl", T0), { policy: "marl", shadow: "" });
 });

@@ -156,6 +156,7 @@ test.serial("an experiment gives each policy its turn at the load balancer, and 
     block_ms: 1000,
     seed: 3,
     deadline_unix_ms: now + 600_000,
+    reason: "a trial",
   };
   await ask(b.inference, "StartExperiment", request, 5000);
   await t.throwsAsync(ask(b.inference, "StartExperiment", { ...request, id: "e2" }, 5000), {
@@ -174,7 +175,9 @@ test.serial("an experiment gives each policy its turn at the load balancer, and 
     return ruled.has("uniform") && ruled.has("static");
   });
   const { experiment } = await ask(b.inference, "StopExperiment", { vip: "web", reason: "enough" }, 5000);
-  t.like(experiment, { verdict: "stopped", why: "by an operator: enough", candidate: "uniform" });
+  t.like(experiment, { verdict: "stopped", candidate: "uniform", reason: "a trial" });
+  t.regex(experiment?.why ?? "", /^by \S+: enough$/);
+  t.not(experiment?.by, "");
   await eventually(
     "the ordered policy decides again",
     async () => (await ask(b.agent, "GetStatus", {}, 5000)).vips[0]?.policy === "kalman",
@@ -196,8 +199,8 @@ test.serial(
     await other.line(60_000);
     const clients = [one, two].map((port) => new v1.Inference(`127.0.0.1:${port}`, grpc.credentials.createInsecure()));
     t.teardown(() => {
-    for (const c of clients) c.close();
-  });
+      for (const c of clients) c.close();
+    });
     const [first, second] = clients as [InstanceType<typeof v1.Inference>, InstanceType<typeof v1.Inference>];
     await b.vip();
     const share = (of: typeof first) => ask(of, "ShareExperiment", { vip: "web", pairs_from: 0 }, 5000);

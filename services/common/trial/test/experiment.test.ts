@@ -16,6 +16,8 @@ const spec: ExperimentSpec = {
   blockMs: 10_000,
   share: 0.5,
   deadline: T0 + 3_600_000,
+  by: "ann",
+  reason: "",
 };
 
 test("of each cycle one block is the rarer arm's, at places that seed and time alone decide", (t) => {
