@@ -36,7 +36,19 @@ class PresetIds {
 }
 
 // A span of a stream that lives as long as the process says nothing; ticks have their own traces. Nor are scrapes of readiness traced.
-const ignored = ["Steer", "Supervise", "Report", "Watch", "WatchPool", "StreamStats", "ServerReflectionInfo", "Export"];
+// What only asks is asked all the time, by the console and by replicas: ticks and orders would drown in it.
+const streams = ["Steer", "Supervise", "Report", "Watch", "WatchPool", "StreamStats", "ServerReflectionInfo", "Export"];
+const questions = [
+  "GetStatus",
+  "GetWeights",
+  "GetPool",
+  "GetPolicy",
+  "GetTrust",
+  "History",
+  "Explain",
+  "ListModels",
+  "ShareExperiment",
+];
 
 const SHUTDOWN_MS = 1000;
 const QUEUE = 2048;
@@ -110,6 +122,8 @@ class Counted implements SpanExporter, SpanProcessor {
   }
 
   onStart(span: Span, context: Parameters<SpanProcessor["onStart"]>[1]): void {
+    // As the tick's own: without the instrumentation's prefix.
+    if (span.name.startsWith("grpc.")) span.updateName(span.name.slice("grpc.".length));
     this.#batches.onStart(span, context);
   }
 
@@ -207,7 +221,7 @@ export async function startOtel(
   const resource = resourceOf(who.service, who.instance, who.port);
   const provider = new NodeTracerProvider({ resource, idGenerator, spanProcessors: [counted] });
   provider.register({ contextManager: new Contexts() });
-  registerInstrumentations({ instrumentations: [new GrpcInstrumentation({ ignoreGrpcMethods: ignored })] });
+  registerInstrumentations({ instrumentations: [new GrpcInstrumentation({ ignoreGrpcMethods: [...streams, ...questions] })] });
   const asksSampler = (process.env.OTEL_TRACES_SAMPLER ?? "") !== "";
   enableTracing({ preset: (ids) => idGenerator.preset(ids), asksSampler });
   return {

@@ -76,7 +76,12 @@ export function tickSpans(tick: Tick, trace: TickTrace, end: TickEnd): SpanRecor
   const from = startUs(frame);
   const read = Math.max(from, trace.readUs);
   const answered = trace.answered ? Math.max(read, trace.answered.atUs) : null;
-  const composed = published ? Math.max(answered ?? read, trace.publishedUs) : null;
+  // We may come to read the clock only when the data plane has long swapped: what it swapped was published before.
+  const written = Math.min(
+    trace.publishedUs,
+    end.effect ? from + Math.floor(end.effect.swapMs * 1000) : Number.POSITIVE_INFINITY,
+  );
+  const composed = published ? Math.max(answered ?? read, written) : null;
   const to = Math.max(end.atUs, composed ?? answered ?? read);
   const span = (name: string, a: number, b: number, more: Partial<SpanRecord> = {}): SpanRecord => ({
     name,

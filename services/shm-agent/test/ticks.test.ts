@@ -41,8 +41,16 @@ test("the steps of a good tick follow each other, from the frame to its effect",
   t.deepEqual([call?.attributes?.["server.address"], call?.attributes?.["server.port"]], ["10.0.0.7", 50052]);
 });
 
-test("an effect that was swapped before we had read the clock ends no span before its start", (t) => {
+test("an effect that was swapped before we had read the clock: the publish ended then, and the tick ends with its effect", (t) => {
   const root = tickSpans(tick(), trace({ publishedUs: 101_900 }), { atUs: 101_500, effect });
+  t.is(root.endUs - OFFSET, 101_500);
+  t.deepEqual(
+    root.children?.slice(2).map((c) => [c.name, c.startUs - OFFSET, c.endUs - OFFSET]),
+    [
+      ["shm-agent.publish", 101_000, 101_300],
+      ["dataplane.effect", 101_300, 101_500],
+    ],
+  );
   for (const c of root.children ?? []) {
     t.true(c.endUs >= c.startUs, c.name);
     t.true(c.startUs >= root.startUs && c.endUs <= root.endUs, c.name);
