@@ -4,7 +4,19 @@
 // what was seen. No client's address is in a frame. Written behind the loop: a disk that is slow costs ticks of the log and never one of
 // the loop.
 import { createHash } from "node:crypto";
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, statSync, writeFile } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFile,
+} from "node:fs";
 import path from "node:path";
 import { deflateRaw } from "node:zlib";
 import type { Checkpoint__Output } from "../../gen/marllb/v1/Checkpoint.js";
@@ -17,6 +29,8 @@ export interface LogOptions {
   /** Of one file. */
   maxBytes: number;
   files: number;
+  /** Whether this release reads what a file holds: nothing is put behind what it does not. */
+  readable(file: string): boolean;
   /** Once for each tick that is lost. */
   failed(e: Error): void;
 }
@@ -48,8 +62,9 @@ export class DecisionLog {
   #waiting = 0;
   #chain: Promise<void> = Promise.resolve();
   #fd: number | null = null;
+  /** Of the file, up to the last record that is whole. */
   #size = 0;
-  /** The last record was not written: only a key record can follow, at the beginning of a file. */
+  /** The last record was not written: part of it may stand at the end, and only a key record can follow. */
   #torn = false;
   #closed = false;
 
@@ -62,10 +77,7 @@ export class DecisionLog {
     private readonly o: LogOptions,
     former?: DecisionLog,
   ) {
-    if (!former) return;
-    this.#chain = former.close().then(() => {
-      this.#size = former.#size;
-    });
+    if (former) this.#chain = former.close();
   }
 
   /** `checkpoint`: what the policy remembered before this tick; asked for where a key record is due. */
@@ -118,19 +130,17 @@ export class DecisionLog {
       const head = Buffer.alloc(5);
       head.writeUInt32LE(body.length + 1, 0);
       head.writeUInt8(p.kind, 4);
-      // A file begins with a key record, so that each can be read alone.
-      const full = this.#size >= this.o.maxBytes;
-      const begins = this.#fd === null ? this.#size === 0 || full : key && full;
-      if (begins) this.#next();
-      else this.#fd ??= openSync(this.#file, "a");
-      const bytes = Buffer.concat([...(begins ? [Buffer.from(MAGIC)] : []), head, body]);
-      await new Promise<void>((resolve, reject) => writeFile(this.#fd as number, bytes, (e) => (e ? reject(e) : resolve())));
+      if (this.#fd === null) this.#goOn();
+      // A file begins with a key record, so that each can be read alone. Only what is full makes room for the next.
+      if (key && this.#size >= this.o.maxBytes) this.#next();
+      const fd = this.#fd as unknown as number;
+      if (this.#torn) ftruncateSync(fd, this.#size);
+      const bytes = Buffer.concat([...(this.#size === 0 ? [Buffer.from(MAGIC)] : []), head, body]);
+      await new Promise<void>((resolve, reject) => writeFile(fd, bytes, (e) => (e ? reject(e) : resolve())));
       this.#size += bytes.length;
       this.bytes += bytes.length;
       this.#torn = false;
     } catch (e) {
-      // Part of a record may stand at the end: nothing is put behind it.
-      this.#size = this.o.maxBytes;
       this.#torn = true;
       this.#lose(e as Error);
     }
@@ -140,20 +150,46 @@ export class DecisionLog {
     return path.join(this.o.folder, `${this.name}.mlog`);
   }
 
+  /** Goes on with the file that is there: a process that starts again and again must not turn all of them over. */
+  #goOn(): void {
+    mkdirSync(this.o.folder, { recursive: true });
+    const whole = wholeLength(this.#file);
+    if (whole === null || (whole > 0 && !this.o.readable(this.#file))) return this.#next();
+    this.#fd = openSync(this.#file, "a", 0o640);
+    ftruncateSync(this.#fd, whole);
+    this.#size = whole;
+  }
+
   #next(): void {
-    const { folder, files } = this.o;
+    const { files } = this.o;
     if (this.#fd !== null) closeSync(this.#fd);
     this.#fd = null;
-    mkdirSync(folder, { recursive: true });
     const file = this.#file;
     rmSync(`${file}.${files - 1}`, { force: true });
     for (let i = files - 2; i >= 0; i--) {
       const from = i === 0 ? file : `${file}.${i}`;
       if (existsSync(from)) renameSync(from, `${file}.${i + 1}`);
     }
-    this.#fd = openSync(file, "w", 0o640);
+    this.#fd = openSync(file, "ax", 0o640);
     this.#size = 0;
+    this.#torn = false;
   }
+}
+
+/** Bytes of a log up to the end of its last whole record; 0: none is there yet; null: it is no log of ours. */
+export function wholeLength(file: string): number | null {
+  if (!existsSync(file)) return 0;
+  const all = readFileSync(file);
+  if (all.length < MAGIC.length) return Buffer.from(MAGIC).subarray(0, all.length).equals(all) ? 0 : null;
+  if (!all.subarray(0, MAGIC.length).equals(Buffer.from(MAGIC))) return null;
+  let at = MAGIC.length;
+  while (at + 5 <= all.length) {
+    const end = at + 4 + all.readUInt32LE(at);
+    if (end <= at + 4 || end > all.length) break;
+    at = end;
+  }
+  // A head without a record: it is written anew.
+  return at === MAGIC.length ? 0 : at;
 }
 
 /** Files of a VIP at a load balancer, oldest first. */

@@ -8,7 +8,7 @@ import { observationShape, observe } from "../common/native/observe.js";
 import { modelsFolder } from "../common/policies.js";
 import { Batcher } from "./batcher.js";
 import { Catalog } from "./catalog.js";
-import { logFiles } from "./decision-log.js";
+import { logFiles, wholeLength } from "./decision-log.js";
 import { explain } from "./explain.js";
 import { replay, ticksOf } from "./replay.js";
 import { type LastStep, Session } from "./session.js";
@@ -42,6 +42,12 @@ async function main(): Promise<unknown> {
       onFailure() {},
     });
   let files = values.folder === undefined ? positionals : logFiles(values.folder, values.name);
+  if (values.folder !== undefined) {
+    // One that was begun and never written, or damaged, does not hide what the others hold.
+    const whole = files.filter((f) => (wholeLength(f) ?? 0) > 0);
+    for (const f of files) if (!whole.includes(f)) process.stderr.write(`${f}: no decision log, or an empty one: passed over\n`);
+    files = whole;
+  }
   if (files.length === 0) throw new Error(`no decision log is there${values.folder === undefined ? "" : ` in ${values.folder}`}`);
   const common = { identify: identityOf, session, ...(values.policy !== undefined && { policy: values.policy }) };
   if (values.at === undefined) return await replay(files, common);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The service's configuration, clock and log handed to what goes along with its streams.
 
+import { identityOf } from "../common/native/frame.js";
 import type { InputShape } from "../common/native/observe.js";
 import type { ServiceContext } from "../common/run.js";
 import type { BesideOptions } from "./beside.js";
@@ -8,6 +9,7 @@ import type { Catalog } from "./catalog.js";
 import { DecisionLog } from "./decision-log.js";
 import { Intake } from "./intake.js";
 import type { InferenceMetrics } from "./metrics.js";
+import { ticksOf } from "./replay.js";
 import type { Session } from "./session.js";
 import { Trials } from "./trials.js";
 
@@ -32,12 +34,15 @@ export function openTrials(o: Parts & { metrics: InferenceMetrics }): Trials {
 }
 
 const MIB = 1 << 20;
+const SAID_MS = 60_000;
 
 export function besideOptions(o: Parts & { trials: Trials; metrics: InferenceMetrics }): BesideOptions {
   const { config, clock, log, catalog, trials, metrics, folder } = o;
   const { file_mib, files } = config.inference.decisions;
   /** The last of each name. */
   const logs = new Map<string, DecisionLog>();
+  /** When it was last said of each name that ticks are lost. */
+  const said = new Map<string, number>();
   return {
     trials,
     catalog,
@@ -48,12 +53,15 @@ export function besideOptions(o: Parts & { trials: Trials; metrics: InferenceMet
     openLog(instance, vip) {
       // Both come from outside: they name a file only where they are names.
       if (file_mib === 0 || ![instance, vip].every((n) => /^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(n))) return null;
+      const name = `${instance}-${vip}`;
       const failed = (e: Error): void => {
         metrics.logFailures.inc();
-        log.debug({ err: e }, "decision log");
+        const now = clock.now();
+        if (now - (said.get(name) ?? Number.NEGATIVE_INFINITY) < SAID_MS) return;
+        said.set(name, now);
+        log.warn({ name, reason: e.message }, "ticks are missing in the decision log");
       };
-      const name = `${instance}-${vip}`;
-      const opened = new DecisionLog(name, { folder, maxBytes: file_mib * MIB, files, failed }, logs.get(name));
+      const opened = new DecisionLog(name, { folder, maxBytes: file_mib * MIB, files, readable, failed }, logs.get(name));
       logs.set(name, opened);
       return opened;
     },
@@ -62,6 +70,15 @@ export function besideOptions(o: Parts & { trials: Trials; metrics: InferenceMet
       log.warn({ vip, policy, reason: why }, "shadow cut off");
     },
   };
+}
+
+function readable(file: string): boolean {
+  try {
+    for (const _ of ticksOf(file, identityOf)) return true;
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 const LOOK_MS = 5000;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import test, { type ExecutionContext } from "ava";
 import type { Frame__Output } from "../../../gen/marllb/v1/Frame.js";
-import { DecisionLog, KEY_TICKS, logFiles } from "../decision-log.js";
+import { DecisionLog, KEY_TICKS, logFiles, wholeLength } from "../decision-log.js";
 import type { Tick } from "../log-format.js";
 import { ticksOf } from "../replay.js";
 
@@ -56,7 +56,7 @@ function bed(t: ExecutionContext, maxBytes = 1e9, files = 3) {
   const folder = mkdtempSync(path.join(tmpdir(), "marllb-log-"));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   const errors: Error[] = [];
-  const log = new DecisionLog("edge1-web", { folder, maxBytes, files, failed: (e) => errors.push(e) });
+  const log = new DecisionLog("edge1-web", { folder, maxBytes, files, readable: () => true, failed: (e) => errors.push(e) });
   return { folder, log, errors, file: path.join(folder, "edge1-web.mlog") };
 }
 
@@ -148,7 +148,7 @@ test("records that were on their way behind one that was lost are lost with it: 
   };
   rmSync(folder, { recursive: true });
   writeFileSync(folder, "no folder");
-  const log = new DecisionLog("edge1-web", { folder, maxBytes: 1e9, files: 3, failed });
+  const log = new DecisionLog("edge1-web", { folder, maxBytes: 1e9, files: 3, readable: () => true, failed });
   for (let seq = 1; seq <= 4; seq++) log.tick(tick(frame(seq, 3)), checkpoint);
   await log.written();
   t.is(errors.length, 4);
@@ -172,7 +172,7 @@ test("a disk that is slow costs ticks of the log, which are counted", async (t) 
 test("a stream that is opened anew goes on in the same file, after whatever the one before had on its way", async (t) => {
   const { log, folder, file } = bed(t);
   for (let seq = 1; seq <= 5; seq++) log.tick(tick(frame(seq, 3)), checkpoint);
-  const next = new DecisionLog("edge1-web", { folder, maxBytes: 1e9, files: 3, failed() {} }, log);
+  const next = new DecisionLog("edge1-web", { folder, maxBytes: 1e9, files: 3, readable: () => true, failed() {} }, log);
   for (let seq = 6; seq <= 9; seq++) next.tick(tick(frame(seq, 3)), checkpoint);
   await next.close();
   t.deepEqual(readdirSync(folder), ["edge1-web.mlog"]);
@@ -185,4 +185,29 @@ test("a stream that is opened anew goes on in the same file, after whatever the 
     read.flatMap((r, i) => (r.checkpoint ? [i + 1] : [])),
     [1, 6],
   );
+});
+
+test("a process that starts again goes on in the same file, behind its last whole record; what it cannot read it leaves alone", async (t) => {
+  const { log, folder, file } = bed(t);
+  for (let seq = 1; seq <= 5; seq++) log.tick(tick(frame(seq, 3)), checkpoint);
+  await log.close();
+  truncateSync(file, statSync(file).size - 3); // killed while it wrote
+  for (const from of [11, 21, 31, 41]) {
+    const again = new DecisionLog("edge1-web", { folder, maxBytes: 1e9, files: 3, readable: () => true, failed: (e) => t.fail(e.message) });
+    for (let seq = from; seq < from + 3; seq++) again.tick(tick(frame(seq, 3)), checkpoint);
+    await again.close();
+  }
+  t.deepEqual(readdirSync(folder), ["edge1-web.mlog"]);
+  t.deepEqual(
+    [...ticksOf(file, identify)].map((r) => Number(r.frame.seq)),
+    [1, 2, 3, 4, 11, 12, 13, 21, 22, 23, 31, 32, 33, 41, 42, 43],
+  );
+  const newer = new DecisionLog("edge1-web", { folder, maxBytes: 1e9, files: 3, readable: () => false, failed: (e) => t.fail(e.message) });
+  newer.tick(tick(frame(50, 3)), checkpoint);
+  await newer.close();
+  t.deepEqual(readdirSync(folder).sort(), ["edge1-web.mlog", "edge1-web.mlog.1"]);
+  writeFileSync(file, "");
+  t.is(wholeLength(file), 0);
+  writeFileSync(file, "something else");
+  t.is(wholeLength(file), null);
 });
