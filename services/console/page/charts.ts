@@ -18,6 +18,10 @@ export interface ChartsProps {
   capacityKnown: boolean;
 }
 
+/** Of more lines than so many every second moment is drawn: a line of 600 points costs as much as the rest of a frame. */
+const MANY = 16;
+const MANY_STEP = 2;
+
 const inMs = (endMs: number) => (v: number | null) => ms(v, endMs);
 
 export function charts(p: ChartsProps): View {
@@ -33,6 +37,7 @@ export function charts(p: ChartsProps): View {
   const addresses = [...s.servers.keys()].sort();
   const number = new Map(p.servers.map((x, i) => [x.address, i]));
   const shares = addresses.map((a) => ({ label: a, colour: lineColour(number.get(a) ?? addresses.indexOf(a)), width: 1.4 }));
+  const drawn = s.moments(addresses.length > MANY ? MANY_STEP : 1);
   const due = [...new Set(p.servers.map((x) => Number(x.due.toFixed(4))))];
   const top = [...p.servers].sort((a, b) => b.share - a.share)[0];
   return html`<div class="charts">
@@ -42,7 +47,7 @@ export function charts(p: ChartsProps): View {
     <${Chart} key="shares" title=${`Shares of new flows; dashed: ${p.capacityKnown ? "share of the capacity" : "share of the weight"}`} ...${common}
       lines=${shares} format=${percent} quiet low=${0} marks=${due.length <= 8 ? due : []} focus=${p.focus}
       summary=${top ? `Largest: ${top.address} with ${percent(top.share)}, due ${percent(top.due)}.` : "No servers."}
-      data=${[s.t, ...addresses.map((a) => s.servers.get(a)?.share ?? [])]} />
+      data=${[drawn(s.t), ...addresses.map((a) => drawn(s.servers.get(a)?.share ?? []))]} />
     <${Chart} key="flows" title="Flows" ...${common} format=${count} low=${0}
       lines=${[{ label: "new per second", colour: ink, fill: true }, { label: "in progress", colour: colour("note") }]}
       summary=${`${count(brief.newFlows)} new flows a second, ${count(brief.flows)} in progress.`}

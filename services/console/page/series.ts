@@ -45,6 +45,14 @@ export class Series {
     return [Math.max(this.t[0] ?? to, Math.min(first, to - 60)), to];
   }
 
+  /** Picks every so-manieth of a column's moments, always the same ones, and the newest. */
+  moments(every: number): <T>(column: readonly T[]) => readonly T[] {
+    if (every <= 1) return (column) => column;
+    const last = this.t.length - 1;
+    const kept = this.t.flatMap((t, i) => (Math.round((1000 * t) / this.step) % every === 0 || i === last ? [i] : []));
+    return (column) => kept.map((i) => column[i] as (typeof column)[number]);
+  }
+
   /** A moment. Only where the steps are as fine as the messages; else the server's past is read again. */
   add({ at, vips, detail }: Pick<Live, "at" | "vips" | "detail">): void {
     const brief = vips.find((v) => v.key === this.key);

@@ -3,6 +3,7 @@
 import type { ServerNow } from "../wire.js";
 import { lineColour } from "./colours.js";
 import { count, fixed, ms, percent } from "./format.js";
+import { drawSoon, forgetDraw } from "./frames.js";
 import { Component, html, type View } from "./html.js";
 import { type Series, thinned } from "./series.js";
 
@@ -21,6 +22,8 @@ const TONE: Record<string, string> = { up: "good", draining: "note", leaving: "n
 const SPARK_W = 120;
 const SPARK_H = 26;
 const SPARK_S = 5;
+/** Rows that are drawn in one frame. */
+const GROUP = 8;
 
 export function servers(p: ServersProps): View {
   const most = Math.max(0.0001, ...p.servers.flatMap((s) => [s.share, s.due, p.shadow.get(s.address) ?? 0]));
@@ -32,8 +35,40 @@ export function servers(p: ServersProps): View {
       <th scope="col" class="num">Flows</th><th scope="col" class="num">New /s</th><th scope="col" class="num">p50</th><th scope="col" class="num">p95</th>
       <th scope="col">p95 over time</th><th scope="col"><span class="unseen">Actions</span></th>
     </tr></thead>
-    <tbody>${p.servers.map((s, i) => row(s, i, most, p))}</tbody>
+    ${groups(p.servers).map(({ from, rows }) => html`<${Rows} key=${from} from=${from} rows=${rows} most=${most} of=${p} />`)}
   </table></div>`;
+}
+
+function groups(all: readonly ServerNow[]): { from: number; rows: readonly ServerNow[] }[] {
+  return Array.from({ length: Math.ceil(all.length / GROUP) }, (_, g) => ({
+    from: g * GROUP,
+    rows: all.slice(g * GROUP, (g + 1) * GROUP),
+  }));
+}
+
+interface RowsProps {
+  /** Number of the first. */
+  from: number;
+  rows: readonly ServerNow[];
+  most: number;
+  of: ServersProps;
+}
+
+/** Some of the rows. A message changes them all: each group is drawn in a frame of its own. */
+class Rows extends Component<RowsProps> {
+  override shouldComponentUpdate(): boolean {
+    drawSoon(this, () => this.forceUpdate());
+    return false;
+  }
+
+  override componentWillUnmount(): void {
+    forgetDraw(this);
+  }
+
+  render(): ReturnType<typeof html> {
+    const { from, rows, most, of } = this.props;
+    return html`<tbody>${rows.map((s, i) => row(s, from + i, most, of))}</tbody>`;
+  }
 }
 
 function row(s: ServerNow, i: number, most: number, p: ServersProps): View {
@@ -49,7 +84,7 @@ function row(s: ServerNow, i: number, most: number, p: ServersProps): View {
     <td data-label="New /s" class="num">${fixed(s.newFlows, s.newFlows < 10 ? 1 : 0)}</td>
     <td data-label="p50" class="num">${ms(s.p50, p.endMs)}</td>
     <td data-label="p95" class="num">${ms(s.p95, p.endMs)}</td>
-    <td data-label="p95 over time"><${Spark} series=${p.series} address=${s.address} colour=${lineColour(i)} /></td>
+    <td data-label="p95 over time"><${Spark} series=${p.series} address=${s.address} colour=${lineColour(i)} turn=${i} /></td>
     <td class="acts"><button type="button" class="small" onClick=${() => p.onHold(s)} aria-label=${`${held ? "Undrain" : "Drain"} ${s.address}`}>${held ? "Undrain" : "Drain"}</button></td>
   </tr>`;
 }
@@ -77,16 +112,18 @@ interface SparkProps {
   series: Series | null;
   address: string;
   colour: string;
+  turn: number;
 }
 
-/** Drawn anew every few seconds: a second more changes nothing that one sees, and there may be many. */
+/** Drawn anew every few seconds, not all of them at once: a second more changes nothing that one sees, and there may be many. */
 class Spark extends Component<SparkProps> {
   #drawnOf: Series | null = null;
   #drawnAt = 0;
 
-  override shouldComponentUpdate({ series, address, colour }: SparkProps): boolean {
+  override shouldComponentUpdate({ series, address, colour, turn }: SparkProps): boolean {
     const other = series !== this.#drawnOf || address !== this.props.address || colour !== this.props.colour;
-    return other || (series?.t.at(-1) ?? 0) - this.#drawnAt >= SPARK_S;
+    const round = (s: number): number => Math.floor((s + turn) / SPARK_S);
+    return other || round(series?.t.at(-1) ?? 0) !== round(this.#drawnAt);
   }
 
   render(): ReturnType<typeof html> {

@@ -77,6 +77,22 @@ test("a load balancer that says nothing leaves a gap", (t) => {
   t.deepEqual(s.vip.flows, [2, null, null]);
 });
 
+test("of many lines every second moment is drawn: always the same ones as time goes on, and the newest", (t) => {
+  const s = new Series(past(7));
+  const drawn = s.moments(2);
+  t.deepEqual(
+    drawn(s.t).map((x) => x - T0 / 1000),
+    [0, 2, 4, 6],
+  );
+  s.add(live(T0 + 7000, 9, ["a"]));
+  t.deepEqual(
+    s.moments(2)(s.t).map((x) => x - T0 / 1000),
+    [2, 4, 6, 7],
+  );
+  t.deepEqual(s.moments(2)(s.vip.flows), [2, 4, 6, 9]);
+  t.is(s.moments(1)(s.t), s.t);
+});
+
 test("a small picture has the means of its parts", (t) => {
   t.deepEqual(thinned([1, 3, null, null, 5, 7], 3), [2, null, 6]);
   t.deepEqual(thinned([1], 3), [1]);
