@@ -57,6 +57,7 @@ export function samples(folder: string, frame: Frame): Record<string, object[]> 
       ],
       StopExperiment: [{ vip: "web", reason: "why" }],
       GetTrust: [{ vip: "web" }],
+      ResumePolicy: [{ vip: "web", reason: "x" }],
       ShareExperiment: [{ vip: "web", pairs_from: 0 }],
     },
     health: {

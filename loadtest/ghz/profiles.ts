@@ -84,6 +84,7 @@ export const PROFILES: readonly Profile[] = [
     once: true,
     orders: true,
   }),
+  unary("inference", "Inference.ResumePolicy", ({ vip }) => ({ vip: vip.name, reason: "ghz" }), { orders: true }),
   unary("inference", "Inference.Decide", ({ frame }) => ({ frame, policy: "kalman" })),
   stream(
     "inference",

@@ -160,6 +160,13 @@ export class Trials {
     return e;
   }
 
+  /** False: its policy has not stepped down here. */
+  resume(vip: string, why: string, unixMs: number): boolean {
+    const step = this.#vips.get(vip)?.guardrail.resume(unixMs, why);
+    if (step) this.o.onStep(vip, step);
+    return step !== null && step !== undefined;
+  }
+
   /** Of the pairs the one before the next, too: that two replicas have the same ones shows there. */
   wantsFrom(vip: string): number {
     return Math.max(0, (this.#vips.get(vip)?.experiment?.pairs.length ?? 0) - 1);

@@ -3,7 +3,7 @@
 import type { InferenceHandlers } from "../../gen/marllb/v1/Inference.js";
 import type { ShadowStatus } from "../../gen/marllb/v1/ShadowStatus.js";
 import type { StartExperimentRequest__Output } from "../../gen/marllb/v1/StartExperimentRequest.js";
-import { callerName, invalid, ServiceError, unary } from "../common/grpc/errors.js";
+import { type Caller, callerName, invalid, ServiceError, unary } from "../common/grpc/errors.js";
 import { decodeFrame } from "../common/native/frame.js";
 import type { ExperimentSpec } from "../common/trial/experiment.js";
 import type { Catalog } from "./catalog.js";
@@ -20,7 +20,7 @@ export interface TrustOptions {
   replica: string;
 }
 
-type Handlers = Pick<InferenceHandlers, "SetShadow" | "StartExperiment" | "StopExperiment" | "ShareExperiment" | "GetTrust">;
+type Handlers = Pick<InferenceHandlers, "SetShadow" | "StartExperiment" | "StopExperiment" | "ShareExperiment" | "ResumePolicy" | "GetTrust">;
 
 const MIN_BLOCK_MS = 1000;
 const MAX_BLOCK_MS = 3_600_000;
@@ -30,6 +30,9 @@ const NEAR_MS = 600_000;
 
 /** Of a reason, in characters. */
 const REASON = 500;
+
+const whoAndWhy = ({ reason }: { reason: string }, caller: Caller): string =>
+  `by ${callerName(caller)}${reason === "" ? "" : `: ${reason.slice(0, REASON)}`}`;
 
 /** A name makes a file and a series. */
 function nameOf(field: string, text: string): string {
@@ -50,10 +53,10 @@ export function trustHandlers({ trials, steering, catalog, unixMs, replica }: Tr
       const who = { by: callerName(caller), reason: r.reason.slice(0, REASON) };
       return { id: trials.start({ ...specOf(r, catalog, unixMs()), ...who }).spec.id };
     }),
-    StopExperiment: unary((r, caller) => {
-      const why = `by ${callerName(caller)}${r.reason === "" ? "" : `: ${r.reason.slice(0, REASON)}`}`;
-      return { experiment: experimentMessage(trials.stop(nameOf("vip", r.vip), why, unixMs())) };
-    }),
+    StopExperiment: unary((r, caller) => ({
+      experiment: experimentMessage(trials.stop(nameOf("vip", r.vip), whoAndWhy(r, caller), unixMs())),
+    })),
+    ResumePolicy: unary((r, caller) => ({ resumed: trials.resume(nameOf("vip", r.vip), whoAndWhy(r, caller), unixMs()) })),
     ShareExperiment: unary((r) => shareMessage(replica, trials.of(nameOf("vip", r.vip))?.experiment ?? null, r.pairs_from)),
     GetTrust: unary((r) => {
       const of = trials.of(nameOf("vip", r.vip));

@@ -80,7 +80,7 @@ export class Guardrail {
 
   /** One load balancer's counts; answers the step that they gave reason to. */
   hear(of: string, counts: GuardCounts, unixMs: number): Step | null {
-    if (this.#downUntil > 0 && unixMs >= this.#downUntil) return this.#again(unixMs);
+    if (this.#downUntil > 0 && unixMs >= this.#downUntil) return this.#again(unixMs, "the time is over: the policy is tried again");
     if (this.down(unixMs)) return null;
     this.#begin(unixMs);
     this.#count(of, counts, unixMs);
@@ -166,7 +166,12 @@ export class Guardrail {
     return this.#step(unixMs, true, `${evidence}; the reference rules for ${minutes} minutes`);
   }
 
-  #again(unixMs: number): Step {
+  /** Somebody knows better: the policy is tried again before its time. null: it is not down. */
+  resume(unixMs: number, why: string): Step | null {
+    return this.down(unixMs) ? this.#again(unixMs, why) : null;
+  }
+
+  #again(unixMs: number, why: string): Step {
     this.#downUntil = 0;
     this.#upSince = unixMs;
     this.#over = 0;
@@ -175,7 +180,7 @@ export class Guardrail {
     this.#differences = new Differences();
     this.#schedule = null;
     this.#measure = null;
-    return this.#step(unixMs, false, "the time is over: the policy is tried again");
+    return this.#step(unixMs, false, why);
   }
 
   #step(at: number, down: boolean, evidence: string): Step {

@@ -78,12 +78,24 @@ function trustText(t: TrustAnswer): string {
 }
 
 export function register(program: Command): void {
-  vipOption(program.command("trust").description("how shadow, experiment and guardrail of a VIP stand")).action((o: VipFlag) =>
-    withClients(o, async (clients) => {
-      const t = await trustOf(clients, (await findVip(clients, o)).name);
-      output(o.json, t, () => trustText(t));
-    }),
+  const trust = program.command("trust").enablePositionalOptions();
+  vipOption(trust.description("how shadow, experiment and guardrail of a VIP stand; `trust resume` ends a step of the guardrail")).action(
+    (o: VipFlag) =>
+      withClients(o, async (clients) => {
+        const t = await trustOf(clients, (await findVip(clients, o)).name);
+        output(o.json, t, () => trustText(t));
+      }),
   );
+  vipOption(trust.command("resume").description("the policy that the guardrail took away decides again, before its time"))
+    .option("--reason <text>", "why; kept with the step", "")
+    .action((o: VipFlag & { reason: string }) =>
+      withClients(o, async (clients) => {
+        const { name } = await findVip(clients, o);
+        const all = answersOf(await clients.inference.each("ResumePolicy", { vip: name, reason: o.reason }));
+        const resumed = all.some((r) => r.resumed);
+        output(o.json, { resumed }, () => (resumed ? "the policy decides again" : "it had not stepped down"));
+      }),
+    );
   shadowCommands(program);
   experimentCommands(program);
   replayCommand(program);

@@ -53,6 +53,26 @@ test("flows that pile up though no more come trip it within seconds, and it says
   t.true(guard.down(w.now()) && guard.referenceAt(w.now()));
 });
 
+test("a step ends before its time where somebody says so, and what is measured begins anew", (t) => {
+  const guard = new Guardrail(NO_SHARE);
+  const w = world(guard);
+  t.is(guard.resume(w.now(), "early"), null);
+  w.run(
+    700,
+    () => 50,
+    () => 500,
+  );
+  w.run(
+    10,
+    (s) => 50 + 40 * (s - 700),
+    () => 500,
+  );
+  t.true(guard.down(w.now()));
+  t.like(guard.resume(w.now(), "by ann: the database was slow"), { down: false, evidence: "by ann: the database was slow" });
+  t.false(guard.down(w.now()));
+  t.is(guard.steps.length, 2);
+});
+
 test("more flows because more come trip nothing; neither does a quick peak, nor anything in the first minutes", (t) => {
   const guard = new Guardrail(NO_SHARE);
   const w = world(guard);
