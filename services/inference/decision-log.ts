@@ -112,8 +112,7 @@ export class DecisionLog {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#chain;
-    if (this.#fd !== null) closeSync(this.#fd);
-    this.#fd = null;
+    this.#drop();
   }
 
   #lose(e: Error): void {
@@ -134,7 +133,6 @@ export class DecisionLog {
       // A file begins with a key record, so that each can be read alone. Only what is full makes room for the next.
       if (key && this.#size >= this.o.maxBytes) this.#next();
       const fd = this.#fd as unknown as number;
-      if (this.#torn) ftruncateSync(fd, this.#size);
       const bytes = Buffer.concat([...(this.#size === 0 ? [Buffer.from(MAGIC)] : []), head, body]);
       await new Promise<void>((resolve, reject) => writeFile(fd, bytes, (e) => (e ? reject(e) : resolve())));
       this.#size += bytes.length;
@@ -142,8 +140,19 @@ export class DecisionLog {
       this.#torn = false;
     } catch (e) {
       this.#torn = true;
+      this.#drop();
       this.#lose(e as Error);
     }
+  }
+
+  /** Whatever is wrong with it: the next record opens the file anew, and cuts off what is half written. */
+  #drop(): void {
+    try {
+      if (this.#fd !== null) closeSync(this.#fd);
+    } catch {
+      // It was none any more.
+    }
+    this.#fd = null;
   }
 
   get #file(): string {
@@ -162,8 +171,7 @@ export class DecisionLog {
 
   #next(): void {
     const { files } = this.o;
-    if (this.#fd !== null) closeSync(this.#fd);
-    this.#fd = null;
+    this.#drop();
     const file = this.#file;
     rmSync(`${file}.${files - 1}`, { force: true });
     for (let i = files - 2; i >= 0; i--) {
