@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where the console's knowledge comes from: the statistics of every load balancer's agent, the pools and orders as failover has them,
 // explanations of inference. What hangs or is away costs its own figures and nothing else.
-import type { ServiceError } from "@grpc/grpc-js";
+import { type ServiceError, status } from "@grpc/grpc-js";
 import type { ExplainResponse__Output as Explain } from "../../gen/marllb/v1/ExplainResponse.js";
 import type { GetPoolResponse__Output as Pool } from "../../gen/marllb/v1/GetPoolResponse.js";
 import type { Clock } from "../common/clock.js";
@@ -43,8 +43,14 @@ export interface SourcesOptions {
   watched(): Set<string>;
 }
 
-/** gRPC's words for why, without its number and name. */
-const reasonOf = (e: unknown): string => (e as ServiceError).details || (e as Error).message;
+/** Why, in words for people: gRPC's own tell of its attempts. */
+function reasonOf(e: unknown): string {
+  const { code, details, message } = e as ServiceError;
+  if (code === status.DEADLINE_EXCEEDED) return "no answer in time";
+  if (code === status.UNAVAILABLE && /ECONNREFUSED/.test(details)) return "nothing listens there";
+  if (code === status.UNAVAILABLE && /^No connection established/.test(details)) return "no connection";
+  return details || message;
+}
 
 export class Sources {
   readonly #o: SourcesOptions;

@@ -9,7 +9,7 @@ import { explain } from "./explain.js";
 import { Asking, Feed } from "./feed.js";
 import { ago, count, fixed, ms } from "./format.js";
 import { Component, html, type View } from "./html.js";
-import { keepToken, place, readPlace, takeToken } from "./place.js";
+import { forgetToken, keepToken, place, readPlace, takeToken } from "./place.js";
 import { Series } from "./series.js";
 import { servers } from "./servers.js";
 import { trust } from "./trust.js";
@@ -72,7 +72,11 @@ export class App extends Component<object, State> {
   override componentDidMount(): void {
     applyTheme(this.state.theme);
     this.#asking.token = takeToken();
-    void this.#who();
+    void this.#who().then((me) => {
+      if (this.#asking.token === "" || me === null || me.role === "operate") return;
+      this.#signOut();
+      this.#say("the token is not this console's: read only");
+    });
     this.#feed.watch(this.state.key);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.forceUpdate());
     addEventListener("hashchange", () => this.#show(readPlace().key, readPlace().span));
@@ -88,7 +92,7 @@ export class App extends Component<object, State> {
       ${away !== "" && live !== null ? html`<p class="banner bad" role="alert">Not live: ${away}. What is shown is of ${ago(Date.now() - live.at)}.</p>` : null}
       ${(live?.silent ?? []).map((s) => html`<p class="banner note" key=${s.address}>${s.address}: ${s.why}</p>`)}
       <main>${me?.role === "none" ? this.#locked() : brief ? this.#vip(brief) : html`<p class="empty">${live === null ? `Connecting … ${away === "connecting" ? "" : away}` : "No load balancer has said anything yet."}</p>`}</main>
-      ${asked ? html`<${Dialog} key=${asked.what} asked=${asked} me=${me} brief=${brief} onToken=${this.#signIn} onAct=${(a: Act) => this.#act(a)} onClose=${(text: string) => this.#closed(text)} />` : null}
+      ${asked ? html`<${Dialog} key=${asked.what} asked=${asked} me=${me} brief=${brief} signedIn=${this.#asking.token !== ""} onToken=${this.#signIn} onSignOut=${this.#signOut} onAct=${(a: Act) => this.#act(a)} onClose=${(text: string) => this.#closed(text)} />` : null}
     </div>`;
   }
 
@@ -258,6 +262,12 @@ export class App extends Component<object, State> {
     }
     this.#asking.token = before;
     return false;
+  };
+
+  #signOut = (): void => {
+    forgetToken();
+    this.#asking.token = "";
+    void this.#who();
   };
 
   async #who(): Promise<Me | null> {

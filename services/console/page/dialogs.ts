@@ -13,7 +13,10 @@ export interface DialogProps {
   asked: Asked;
   me: Me | null;
   brief: VipBrief | undefined;
+  /** By a token of this tab, which can be forgotten; a certificate cannot. */
+  signedIn: boolean;
   onToken(token: string): Promise<boolean>;
+  onSignOut(): void;
   onAct(act: Act): Promise<string>;
   onClose(done: string): void;
 }
@@ -54,6 +57,7 @@ export class Dialog extends Component<DialogProps, State> {
         <p class="error" role="alert">${error}</p>
         <div class="buttons">
           <button type="button" onClick=${() => this.#dialog.current?.close()}>Cancel</button>
+          ${asked.what === "token" && this.props.me?.role === "operate" && this.props.signedIn ? html`<button type="submit" value="out" formnovalidate>Sign out</button>` : null}
           ${pinned ? html`<button type="submit" value="unpin" disabled=${busy} formnovalidate>Release the pin</button>` : null}
           <button type="submit" value="do" class="primary" disabled=${busy}>${asked.what === "token" ? "Sign in" : asked.what === "pin" ? "Pin" : "Order"}</button>
         </div>
@@ -94,8 +98,9 @@ export class Dialog extends Component<DialogProps, State> {
     const text = (name: string): string => String(form.get(name) ?? "");
     this.setState({ busy: true, error: "" });
     try {
-      const done = await this.#order(text, form, (e.submitter as HTMLButtonElement | null)?.value === "unpin");
-      this.props.onClose(done);
+      const button = (e.submitter as HTMLButtonElement | null)?.value;
+      if (button === "out") this.props.onSignOut();
+      this.props.onClose(button === "out" ? "signed out" : await this.#order(text, form, button === "unpin"));
     } catch (x) {
       this.setState({ busy: false, error: (x as Error).message });
     }

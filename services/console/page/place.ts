@@ -17,6 +17,7 @@ export function place(key: string, span: number): void {
 
 /** For this tab. */
 export const keepToken = (token: string): void => sessionStorage.setItem(TOKEN, token);
+export const forgetToken = (): void => sessionStorage.removeItem(TOKEN);
 
 /** The token of the address bar, else the one of this tab. */
 export function takeToken(): string {
