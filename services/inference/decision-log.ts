@@ -163,7 +163,10 @@ export class DecisionLog {
   #goOn(): void {
     mkdirSync(this.o.folder, { recursive: true });
     const whole = wholeLength(this.#file);
-    if (whole === null || (whole > 0 && !this.o.readable(this.#file))) return this.#next();
+    if (whole === null || (whole > 0 && !this.o.readable(this.#file))) {
+      this.#next();
+      return;
+    }
     this.#fd = openSync(this.#file, "a", 0o640);
     ftruncateSync(this.#fd, whole);
     this.#size = whole;

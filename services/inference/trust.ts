@@ -20,7 +20,10 @@ export interface TrustOptions {
   replica: string;
 }
 
-type Handlers = Pick<InferenceHandlers, "SetShadow" | "StartExperiment" | "StopExperiment" | "ShareExperiment" | "ResumePolicy" | "GetTrust">;
+type Handlers = Pick<
+  InferenceHandlers,
+  "SetShadow" | "StartExperiment" | "StopExperiment" | "ShareExperiment" | "ResumePolicy" | "GetTrust"
+>;
 
 const MIN_BLOCK_MS = 1000;
 const MAX_BLOCK_MS = 3_600_000;

@@ -80,7 +80,8 @@ export class Guardrail {
 
   /** One load balancer's counts; answers the step that they gave reason to. */
   hear(of: string, counts: GuardCounts, unixMs: number): Step | null {
-    if (this.#downUntil > 0 && unixMs >= this.#downUntil) return this.#again(unixMs, "the time is over: the policy is tried again");
+    if (this.#downUntil > 0 && unixMs >= this.#downUntil)
+      return this.#again(unixMs, "the time is over: the policy is tried again");
     if (this.down(unixMs)) return null;
     this.#begin(unixMs);
     this.#count(of, counts, unixMs);

@@ -86,7 +86,9 @@ test("of many lines every second moment is drawn: always the same ones as time g
   );
   s.add(live(T0 + 7000, 9, ["a"]));
   t.deepEqual(
-    s.moments(2)(s.t).map((x) => x - T0 / 1000),
+    s
+      .moments(2)(s.t)
+      .map((x) => x - T0 / 1000),
     [2, 4, 6, 7],
   );
   t.deepEqual(s.moments(2)(s.vip.flows), [2, 4, 6, 9]);

@@ -79,12 +79,13 @@ function trustText(t: TrustAnswer): string {
 
 export function register(program: Command): void {
   const trust = program.command("trust").enablePositionalOptions();
-  vipOption(trust.description("how shadow, experiment and guardrail of a VIP stand; `trust resume` ends a step of the guardrail")).action(
-    (o: VipFlag) =>
-      withClients(o, async (clients) => {
-        const t = await trustOf(clients, (await findVip(clients, o)).name);
-        output(o.json, t, () => trustText(t));
-      }),
+  vipOption(
+    trust.description("how shadow, experiment and guardrail of a VIP stand; `trust resume` ends a step of the guardrail"),
+  ).action((o: VipFlag) =>
+    withClients(o, async (clients) => {
+      const t = await trustOf(clients, (await findVip(clients, o)).name);
+      output(o.json, t, () => trustText(t));
+    }),
   );
   vipOption(trust.command("resume").description("the policy that the guardrail took away decides again, before its time"))
     .option("--reason <text>", "why; kept with the step", "")

@@ -193,7 +193,13 @@ test("a process that starts again goes on in the same file, behind its last whol
   await log.close();
   truncateSync(file, statSync(file).size - 3); // killed while it wrote
   for (const from of [11, 21, 31, 41]) {
-    const again = new DecisionLog("edge1-web", { folder, maxBytes: 1e9, files: 3, readable: () => true, failed: (e) => t.fail(e.message) });
+    const again = new DecisionLog("edge1-web", {
+      folder,
+      maxBytes: 1e9,
+      files: 3,
+      readable: () => true,
+      failed: (e) => t.fail(e.message),
+    });
     for (let seq = from; seq < from + 3; seq++) again.tick(tick(frame(seq, 3)), checkpoint);
     await again.close();
   }
@@ -202,7 +208,13 @@ test("a process that starts again goes on in the same file, behind its last whol
     [...ticksOf(file, identify)].map((r) => Number(r.frame.seq)),
     [1, 2, 3, 4, 11, 12, 13, 21, 22, 23, 31, 32, 33, 41, 42, 43],
   );
-  const newer = new DecisionLog("edge1-web", { folder, maxBytes: 1e9, files: 3, readable: () => false, failed: (e) => t.fail(e.message) });
+  const newer = new DecisionLog("edge1-web", {
+    folder,
+    maxBytes: 1e9,
+    files: 3,
+    readable: () => false,
+    failed: (e) => t.fail(e.message),
+  });
   newer.tick(tick(frame(50, 3)), checkpoint);
   await newer.close();
   t.deepEqual(readdirSync(folder).sort(), ["edge1-web.mlog", "edge1-web.mlog.1"]);
