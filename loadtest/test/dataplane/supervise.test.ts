@@ -209,7 +209,12 @@ test("a second supervisor takes over: the first one ends when its data plane has
 
 test("two supervisors started at once with --takeover: one of them serves, the other one ends", async (t) => {
   const server = await origin(named("a"));
-  const { folder, command } = Dp.command({ servers: [server], port: await freePort(), args: ["--supervise", "--takeover"], alone: true });
+  const { folder, command } = Dp.command({
+    servers: [server],
+    port: await freePort(),
+    args: ["--supervise", "--takeover"],
+    alone: true,
+  });
   const both = await Promise.all([1, 2].map(() => lasting(t, () => Dp.run(command, folder))));
   const loser = await Promise.race(both.map((dp) => dp.child.exited.then((code) => ({ dp, code }))));
   t.is(loser.code, 0);

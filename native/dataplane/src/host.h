@@ -81,8 +81,8 @@ uint8_t mlbd_vip_owner(const struct mlbd_host *, const struct mlbd_vip *);
 /* vips.c: main thread. */
 /* What the core asks of this host: limits of servers that come and go, the recount. Once, before the first VIP. */
 void mlbd_vips_hook(struct mlbd_host *);
-/* The workers begin to serve, after the VIPs of the plan were added, or serve again after mlbd_host_pause. -errno: some VIP is not
- * served by all of them. */
+/* The workers begin to serve, after the VIPs of the plan were added, or serve again after mlbd_host_pause. -errno: some VIP is
+ * not served by all of them. */
 int mlbd_host_serve(struct mlbd_host *, char err[256]);
 /* The workers let go of the listeners, which stay open: who comes waits. mlbd_host_serve gives them back. */
 void mlbd_host_pause(struct mlbd_host *);

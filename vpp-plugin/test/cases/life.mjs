@@ -432,22 +432,4 @@ export const groups = [
       },
     ],
   },
-  {
-    name: "recount",
-    setup: [`lb rl set-vip v ${V} l3dsr`, `lb rl set-servers ${servers(4)}`],
-    cases: [
-      {
-        name: "flows that begin and end while the recount goes by are counted once; it differs by none",
-        steps: [
-          ...range(6, (r) => ({
-            after: 400,
-            send: range(40, (i) => [...established(40 * r + i), ...(i % 4 ? [] : [syn(7000 + 40 * r + i, { tcp: "FA" })])]).flat(),
-            server: anywhere,
-          })),
-          { until: { "lb rl show stats": /: 240 of \d+ flows, 180 recounted,/ } },
-          { after: 1500, until: { "lb rl show stats": /recount differs by 0\n/ } },
-        ],
-      },
-    ],
-  },
 ];

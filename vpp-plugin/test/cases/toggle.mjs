@@ -68,7 +68,12 @@ const cases = [
       await v.config(["clear runtime"]);
       await sleep(1000);
       const line = (await v.cli("show runtime")).split("\n").find((l) => l.startsWith("lb-rl-process"));
-      const suspends = Number(line?.replace(/"?(any|event) wait"?/, "wait").trim().split(/\s+/)[4]);
+      const suspends = Number(
+        line
+          ?.replace(/"?(any|event) wait"?/, "wait")
+          .trim()
+          .split(/\s+/)[4],
+      );
       ok(suspends > 0 && suspends < 500, `${suspends} steps in a second:\n${line}`);
     },
   ],

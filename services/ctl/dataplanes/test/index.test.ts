@@ -50,7 +50,11 @@ test("a VIP's setting that the data plane overlooks is told, and a limit that it
   ]);
   t.deepEqual(suits(asking("forwarding: nat"), outside), []);
   t.deepEqual(suits(asking("responses: 1"), findDataplane("vpp")), ["VIP a: responses has no effect with data plane vpp"]);
-  const limits = ["max_connections: 9", "max_connections_per_source: 9", 'servers: [{address: "10.0.0.2:80", max_connections: 9}]'];
+  const limits = [
+    "max_connections: 9",
+    "max_connections_per_source: 9",
+    'servers: [{address: "10.0.0.2:80", max_connections: 9}]',
+  ];
   for (const limit of limits)
     t.throws(() => suits(asking(limit), findDataplane("vpp")), { message: /VIP a: data plane vpp has no limits of conn/ }, limit);
   t.deepEqual(suits(asking("max_connections: 9"), findDataplane("embedded")), []);
