@@ -2,7 +2,7 @@
 // From packets of how many bytes one worker fills 10 Gbit/s.
 import type { BenchOptions, Group } from "../harness.js";
 import { mean, row } from "../row.js";
-import { absent, clockHz, measure, serverList, start, stream } from "./vpp.js";
+import { absent, clockHz, measure, serverList, start, steady, stream, sum } from "./vpp.js";
 
 const LINE_GAP = 20; // bytes between two frames on the wire: preamble and gap
 const WAYS = [
@@ -31,10 +31,14 @@ async function one(o: BenchOptions, way: (typeof WAYS)[number], flows: (typeof F
     const hz = await clockHz(v);
     const samples: number[] = [];
     for (let i = 0; i < (o.quick ? 4 : 10); i++) {
-      const m = await measure(v, "rl", 200);
-      if (!m.has("lb-rl-ip4")) throw new Error("no packet came to lb-rl-ip4");
-      let all = 0;
-      for (const [node, x] of m) if (node !== "pg-input") all += x.clocks;
+      const all = await steady(async () => {
+        const m = await measure(v, "rl", 70, 30);
+        if (!m.has("lb-rl-ip4")) throw new Error("no packet came to lb-rl-ip4");
+        return sum(
+          m,
+          [...m.keys()].filter((node) => node !== "pg-input"),
+        );
+      });
       samples.push(1e10 / 8 / (hz / all) - LINE_GAP);
     }
     const note = `${flows.n} flows; frame of 64 B at least, its checksum included: clocks of all nodes from ethernet-input to the interface, without a NIC's driver`;
