@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // --supervise: whatever dies, the listeners are held, and clients wait a moment instead of being refused.
-import { readdirSync, readlinkSync, rmSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import type { Server } from "node:net";
+import path from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { freePort, START_MS } from "../../../testbed/process.js";
 import { addressOf, ask, closeOrigin, Dp, dial, echo, named, origin, until } from "./bed.js";
@@ -255,4 +256,30 @@ test("who takes over without a supervisor is followed by the next one of the sup
   dp.child.process.kill("SIGTERM");
   t.is(await dp.child.exited, 0);
   await closeOrigin(server);
+});
+
+test("a file that has become wrong does not keep the next data plane from serving, in whichever way it is wrong", async (t) => {
+  const server = await origin(named("a"));
+  const dp = await Dp.start({ servers: [server], args: ["--supervise"] });
+  const file = path.join(dp.folder, "dp.conf");
+  const right = readFileSync(file, "utf8");
+  const used = await origin(named("b"));
+  let pid = dp.servingPid;
+  for (const wrong of ["vip web nonsense\n", `${right}vip other ${addressOf(used)}\n`, ""]) {
+    writeFileSync(file, wrong);
+    for (let i = 0; i < 2; i++) {
+      process.kill(pid, "SIGKILL");
+      pid = await nextReady(dp);
+      t.is(await ask(dp.port), "a");
+    }
+  }
+  t.regex(dp.child.stderr, /the configuration that ran last holds, until SIGHUP finds the file right: .*dp\.conf/);
+  // It is read again like any other.
+  writeFileSync(file, `${right}idle-timeout 77s\n`);
+  t.is(await dp.control("reload"), "");
+  process.kill(pid, "SIGKILL");
+  await nextReady(dp);
+  t.regex(await dp.control("show config"), /^idle-timeout 77s$/m);
+  t.is(await dp.stop(), 0);
+  await Promise.all([server, used].map(closeOrigin));
 });

@@ -60,6 +60,7 @@ static int reload(struct mlbd_app *app, char err[512])
 		if (rc == 0) {
 			mlbd_plan_free(&app->base);
 			app->base = *plan;
+			app->host->listeners_version++; /* the supervisor is told the configuration as well */
 		} else {
 			mlbd_plan_free(plan);
 		}
@@ -342,7 +343,7 @@ void mlbd_app_loop(struct mlbd_app *app)
 		int n;
 
 		mlbd_parted_end(app->host, now);
-		mlbd_supervised_poll(&app->supervised, app->host, now);
+		mlbd_supervised_poll(&app->supervised, app->host, &app->base, now);
 		if (app->close_us && now >= app->close_us)
 			close_listeners(app);
 		if (app->stopping && !app->close_us && (mlbd_workers_conns(app->host) == 0 || now >= app->stop_deadline_us))

@@ -137,7 +137,7 @@ static int start(struct mlbd_app *app, struct start *s, char err[512])
 	takeover = s->old.control >= 0;
 	if (takeover) {
 		/* At once: if this one dies from here on, the next one is to follow. */
-		mlbd_supervised_poll(&app->supervised, app->host, mlbd_now_us());
+		mlbd_supervised_poll(&app->supervised, app->host, &app->base, mlbd_now_us());
 		mlbd_previous_begin(&app->previous, app->host, s->old.control);
 		s->old.control = -1;
 	}
@@ -155,7 +155,7 @@ static int start(struct mlbd_app *app, struct start *s, char err[512])
 	if (app->opt.stop_with_stdin)
 		mlbd_app_follow_stdin(app);
 	say_ready(s);
-	mlbd_supervised_poll(&app->supervised, app->host, mlbd_now_us());
+	mlbd_supervised_poll(&app->supervised, app->host, &app->base, mlbd_now_us());
 	return 0;
 }
 
@@ -177,6 +177,44 @@ static int serve(struct mlbd_app *app, struct start *s, char err[512])
 	return rc;
 }
 
+/* last: what ran before, or NULL. */
+static int read_configured(struct mlbd_app *app, struct start *s, const struct mlbd_plan *last, char err[512])
+{
+	int rc = mlbd_options_plan(&app->opt, &s->plan, err);
+
+	if (rc == 0 && last && last->vips && s->plan.vips == 0) { /* as SIGHUP refuses it */
+		mlbd_plan_free(&s->plan);
+		snprintf(err, 512, "the configuration has no vip any more");
+		return -ENODATA;
+	}
+	if (rc == 0 && (rc = mlbd_check_names(&s->plan.settings, err)))
+		mlbd_plan_free(&s->plan);
+	return rc;
+}
+
+/* Where the configuration has become wrong under a supervisor, the one that ran last holds. */
+static int read_plan(struct mlbd_app *app, struct start *s, char err[512])
+{
+	struct mlbd_plan *last = app->opt.supervise ? NULL : malloc(sizeof(*last));
+	char why[512] = "a data plane could not start by it";
+	bool instead = false;
+	int rc = last ? mlbd_supervised_last(last, &instead, err) : -ENOENT, wrong;
+
+	wrong = rc == 0 && instead ? -ECANCELED : read_configured(app, s, rc == 0 ? last : NULL, why);
+	if (rc == 0 && wrong < 0) {
+		mlbd_log("error", "the configuration that ran last holds, until SIGHUP finds the file right: %s", why);
+		s->plan = *last;
+	} else {
+		if (rc == 0)
+			mlbd_plan_free(last);
+		if (wrong)
+			memcpy(err, why, sizeof(why));
+		rc = wrong;
+	}
+	free(last);
+	return rc;
+}
+
 int mlbd_run(int argc, char **argv)
 {
 	struct mlbd_app *app = calloc(1, sizeof(*app));
@@ -189,9 +227,7 @@ int mlbd_run(int argc, char **argv)
 		rc = mlbd_options_parse(&app->opt, argc, argv, err);
 	}
 	if (rc == 0)
-		rc = mlbd_options_plan(&app->opt, &s->plan, err);
-	if (rc == 0)
-		rc = mlbd_check_names(&s->plan.settings, err);
+		rc = read_plan(app, s, err);
 	if (rc == 0 && app->opt.check)
 		printf("the configuration is right\n");
 	else if (rc == 0 && app->opt.supervise)

@@ -32,6 +32,8 @@ struct supervisor {
 	char **argv, **again; /* of the first data plane, and of those after it */
 	pid_t pid;            /* 0: none runs */
 	int chan, signal_fd;
+	int config;        /* file of what the data plane was configured by; -1: not told yet */
+	bool failed_young; /* the last one did not come to serve: the next is to take `config` */
 	struct held held[MLB_MAX_VIPS];
 	uint32_t n;
 	bool ready, ever_ready; /* the one that runs; any */
@@ -66,13 +68,15 @@ static int held_fds(const struct supervisor *s)
 	return total;
 }
 
-/* The held descriptors from 3 on, then the socket, whose number is so known before the fork. First all move out of the way: they
- * must not fall on one another. Only calls that are safe after a fork. */
+/* The held descriptors from 3 on, then the socket and the configuration, whose numbers are so known before the fork. First all
+ * move out of the way: they must not fall on one another. Only calls that are safe after a fork. */
 static bool place(struct supervisor *s, int chan)
 {
-	int next = MLBD_FIRST_INHERITED, beyond = next + held_fds(s) + 1;
+	int next = MLBD_FIRST_INHERITED, beyond = next + held_fds(s) + 2, config = -1;
 
 	chan = fcntl(chan, F_DUPFD_CLOEXEC, beyond);
+	if (s->config >= 0 && (config = fcntl(s->config, F_DUPFD_CLOEXEC, beyond)) < 0)
+		return false;
 	for (uint32_t i = 0; i < s->n; i++)
 		for (uint32_t k = 0; k < s->held[i].fds; k++) {
 			s->held[i].fd[k] = fcntl(s->held[i].fd[k], F_DUPFD_CLOEXEC, beyond);
@@ -83,11 +87,11 @@ static bool place(struct supervisor *s, int chan)
 		for (uint32_t k = 0; k < s->held[i].fds; k++)
 			if (dup2(s->held[i].fd[k], next++) < 0)
 				return false;
-	return chan >= 0 && dup2(chan, next) >= 0;
+	return chan >= 0 && dup2(chan, next) >= 0 && (config < 0 || dup2(config, next + 1) >= 0);
 }
 
 /* The child's, made before the fork, for the log's thread may be in malloc meanwhile. Its service manager is this process. */
-static char **environment(const struct supervisor *s, struct mlbd_text *own)
+static char **environment(const struct supervisor *s, struct mlbd_text *own, struct mlbd_text *config)
 {
 	size_t n = 0, k = 0;
 	char **env;
@@ -95,14 +99,19 @@ static char **environment(const struct supervisor *s, struct mlbd_text *own)
 	mlbd_text_add(own, MLBD_SUPERVISOR_ENV "=%d", MLBD_FIRST_INHERITED + held_fds(s));
 	for (uint32_t i = 0; i < s->n; i++)
 		mlbd_text_add(own, " %s %u", s->held[i].vip, s->held[i].fds);
+	if (s->config >= 0)
+		mlbd_text_add(config, MLBD_LAST_CONFIG_ENV "=%d%s", MLBD_FIRST_INHERITED + held_fds(s) + 1,
+			      s->failed_young ? " instead" : "");
 	while (environ[n])
 		n++;
-	env = own->failed ? NULL : calloc(n + 2, sizeof(*env));
+	env = own->failed || config->failed ? NULL : calloc(n + 3, sizeof(*env));
 	for (size_t i = 0; env && i < n; i++)
 		if (strncmp(environ[i], "NOTIFY_SOCKET=", 14) != 0)
 			env[k++] = environ[i];
-	if (env)
-		env[k] = own->s;
+	if (env) {
+		env[k++] = own->s;
+		env[k] = config->s;
+	}
 	return env;
 }
 
@@ -116,8 +125,8 @@ static void become(struct supervisor *s, int chan, char **argv, char **env)
 
 static int start(struct supervisor *s)
 {
-	struct mlbd_text own = { 0 };
-	char **env = environment(s, &own);
+	struct mlbd_text own = { 0 }, config = { 0 };
+	char **env = environment(s, &own, &config);
 	int pair[2] = { -1, -1 }, rc = env ? mlbd_fds_pair(pair) : -ENOMEM;
 
 	if (rc == 0) {
@@ -129,6 +138,7 @@ static int start(struct supervisor *s)
 	}
 	free(env);
 	mlbd_text_free(&own);
+	mlbd_text_free(&config);
 	s->chan = pair[0];
 	s->ready = s->over = s->left = false;
 	if (rc == 0)
@@ -180,6 +190,12 @@ static void understand(struct supervisor *s, const char *what, const int *fd, ui
 
 	if (strncmp(what, MLBD_SAY_HOLD, hold_len) == 0 && strlen(what + hold_len) < MLB_NAME_LEN) {
 		hold(s, what + hold_len, fd, fds);
+		return;
+	}
+	if (strcmp(what, MLBD_SAY_CONFIG) == 0 && fds == 1) {
+		if (s->config >= 0)
+			close(s->config);
+		s->config = fd[0];
 		return;
 	}
 	while (fds)
@@ -309,6 +325,7 @@ static bool again(struct supervisor *s, int status)
 
 	if (s->stopping || asked || !s->ever_ready)
 		return false;
+	s->failed_young = !s->ready && !s->failed_young; /* the file has its chance every other time */
 	say_end(status);
 	if (s->ready && now - s->ready_us >= SETTLED_US)
 		s->backoff_ms = 0;
@@ -387,7 +404,7 @@ int mlbd_supervise(int argc, char **argv, char err[512])
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
 	if (s) {
-		s->chan = -1;
+		s->chan = s->config = -1;
 		s->argv = command(argc, argv, false);
 		s->again = command(argc, argv, true);
 		if (s->argv && s->again)

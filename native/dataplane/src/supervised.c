@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fds.h"
@@ -50,6 +52,43 @@ void mlbd_supervised_begin(struct mlbd_supervised *s, struct mlbd_listeners *in)
 	unsetenv(MLBD_SUPERVISOR_ENV);
 }
 
+/* Its place in the file is shared with the supervisor's. */
+static char *whole(int fd)
+{
+	struct stat st;
+	char *text;
+
+	if (fstat(fd, &st) < 0 || !(text = malloc((size_t)st.st_size + 1)))
+		return NULL;
+	if (pread(fd, text, (size_t)st.st_size, 0) == st.st_size) {
+		text[st.st_size] = 0;
+		return text;
+	}
+	free(text);
+	return NULL;
+}
+
+int mlbd_supervised_last(struct mlbd_plan *p, bool *instead, char err[512])
+{
+	const char *at = getenv(MLBD_LAST_CONFIG_ENV);
+	int fd, used, rc = -EIO;
+	char *text;
+
+	if (!at || sscanf(at, "%d%n", &fd, &used) != 1 || fd < MLBD_FIRST_INHERITED)
+		return -ENOENT;
+	*instead = strcmp(at + used, " instead") == 0;
+	unsetenv(MLBD_LAST_CONFIG_ENV);
+	text = whole(fd);
+	mlbd_plan_init(p);
+	if (text)
+		rc = mlbd_plan_text(p, "the configuration that ran last", text, err);
+	else
+		snprintf(err, 512, "cannot read the configuration that ran last");
+	free(text);
+	close(fd);
+	return rc;
+}
+
 void mlbd_supervised_end(struct mlbd_supervised *s)
 {
 	if (s->fd >= 0)
@@ -68,8 +107,23 @@ static int say(struct mlbd_supervised *s, const char *what, const int *fd, uint3
 	return rc;
 }
 
+/* Without room for it the supervisor keeps the one before. */
+static int say_config(struct mlbd_supervised *s, const struct mlbd_plan *config)
+{
+	struct mlbd_text text = { 0 };
+	int file = memfd_create("marllb-config", MFD_CLOEXEC), rc = 0;
+
+	mlbd_plan_print(config, &text);
+	if (file >= 0 && !text.failed && write(file, text.s, text.len) == (ssize_t)text.len)
+		rc = say(s, MLBD_SAY_CONFIG, &file, 1);
+	mlbd_text_free(&text);
+	if (file >= 0)
+		close(file);
+	return rc;
+}
+
 /* Half of it does no harm: without its end nothing is let go. */
-static int say_all(struct mlbd_supervised *s, const struct mlbd_host *h)
+static int say_all(struct mlbd_supervised *s, const struct mlbd_host *h, const struct mlbd_plan *config)
 {
 	int rc = say(s, MLBD_SAY_BEGIN, NULL, 0);
 
@@ -82,17 +136,19 @@ static int say_all(struct mlbd_supervised *s, const struct mlbd_host *h)
 		snprintf(line, sizeof(line), MLBD_SAY_HOLD "%s", v->conf.name);
 		rc = say(s, line, v->fd, v->fds);
 	}
+	if (rc == 0 && config)
+		rc = say_config(s, config);
 	return rc ? rc : say(s, MLBD_SAY_END, NULL, 0);
 }
 
-void mlbd_supervised_poll(struct mlbd_supervised *s, struct mlbd_host *h, uint64_t now_us)
+void mlbd_supervised_poll(struct mlbd_supervised *s, struct mlbd_host *h, const struct mlbd_plan *config, uint64_t now_us)
 {
 	uint32_t version = h->listeners_version;
 
 	if (s->fd < 0 || (s->ready && s->told == version) || now_us < s->next_us)
 		return;
 	s->next_us = now_us + AGAIN_US;
-	if (say_all(s, h))
+	if (say_all(s, h, config))
 		return;
 	s->told = version;
 	if (!s->ready)
@@ -103,7 +159,7 @@ void mlbd_supervised_leave(struct mlbd_supervised *s, bool take_back)
 {
 	if (s->fd < 0)
 		return;
-	if ((say(s, take_back ? MLBD_SAY_OVER : MLBD_SAY_LEFT, NULL, 0) || say_all(s, NULL)) && s->fd >= 0)
+	if ((say(s, take_back ? MLBD_SAY_OVER : MLBD_SAY_LEFT, NULL, 0) || say_all(s, NULL, NULL)) && s->fd >= 0)
 		mlbd_log("warn", "the supervisor does not hear that this data plane listens no more");
 	mlbd_supervised_end(s);
 }
