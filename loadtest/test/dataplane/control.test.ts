@@ -366,3 +366,26 @@ test("connections that wait to be accepted when their VIP is removed are served"
   t.is(await dp.stop(), 0);
   await closeOrigin(server);
 });
+
+test("--order gives a line to the data plane that runs; who changed what is a line of the log", async (t) => {
+  const server = await origin(named("a"));
+  const dp = await Dp.start({ servers: [server] });
+  const give = (line: string) => run(["--control", path.join(dp.folder, "control"), "--order", line]);
+  t.regex(give("show config").out, /^vip web /m);
+  t.deepEqual(give(`drain ${addressOf(server)}`), { code: 0, out: "", err: "" });
+  const refused = give("drain 127.0.0.1:1");
+  t.is(refused.code, 1);
+  t.regex(refused.err, /marllb-dp: vip web has no server 127\.0\.0\.1:1/);
+  await until("it is in the log", () => /info: order of user \d+, process \d+: drain 127\.0\.0\.1:\d+$/m.test(dp.child.stderr));
+  t.notRegex(dp.child.stderr, /order of .*show|order of .*127\.0\.0\.1:1$/m);
+  t.is(await dp.stop(), 0);
+  await closeOrigin(server);
+});
+
+test("a configuration without a VIP is said to be one", (t) => {
+  t.deepEqual(run(["--config", "/dev/null", "--check"]), {
+    code: 0,
+    out: "the configuration is right, and has no vip\n",
+    err: "",
+  });
+});

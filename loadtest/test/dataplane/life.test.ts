@@ -141,6 +141,17 @@ test("idle-timeout closes what is silent and nothing else", async (t) => {
   await closeOrigin(server);
 });
 
+test("idle-timeout resets a client that waits for an answer, and ends others in order", async (t) => {
+  const silent = await origin((s) => s.resume());
+  const dp = await Dp.start({ servers: [silent], lines: ["idle-timeout 300ms"] });
+  const waits = await dial(dp.port);
+  waits.socket.write("?\n");
+  await waits.closed;
+  t.is(waits.error?.code, "ECONNRESET");
+  t.is(await dp.stop(), 0);
+  await closeOrigin(silent);
+});
+
 test("kill -9: the restart serves at once on the same port, with a new region", async (t) => {
   const server = await origin(named("a"));
   const first = await Dp.start({ servers: [server] });

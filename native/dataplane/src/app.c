@@ -8,6 +8,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -175,6 +176,26 @@ static int act(struct mlbd_app *app, int fd, const struct mlbd_cmd *cmd, struct 
 	}
 }
 
+/* Who changed what, for the log. */
+static void note(int fd, enum mlbd_op op, const char *line)
+{
+	struct ucred peer = { .pid = -1 };
+	socklen_t len = sizeof(peer);
+	int shown = (int)strcspn(line, "\r\n");
+
+	switch (op) {
+	case MLBD_OP_NONE:
+	case MLBD_OP_HELP:
+	case MLBD_OP_SHOW:
+	case MLBD_OP_CONNECTIONS:
+	case MLBD_OP_SUPERVISED: return;
+	default: break;
+	}
+	getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len);
+	mlbd_log("info", "order of user %u, process %d: %.*s%s", peer.uid, peer.pid, shown < 400 ? shown : 400, line,
+		 shown > 400 ? "..." : "");
+}
+
 static int on_line(void *arg, int fd, const char *line, struct mlbd_text *out, char err[512])
 {
 	struct mlbd_cmd cmd;
@@ -182,6 +203,8 @@ static int on_line(void *arg, int fd, const char *line, struct mlbd_text *out, c
 
 	if (rc == 0)
 		rc = act(arg, fd, &cmd, out, err);
+	if (rc >= 0)
+		note(fd, cmd.op, line);
 	mlbd_cmd_free(&cmd);
 	return rc;
 }
@@ -208,8 +231,8 @@ static bool on_keep(void *arg, int fd)
 /* What a log rotation, a terminal, a timer of a parent or a mistyped kill may send must not end a data plane. */
 static void ignore_signals(void)
 {
-	static const int ignored[] = { SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM,   SIGVTALRM, SIGPROF, SIGQUIT,
-				       SIGPOLL, SIGPWR,  SIGXFSZ, SIGSTKFLT, SIGTTIN,   SIGTTOU };
+	static const int ignored[] = { SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGQUIT,
+				       SIGXCPU, SIGPOLL, SIGPWR,  SIGXFSZ, SIGSTKFLT, SIGTTIN, SIGTTOU };
 
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		signal(ignored[i], SIG_IGN);

@@ -417,7 +417,7 @@ void mlbd_flow_timer(void *arg, struct mlbd_link *l)
 	case MLBD_DUE_GREETING: refuse(w, c, "none in time"); break;
 	case MLBD_DUE_FIRST_BYTE: end_flow(w, c, MLB_END_ABORT, false); break;
 	case MLBD_DUE_HALF_CLOSED: end_flow(w, c, MLB_END_IDLE, queued || !c->side[MLBD_SERVER].fin_sent); break;
-	case MLBD_DUE_IDLE: end_flow(w, c, MLB_END_IDLE, queued); break;
+	case MLBD_DUE_IDLE: end_flow(w, c, MLB_END_IDLE, queued || c->wait_us); break;
 	}
 }
 

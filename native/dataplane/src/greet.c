@@ -50,7 +50,7 @@ void mlbd_greet_refused(struct mlbd_worker *w, struct mlbd_conn *c, const char *
 	char text[MLB_ENDPOINT_LEN];
 
 	atomic_fetch_add_explicit(&c->vip->bad_proxy_headers, 1, memory_order_relaxed);
-	mlbd_worker_complain(w, EPROTO, "vip %s: expected a PROXY header from %s, found %s", c->vip->conf.name,
+	mlbd_worker_complain(w, 0, "vip %s: expected a PROXY header from %s, found %s", c->vip->conf.name,
 			     mlb_endpoint_text(&peer, text), what);
 }
 

@@ -85,6 +85,8 @@ static int unknown(const struct mlbd_option *list, const char *of, const char *w
 
 int mlbd_options_of(const struct mlbd_option *list, const char *of, char *const *w, int n, void *out, char err[256])
 {
+	uint64_t given = 0;
+
 	for (int i = 0; i < n; i++) {
 		const struct mlbd_option *k = list;
 
@@ -92,6 +94,11 @@ int mlbd_options_of(const struct mlbd_option *list, const char *of, char *const 
 			k++;
 		if (!k->word)
 			return unknown(list, of, w[i], err);
+		if (given & (uint64_t)1 << (k - list)) {
+			snprintf(err, 256, "%s '%s': expected once, given twice", of, k->word);
+			return -EINVAL;
+		}
+		given |= (uint64_t)1 << (k - list);
 		if (k->has)
 			*(bool *)((char *)out + k->has) = true;
 		if (k->kind != MLBD_OPT_FLAG)

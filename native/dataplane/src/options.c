@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 static const char usage_head[] =
-	"marllb-dp - TCP load balancer, the embedded data plane of marllb\n"
+	"marllb-dp - load balancer for TCP and UDP, the embedded data plane of marllb\n"
 	"\n"
 	"usage: marllb-dp [--config FILE] [--FLAG VALUE]...\n"
 	"\n"
@@ -16,6 +16,7 @@ static const char usage_head[] =
 	"  --takeover           take the listeners over from the data plane that serves the control socket, which then drains\n"
 	"  --supervise          a process of its own holds the listeners, and starts the data plane again at once where it dies\n"
 	"  --stop-with-stdin    stop when standard input ends\n"
+	"  --order LINE         give LINE to the data plane that runs, by its control socket, and print the answer\n"
 	"  --help, --version\n"
 	"\n"
 	"Every line of the file is also a flag, its words as one argument: --threads 2 --vip \"web 127.0.0.1:8080\"\n"
@@ -34,8 +35,13 @@ static const char usage_end[] =
 	"hands it over. After a crash or kill -9 the file holds, and what the agent ordered of drains and weights.\n"
 	"Time-outs fire within 10 ms of what they say; a shorter one that is set acts on open connections at once.\n"
 	"Descriptors: one for each thread and VIP, two for each connection, one for each udp flow.\n"
-	"SIGTERM and SIGINT drain, a second one quits. When all VIPs listen, one line of JSON with \"ready\":true and the bound\n"
-	"addresses is printed (port 0 lets the kernel choose).\n";
+	"SIGTERM and SIGINT drain, a second one quits. SIGHUP reads the file again. SIGUSR2 lets a supervisor leave: its data "
+	"plane\n"
+	"serves on until another takes over. When all VIPs listen, one line of JSON with \"ready\":true and the bound addresses "
+	"is\n"
+	"printed (port 0 lets the kernel choose). [::] is IPv6 only: both families take two VIPs. Exit codes: 0 ended in order, "
+	"or\n"
+	"done; 1 an error, which the last line of standard error tells.\n";
 
 static void usage(void)
 {
@@ -125,7 +131,7 @@ int mlbd_options_parse(struct mlbd_options *o, int argc, char **argv, char err[5
 		} else if (i + 1 < argc) {
 			value = argv[++i];
 		}
-		known = mlbd_setting_find(name) || strcmp(name, "config") == 0;
+		known = mlbd_setting_find(name) || strcmp(name, "config") == 0 || strcmp(name, "order") == 0;
 		for (size_t k = 0; k < sizeof(config_words) / sizeof(config_words[0]); k++)
 			known |= strcmp(name, config_words[k]) == 0;
 		if (!known) {
@@ -138,6 +144,8 @@ int mlbd_options_parse(struct mlbd_options *o, int argc, char **argv, char err[5
 		}
 		if (strcmp(name, "config") == 0) {
 			o->config = value;
+		} else if (strcmp(name, "order") == 0) {
+			o->order = value;
 		} else if (add_line(o, name, value)) {
 			return mlbd_no_memory(err);
 		}

@@ -6,6 +6,7 @@
 
 struct mlbd_options {
 	const char *config; /* NULL: none */
+	const char *order;  /* for the data plane that runs; NULL: this is to be one */
 	char **line;        /* [lines] from flags, in order, after the file's */
 	uint32_t lines;
 	bool check, takeover, stop_with_stdin, supervise;

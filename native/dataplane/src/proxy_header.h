@@ -7,7 +7,7 @@
 #include <marllb/types.h>
 
 #define MLBD_PROXY_V1_MOST 107u /* bytes, CR LF included */
-#define MLBD_PROXY_MOST 536u    /* bytes of a version 2 header with what it carries beyond addresses */
+#define MLBD_PROXY_MOST 4096u   /* bytes of a version 2 header with what it carries beyond addresses */
 /* A written header is never longer: the longest is one of version 1. */
 #define MLBD_PROXY_WRITE_MOST MLBD_PROXY_V1_MOST
 

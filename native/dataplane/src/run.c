@@ -11,6 +11,7 @@
 #include "lock.h"
 #include "marllb/sched.h"
 #include "notify.h"
+#include "order.h"
 #include "show.h"
 #include "supervise.h"
 #include "takeover.h"
@@ -63,7 +64,7 @@ static int ask_old(struct mlbd_app *app, struct start *s, char err[512])
 	if (rc)
 		return rc;
 	if (s->old.control < 0)
-		mlbd_log("info", "nobody serves %s: starting without a takeover", s->control);
+		mlbd_log("info", "nobody serves %s: nothing to take over", s->control);
 	if (s->old.control < 0)
 		return 0;
 	if (s->plan.vips == 0 && s->old.run.vips) {
@@ -131,6 +132,8 @@ static int start(struct mlbd_app *app, struct start *s, char err[512])
 		return rc;
 	if ((rc = ask_old(app, s, err)) || (rc = build(app, s, err)))
 		return rc;
+	if (s->plan.vips == 0)
+		mlbd_log("warn", "the configuration has no vip: nobody is served until an order adds one");
 	if ((rc = mlbd_takeover_release(&s->old, err)))
 		return rc;
 	/* From here on the old one drains: nothing may fail any more that leaves nobody to serve. */
@@ -175,6 +178,17 @@ static int serve(struct mlbd_app *app, struct start *s, char err[512])
 		mlbd_app_loop(app);
 	mlbd_app_free(app);
 	return rc;
+}
+
+static int give_order(const char *line, const struct mlbd_settings *settings, char err[512])
+{
+	char path[216];
+	const char *control = mlbd_control_path(settings, path);
+
+	if (control)
+		return mlbd_order(control, line, err);
+	snprintf(err, 512, "--order: expected a control socket (control PATH)");
+	return -EINVAL;
 }
 
 /* last: what ran before, or NULL. */
@@ -229,7 +243,9 @@ int mlbd_run(int argc, char **argv)
 	if (rc == 0)
 		rc = read_plan(app, s, err);
 	if (rc == 0 && app->opt.check)
-		printf("the configuration is right\n");
+		printf("the configuration is right%s\n", s->plan.vips ? "" : ", and has no vip");
+	else if (rc == 0 && app->opt.order)
+		rc = give_order(app->opt.order, &s->plan.settings, err);
 	else if (rc == 0 && app->opt.supervise)
 		rc = status = mlbd_supervise(argc, argv, err);
 	else if (rc == 0)

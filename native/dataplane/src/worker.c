@@ -114,7 +114,7 @@ void mlbd_worker_complain(struct mlbd_worker *w, int error, const char *fmt, ...
 	va_start(ap, fmt);
 	vsnprintf(what, sizeof(what), fmt, ap);
 	va_end(ap);
-	mlbd_log("warn", "worker %u: %s: %s", w->index, strerror(error), what);
+	mlbd_log("warn", "worker %u: %s%s%s", w->index, error ? strerror(error) : "", error ? ": " : "", what);
 }
 
 void mlbd_worker_settings(struct mlbd_worker *w)

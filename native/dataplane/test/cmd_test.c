@@ -228,6 +228,8 @@ TEST(settings)
 TEST(errors_say_what_was_expected)
 {
 	CHECK(refused("serer 10.0.0.1:1", "perhaps 'server'"));
+	CHECK(refused("vip web 127.0.0.1:1 mode sed mode p2c", "vip option 'mode': expected once"));
+	CHECK(refused("server 127.0.0.1:1 drain weight 1 drain", "server option 'drain': expected once"));
 	CHECK(refused("idle-timout 3s", "perhaps 'idle-timeout'"));
 	CHECK(refused("xyzzyxyzzy", "unknown word"));
 	CHECK(refused("vip web", "expected NAME ADDRESS:PORT"));

@@ -164,7 +164,7 @@ TEST(malformed_headers)
 TEST(the_longest_header_is_decided)
 {
 	struct mlbd_proxy_header h;
-	char data[MLBD_PROXY_MOST] = SIG "\x21\0\2\x08", line[MLBD_PROXY_V1_MOST];
+	char data[MLBD_PROXY_MOST] = SIG "\x21\0\x0f\xf0", line[MLBD_PROXY_V1_MOST];
 
 	CHECK_EQ(parse(data, sizeof(data) - 1, &h), 0);
 	CHECK_EQ(parse(data, sizeof(data), &h), MLBD_PROXY_MOST);
