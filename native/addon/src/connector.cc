@@ -289,7 +289,7 @@ private:
 				return;
 			Napi::Float64Array out = Napi::Float64Array::New(env, results->size());
 			std::copy(results->begin(), results->end(), out.Data());
-			fn.Call({ out });
+			call_back(fn, { out });
 		};
 		return done_.NonBlockingCall(call) == napi_ok;
 	}

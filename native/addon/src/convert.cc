@@ -26,6 +26,18 @@ static const char *code_name(int code)
 	}
 }
 
+void call_back(Napi::Function function, const std::vector<napi_value> &arguments)
+{
+	try {
+		function.Call(arguments);
+	} catch (const Napi::Error &e) {
+		try {
+			e.ThrowAsJavaScriptException();
+		} catch (const Napi::Error &) {
+		}
+	}
+}
+
 void fail(Napi::Env env, int code, const std::string &message)
 {
 	Napi::Error error = Napi::Error::New(env, message);

@@ -26,6 +26,10 @@ template <typename Run, typename Undo> std::thread start_thread(Napi::Env env, c
 	fail(env, -why.value(), std::string(what) + ": cannot start a thread: " + why.message());
 }
 
+/* Calls back from another thread's delivery. What the function throws is an uncaught exception of JavaScript; where the
+ * environment ends it cannot be called, and nobody hears of it: an exception of C++ would end the process by abort(). */
+void call_back(Napi::Function function, const std::vector<napi_value> &arguments);
+
 struct Bytes {
 	const uint8_t *data;
 	size_t size;

@@ -30,14 +30,20 @@ struct mlbd_client {
 	bool deaf;    /* after a protocol error: answer, then drain the input, for a close with bytes unread would reset */
 };
 
-static bool alive(const struct sockaddr_un *sa)
+int mlbd_control_unused(const char *path, char err[256])
 {
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	bool yes = fd >= 0 && connect(fd, (const struct sockaddr *)sa, sizeof(*sa)) == 0;
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s", path);
+	bool alive = fd >= 0 && connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) == 0;
 
 	if (fd >= 0)
 		close(fd);
-	return yes;
+	if (!alive)
+		return 0;
+	snprintf(err, 256, "control %.150s: another marllb-dp serves it; use --takeover, or another control path", path);
+	return -EADDRINUSE;
 }
 
 void mlbd_control_init(struct mlbd_control *c, int epfd, const struct mlbd_control_hooks *hooks)
@@ -93,22 +99,19 @@ static int foreign(const char *path, const struct stat *st, char err[256])
 
 int mlbd_control_open(struct mlbd_control *c, const char *path, bool replace, char err[256])
 {
-	struct sockaddr_un sa = { .sun_family = AF_UNIX }, tmp;
+	struct sockaddr_un tmp;
 	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = c };
 	struct stat st;
 	int fd, rc;
 
-	if (strlen(path) >= sizeof(sa.sun_path) || temporary(path, &tmp)) {
+	if (strlen(path) >= sizeof(tmp.sun_path) || temporary(path, &tmp)) {
 		snprintf(err, 256, "control %.80s...: the path is too long for a Unix socket", path);
 		return -ENAMETOOLONG;
 	}
-	strcpy(sa.sun_path, path);
 	if (lstat(path, &st) == 0 && (rc = foreign(path, &st, err)))
 		return rc;
-	if (!replace && alive(&sa)) {
-		snprintf(err, 256, "control %.150s: another marllb-dp serves it; use --takeover, or another control path", path);
-		return -EADDRINUSE;
-	}
+	if (!replace && (rc = mlbd_control_unused(path, err)))
+		return rc;
 	fd = bind_private(&tmp);
 	if (fd < 0)
 		return fail(path, fd, err);

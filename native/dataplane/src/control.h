@@ -35,7 +35,9 @@ struct mlbd_control {
 };
 
 void mlbd_control_init(struct mlbd_control *, int epfd, const struct mlbd_control_hooks *);
-/* Listens under a temporary name. -EADDRINUSE: a living process serves `path` (not asked with `replace`). err names the path. */
+/* -EADDRINUSE: a living process serves `path`. err names the path. */
+int mlbd_control_unused(const char *path, char err[256]);
+/* Listens under a temporary name. -EADDRINUSE as above, not asked with `replace`. */
 int mlbd_control_open(struct mlbd_control *, const char *path, bool replace, char err[256]);
 /* Gives it its name, in place of whatever socket has it: at no moment is there no socket, or one that nobody serves. */
 int mlbd_control_name(struct mlbd_control *, char err[256]);

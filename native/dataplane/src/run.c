@@ -54,8 +54,8 @@ static int ask_old(struct mlbd_app *app, struct start *s, char err[512])
 {
 	int rc;
 
-	if (!app->opt.takeover)
-		return 0;
+	if (!app->opt.takeover) /* else the region would be what a data plane that lives is told by */
+		return s->control ? mlbd_control_unused(s->control, err) : 0;
 	if (!s->control) {
 		snprintf(err, 512, "--takeover: expected a control socket (control PATH)");
 		return -EINVAL;

@@ -64,6 +64,7 @@ const tries = {
   counts: () => new Counts({ instance: "a", region, listen: "127.0.0.1:0", periodMs: 20, keys: [Buffer.alloc(32)] }).close(),
   connect: () => connect({ address: "127.0.0.1", port: 1, keep: false }, new AbortController().signal),
 };
+const alive = setInterval(() => {}, 1000);
 for (const refused of [true, false]) {
   if (refused) writeFileSync(file, "");
   else rmSync(file);
@@ -72,7 +73,7 @@ for (const refused of [true, false]) {
     console.log(name + ": " + said);
   }
 }
-process.exit(0);
+clearInterval(alive);
 `;
 
 test("where no thread can be started the addon says so; it does not end the process", async (t) => {
@@ -97,6 +98,16 @@ test("where no thread can be started the addon says so; it does not end the proc
   for (const line of lines.slice(0, 3)) t.regex(line, /^\w+: NativeError EAGAIN \w+: cannot start a thread: /);
   t.deepEqual(lines.slice(3, 5), ["region: made", "counts: made"]);
   t.regex(lines[5] ?? "", /^connect: (made|NativeError ECONNREFUSED)/);
+});
+
+test("an answer that comes while the process ends is nobody's: it does not abort", async (t) => {
+  const connector = path.join(projectRoot, "dist/services/common/native/connector.js");
+  const code = `const { connect } = await import(process.argv[1]);
+    connect({ address: "127.0.0.1", port: 1, keep: false }, new AbortController().signal).catch(() => {});`;
+  for (let i = 0; i < 5; i++) {
+    const child = spawn(process.execPath, ["--input-type=module", "--eval", code, connector], { stdio: "ignore" });
+    t.deepEqual(await once(child, "close"), [0, null]);
+  }
 });
 
 class Wakes {
