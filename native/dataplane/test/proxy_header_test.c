@@ -81,7 +81,7 @@ static const struct {
 	{ "v2 unknown protocol", BYTES(SIG "\x21\x13") },
 	{ "v2 too short for IPv4", BYTES(SIG "\x21\x11\0\x0b") },
 	{ "v2 too short for IPv6", BYTES(SIG "\x21\x21\0\x23") },
-	{ "v2 537 bytes", BYTES(SIG "\x21\0\2\x09") },
+	{ "v2 4097 bytes", BYTES(SIG "\x21\0\x0f\xf1") },
 	{ "v2 65551 bytes", BYTES(SIG "\x20\0\xff\xff") },
 };
 
