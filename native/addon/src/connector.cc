@@ -287,9 +287,11 @@ private:
 		auto call = [results](Napi::Env env, Napi::Function fn) {
 			if (env == nullptr)
 				return;
-			Napi::Float64Array out = Napi::Float64Array::New(env, results->size());
-			std::copy(results->begin(), results->end(), out.Data());
-			call_back(fn, { out });
+			deliver_guarded([&] {
+				Napi::Float64Array out = Napi::Float64Array::New(env, results->size());
+				std::copy(results->begin(), results->end(), out.Data());
+				fn.Call({ out });
+			});
 		};
 		return done_.NonBlockingCall(call) == napi_ok;
 	}

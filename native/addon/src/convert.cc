@@ -26,10 +26,10 @@ static const char *code_name(int code)
 	}
 }
 
-void call_back(Napi::Function function, const std::vector<napi_value> &arguments)
+void deliver_guarded(const std::function<void()> &deliver)
 {
 	try {
-		function.Call(arguments);
+		deliver();
 	} catch (const Napi::Error &e) {
 		try {
 			e.ThrowAsJavaScriptException();

@@ -4,6 +4,7 @@
 #define MARLLB_ADDON_CONVERT_H
 #include <napi.h>
 
+#include <functional>
 #include <string>
 #include <system_error>
 #include <thread>
@@ -26,9 +27,10 @@ template <typename Run, typename Undo> std::thread start_thread(Napi::Env env, c
 	fail(env, -why.value(), std::string(what) + ": cannot start a thread: " + why.message());
 }
 
-/* Calls back from another thread's delivery. What the function throws is an uncaught exception of JavaScript; where the
- * environment ends it cannot be called, and nobody hears of it: an exception of C++ would end the process by abort(). */
-void call_back(Napi::Function function, const std::vector<napi_value> &arguments);
+/* Runs what delivers something to JavaScript from another thread. What the function called throws is an uncaught exception there.
+ * Where the environment ends nothing can be made or called, and nobody hears of it: an exception of C++ would end the process by
+ * abort(). */
+void deliver_guarded(const std::function<void()> &deliver);
 
 struct Bytes {
 	const uint8_t *data;

@@ -83,7 +83,7 @@ private:
 			auto deliver = [flags = flags_](Napi::Env env, Napi::Function fn) {
 				flags->called = false; /* before the call: what is published during it wakes again */
 				if (env != nullptr && !flags->stop)
-					call_back(fn, {});
+					deliver_guarded([&] { fn.Call({}); });
 			};
 			if (wake_.NonBlockingCall(deliver) != napi_ok)
 				return;
