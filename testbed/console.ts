@@ -63,7 +63,7 @@ function stats(o: MadeUp, vip: string, vipId: number, at: number): Stats {
       share: w / sum,
       factor: i === 3 && at % 120_000 < 15_000 ? 0 : 1,
       flows: Math.round(4 * w + wave(at, i, 7000)),
-      new_flows: String(Math.floor((at / 1000) * w)),
+      new_flows: String(Math.floor((at / 1000) * (1 + (i % 4)))),
       ttfb_p50_ms: 40 + 8 * wave(at, i, 45_000),
       ttfb_p95_ms: 130 + 40 * wave(at, i, 80_000),
       ttfb_p99_ms: 200,

@@ -66,10 +66,16 @@ async function order(clients: Clients, r: { vip_id: number; name: string; policy
   const reason = `policy ${r.policy || "as configured"} was ordered${r.reason === "" ? "" : `: ${r.reason}`}`;
   const stopped = await clients.inference.each("StopExperiment", { vip: r.name, reason }).catch(() => []);
   const [first] = stopped.flatMap((a) => ("answer" in a && a.answer.experiment ? [a.answer.experiment.id] : []));
-  return { ...done, ended: first ?? "" };
+  const trust = await clients.inference.each("GetTrust", { vip: r.name }).catch(() => []);
+  return { ...done, ended: first ?? "", guardrail_down: trust.some((a) => "answer" in a && a.answer.guardrail_down) };
 }
 
-const ended = (id: string): string => (id === "" ? "" : `; experiment ${id} is over`);
+/** What else decides, or did. */
+const beside = (r: { ended: string; guardrail_down: boolean }): string =>
+  [
+    r.ended === "" ? "" : `; experiment ${r.ended} is over`,
+    r.guardrail_down ? "; the guardrail keeps learned policies down: marllbctl trust resume ends that" : "",
+  ].join("");
 
 function policyCommands(program: Command): void {
   const policy = program.command("policy").description("the policy that sets a VIP's weights");
@@ -105,14 +111,14 @@ function policyCommands(program: Command): void {
       if (!usable.includes(policy.replace(/^model:/, "")))
         throw new LaunchError(`no usable policy "${policy}"; there are ${usable.join(", ")} (marllbctl policy list says why)`);
       const r = await order(clients, { vip_id, name, policy, reason: o.reason });
-      output(o.json, r, () => `${r.policy} (was ${r.previous || "as configured"}), term ${r.term}${ended(r.ended)}`);
+      output(o.json, r, () => `${r.policy} (was ${r.previous || "as configured"}), term ${r.term}${beside(r)}`);
     }),
   );
   reasoned(policy.command("clear").description("the configured one again")).action((o: VipFlag & { reason: string }) =>
     withClients(o, async (clients) => {
       const { vip_id, name } = await findVip(clients, o);
       const r = await order(clients, { vip_id, name, policy: "", reason: o.reason });
-      output(o.json, r, () => `as configured (was ${r.previous || "as configured"}), term ${r.term}${ended(r.ended)}`);
+      output(o.json, r, () => `as configured (was ${r.previous || "as configured"}), term ${r.term}${beside(r)}`);
     }),
   );
   reasoned(
@@ -129,7 +135,7 @@ function policyCommands(program: Command): void {
       output(
         o.json,
         r,
-        () => `${r.policy || "as configured"} (was ${r.previous || "as configured"}), term ${r.term}${ended(r.ended)}`,
+        () => `${r.policy || "as configured"} (was ${r.previous || "as configured"}), term ${r.term}${beside(r)}`,
       );
     }),
   );
