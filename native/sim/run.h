@@ -6,7 +6,6 @@
  * same server in another slot. What a load balancer counts is by slot. */
 #ifndef MARLLB_SIM_RUN_H
 #define MARLLB_SIM_RUN_H
-#include "engine.h"
 #include "heap.h"
 #include "result.h"
 #include "scenario.h"
@@ -17,6 +16,8 @@
 #include <marllb/hist.h>
 #include <marllb/rng.h>
 #include <marllb/worker.h>
+
+struct sim_watch; /* engine.h */
 
 enum sim_kind {
 	/* what: flow; its load balancer sees a request end, in one of these ways */

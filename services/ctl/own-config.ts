@@ -4,16 +4,21 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { type Config, loadConfig } from "../common/config/load.js";
-import type { TargetFlags } from "./target.js";
 import { LaunchError } from "./up/error.js";
 import { instanceFolder } from "./up/instance.js";
 import { defaultConfig } from "./up/launch-plan.js";
+
+export interface OwnFlags {
+  config?: string;
+  instance?: string;
+  set?: string[];
+}
 
 /** Where deploy/install.sh puts the configuration that systemd's units read. */
 const INSTALLED = "/etc/marllb/marllb.yaml";
 
 /** The file named, else a running instance's own configuration, else the installed one, else the shipped one. */
-export function targetConfig(flags: TargetFlags): Config {
+export function targetConfig(flags: OwnFlags): Config {
   if (flags.config !== undefined) return loadConfig(flags.config, flags.set ?? []);
   const running = path.join(instanceFolder(flags.instance ?? "marllb"), "effective.json");
   if (existsSync(running)) return loadConfig(running, flags.set ?? []);

@@ -60,7 +60,7 @@ TEST(a_model_that_does_not_fit_is_refused_with_the_file_and_the_reason)
 		"native_step_ms is 250; this is 200");
 	REFUSED("native_step_ms", "native_step_xx", "native_step_ms is missing");
 	REFUSED(META("\x12observation_schema", "\x01"
-					       "2"),
+					       "3"),
 		META("\x12observation_schema", "\x01"
 					       "4"),
 		"observation_schema is 4; expected 2 to 3");
