@@ -14,7 +14,8 @@ const usage = `usage: npm run evaluation [-- --quick] [--rows FILE]
 `;
 /** What is measured here alone: nothing on real TCP, and no time of this machine. */
 const simulated =
-  "policy.family.,policy.counts20ms.,policy.v2.,policy.named2.,policy.hole.,policy.keepalive.,policy.rtt.,policy.bigsmall.,policy.capacity_at_p99.,policy.llm.,policy.ablation.";
+  "policy.family.,policy.counts20ms.,policy.v2.,policy.named2.,policy.hole.,policy.keepalive.,policy.rtt.,policy.bigsmall.,policy.capacity_at_p99.," +
+  "policy.light.,policy.back_after_slow_s,policy.llm.,policy.ablation.";
 
 function bench(rows: string, quick: boolean): Promise<number> {
   const program = path.join(projectRoot, "dist", "loadtest", "bench", "policies.js");
