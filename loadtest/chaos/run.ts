@@ -2,6 +2,10 @@
 // One run: rounds of one or two faults under traffic and orders; after each, what is in force must be what was ordered, at every
 // replica and load balancer, and no request may have been lost but those that a fault may cost.
 import type net from "node:net";
+import * as grpc from "@grpc/grpc-js";
+import { ask } from "../../services/common/grpc/ask.js";
+import { v1 } from "../../services/common/grpc/protos.js";
+import { controlText } from "../../testbed/control.js";
 import { eventually, sleep } from "../../testbed/wait.js";
 import { random } from "../demo/random.js";
 import { drawFault, type Fault } from "./faults.js";
@@ -87,7 +91,7 @@ async function rounds(o: ChaosOptions, site: Site, names: Map<string, string>, r
   const end = performance.now() + o.seconds * 1000;
   const draw = random(o.seed);
   const vips = site.of("dataplane").map((p) => p.address);
-  const traffic = new Traffic(vips, 25);
+  const traffic = new Traffic(vips, 25, (vip) => void hung(site, vip, o.say));
   const operator = new Operator(site.of("failover"), [...names.values()], draw, report.orders);
   const windows: Window[] = [];
   try {
@@ -119,10 +123,19 @@ function count(traffic: Traffic, windows: readonly Window[], report: ChaosReport
       report.excused++;
       continue;
     }
-    const when = `asked ${Math.round(l.asked)} ms, ended ${Math.round(l.ended)} ms`;
+    const when = `asked ${Math.round(l.asked)} ms, ended ${Math.round(l.ended)} ms; this process was ${Math.round(traffic.late)} ms late`;
     report.requestsLost.push(`by the end of round ${report.rounds}: VIP ${l.vip}, ${when}: ${l.why}`);
     say(`  LOST: request ${report.requestsLost.at(-1)}`);
   }
+  traffic.late = 0;
+}
+
+/** Where a VIP's flows hang; told before they are given up, or nobody knew it afterwards. */
+async function hung(site: Site, vip: string, say: (line: string) => void): Promise<void> {
+  const n = site.of("dataplane").findIndex((p) => p.address === vip) + 1;
+  const all = await controlText(site.controlSocket(n), "show flows").catch((e: Error) => e.message);
+  for (const line of all.split("\n").filter((l) => /age \d{4,}ms/.test(l) || !l.includes("age")))
+    if (line) say(`  hangs at lb${n}: ${line}`);
 }
 
 /** One fault, or two at different places. */
@@ -167,19 +180,24 @@ async function check(
   say: (line: string) => void,
 ): Promise<void> {
   let last: { drained: Set<string>; override: string } | null = null;
+  let served: string[] = [];
   const settled = async (): Promise<boolean> => {
     last = await operator.agreed().catch(() => null);
     if (last === null) return false;
     const from = performance.now();
     await sleep(1200);
-    const served = [...traffic.since(from)].map((s) => names.get(s) as string);
+    // On a machine with much to do an answer may take longer than that.
+    for (let i = 0; i < 50 && traffic.since(from).size === 0; i++) await sleep(200);
+    served = [...traffic.since(from)].map((s) => names.get(s) as string);
     return served.length > 0 && served.every((s) => !last?.drained.has(s));
   };
   try {
     await eventually("drains are in force", settled, SETTLE_MS);
   } catch {
     const seen = last as { drained: Set<string>; override: string } | null;
-    const what = seen ? `drained: ${[...seen.drained].join(", ")}` : "the failover replicas do not agree or do not answer";
+    const what = seen
+      ? `drained: ${[...seen.drained].join(", ")}; served by ${served.join(", ") || "nobody"}; ${await agents(site)}`
+      : "the failover replicas do not agree or do not answer";
     report.drainsBroken.push(
       `round ${report.rounds}: after ${SETTLE_MS / 1000} s flows still start on drained servers, or nothing is served (${what})`,
     );
@@ -192,4 +210,21 @@ async function check(
     report.ordersLost.push(`round ${report.rounds}: ${wrong}`);
     say(`  LOST: ${wrong}`);
   }
+}
+
+/** What the agents say they do. */
+async function agents(site: Site): Promise<string> {
+  const all = site.of("shm-agent").map(async (p) => {
+    const client = new v1.ShmAgent(p.address, grpc.credentials.createInsecure());
+    try {
+      const s = await ask(client, "GetStatus", {}, 3000);
+      const vips = s.vips.map((v) => `term ${v.term}, ${v.ladder}, ${v.state}, ${v.source}, ${v.last_refusal}`);
+      return `${p.name}: ${s.why_not}${vips.join("; ")}`;
+    } catch (e) {
+      return `${p.name}: ${(e as Error).message}`;
+    } finally {
+      client.close();
+    }
+  });
+  return (await Promise.all(all)).join("; ");
 }

@@ -14,6 +14,8 @@ export interface Lost {
   why: string;
 }
 
+/** Of one without an answer, until it is told, and until it counts as lost. */
+const LONG_MS = 8000;
 const TIMEOUT_MS = 15_000;
 
 /** An origin that says its name and closes. */
@@ -30,18 +32,27 @@ export class Traffic {
   requests = 0;
   readonly answered: Answered[] = [];
   readonly lost: Lost[] = [];
+  /** By how much this process was late at most, ms: its clients and servers share one loop, and may be starved as any other process. */
+  late = 0;
   #open = 0;
   #timer: NodeJS.Timeout | undefined;
 
+  /** `long`: a request has had no answer for a while. */
   constructor(
     readonly vips: readonly string[],
     readonly perVipPerS: number,
+    private readonly long: (vip: string) => void,
   ) {}
 
   start(): void {
+    const everyMs = 1000 / this.perVipPerS;
+    let before = performance.now();
     this.#timer = setInterval(() => {
+      const now = performance.now();
+      this.late = Math.max(this.late, now - before - everyMs);
+      before = now;
       for (const vip of this.vips) this.#ask(vip);
-    }, 1000 / this.perVipPerS);
+    }, everyMs);
   }
 
   #ask(vip: string): void {
@@ -52,12 +63,22 @@ export class Traffic {
     let why = "";
     this.requests++;
     this.#open++;
-    s.setTimeout(TIMEOUT_MS, () => s.destroy(new Error(`no answer within ${TIMEOUT_MS / 1000} s`)));
-    s.on("connect", () => s.write("who\n"));
+    let connected = false;
+    const long = setTimeout(() => this.long(vip), LONG_MS);
+    const end = setTimeout(() => {
+      const what = connected ? "no answer" : "no connection";
+      s.destroy(new Error(`${what} within ${TIMEOUT_MS / 1000} s, of port ${s.localPort}`));
+    }, TIMEOUT_MS);
+    s.on("connect", () => {
+      connected = true;
+      s.write("who\n");
+    });
     s.setEncoding("utf8").on("data", (t: string) => (text += t));
     s.on("error", (e) => (why = e.message));
     s.on("close", () => {
       this.#open--;
+      clearTimeout(long);
+      clearTimeout(end);
       if (why === "" && text !== "") this.answered.push({ asked, server: text });
       else this.lost.push({ asked, ended: performance.now(), vip, why: why || "closed without an answer" });
     });
