@@ -14,9 +14,20 @@ export interface Lost {
   why: string;
 }
 
-/** Of one without an answer, until it is told, and until it counts as lost. */
-const LONG_MS = 8000;
-const TIMEOUT_MS = 15_000;
+/**
+ * Of one without an answer, until it is told, and until it counts as lost. Clients and servers share one process, which may be starved as any
+ * other: so its own turns count, not the clock. They come every 40 ms where it has the processor.
+ */
+const LONG_TURNS = 200;
+const LAST_TURNS = 375;
+
+interface Open {
+  asked: number;
+  vip: string;
+  socket: net.Socket;
+  connected: boolean;
+  turns: number;
+}
 
 /** An origin that says its name and closes. */
 export async function origin(name: string, host: string): Promise<net.Server> {
@@ -32,10 +43,11 @@ export class Traffic {
   requests = 0;
   readonly answered: Answered[] = [];
   readonly lost: Lost[] = [];
-  /** By how much this process was late at most, ms: its clients and servers share one loop, and may be starved as any other process. */
+  /** By how much this process was late at most, ms. */
   late = 0;
-  #open = 0;
+  readonly #open = new Set<Open>();
   #timer: NodeJS.Timeout | undefined;
+  #asks = true;
 
   /** `long`: a request has had no answer for a while. */
   constructor(
@@ -51,8 +63,17 @@ export class Traffic {
       const now = performance.now();
       this.late = Math.max(this.late, now - before - everyMs);
       before = now;
-      for (const vip of this.vips) this.#ask(vip);
+      for (const o of this.#open) this.#turn(o);
+      if (this.#asks) for (const vip of this.vips) this.#ask(vip);
     }, everyMs);
+  }
+
+  #turn(o: Open): void {
+    o.turns++;
+    if (o.turns === LONG_TURNS) this.long(o.vip);
+    if (o.turns !== LAST_TURNS) return;
+    const what = o.connected ? "no answer" : "no connection";
+    o.socket.destroy(new Error(`${what} in ${LAST_TURNS} turns, of port ${o.socket.localPort}`));
   }
 
   #ask(vip: string): void {
@@ -61,24 +82,17 @@ export class Traffic {
     const s = net.connect({ host: vip.slice(0, at), port: Number(vip.slice(at + 1)), noDelay: true });
     let text = "";
     let why = "";
+    const open: Open = { asked, vip, socket: s, connected: false, turns: 0 };
     this.requests++;
-    this.#open++;
-    let connected = false;
-    const long = setTimeout(() => this.long(vip), LONG_MS);
-    const end = setTimeout(() => {
-      const what = connected ? "no answer" : "no connection";
-      s.destroy(new Error(`${what} within ${TIMEOUT_MS / 1000} s, of port ${s.localPort}`));
-    }, TIMEOUT_MS);
+    this.#open.add(open);
     s.on("connect", () => {
-      connected = true;
+      open.connected = true;
       s.write("who\n");
     });
     s.setEncoding("utf8").on("data", (t: string) => (text += t));
     s.on("error", (e) => (why = e.message));
     s.on("close", () => {
-      this.#open--;
-      clearTimeout(long);
-      clearTimeout(end);
+      this.#open.delete(open);
       if (why === "" && text !== "") this.answered.push({ asked, server: text });
       else this.lost.push({ asked, ended: performance.now(), vip, why: why || "closed without an answer" });
     });
@@ -92,7 +106,8 @@ export class Traffic {
   }
 
   async stop(): Promise<void> {
+    this.#asks = false;
+    if (this.#timer) while (this.#open.size > 0) await new Promise((r) => setTimeout(r, 20));
     clearInterval(this.#timer);
-    while (this.#open > 0) await new Promise((r) => setTimeout(r, 20));
   }
 }
