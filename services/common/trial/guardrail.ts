@@ -29,6 +29,12 @@ const LEVEL_S = 600;
 const LEVEL_LEAST_S = 300;
 const TRIP_RATIO = 1.5;
 const TRIP_S = 3;
+/**
+ * Where flows' stays vary much by themselves, 1.5 times is reached every few minutes: there it takes six standard deviations of the level's
+ * logarithms, or twice the longest stay that lasted for three seconds in these ten minutes.
+ */
+const TRIP_DEVIATIONS = 6;
+const TRIP_LONGEST = 2;
 /** Arrivals that differ by less are equal. */
 const EQUAL = 1.2;
 /** A second with fewer flows has no mean sojourn. */
@@ -57,9 +63,8 @@ export class Guardrail {
   #schedule: Schedule | null = null;
   #measure: Measure | null = null;
   #differences = new Differences();
-  readonly #seconds: Second[] = [];
-  /** Of #seconds. */
-  readonly #sum: Second = { sojourn: 0, arrivals: 0 };
+  /** With the logarithm of the stay, and the least of it and the two before: what lasted for three seconds. */
+  readonly #seconds: (Second & { log: number; lasted: number })[] = [];
   readonly #windows = new Map<string, Window>();
   #open: { at: number; flowUs: number; newFlows: number } | null = null;
   #over = 0;
@@ -137,7 +142,7 @@ export class Guardrail {
     const seconds = (unixMs - open.at) / 1000;
     const now: Second = { sojourn: open.flowUs / open.newFlows / 1000, arrivals: open.newFlows / seconds };
     const level = this.#level();
-    const high = level !== null && now.sojourn > TRIP_RATIO * level.sojourn;
+    const high = level !== null && now.sojourn > level.high;
     const equal = level !== null && now.arrivals < EQUAL * level.arrivals && now.arrivals > level.arrivals / EQUAL;
     this.#over = high && equal ? this.#over + 1 : 0;
     if (!high) this.#remember(now);
@@ -148,16 +153,31 @@ export class Guardrail {
     );
   }
 
-  #remember(s: Second): void {
-    this.#seconds.push(s);
-    const gone = this.#seconds.length > LEVEL_S ? this.#seconds.shift() : undefined;
-    for (const k of ["sojourn", "arrivals"] as const) this.#sum[k] += s[k] - (gone?.[k] ?? 0);
+  #remember({ sojourn, arrivals }: Second): void {
+    const [b, a] = [this.#seconds.at(-1), this.#seconds.at(-2)];
+    const lasted = a && b ? Math.min(a.sojourn, b.sojourn, sojourn) : 0;
+    this.#seconds.push({ sojourn, arrivals, log: Math.log(Math.max(1e-3, sojourn)), lasted });
+    if (this.#seconds.length > LEVEL_S) this.#seconds.shift();
   }
 
-  #level(): Second | null {
-    if (this.#seconds.length < LEVEL_LEAST_S) return null;
+  /** What is usual, and from where on a stay is beyond it. */
+  #level(): (Second & { high: number }) | null {
     const n = this.#seconds.length;
-    return { sojourn: this.#sum.sojourn / n, arrivals: this.#sum.arrivals / n };
+    if (n < LEVEL_LEAST_S) return null;
+    const sum = { sojourn: 0, arrivals: 0, log: 0, square: 0 };
+    let longest = 0;
+    for (const s of this.#seconds) {
+      sum.sojourn += s.sojourn;
+      sum.arrivals += s.arrivals;
+      sum.log += s.log;
+      sum.square += s.log * s.log;
+      longest = Math.max(longest, s.lasted);
+    }
+    const mean = sum.log / n;
+    const deviation = Math.sqrt(Math.max(0, sum.square / n - mean * mean));
+    const sojourn = sum.sojourn / n;
+    const unusual = Math.min(Math.exp(mean + TRIP_DEVIATIONS * deviation), TRIP_LONGEST * longest);
+    return { sojourn, arrivals: sum.arrivals / n, high: Math.max(TRIP_RATIO * sojourn, unusual) };
   }
 
   #stepDown(unixMs: number, evidence: string): Step {

@@ -53,6 +53,21 @@ test("flows that pile up though no more come trip it within seconds, and it says
   t.true(guard.down(w.now()) && guard.referenceAt(w.now()));
 });
 
+test("where stays vary much by themselves, what is usual there trips nothing; what goes on growing does", (t) => {
+  const guard = new Guardrail(NO_SHARE);
+  const w = world(guard);
+  // Waves of a minute, between a half and three times the middle: 1.5 times the mean lasts for many seconds in each.
+  const wave = (s: number): number => 50 * Math.exp(0.9 * Math.sin((2 * Math.PI * s) / 60));
+  w.run(3000, wave, () => 500);
+  t.deepEqual(w.steps, []);
+  w.run(
+    40,
+    (s) => wave(s) + 100 * (s - 3000),
+    () => 500,
+  );
+  t.is(w.steps.length, 1);
+});
+
 test("a step ends before its time where somebody says so, and what is measured begins anew", (t) => {
   const guard = new Guardrail(NO_SHARE);
   const w = world(guard);
