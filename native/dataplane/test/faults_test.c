@@ -183,7 +183,7 @@ TEST(each_call_of_a_takeover)
 {
 	b.fault = fault_new();
 	for (int of_new = 0; of_new < 2; of_new++)
-		for (long n = 1; n < MOST && mlbtest_failed < 6; n += of_new ? 1 : 3)
+		for (long n = 1; n < MOST && mlbtest_failed < 6; n += of_new ? 3 : 7)
 			if (!take_over(&a, &b, of_new ? b.fault : a.fault, n))
 				break;
 	CHECK_STR(control("quit"), "ok\n");
