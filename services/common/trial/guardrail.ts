@@ -35,8 +35,9 @@ const TRIP_S = 3;
  */
 const TRIP_DEVIATIONS = 6;
 const TRIP_LONGEST = 2;
-/** Arrivals that differ by less are equal. */
-const EQUAL = 1.2;
+/** Arrivals that differ by less, over ten seconds, are equal: near its capacity a pool piles flows up when a sixth more come. */
+const EQUAL = 1.1;
+const EQUAL_S = 10;
 /** A second with fewer flows has no mean sojourn. */
 const LEAST = 10;
 const FIRST_MS = 600_000;
@@ -67,6 +68,8 @@ export class Guardrail {
   readonly #seconds: (Second & { log: number; lasted: number })[] = [];
   readonly #windows = new Map<string, Window>();
   #open: { at: number; flowUs: number; newFlows: number } | null = null;
+  /** Of the last seconds. */
+  #arrivals: number[] = [];
   #over = 0;
   #downUntil = 0;
   #forMs = FIRST_MS;
@@ -143,7 +146,10 @@ export class Guardrail {
     const now: Second = { sojourn: open.flowUs / open.newFlows / 1000, arrivals: open.newFlows / seconds };
     const level = this.#level();
     const high = level !== null && now.sojourn > level.high;
-    const equal = level !== null && now.arrivals < EQUAL * level.arrivals && now.arrivals > level.arrivals / EQUAL;
+    this.#arrivals.push(now.arrivals);
+    if (this.#arrivals.length > EQUAL_S) this.#arrivals.shift();
+    const come = this.#arrivals.reduce((a, b) => a + b, 0) / this.#arrivals.length;
+    const equal = level !== null && come < EQUAL * level.arrivals && come > level.arrivals / EQUAL;
     this.#over = high && equal ? this.#over + 1 : 0;
     if (!high) this.#remember(now);
     if (this.#over < TRIP_S || level === null) return null;
