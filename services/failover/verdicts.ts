@@ -50,6 +50,9 @@ export class HealthLink {
   }
 }
 
+/** Of a check's interval: the checks of a replica's servers lie anywhere in it, and it varies a little. */
+const TIE_INTERVALS = 1.25;
+
 interface Watched {
   client: Client;
   stream: LastingStream<WatchRequest, WatchResponse__Output>;
@@ -61,10 +64,12 @@ export class Verdicts {
   readonly #replicas: Replicas<Watched>;
   readonly #log: Logger;
   readonly #cutOff = new Set<string>();
+  #closed = false;
 
   constructor(config: Config, now: () => number, hear: (pool: string, address: string, state: HealthFact) => void, log: Logger) {
     this.#log = log;
-    this.#votes = new Votes(hear);
+    const tieMs = TIE_INTERVALS * config.health.interval_ms;
+    this.#votes = new Votes(hear, (look) => setTimeout(() => this.#closed || look(), tieMs).unref());
     const credentials = clientCredentials(config);
     const timers = systemTimers(now);
     this.#replicas = new Replicas<Watched>({
@@ -99,6 +104,7 @@ export class Verdicts {
   }
 
   close(): void {
+    this.#closed = true;
     this.#replicas.close();
   }
 

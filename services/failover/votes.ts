@@ -9,6 +9,8 @@
 //   network only. "Up" is never the effect of being cut off.
 // A server of which none of them knows more waits for its first check if one of them says so.
 // The majority decides; at a tie the vote that changed last, by the replicas' own clocks, so that every replica of failover decides alike.
+// A server that is up is down by such a vote only if that still stands after a while: a replica that is being cut off finds its servers
+// dead one after the other, and until the last one is, nobody can tell. Masked by its word, the last one would get every flow.
 import type { HealthFact } from "./orders.js";
 
 export interface HeardVerdict {
@@ -39,6 +41,8 @@ interface Subject {
   address: string;
   votes: Map<Replica, Vote>;
   fact: HealthFact;
+  /** A tie is to be looked at again. */
+  later: boolean;
 }
 
 interface Replica {
@@ -58,8 +62,14 @@ export class Votes {
   readonly #replicas = new Map<string, Replica>();
   readonly #pools = new Map<string, Map<string, Subject>>();
 
-  /** `decided`: what holds of a server from now on. UNKNOWN: health knows the server, and nothing of it. */
-  constructor(private readonly decided: (pool: string, address: string, fact: HealthFact) => void) {}
+  /**
+   * `decided`: what holds of a server from now on. UNKNOWN: health knows the server, and nothing of it. `later`: calls back when a
+   * replica that is cut off has found all its servers dead.
+   */
+  constructor(
+    private readonly decided: (pool: string, address: string, fact: HealthFact) => void,
+    private readonly later: (look: () => void) => void,
+  ) {}
 
   /** A message of a replica; `whole`: with it the replica has said everything that it knows. */
   hear(name: string, verdicts: readonly HeardVerdict[], whole: boolean): void {
@@ -166,7 +176,7 @@ export class Votes {
     }
     let subject = servers.get(address);
     if (!subject) {
-      subject = { pool, address, votes: new Map(), fact: "UNKNOWN" };
+      subject = { pool, address, votes: new Map(), fact: "UNKNOWN", later: false };
       servers.set(address, subject);
     }
     return subject;
@@ -227,25 +237,34 @@ export class Votes {
     return false;
   }
 
-  #decide(s: Subject): void {
+  #decide(s: Subject, stands = false): void {
     const answering = [...s.votes].filter(([r]) => r.answers);
     const believed = (answering.length > 0 ? answering : [...s.votes]).filter(([r]) => !r.cutOff);
-    const fact = verdict(believed.map(([, v]) => v));
+    const { fact, tie } = verdict(believed.map(([, v]) => v));
     // What was up or down once is not unchecked again: a replica that was restarted begins anew, the server does not.
     if (fact === null || (fact === "WAITING" && s.fact !== "UNKNOWN")) return;
     if (fact === s.fact) return;
+    if (tie && fact === "DOWN" && s.fact === "UP" && !stands) {
+      if (s.later) return;
+      s.later = true;
+      this.later(() => {
+        s.later = false;
+        this.#decide(s, true);
+      });
+      return;
+    }
     s.fact = fact;
     this.decided(s.pool, s.address, fact);
   }
 }
 
-/** null: nobody says anything. */
-function verdict(believed: readonly Vote[]): HealthFact | null {
+/** `fact` null: nobody says anything. */
+function verdict(believed: readonly Vote[]): { fact: HealthFact | null; tie: boolean } {
   const votes = believed.filter((v) => !v.waits);
   const [first] = votes;
-  if (!first) return believed.length > 0 ? "WAITING" : null;
+  if (!first) return { fact: believed.length > 0 ? "WAITING" : null, tie: false };
   const down = votes.filter(isDown).length;
   const newest = votes.reduce((a, b) => (b.since > a.since ? b : a), first);
-  if (down * 2 === votes.length) return isDown(newest) ? "DOWN" : "UP";
-  return down * 2 > votes.length ? "DOWN" : "UP";
+  const tie = down * 2 === votes.length;
+  return { fact: (tie ? isDown(newest) : down * 2 > votes.length) ? "DOWN" : "UP", tie };
 }

@@ -72,7 +72,10 @@ export async function watch(loadBalancers: number, servers: number): Promise<Wat
   const client = new v1.Health(`127.0.0.1:${port}`, grpc.credentials.createInsecure(), { ...clientOptions, ...NO_KEEPALIVE });
   const result: WatchResult = { entries: 0, largestPart: 0, seconds: 0, known: 0, memory: 0 };
   let known = 0;
-  const votes = new Votes(() => known++);
+  const votes = new Votes(
+    () => known++,
+    () => {},
+  );
   const start = systemClock.now();
   await new Promise<void>((resolve, reject) => {
     const call = client.Watch({ instance: "" });

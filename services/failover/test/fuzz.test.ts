@@ -42,10 +42,13 @@ test("health's verdicts, mutated, are of servers in the pool or of nobody", (t) 
   const mutator = new Mutator(SEED);
   let facts = 0;
   let now = 0;
-  const votes = new Votes((pool, address, state) => {
-    core.health(pool, address, state, at(now));
-    facts++;
-  });
+  const votes = new Votes(
+    (pool, address, state) => {
+      core.health(pool, address, state, at(now));
+      facts++;
+    },
+    (look) => look(),
+  );
   for (let i = 0; i < MUTATIONS; i++) {
     now = i;
     let message: ReturnType<typeof watch.responseDeserialize>;

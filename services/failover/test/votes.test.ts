@@ -6,9 +6,10 @@ import { Votes } from "../votes.js";
 const A = "10.0.0.1:80";
 const B = "10.0.0.2:80";
 
-function setup() {
+/** `later`: when a tie is looked at again; at once where it does not matter. */
+function setup(later: (look: () => void) => void = (look) => look()) {
   const said: string[] = [];
-  const votes = new Votes((pool, address, fact) => said.push(`${pool} ${address} ${fact}`));
+  const votes = new Votes((pool, address, fact) => said.push(`${pool} ${address} ${fact}`), later);
   /** `words`: "A up", "B down@5" (since), of pool web and load balancer lb. */
   const hear = (replica: string, words: readonly string[], whole = false, instance = "lb", pool = "web"): void =>
     votes.hear(
@@ -48,6 +49,38 @@ test("a server is down when most of those that know it say so", (t) => {
   t.is(fact(A), "UP", "unknown takes nothing back");
   hear("3", ["A down@10"]);
   t.is(fact(A), "DOWN");
+});
+
+test("of two, the one that is being cut off masks nobody on its way: a tie is looked at again when that has shown", (t) => {
+  const looks: (() => void)[] = [];
+  const { hear, fact, said } = setup((look) => looks.push(look));
+  for (const r of ["1", "2"]) hear(r, ["A up", "B up"], true);
+  said.length = 0;
+  hear("1", ["A down@20"]);
+  hear("1", ["A down@21"]);
+  t.is(fact(A), "UP");
+  t.is(looks.length, 1);
+  hear("1", ["B down@22"]); // now it reaches nobody, and the other one does
+  for (const look of looks.splice(0)) look();
+  t.deepEqual(said, []);
+
+  // One that reaches another server is believed after the while, and at once where the second one says so, too.
+  hear("1", ["B up@30"]);
+  t.is(fact(A), "UP");
+  for (const look of looks.splice(0)) look();
+  t.is(fact(A), "DOWN");
+  hear("1", ["A up@40"]);
+  t.is(fact(A), "UP", "up is said at once");
+  hear("1", ["A down@50"]);
+  t.is(fact(A), "UP");
+  hear("2", ["A down@51"]);
+  t.is(fact(A), "DOWN");
+  // It has gone meanwhile.
+  hear("1", ["B down@60"]);
+  hear("1", ["A up@60"]);
+  for (const r of ["1", "1", "2"]) hear(r, ["A up@70"], true);
+  for (const look of looks.splice(0)) look();
+  t.is(fact(B), "UNKNOWN");
 });
 
 test("two that disagree: the newer word counts, whoever is heard first", (t) => {
