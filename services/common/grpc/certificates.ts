@@ -53,11 +53,14 @@ export class Certificates implements experimental.CertificateProvider {
     this.#files = read(tls);
   }
 
-  /** True: they have changed, and serve from now on. Throws where they make no sense: the last ones serve on. */
-  reload(): boolean {
+  /** True: they have changed, and serve from now on. Throws where they make no sense, or are over: the last ones serve on. */
+  reload(nowMs: number): boolean {
     const files = read(this.tls);
     const same = (["cert", "key", "ca"] as const).every((k) => files[k].equals(this.#files[k]));
     if (same) return false;
+    const { validTo } = new X509Certificate(files.cert);
+    if (Date.parse(validTo) <= nowMs)
+      throw new ConfigError([`tls.cert: the certificate in ${this.tls.cert} expired on ${validTo}`]);
     this.#files = files;
     for (const tell of this.#identities) tell(this.#identity());
     for (const tell of this.#cas) tell(this.#ca());
@@ -98,8 +101,8 @@ export function certificatesOf(tls: Tls): Certificates {
 }
 
 /** All that this process has; true: some have changed. Throws the first problem. */
-export function reloadCertificates(): boolean {
+export function reloadCertificates(nowMs = Date.now()): boolean {
   let changed = false;
-  for (const it of loaded.values()) changed = it.reload() || changed;
+  for (const it of loaded.values()) changed = it.reload(nowMs) || changed;
   return changed;
 }

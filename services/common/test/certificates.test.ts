@@ -77,6 +77,9 @@ for (const mutual of [false, true]) {
       t.throws(() => reloadCertificates(), { message: /^tls\.key: expected a private key/ });
 
       install("b");
+      const later = Date.now() + 2 * 86_400_000; // it is good for a day
+      t.throws(() => reloadCertificates(later), { message: /^tls\.cert: the certificate in \S+ expired on / });
+      t.is(await ask(of("a")), "info");
       t.true(reloadCertificates());
       t.false(reloadCertificates(), "nothing has changed since");
       t.deepEqual([await ask(of("a")), await ask(of("b")), await ask(own)], ["error 14", "info", "info"]);

@@ -19,8 +19,9 @@ async function whoKnows<T>(asking: Promise<Asked<T>[]>): Promise<T> {
 
 function moment(text: string): Date {
   const at = new Date(text);
-  if (!Number.isNaN(at.getTime())) return at;
-  throw new InvalidArgumentError("expected a time, such as 2026-01-31T12:00:00Z.");
+  if (Number.isNaN(at.getTime())) throw new InvalidArgumentError("expected a time, such as 2026-01-31T12:00:00Z.");
+  if (at.getTime() > Date.now()) throw new InvalidArgumentError(`expected a time that is over, found ${at.toISOString()}.`);
+  return at;
 }
 
 export function register(program: Command): void {
@@ -47,13 +48,14 @@ export function register(program: Command): void {
     );
 }
 
-function explainText(r: ExplainResponse__Output): string {
+/** `at_unix_ms`: of the decision log, the tick that was in force then. */
+function explainText(r: ExplainResponse__Output & { at_unix_ms?: number }): string {
   const titles = ["server", "weight", "bias", "kalman", "reason"];
   const rows = r.servers.map((s) => [s.address, s.weight.toFixed(4), s.bias.toFixed(2), s.kalman.toFixed(4), s.reason]);
   const features = r.servers.map((s) => [s.address, ...s.features.map((f) => f.toFixed(3))]);
   const pool = r.pool_feature_names.map((n, i) => `${n} ${(r.pool_features[i] ?? Number.NaN).toFixed(3)}`).join(", ");
   return [
-    `${r.policy}, frame ${r.frame_seq}, ${(100 * r.out_of_range).toFixed(1)} % of the features out of the trained range`,
+    `${r.at_unix_ms === undefined ? "" : `${new Date(r.at_unix_ms).toISOString()}: `}${r.policy}, frame ${r.frame_seq}, ${(100 * r.out_of_range).toFixed(1)} % of the features out of the trained range`,
     columns(titles, rows),
     columns(["server", ...r.feature_names], features),
     `pool: ${pool}`,

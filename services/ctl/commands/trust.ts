@@ -135,7 +135,7 @@ function experimentCommands(program: Command): void {
     .option(
       "--block <s>",
       "how long one of them rules at a time (default: 10, or five times as long as 99 % of the flows last)",
-      number(1, 3600),
+      number(MIN_BLOCK_MS / 1000, 3600),
     )
     .option("--reason <text>", "why; kept with the result", "")
     .action((o: StartFlags) => withClients(o, (clients) => start(clients, o)));
