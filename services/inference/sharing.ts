@@ -56,18 +56,21 @@ export class Sharing {
     const others = [...this.#all.all.values()].filter((r) => !r.self);
     if (this.#asking || others.length === 0) return;
     this.#asking = true;
-    const { trials, replica, vips, clock } = this.#o;
-    for (const vip of vips()) {
-      const from = trials.wantsFrom(vip);
-      const shares = await Promise.all(others.filter((r) => !r.self).map((r) => this.#ask(r, vip, from)));
-      trials.others(
-        vip,
-        replica,
-        shares.flatMap((s) => s ?? []),
-        clock.unixMs(),
-      );
+    try {
+      for (const vip of this.#o.vips()) await this.#askAll(vip, others);
+    } catch (e) {
+      this.#o.log.error({ err: e }, "what other replicas counted of an experiment");
+    } finally {
+      this.#asking = false;
     }
-    this.#asking = false;
+  }
+
+  async #askAll(vip: string, others: readonly Other[]): Promise<void> {
+    const { trials, replica, clock } = this.#o;
+    const from = trials.wantsFrom(vip);
+    const shares = await Promise.all(others.filter((r) => !r.self).map((r) => this.#ask(r, vip, from)));
+    const heard = shares.flatMap((s) => s ?? []);
+    trials.others(vip, replica, heard, clock.unixMs());
   }
 
   /** null: it does not answer, or has nothing to say. */
