@@ -215,7 +215,7 @@ test.serial("the operator's commands act on a running instance", async (t) => {
   t.regex(await ctl("weights", "push", `${second}=2`), /shares after the envelope/);
   t.regex(await ctl("override", "set", `${second}=1`, "--mode", "alias", "--reason", "a test"), /override in term \d+/);
   await run.sees(/mode=alias/);
-  t.regex(await ctl("servers"), /override: a test/);
+  t.regex(await ctl("servers"), /override by \S+: a test/);
   t.regex(await ctl("override", "clear"), /no override any more/);
   await run.sees(/mode=alias[\s\S]*mode=p2c/);
   t.regex(await ctl("check", first), /^up/);
