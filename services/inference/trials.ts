@@ -186,6 +186,7 @@ export class Trials {
     const lead = here.reduce<Share | null>((best, s) => (leads(s, best ?? { replica: self, pairs: before }) ? s : best), null);
     e.lead = lead === null;
     if (lead) e.follow(lead.from, lead.given, unixMs);
+    else e.close(unixMs);
     const ended = here.find((s) => s.standing.verdict !== "running")?.standing;
     if (ended) e.end(ended.verdict as Exclude<Verdict, "running">, ended.why, ended.endedAt);
     if (e.pairs.length !== before || !e.running) this.#keep(e);

@@ -77,7 +77,12 @@ export class Experiment {
   hear(of: string, counts: Counts, unixMs: number): void {
     if (!this.running) return;
     this.#measure.hear(of, counts, unixMs);
-    if (this.lead) for (const pair of this.#measure.close(unixMs)) this.take(pair, unixMs);
+    this.close(unixMs);
+  }
+
+  /** Makes the pairs of the cycles that are over, where that is ours: the lead may be one that hears no load balancer itself. */
+  close(unixMs: number): void {
+    if (this.running && this.lead) for (const pair of this.#measure.close(unixMs)) this.take(pair, unixMs);
     if (this.running && unixMs >= this.spec.deadline) this.end("undecided", "its time is over", unixMs);
   }
 

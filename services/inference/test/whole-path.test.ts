@@ -153,7 +153,7 @@ test.serial("an experiment gives each policy its turn at the load balancer, and 
     baseline: "static",
     share: 0.5,
     started_at_unix_ms: now,
-    block_ms: 1000,
+    block_ms: 2000,
     seed: 3,
     deadline_unix_ms: now + 600_000,
     reason: "a trial",
@@ -205,7 +205,7 @@ test.serial(
     await b.vip();
     const share = (of: typeof first) => ask(of, "ShareExperiment", { vip: "web", pairs_from: 0 }, 5000);
     const now = Date.now();
-    const times = { started_at_unix_ms: now, block_ms: 1000, deadline_unix_ms: now + 600_000 };
+    const times = { started_at_unix_ms: now, block_ms: 2000, deadline_unix_ms: now + 600_000 };
     // Whichever of them the agent chose.
     const steers = await ask(first, "GetPolicy", { instance: "", vip_id: 1 }, 5000).then(
       () => first,
@@ -220,9 +220,12 @@ test.serial(
     const follows = steers === first ? second : first;
     const traffic = setInterval(() => void Promise.all(Array.from({ length: 12 }, () => b.s.get())).catch(() => {}), 200);
     t.teardown(() => clearInterval(traffic));
-    await eventually("the other has pairs", async () => (await share(follows)).pairs >= 3);
+    await eventually("the other has pairs", async () => (await share(follows)).pairs >= 2);
     const [a, c] = [await share(follows), await share(steers)];
-    t.deepEqual(a.given, c.given.slice(0, a.given.length));
+    // Either of them may make the pairs, and be one ahead.
+    const both = Math.min(a.given.length, c.given.length);
+    t.true(both > 0);
+    t.deepEqual(a.given.slice(0, both), c.given.slice(0, both));
     t.not(a.replica, c.replica);
     await ask(follows, "StopExperiment", { vip: "web", reason: "enough" }, 5000);
     await eventually("it is over at the one that steers", async () => (await share(steers)).experiment?.verdict === "stopped");
