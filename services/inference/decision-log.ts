@@ -66,6 +66,8 @@ export class DecisionLog {
   #size = 0;
   /** The last record was not written: part of it may stand at the end, and only a key record can follow. */
   #torn = false;
+  /** Bytes of the file as the former writer left it; null: nobody here knows. */
+  #left: number | null = null;
   #closed = false;
 
   /**
@@ -77,7 +79,10 @@ export class DecisionLog {
     private readonly o: LogOptions,
     former?: DecisionLog,
   ) {
-    if (former) this.#chain = former.close();
+    if (!former) return;
+    this.#chain = former.close().then(() => {
+      if (!former.#torn) this.#left = former.#size;
+    });
   }
 
   /** `checkpoint`: what the policy remembered before this tick; asked for where a key record is due. */
@@ -162,8 +167,11 @@ export class DecisionLog {
   /** Goes on with the file that is there: a process that starts again and again must not turn all of them over. */
   #goOn(): void {
     mkdirSync(this.o.folder, { recursive: true });
-    const whole = wholeLength(this.#file);
-    if (whole === null || (whole > 0 && !this.o.readable(this.#file))) {
+    // As it was left it is whole, and need not be read: streams are opened anew while others wait for their weights.
+    const asLeft = this.#left !== null && this.#left === statSync(this.#file, { throwIfNoEntry: false })?.size;
+    const whole = asLeft ? this.#left : wholeLength(this.#file);
+    this.#left = null;
+    if (whole === null || (!asLeft && whole > 0 && !this.o.readable(this.#file))) {
       this.#next();
       return;
     }

@@ -172,7 +172,8 @@ test("a disk that is slow costs ticks of the log, which are counted", async (t) 
 test("a stream that is opened anew goes on in the same file, after whatever the one before had on its way", async (t) => {
   const { log, folder, file } = bed(t);
   for (let seq = 1; seq <= 5; seq++) log.tick(tick(frame(seq, 3)), checkpoint);
-  const next = new DecisionLog("edge1-web", { folder, maxBytes: 1e9, files: 3, readable: () => true, failed() {} }, log);
+  // It is known as it was left, and not read: what cannot be read would be turned over.
+  const next = new DecisionLog("edge1-web", { folder, maxBytes: 1e9, files: 3, readable: () => false, failed() {} }, log);
   for (let seq = 6; seq <= 9; seq++) next.tick(tick(frame(seq, 3)), checkpoint);
   await next.close();
   t.deepEqual(readdirSync(folder), ["edge1-web.mlog"]);
