@@ -4,6 +4,17 @@
 
 #include "eject_world.h"
 
+/* Of four servers, number 1 was ejected, and its time is over: the next flow is its probe. */
+static struct world *world_of_ready(uint32_t workers)
+{
+	struct world *w = world_new(workers, 4, 8, false);
+	loop(w);
+	fail(w, 1, 3);
+	world_run(w, 1001 * MS, false);
+	loop(w);
+	return w;
+}
+
 /* What began before the ejection ends late, while the probe is on its way. */
 TEST(only_the_probe_tells_of_an_ejected_server)
 {
@@ -26,11 +37,7 @@ TEST(only_the_probe_tells_of_an_ejected_server)
 /* A client whose connect failed there asks again: it is not sent back as the probe. */
 TEST(the_probe_is_no_flow_that_tried_the_server)
 {
-	struct world *w = world_new(1, 4, 8, false);
-	loop(w);
-	fail(w, 1, 3);
-	world_run(w, 1001 * MS, false);
-	loop(w);
+	struct world *w = world_of_ready(1);
 	float *q = world_wvip(w, 0)->q, was = q[1];
 	q[1] = MLB_Q_TRIED;
 	CHECK_EQ(chosen(w, 1), 0);
@@ -41,11 +48,7 @@ TEST(the_probe_is_no_flow_that_tried_the_server)
 
 TEST(one_probe_then_in_again)
 {
-	struct world *w = world_new(2, 4, 8, false);
-	loop(w);
-	fail(w, 1, 3);
-	world_run(w, 1001 * MS, false);
-	loop(w);
+	struct world *w = world_of_ready(2);
 	CHECK_EQ(chosen(w, 1), 1); /* the probe, and nobody else while it is on its way */
 	loop(w);
 	CHECK_EQ(chosen(w, 1), 0);
@@ -154,11 +157,7 @@ TEST(failed_probes_double_the_time_up_to_30_s)
 
 TEST(lost_probe_is_given_up)
 {
-	struct world *w = world_new(1, 4, 8, false);
-	loop(w);
-	fail(w, 1, 3);
-	world_run(w, 1001 * MS, false);
-	loop(w);
+	struct world *w = world_of_ready(1);
 	CHECK_EQ(chosen(w, 1), 1);
 	world_run(w, 5001 * MS, false);
 	loop(w);
