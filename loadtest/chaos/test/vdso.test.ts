@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import test from "ava";
+import { needs } from "../../../testbed/needs.js";
 import { jumpVdso, vdsoMissing } from "../vdso.js";
 
-const here = vdsoMissing === null ? test : test.skip;
-
-here(
-  `a process that reads the wall clock past the C library sees it jump, and nothing else${vdsoMissing ? `: ${vdsoMissing}` : ""}`,
+needs(vdsoMissing === null, vdsoMissing ?? "")(
+  "a process that reads the wall clock past the C library sees it jump, and nothing else",
   async (t) => {
     // Node itself reads both clocks by the C library, which asks the vDSO too.
     const code = "setInterval(() => console.log([Date.now(), process.hrtime.bigint() / 1000000n].join(' ')), 20);";

@@ -7,6 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as grpc from "@grpc/grpc-js";
 import test from "ava";
+import { needs } from "../../../testbed/needs.js";
 import { serverCredentials } from "../../common/grpc/channel.js";
 import { unary } from "../../common/grpc/errors.js";
 import { v1 } from "../../common/grpc/protos.js";
@@ -27,7 +28,7 @@ function made(): boolean {
     return false;
   }
 }
-const needsOpenssl = made() ? test : test.skip;
+const needsOpenssl = needs(made(), "needs openssl on PATH");
 
 async function serve(config: { tls?: typeof tls & { ca?: string } }): Promise<{ address: string; stop(): void }> {
   const server = new grpc.Server();
