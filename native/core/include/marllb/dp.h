@@ -101,7 +101,7 @@ enum mlb_connect {
 	MLB_CONNECT_UNMADE,     /* not tried, or given up before an answer: it says nothing, and the next flow is the probe */
 };
 /* Worker-safe: outcome of a connect, for local ejection. A failure holds its server back for 10 ms, a second in a row for 20 ms,
- * a third ejects it for 1 s, doubling to 30 s; then one new flow is its probe. Failures less than 10 ms apart count once. At most
+ * a third ejects it for 1 s, doubling to 30 s; then one new flow is its probe. Refusals less than 10 ms apart count once. At most
  * half of the pool is out at a time. began_us: the now_us of the choice. */
 void mlb_dp_connect_result(struct mlb_dp *, struct mlb_worker *, uint32_t vip_id, uint32_t slot, enum mlb_connect,
 			   uint64_t began_us, uint64_t now_us);
