@@ -37,10 +37,27 @@ test("errors name file and line, or the flag, and what was expected", (t) => {
   const folder = mkdtempSync(path.join(os.tmpdir(), "marllb-dp-"));
   t.teardown(() => rmSync(folder, { recursive: true }));
   const file = path.join(folder, "dp.conf");
-  writeFileSync(file, "threads 1\n\nvip web 127.0.0.1:8080 mode fastest\n");
+  writeFileSync(file, "threads 1\n\nvip web 127.0.0.1:8080 mode fastest\nserver 127.0.0.1:1\nserver web 127.0.0.1:1\nwibble\n");
   const wrong = run(["--config", file]);
   t.is(wrong.code, 1);
   t.is(wrong.err, `marllb-dp: ${file}:3: mode 'fastest': expected hash, alias, sed or p2c\n`);
+  const all = run(["--config", file, "--region", "/no/where", "--threads", "x", "--check"]);
+  t.is(all.code, 1);
+  const begins = [`${file}:3: mode`, `${file}:5: 'web`, `${file}:6: unknown word`, "--threads 'x': expected a number"];
+  const told = all.err.trimEnd().split("\n");
+  t.deepEqual(
+    told.map((line, i) => line.slice("marllb-dp: ".length, "marllb-dp: ".length + (begins[i]?.length ?? 0))),
+    begins,
+    "every error of file and flags",
+  );
+  t.is(run(["--threads", "none"]).code, 2, "the command line itself");
+  t.is(run(["--colour", "red"]).code, 2);
+  writeFileSync(file, "");
+  for (const args of [
+    ["--config", file],
+    ["--config", file, "--check"],
+  ])
+    t.deepEqual(run(args), { code: 1, out: "", err: `marllb-dp: ${file}: expected lines, found an empty file\n` });
   t.regex(run(["--threads", "none"]).err, /^marllb-dp: --threads 'none': expected a number from 0 to 64, in decimal digits\n$/);
   t.regex(run(["--config", path.join(folder, "nothing")]).err, /nothing: cannot read: No such file/);
 });
@@ -50,7 +67,10 @@ test("--check finds what a start would: paths, group, addresses", (t) => {
   t.teardown(() => rmSync(folder, { recursive: true }));
   const cases: [string[], RegExp][] = [
     [["--region", folder], /^marllb-dp: region .*: expected a region there, or nothing\n$/],
-    [["--region", `${folder}/none/region`], /^marllb-dp: region .*none\/region: expected a folder .*none\n$/],
+    [
+      ["--region", `${folder}/none/region`],
+      /^marllb-dp: region .*none\/region: expected a folder .*none\n(marllb-dp: control .*none\n)?$/,
+    ],
     [
       ["--region", `${folder}/region`, "--region-group", "no-such-group"],
       /^marllb-dp: region-group 'no-such-group': expected a group/,
@@ -64,9 +84,11 @@ test("--check finds what a start would: paths, group, addresses", (t) => {
   ];
   for (const [flags, expected] of cases) {
     const check = run(["--check", ...flags]);
-    t.is(check.code, 1, flags.join(" "));
+    t.is(check.code, flags.includes("--vip") ? 2 : 1, flags.join(" "));
     t.regex(check.err, expected);
-    t.is(run(flags).err, check.err, "a start says the same");
+    const start = run(flags);
+    t.is(start.code, check.code);
+    t.is(start.err, `${check.err.split("\n")[0]}\n`, "a start says the first");
   }
 });
 
@@ -383,7 +405,11 @@ test("--order gives a line to the data plane that runs; who changed what is a li
 });
 
 test("a configuration without a VIP is said to be one", (t) => {
-  t.deepEqual(run(["--config", "/dev/null", "--check"]), {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "marllb-dp-"));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const file = path.join(folder, "dp.conf");
+  writeFileSync(file, "threads 1\n");
+  t.deepEqual(run(["--config", file, "--check"]), {
     code: 0,
     out: "the configuration is right, and has no vip\n",
     err: "",

@@ -21,6 +21,7 @@
 #include "peer.h"
 #include "recount.h"
 #include "show.h"
+#include "signals.h"
 #include "takeover.h"
 #include "workers.h"
 
@@ -29,6 +30,7 @@ static char signal_event, wake_event, stdin_event;
 
 #define LOOK_US 1000000u
 #define PREVIOUS_US 200000u
+#define LEFT_OUT_US 5000000u
 #define STOP_LOOK_US 10000u /* while draining: is the last connection gone? */
 
 static int watch(struct mlbd_app *app, int fd, void *what)
@@ -46,7 +48,7 @@ static int reload(struct mlbd_app *app, char err[512])
 	if (!plan) {
 		return mlbd_no_memory(err);
 	}
-	rc = mlbd_options_plan(&app->opt, plan, err);
+	rc = mlbd_options_plan(&app->opt, plan, NULL, err);
 	if (rc == 0) {
 		uint32_t threads = mlbd_threads_wanted(&plan->settings);
 
@@ -228,18 +230,6 @@ static bool on_keep(void *arg, int fd)
 	return ((struct mlbd_app *)arg)->taker == fd;
 }
 
-/* What a log rotation, a terminal, a timer of a parent or a mistyped kill may send must not end a data plane. */
-static void ignore_signals(void)
-{
-	static const int ignored[] = { SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM, SIGVTALRM, SIGPROF, SIGQUIT,
-				       SIGXCPU, SIGPOLL, SIGPWR,  SIGXFSZ, SIGSTKFLT, SIGTTIN, SIGTTOU };
-
-	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
-		signal(ignored[i], SIG_IGN);
-	for (int s = SIGRTMIN; s <= SIGRTMAX; s++)
-		signal(s, SIG_IGN);
-}
-
 int mlbd_app_init(struct mlbd_app *app, char err[512])
 {
 	struct rlimit files;
@@ -250,7 +240,7 @@ int mlbd_app_init(struct mlbd_app *app, char err[512])
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
-	ignore_signals();
+	mlbd_signals_ignore();
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
@@ -358,6 +348,18 @@ static void look_at_names(struct mlbd_app *app)
 	mlbd_control_look(&app->control);
 }
 
+static void tell_left_out(struct mlbd_app *app, uint64_t now)
+{
+	uint64_t n = atomic_load_explicit(&app->host->left_out, memory_order_relaxed);
+
+	if (n == app->host->left_out_told || now < app->next_left_out_us)
+		return;
+	mlbd_log("warn", "%llu more lines such as the last ones were left out: each thread writes one in five seconds",
+		 (unsigned long long)(n - app->host->left_out_told));
+	app->host->left_out_told = n;
+	app->next_left_out_us = now + LEFT_OUT_US;
+}
+
 void mlbd_app_loop(struct mlbd_app *app)
 {
 	while (!app->quit) {
@@ -381,6 +383,7 @@ void mlbd_app_loop(struct mlbd_app *app)
 			app->next_look_us = now + LOOK_US;
 			mlbd_recount_ask(app->host);
 			mlbd_control_poll(&app->control);
+			tell_left_out(app, now);
 			look_at_names(app);
 		}
 		n = wait_events(app, ev, 32, wait);

@@ -22,7 +22,7 @@ struct mlbd_app {
 	struct mlbd_previous previous;
 	struct mlbd_supervised supervised;
 	uint64_t close_us; /* when the listeners close at a stop; 0: not now */
-	uint64_t stop_deadline_us, next_look_us, next_previous_us;
+	uint64_t stop_deadline_us, next_look_us, next_previous_us, next_left_out_us;
 };
 
 /* Signals, epoll and the like, before any thread is started. */

@@ -33,18 +33,32 @@ static int check_path(const char *what, const char *path, mode_t mode, const cha
 	return 0;
 }
 
-int mlbd_check_names(const struct mlbd_settings *s, char err[256])
+static int check_group(const char *group, char err[256])
 {
-	char path[216];
+	if (!group[0] || getgrnam(group))
+		return 0;
+	snprintf(err, 256, "region-group '%.80s': expected a group of this machine", group);
+	return -EINVAL;
+}
+
+int mlbd_check_names(const struct mlbd_settings *s, struct mlbd_text *all, char err[512])
+{
+	char path[216], why[3][256];
 	const char *control = mlbd_control_path(s, path);
 	bool region = strcmp(s->region, "off") != 0;
-	int rc;
+	int rc[3] = { region ? check_path("region", s->region, S_IFREG, "a region", why[0]) : 0,
+		      region ? check_group(s->region_group, why[1]) : 0,
+		      control ? check_path("control", control, S_IFSOCK, "a control socket", why[2]) : 0 };
+	int first = 0;
 
-	if (region && (rc = check_path("region", s->region, S_IFREG, "a region", err)))
-		return rc;
-	if (region && s->region_group[0] && !getgrnam(s->region_group)) {
-		snprintf(err, 256, "region-group '%.80s': expected a group of this machine", s->region_group);
-		return -EINVAL;
+	for (int i = 0; i < 3; i++) {
+		if (rc[i] == 0)
+			continue;
+		if (all)
+			mlbd_text_add(all, "%s\n", why[i]);
+		if (!first)
+			strcpy(err, why[i]);
+		first = first ? first : rc[i];
 	}
-	return control ? check_path("control", control, S_IFSOCK, "a control socket", err) : 0;
+	return first;
 }

@@ -90,6 +90,7 @@ void mlbd_host_publish_settings(struct mlbd_host *h)
 {
 	pthread_mutex_lock(&h->lock);
 	h->live = h->settings;
+	mlbd_log_time((enum mlbd_log_time)h->settings.log_time);
 	atomic_fetch_add_explicit(&h->settings_version, 1, memory_order_relaxed);
 	pthread_mutex_unlock(&h->lock);
 }

@@ -54,11 +54,37 @@ static struct {
 	bool running, stop;
 	uint64_t told; /* of `lost`, by a line in the log */
 	_Atomic uint64_t lost;
-} log_state = { .lock = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER };
+	_Atomic int time; /* enum mlbd_log_time */
+} log_state = { .lock = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER, .time = MLBD_LOG_TIME_ISO };
+
+void mlbd_log_time(enum mlbd_log_time how)
+{
+	atomic_store(&log_state.time, how);
+}
+
+/* As the services write it: milliseconds since 1970, or 2026-01-31T12:00:00.000Z. */
+static int begin(char text[LINE_MOST], const char *level)
+{
+	int how = atomic_load(&log_state.time);
+	struct timespec t;
+	struct tm day;
+	char date[32];
+
+	if (how == MLBD_LOG_TIME_OFF)
+		return snprintf(text, LINE_MOST, "marllb-dp: %s: ", level);
+	clock_gettime(CLOCK_REALTIME, &t);
+	long long ms = t.tv_nsec / 1000000;
+
+	if (how == MLBD_LOG_TIME_UNIX)
+		return snprintf(text, LINE_MOST, "%lld marllb-dp: %s: ", (long long)t.tv_sec * 1000 + ms, level);
+	gmtime_r(&t.tv_sec, &day);
+	strftime(date, sizeof(date), "%Y-%m-%dT%H:%M:%S", &day);
+	return snprintf(text, LINE_MOST, "%s.%03lldZ marllb-dp: %s: ", date, ms, level);
+}
 
 static uint32_t format(char text[LINE_MOST], const char *level, const char *fmt, va_list ap)
 {
-	int n = snprintf(text, LINE_MOST, "marllb-dp: %s: ", level);
+	int n = begin(text, level);
 	int rest = vsnprintf(text + n, LINE_MOST - (size_t)n, fmt, ap);
 
 	n += rest < 0 ? 0 : rest;
@@ -91,8 +117,10 @@ static bool write_line(const char *text, uint32_t len)
 
 static uint32_t say_lost(char text[LINE_MOST], uint64_t n)
 {
-	return (uint32_t)snprintf(text, LINE_MOST, "marllb-dp: warn: %llu lines of the log were lost: nobody read it\n",
-				  (unsigned long long)n);
+	int at = begin(text, "warn");
+
+	return (uint32_t)at + (uint32_t)snprintf(text + at, LINE_MOST - (size_t)at,
+						 "%llu lines of the log were lost: nobody read it\n", (unsigned long long)n);
 }
 
 static void *write_lines(void *arg)

@@ -17,6 +17,9 @@ uint64_t mlbd_real_ns(void);
 int mlbd_log_start(void);
 /* Waits until the ring is empty, half a second at most: whoever does not read must not hold up the end of the process. */
 void mlbd_log_stop(void);
+/* How each line begins. Any thread. */
+enum mlbd_log_time { MLBD_LOG_TIME_OFF, MLBD_LOG_TIME_UNIX, MLBD_LOG_TIME_ISO };
+void mlbd_log_time(enum mlbd_log_time);
 /* One line on standard error; any thread; never blocks. Not from the packet path without a rate limit. */
 void mlbd_log(const char *level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Lines lost so far because nobody read. */

@@ -27,7 +27,8 @@ static uint8_t mask_byte(uint32_t bits, uint32_t i)
 	return here >= 8 ? 0xff : (uint8_t)(0xff00u >> here);
 }
 
-static bool parse_one(const char *text, size_t len, struct mlbd_net *net)
+/* Bits beyond the mask are cleared; *beyond says that some were set. */
+static bool parse_one(const char *text, size_t len, struct mlbd_net *net, bool *beyond)
 {
 	char word[MLB_ENDPOINT_LEN], *slash;
 	uint32_t bits = 128;
@@ -46,8 +47,11 @@ static bool parse_one(const char *text, size_t len, struct mlbd_net *net)
 	if (slash && !parse_bits(slash + 1, v4 ? 32 : 128, &bits))
 		return false;
 	net->bits = (uint8_t)(slash && v4 ? bits + 96 : bits);
-	for (uint32_t i = 0; i < 16; i++)
+	*beyond = false;
+	for (uint32_t i = 0; i < 16; i++) {
+		*beyond |= (net->addr.b[i] & ~mask_byte(net->bits, i)) != 0;
 		net->addr.b[i] &= mask_byte(net->bits, i);
+	}
 	return true;
 }
 
@@ -63,11 +67,16 @@ int mlbd_nets_parse(const char *what, const char *text, struct mlbd_nets *nets, 
 			snprintf(err, 256, "%s: expected at most %u networks", what, MLBD_MAX_NETS);
 			return -EINVAL;
 		}
-		if (!parse_one(text, len, &nets->net[nets->n++])) {
-			snprintf(err, 256, "%s '%.*s': expected none, or networks such as 10.0.0.0/8,2001:db8::/32", what,
-				 len < 80 ? (int)len : 80, text);
+		struct mlbd_nets one = { .n = 1 };
+		char meant[MLBD_NETS_TEXT];
+		bool beyond = false, parsed = parse_one(text, len, &one.net[0], &beyond);
+
+		if (!parsed || beyond) {
+			snprintf(err, 256, "%s '%.*s': expected %s", what, len < 80 ? (int)len : 80, text,
+				 parsed ? mlbd_nets_text(&one, meant) : "none, or networks such as 10.0.0.0/8,2001:db8::/32");
 			return -EINVAL;
 		}
+		nets->net[nets->n++] = one.net[0];
 		if (!text[len])
 			return 0;
 		text += len + 1;

@@ -41,7 +41,7 @@ static const char usage_end[] =
 	"is\n"
 	"printed (port 0 lets the kernel choose). [::] is IPv6 only: both families take two VIPs. Exit codes: 0 ended in order, "
 	"or\n"
-	"done; 1 an error, which the last line of standard error tells.\n";
+	"done; 1 an error, which the last line of standard error tells; 2 a command line that is wrong.\n";
 
 static void usage(void)
 {
@@ -142,6 +142,10 @@ int mlbd_options_parse(struct mlbd_options *o, int argc, char **argv, char err[5
 			snprintf(err, 512, "--%s: expected a value", name);
 			return -EINVAL;
 		}
+		if ((strcmp(name, "config") == 0 && o->config) || (strcmp(name, "order") == 0 && o->order)) {
+			snprintf(err, 512, "--%s: expected once, given twice", name);
+			return -EINVAL;
+		}
 		if (strcmp(name, "config") == 0) {
 			o->config = value;
 		} else if (strcmp(name, "order") == 0) {
@@ -162,28 +166,38 @@ void mlbd_options_free(struct mlbd_options *o)
 	o->lines = 0;
 }
 
-int mlbd_options_plan(const struct mlbd_options *o, struct mlbd_plan *p, char err[512])
+/* Most errors begin with the word that is the flag's name. */
+static void told_of_flag(const char *line, const char *why, char err[512])
 {
-	char why[256];
-	int rc;
+	size_t word = strcspn(line, " ");
+
+	if (strncmp(why, line, word) == 0 && (why[word] == ' ' || why[word] == ':'))
+		snprintf(err, 512, "--%s", why);
+	else
+		snprintf(err, 512, "--%.200s: %s", line, why);
+}
+
+int mlbd_options_plan(struct mlbd_options *o, struct mlbd_plan *p, struct mlbd_text *all, char err[512])
+{
+	char why[256], told[512];
+	int rc, first;
 
 	mlbd_plan_init(p);
-	if (o->config && (rc = mlbd_plan_file(p, o->config, err)))
-		goto fail;
-	for (uint32_t i = 0; i < o->lines; i++)
-		if ((rc = mlbd_plan_line(p, o->line[i], why))) {
-			size_t word = strcspn(o->line[i], " ");
-			bool told = strncmp(why, o->line[i], word) == 0 && (why[word] == ' ' || why[word] == ':');
-
-			/* Most errors begin with the word that is the flag's name. */
-			if (told)
-				snprintf(err, 512, "--%s", why);
-			else
-				snprintf(err, 512, "--%.200s: %s", o->line[i], why);
-			goto fail;
-		}
-	return 0;
-fail:
-	mlbd_plan_free(p);
-	return rc;
+	first = o->config ? mlbd_plan_file(p, o->config, all, err) : 0;
+	p->given = 0; /* flags override the file */
+	for (uint32_t i = 0; i < o->lines && (!first || all); i++) {
+		rc = mlbd_plan_line(p, o->line[i], why);
+		if (rc == 0 || (rc == -ENOENT && p->vip_failed))
+			continue;
+		told_of_flag(o->line[i], why, told);
+		if (all)
+			mlbd_text_add(all, "%s\n", told);
+		if (!first)
+			memcpy(err, told, sizeof(told));
+		o->wrong |= !first;
+		first = first ? first : rc;
+	}
+	if (first)
+		mlbd_plan_free(p);
+	return first;
 }

@@ -10,11 +10,12 @@ struct mlbd_options {
 	char **line;        /* [lines] from flags, in order, after the file's */
 	uint32_t lines;
 	bool check, takeover, stop_with_stdin, supervise;
+	bool wrong; /* the command line itself is wrong */
 };
 
 /* 0: run; 1: what was asked for is printed, exit 0; -EINVAL: err. */
 int mlbd_options_parse(struct mlbd_options *, int argc, char **argv, char err[512]);
 void mlbd_options_free(struct mlbd_options *);
-/* File and flags together, checked. err names file and line, or the flag. */
-int mlbd_options_plan(const struct mlbd_options *, struct mlbd_plan *, char err[512]);
+/* File and flags together, checked. err names file and line, or the flag; all: as of mlbd_plan_text. */
+int mlbd_options_plan(struct mlbd_options *, struct mlbd_plan *, struct mlbd_text *all, char err[512]);
 #endif

@@ -101,6 +101,26 @@ static int add_server(struct mlbd_plan *p, struct mlbd_plan_vip *v, const struct
 	return 0;
 }
 
+static int set(struct mlbd_plan *p, const struct mlbd_cmd *c, char err[256])
+{
+	uint64_t bit = (uint64_t)1 << (c->setting - mlbd_setting_list);
+
+	if (p->given & bit)
+		FAIL("%s: expected once, given twice", c->setting->name);
+	p->given |= bit;
+	mlbd_setting_copy(c->setting, &p->settings, &c->value);
+	return 0;
+}
+
+static int no_vip(const struct mlbd_plan *p, const char *name, char err[256])
+{
+	if (name[0])
+		snprintf(err, 256, "vip %s: expected a vip of an earlier line", name);
+	else
+		snprintf(err, 256, "expected vip NAME: %s", p->vips ? "there are several" : "there is no vip yet");
+	return name[0] || !p->vips ? -ENOENT : -EINVAL;
+}
+
 static int apply(struct mlbd_plan *p, const struct mlbd_cmd *c, char err[256])
 {
 	struct mlbd_plan_vip *v;
@@ -109,19 +129,15 @@ static int apply(struct mlbd_plan *p, const struct mlbd_cmd *c, char err[256])
 
 	if (c->op == MLBD_OP_NONE)
 		return 0;
-	if (c->op == MLBD_OP_SET) {
-		mlbd_setting_copy(c->setting, &p->settings, &c->value);
-		return 0;
-	}
+	if (c->op == MLBD_OP_SET)
+		return set(p, c, err);
 	if (!mlbd_cmd_is_config(c->op))
 		FAIL("expected a setting, vip or server line here; this one belongs to the control socket");
 	if (c->op == MLBD_OP_VIP)
 		return add_vip(p, c, err);
 	v = c->vip[0] ? mlbd_plan_find(p, c->vip) : p->vips == 1 ? &p->vip[0] : NULL;
-	if (!v && c->vip[0])
-		FAIL("vip %s: expected a vip of an earlier line", c->vip);
 	if (!v)
-		FAIL("expected vip NAME: %s", p->vips ? "there are several" : "there is no vip yet");
+		return no_vip(p, c->vip, err);
 	switch (c->op) {
 	case MLBD_OP_SERVER: return add_server(p, v, &c->server, err);
 	case MLBD_OP_SET_SERVERS:
@@ -148,17 +164,21 @@ int mlbd_plan_line(struct mlbd_plan *p, const char *line, char err[256])
 
 	if (rc == 0)
 		rc = apply(p, &c, err);
+	p->vip_failed |= rc && c.op == MLBD_OP_VIP;
 	mlbd_cmd_free(&c);
 	return rc;
 }
 
-int mlbd_plan_text(struct mlbd_plan *p, const char *name, const char *text, char err[512])
+int mlbd_plan_text(struct mlbd_plan *p, const char *name, const char *text, struct mlbd_text *all, char err[512])
 {
 	uint32_t number = 1;
-	char why[256];
+	char why[256], told[512];
+	int first = 0;
 
 	if (strncmp(text, "\xef\xbb\xbf", 3) == 0) {
 		snprintf(err, 512, "%.200s:1: the file begins with a byte order mark: expected UTF-8 without one", name);
+		if (all)
+			mlbd_text_add(all, "%s\n", err);
 		return -EINVAL;
 	}
 	for (const char *at = text; *at; number++) {
@@ -167,13 +187,18 @@ int mlbd_plan_text(struct mlbd_plan *p, const char *name, const char *text, char
 		int rc = line ? mlbd_plan_line(p, line, why) : -ENOMEM;
 
 		free(line);
-		if (rc) {
-			snprintf(err, 512, "%.200s:%u: %s", name, number, rc == -ENOMEM ? "no memory" : why);
-			return rc;
+		if (rc && !(rc == -ENOENT && p->vip_failed)) {
+			snprintf(told, 512, "%.200s:%u: %s", name, number, rc == -ENOMEM ? "no memory" : why);
+			if (!first)
+				memcpy(err, told, sizeof(told));
+			first = first ? first : rc;
+			if (!all)
+				return rc;
+			mlbd_text_add(all, "%s\n", told);
 		}
 		at += len + (at[len] == '\n');
 	}
-	return 0;
+	return first;
 }
 
 /* All of a file, or what a pipe brings within READ_MS of silence: a reload runs on the thread that must not wait. Bytes read, or
@@ -198,7 +223,7 @@ static ssize_t read_all(int fd, char *text, size_t most)
 	return (ssize_t)have;
 }
 
-int mlbd_plan_file(struct mlbd_plan *p, const char *path, char err[512])
+int mlbd_plan_file(struct mlbd_plan *p, const char *path, struct mlbd_text *all, char err[512])
 {
 	const size_t most = 16u << 20;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -228,13 +253,19 @@ int mlbd_plan_file(struct mlbd_plan *p, const char *path, char err[512])
 	} else if (n == most) {
 		snprintf(err, 512, "%.200s: expected at most 16 MiB", path);
 		rc = -EINVAL;
+	} else if (n == 0) { /* cut off by a full disk, most likely */
+		snprintf(err, 512, "%.200s: expected lines, found an empty file", path);
+		rc = -ENODATA;
 	} else {
-		rc = mlbd_plan_text(p, path, text, err);
+		rc = mlbd_plan_text(p, path, text, all, err);
+		all = NULL; /* it has told */
 	}
 	goto out;
 fail:
 	snprintf(err, 512, "%.200s: cannot read: %s", path, strerror(-rc));
 out:
+	if (rc && all)
+		mlbd_text_add(all, "%s\n", err);
 	free(text);
 	if (fd >= 0)
 		close(fd);

@@ -9,11 +9,13 @@ void mlbd_plan_init(struct mlbd_plan *);
 void mlbd_plan_free(struct mlbd_plan *);
 /* -ENOMEM. */
 int mlbd_plan_copy(struct mlbd_plan *to, const struct mlbd_plan *from);
-/* One line; -EINVAL, -EEXIST (an address is taken), -ELOOP (a server is a VIP), -ENOMEM; err without place. */
+/* One line; -EINVAL, -ENOENT (no such vip), -EEXIST (an address is taken), -ELOOP (a server is a VIP), -ENOMEM; err without
+ * place. */
 int mlbd_plan_line(struct mlbd_plan *, const char *line, char err[256]);
-/* All lines of a text or file; err begins with "NAME:LINE: ". The plan is then half filled: throw it away. */
-int mlbd_plan_text(struct mlbd_plan *, const char *name, const char *text, char err[512]);
-int mlbd_plan_file(struct mlbd_plan *, const char *path, char err[512]);
+/* All lines of a text or file; err begins with "NAME:LINE: ". The plan is then half filled: throw it away. all: gets every error,
+ * a line each, err the first; NULL: reading stops at the first. */
+int mlbd_plan_text(struct mlbd_plan *, const char *name, const char *text, struct mlbd_text *all, char err[512]);
+int mlbd_plan_file(struct mlbd_plan *, const char *path, struct mlbd_text *all, char err[512]);
 struct mlbd_plan_vip *mlbd_plan_find(struct mlbd_plan *, const char *name);
 /* print.c: lines that make the same plan when read back. */
 void mlbd_plan_print(const struct mlbd_plan *, struct mlbd_text *);

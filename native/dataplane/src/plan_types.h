@@ -13,5 +13,7 @@ struct mlbd_plan {
 	struct mlbd_settings settings;
 	struct mlbd_plan_vip vip[MLB_MAX_VIPS];
 	uint32_t vips;
+	uint64_t given;  /* settings that this text has named, by their place in mlbd_setting_list */
+	bool vip_failed; /* a line that names a vip was wrong: lines of its servers would only say so again */
 };
 #endif

@@ -107,6 +107,18 @@ static uint16_t get16(const uint8_t *p)
 	return (uint16_t)(p[0] << 8 | p[1]);
 }
 
+/* What stands behind the addresses: a type, a length of two bytes, and so many bytes; again, up to the end. */
+static bool whole_tlvs(const uint8_t *at, size_t n)
+{
+	while (n >= 3 && n - 3 >= get16(at + 1)) {
+		size_t len = 3u + get16(at + 1);
+
+		at += len;
+		n -= len;
+	}
+	return n == 0;
+}
+
 static int parse_v2(const uint8_t *data, size_t n, struct mlbd_proxy_header *h)
 {
 	const uint8_t *at = data + V2_FIXED;
@@ -134,11 +146,12 @@ static int parse_v2(const uint8_t *data, size_t n, struct mlbd_proxy_header *h)
 		at += 32;
 	}
 	h->has_addresses = tcp4 || tcp6;
-	if (h->has_addresses) {
-		h->source.port = get16(at);
-		h->destination.port = get16(at + 2);
-	}
-	return (int)total;
+	if (!h->has_addresses)
+		return (int)total;
+	h->source.port = get16(at);
+	h->destination.port = get16(at + 2);
+	at += 4;
+	return whole_tlvs(at, (size_t)(data + total - at)) ? (int)total : -EPROTO;
 }
 
 int mlbd_proxy_parse(const uint8_t *data, size_t n, struct mlbd_proxy_header *h)

@@ -192,16 +192,17 @@ static int give_order(const char *line, const struct mlbd_settings *settings, ch
 }
 
 /* last: what ran before, or NULL. */
-static int read_configured(struct mlbd_app *app, struct start *s, const struct mlbd_plan *last, char err[512])
+static int read_configured(struct mlbd_app *app, struct start *s, const struct mlbd_plan *last, struct mlbd_text *all,
+			   char err[512])
 {
-	int rc = mlbd_options_plan(&app->opt, &s->plan, err);
+	int rc = mlbd_options_plan(&app->opt, &s->plan, all, err);
 
 	if (rc == 0 && last && last->vips && s->plan.vips == 0) { /* as SIGHUP refuses it */
 		mlbd_plan_free(&s->plan);
 		snprintf(err, 512, "the configuration has no vip any more");
 		return -ENODATA;
 	}
-	if (rc == 0 && (rc = mlbd_check_names(&s->plan.settings, err)))
+	if (rc == 0 && (rc = mlbd_check_names(&s->plan.settings, all, err)))
 		mlbd_plan_free(&s->plan);
 	return rc;
 }
@@ -214,7 +215,7 @@ static int read_plan(struct mlbd_app *app, struct start *s, char err[512])
 	bool instead = false;
 	int rc = last ? mlbd_supervised_last(last, &instead, err) : -ENOENT, wrong;
 
-	wrong = rc == 0 && instead ? -ECANCELED : read_configured(app, s, rc == 0 ? last : NULL, why);
+	wrong = rc == 0 && instead ? -ECANCELED : read_configured(app, s, rc == 0 ? last : NULL, NULL, why);
 	if (rc == 0 && wrong < 0) {
 		mlbd_log("error", "the configuration that ran last holds, until SIGHUP finds the file right: %s", why);
 		s->plan = *last;
@@ -229,34 +230,63 @@ static int read_plan(struct mlbd_app *app, struct start *s, char err[512])
 	return rc;
 }
 
+/* Prints every error, not the first alone. 0 or -errno. */
+static int check(struct mlbd_app *app, struct start *s)
+{
+	struct mlbd_text all = { 0 };
+	char err[512], *save, *line;
+	int rc = read_configured(app, s, NULL, &all, err);
+
+	line = all.s ? strtok_r(all.s, "\n", &save) : NULL;
+	for (; line; line = strtok_r(NULL, "\n", &save))
+		fprintf(stderr, "marllb-dp: %s\n", line);
+	mlbd_text_free(&all);
+	if (rc == 0)
+		printf("the configuration is right%s\n", s->plan.vips ? "" : ", and has no vip");
+	return rc;
+}
+
+static int run(struct mlbd_app *app, struct start *s, int argc, char **argv, char err[512])
+{
+	int rc = read_plan(app, s, err);
+
+	if (rc)
+		return rc;
+	mlbd_log_time((enum mlbd_log_time)s->plan.settings.log_time);
+	if (app->opt.order)
+		return give_order(app->opt.order, &s->plan.settings, err);
+	return app->opt.supervise ? mlbd_supervise(argc, argv, err) : serve(app, s, err);
+}
+
 int mlbd_run(int argc, char **argv)
 {
 	struct mlbd_app *app = calloc(1, sizeof(*app));
 	struct start *s = calloc(1, sizeof(*s));
 	char err[512] = "no memory";
-	int rc = -ENOMEM, status = 0;
+	bool told = false;
+	int rc = -ENOMEM;
 
 	if (app && s) {
 		s->lock.fd = s->old.control = -1;
 		rc = mlbd_options_parse(&app->opt, argc, argv, err);
+		app->opt.wrong = rc < 0;
 	}
-	if (rc == 0)
-		rc = read_plan(app, s, err);
-	if (rc == 0 && app->opt.check)
-		printf("the configuration is right%s\n", s->plan.vips ? "" : ", and has no vip");
-	else if (rc == 0 && app->opt.order)
-		rc = give_order(app->opt.order, &s->plan.settings, err);
-	else if (rc == 0 && app->opt.supervise)
-		rc = status = mlbd_supervise(argc, argv, err);
+	told = rc == 0 && app->opt.check;
+	if (told)
+		rc = check(app, s);
 	else if (rc == 0)
-		rc = serve(app, s, err);
-	if (rc < 0)
+		rc = run(app, s, argc, argv, err);
+	else if (rc > 0) /* what was asked for is printed */
+		rc = 0;
+	if (rc < 0 && !told)
 		fprintf(stderr, "marllb-dp: %s\n", err);
 	if (s)
 		mlbd_plan_free(&s->plan);
 	if (app)
 		mlbd_options_free(&app->opt);
+	if (rc < 0)
+		rc = app && app->opt.wrong ? 2 : 1;
 	free(s);
 	free(app);
-	return rc < 0 ? 1 : status;
+	return rc;
 }

@@ -8,9 +8,16 @@
 
 #include <marllb/endpoint.h>
 #include <marllb/vocab.h>
+#include "log.h"
 #include "number.h"
+#include "option.h"
 
 #define MLBD_WEEK 604800000u /* ms */
+
+static const struct mlb_word off_on[] = { { "OFF", "off", 0 }, { "ON", "on", 1 }, { 0 } };
+static const struct mlb_word log_times[] = {
+	{ "OFF", "off", MLBD_LOG_TIME_OFF }, { "UNIX", "unix", MLBD_LOG_TIME_UNIX }, { "ISO", "iso", MLBD_LOG_TIME_ISO }, { 0 }
+};
 
 #define F(field) offsetof(struct mlbd_settings, field), sizeof(((struct mlbd_settings *)0)->field)
 
@@ -57,15 +64,17 @@ const struct mlbd_setting mlbd_setting_list[] = {
 	  F(user_timeout_ms), .min = 0, .max = 2147483647, SHARED(USER_TIMEOUT), .live = true },
 	{ "pipe-memory", "MIB", "at most this much kernel memory for spliced streams; beyond it bytes are copied", MLBD_COUNT,
 	  F(pipe_memory), .min = 0, .max = 1048576, SHARED(PIPE_MEMORY), .live = true },
-	{ "freebind", "on|off", "listen on addresses that this machine does not have yet", MLBD_SWITCH, F(freebind), .max = 1,
-	  .live = true },
-	{ "transparent", "on|off", "connect to servers from the client's address; needs CAP_NET_ADMIN and routes back",
-	  MLBD_SWITCH, F(transparent), .max = 1, .live = true },
+	{ "freebind", "on|off", "listen on addresses that this machine does not have yet", MLBD_WORD, F(freebind),
+	  .words = off_on, .live = true },
+	{ "transparent", "on|off", "connect to servers from the client's address; needs CAP_NET_ADMIN and routes back", MLBD_WORD,
+	  F(transparent), .words = off_on, .live = true },
 	{ "udp-timeout", "TIME", "a udp flow on which nothing passed for this long is over", MLBD_TIME, F(udp_ms), .min = 10,
 	  .max = MLBD_WEEK, SHARED(UDP_TIMEOUT), .live = true },
 	{ "udp-coalesce", "N",
 	  "microseconds that datagrams may wait for others while they come quickly, so that one wake-up moves many; 0: never",
 	  MLBD_COUNT, F(udp_coalesce_us), .max = 10000, SHARED(UDP_COALESCE), .live = true },
+	{ "log-time", "off|unix|iso", "how a line of the log begins: without a time, with milliseconds since 1970, with the date",
+	  MLBD_WORD, F(log_time), .words = log_times, .def = MLBD_LOG_TIME_ISO, .live = true },
 	{ "drain-timeout", "TIME", "at a stop, wait this long for connections to end", MLBD_TIME, F(drain_ms), .min = 0,
 	  .max = MLBD_WEEK, SHARED(DRAIN_TIMEOUT), .live = true },
 };
@@ -80,7 +89,7 @@ void mlbd_settings_default(struct mlbd_settings *s)
 
 		if (k->text)
 			strcpy(at, k->text);
-		else if (k->kind == MLBD_COUNT || k->kind == MLBD_TIME || k->kind == MLBD_SWITCH)
+		else if (k->kind == MLBD_COUNT || k->kind == MLBD_TIME || k->kind == MLBD_WORD)
 			*(uint64_t *)at = k->def;
 	}
 }
@@ -136,6 +145,7 @@ static int parse_sources(char *const *words, int n, struct mlbd_settings *s, cha
 int mlbd_setting_parse(const struct mlbd_setting *k, char *const *words, int n, struct mlbd_settings *s, char err[256])
 {
 	void *at = (char *)s + k->off;
+	uint8_t word;
 	uint64_t v;
 
 	if (n < 1 || (n > 1 && k->kind != MLBD_SOURCES)) {
@@ -158,12 +168,10 @@ int mlbd_setting_parse(const struct mlbd_setting *k, char *const *words, int n, 
 		memset(at, 0, k->size);
 		strcpy(at, words[0]);
 		return 0;
-	case MLBD_SWITCH:
-		v = strcmp(words[0], "on") == 0;
-		if (!v && strcmp(words[0], "off") != 0) {
-			snprintf(err, 256, "%s '%.80s': expected on or off", k->name, words[0]);
+	case MLBD_WORD:
+		if (mlbd_parse_word(k->name, words[0], k->words, &word, err))
 			return -EINVAL;
-		}
+		v = word;
 		break;
 	case MLBD_TIME:
 		if (parse_time(words[0], &v) || v < k->min || v > k->max) {
@@ -198,8 +206,12 @@ void mlbd_setting_print(const struct mlbd_setting *k, const struct mlbd_settings
 			size_t used = strlen(buf);
 			snprintf(buf + used, size - used, "%s%s", i ? " " : "", mlb_addr_text(&s->source[i], a));
 		}
-	} else if (k->kind == MLBD_SWITCH) {
-		snprintf(buf, size, "%s", *(const uint64_t *)at ? "on" : "off");
+	} else if (k->kind == MLBD_WORD) {
+		const struct mlb_word *w = k->words;
+
+		while (w[1].word && (uint64_t)w->value != *(const uint64_t *)at)
+			w++;
+		snprintf(buf, size, "%s", w->word);
 	} else if (k->kind == MLBD_TIME) {
 		uint64_t v = *(const uint64_t *)at;
 		bool minutes = v && v % 60000 == 0, seconds = v && v % 1000 == 0;

@@ -4,6 +4,7 @@
 #define MLBD_SETTINGS_H
 #include <stdio.h>
 #include <marllb/types.h>
+#include <marllb/vocab.h>
 
 #define MLBD_MAX_SOURCES 16
 #define MLBD_MAX_THREADS 64
@@ -25,21 +26,23 @@ struct mlbd_settings {
 	uint64_t pipe_memory;                                           /* MiB */
 	uint64_t udp_coalesce_us;                                       /* 0: never wait */
 	uint64_t freebind, transparent;                                 /* 0 or 1 */
+	uint64_t log_time;                                              /* enum mlbd_log_time */
 	uint64_t retries;                                               /* other servers tried after a failed connect */
 	uint64_t backlog;
 	struct mlb_addr source[MLBD_MAX_SOURCES]; /* connects to servers come from these in turn; none: the kernel's choice */
 	uint32_t sources;
 };
 
-enum mlbd_kind { MLBD_TEXT, MLBD_PATH, MLBD_COUNT, MLBD_TIME, MLBD_SWITCH, MLBD_SOURCES };
+enum mlbd_kind { MLBD_TEXT, MLBD_PATH, MLBD_COUNT, MLBD_TIME, MLBD_WORD, MLBD_SOURCES };
 
 struct mlbd_setting {
 	const char *name, *arg, *help;
 	enum mlbd_kind kind;
 	uint32_t off, size;
 	uint64_t min, max, def;
-	const char *text; /* default of a text; NULL: empty */
-	bool live;        /* may change while the data plane runs */
+	const char *text;             /* default of a text; NULL: empty */
+	const struct mlb_word *words; /* of a WORD */
+	bool live;                    /* may change while the data plane runs */
 };
 
 extern const struct mlbd_setting mlbd_setting_list[];

@@ -217,11 +217,14 @@ static void show_frames(struct mlbd_host *h, bool weights, bool json, struct mlb
 		return;
 	}
 	if (json)
-		mlbd_text_add(t, "{\"connections\":%" PRIu64 ",\"handedOver\":%s,\"logLinesLost\":%" PRIu64 ",\"vips\":[",
-			      mlbd_workers_conns(h), h->handed_over ? "true" : "false", mlbd_log_lost());
+		mlbd_text_add(t,
+			      "{\"connections\":%" PRIu64 ",\"handedOver\":%s,\"logLinesLost\":%" PRIu64
+			      ",\"logLinesLeftOut\":%" PRIu64 ",\"vips\":[",
+			      mlbd_workers_conns(h), h->handed_over ? "true" : "false", mlbd_log_lost(), MLB_LD(h->left_out));
 	else if (!weights)
-		mlbd_text_add(t, "connections %" PRIu64 " handed-over %s log-lines-lost %" PRIu64 "\n", mlbd_workers_conns(h),
-			      h->handed_over ? "yes" : "no", mlbd_log_lost());
+		mlbd_text_add(
+			t, "connections %" PRIu64 " handed-over %s log-lines-lost %" PRIu64 " log-lines-left-out %" PRIu64 "\n",
+			mlbd_workers_conns(h), h->handed_over ? "yes" : "no", mlbd_log_lost(), MLB_LD(h->left_out));
 	for (struct mlbd_vip *v = next_vip(h, NULL); v; v = next_vip(h, v)) {
 		struct mlb_frame_hdr f;
 		int n = mlb_dp_frame(h->dp, v->id, &f, rec, MLB_MAX_SERVERS_PER_VIP);

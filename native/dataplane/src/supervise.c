@@ -15,6 +15,7 @@
 
 #include "fds.h"
 #include "notify.h"
+#include "signals.h"
 #include "supervised.h"
 
 #define SETTLED_US 1000000u   /* one that lived so long did not die of its start */
@@ -385,10 +386,8 @@ static int listen_to_signals(struct supervisor *s)
 	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++)
 		sigaddset(&set, wanted[i]);
 	sigprocmask(SIG_BLOCK, &set, &s->before);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGUSR1, SIG_IGN);
-	signal(SIGQUIT, SIG_IGN);
-	signal(SIGALRM, SIG_IGN);
+	mlbd_signals_ignore();
+	signal(SIGUSR2, SIG_DFL); /* blocked, and read: an ignored one would never come */
 	s->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 	return s->signal_fd < 0 ? -errno : 0;
 }

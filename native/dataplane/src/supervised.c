@@ -81,7 +81,7 @@ int mlbd_supervised_last(struct mlbd_plan *p, bool *instead, char err[512])
 	text = whole(fd);
 	mlbd_plan_init(p);
 	if (text)
-		rc = mlbd_plan_text(p, "the configuration that ran last", text, err);
+		rc = mlbd_plan_text(p, "the configuration that ran last", text, NULL, err);
 	else
 		snprintf(err, 512, "cannot read the configuration that ran last");
 	free(text);

@@ -224,8 +224,8 @@ static int understand(struct mlbd_inherit *in, struct fetch *f, char err[256])
 		snprintf(err, 256, "takeover: no memory");
 		rc = -ENOMEM;
 	}
-	if (rc == 0 && ((run.s && (rc = mlbd_plan_text(&in->run, "takeover", run.s, why))) ||
-			(base.s && (rc = mlbd_plan_text(&in->base, "takeover: base", base.s, why)))))
+	if (rc == 0 && ((run.s && (rc = mlbd_plan_text(&in->run, "takeover", run.s, NULL, why))) ||
+			(base.s && (rc = mlbd_plan_text(&in->base, "takeover: base", base.s, NULL, why)))))
 		snprintf(err, 256, "%.250s", why);
 	while (next < f->fds)
 		close(f->fd[next++]);

@@ -108,8 +108,10 @@ void mlbd_worker_complain(struct mlbd_worker *w, int error, const char *fmt, ...
 	char what[256];
 	va_list ap;
 
-	if (w->complained_us && w->now_us - w->complained_us < COMPLAIN_US)
+	if (w->complained_us && w->now_us - w->complained_us < COMPLAIN_US) {
+		atomic_fetch_add_explicit(&w->host->left_out, 1, memory_order_relaxed);
 		return;
+	}
 	w->complained_us = w->now_us;
 	va_start(ap, fmt);
 	vsnprintf(what, sizeof(what), fmt, ap);

@@ -118,7 +118,8 @@ void mlbd_worker_post(struct mlbd_worker *, struct mlbd_mail *);
 struct mlbd_mail *mlbd_worker_mail(struct mlbd_worker *);
 /* Copies the live settings. */
 void mlbd_worker_settings(struct mlbd_worker *);
-/* Logs what this machine, and no server, is short of, or another matter (error 0); once in five seconds. */
+/* Logs what this machine, and no server, is short of, or another matter (error 0); once in five seconds. What is left out is
+ * counted, and told by main. */
 void mlbd_worker_complain(struct mlbd_worker *, int error, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* epoll_ctl ADD or MOD with a tagged pointer; 0 or -errno. */
 int mlbd_worker_watch(struct mlbd_worker *, int op, int fd, uint32_t events, void *ptr, uint64_t tag);

@@ -14,7 +14,7 @@ static int read_text(const char *text)
 	mlbd_plan_free(&plan);
 	mlbd_plan_init(&plan);
 	err[0] = 0;
-	return mlbd_plan_text(&plan, "dp.conf", text, err);
+	return mlbd_plan_text(&plan, "dp.conf", text, NULL, err);
 }
 
 TEST(a_whole_file)
@@ -74,6 +74,9 @@ static const struct {
 	{ "threads many\n", "dp.conf:1: ", "from 0 to 64" },
 	{ "wibble 3\n", "dp.conf:1: ", "unknown word 'wibble'" },
 	{ "quit\n", "dp.conf:1: ", "control socket" },
+	{ "threads 1\nidle-timeout 1m\n\nthreads 1\n", "dp.conf:4: ", "threads: expected once, given twice" },
+	{ "vip a 127.0.0.1:1 mode sed mode p2c\n", "dp.conf:1: ", "vip option 'mode': expected once" },
+	{ "vip a 127.0.0.1:1 accept-proxy 10.0.0.1/8\n", "dp.conf:1: ", "accept-proxy '10.0.0.1/8': expected 10.0.0.0/8" },
 	{ "vip dns 127.0.0.1:53 protocol udp\nserver 127.0.0.1:54 send-proxy v2\n",
 	  "dp.conf:2: ", "expected a vip with protocol tcp" },
 };
@@ -102,7 +105,7 @@ TEST(a_printed_plan_reads_back)
 static void read_plan(struct mlbd_plan *p, const char *text)
 {
 	mlbd_plan_init(p);
-	CHECK_EQ(mlbd_plan_text(p, "dp.conf", text, err), 0);
+	CHECK_EQ(mlbd_plan_text(p, "dp.conf", text, NULL, err), 0);
 }
 
 /* What was changed at run time stays over a takeover; elsewhere the new file decides. */
@@ -140,6 +143,46 @@ TEST(errors_name_file_and_line)
 	}
 }
 
+/* What only follows from a line that is wrong is not told. */
+TEST(every_error_is_told_where_all_are_wanted)
+{
+	struct mlbd_text all = { 0 };
+
+	mlbd_plan_init(&plan);
+	CHECK_EQ(mlbd_plan_text(
+			 &plan, "dp.conf",
+			 "threads many\nvip a 127.0.0.1:1 mode fast\nserver vip a 127.0.0.1:2\nserver 127.0.0.1:3\nwibble 3\n"
+			 "vip b 127.0.0.1:4\nserver vip b nothing\n",
+			 &all, err),
+		 -EINVAL);
+	CHECK(strncmp(err, "dp.conf:1: threads 'many'", 25) == 0);
+	CHECK(all.s && strstr(all.s, "dp.conf:1: ") && strstr(all.s, "dp.conf:2: mode 'fast'") && strstr(all.s, "dp.conf:5: ") &&
+	      strstr(all.s, "dp.conf:7: "));
+	CHECK(!strstr(all.s, "dp.conf:3: "));
+	mlbd_text_free(&all);
+}
+
+TEST(a_setting_is_given_once_but_a_flag_overrides_the_file)
+{
+	char *argv[] = { "marllb-dp", "--threads", "2", "--threads", "3" },
+	     *config[] = { "marllb-dp", "--config", "a", "--config", "b" };
+	struct mlbd_options o;
+
+	CHECK_EQ(mlbd_options_parse(&o, 5, argv, err), 0);
+	CHECK_EQ(mlbd_options_plan(&o, &plan, NULL, err), -EINVAL);
+	CHECK(o.wrong && strstr(err, "--threads: expected once, given twice"));
+	mlbd_options_free(&o);
+	CHECK_EQ(mlbd_options_parse(&o, 5, config, err), -EINVAL);
+	CHECK(strstr(err, "--config: expected once"));
+	mlbd_options_free(&o);
+}
+
+TEST(an_empty_file_is_no_configuration)
+{
+	CHECK_EQ((mlbd_plan_init(&plan), mlbd_plan_file(&plan, "/dev/null", NULL, err)), -ENODATA);
+	CHECK(strstr(err, "/dev/null: expected lines, found an empty file"));
+}
+
 TEST(two_vips_may_leave_the_port_to_the_kernel)
 {
 	CHECK_EQ(read_text("vip a 127.0.0.1:0\nvip b 127.0.0.1:0\n"), 0);
@@ -158,7 +201,7 @@ TEST(flags_override_the_file)
 	CHECK_EQ(mlbd_options_parse(&o, 7, argv, err), 0);
 	CHECK(o.stop_with_stdin && !o.takeover && !o.check);
 	mlbd_plan_free(&plan);
-	CHECK_EQ(mlbd_options_plan(&o, &plan, err), 0);
+	CHECK_EQ(mlbd_options_plan(&o, &plan, NULL, err), 0);
 	CHECK_EQ(plan.settings.threads, 3);
 	CHECK_EQ(plan.vip[0].servers, 1);
 	mlbd_plan_free(&plan);
@@ -201,7 +244,7 @@ TEST(flags_that_are_wrong)
 		char *argv[] = { "marllb-dp", bad_values[i].flag, bad_values[i].value };
 
 		CHECK_EQ(mlbd_options_parse(&o, 3, argv, err), 0);
-		CHECK_EQ(mlbd_options_plan(&o, &plan, err), -EINVAL);
+		CHECK(mlbd_options_plan(&o, &plan, NULL, err) < 0 && o.wrong);
 		CHECK(strncmp(err, bad_values[i].told, strlen(bad_values[i].told)) == 0);
 		mlbd_options_free(&o);
 	}
@@ -216,7 +259,7 @@ TEST(a_byte_order_mark_is_named)
 TEST(a_file_that_is_not_there)
 {
 	mlbd_plan_init(&plan);
-	CHECK_EQ(mlbd_plan_file(&plan, "/nonexistent/dp.conf", err), -ENOENT);
+	CHECK_EQ(mlbd_plan_file(&plan, "/nonexistent/dp.conf", NULL, err), -ENOENT);
 	CHECK(strstr(err, "/nonexistent/dp.conf: cannot read"));
 }
 
@@ -244,5 +287,7 @@ TEST(settings_print_as_they_are_read)
 
 MLB_TEST_MAIN(CASE(a_whole_file), CASE(one_vip_needs_no_name), CASE(a_printed_plan_reads_back),
 	      CASE(a_takeover_keeps_proxy_headers), CASE(errors_name_file_and_line),
-	      CASE(two_vips_may_leave_the_port_to_the_kernel), CASE(flags_override_the_file), CASE(flags_that_are_wrong),
-	      CASE(a_byte_order_mark_is_named), CASE(a_file_that_is_not_there), CASE(settings_print_as_they_are_read))
+	      CASE(every_error_is_told_where_all_are_wanted), CASE(a_setting_is_given_once_but_a_flag_overrides_the_file),
+	      CASE(an_empty_file_is_no_configuration), CASE(two_vips_may_leave_the_port_to_the_kernel),
+	      CASE(flags_override_the_file), CASE(flags_that_are_wrong), CASE(a_byte_order_mark_is_named),
+	      CASE(a_file_that_is_not_there), CASE(settings_print_as_they_are_read))

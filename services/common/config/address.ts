@@ -54,9 +54,24 @@ export function isWildcard(text: string): boolean {
   return hp?.host === "0.0.0.0" || hp?.host === "::";
 }
 
-/** "10.0.0.0/8" or "2001:db8::/32"; an address without a prefix is a network of one. */
+function bitsOf(address: string): string {
+  if (isIPv4(address))
+    return address
+      .split(".")
+      .map((byte) => Number(byte).toString(2).padStart(8, "0"))
+      .join("");
+  const words = new URL(`http://[${address}]/`).hostname.slice(1, -1).split("::");
+  const [front = [], back = []] = words.map((half) => half.split(":").filter((word) => word !== ""));
+  const all = [...front, ...Array<string>(8 - front.length - back.length).fill("0"), ...back];
+  return all.map((word) => Number.parseInt(word, 16).toString(2).padStart(16, "0")).join("");
+}
+
+/** "10.0.0.0/8" or "2001:db8::/32", no bit set beyond the prefix; an address without a prefix is a network of one. */
 export function isNetwork(text: string): boolean {
   const m = /^([^/%]+)(?:\/(\d{1,3}))?$/.exec(text);
-  const family = isIP(m?.[1] ?? "");
-  return family !== 0 && Number(m?.[2] ?? 0) <= (family === 4 ? 32 : 128);
+  const address = m?.[1] ?? "";
+  if (isIP(address) === 0) return false;
+  const most = isIPv4(address) ? 32 : 128;
+  const prefix = Number(m?.[2] ?? most);
+  return prefix <= most && !bitsOf(address).slice(prefix).includes("1");
 }

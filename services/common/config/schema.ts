@@ -26,7 +26,7 @@ const ip = address(
   (s) => (isIPv4(s) || isIPv6(s)) && !s.includes("%"),
   'expected an IP address without port, such as 10.0.0.2 or "::1"',
 );
-const network = address(isNetwork, 'expected a network, such as 10.0.0.0/8 or "2001:db8::/32"');
+const network = address(isNetwork, 'expected a network without bits beyond its prefix, such as 10.0.0.0/8 or "2001:db8::/32"');
 // gRPC resolves it: HOST:PORT, or a resolver's name such as dns:///inference.lb:50052.
 const dialled = z.string().regex(/^[^\s"']+$/, { error: "expected HOST:PORT or a name that gRPC can resolve, without spaces" });
 const endpoint = z.string().regex(/^$|^(https?:\/\/)?(\[[0-9A-Fa-f:.]+\]|[^\s:/[\]]+)(:\d{1,5})?(\/\S*)?$/, {

@@ -31,6 +31,7 @@ export function dpLines(c: Config): string[] {
     `drain-timeout ${d.drain_timeout_ms}ms`,
     `pipe-memory ${d.pipe_memory}`,
     `backlog ${d.backlog}`,
+    `log-time ${c.log.time}`,
     `freebind ${d.freebind ? "on" : "off"}`,
     `transparent ${d.transparent ? "on" : "off"}`,
   ];

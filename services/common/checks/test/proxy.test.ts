@@ -84,8 +84,20 @@ vips:
 
 test("networks are checked where they are read", (t) => {
   const vip = (net: string) => parseConfig(`vips: [{name: a, address: "10.0.0.1:80", accept_proxy: ["${net}"]}]`).vips[0];
-  for (const good of ["10.0.0.0/8", "0.0.0.0/0", "2001:db8::/32", "::1", "10.0.0.1"])
+  for (const good of ["10.0.0.0/8", "0.0.0.0/0", "2001:db8::/32", "::1", "10.0.0.1", "2001:db8:8000::/33", "::/0", "1::/16"])
     t.deepEqual(vip(good)?.accept_proxy, [good]);
-  for (const bad of ["10.0.0.0/33", "::/129", "host", "10.0.0.0/", "10.0.0.0/8,::1", ""])
+  for (const bad of [
+    "10.0.0.0/33",
+    "::/129",
+    "host",
+    "10.0.0.0/",
+    "10.0.0.0/8,::1",
+    "",
+    "10.0.0.1/8",
+    "192.168.5.0/22",
+    "2001:db8::1/32",
+    "2001:db8:8000::/32",
+    "::1/127",
+  ])
     t.throws(() => vip(bad), { message: /accept_proxy.*expected a network/ }, bad);
 });
