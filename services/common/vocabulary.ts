@@ -30,6 +30,7 @@ export const Load = values("load", ["FLOWS", "WAITING"]);
 export const Owner = values("owner", ["LOCAL", "MANAGED"]);
 export const Ladder = values("ladder", ["MODEL", "KALMAN", "LAST_GOOD", "STATIC", "STATIC_DP"]);
 export const ServerFlag = values("serverFlag", ["MEMBER", "DRAINING", "EJECTED", "PROBING", "LEAVING", "GUARDED"]);
+export const InFlag = values("inFlag", ["CLOSE", "LAST_RESORT"]);
 export const Trust = values("trust", ["EXACT", "HINT", "NONE"]);
 
 /** Defaults of a data plane's settings by its words, in ms where they are times. */

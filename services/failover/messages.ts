@@ -65,7 +65,9 @@ export function directiveFor(agent: AgentVip, view: PoolView): Directive {
   const servers = [];
   for (const [address, share] of view.order.shares) {
     const id = agent.ids.get(address);
-    if (id !== undefined && share.factor !== 1) servers.push({ server_id: id, ...share });
+    const { lastResort, ...said } = share;
+    if (id !== undefined && share.factor !== 1)
+      servers.push({ server_id: id, ...said, ...(lastResort && { last_resort: true }) });
   }
   if (view.closeRemoved)
     for (const id of agent.leaving) servers.push({ server_id: id, factor: 0, reason: "removed", close: true });

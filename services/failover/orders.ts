@@ -41,6 +41,8 @@ export interface Share {
   reason: string;
   /** The flows that it has are to end. */
   close?: boolean;
+  /** Masked by what was found, and not by an order: better than a refusal, for a flow that no other server took. */
+  lastResort?: boolean;
 }
 
 export interface PoolOrder {
@@ -124,7 +126,7 @@ export function orders(intent: Intent, seen: Observations, rules: PoolRules, at:
   const free: Member[] = [];
   for (const m of all) {
     if ((m.priority ?? 0) === priority) free.push(m);
-    else shares.set(m.address, { factor: 0, reason: `stands by, priority ${m.priority ?? 0}` });
+    else shares.set(m.address, { factor: 0, reason: `stands by, priority ${m.priority ?? 0}`, lastResort: true });
   }
   // While none is known to be up there is nobody to serve in the place of those that nobody has checked yet.
   const anyUp = free.some((m) => seen.health(m.address) === "UP");
@@ -135,7 +137,7 @@ export function orders(intent: Intent, seen: Observations, rules: PoolRules, at:
   const down = serving.filter(isDown).length;
   const healthy = serving.length - down;
   const panic = down > 0 && tooFew(healthy, serving.length, rules);
-  const masked: Share = { factor: 0, reason: "down", ...(rules.closeDown && { close: true }) };
+  const masked: Share = { factor: 0, reason: "down", lastResort: true, ...(rules.closeDown && { close: true }) };
   for (const m of serving) {
     if (isDown(m)) {
       shares.set(m.address, panic ? { factor: 1, reason: "down, but too few are up" } : masked);

@@ -2,6 +2,7 @@
 // From a decision and a directive, both keyed by server id, to arrays in the order of a frame's servers: what the envelope takes.
 // Pure.
 import type { FrameView } from "../common/native/frame.js";
+import { InFlag } from "../common/vocabulary.js";
 import type { Decision } from "./ladder.js";
 
 export interface OverrideWeights {
@@ -26,6 +27,8 @@ export interface DirectiveState {
   policy: string;
   /** Servers whose flows are to end. */
   closing: ReadonlySet<number>;
+  /** Masked servers that a flow may try when its connect failed at all others. */
+  lastResort: ReadonlySet<number>;
   /** Of the list that failover knew. */
   generation: number;
   /** Servers that joined later get no new flows until it knows them. */
@@ -42,6 +45,7 @@ export const NO_DIRECTIVE: DirectiveState = {
   fallback: false,
   policy: "",
   closing: new Set(),
+  lastResort: new Set(),
   generation: 0,
   newcomersWait: false,
 };
@@ -137,6 +141,20 @@ export function factorsInOrder(
   for (let i = 0; i < ids.length; i++) {
     const id = ids[i] as number;
     out[i] = waits(id) ? 0 : (directive.factors.get(id) ?? 1);
+  }
+  return out;
+}
+
+/**
+ * enum mlb_in_flag of each server, in the frame's order. A weight of 0 in an operator's order is an order, too: such a server is nobody's
+ * last resort.
+ */
+export function flagsInOrder(ids: ArrayLike<number>, directive: DirectiveState, raw: Float32Array): Uint8Array {
+  const out = new Uint8Array(ids.length);
+  for (let i = 0; i < ids.length; i++) {
+    const id = ids[i] as number;
+    const lastResort = directive.lastResort.has(id) && (raw[i] as number) > 0;
+    out[i] = (directive.closing.has(id) ? InFlag.CLOSE : 0) | (lastResort ? InFlag.LAST_RESORT : 0);
   }
   return out;
 }

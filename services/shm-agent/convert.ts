@@ -56,6 +56,7 @@ export function directiveOf(d: Directive__Output): DirectiveState {
     fallback: d.fallback,
     policy: d.policy,
     closing: new Set(d.servers.filter((s) => s.close).map((s) => s.server_id)),
+    lastResort: new Set(d.servers.filter((s) => s.last_resort).map((s) => s.server_id)),
     generation: d.generation,
     newcomersWait: d.newcomers_wait,
   };

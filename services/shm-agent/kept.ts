@@ -40,8 +40,8 @@ export function orderByAddress(d: DirectiveState, view: FrameView): KeptOrder {
       const address = addresses.get(id);
       return address === undefined ? [] : [{ address, value }];
     });
-  // What is to be closed was closed, or is said again.
-  const { factors, override, closing: _, generation: __, ...rest } = d;
+  // What is to be closed was closed, or is said again. Which masks are no orders failover says again; until then all are kept.
+  const { factors, override, closing: _, lastResort: __, generation: ___, ...rest } = d;
   return { ...rest, factors: named(factors), override: override && { ...override, weights: named(override.weights) } };
 }
 
@@ -59,6 +59,7 @@ export function orderById(kept: KeptOrder, view: FrameView): DirectiveState {
   return {
     ...rest,
     closing: new Set(),
+    lastResort: new Set(),
     generation: view.generation,
     factors: numbered(factors),
     override: override && weights.size > 0 ? { ...override, weights } : null,

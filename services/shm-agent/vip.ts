@@ -8,6 +8,7 @@ import {
   type DirectiveState,
   directiveInForce,
   factorsInOrder,
+  flagsInOrder,
   type Push,
   pickSource,
   previousInOrder,
@@ -400,7 +401,7 @@ export class Vip {
       state: this.#directive.state,
       term: this.#directive.term,
       newcomersWait: this.#directive.newcomersWait,
-      close: Uint8Array.from(v.ids, (id) => (this.#directive.closing.has(id) ? 1 : 0)),
+      flags: flagsInOrder(v.ids, this.#directive, raw),
     };
   }
 

@@ -59,7 +59,7 @@ class Writer {
       dt: 0.2,
       ejectedCap: 0.05,
       newcomersWait: false,
-      close: new Uint8Array(N),
+      flags: new Uint8Array(N),
       exact: false,
       kappa: 0,
       loadBalancers: 1,

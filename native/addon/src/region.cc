@@ -196,7 +196,7 @@ private:
 		Napi::Env env = call.Env();
 		Napi::Object o = call[0].As<Napi::Object>(), frame = property(o, "frame").As<Napi::Object>();
 		mlb_agent_vector x = vector_of(o);
-		x.close = array_of<uint8_t>(o, "close", x.n, true);
+		x.flags = array_of<uint8_t>(o, "flags", x.n, true);
 		x.newcomers_wait = property(o, "newcomersWait").ToBoolean();
 		x.ids = array_of<uint32_t>(o, "ids", x.n, false);
 		x.bias = array_of<float>(o, "bias", x.n, true);

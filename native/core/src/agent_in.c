@@ -73,7 +73,7 @@ int mlb_agent_publish(struct mlb_agent *a, const struct mlb_agent_vector *x, flo
 			.weight = share[i],
 			.factor = x->factor ? x->factor[i] : 1,
 			.bias = bias,
-			.flags = x->close && x->close[i] ? MLB_IN_CLOSE : 0,
+			.flags = x->flags ? x->flags[i] : 0,
 		};
 	}
 	v->in = (struct mlb_in_vip){ .dp_epoch = x->dp_epoch,

@@ -143,6 +143,8 @@ void mlb_dp_connect_result(struct mlb_dp *dp, struct mlb_worker *w, uint32_t vip
 		unmade(dp, v, &v->srv[slot], began_us);
 	else if (how == MLB_CONNECT_OK)
 		succeeded(dp, v, w, &v->srv[slot], now_us);
+	else if (MLB_LD(v->srv[slot].last_resort))
+		return; /* it is masked: put out as well it would only take the place of one that is not */
 	else if (how == MLB_CONNECT_REFUSED || !answered_since(dp, v, slot, began_us))
 		failed(dp, v, &v->srv[slot], how == MLB_CONNECT_REFUSED, began_us, now_us);
 }
@@ -229,6 +231,25 @@ bool mlb_dp_admits(struct mlb_dp *dp, struct mlb_worker *w, uint32_t vip_id, uin
 	if (!t || !v || slot >= t->nslots || !(t->weight[slot] > 0) || wv->q[slot] >= MLB_Q_OUT)
 		return false;
 	return MLB_LD(v->out) == 0 || admits(dp, wv, &v->srv[slot].eject, slot, now_us);
+}
+
+/* Each of those that may be chosen with the same probability (reservoir sampling, Vitter 1985, of one). */
+uint32_t mlb_dp_last_resort(struct mlb_dp *dp, struct mlb_worker *w, uint32_t vip_id)
+{
+	struct mlb_wvip *wv = wvip_of(w, vip_id);
+	struct dp_vip *v = dp_vip_of(dp, vip_id);
+	uint32_t slot = MLB_NONE, seen = 0;
+	if (!wv || !v)
+		return MLB_NONE;
+	for (uint32_t i = 0, n = MLB_LD_ACQ(v->used); i < n; i++) {
+		const struct dp_server *s = &v->srv[i];
+		if (MLB_LD_ACQ(s->live) != DP_LIVE_OPEN || !MLB_LD(s->last_resort) || wv->q[i] >= MLB_Q_TRIED)
+			continue;
+		seen++;
+		if (mlb_rng_next(&w->rng) % seen == 0)
+			slot = i;
+	}
+	return slot;
 }
 
 void dp_eject_forget(struct mlb_dp *dp, struct dp_vip *v, struct dp_server *s)

@@ -16,7 +16,8 @@
 /* A vector in the order of the slots. */
 struct vector {
 	float weight[MLB_MAX_SERVERS_PER_VIP], factor[MLB_MAX_SERVERS_PER_VIP], bias[MLB_MAX_SERVERS_PER_VIP];
-	bool has[MLB_MAX_SERVERS_PER_VIP], close[MLB_MAX_SERVERS_PER_VIP];
+	uint32_t flags[MLB_MAX_SERVERS_PER_VIP]; /* MLB_IN_* */
+	bool has[MLB_MAX_SERVERS_PER_VIP];
 };
 
 static struct dp_server *by_id(struct dp_vip *v, uint32_t id, uint32_t *hint)
@@ -38,7 +39,7 @@ static enum mlb_refuse check_entry(const struct mlb_in_entry *e)
 		return MLB_REFUSE_NOT_FINITE;
 	if (e->weight < 0 || e->factor < 0)
 		return MLB_REFUSE_NEGATIVE;
-	if (e->weight > 1.001f || e->factor > 1 || fabsf(e->bias) > MAX_BIAS || (e->flags & ~MLB_IN_CLOSE))
+	if (e->weight > 1.001f || e->factor > 1 || fabsf(e->bias) > MAX_BIAS || (e->flags & ~(MLB_IN_CLOSE | MLB_IN_LAST_RESORT)))
 		return MLB_REFUSE_OUT_OF_RANGE;
 	return MLB_REFUSE_NONE;
 }
@@ -50,7 +51,7 @@ static enum mlb_refuse read_entries(const struct mlb_dp *dp, struct dp_vip *v, c
 	uint32_t hint = 0, members = 0;
 	float sum = 0;
 	memset(out->has, 0, sizeof(out->has));
-	memset(out->close, 0, sizeof(out->close));
+	memset(out->flags, 0, sizeof(out->flags));
 	for (uint32_t i = 0; i < n; i++) {
 		enum mlb_refuse why = check_entry(&e[i]);
 		if (why != MLB_REFUSE_NONE)
@@ -61,7 +62,7 @@ static enum mlb_refuse read_entries(const struct mlb_dp *dp, struct dp_vip *v, c
 		if (!s)
 			continue;
 		uint32_t slot = s->pub.slot;
-		out->close[slot] = e[i].flags & MLB_IN_CLOSE;
+		out->flags[slot] = e[i].flags;
 		if (!dp_is_member(s))
 			continue;
 		if (out->has[slot])
@@ -123,6 +124,8 @@ static void take(struct dp_vip *v, const struct mlb_in_vip *in, struct vector *x
 		s->factor = x->factor[i];
 		s->bias = x->bias[i];
 		s->waits = false;
+		bool last_resort = ordered ? x->flags[i] & MLB_IN_LAST_RESORT : MLB_LD(s->last_resort);
+		MLB_ST(s->last_resort, last_resort && s->factor <= 0);
 	}
 	v->kappa = in->kappa;
 	if (ordered && in->load_balancers)
@@ -152,8 +155,9 @@ static void take(struct dp_vip *v, const struct mlb_in_vip *in, struct vector *x
 static void close_flows(struct mlb_dp *dp, struct dp_vip *v, const struct vector *x)
 {
 	DP_EACH_SERVER(v, s) {
-		bool begins = x->close[s->pub.slot] && !s->closing;
-		s->closing = x->close[s->pub.slot];
+		bool closes = x->flags[s->pub.slot] & MLB_IN_CLOSE;
+		bool begins = closes && !s->closing;
+		s->closing = closes;
 		if (begins && dp->hooks.server_close)
 			s->closing = dp->hooks.server_close(dp->hooks.arg, v->id, &s->pub) == 0;
 	}

@@ -88,6 +88,7 @@ static int join(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoint *
 	s->share *= s->factor;
 	s->bias = 0;
 	s->closing = false;
+	MLB_ST(s->last_resort, false);
 	s->joined_us = dp->now_us;
 	s->flow_us = s->wait_us = s->gone_epoch = 0;
 	memset(s->decay, 0, sizeof(s->decay));

@@ -45,6 +45,7 @@ struct dp_server {
 	uint64_t gone_epoch;
 	bool waits;                /* joined after the last vector, which told newcomers to wait */
 	bool closing;              /* by the last vector: MLB_IN_CLOSE */
+	_Atomic bool last_resort;  /* by the last vector: MLB_IN_LAST_RESORT, and factor 0; for workers */
 	bool flows_gone;           /* no flow was left at gone_epoch: once it is over, no worker is still ending one */
 	uint64_t flow_us, wait_us; /* as last reported: never reported smaller */
 	struct dp_eject eject;

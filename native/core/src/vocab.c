@@ -17,23 +17,19 @@ const struct mlb_word mlb_owner_words[] = { MLB_OWNERS(X) END };
 const struct mlb_word mlb_vip_state_words[] = { MLB_VIP_STATES(X) END };
 const struct mlb_word mlb_ladder_words[] = { MLB_LADDER_STEPS(X) END };
 const struct mlb_word mlb_server_flag_words[] = { MLB_SERVER_FLAGS(X) END };
+const struct mlb_word mlb_in_flag_words[] = { MLB_IN_FLAGS(X) END };
 const struct mlb_word mlb_end_words[] = { MLB_ENDS(X) END };
 const struct mlb_word mlb_refuse_words[] = { MLB_REFUSALS(X) END };
 const struct mlb_word mlb_trust_words[] = { MLB_TRUSTS(X) END };
 const struct mlb_word mlb_default_words[] = { MLB_DEFAULTS(X) END };
 #undef X
 
-const struct mlb_vocabulary mlb_vocabularies[] = { { "mode", mlb_mode_words },
-						   { "load", mlb_load_words },
-						   { "owner", mlb_owner_words },
-						   { "vipState", mlb_vip_state_words },
-						   { "ladder", mlb_ladder_words },
-						   { "serverFlag", mlb_server_flag_words },
-						   { "end", mlb_end_words },
-						   { "refusal", mlb_refuse_words },
-						   { "trust", mlb_trust_words },
-						   { "default", mlb_default_words },
-						   { NULL, NULL } };
+const struct mlb_vocabulary mlb_vocabularies[] = { { "mode", mlb_mode_words },       { "load", mlb_load_words },
+						   { "owner", mlb_owner_words },     { "vipState", mlb_vip_state_words },
+						   { "ladder", mlb_ladder_words },   { "serverFlag", mlb_server_flag_words },
+						   { "inFlag", mlb_in_flag_words },  { "end", mlb_end_words },
+						   { "refusal", mlb_refuse_words },  { "trust", mlb_trust_words },
+						   { "default", mlb_default_words }, { NULL, NULL } };
 
 static const char *name_of(const struct mlb_word *w, uint32_t value)
 {

@@ -57,6 +57,13 @@ static bool exclude(struct mlbd_worker *w, struct mlb_wvip *wv, uint32_t slot, u
 	return true;
 }
 
+/* Those that were put out for the choice. */
+static void include_again(struct mlbd_worker *w, struct mlb_wvip *wv, uint32_t n)
+{
+	while (n--)
+		wv->q[w->excluded[n]] = w->excluded_q[n];
+}
+
 uint32_t mlbd_connect_pick(struct mlbd_worker *w, struct mlbd_vip *vip, struct mlb_wvip *wv, uint64_t hash, const uint16_t *tried,
 			   uint32_t tries, bool *full)
 {
@@ -82,8 +89,21 @@ uint32_t mlbd_connect_pick(struct mlbd_worker *w, struct mlbd_vip *vip, struct m
 			mlb_dp_connect_result(w->host->dp, w->core, vip->id, slot, MLB_CONNECT_UNMADE, w->now_us, w->now_us);
 			slot = MLB_NONE;
 		}
-	while (n--)
-		wv->q[w->excluded[n]] = w->excluded_q[n];
+	include_again(w, wv, n);
+	return slot;
+}
+
+uint32_t mlbd_connect_last_resort(struct mlbd_worker *w, struct mlbd_vip *vip, struct mlb_wvip *wv, const uint16_t *tried,
+				  uint32_t tries)
+{
+	uint32_t n = 0, slot;
+
+	for (uint32_t i = 0; i < tries; i++)
+		exclude(w, wv, tried[i], &n);
+	do
+		slot = mlb_dp_last_resort(w->host->dp, w->core, vip->id);
+	while (slot != MLB_NONE && !take_place(&vip->slot[slot]) && exclude(w, wv, slot, &n));
+	include_again(w, wv, n);
 	return slot;
 }
 

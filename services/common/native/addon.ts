@@ -78,8 +78,8 @@ export interface Vector extends EnvelopeInput {
   term: bigint;
   /** Servers that join the data plane get no new flows until the next vector names them. */
   newcomersWait: boolean;
-  /** 1: the server's flows are to end. */
-  close: Uint8Array;
+  /** InFlag.* of each server. */
+  flags: Uint8Array;
 }
 
 export interface Composed {

@@ -167,7 +167,7 @@ function vector(frame: RawFrame, raw: number[], more: Partial<Vector> = {}): Vec
     state: 0,
     term: 0n,
     newcomersWait: false,
-    close: new Uint8Array(raw.length),
+    flags: new Uint8Array(raw.length),
     ...more,
   };
 }

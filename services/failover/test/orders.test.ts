@@ -188,3 +188,15 @@ test("flows of a server that is down are closed where the VIP says so, but not i
   const panic = orders(intent(), seen(4, [0, 1, 2]), closing, START);
   t.deepEqual([panic.status, panic.shares.get("s1")?.close], ["PANIC", undefined]);
 });
+
+test("a flow that nobody takes may try whom health or a priority masks, and never whom an order does", (t) => {
+  const o = orders(drained(0, 1), seen(6, [1, 2]), rules, START);
+  t.deepEqual(factors(6, o), [0, 0, 0, 1, 1, 1]);
+  t.is(o.shares.get("s0")?.lastResort, undefined, "drained");
+  t.is(o.shares.get("s1")?.lastResort, undefined, "drained, and down");
+  t.true(o.shares.get("s2")?.lastResort);
+  t.true(standing({}).shares.get("s4")?.lastResort);
+  t.is(standing({}, [4]).shares.get("s4")?.lastResort, undefined);
+  const waiting = { ...seen(2), health: (a: string): HealthFact => (a === "s0" ? "UP" : "WAITING") };
+  t.is(orders(intent(), waiting, rules, START).shares.get("s1")?.lastResort, undefined, "its first check may find it unfit");
+});

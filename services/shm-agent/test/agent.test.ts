@@ -110,7 +110,10 @@ test("a new VIP under the id of one that is gone is another one", (t) => {
   agent.start();
   publish(rawFrame(1, servers));
   const web = agent.vip(1) as Vip;
-  agent.exchange.hearDirective({ ...directive(7, "1"), servers: [{ server_id: 1, factor: 0, reason: "", close: false }] });
+  agent.exchange.hearDirective({
+    ...directive(7, "1"),
+    servers: [{ server_id: 1, factor: 0, reason: "", close: false, last_resort: false }],
+  });
   t.is(web.directive.term, 7n);
   publish(rawFrame(1, servers, { birth: 2n }, { name: "api" }));
   t.deepEqual(gone, ["web"]);
@@ -142,7 +145,10 @@ test("a restarted data plane's VIPs are new ones that go on with what was in for
   const { agent, region, gone, publish } = setup(t);
   agent.start();
   publish(rawFrame(1, servers));
-  agent.exchange.hearDirective({ ...directive(7, "1"), servers: [{ server_id: 1, factor: 0, reason: "", close: false }] });
+  agent.exchange.hearDirective({
+    ...directive(7, "1"),
+    servers: [{ server_id: 1, factor: 0, reason: "", close: false, last_resort: false }],
+  });
   (region as { dpEpoch: bigint }).dpEpoch = 2n;
   publish(rawFrame(1, servers, { dpEpoch: 2n }));
   t.deepEqual(gone, ["web"]);
@@ -156,7 +162,7 @@ function directive(term: number, birth: string, pool?: { address: string; weight
     term: String(term),
     dp_epoch: "1",
     birth,
-    servers: [] as { server_id: number; factor: number; reason: string; close: boolean }[],
+    servers: [] as { server_id: number; factor: number; reason: string; close: boolean; last_resort: boolean }[],
     state: "VIP_STATE_NORMAL" as const,
     load_balancers: 1,
     load_balancer: 1,

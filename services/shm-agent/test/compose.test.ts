@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
-import { acceptsTerm, factorsInOrder, NO_DIRECTIVE, pickSource, previousInOrder, rawInOrder } from "../compose.js";
+import { InFlag } from "../../common/vocabulary.js";
+import { acceptsTerm, factorsInOrder, flagsInOrder, NO_DIRECTIVE, pickSource, previousInOrder, rawInOrder } from "../compose.js";
 import type { Decision } from "../ladder.js";
 
 function decision(entries: [id: number, weight: number, bias?: number][]): Decision {
@@ -84,6 +85,11 @@ test("factors: a missing id is 1, an unknown one is ignored", (t) => {
     [77, 0.5],
   ]);
   t.deepEqual([...factorsInOrder(ids, { ...NO_DIRECTIVE, factors })], [1, 0, 1]);
+});
+
+test("a server of weight 0 by order is nobody's last resort", (t) => {
+  const d = { ...NO_DIRECTIVE, closing: new Set([12]), lastResort: new Set([10, 11, 99]) };
+  t.deepEqual([...flagsInOrder(ids, d, Float32Array.of(0, 1, 1))], [0, InFlag.LAST_RESORT, InFlag.CLOSE]);
 });
 
 test("the last shares follow their ids; a new server has none", (t) => {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
-import { Ladder } from "../../common/vocabulary.js";
+import { InFlag, Ladder } from "../../common/vocabulary.js";
 import { NO_DIRECTIVE } from "../compose.js";
 import type { Decision } from "../ladder.js";
 import { NEWCOMER_NS, Vip } from "../vip.js";
@@ -259,5 +259,5 @@ test("whose flows are to end is said by id", (t) => {
   const { vip, region } = setup();
   vip.order({ ...NO_DIRECTIVE, term: 1n, closing: new Set([11, 99]) });
   vip.compose(region, 0);
-  t.deepEqual(region.published.at(-1)?.close, Uint8Array.of(0, 1));
+  t.deepEqual(region.published.at(-1)?.flags, Uint8Array.of(0, InFlag.CLOSE));
 });

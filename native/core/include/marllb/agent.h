@@ -61,7 +61,7 @@ struct mlb_agent_vector {
 	uint32_t load_balancers, load_balancer, mode, ladder, state;
 	bool exact;
 	bool newcomers_wait;
-	const uint8_t *close; /* [n] 1: MLB_IN_CLOSE; may be NULL: none */
+	const uint8_t *flags; /* [n] MLB_IN_*; may be NULL: none */
 };
 /* Runs the envelope into bare[n] and share[n]. */
 enum mlb_refuse mlb_agent_compose(const struct mlb_agent_vector *, float *bare, float *share);

@@ -111,6 +111,10 @@ void mlb_dp_connect_result(struct mlb_dp *, struct mlb_worker *, uint32_t vip_id
  * another one is, but in a UDP VIP, where no refusal for so long is all that a server without answers can say of itself. A host
  * that asks again for a flow whose connect failed sets wvip->q of the servers tried to MLB_Q_TRIED meanwhile. */
 uint32_t mlb_dp_choose(struct mlb_dp *, struct mlb_worker *, uint32_t vip_id, uint64_t flow_hash, uint64_t now_us);
+/* Worker-safe: for a flow whose connect failed, when mlb_dp_choose has nobody but servers that it tried: one that is masked by
+ * what was found of it (MLB_IN_LAST_RESORT), never one that an order keeps from new flows; at random, not those of wvip->q
+ * MLB_Q_TRIED or above. A connect that fails there says nothing new of the server. MLB_NONE: there is none. */
+uint32_t mlb_dp_last_resort(struct mlb_dp *, struct mlb_worker *, uint32_t vip_id);
 /* Worker-safe: the same question about a server that a host prefers for a new flow (client affinity): may it take one? False
  * where it is masked, drained or ejected; true for one flow that becomes the probe. */
 bool mlb_dp_admits(struct mlb_dp *, struct mlb_worker *, uint32_t vip_id, uint32_t slot, uint64_t now_us);

@@ -121,13 +121,12 @@ struct mlb_in_vip {
 	uint32_t newcomers_wait;
 	uint32_t pad;
 };
-#define MLB_IN_CLOSE 1u /* the server's flows are to end now: those that are there when the flag comes up */
 struct mlb_in_entry {
 	uint32_t server_id;
 	float weight;   /* composed share, sums to 1 over the VIP */
 	float factor;   /* directive's, by itself, for the static step: 0..1 */
 	float bias;     /* flows */
-	uint32_t flags; /* MLB_IN_* */
+	uint32_t flags; /* enum mlb_in_flag */
 	uint32_t pad;
 };
 

@@ -33,6 +33,11 @@
 	X(EJECTED, 1u << 2, "ejected") \
 	X(PROBING, 1u << 3, "probing") X(LEAVING, 1u << 4, "leaving") X(GUARDED, 1u << 5, "guarded")
 
+/* What a weight vector says of a server beside its weight. CLOSE: its flows are to end now, those that are there when the flag
+ * comes up. LAST_RESORT: its factor 0 is what was found of it, and no operator's order: a flow whose connect failed at all others
+ * may try it. */
+#define MLB_IN_FLAGS(X) X(CLOSE, 1u << 0, "close") X(LAST_RESORT, 1u << 1, "last-resort")
+
 /* How a flow ended. COMPLETED: FIN both ways, after a byte of the server; REFUSED: the server refused the connect; RESET: the
  * server reset an established flow before its first byte; ABORT: the client went away first; UNANSWERED: the connect timed out;
  * IDLE: aged out; CUT: the server reset it after its first byte; EMPTY: the server ended it without a byte; UNMADE: the load
@@ -101,6 +106,9 @@ enum mlb_ladder { MLB_LADDER_STEPS(X) };
 #define X(name, value, word) MLB_SRV_##name = (value),
 enum mlb_server_flag { MLB_SERVER_FLAGS(X) };
 #undef X
+#define X(name, value, word) MLB_IN_##name = (value),
+enum mlb_in_flag { MLB_IN_FLAGS(X) };
+#undef X
 #define X(name, value, word) MLB_END_##name = (value),
 enum mlb_end { MLB_ENDS(X) };
 #undef X
@@ -140,7 +148,7 @@ struct mlb_vocabulary {
 	const struct mlb_word *words;
 };
 extern const struct mlb_word mlb_mode_words[], mlb_load_words[], mlb_owner_words[], mlb_vip_state_words[], mlb_ladder_words[],
-	mlb_server_flag_words[], mlb_end_words[], mlb_refuse_words[], mlb_trust_words[], mlb_default_words[];
+	mlb_server_flag_words[], mlb_in_flag_words[], mlb_end_words[], mlb_refuse_words[], mlb_trust_words[], mlb_default_words[];
 extern const struct mlb_vocabulary mlb_vocabularies[]; /* ends with a NULL name */
 
 /* The row of a word, NULL if it is none. */
