@@ -64,8 +64,8 @@ static void include_again(struct mlbd_worker *w, struct mlb_wvip *wv, uint32_t n
 		wv->q[w->excluded[n]] = w->excluded_q[n];
 }
 
-uint32_t mlbd_connect_pick(struct mlbd_worker *w, struct mlbd_vip *vip, struct mlb_wvip *wv, uint64_t hash, const uint16_t *tried,
-			   uint32_t tries, bool *full)
+static uint32_t pick_eligible(struct mlbd_worker *w, struct mlbd_vip *vip, struct mlb_wvip *wv, uint64_t hash,
+			      const uint16_t *tried, uint32_t tries, bool *full)
 {
 	uint32_t n = 0, slot = MLB_NONE;
 
@@ -93,8 +93,9 @@ uint32_t mlbd_connect_pick(struct mlbd_worker *w, struct mlbd_vip *vip, struct m
 	return slot;
 }
 
-uint32_t mlbd_connect_last_resort(struct mlbd_worker *w, struct mlbd_vip *vip, struct mlb_wvip *wv, const uint16_t *tried,
-				  uint32_t tries)
+/* For a flow whose connects all failed: the load balancer may reach whom health does not. */
+static uint32_t last_resort(struct mlbd_worker *w, struct mlbd_vip *vip, struct mlb_wvip *wv, const uint16_t *tried,
+			    uint32_t tries)
 {
 	uint32_t n = 0, slot;
 
@@ -105,6 +106,14 @@ uint32_t mlbd_connect_last_resort(struct mlbd_worker *w, struct mlbd_vip *vip, s
 	while (slot != MLB_NONE && !take_place(&vip->slot[slot]) && exclude(w, wv, slot, &n));
 	include_again(w, wv, n);
 	return slot;
+}
+
+uint32_t mlbd_connect_pick(struct mlbd_worker *w, struct mlbd_vip *vip, struct mlb_wvip *wv, uint64_t hash, const uint16_t *tried,
+			   uint32_t tries, bool *full)
+{
+	uint32_t slot = pick_eligible(w, vip, wv, hash, tried, tries, full);
+
+	return slot == MLB_NONE && tries > 0 ? last_resort(w, vip, wv, tried, tries) : slot;
 }
 
 /* A connect to a port of this machine where nobody listens can meet itself, when the kernel chooses that very port for our end

@@ -7,13 +7,10 @@
 /* What places a client in mode hash. */
 uint64_t mlbd_connect_hash(const struct mlb_endpoint *client, const struct mlb_endpoint *vip);
 /* A server that is not among `tried` and has room; its place is taken. MLB_NONE: there is none; *full tells whether a limit is
- * why. */
+ * why. A flow whose connect failed (tries > 0) has nothing to lose: when nobody else is left it gets one that is masked by what
+ * was found of it. */
 uint32_t mlbd_connect_pick(struct mlbd_worker *, struct mlbd_vip *, struct mlb_wvip *, uint64_t hash, const uint16_t *tried,
 			   uint32_t tries, bool *full);
-/* The same when nobody is left but servers that are masked by what was found of them: a flow whose connects all failed has
- * nothing to lose, and a load balancer may reach whom health does not. */
-uint32_t mlbd_connect_last_resort(struct mlbd_worker *, struct mlbd_vip *, struct mlb_wvip *, const uint16_t *tried,
-				  uint32_t tries);
 /* Gives a server's place back. */
 void mlbd_connect_release(struct mlbd_vip *, uint32_t slot);
 /* A socket (SOCK_STREAM or SOCK_DGRAM) that connects to the server, from the client's address where the setting `transparent`

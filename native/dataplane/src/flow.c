@@ -191,8 +191,6 @@ static const struct mlb_server *next_server(struct mlbd_worker *w, struct mlbd_c
 				mlbd_connect_pick(w, c->vip, c->wv, c->hash, c->tried, c->tries, &full) :
 				MLB_NONE;
 
-	if (slot == MLB_NONE && c->tries > 0 && c->tries <= w->settings.retries)
-		slot = mlbd_connect_last_resort(w, c->vip, c->wv, c->tried, c->tries);
 	if (slot == MLB_NONE) {
 		if (c->tries == 0 && full)
 			mlb_ev_limited(c->wv);
