@@ -92,7 +92,7 @@ export class App extends Component<object, State> {
       ${away !== "" && live !== null ? html`<p class="banner bad" role="alert">Not live: ${away}. What is shown is of ${ago(Date.now() - live.at)}.</p>` : null}
       ${(live?.silent ?? []).map((s) => html`<p class="banner note" key=${s.address}>${s.address}: ${s.why}</p>`)}
       <main>${me?.role === "none" ? this.#locked() : brief ? this.#vip(brief) : html`<p class="empty">${live === null ? `Connecting … ${away === "connecting" ? "" : away}` : "No load balancer has said anything yet."}</p>`}</main>
-      ${asked ? html`<${Dialog} key=${asked.what} asked=${asked} me=${me} brief=${brief} signedIn=${this.#asking.token !== ""} onToken=${this.#signIn} onSignOut=${this.#signOut} onAct=${(a: Act) => this.#act(a)} onClose=${(text: string) => this.#closed(text)} />` : null}
+      ${asked ? html`<${Dialog} key=${asked.what} asked=${asked} me=${me} signedIn=${this.#asking.token !== ""} onToken=${this.#signIn} onSignOut=${this.#signOut} onAct=${(a: Act) => this.#act(a)} onClose=${(text: string) => this.#closed(text)} />` : null}
     </div>`;
   }
 
@@ -144,7 +144,7 @@ export class App extends Component<object, State> {
       <section class="head" aria-labelledby="vip-title">
         <div><h2 id="vip-title">${brief.name} <span class="hint">${brief.address} at ${brief.lb}</span></h2>
         <p class=${`ladder ${brief.stale ? "bad" : brief.step === 0 ? "good" : "bad"}`}><span class="hint">ladder</span> <b>${brief.stale ? "nothing heard" : brief.ladder}</b> <span>${brief.stale ? ago(Date.now() - brief.at) : brief.why}</span></p></div>
-        <div class="buttons"><button type="button" onClick=${() => this.#ask("policy", may)}>Policy …</button><button type="button" onClick=${() => this.#ask("pin", may)}>Pin weights …</button></div>
+        <div class="buttons"><button type="button" onClick=${() => this.#ask("policy", may, brief)}>Policy …</button><button type="button" onClick=${() => this.#ask("pin", may, brief)}>Pin weights …</button></div>
       </section>
       ${tiles(brief, endMs)}
       <section aria-labelledby="charts-title">
@@ -162,7 +162,8 @@ export class App extends Component<object, State> {
           shadow: new Map(detail?.trust.shadow?.shares.map((s) => [s.address, s.share])),
           endMs,
           onFocus: (address) => this.setState({ focus: address }),
-          onHold: (server) => this.setState({ asked: may ? { what: "hold", server } : { what: "token" } }),
+          onHold: (server) =>
+            this.setState({ asked: may ? { what: "hold", key: brief.key, name: brief.name, server } : { what: "token" } }),
         })}
       </section>
       <section aria-labelledby="trust-title"><h2 id="trust-title">On trial</h2>${detail ? trust(detail.trust) : null}</section>
@@ -234,15 +235,16 @@ export class App extends Component<object, State> {
     this.#explainTimer = window.setInterval(again, EXPLAIN_MS);
   };
 
-  #ask(what: "policy" | "pin", may: boolean): void {
-    const { live } = this.state;
+  #ask(what: "policy" | "pin", may: boolean, { key, name, policy, source }: VipBrief): void {
+    const detail = this.state.live?.detail;
     if (!may) this.setState({ asked: { what: "token" } });
     else if (what === "pin") {
-      const pinned = this.#brief()?.source === "override";
-      this.setState({ asked: { what, servers: live?.detail?.servers ?? [], pinned } });
+      const servers = detail?.key === key ? detail.servers : [];
+      if (servers.length === 0) this.#say("the servers are not known yet");
+      else this.setState({ asked: { what, key, name, servers, pinned: source === "override" } });
     } else
       this.#asking.policies().then(
-        (policies) => this.setState({ asked: { what, policies } }),
+        (policies) => this.setState({ asked: { what, key, name, policies, inForce: policy } }),
         (e: unknown) => this.#say((e as Error).message),
       );
   }

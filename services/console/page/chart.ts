@@ -54,6 +54,8 @@ export class Chart extends Component<ChartProps, State> {
   #look = "";
   #sizes: ResizeObserver | null = null;
   #near = -1;
+  /** The moment that the keyboard reads, in seconds: it stays while time goes on. */
+  #read: number | null = null;
 
   override componentDidMount(): void {
     const box = this.#box.current as HTMLDivElement;
@@ -119,6 +121,8 @@ export class Chart extends Component<ChartProps, State> {
     if (this.#plot && look === this.#look) {
       this.#plot.setData(aligned);
       this.#focus();
+      // uPlot moves its scales in a microtask of its own, which is before this one.
+      if (this.#read !== null) queueMicrotask(() => this.#stay());
       return;
     }
     this.#drop();
@@ -229,12 +233,28 @@ export class Chart extends Component<ChartProps, State> {
     this.forceUpdate();
   }
 
+  #stay(): void {
+    const { t, read } = { t: this.#plot?.data[0], read: this.#read };
+    if (t && t.length > 0 && read !== null)
+      this.#point(
+        Math.max(
+          0,
+          t.findIndex((s) => s >= read),
+        ),
+      );
+  }
+
   #cursor(i: number | null): void {
+    this.#read = i === null ? null : (this.#plot?.data[0][i] ?? null);
+    this.#point(i);
+    this.setState({ keyed: i !== null });
+  }
+
+  #point(i: number | null): void {
     const u = this.#plot;
     if (!u) return;
     if (i === null) u.setCursor({ left: -10, top: -10 });
     else u.setCursor({ left: u.valToPos(u.data[0][i] as number, "x"), top: u.over.clientHeight / 2 });
-    this.setState({ keyed: i !== null });
   }
 
   #key = (e: KeyboardEvent): void => {

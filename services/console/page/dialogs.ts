@@ -1,18 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an operator is asked before something is ordered: what, and why. The browser's own dialog element keeps the keyboard inside.
-import type { Act, Me, PolicyNow, ServerNow, VipBrief } from "../wire.js";
+// The page draws itself anew each second. Here it changes nothing: fields get what they begin with (`defaultValue`, `defaultChecked`; Preact
+// sets `value` and `checked` at each drawing), and the order is for the VIP that the dialog was opened at.
+import type { Act, Me, PolicyNow, ServerNow } from "../wire.js";
 import { Component, createRef, html } from "./html.js";
+
+/** As it was when the dialog was opened. */
+interface AtVip {
+  key: string;
+  name: string;
+}
 
 export type Asked =
   | { what: "token" }
-  | { what: "hold"; server: ServerNow }
-  | { what: "policy"; policies: readonly PolicyNow[] }
-  | { what: "pin"; servers: readonly ServerNow[]; pinned: boolean };
+  | (AtVip & { what: "hold"; server: ServerNow })
+  | (AtVip & { what: "policy"; policies: readonly PolicyNow[]; inForce: string })
+  | (AtVip & { what: "pin"; servers: readonly ServerNow[]; pinned: boolean });
 
 export interface DialogProps {
   asked: Asked;
   me: Me | null;
-  brief: VipBrief | undefined;
   /** By a token of this tab, which can be forgotten; a certificate cannot. */
   signedIn: boolean;
   onToken(token: string): Promise<boolean>;
@@ -26,16 +33,24 @@ interface State {
   busy: boolean;
 }
 
-const TITLE: Record<Asked["what"], string> = {
-  token: "Sign in to act",
-  hold: "",
-  policy: "Choose the policy",
-  pin: "Pin the weights",
-};
+function titleOf(asked: Asked): string {
+  switch (asked.what) {
+    case "token":
+      return "Sign in to act";
+    case "hold":
+      return `${asked.server.holds.length > 0 ? "Undrain" : "Drain"} ${asked.server.address}`;
+    case "policy":
+      return `Choose the policy of ${asked.name}`;
+    case "pin":
+      return `Pin the weights of ${asked.name}`;
+  }
+}
 
 export class Dialog extends Component<DialogProps, State> {
   override state: State = { error: "", busy: false };
   readonly #dialog = createRef<HTMLDialogElement>();
+  /** What was done, told when the dialog has closed: closing gives the focus back to where it was. */
+  #done = "";
 
   override componentDidMount(): void {
     this.#dialog.current?.showModal();
@@ -44,14 +59,10 @@ export class Dialog extends Component<DialogProps, State> {
   render(): ReturnType<typeof html> {
     const { asked, onClose } = this.props;
     const { error, busy } = this.state;
-    const title =
-      asked.what === "hold"
-        ? `${asked.server.holds.length > 0 ? "Undrain" : "Drain"} ${asked.server.address}`
-        : TITLE[asked.what];
     const pinned = asked.what === "pin" && asked.pinned;
-    return html`<dialog ref=${this.#dialog} aria-labelledby="dialog-title" onClose=${() => onClose("")}>
+    return html`<dialog ref=${this.#dialog} aria-labelledby="dialog-title" onClose=${() => onClose(this.#done)}>
       <form method="dialog" onSubmit=${this.#submit}>
-        <h2 id="dialog-title">${title}</h2>
+        <h2 id="dialog-title">${titleOf(asked)}</h2>
         ${this.#fields()}
         ${asked.what === "token" ? null : html`<label>Why<input name="reason" maxlength="300" required=${asked.what === "pin"} autocomplete="off" placeholder="kept in the history" /></label>`}
         <p class="error" role="alert">${error}</p>
@@ -66,7 +77,7 @@ export class Dialog extends Component<DialogProps, State> {
   }
 
   #fields(): ReturnType<typeof html> | null {
-    const { asked, me, brief } = this.props;
+    const { asked, me } = this.props;
     switch (asked.what) {
       case "token":
         return html`<p>${me?.hint ?? ""}</p><label>Token<input name="token" type="password" required autocomplete="off" spellcheck=${false} autofocus /></label>`;
@@ -77,17 +88,17 @@ export class Dialog extends Component<DialogProps, State> {
             : `It gets no new flows; its ${asked.server.flows} flows in progress run on. At every load balancer of the pool.`
         }</p>`;
       case "policy":
-        return html`<fieldset class="choices"><legend>Who sets the weights of ${brief?.name ?? "the VIP"}, at every load balancer</legend>
+        return html`<fieldset class="choices"><legend>Who sets the weights, at every load balancer</legend>
           <label><input type="radio" name="policy" value="" />as configured<span class="hint">each load balancer's own</span></label>
           ${asked.policies.map(
             (p) =>
-              html`<label key=${p.name}><input type="radio" name="policy" value=${p.name} disabled=${!p.usable} checked=${p.name === brief?.policy} />${p.name}<span class="hint">${p.note}</span></label>`,
+              html`<label key=${p.name}><input type="radio" name="policy" value=${p.name} disabled=${!p.usable} defaultChecked=${p.name === asked.inForce} />${p.name}<span class="hint">${p.note}</span></label>`,
           )}</fieldset>`;
       default:
         return html`<p>These weights win over every policy until they are released.</p>
           <div class="weights">${asked.servers.map(
             (s) =>
-              html`<label key=${s.address}>${s.address}<input name=${`w:${s.address}`} type="number" min="0" max="1000000" step="any" required value=${(100 * s.share).toFixed(1)} /></label>`,
+              html`<label key=${s.address}>${s.address}<input name=${`w:${s.address}`} type="number" min="0" max="1000000" step="any" required defaultValue=${(100 * s.share).toFixed(1)} /></label>`,
           )}</div>`;
     }
   }
@@ -100,19 +111,20 @@ export class Dialog extends Component<DialogProps, State> {
     try {
       const button = (e.submitter as HTMLButtonElement | null)?.value;
       if (button === "out") this.props.onSignOut();
-      this.props.onClose(button === "out" ? "signed out" : await this.#order(text, form, button === "unpin"));
+      this.#done = button === "out" ? "signed out" : await this.#order(text, form, button === "unpin");
+      this.#dialog.current?.close();
     } catch (x) {
       this.setState({ busy: false, error: (x as Error).message });
     }
   };
 
   async #order(text: (name: string) => string, form: FormData, unpin: boolean): Promise<string> {
-    const { asked, onAct, onToken, brief } = this.props;
+    const { asked, onAct, onToken } = this.props;
     if (asked.what === "token") {
       if (!(await onToken(text("token").trim()))) throw new Error("that is not the token");
       return "signed in";
     }
-    const common = { key: brief?.key ?? "", reason: text("reason") };
+    const common = { key: asked.key, reason: text("reason") };
     if (asked.what === "hold")
       return onAct({ ...common, do: asked.server.holds.length > 0 ? "undrain" : "drain", address: asked.server.address });
     if (asked.what === "policy") return onAct({ ...common, do: "policy", policy: text("policy") });

@@ -47,6 +47,14 @@ if (path === undefined) {
     return { page, problems, console };
   };
 
+  /** Waits until the page has drawn what two later messages say. */
+  const drawnAnew = async (page: Page): Promise<void> => {
+    for (let n = 0; n < 2; n++) {
+      const before = JSON.stringify(await text(page, ".servers"));
+      await page.waitForFunction(`document.querySelector(".servers").textContent !== ${before}`);
+    }
+  };
+
   for (const [name, view] of [
     ["light", WIDE],
     ["dark", { ...WIDE, dark: true }],
@@ -89,7 +97,7 @@ if (path === undefined) {
     await page.keyboard.type(TOKEN);
     await page.keyboard.press("Enter");
     await page.waitForFunction(NO_DIALOG);
-    await page.focus(drain);
+    t.true(await page.evaluate(`document.activeElement === document.querySelector("${drain}")`), "where one was before");
     await page.keyboard.press("Enter");
     await page.waitForSelector("dialog input[name=reason]");
     await page.focus("dialog input[name=reason]");
@@ -102,9 +110,58 @@ if (path === undefined) {
     await page.focus(".plot");
     await page.keyboard.press("ArrowLeft");
     await page.waitForFunction('/p95 1\\d\\d ms/.test(document.querySelector(".chart [aria-live]").textContent)');
+    const moment = await text(page, ".chart [aria-live]");
+    await drawnAnew(page);
+    t.is(await text(page, ".chart [aria-live]"), moment, "the moment that is read stays");
     await page.keyboard.press("Escape");
     t.deepEqual(problems, []);
   });
+
+  test.serial(
+    "what is typed and chosen in a dialog stays while the page goes on, and it is ordered for the VIP that it was opened at",
+    async (t) => {
+      const { page, console } = await open(t, { servers: 4, minutes: 1, vips: ["web", "api"] }, WIDE, `#token=${TOKEN}`);
+      await page.waitForFunction('document.querySelector("header").textContent.includes("may act")');
+      const press = (label: string) =>
+        page.evaluate(
+          `[...document.querySelectorAll("button")].find((b) => b.textContent.startsWith(${JSON.stringify(label)})).click()`,
+        );
+      const first = await text(page, "#vip-title");
+      const vip = first.split(" ")[0];
+      await press("Pin weights");
+      await page.waitForSelector("dialog .weights input");
+      const weights = "[...document.querySelectorAll('dialog .weights input')].map((i) => i.value)";
+      const typed = (await page.evaluate(weights)) as string[];
+      await page.evaluate("document.querySelectorAll('dialog .weights input')[1].select()");
+      await page.keyboard.type("55");
+      typed[1] = "55";
+      await drawnAnew(page);
+      t.deepEqual(await page.evaluate(weights), typed);
+      t.true(await page.evaluate("document.activeElement === document.querySelectorAll('dialog .weights input')[1]"));
+      await page.evaluate(
+        `location.hash = "#vip=" + encodeURIComponent(${JSON.stringify(vip === "web" ? "edge1/api" : "edge1/web")})`,
+      );
+      await page.waitForFunction(`document.querySelector("#vip-title").textContent !== ${JSON.stringify(first)}`);
+      await page.type("dialog input[name=reason]", "test");
+      await page.keyboard.press("Enter");
+      await page.waitForFunction(NO_DIALOG);
+      const order = console.orders[0] as { method: string; request: { name: string; weights: { weight: number }[] } };
+      t.deepEqual([order.method, order.request.name], ["SetOverride", vip as string]);
+      t.deepEqual(
+        order.request.weights.map((w) => w.weight),
+        typed.map(Number),
+      );
+
+      await press("Policy");
+      await page.waitForSelector("dialog input[value=kalman]");
+      await page.click("dialog input[value=kalman]");
+      await drawnAnew(page);
+      t.is(await page.evaluate("document.querySelector('dialog input[name=policy]:checked').value"), "kalman");
+      await press("Order");
+      await page.waitForFunction(NO_DIALOG);
+      t.like(console.orders[1], { method: "SetPolicy", request: { policy: "kalman" } });
+    },
+  );
 
   test.serial("the token of the address is used and taken out of it; a wrong one is not signed in", async (t) => {
     const { page } = await open(t, { servers: 2, minutes: 1 }, WIDE, `#token=${TOKEN}`);
