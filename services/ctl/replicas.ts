@@ -6,7 +6,7 @@ import type { Config } from "../common/config/load.js";
 import { type AnswerOf, ask, type RequestOf } from "../common/grpc/ask.js";
 import { clientCredentials, clientOptions } from "../common/grpc/channel.js";
 import { namedOptions, parseTarget, resolveHost } from "../common/grpc/replicas.js";
-import { tlsMismatch } from "./speaks-tls.js";
+import { tlsProblem } from "./speaks-tls.js";
 import { LaunchError } from "./up/error.js";
 
 interface Place {
@@ -43,6 +43,10 @@ export interface Replica<C> {
 }
 
 type ClientClass<C> = new (address: string, credentials: ChannelCredentials, options: ClientOptions) => C;
+
+/** The call was on its way: grpc-js's own words, for no answer came. */
+const wasDropped = (e: ServiceError): boolean =>
+  e.code === status.UNAVAILABLE && /^(?:\d+ \w+: )?(?:Connection dropped|(?:read|write) E[A-Z]+)/.test(e.details ?? "");
 
 export class Replicas<C extends Client> {
   #made: Promise<Replica<C>[]> | undefined;
@@ -84,7 +88,7 @@ export class Replicas<C extends Client> {
       } catch (e) {
         const { code } = e as ServiceError;
         if (code !== status.UNAVAILABLE && code !== status.DEADLINE_EXCEEDED) throw await this.failure(r, e as ServiceError, ms);
-        hung ||= code === status.DEADLINE_EXCEEDED;
+        hung ||= code === status.DEADLINE_EXCEEDED || wasDropped(e as ServiceError);
         problems.push(await this.failure(r, e as ServiceError, ms));
       }
     }
@@ -129,14 +133,19 @@ export class Replicas<C extends Client> {
     const who = `${this.service} at ${r.address}`;
     if (e.code === status.DEADLINE_EXCEEDED) return new LaunchError(`${who}: no answer within ${timeoutMs / 1000} s`);
     if (e.code !== status.UNAVAILABLE) return new LaunchError(e.details || e.message);
+    if (wasDropped(e)) {
+      const refused = await tlsProblem(r.address, this.secured.tls);
+      const what = refused === null ? "the connection was lost before its answer" : `no connection (${refused})`;
+      return new LaunchError(`${who}: ${what}`);
+    }
     // grpc-js's own words where there is no connection; a service may speak of another's refusal in its answer.
     const [, why] =
       /^(?:\w+: )?(?:No connection established\. Last error: )+(.*?)(?:\.? Resolution note:.*)?$/s.exec(e.details) ?? [];
     if (why === undefined) return new LaunchError(`${who}: ${e.details}`);
     if (/connect ECONNREFUSED/.test(why))
       return new LaunchError(`nothing answers at ${r.address} (${this.service}); is it running?`);
-    const mismatch = await tlsMismatch(r.address, this.secured.tls !== undefined);
-    return new LaunchError(`${who}: no connection (${mismatch ?? (why.trim() || "it was closed without a word")})`);
+    const problem = await tlsProblem(r.address, this.secured.tls);
+    return new LaunchError(`${who}: no connection (${problem ?? (why.trim() || "it was closed without a word")})`);
   }
 
   async close(): Promise<void> {

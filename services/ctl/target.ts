@@ -131,6 +131,16 @@ export async function findVip(clients: Clients, flags: TargetFlags & { vip?: str
   return { name, vip_id: (at[0] as (typeof at)[number]).vip.vip_id, at };
 }
 
+/** The same for an order, which has not been given where this fails. */
+export async function findVipToOrder(clients: Clients, flags: TargetFlags & { vip?: string }): Promise<FoundVip> {
+  try {
+    return await findVip(clients, flags);
+  } catch (e) {
+    if (!(e instanceof LaunchError)) throw e;
+    throw new LaunchError(`${e.message}\nnothing was ordered`, e.exitCode);
+  }
+}
+
 /** Why an agent knows no VIP: what it says of its attachment. */
 function noVip(lbs: readonly LoadBalancer[]): string {
   return lbs.map(({ status: s }) => `${s.instance}: ${s.attached ? "the agent knows no VIP yet" : s.why_not}`).join("\n");

@@ -42,6 +42,8 @@ import type { Supervision } from "./supervision.js";
 /** A year: a deadline beyond is a slip. */
 const MAX_DEADLINE_MS = 366 * 86_400_000;
 
+/** What a data plane has masked stays masked until health speaks. */
+const NOT_JUDGED = "so a load balancer had it; health has not judged it since";
 const NOT_A_MEMBER = { factor: 0, reason: "held; no list has it now" };
 
 const SOURCES = {
@@ -166,12 +168,13 @@ export class Operator {
       const share = shownShare(ours, seen.get(m.address));
       const count = countOf(flows, m.address, view.loadBalancers);
       const holds = holdsOf(intent, m.address);
+      const health = this.o.core.healthOf(view.name, m.address);
       return {
         server: { address: m.address, weight: m.weight, drain: holds.length > 0 },
-        health: `HEALTH_FACT_${this.o.core.healthOf(view.name, m.address)}` as const,
+        health: `HEALTH_FACT_${health}` as const,
         factor: share.factor,
         reason: share.reason,
-        check: this.o.whyDown(view.name, m.address),
+        check: this.o.whyDown(view.name, m.address) || (health === "DOWN" ? NOT_JUDGED : ""),
         flows: count.flows,
         flows_unknown: count.unknown,
         holds: holds.map(holdMessage),

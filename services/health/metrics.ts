@@ -70,7 +70,7 @@ export function healthMetrics(registry: Registry, figures: HealthFigures) {
     }),
     unmade: new Counter({
       name: "marllb_health_checks_unmade_total",
-      help: "Checks that could not be made here; they say nothing of the servers",
+      help: "Checks that could not be made here, or during which this process stood still: they say nothing of the servers",
       registers,
     }),
   };

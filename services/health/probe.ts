@@ -120,8 +120,11 @@ class Attempt extends Timed {
   #failure(e: NodeJS.ErrnoException): CheckResult {
     const result = bad(this.p.check.kind, REASONS[e.code ?? ""] ?? e.message);
     const local = e instanceof CheckFailed ? e.local : LOCAL.has(e.code ?? "");
+    if (local) return { ...result, local: true };
     // A refusal is the kernel's word at any time; anything else may be a server's that gave up on us.
-    return local || (e.code !== "ECONNREFUSED" && this.#stood() > this.p.timeoutMs) ? { ...result, local: true } : result;
+    const paused = this.#stood();
+    if (e.code === "ECONNREFUSED" || paused <= this.p.timeoutMs) return result;
+    return { ...result, reason: `${result.reason}, while this checker stood still for ${Math.round(paused)} ms`, local: true };
   }
 
   #finish(result: CheckResult): void {

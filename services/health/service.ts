@@ -130,7 +130,7 @@ class HealthService {
     if (result.local) {
       this.metrics.unmade.inc();
       if (result.reason !== this.lastUnmade)
-        this.context.log.error({ server: check.address, reason: result.reason }, "check could not be made");
+        this.context.log.warn({ server: check.address, reason: result.reason }, "a check is void: it says nothing of the server");
       this.lastUnmade = result.reason;
     }
     if (result.ok) this.metrics.seconds.observe(undefined, result.rttMs / 1000);

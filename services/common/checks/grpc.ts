@@ -12,6 +12,21 @@ import { secured, tlsKeys } from "./tls.js";
 
 const STATES = ["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"];
 const MAX_ANSWER = 4096;
+/** By number (grpc.io, Status codes). */
+const CODES =
+  "OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS PERMISSION_DENIED RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED".split(
+    " ",
+  );
+const MEANS: Record<string, string> = {
+  NOT_FOUND: ": it does not know the service that `grpc_service` names",
+  UNIMPLEMENTED: ": it has no grpc.health.v1",
+};
+
+/** In words, as a service's own log has them. */
+function statusText(status: string): string {
+  const code = CODES[Number(status)];
+  return code === undefined ? `gRPC status ${status}` : `gRPC status ${code}${MEANS[code] ?? ""}`;
+}
 
 /** HealthCheckRequest{service}, with gRPC's prefix of five bytes. */
 export function healthRequest(service: string): Buffer {
@@ -63,7 +78,7 @@ function call(socket: Socket, authority: string, service: string, signal: AbortS
     stream.on("error", fail);
     stream.on("end", () => {
       const state = healthStatus(Buffer.concat(parts));
-      if (status !== undefined && status !== "0") fail(new CheckFailed(`gRPC status ${status}`));
+      if (status !== undefined && status !== "0") fail(new CheckFailed(statusText(status)));
       else if (state === null) fail(new CheckFailed("the answer is no gRPC health answer"));
       else if (STATES[state] !== "SERVING") fail(new CheckFailed(STATES[state] ?? `state ${state}`));
       else {

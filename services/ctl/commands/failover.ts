@@ -6,7 +6,7 @@ import type { PoolMember__Output } from "../../../gen/marllb/v1/PoolMember.js";
 import { MODE_WORDS, modeLabel, wireVipState } from "../../common/vocabulary.js";
 import { flowsText, poolFlows } from "../pool-flows.js";
 import { columns, output, plainEnum } from "../print.js";
-import { findVip, withClients } from "../target.js";
+import { findVip, findVipToOrder, withClients } from "../target.js";
 import { type Common, common, poolWide, weightArguments } from "./common.js";
 import { askPools, byWhen } from "./hold.js";
 import { readPool } from "./pool-file.js";
@@ -55,7 +55,7 @@ export function register(program: Command): void {
     .addOption(new Option("--mode <name>", "and this mode").choices(MODE_WORDS))
     .action((list: string[], o: VipFlag & { reason: string; mode?: string }) =>
       withClients(o, async (clients) => {
-        const { vip_id, name } = await findVip(clients, o);
+        const { vip_id, name } = await findVipToOrder(clients, o);
         const request = { vip_id, name, weights: weightArguments(list), mode: modeLabel(o.mode), reason: o.reason };
         const r = await clients.failover.any("SetOverride", request);
         output(o.json, r, () => `override in term ${r.term}; end it with: marllbctl override clear`);
@@ -67,7 +67,7 @@ export function register(program: Command): void {
     .option(...why)
     .action((o: VipFlag & { reason: string }) =>
       withClients(o, async (clients) => {
-        const { vip_id, name } = await findVip(clients, o);
+        const { vip_id, name } = await findVipToOrder(clients, o);
         const r = await clients.failover.any("ClearOverride", { vip_id, name, reason: o.reason });
         output(o.json, r, () => `no override any more, term ${r.term}`);
       }),
@@ -81,7 +81,7 @@ export function register(program: Command): void {
     .action((file: string, o: VipFlag & { dryRun: boolean; reason: string }) =>
       withClients(o, async (clients) => {
         const wanted = readPool(file);
-        const { vip_id, name } = await findVip(clients, o);
+        const { vip_id, name } = await findVipToOrder(clients, o);
         const request = { pool: { vip_id, name, managed: true, servers: wanted }, dry_run: o.dryRun, reason: o.reason };
         const r = await clients.failover.any("ApplyPool", request);
         const head = `revision ${r.pool?.revision}${o.dryRun ? " (not applied)" : ""}`;

@@ -7,7 +7,7 @@ import type { Clients } from "../client.js";
 import { number } from "../flags.js";
 import { type PoolFlows, poolFlows } from "../pool-flows.js";
 import { columns, output } from "../print.js";
-import { type FoundVip, findVip, withClients } from "../target.js";
+import { type FoundVip, findVip, findVipToOrder, withClients } from "../target.js";
 import { LaunchError } from "../up/error.js";
 import { type Common, common, address as parseAddress, poolWide } from "./common.js";
 
@@ -43,7 +43,7 @@ export function register(program: Command): void {
     .action((address: string, o: DrainFlags) => withClients(o, (clients) => drain(clients, address, o)));
   orderOf(program.command("undrain").description("new flows again")).action((address: string, o: Flags) =>
     withClients(o, async (clients) => {
-      const { vip_id, name } = await findVip(clients, o);
+      const { vip_id, name } = await findVipToOrder(clients, o);
       const r = await clients.failover.any("Undrain", { vip_id, name, address, reason: o.reason });
       output(o.json, r, () => {
         const held = r.holds.map((h) => `maintenance by ${h.by} (end it with: marllbctl maintenance end)`);
@@ -62,7 +62,7 @@ export function register(program: Command): void {
     const what = on ? "begins it; undrain does not end it" : "ends it";
     orderOf(maintenance.command(verb).description(what)).action((address: string, o: Flags) =>
       withClients(o, async (clients) => {
-        const { vip_id, name } = await findVip(clients, o);
+        const { vip_id, name } = await findVipToOrder(clients, o);
         const r = await clients.failover.any("SetMaintenance", { vip_id, name, address, reason: o.reason, on });
         output(o.json, r, () => `${address} is ${on ? "in" : "no longer in"} maintenance, term ${r.term}`);
       }),
@@ -105,7 +105,7 @@ async function lastExperiment(clients: Clients, vip: string) {
 }
 
 async function drain(clients: Clients, address: string, o: DrainFlags): Promise<void> {
-  const vip = await findVip(clients, o);
+  const vip = await findVipToOrder(clients, o);
   const { vip_id, name } = vip;
   const ends =
     o.deadline === undefined ? Number.POSITIVE_INFINITY : Date.now() + o.deadline * 1000 + (o.then === "close" ? CLOSE_MS : 0);
@@ -114,7 +114,10 @@ async function drain(clients: Clients, address: string, o: DrainFlags): Promise<
   const request = { vip_id, name, address, reason: o.reason, deadline_ms: (o.deadline ?? 0) * 1000, close };
   const r = await clients.failover.any("Drain", request);
   const look = async (): Promise<PoolFlows> => {
-    const { pools, silent } = await askPools(clients, vip);
+    // The order is taken, whatever becomes of the question after its flows.
+    const said = await askPools(clients, vip).catch((e: Error) => e);
+    if (said instanceof Error) return { flows: 0, unknown: said.message.replaceAll("\n", "; ") };
+    const { pools, silent } = said;
     return poolFlows(pools, silent.length).get(address) ?? { flows: 0, unknown: "nobody knows the server any more" };
   };
   let now = await look();

@@ -2,7 +2,7 @@
 // One end speaks TLS and the other one does not: the error says which, and what to do.
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
-import { type AddressInfo, createServer } from "node:net";
+import { type AddressInfo, connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import * as grpc from "@grpc/grpc-js";
@@ -12,7 +12,7 @@ import { serverCredentials } from "../../common/grpc/channel.js";
 import { unary } from "../../common/grpc/errors.js";
 import { v1 } from "../../common/grpc/protos.js";
 import { Replicas } from "../replicas.js";
-import { speaksTls } from "../speaks-tls.js";
+import { speaksTls, tlsProblem } from "../speaks-tls.js";
 
 const dir = mkdtempSync(join(tmpdir(), "marllb-tls-"));
 test.after.always(() => rmSync(dir, { recursive: true }));
@@ -39,7 +39,7 @@ async function serve(config: { tls?: typeof tls & { ca?: string } }): Promise<{ 
   return { address: `127.0.0.1:${port}`, stop: () => server.forceShutdown() };
 }
 
-async function asked(address: string, config: { tls?: typeof tls }): Promise<string> {
+async function asked(address: string, config: { tls?: typeof tls & { ca?: string } }): Promise<string> {
   const replicas = new Replicas("health", () => v1.Process, [address], config, 20_000);
   try {
     return (await replicas.any("SetLogLevel", {})).level;
@@ -75,4 +75,46 @@ test("an endpoint that says nothing, and one that is not there, are neither", as
   t.is(await speaksTls(address, 200), null);
   await new Promise((r) => silent.close(r));
   t.is(await speaksTls(address), null);
+});
+
+needsOpenssl("a client's certificate that is refused is said to be, and why", async (t) => {
+  const other = { cert: join(dir, "other.pem"), key: join(dir, "other.key") };
+  const how = ["-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1", "-subj", "/CN=other"];
+  execFileSync("openssl", ["req", ...how, "-keyout", other.key, "-out", other.cert], { stdio: "ignore" });
+  const { address, stop } = await serve({ tls: { ...tls, ca: tls.cert } });
+  t.teardown(stop);
+  t.is(await tlsProblem(address, tls), null);
+  const foreign = /it refused our certificate: .*other\.pem, of .*CN=other.*, is not of its CA \(its `tls\.ca`\)/;
+  t.regex((await tlsProblem(address, other)) ?? "none", foreign);
+  t.regex(
+    await asked(address, { tls: { ...other, ca: tls.cert } }),
+    /^health at 127.*: no connection \(it refused our certificate: /,
+  );
+  const days = (n: number): number => Date.now() + n * 86_400_000;
+  t.regex((await tlsProblem(address, other, days(2))) ?? "none", /^it refused our certificate: .*other\.pem expired on /);
+  t.regex((await tlsProblem(address, other, days(-2))) ?? "none", /^it refused our certificate: .*other\.pem is valid from /);
+});
+
+test("a call whose connection breaks may have been taken, and that is said", async (t) => {
+  const { address, stop } = await serve({});
+  // What comes back of the call cuts the connection, as the death of the process would.
+  const proxy = createServer((client) => {
+    const [host, port] = address.split(":");
+    const server = connect(Number(port), host);
+    server
+      .on("error", () => {})
+      .on("data", (b) => {
+        if (b.includes("info")) client.destroy();
+        else client.write(b);
+      });
+    client
+      .on("error", () => {})
+      .on("close", () => server.destroy())
+      .pipe(server);
+  });
+  await new Promise<void>((r) => proxy.listen(0, "127.0.0.1", r));
+  t.teardown(() => void proxy.close());
+  t.teardown(stop);
+  const at = `127.0.0.1:${(proxy.address() as AddressInfo).port}`;
+  t.is(await asked(at, {}), `health at ${at}: the connection was lost before its answer\nit is not known whether it was taken`);
 });

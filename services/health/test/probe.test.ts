@@ -84,6 +84,13 @@ test("time for which the checker stood still is given again; a check that stood 
     local: true,
   });
   t.is((await result({ ...of5, check: after(60_000), timeoutMs: 50 }, stopped(20))).local, undefined);
+  const expired = of(() => Promise.reject(new CheckFailed("certificate has expired")));
+  t.deepEqual(await result({ ...of5, check: expired }, stopped(5000)), {
+    ok: false,
+    reason: "try: certificate has expired, while this checker stood still for 5000 ms",
+    rttMs: 0,
+    local: true,
+  });
   const reset = of(async () => Promise.reject(Object.assign(new Error("x"), { code: "ECONNRESET" })));
   t.true((await result({ ...of5, check: reset }, stopped(501))).local);
   t.is((await result({ ...of5, check: reset }, stopped(499))).local, undefined);

@@ -43,7 +43,9 @@ test("SERVING is good; every other state, an unknown service and a server of som
   t.is(await ask("shop.v1.Cart"), "SERVING");
   await t.throwsAsync(ask("ill"), { message: "NOT_SERVING", code: "CHECK_FAILED" });
   await t.throwsAsync(ask("young"), { message: "UNKNOWN" });
-  await t.throwsAsync(ask("stranger"), { message: "gRPC status 5" });
+  await t.throwsAsync(ask("stranger"), {
+    message: "gRPC status NOT_FOUND: it does not know the service that `grpc_service` names",
+  });
 });
 
 test("a server that is none of gRPC fails the check, and nothing of it stays open", async (t) => {
