@@ -60,7 +60,12 @@ async function testSanitized(dir, sanitize, options) {
 
 async function testAva() {
   const files = only.match ? [`{scripts,dist}/**/test/**/*${only.match}*.test.*js`] : [];
-  const { code, out } = await exec(bin("ava"), ["--tap", ...files], { env: { NODE_ENV: "test" }, timeoutMs: 1_500_000 });
+  // Files at once: half as many again as cores, for most tests wait for processes that they started.
+  const lanes = String(Math.ceil(os.availableParallelism() * 1.5));
+  const { code, out } = await exec(bin("ava"), ["--tap", "--concurrency", lanes, ...files], {
+    env: { NODE_ENV: "test" },
+    timeoutMs: 1_500_000,
+  });
   report(parseTap("ava", out, code));
 }
 
