@@ -63,8 +63,13 @@ export class Lines {
   readonly #name: string;
   /** Labels of every line. */
   readonly #base: string;
-  /** The last text, whole; it is never written again, so that it may be on its way to a scraper meanwhile. */
+  /** The last text, whole. It may be on its way to a scraper meanwhile. */
   #bytes: Buffer = NOTHING;
+  /** The memory of the last text and of the one before it. Anew for each they would be most of what a scrape costs: V8 collects all of its
+   * heap for them. */
+  #room: Buffer = NOTHING;
+  #former: Buffer = NOTHING;
+  #mayReuse = false;
   /** Of the last text's lines. `#numbers`: where the number begins; `#ends`: behind the line's newline. */
   #labels: string[] = [];
   #parts: Part[] = [];
@@ -128,7 +133,12 @@ export class Lines {
     this.#to = end;
   }
 
-  /** All lines were said: their text. */
+  /** Before the first line. `reuse`: nobody reads the text before the last one any more. */
+  begin(reuse: boolean): void {
+    this.#mayReuse = reuse;
+  }
+
+  /** All lines were said: their text. It stays as it is until two more were made, of which the second may reuse. */
   end(): Buffer {
     const n = this.#said;
     if (this.#at > 0 || this.#over.length > 0 || this.#to < this.#bytes.length) {
@@ -137,6 +147,8 @@ export class Lines {
         this.#digits(this.#values[i] as number, this.#numbers[i] as number, (this.#ends[i] as number) - 1);
       this.#over.length = 0;
       this.#bytes = this.#next.subarray(0, this.#at);
+      this.#former = this.#room;
+      this.#room = this.#next;
       for (const list of [this.#labels, this.#parts, this.#values, this.#exemplars, this.#numbers, this.#ends]) list.length = n;
     }
     this.#next = NOTHING;
@@ -193,8 +205,14 @@ export class Lines {
   #reserve(n: number): void {
     const most = this.#at + n;
     if (most <= this.#next.length) return;
+    const first = this.#next.length === 0;
+    if (first && this.#mayReuse && this.#former.length >= Math.max(this.#bytes.length, most)) {
+      this.#next = this.#former;
+      this.#former = NOTHING;
+      return;
+    }
     // At first for nearly all of the last text again.
-    const wanted = this.#next.length === 0 ? this.#bytes.length + (this.#bytes.length >> 4) : 2 * most;
+    const wanted = first ? this.#bytes.length + (this.#bytes.length >> 4) : 2 * most;
     const more = Buffer.allocUnsafeSlow(Math.max(ROOM, wanted, most));
     this.#next.copy(more, 0, 0, this.#at);
     this.#next = more;

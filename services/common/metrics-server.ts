@@ -51,8 +51,14 @@ export async function serveMetrics(registry: Registry, listen: HostPort, whyNotR
 
 async function scraped(registry: Registry, open: boolean, response: ServerResponse): Promise<void> {
   try {
-    const page = await registry.page(open);
-    response.writeHead(200, { "content-type": contentType(open), "content-length": page.length }).end(page);
+    const { pieces, release } = await registry.page(open);
+    if (response.destroyed) return release();
+    response.once("close", release);
+    const length = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    response.writeHead(200, { "content-type": contentType(open), "content-length": length });
+    response.cork();
+    for (const piece of pieces) response.write(piece);
+    response.end();
   } catch (e) {
     response.writeHead(500, { "content-type": "text/plain" }).end(`${String(e)}\n`);
   }

@@ -38,10 +38,18 @@ interface Kept {
   texts: Record<"plain" | "open", { head: Buffer; lines: Lines } | undefined>;
 }
 
+export interface Page {
+  pieces: Buffer[];
+  /** They were read: their memory is used again. Once, always. */
+  release: () => void;
+}
+
 export class Registry {
   readonly #families = new Map<string, Kept>();
   readonly #base: string;
   readonly #defaults: DefaultRegistry | null = null;
+  /** Pages that are made or read now. */
+  #out = 0;
 
   /** `base`: labels of every line. `process`: with the figures of the process and of Node. */
   constructor(base: Labels = {}, process = false) {
@@ -63,11 +71,24 @@ export class Registry {
 
   /** Everything, as text; `open`: OpenMetrics, which alone has exemplars. */
   async text(open = false): Promise<string> {
-    return (await this.page(open)).toString();
+    const { pieces, release } = await this.page(open);
+    const text = Buffer.concat(pieces).toString();
+    release();
+    return text;
   }
 
-  /** The same, as bytes. */
-  async page(open = false): Promise<Buffer> {
+  /** The same, as bytes in order. */
+  async page(open = false): Promise<Page> {
+    this.#out++;
+    try {
+      return { pieces: await this.#made(open), release: () => void this.#out-- };
+    } catch (e) {
+      this.#out--;
+      throw e;
+    }
+  }
+
+  async #made(open: boolean): Promise<Buffer[]> {
     const pieces: Buffer[] = [];
     let since = performance.now();
     for (const family of [...this.#families.values(), ...(await this.#process())]) {
@@ -77,14 +98,15 @@ export class Registry {
       since = performance.now();
     }
     if (open) pieces.push(Buffer.from("# EOF\n"));
-    return Buffer.concat(pieces);
+    return pieces;
   }
 
-  /** A family's head and lines; none of it is written again. */
+  /** A family's head and lines. */
   #pieces({ family, texts }: Kept, open: boolean): [head: Buffer, lines: Buffer] {
     const which = open ? "open" : "plain";
     const { head, lines } = texts[which] ?? { head: headOf(family, open), lines: new Lines(family.name, this.#base) };
     texts[which] = undefined; // half a text is no template: it comes back when all lines are said
+    lines.begin(this.#out === 1);
     family.write({
       say(labels, value, part = WHOLE, exemplar) {
         lines.say(typeof labels === "string" ? labels : labelText(labels), value, part, open ? exemplar : undefined);

@@ -75,6 +75,7 @@ test("many random texts in a row say what each says alone", (t) => {
   };
   const lines = new Lines("m", 'service="x"');
   for (let k = 0; k < 300; k++) {
+    lines.begin(random(3) > 0);
     const count = random(60);
     const text = Array.from({ length: count }, (_, i): Line => {
       const value = random(4) === 0 ? random(1_000_000) / (1 + random(7)) : random(3);
@@ -100,4 +101,18 @@ test("a text that did not change is not written again, and one that was handed o
     ['a="2"', 2],
   ]);
   t.is(first.toString(), 'm{a="1"} 1\nm{a="2"} 2\n');
+});
+
+test("of two texts the former's memory is used again, where nobody reads it", (t) => {
+  const lines = new Lines("m", "");
+  const text = (value: number, reuse: boolean): Buffer => {
+    lines.begin(reuse);
+    return say(lines, [['a="1"', value]]);
+  };
+  const [first, second] = [text(1, true), text(2, true)];
+  const third = text(3, true);
+  t.is(third.buffer, first.buffer);
+  t.deepEqual([second, third].map(String), ['m{a="1"} 2\n', 'm{a="1"} 3\n']);
+  t.not(text(4, false).buffer, second.buffer);
+  t.is(second.toString(), 'm{a="1"} 2\n');
 });

@@ -36,6 +36,18 @@ test("a counter is born at 0, and its text says help, type and the labels of all
   t.throws(() => new Counter({ name: "a_total", help: "again", registers: [registry] }), { message: /a_total/ });
 });
 
+test("pages that are read at the same time stay what they were, however many are made meanwhile", async (t) => {
+  const registry = new Registry();
+  let now = 0;
+  readGauge(registry, "a", "A", [], (say) => say({}, now));
+  const pages = [];
+  for (now = 1; now <= 5; now++) pages.push(await registry.page());
+  const value = ({ pieces }: { pieces: Buffer[] }): string | undefined => Buffer.concat(pieces).toString().split("\n")[2];
+  t.deepEqual(pages.map(value), ["a 1", "a 2", "a 3", "a 4", "a 5"]);
+  for (const page of pages) page.release();
+  t.regex(await registry.text(), /^a 6$/m);
+});
+
 test("OpenMetrics names a counter without its suffix, shows exemplars, and says where it ends", async (t) => {
   const registry = new Registry();
   new Counter({ name: "a_total", help: "A", registers: [registry] }).inc();
