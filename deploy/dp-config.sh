@@ -5,7 +5,7 @@
 set -euo pipefail
 yaml=$1
 out=$2
-main=${0%/*}/../dist/services/ctl/main.js
+main=${0%/*}/../dist/programs/marllbctl.js
 if [ "$out" -nt "$yaml" ] && [ "$out" -nt "$main" ]; then exit 0; fi
 if node "$main" dp-config --config "$yaml" --out "$out"; then exit 0; fi
 if [ ! -e "$out" ]; then exit 1; fi

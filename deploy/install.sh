@@ -35,7 +35,7 @@ if [ "${1:-}" = "--remove" ]; then
 	systemctl daemon-reload 2>/dev/null || true
 	exit 0
 fi
-for need in build/native/bin/marllb-dp dist/services/shm-agent/main.js node_modules; do
+for need in build/native/bin/marllb-dp dist/programs/shm-agent.js node_modules; do
 	if [ ! -e "$need" ]; then
 		echo "$need is missing: run npm run build first (as an ordinary user)" >&2
 		exit 1
@@ -64,7 +64,7 @@ if [ ! -e /etc/marllb/marllb.yaml ]; then
 	chmod 0644 /etc/marllb/marllb.yaml
 fi
 install -d "$bin"
-printf '#!/bin/sh\nexec node %s/dist/services/ctl/main.js "$@"\n' "$prefix" >"$bin/marllbctl"
+printf '#!/bin/sh\nexec node %s/dist/programs/marllbctl.js "$@"\n' "$prefix" >"$bin/marllbctl"
 chmod 0755 "$bin/marllbctl"
 install -d "$share/man/man1" "$share/bash-completion/completions"
 "$bin/marllbctl" manual >"$share/man/man1/marllbctl.1"

@@ -5,7 +5,7 @@ set -euo pipefail
 parts=(marllb@failover marllb@health marllb@inference marllb@shm-agent marllb@console)
 if [ "${1:-}" != "--no-dataplane" ]; then parts=(marllb-dp "${parts[@]}"); fi
 systemctl start "${parts[@]}" || echo "not all started at once; systemd tries on" >&2
-ctl=(node "${PREFIX:-/opt/marllb}/dist/services/ctl/main.js" status --config /etc/marllb/marllb.yaml --json)
+ctl=(node "${PREFIX:-/opt/marllb}/dist/programs/marllbctl.js" status --config /etc/marllb/marllb.yaml --json)
 for _ in $(seq 50); do
 	if "${ctl[@]}" 2>/dev/null | grep -q '"attached": true'; then
 		echo "running and attached"

@@ -6,6 +6,7 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { bin, exec, root, which } from "./lib/exec.mjs";
 import { setupLock, whenStale } from "./lib/fresh.mjs";
+import { makePrograms } from "./programs.mjs";
 
 const say = (line) => process.stderr.write(`setup: ${line}\n`);
 
@@ -82,6 +83,7 @@ async function generate() {
 function prune(dir) {
   for (const entry of readdirSync(dir, { withFileTypes: true })) {
     const file = path.join(dir, entry.name);
+    if (file === path.join(root, "dist/programs")) continue;
     const source = path.join(root, path.relative(path.join(root, "dist"), file)).replace(/\.js(\.map)?$/, ".ts");
     if (entry.isDirectory()) prune(file);
     else if (/\.js(\.map)?$/.test(file) && !existsSync(source)) rmSync(file);
@@ -98,12 +100,14 @@ function copyPage() {
 
 async function compile() {
   if (!existsSync(path.join(root, "services"))) return;
-  const inputs = ["services", "testbed", "loadtest", "gen", "tsconfig.json", "package-lock.json"];
-  await whenStale("typescript", { inputs, outputs: ["dist"] }, async () => {
+  const inputs = ["services", "testbed", "loadtest", "gen", "scripts/programs.mjs", "tsconfig.json", "package-lock.json"];
+  await whenStale("typescript", { inputs, outputs: ["dist", "dist/programs"] }, async () => {
     await must("compiling TypeScript", bin("tsc"), ["-p", "tsconfig.json"]);
     await must("compiling the console's page", bin("tsc"), ["-p", PAGE]);
     copyPage();
     prune(path.join(root, "dist"));
+    say("making the programs");
+    await makePrograms();
   });
 }
 
@@ -134,7 +138,7 @@ export async function setupOrExit() {
     process.stderr.write(`${e.message}\n`);
     if (notOurs) {
       const own = "set-up writes into the checkout, which is another user's or read-only";
-      process.stderr.write(`${own}; where it is built already: node dist/services/ctl/main.js up\n`);
+      process.stderr.write(`${own}; where it is built already: node dist/programs/marllbctl.js up\n`);
     }
     process.exit(1);
   }

@@ -5,4 +5,4 @@ import { setupOrExit } from "./setup.mjs";
 const asked = process.argv.slice(2);
 await setupOrExit();
 process.argv.splice(2, asked.length, "up", ...asked);
-await import("../dist/services/ctl/main.js");
+await import("../dist/programs/marllbctl.js");

@@ -2,13 +2,12 @@
 // marllbctl as an operator runs it.
 
 import { spawn } from "node:child_process";
-import path from "node:path";
-import { projectRoot } from "../services/common/root.js";
+import { programFile } from "../services/common/root.js";
 
 /** Its command line. */
 export const ctlCommand = (...args: readonly string[]): [file: string, ...args: string[]] => [
   process.execPath,
-  path.join(projectRoot, "dist/services/ctl/main.js"),
+  programFile("marllbctl"),
   ...args,
 ];
 

@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { NODE_ARGS } from "../services/common/node-args.js";
-import { projectRoot } from "../services/common/root.js";
+import { programFile } from "../services/common/root.js";
 import { Child, START_MS } from "./process.js";
 
 export type ServiceFolder = "shm-agent" | "inference" | "health" | "failover" | "console";
@@ -46,7 +46,7 @@ export function scratch(): { dir: string; config(text: string): string; remove()
 export const serviceCommand = (service: ServiceFolder, args: readonly string[]): string[] => [
   process.execPath,
   ...NODE_ARGS,
-  join(projectRoot, "dist/services", service, "main.js"),
+  programFile(service),
   ...args,
 ];
 

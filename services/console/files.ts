@@ -4,8 +4,8 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
+import { projectRoot } from "../common/root.js";
 
 export interface PageFile {
   type: string;
@@ -21,7 +21,8 @@ const TYPES: Record<string, string> = {
   ".svg": "image/svg+xml",
 };
 
-const folder = fileURLToPath(new URL("./page/", import.meta.url));
+const compiled = path.join(projectRoot, "dist/services/console");
+const folder = path.join(compiled, "page");
 const { resolve } = createRequire(import.meta.url);
 /** Beside a package's entry lies the form that browsers take. */
 const beside = (name: string, file: string): string => path.join(path.dirname(resolve(name)), file);
@@ -40,7 +41,7 @@ export function pageFiles(): ReadonlyMap<string, PageFile> {
     files.set(name === "index.html" ? "/" : `/page/${name}`, read(path.join(folder, name)));
   }
   // What the page and the server both say.
-  files.set("/wire.js", read(fileURLToPath(new URL("./wire.js", import.meta.url))));
+  files.set("/wire.js", read(path.join(compiled, "wire.js")));
   for (const [url, file] of LIBRARIES) files.set(url, read(file()));
   if (!files.has("/")) throw new Error(`the page's files are missing in ${folder}: run npm run build`);
   return files;

@@ -8,7 +8,7 @@ import * as grpc from "@grpc/grpc-js";
 import { ask } from "../../../services/common/grpc/ask.js";
 import { v1 } from "../../../services/common/grpc/protos.js";
 import { NODE_ARGS } from "../../../services/common/node-args.js";
-import { projectRoot } from "../../../services/common/root.js";
+import { programFile } from "../../../services/common/root.js";
 import { Experiment } from "../../../services/common/trial/experiment.js";
 import { Guardrail } from "../../../services/common/trial/guardrail.js";
 import { Child } from "../../../testbed/process.js";
@@ -133,7 +133,7 @@ async function beside(o: BenchOptions): Promise<void> {
     await stack.stop();
     await stopServers(servers);
   }
-  const main = path.join(projectRoot, "dist/services/inference/replay-main.js");
+  const main = programFile("replay");
   const child = new Child([process.execPath, ...NODE_ARGS, main, "--folder", inference.decisions.folder]);
   const r = JSON.parse(await child.line(300_000)) as { ticks: number; compared: number; same: number; bytes: number };
   await child.exited;

@@ -20,10 +20,11 @@ test("the package has the programs and their data, and no tests, maps or sources
   const [{ files }] = JSON.parse(out) as [Packed];
   const names = new Set(files.map((f) => f.path));
   for (const wanted of [
-    "dist/services/ctl/main.js",
-    "dist/services/shm-agent/main.js",
+    "dist/programs/marllbctl.js",
+    "dist/programs/shm-agent.js",
     "dist/services/console/page/index.html",
-    "dist/loadtest/demo/servers.js",
+    "dist/programs/demo-servers.js",
+    "dist/services/console/wire.js",
     "build/native/bin/marllb-dp",
     "build/native/bin/marllb.node",
     "proto/marllb/v1/common.proto",

@@ -99,7 +99,7 @@ test.serial("a service that dies is started again, traffic goes on, and the logs
   const run = start(t, demo);
   await run.sees(steered);
   for (const service of ["inference", "shm-agent"]) {
-    const [pid] = run.pids(`services/${service}/main.js`);
+    const [pid] = run.pids(`programs/${service}.js`);
     process.kill(pid as number, "SIGKILL");
     await run.sees(new RegExp(`${service} was killed by SIGKILL`));
     await run.sees(new RegExp(`${service} is back`));

@@ -11,7 +11,7 @@ import { scratch } from "../../../testbed/service.js";
 import { v1 } from "../grpc/protos.js";
 import { createLog } from "../log.js";
 import { LogWriter } from "../log-writer.js";
-import { projectRoot } from "../root.js";
+import { programFile } from "../root.js";
 
 /** A pipe: its reading end does not wait, its writing end does, as an inherited stderr. */
 function pipe(dir: string): { read(): string; writeEnd: number; readEnd: number } {
@@ -121,7 +121,7 @@ for (const kind of ["pipe", "socket"] as const) {
     const p = pipe(s.dir);
     // Node's own "pipe" is a pair of sockets, and it reads nothing before somebody listens.
     const args = ["--config", s.config(CONFIG), "--port", "0", "--metrics-port", "0"];
-    const child = spawn(process.execPath, [join(projectRoot, "dist/services/health/main.js"), ...args], {
+    const child = spawn(process.execPath, [programFile("health"), ...args], {
       stdio: ["ignore", "pipe", kind === "pipe" ? p.writeEnd : "pipe"],
     });
     t.teardown(() => child.kill("SIGKILL"));
@@ -142,7 +142,7 @@ for (const kind of ["pipe", "socket"] as const) {
     const found = await until(async () => {
       for (let i = 0; i < 500; i++) report.write({});
       return (await lost()) > 0;
-    }, 60_000);
+    }, 180_000);
     t.true(found, "no line was lost: the test did not fill the queue");
     report.cancel();
     child.kill("SIGTERM");

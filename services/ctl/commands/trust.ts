@@ -9,7 +9,7 @@ import type { Experiment__Output as Experiment } from "../../../gen/marllb/v1/Ex
 import type { GetTrustResponse__Output as TrustAnswer } from "../../../gen/marllb/v1/GetTrustResponse.js";
 import type { StreamStatsResponse__Output as Stats } from "../../../gen/marllb/v1/StreamStatsResponse.js";
 import { NODE_ARGS } from "../../common/node-args.js";
-import { projectRoot } from "../../common/root.js";
+import { programFile } from "../../common/root.js";
 import type { Clients } from "../client.js";
 import { number } from "../flags.js";
 import { columns, output } from "../print.js";
@@ -253,7 +253,7 @@ export async function explainedAt(flags: TargetFlags, lb: string, vip: string, a
 
 /** In a process of its own: decisions are made by inference's code, which marllbctl does not load. */
 function replayed(args: readonly string[]): Promise<unknown> {
-  const main = path.join(projectRoot, "dist/services/inference/replay-main.js");
+  const main = programFile("replay");
   const child = spawn(process.execPath, [...NODE_ARGS, main, ...args], { stdio: ["ignore", "pipe", "pipe"] });
   let [out, err] = ["", ""];
   child.stdout.setEncoding("utf8").on("data", (d: string) => (out += d));

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Config } from "../../common/config/load.js";
-import { projectRoot } from "../../common/root.js";
+import { programFile, projectRoot } from "../../common/root.js";
 import { MODE_WORDS } from "../../common/vocabulary.js";
 import type { ChildSpec } from "../up/child.js";
 import { LaunchError } from "../up/error.js";
@@ -51,11 +51,10 @@ export const vpp: DataplaneKind = {
   create: (context) => (context.config.dataplane.vpp.socket === "" ? own(context) : running(context)),
 };
 
-const compiled = (file: string): string => path.join(projectRoot, "dist/services/ctl/dataplanes", file);
 const keeper = (jobFile: string): ChildSpec => ({
   name: "vpp",
   command: process.execPath,
-  args: [compiled("vpp-process.js"), jobFile],
+  args: [programFile("vpp-process"), jobFile],
   stopMs: 5000,
 });
 
@@ -114,7 +113,7 @@ function own({ config, instance, demo }: DataplaneContext): Dataplane {
       writeFileSync(relayFile, JSON.stringify({ netns: n.netns, relayed: placed.relayed } satisfies RelayJob));
     },
     processes: () => [
-      ...(relays ? [{ name: "vpp-relay", command: process.execPath, args: [compiled("vpp-relay.js"), relayFile] }] : []),
+      ...(relays ? [{ name: "vpp-relay", command: process.execPath, args: [programFile("vpp-relay"), relayFile] }] : []),
       keeper(jobFile),
     ],
     wrapDemo(role, spec): ChildSpec {

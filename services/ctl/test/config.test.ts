@@ -6,9 +6,9 @@ import test, { type ExecutionContext } from "ava";
 import { parse } from "yaml";
 import { scratch } from "../../../testbed/service.js";
 import { jsonSchema } from "../../common/config/json-schema.js";
-import { projectRoot } from "../../common/root.js";
+import { programFile, projectRoot } from "../../common/root.js";
 
-const main = path.join(projectRoot, "dist/services/ctl/main.js");
+const main = programFile("marllbctl");
 const run = (...args: string[]) => spawnSync(process.execPath, [main, ...args], { encoding: "utf8" });
 
 function file(t: ExecutionContext, text: string): string {

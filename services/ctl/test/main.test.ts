@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 import { spawn } from "node:child_process";
-import path from "node:path";
 import test from "ava";
 import { marllbctl } from "../../../testbed/ctl.js";
-import { projectRoot } from "../../common/root.js";
+import { programFile } from "../../common/root.js";
 
 test("a command whose reader has gone ends quietly", async (t) => {
-  const main = path.join(projectRoot, "dist/services/ctl/main.js");
+  const main = programFile("marllbctl");
   const it = spawn(process.execPath, [main, "dp-config"], { stdio: ["ignore", "pipe", "pipe"] });
   it.stdout.destroy(); // long before it has anything to say
   let errors = "";

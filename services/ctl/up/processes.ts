@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an instance runs, as data: the four services and the demonstration. The data plane's are its own module's.
-import path from "node:path";
 import type { ServiceName } from "../../common/config/load.js";
 import { NODE_ARGS } from "../../common/node-args.js";
-import { projectRoot } from "../../common/root.js";
+import { programFile } from "../../common/root.js";
 import type { ChildSpec } from "./child.js";
 import type { Plan } from "./launch-plan.js";
 
-const compiled = (file: string): string => path.join(projectRoot, "dist", file);
 export const serviceLabel = (s: ServiceName): string => s.replace("_", "-");
 
 /** `suffix`: of its name, where a load balancer is not the first. */
@@ -16,14 +14,7 @@ export function serviceSpec(service: ServiceName, configFile: string, suffix = "
   return {
     name: `${label}${suffix}`,
     command: process.execPath,
-    args: [
-      ...NODE_ARGS,
-      "--enable-source-maps",
-      compiled(`services/${label}/main.js`),
-      "--config",
-      configFile,
-      "--stop-with-stdin",
-    ],
+    args: [...NODE_ARGS, programFile(label), "--config", configFile, "--stop-with-stdin"],
   };
 }
 
@@ -40,7 +31,7 @@ export function demoServersSpec(plan: Plan): ChildSpec | undefined {
     String(plan.demo.meanMs),
     "--stop-with-stdin",
   ];
-  return { name: "demo-servers", command: process.execPath, args: [compiled("loadtest/demo/servers.js"), ...args] };
+  return { name: "demo-servers", command: process.execPath, args: [programFile("demo-servers"), ...args] };
 }
 
 export function demoLoadSpec(plan: Plan): ChildSpec | undefined {
@@ -56,5 +47,5 @@ export function demoLoadSpec(plan: Plan): ChildSpec | undefined {
     "--stop-with-stdin",
   ];
   const stopMs = plan.config.dataplane.drain_timeout_ms + 1000;
-  return { name: "demo-load", command: process.execPath, args: [compiled("loadtest/demo/load.js"), ...args], stopMs };
+  return { name: "demo-load", command: process.execPath, args: [programFile("demo-load"), ...args], stopMs };
 }

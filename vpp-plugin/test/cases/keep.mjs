@@ -12,7 +12,7 @@ import { exec, root } from "../../../scripts/lib/exec.mjs";
 import { ok, test } from "../lib/tap.mjs";
 import { Vpp } from "../lib/vpp.mjs";
 
-const ctl = path.join(root, "dist/services/ctl/main.js");
+const ctl = path.join(root, "dist/programs/marllbctl.js");
 const missing = () => (existsSync(ctl) ? undefined : "marllbctl is not built: npm run build");
 
 /** marllbctl, until its stdin ends or it is told to stop; what it says is kept. */
