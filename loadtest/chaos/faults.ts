@@ -41,23 +41,31 @@ const killed: Maker<Part> = (site, p) => ({
   mend: () => site.begin(p),
 });
 
-/** A soft limit of a running process, and back. */
+/** The process that does a part's work: of a data plane not its supervisor. */
+const working = (p: Part): number => p.serving ?? p.child?.pid ?? -1;
+
+/** A soft limit of a running process, and back. One that died of it (etcd does, where it cannot write) is started again. */
 function limit(name: string, resource: "nofile" | "fsize", value: (p: Part) => number): Maker<Part> {
-  return (_site, p) => {
+  return (site, p) => {
     let before = "";
-    const set = (v: string): Promise<unknown> => run("prlimit", ["--pid", String(p.child?.pid), `--${resource}=${v}:`]);
+    const set = (v: string): Promise<unknown> => run("prlimit", ["--pid", String(working(p)), `--${resource}=${v}:`]);
     return {
       name,
       at: p.name,
       async inject() {
-        const shown = await run("prlimit", ["--pid", String(p.child?.pid), `--${resource}`, "--noheadings", "--output", "SOFT"]);
+        const shown = await run("prlimit", ["--pid", String(working(p)), `--${resource}`, "--noheadings", "--output", "SOFT"]);
         before = shown.stdout.trim();
         await set(String(value(p)));
       },
-      mend: async () => void (await set(before)),
+      mend: async () => void (p.child?.ended ? await site.begin(p) : await set(before)),
     };
   };
 }
+
+/** Not one more than it has. */
+const noDescriptor = limit("no descriptor left", "nofile", (p) => readdirSync(`/proc/${working(p)}/fd`).length);
+/** Every write to a file fails (EFBIG), as on a full disk; pipes and sockets go on. */
+const diskFull = limit("disk full", "fsize", () => 0);
 
 const clockJump: Maker<Part> = (site, p, random) => {
   const seconds = Math.round((random() - 0.5) * 7200);
@@ -69,16 +77,12 @@ const clockJump: Maker<Part> = (site, p, random) => {
   };
 };
 
-const ofService: Maker<Part>[] = [
-  killed,
-  limit("no descriptor left", "nofile", (p) => readdirSync(`/proc/${p.child?.pid}/fd`).length),
-  // Every write to a file fails (EFBIG), as on a full disk; pipes and sockets go on.
-  limit("disk full", "fsize", () => 0),
-  clockJump,
-];
+const ofService: Maker<Part>[] = [killed, noDescriptor, diskFull, clockJump];
 
 const ofDataplane: Maker<Part>[] = [
   clockJump,
+  // What it cannot accept waits in the backlog; what it has accepted and cannot connect is turned away. It writes no file while it serves.
+  (site, p, random) => ({ ...noDescriptor(site, p, random), costs: { vip: p.address, all: true } }),
   (site, p) => ({ name: "takeover by hand", at: p.name, inject: () => site.takeOverByHand(p), mend: nothing }),
   // Its supervisor holds the listeners: only what it had accepted is lost.
   (site, p) => ({
@@ -103,6 +107,8 @@ const ofDataplane: Maker<Part>[] = [
 
 const ofEtcd: Maker<Part>[] = [
   killed,
+  noDescriptor,
+  diskFull,
   ...(vdsoMissing === null ? [clockJump] : []),
   (_site, p) => ({
     name: "compaction",
@@ -160,8 +166,17 @@ const partition: Maker<(typeof PARTITIONS)[number]> = (site, [name, separates]) 
 
 const pick = <T>(random: Random, list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
 
-/** One fault somewhere: as often of a process as of the network. */
-export function drawFault(site: Site, random: Random): Fault {
+/** One fault somewhere, of which the name holds `only`. */
+export function drawFault(site: Site, random: Random, only: string): Fault {
+  for (let i = 0; i < 10_000; i++) {
+    const fault = drawAny(site, random);
+    if (fault.name.includes(only)) return fault;
+  }
+  throw new Error(`--only ${only}: no fault of this site has that in its name`);
+}
+
+/** As often of a process as of the network. */
+function drawAny(site: Site, random: Random): Fault {
   if (random() < 0.5) return drawNetworkFault(site, random);
   const part = pick(random, [...site.parts.values()]);
   const own = part.kind === "dataplane" ? ofDataplane : part.kind === "etcd" ? ofEtcd : ofService;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// npm run chaos [-- --minutes N] [--seed S]: a small site (two load balancers, two replicas of each service, etcd where it is installed)
+// npm run chaos [-- --minutes N] [--seed S] [--only FAULT]: a small site (two load balancers, two replicas of each service, etcd where it is installed)
 // in which processes are killed, stopped and starved, links cut, slowed and reset, and packets dropped, one at a time and in pairs, under
 // traffic and under orders. No order answered OK may be lost, no flow may start on a server that all agree is drained, no request may
 // be lost. An interrupt (Ctrl-C, SIGTERM) ends it after the round under way, and so does a failure: it always prints what it saw so far.
@@ -9,12 +9,14 @@ import { which } from "../../testbed/process.js";
 import { Net, unshared } from "./net.js";
 import { chaos } from "./run.js";
 
-const usage = "usage: npm run chaos [-- --minutes N] [--seed S]\n";
+const usage = "usage: npm run chaos [-- --minutes N] [--seed S] [--only TEXT-IN-A-FAULT'S-NAME]\n";
 
-function flags(): { minutes: number; seed: number } {
+function flags(): { minutes: number; seed: number; only: string } {
   try {
-    const { values } = parseArgs({ options: { minutes: { type: "string" }, seed: { type: "string" } } });
-    const f = { minutes: Number(values.minutes ?? 10), seed: Number(values.seed ?? 1) };
+    const { values } = parseArgs({
+      options: { minutes: { type: "string" }, seed: { type: "string" }, only: { type: "string" } },
+    });
+    const f = { minutes: Number(values.minutes ?? 10), seed: Number(values.seed ?? 1), only: values.only ?? "" };
     if (!(f.minutes > 0 && f.minutes <= 10_080)) throw new Error("--minutes: expected a number above 0, at most 10080 (a week)");
     if (!Number.isInteger(f.seed)) throw new Error("--seed: expected a whole number");
     return f;
@@ -24,7 +26,7 @@ function flags(): { minutes: number; seed: number } {
   }
 }
 
-const { minutes, seed } = flags();
+const { minutes, seed, only } = flags();
 /** Set for the process that is in a network of its own. */
 const OWN_NETWORK = "MARLLB_CHAOS_OWN_NETWORK";
 
@@ -56,7 +58,7 @@ const started = performance.now();
 if (which("etcd") === null)
   process.stderr.write("# no etcd here (Debian: etcd-server): one failover with a file store instead\n");
 const say = (line: string): void => void process.stderr.write(`# ${line}\n`);
-const r = await chaos({ seconds: minutes * 60, seed, net, interrupt: interrupt.signal, say });
+const r = await chaos({ seconds: minutes * 60, seed, only, net, interrupt: interrupt.signal, say });
 net?.close();
 const line = (name: string, value: string | number, verdict = ""): void =>
   void process.stdout.write(`${name.padEnd(28)} ${String(value).padEnd(48)} ${verdict}\n`);

@@ -17,6 +17,8 @@ import { origin, Traffic } from "./traffic.js";
 export interface ChaosOptions {
   seconds: number;
   seed: number;
+  /** Only faults with this in their names. */
+  only: string;
   /** Null: all on the loopback interface, and no packet is dropped. */
   net: Net | null;
   /** Aborted: the round under way is the last one. */
@@ -98,7 +100,7 @@ async function rounds(o: ChaosOptions, site: Site, names: Map<string, string>, r
     await eventually("the replicas know the pool", async () => operator.agreed().catch(() => null));
     traffic.start();
     while (performance.now() < end && !o.interrupt.aborted) {
-      const faults = drawRound(site, draw);
+      const faults = drawRound(site, draw, o.only);
       o.say(`round ${++report.rounds}: ${faults.map((f) => `${f.at} ${f.name}`).join(", ")}`);
       for (const f of faults) {
         const name = `${f.name.replace(/^\d+ ms of /, "")}`;
@@ -139,11 +141,11 @@ async function hung(site: Site, vip: string, say: (line: string) => void): Promi
 }
 
 /** One fault, or two at different places. */
-function drawRound(site: Site, draw: () => number): Fault[] {
-  const first = drawFault(site, draw);
+function drawRound(site: Site, draw: () => number, only: string): Fault[] {
+  const first = drawFault(site, draw, only);
   if (draw() < 0.5) return [first];
   for (;;) {
-    const second = drawFault(site, draw);
+    const second = drawFault(site, draw, only);
     if (second.at !== first.at) return [first, second];
   }
 }

@@ -216,7 +216,7 @@ class EtcdStore implements Store {
       return await call(first.client);
     } catch (e) {
       if (this.endpoints[0] === first) this.endpoints = [...this.endpoints.slice(1), first];
-      throw new Error(`${first.endpoint}: ${(e as Error).message}`);
+      throw new Error(`${first.endpoint}: ${inWords((e as Error).message)}`);
     }
   }
 
@@ -229,6 +229,15 @@ class EtcdStore implements Store {
       };
     });
   }
+}
+
+/** grpc-js has no words for a connection that the other end closes in the handshake. */
+function inWords(message: string): string {
+  const [, last] = /No connection established\. Last error: (.*?)\.? Resolution note:/s.exec(message) ?? [];
+  if (last === undefined) return message;
+  const closed = last.trim() === "null" || last.trim() === "" || last.startsWith("Failed to connect");
+  if (!closed) return `no connection: ${last.trim()}`;
+  return "no connection: it was closed at once; etcd may want TLS, or a client's certificate (failover.store.tls)";
 }
 
 function jsonOf<T>(bytes: Buffer, check: (value: unknown) => T | null): T | null {
