@@ -36,7 +36,7 @@ export function countsOf(v: FrameView): GuardCounts {
   return {
     flowUs: sum(v, "flow_us"),
     newFlows: sum(v, "new_flows"),
-    ended: sum(v, "completions") + sum(v, "resets") + sum(v, "aborts") + sum(v, "empty_ends"),
+    ended: sum(v, "completions") + sum(v, "resets") + sum(v, "aborts") + sum(v, "empty_ends") + sum(v, "timed_out"),
     ttfbUs: v.figures.ttfb_sum_us ?? 0,
     answers: v.figures.answers ?? 0,
   };

@@ -25,6 +25,7 @@ export interface ServerStats {
   aborts: number;
   unanswered: number;
   unmade: number;
+  timedOut: number;
   answers: number;
   bytesIn: number;
   bytesOut: number;
@@ -41,6 +42,7 @@ export interface VipStats {
   retries: number;
   recountDiff: number;
   badProxyHeaders: number;
+  datagramsLost: number;
   servers: ServerStats[];
 }
 
@@ -124,11 +126,11 @@ export class Dp {
   }
 
   /** The first newer frame of which `ok` is true. */
-  async statsWhen(what: string, ok: (s: VipStats) => boolean, ms = 15_000): Promise<VipStats> {
-    let s = await this.stats();
+  async statsWhen(what: string, ok: (s: VipStats) => boolean, ms = 15_000, vip = "web"): Promise<VipStats> {
+    let s = await this.stats(vip);
     await until(
       what,
-      async () => ok((s = await this.stats())),
+      async () => ok((s = await this.stats(vip))),
       ms,
       () => JSON.stringify(s),
     );

@@ -193,6 +193,34 @@ test("answers of a wildcard VIP come from the address that the client sent to", 
   await a.close();
 });
 
+test("datagrams that find no room are counted; udp-receive-buffer makes room", async (t) => {
+  const a = await origin(() => []);
+  const dp = await start({ servers: [a.address], lines: ["udp-receive-buffer 8"], threads: 1 });
+  const c = await Client.open(dp.port);
+  c.say("first");
+  await until("the flow", () => a.heard.length === 1);
+  const pid = dp.child.pid as number;
+  /** While the data plane stands still. */
+  const burst = async (n: number): Promise<void> => {
+    process.kill(pid, "SIGSTOP");
+    for (let i = 0; i < n; i++)
+      await new Promise<void>((resolve, reject) =>
+        c.socket.send("x".repeat(1000), dp.port, "127.0.0.1", (e) => (e ? reject(e) : resolve())),
+      );
+    process.kill(pid, "SIGCONT");
+  };
+  await burst(40);
+  const s = await dp.statsWhen("lost datagrams", (x) => x.datagramsLost > 0);
+  await until("the others", () => a.heard.length === 41 - s.datagramsLost);
+  await dp.control("udp-receive-buffer 160");
+  await burst(40);
+  await until("all of them", () => a.heard.length === 81 - s.datagramsLost);
+  t.is((await dp.statsWhen("the next frame", (x) => x.frame > s.frame)).datagramsLost, s.datagramsLost);
+  c.close();
+  t.is(await dp.stop(), 0);
+  await a.close();
+});
+
 test("IPv6 clients, IPv4 servers", async (t) => {
   const a = await origin(named("a"));
   const dp = await start({ host: "::1", servers: [a.address] });

@@ -38,6 +38,7 @@ static void frame_header(struct mlb_dp *dp, struct dp_vip *v, struct mlb_frame_h
 		.can_close = dp->hooks.server_close != NULL,
 		.recount_diff = v->recount_diff,
 		.local_edits_refused = v->local_edits_refused,
+		.datagrams_lost = v->datagrams_lost,
 	};
 	memcpy(h->name, v->conf.name, sizeof(h->name));
 	memcpy(h->refused, v->refused, sizeof(h->refused));

@@ -377,6 +377,14 @@ int mlb_dp_server_set(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_endpo
 	return dp_servers_set(dp, v, ep, weight, NULL, n, err);
 }
 
+void mlb_dp_datagrams_lost(struct mlb_dp *dp, uint32_t vip_id, uint64_t n)
+{
+	struct dp_vip *v = dp_vip_of(dp, vip_id);
+
+	if (v)
+		v->datagrams_lost += n;
+}
+
 int mlb_dp_set_mode(struct mlb_dp *dp, uint32_t vip_id, enum mlb_mode mode, char err[256])
 {
 	struct dp_vip *v = dp_vip_of(dp, vip_id);

@@ -93,7 +93,7 @@ struct dp_vip {
 	uint64_t agent_epoch, seq, answered_seq; /* vector in effect */
 	uint64_t seen_epoch, seen_seq;           /* newest looked at, applied or refused */
 	uint64_t refused[MLB_REFUSE_COUNT];
-	uint64_t local_edits_refused, recount_diff;
+	uint64_t local_edits_refused, recount_diff, datagrams_lost;
 	uint64_t pool_revision, pool_seen, pool_refused;
 	struct dp_state_vip *inherited; /* what was in force of this name before; NULL: nothing, or over */
 	struct dp_state_server *inherited_servers;

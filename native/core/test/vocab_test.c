@@ -12,7 +12,7 @@ TEST(words_and_values)
 	CHECK(strcmp(mlb_ladder_name(MLB_LADDER_STATIC_DP), "static-dp") == 0);
 	CHECK(strcmp(mlb_ladder_name(5), "unknown") == 0);
 	CHECK(strcmp(mlb_refuse_name(MLB_REFUSE_NOT_FINITE), "not-finite") == 0);
-	CHECK_EQ(MLB_END_COUNT, MLB_END_CLOSED + 1);
+	CHECK_EQ(MLB_END_COUNT, MLB_END_TIMED_OUT + 1);
 	CHECK_EQ(MLB_REFUSE_COUNT, MLB_REFUSE_MODE + 1);
 }
 

@@ -23,6 +23,7 @@
 #include "show.h"
 #include "signals.h"
 #include "takeover.h"
+#include "udp_room.h"
 #include "workers.h"
 
 /* What epoll's data pointer names, beside the control socket and its clients. */
@@ -383,6 +384,7 @@ void mlbd_app_loop(struct mlbd_app *app)
 			app->next_look_us = now + LOOK_US;
 			mlbd_recount_ask(app->host);
 			mlbd_control_poll(&app->control);
+			mlbd_udp_room_count(app->host);
 			tell_left_out(app, now);
 			look_at_names(app);
 		}

@@ -52,6 +52,13 @@ static inline uint64_t mlbd_conn_tag(const struct mlbd_conn *c, unsigned s)
 	return s == MLBD_SERVER ? MLBD_TAG_SERVER | (uint64_t)c->tries << MLBD_TAG_TRY_SHIFT : MLBD_TAG_CLIENT;
 }
 
+/* What looks like an end must be one: only where the server has ended, and its bytes have gone, is its answer known to be whole.
+ */
+static inline bool mlbd_conn_whole(const struct mlbd_conn *c)
+{
+	return c->side[MLBD_SERVER].fin_sent && !c->side[MLBD_SERVER].queue && !c->side[MLBD_CLIENT].queue;
+}
+
 /* A zeroed record, in no list; NULL: no memory. */
 struct mlbd_conn *mlbd_conn_get(struct mlbd_worker *);
 /* Out of the wheel; its memory is used again only after mlbd_conn_reap, since the batch in hand may still name it. */

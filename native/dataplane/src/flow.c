@@ -397,7 +397,7 @@ void mlbd_flow_timer(void *arg, struct mlbd_link *l)
 {
 	struct mlbd_worker *w = arg;
 	struct mlbd_conn *c = (struct mlbd_conn *)l;
-	bool queued = c->side[MLBD_CLIENT].queue || c->side[MLBD_SERVER].queue;
+	bool whole = mlbd_conn_whole(c);
 	enum mlbd_overdue why;
 	uint64_t deadline = mlbd_deadline(c, &w->settings, &why);
 
@@ -407,8 +407,6 @@ void mlbd_flow_timer(void *arg, struct mlbd_link *l)
 		c->look_us = mlbd_wheel_add(&w->wheel, l, deadline);
 		return;
 	}
-	/* What looks like an end must be one: with bytes on their way, or an answer still owed to a client that has ended, it is
-	 * a reset. */
 	switch (why) {
 	case MLBD_DUE_CONNECT:
 		c->look_us = mlbd_wheel_add(&w->wheel, l, w->now_us + w->settings.connect_ms * 1000);
@@ -416,8 +414,8 @@ void mlbd_flow_timer(void *arg, struct mlbd_link *l)
 		break;
 	case MLBD_DUE_GREETING: refuse(w, c, "none in time"); break;
 	case MLBD_DUE_FIRST_BYTE: end_flow(w, c, MLB_END_ABORT, false); break;
-	case MLBD_DUE_HALF_CLOSED: end_flow(w, c, MLB_END_IDLE, queued || !c->side[MLBD_SERVER].fin_sent); break;
-	case MLBD_DUE_IDLE: end_flow(w, c, MLB_END_IDLE, queued || c->wait_us); break;
+	case MLBD_DUE_HALF_CLOSED:
+	case MLBD_DUE_IDLE: end_flow(w, c, whole ? MLB_END_IDLE : MLB_END_TIMED_OUT, !whole); break;
 	}
 }
 

@@ -4,6 +4,7 @@
 #define MLBD_HOST_H
 #include <pthread.h>
 #include <stdatomic.h>
+#include "fds.h"
 #include "log.h"
 #include "per_source.h"
 #include "plan.h"
@@ -45,7 +46,9 @@ struct mlbd_vip {
 	_Atomic uint64_t bad_proxy_headers;          /* connections ended for want of one */
 	struct mlbd_server_more *more;               /* of servers of which there is more to say */
 	uint32_t mores;
-	int *fd; /* [fds] listeners, worker i % threads serves fd i */
+	_Atomic uint64_t answers_dropped; /* by the kernel, not told to the core yet */
+	int *fd;                          /* [fds] listeners, worker i % threads serves fd i */
+	uint32_t dropped[MLBD_FDS_MOST];  /* datagrams that the kernel dropped at a listener, as last seen */
 	uint32_t fds;
 };
 

@@ -17,8 +17,6 @@
 #define IPV6_FREEBIND 78
 #endif
 
-#define UDP_ROOM (4 << 20) /* bytes that may wait while all clients speak at once */
-
 static int fail(const struct mlb_endpoint *ep, int error, char err[256])
 {
 	char text[MLB_ENDPOINT_LEN], need[MLBD_FDS_NEED_LEN];
@@ -40,8 +38,7 @@ static int open_one(const struct mlb_endpoint *ep, bool share, bool freebind)
 	struct sockaddr_storage ss;
 	socklen_t len = mlb_addr_to_sockaddr(&ep->addr, ep->port, &ss);
 	bool udp = ep->proto == IPPROTO_UDP;
-	int one = 1, room = UDP_ROOM,
-	    fd = socket(ss.ss_family, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int one = 1, fd = socket(ss.ss_family, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
 		return -errno;
@@ -56,7 +53,6 @@ static int open_one(const struct mlb_endpoint *ep, bool share, bool freebind)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
 	if (udp) {
 		mlbd_udp_socket(fd, ss.ss_family, mlb_addr_is_any(&ep->addr));
-		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room)); /* as much of it as net.core.rmem_max allows */
 	} else {
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one)); /* accepted sockets inherit both */
 		setsockopt(fd, SOL_SOCKET, SO_OOBINLINE, &one, sizeof(one));

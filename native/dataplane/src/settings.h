@@ -25,6 +25,7 @@ struct mlbd_settings {
 	uint64_t user_timeout_ms;                                       /* 0: the kernel's (about 15 minutes) */
 	uint64_t pipe_memory;                                           /* MiB */
 	uint64_t udp_coalesce_us;                                       /* 0: never wait */
+	uint64_t udp_room;                                              /* KiB that may wait at a UDP listener */
 	uint64_t freebind, transparent;                                 /* 0 or 1 */
 	uint64_t log_time;                                              /* enum mlbd_log_time */
 	uint64_t retries;                                               /* other servers tried after a failed connect */

@@ -175,12 +175,13 @@ static void stats_vip(const struct mlbd_vip *v, const struct mlb_frame_hdr *f, c
 		      json ? "\"frame\":%" PRIu64 ",\"generation\":%u,\"connections\":%" PRIu64 ",\"acceptErrors\":%" PRIu64
 			     ",\"noServer\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"limited\":%" PRIu64 ",\"retries\":%" PRIu64
 			     ",\"recountDiff\":%" PRIu64 ",\"localEditsRefused\":%" PRIu64 ",\"badProxyHeaders\":%" PRIu64
-			     ",\"servers\":[" :
+			     ",\"datagramsLost\":%" PRIu64 ",\"servers\":[" :
 			     " frame %" PRIu64 " generation %u connections %" PRIu64 " accept-errors %" PRIu64
 			     " no-server %" PRIu64 " failed %" PRIu64 " limited %" PRIu64 " retries %" PRIu64
-			     " recount-diff %" PRIu64 " local-edits-refused %" PRIu64 " bad-proxy-headers %" PRIu64 "\n",
+			     " recount-diff %" PRIu64 " local-edits-refused %" PRIu64 " bad-proxy-headers %" PRIu64
+			     " datagrams-lost %" PRIu64 "\n",
 		      f->seq, f->generation, f->connections, f->accept_errors, f->no_server, f->failed, f->limited, f->retries,
-		      f->recount_diff, f->local_edits_refused, MLB_LD(v->bad_proxy_headers));
+		      f->recount_diff, f->local_edits_refused, MLB_LD(v->bad_proxy_headers), f->datagrams_lost);
 	for (int i = 0; i < n; i++)
 		stats_server(&rec[i], json, i ? "," : "", t);
 	mlbd_text_add(t, json ? "]}" : "");

@@ -12,6 +12,7 @@
 #include "admit.h"
 #include "connect.h"
 #include "udp_io.h"
+#include "udp_room.h"
 
 #define RATE_US 1000u          /* the rate of datagrams is judged after at least so long */
 #define WORTH 2u               /* datagrams that must be expected within a sleep for it to pay */
@@ -72,6 +73,7 @@ static void leave_server(struct mlbd_worker *w, struct mlbd_udp_flow *f, enum ml
 							       MLB_CONNECT_UNMADE,
 				      f->start_us, w->now_us);
 	mlbd_connect_release(f->vip, f->slot);
+	mlbd_udp_room_flow(f->vip, f->fd, f->answers);
 	close(f->fd); /* out of epoll with it: nobody else has this socket */
 	f->fd = -1;
 	f->server_id = 0;

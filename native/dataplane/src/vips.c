@@ -12,6 +12,7 @@
 #include "own.h"
 #include "parted.h"
 #include "recount.h"
+#include "udp_room.h"
 #include "workers.h"
 
 struct mlbd_vip *mlbd_vip_find(struct mlbd_host *h, const char *name, char err[256])
@@ -229,6 +230,8 @@ int mlbd_vip_add(struct mlbd_host *h, const struct mlbd_vip_opts *o, const int *
 	atomic_store(&v->responses, opts.responses);
 	atomic_store(&v->send_proxy, opts.send_proxy);
 	atomic_store(&v->bad_proxy_headers, 0);
+	atomic_store(&v->answers_dropped, 0);
+	mlbd_udp_room_give(h, v);
 	v->used = true;
 	h->listeners_version++;
 	rc = h->serving ? post_listeners(h, v, err) : 0;

@@ -185,6 +185,7 @@ export const schema = z.strictObject({
       half_closed_timeout_ms: ms(0, 86_400_000).default(defaultOf("half-closed-timeout")), // 0 = idle_timeout_ms
       udp_timeout_ms: ms(10, 86_400_000).default(defaultOf("udp-timeout")),
       udp_coalesce_us: z.number().int().min(0).max(10_000).default(defaultOf("udp-coalesce")), // 0 = never wait
+      udp_receive_buffer: z.number().int().min(4).max(1_048_576).default(defaultOf("udp-receive-buffer")), // KiB
       keepalive_ms: ms(0, 32_767_000).default(defaultOf("keepalive")), // 0 = no probes
       keepalive_interval_ms: ms(1000, 32_767_000).default(defaultOf("keepalive-interval")),
       keepalive_probes: z.number().int().min(1).max(127).default(defaultOf("keepalive-probes")),

@@ -87,6 +87,8 @@ int mlb_dp_server_weight(struct mlb_dp *, uint32_t vip_id, const struct mlb_endp
  * first. */
 int mlb_dp_server_set(struct mlb_dp *, uint32_t vip_id, const struct mlb_endpoint *, const float *weight, uint32_t n,
 		      char err[256]);
+/* Datagrams of this VIP that the kernel dropped since the last call. */
+void mlb_dp_datagrams_lost(struct mlb_dp *, uint32_t vip_id, uint64_t n);
 int mlb_dp_set_mode(struct mlb_dp *, uint32_t vip_id, enum mlb_mode, char err[256]);
 
 /* Applies one vector as if it had come by msg_in (simulator, tests): MLB_REFUSE_NONE also where it was seen before. */

@@ -56,6 +56,8 @@
 	  "Connects that the load balancer could not make: no port, no descriptor") \
 	X(U64, closed, COUNTER, SUM, MLB_LD(s->ended[MLB_END_CLOSED]), "flows", "closed_total", \
 	  "Flows closed by order, because their server was drained, down or removed") \
+	X(U64, timed_out, COUNTER, SUM, MLB_LD(s->ended[MLB_END_TIMED_OUT]), "flows", "timed_out_total", \
+	  "Connections that were closed because nothing moved on them for idle-timeout or half-closed-timeout") \
 	X(U64, empty_ends, COUNTER, SUM, MLB_LD(s->ended[MLB_END_EMPTY]), "flows", "empty_ends_total", \
 	  "Flows that the server ended without a byte") \
 	X(U64, quick_ends, COUNTER, MAIN, 0, "flows", "quick_ends_total", \
@@ -126,6 +128,8 @@
 	  "Clients' connections and UDP flows that were let in and have not ended; 0 where the data plane forwards packets") \
 	X(U64, accept_errors, COUNTER, COUNT, 0, "connections", "accept_errors_total", \
 	  "Accepts that failed: no descriptor, no memory, or the client had gone") \
+	X(U64, datagrams_lost, COUNTER, MAIN, 0, "datagrams", "datagrams_lost_total", \
+	  "Datagrams that the kernel dropped for want of room: clients' at once, a server's when the flow has ended") \
 	X(U64, retries, COUNTER, COUNT, 0, "connects", "retries_total", "Connects tried again on another server") \
 	X(U64, misses, COUNTER, COUNT, 0, "packets", "misses_total", "Packets of unknown flows, placed by the lookup table") \
 	X(U64, recount_diff, GAUGE, MAIN, 0, "flows", "recount_difference", \

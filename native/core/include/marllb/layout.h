@@ -15,8 +15,8 @@
 #include "types.h"
 
 #define MLB_MAGIC UINT64_C(0x31305f524c424d4d) /* written last when a region is made */
-#define MLB_LAYOUT_VERSION 5u                  /* any change of a struct below raises it */
-#define MLB_FRAME_SCHEMA 4u                    /* version of mlb_frame_hdr + mlb_server_rec as sent over gRPC */
+#define MLB_LAYOUT_VERSION 6u                  /* any change of a struct below raises it */
+#define MLB_FRAME_SCHEMA 5u                    /* version of mlb_frame_hdr + mlb_server_rec as sent over gRPC */
 #define MLB_RESERVOIR_LEN 128u
 #define MLB_HIST_BUCKETS 54u /* the last begins at 4295 s: beyond the longest time-out, 1 h */
 
@@ -201,8 +201,8 @@ MLB_ASSERT_SIZE(struct mlb_block_ref, 16);
 MLB_ASSERT_SIZE(struct mlb_region_hdr, 256);
 MLB_ASSERT_SIZE(struct mlb_msg, 40);
 MLB_ASSERT_SIZE(struct mlb_res_sum, 32);
-MLB_ASSERT_SIZE(struct mlb_server_rec, 800);
-MLB_ASSERT_SIZE(struct mlb_frame_hdr, 384);
+MLB_ASSERT_SIZE(struct mlb_server_rec, 808);
+MLB_ASSERT_SIZE(struct mlb_frame_hdr, 392);
 MLB_ASSERT_SIZE(struct mlb_out_hdr, 16);
 MLB_ASSERT_SIZE(struct mlb_in_vip, 96);
 MLB_ASSERT_SIZE(struct mlb_in_entry, 24);

@@ -41,7 +41,8 @@
 /* How a flow ended. COMPLETED: FIN both ways, after a byte of the server; REFUSED: the server refused the connect; RESET: the
  * server reset an established flow before its first byte; ABORT: the client went away first; UNANSWERED: the connect timed out;
  * IDLE: aged out; CUT: the server reset it after its first byte; EMPTY: the server ended it without a byte; UNMADE: the load
- * balancer itself could not connect (no port, no descriptor); CLOSED: by order, because of its server. A host that sees both
+ * balancer itself could not connect (no port, no descriptor); CLOSED: by order, because of its server; TIMED_OUT: the load
+ * balancer closed the connection, on which nothing moved. A host that sees both
  * directions gets COMPLETED, EMPTY, RESET and CUT right by mlb_end_of. */
 #define MLB_ENDS(X) \
 	X(COMPLETED, 0, "completed") \
@@ -49,7 +50,7 @@
 	X(RESET, 2, "reset") \
 	X(ABORT, 3, "abort") \
 	X(UNANSWERED, 4, "unanswered") \
-	X(IDLE, 5, "idle") X(CUT, 6, "cut") X(EMPTY, 7, "empty") X(UNMADE, 8, "unmade") X(CLOSED, 9, "closed")
+	X(IDLE, 5, "idle") X(CUT, 6, "cut") X(EMPTY, 7, "empty") X(UNMADE, 8, "unmade") X(CLOSED, 9, "closed") X(TIMED_OUT, 10, "timed-out")
 
 /* Why the data plane refused a weight vector. */
 #define MLB_REFUSALS(X) \
@@ -83,7 +84,8 @@
 	X(KEEPALIVE_PROBES, 4, "keepalive-probes") \
 	X(USER_TIMEOUT, 120000, "user-timeout") \
 	X(DRAIN_TIMEOUT, 30000, "drain-timeout") \
-	X(PIPE_MEMORY, 128, "pipe-memory") X(BACKLOG, 4096, "backlog") X(UDP_COALESCE, 100, "udp-coalesce")
+	X(PIPE_MEMORY, 128, "pipe-memory") X(BACKLOG, 4096, "backlog") X(UDP_COALESCE, 100, "udp-coalesce") \
+	X(UDP_RECEIVE_BUFFER, 4096, "udp-receive-buffer")
 
 #define X(name, value, word) MLB_DEFAULT_##name = (value),
 enum mlb_default { MLB_DEFAULTS(X) };

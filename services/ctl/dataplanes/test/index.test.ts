@@ -70,7 +70,7 @@ test("PROXY headers are refused where a data plane has none", (t) => {
 test("the embedded data plane's lines say its time-outs, and which VIPs are UDP", (t) => {
   const lines = dpLines(
     config(`
-dataplane: { udp_timeout_ms: 5000, udp_coalesce_us: 50, proxy_header_timeout_ms: 700 }
+dataplane: { udp_timeout_ms: 5000, udp_coalesce_us: 50, udp_receive_buffer: 64, proxy_header_timeout_ms: 700 }
 vips:
   - { name: dns, address: "127.0.0.1:53", protocol: udp, responses: 1 }
   - { name: web, address: "127.0.0.1:53" }
@@ -78,6 +78,8 @@ vips:
   );
   t.true(lines.includes("udp-timeout 5000ms"));
   t.true(lines.includes("udp-coalesce 50"));
+  t.true(lines.includes("udp-receive-buffer 64"));
+  t.true(lines.includes("log-time unix"));
   t.true(lines.includes("proxy-header-timeout 700ms"));
   t.regex(lines.find((l) => l.startsWith("vip dns ")) ?? "", /^vip dns 127\.0\.0\.1:53 .* protocol udp responses 1$/);
   t.notRegex(lines.find((l) => l.startsWith("vip web ")) ?? "", /udp/);
