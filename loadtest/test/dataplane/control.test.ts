@@ -179,6 +179,16 @@ test("the control socket is the user's own, and answers every kind of show as te
   t.is(flows.flows[0]?.client, `127.0.0.1:${p.socket.localPort}`);
   t.is(flows.flows[0]?.server, addressOf(server));
   t.is(flows.flows[0]?.state, "open");
+  const count = async (asked: string): Promise<string> => (await dp.control(`show flows ${asked}`)).split("\n").at(-2) as string;
+  const q = await dial(dp.port);
+  q.socket.write("?\n");
+  await q.heard("s\n");
+  t.is(await count("max 1"), "2 flows, 1 shown");
+  t.is(await count(`vip web server ${addressOf(server)} client 127.0.0.0/8`), "2 flows, 2 shown");
+  t.is(await count("server 127.0.0.1:1"), "0 flows, 0 shown");
+  t.is(await count("client ::/96,10.0.0.0/8"), "0 flows, 0 shown");
+  t.regex(await dp.control("show flows vip other").catch(String), /there is no vip other/);
+  q.socket.destroy();
   t.regex(await dp.control("help"), /set-servers/);
   p.socket.end();
   t.is(await dp.stop(), 0);

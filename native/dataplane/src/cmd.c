@@ -24,16 +24,6 @@ const char *mlbd_show_name(enum mlbd_show s)
 	return show_names[s];
 }
 
-static int parse_name(const char *text, char out[MLB_NAME_LEN], char err[256])
-{
-	size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-");
-
-	if (n == 0 || text[n] || n >= MLB_NAME_LEN)
-		FAIL("vip name '%.80s': expected 1 to %u letters, digits, '_', '.' or '-'", text, MLB_NAME_LEN - 1);
-	strcpy(out, text);
-	return 0;
-}
-
 static const struct mlb_word send_proxy_words[] = { { "VIP", "vip", MLBD_SEND_PROXY_VIP },
 						    { "OFF", "off", MLBD_SEND_PROXY_OFF },
 						    { "V1", "v1", MLBD_SEND_PROXY_V1 },
@@ -79,6 +69,15 @@ static const struct mlbd_option server_options[] = {
 	{ "drain", MLBD_OPT_FLAG, C(server.drain), .words = NULL },
 	{ 0 }
 };
+
+#define FLOWS_SHOWN 1000u
+#define FLOWS_MOST 1000000u
+static const struct mlbd_option flow_options[] = { { "vip", MLBD_OPT_NAME, C(vip), .words = NULL },
+						   { "server", MLBD_OPT_ENDPOINT, C(flows.server), .words = NULL },
+						   { "client", MLBD_OPT_NETWORKS, C(flows.client), .words = NULL },
+						   { "max", MLBD_OPT_COUNT, C(flows.max), .min = 1, .max = FLOWS_MOST },
+						   { "json", MLBD_OPT_FLAG, C(json), .words = NULL },
+						   { 0 } };
 #undef C
 
 static int parse_vip(char **w, int n, struct mlbd_cmd *c, char err[256])
@@ -88,7 +87,7 @@ static int parse_vip(char **w, int n, struct mlbd_cmd *c, char err[256])
 
 	if (n < 2)
 		FAIL("vip: expected NAME ADDRESS:PORT");
-	if ((rc = parse_name(w[0], c->vip, err)) || (rc = mlb_endpoint_parse(w[1], true, &o->conf.ep, err)))
+	if ((rc = mlbd_parse_name("vip name", w[0], c->vip, err)) || (rc = mlb_endpoint_parse(w[1], true, &o->conf.ep, err)))
 		return rc;
 	strcpy(o->conf.name, c->vip);
 	o->conf.mode = MLB_MODE_SED;
@@ -113,7 +112,7 @@ static int parse_of_vip(char ***w, int *n, struct mlbd_cmd *c, char err[256])
 		return 0;
 	if (*n < 2)
 		FAIL("expected a name after vip");
-	int rc = parse_name((*w)[1], c->vip, err);
+	int rc = mlbd_parse_name("vip name", (*w)[1], c->vip, err);
 
 	*w += 2;
 	*n -= 2;
@@ -163,7 +162,7 @@ static int parse_no_vip(char **w, int n, struct mlbd_cmd *c, char err[256])
 {
 	if (n != 1)
 		FAIL("no: expected vip NAME, or server [vip NAME] ADDRESS:PORT");
-	return parse_name(w[0], c->vip, err);
+	return mlbd_parse_name("vip name", w[0], c->vip, err);
 }
 
 static int parse_set_mode(char **w, int n, struct mlbd_cmd *c, char err[256])
@@ -226,6 +225,13 @@ static int parse_show(char **w, int n, struct mlbd_cmd *c, char err[256])
 	FAIL("show: expected stats, weights, servers, config or flows, and json after it if wanted");
 }
 
+static int parse_show_flows(char **w, int n, struct mlbd_cmd *c, char err[256])
+{
+	c->show = MLBD_SHOW_FLOWS;
+	c->flows.max = FLOWS_SHOWN;
+	return mlbd_options_of(flow_options, "show flows", w, n, c, err);
+}
+
 static int parse_nothing(char **w, int n, struct mlbd_cmd *c, char err[256])
 {
 	(void)c;
@@ -263,7 +269,9 @@ static const struct verb verbs[] = {
 	{ "no server", MLBD_OP_NO_SERVER, CONTROL, parse_bare_server, "[vip NAME] ADDRESS:PORT", NULL,
 	  "remove a server; its connections run on" },
 	{ "del-server", MLBD_OP_NO_SERVER, CONTROL, parse_bare_server, "", NULL, "another name for no server" },
-	{ "show", MLBD_OP_SHOW, CONTROL, parse_show, "stats|weights|servers|config|flows [json]", NULL, "what runs, and how" },
+	{ "show flows", MLBD_OP_SHOW, CONTROL, parse_show_flows, "", flow_options,
+	  "those of a vip, a server, clients' networks; the first 1000, or N" },
+	{ "show", MLBD_OP_SHOW, CONTROL, parse_show, "stats|weights|servers|config [json]", NULL, "what runs, and how" },
 	{ "reload", MLBD_OP_RELOAD, CONTROL, parse_nothing, "", NULL, "as SIGHUP" },
 	{ "stop", MLBD_OP_STOP, CONTROL, parse_nothing, "", NULL,
 	  "no new connections, wait for those there are (drain-timeout), exit" },

@@ -57,6 +57,12 @@ enum mlbd_op {
 };
 enum mlbd_show { MLBD_SHOW_STATS, MLBD_SHOW_WEIGHTS, MLBD_SHOW_SERVERS, MLBD_SHOW_CONFIG, MLBD_SHOW_FLOWS };
 
+struct mlbd_flow_pick {             /* which flows are shown */
+	struct mlb_endpoint server; /* port 0: of any */
+	struct mlbd_nets client;    /* none: of any */
+	uint32_t max;
+};
+
 struct mlbd_cmd {
 	enum mlbd_op op;
 	const struct mlbd_setting *setting;
@@ -69,6 +75,7 @@ struct mlbd_cmd {
 	uint32_t count;
 	enum mlb_mode mode;
 	enum mlbd_show show;
+	struct mlbd_flow_pick flows; /* with `vip` */
 	bool json;
 };
 

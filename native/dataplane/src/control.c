@@ -16,7 +16,7 @@
 
 #define MAX_CLIENTS 64u
 #define MAX_LINE (256u << 10)
-#define MAX_OUTPUT (16u << 20)
+#define MAX_OUTPUT (512u << 20) /* the longest answer: `show flows` of a million */
 /* Of one client at a time; then the data plane's own work, and other clients, get their turn. */
 #define TURN_OUTPUT (64u << 10)
 #define TURN_LINES 64u

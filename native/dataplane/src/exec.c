@@ -52,6 +52,20 @@ static int of_vip(struct mlbd_host *h, const struct mlbd_cmd *c, char err[512])
 	}
 }
 
+static int show(struct mlbd_host *h, const struct mlbd_cmd *c, struct mlbd_text *out, char err[512])
+{
+	struct mlbd_vip *v = NULL;
+
+	if (c->show != MLBD_SHOW_FLOWS) {
+		mlbd_show_answer(h, c->show, c->json, out);
+		return 0;
+	}
+	if (c->vip[0] && !(v = mlbd_vip_find(h, c->vip, err)))
+		return -ENOENT;
+	mlbd_show_flows(h, v ? v->id : 0, &c->flows, c->json, out);
+	return 0;
+}
+
 int mlbd_exec(struct mlbd_host *h, const struct mlbd_cmd *c, bool draining, struct mlbd_text *out, char err[512])
 {
 	int rc;
@@ -59,7 +73,7 @@ int mlbd_exec(struct mlbd_host *h, const struct mlbd_cmd *c, bool draining, stru
 	switch (c->op) {
 	case MLBD_OP_NONE: return 0;
 	case MLBD_OP_HELP: help(out); return 0;
-	case MLBD_OP_SHOW: mlbd_show_answer(h, c->show, c->json, out); return 0;
+	case MLBD_OP_SHOW: return show(h, c, out, err);
 	default: break;
 	}
 	if (draining) {

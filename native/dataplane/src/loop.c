@@ -23,24 +23,56 @@
 #define BUSY 8 /* events in a batch */
 #define ACCEPT_MOST 16u
 
+/* Whether it is one of those asked for. The server's record may be another one's by now. */
+static bool picked(struct mlbd_worker *w, const struct mlbd_flow_list *list, const struct mlbd_flow_row *row)
+{
+	const struct mlbd_flow_pick *pick = list->pick;
+	const struct mlb_server *s;
+
+	if ((list->vip && list->vip != row->vip) || (pick->client.n && !mlbd_nets_have(&pick->client, &row->client.addr)))
+		return false;
+	if (!pick->server.port)
+		return true;
+	s = row->server_id ? mlb_dp_server_at(w->host->dp, row->vip, row->slot) : NULL;
+	return s && s->id == row->server_id && s->ep.port == pick->server.port && mlb_addr_eq(&s->ep.addr, &pick->server.addr);
+}
+
+static void list_one(struct mlbd_worker *w, struct mlbd_flow_list *list, const struct mlbd_flow_row *row)
+{
+	if (!picked(w, list, row))
+		return;
+	list->total++;
+	if (list->count == list->cap && list->cap < list->pick->max) {
+		uint32_t cap = list->cap ? list->cap * 2 : 256;
+		struct mlbd_flow_row *more;
+
+		cap = cap < list->pick->max ? cap : list->pick->max;
+		more = realloc(list->row, cap * sizeof(*more));
+		list->row = more ? more : list->row;
+		list->cap = more ? cap : list->cap;
+	}
+	if (list->count < list->cap)
+		list->row[list->count++] = *row;
+}
+
 static void list_flow(void *arg, struct mlbd_conn *c)
 {
 	struct mlbd_flow_list *list = ((void **)arg)[0];
 	struct mlbd_worker *w = ((void **)arg)[1];
 
-	list->total++;
-	if (list->count == list->cap)
-		return;
-	list->row[list->count++] = (struct mlbd_flow_row){
+	struct mlbd_flow_row row = {
 		.client = { .addr = c->client, .port = c->client_port },
 		.vip = c->vip->id,
 		.slot = c->slot,
 		.server_id = c->server_id,
 		.age_us = w->now_us - c->start_us,
 		.idle_us = w->now_us - c->last_us,
+		.worker = w->index,
 		.connecting = c->state != MLBD_CONN_OPEN,
 		.waiting = c->wait_us != 0,
 	};
+
+	list_one(w, list, &row);
 }
 
 static void list_udp_flow(void *arg, struct mlbd_udp_flow *f)
@@ -48,18 +80,18 @@ static void list_udp_flow(void *arg, struct mlbd_udp_flow *f)
 	struct mlbd_flow_list *list = ((void **)arg)[0];
 	struct mlbd_worker *w = ((void **)arg)[1];
 
-	list->total++;
-	if (list->count == list->cap)
-		return;
-	list->row[list->count++] = (struct mlbd_flow_row){
+	struct mlbd_flow_row row = {
 		.client = { .addr = f->key.client, .port = f->key.client_port },
 		.vip = f->vip->id,
 		.slot = f->slot,
 		.server_id = f->server_id,
 		.age_us = w->now_us - f->start_us,
 		.idle_us = w->now_us - f->last_us,
+		.worker = w->index,
 		.waiting = f->wait_us != 0,
 	};
+
+	list_one(w, list, &row);
 }
 
 static void open_mail(struct mlbd_worker *w, struct mlbd_mail *m)

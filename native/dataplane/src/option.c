@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <marllb/endpoint.h>
 #include "nets.h"
 #include "number.h"
 
@@ -52,6 +53,18 @@ int mlbd_parse_word(const char *what, const char *text, const struct mlb_word *w
 	return 0;
 }
 
+int mlbd_parse_name(const char *what, const char *text, char out[MLB_NAME_LEN], char err[256])
+{
+	size_t n = strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-");
+
+	if (n == 0 || text[n] || n >= MLB_NAME_LEN) {
+		snprintf(err, 256, "%s '%.80s': expected 1 to %u letters, digits, '_', '.' or '-'", what, text, MLB_NAME_LEN - 1);
+		return -EINVAL;
+	}
+	strcpy(out, text);
+	return 0;
+}
+
 static int parse_value(const struct mlbd_option *k, const char *text, void *at, char err[256])
 {
 	uint8_t value = 0;
@@ -61,6 +74,8 @@ static int parse_value(const struct mlbd_option *k, const char *text, void *at, 
 	case MLBD_OPT_COUNT: return mlbd_parse_count(k->word, text, (uint32_t)k->min, (uint32_t)k->max, at, err);
 	case MLBD_OPT_REAL: return mlbd_parse_real(k->word, text, (float)k->min, (float)k->max, at, err);
 	case MLBD_OPT_NETWORKS: return mlbd_nets_parse(k->word, text, at, err);
+	case MLBD_OPT_NAME: return mlbd_parse_name(k->word, text, at, err);
+	case MLBD_OPT_ENDPOINT: return mlb_endpoint_parse(text, false, at, err);
 	case MLBD_OPT_FLAG: *(bool *)at = true; return 0;
 	default: break;
 	}
@@ -123,6 +138,10 @@ static void value_help(const struct mlbd_option *k, char *text, size_t size)
 		snprintf(text, size, " X");
 	else if (k->kind == MLBD_OPT_NETWORKS)
 		snprintf(text, size, " NETWORK,...|none");
+	else if (k->kind == MLBD_OPT_NAME)
+		snprintf(text, size, " NAME");
+	else if (k->kind == MLBD_OPT_ENDPOINT)
+		snprintf(text, size, " ADDRESS:PORT");
 	else if (k->kind != MLBD_OPT_FLAG)
 		for (const struct mlb_word *w = k->words; w->word && used < size; w++)
 			used += (size_t)snprintf(text + used, size - used, "%s%s", w == k->words ? " " : "|", w->word);

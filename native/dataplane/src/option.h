@@ -4,6 +4,7 @@
 #ifndef MLBD_OPTION_H
 #define MLBD_OPTION_H
 #include <stdint.h>
+#include <marllb/types.h>
 #include <marllb/vocab.h>
 #include "text.h"
 
@@ -13,6 +14,8 @@ enum mlbd_option_kind {
 	MLBD_OPT_WORD,     /* uint8_t, one of `words` */
 	MLBD_OPT_SWITCH,   /* bool, one of `words` */
 	MLBD_OPT_NETWORKS, /* struct mlbd_nets */
+	MLBD_OPT_NAME,     /* char[MLB_NAME_LEN], of a vip */
+	MLBD_OPT_ENDPOINT, /* struct mlb_endpoint */
 	MLBD_OPT_FLAG      /* bool, true where the word stands; nothing behind it */
 };
 
@@ -32,5 +35,6 @@ void mlbd_options_help(const struct mlbd_option *, int indent, struct mlbd_text 
 /* One value; `what` begins the error. 0 or -EINVAL. */
 int mlbd_parse_count(const char *what, const char *text, uint32_t min, uint32_t max, uint32_t *out, char err[256]);
 int mlbd_parse_real(const char *what, const char *text, float min, float max, float *out, char err[256]);
+int mlbd_parse_name(const char *what, const char *text, char out[MLB_NAME_LEN], char err[256]);
 int mlbd_parse_word(const char *what, const char *text, const struct mlb_word *, uint8_t *out, char err[256]);
 #endif

@@ -11,8 +11,6 @@
 #include <marllb/layout_fields.h>
 #include "workers.h"
 
-#define FLOWS_SHOWN 1000u
-
 static struct mlbd_vip *next_vip(struct mlbd_host *h, struct mlbd_vip *v)
 {
 	for (v = v ? v + 1 : h->vip; v < h->vip + MLB_MAX_VIPS; v++)
@@ -246,51 +244,39 @@ static void show_frames(struct mlbd_host *h, bool weights, bool json, struct mlb
 
 /* Flows: from the workers' own tables. */
 
-static void show_flows(struct mlbd_host *h, bool json, struct mlbd_text *t)
+static void flow(struct mlbd_host *h, const struct mlbd_flow_row *r, bool json, const char *comma, struct mlbd_text *t)
 {
-	struct mlbd_flow_list list = { .cap = FLOWS_SHOWN };
-	const char *comma = "";
-	uint64_t shown = 0, total = 0;
-	char a[MLB_ENDPOINT_LEN], b[MLB_ENDPOINT_LEN];
+	const struct mlb_server *s = mlb_dp_server_at(h->dp, r->vip, r->slot);
+	const char *state = r->connecting ? "connecting" : r->waiting ? "waiting" : "open";
+	char client[MLB_ENDPOINT_LEN], server[MLB_ENDPOINT_LEN];
 
-	list.row = malloc(FLOWS_SHOWN * sizeof(*list.row));
-	if (!list.row) {
-		t->failed = true;
-		return;
-	}
-	mlbd_text_add(t, json ? "{\"flows\":[" : "");
-	for (uint32_t i = 0; i < h->threads; i++) {
-		list.count = 0;
-		list.cap = FLOWS_SHOWN - (uint32_t)shown;
-		list.total = 0;
-		mlbd_workers_ask(&h->worker[i], &(struct mlbd_mail){ .kind = MLBD_MAIL_FLOWS, .flows = &list });
-		for (uint32_t k = 0; k < list.count; k++) {
-			const struct mlbd_flow_row *r = &list.row[k];
-			const struct mlb_server *s = mlb_dp_server_at(h->dp, r->vip, r->slot);
-			const char *state = r->connecting ? "connecting" : r->waiting ? "waiting" : "open";
-
-			mlb_endpoint_text(&r->client, a);
-			/* The flow may have ended since and its slot have a new server. */
-			if (s && s->id == r->server_id)
-				mlb_endpoint_text(&s->ep, b);
-			else
-				strcpy(b, "-");
-			mlbd_text_add(t,
-				      json ? "%s{\"vip\":\"%s\",\"client\":\"%s\",\"server\":\"%s\",\"serverId\":%u,\"state\":\"%"
-					     "s\",\"ageMs\":%" PRIu64 ",\"idleMs\":%" PRIu64 ",\"worker\":%u}" :
-					     "%svip %s client %s server %s id %u %s age %" PRIu64 "ms idle %" PRIu64
-					     "ms worker %u\n",
-				      json ? comma : "", h->vip[r->vip - 1].conf.name, a, b, r->server_id, state,
-				      r->age_us / 1000, r->idle_us / 1000, i);
-			comma = ",";
-		}
-		shown += list.count;
-		total += list.total;
-	}
-	if (json)
-		mlbd_text_add(t, "],\"total\":%" PRIu64 "}\n", total);
+	mlb_endpoint_text(&r->client, client);
+	/* The flow may have ended since and its slot have a new server. */
+	if (s && s->id == r->server_id)
+		mlb_endpoint_text(&s->ep, server);
 	else
-		mlbd_text_add(t, "%" PRIu64 " flows, %" PRIu64 " shown\n", total, shown);
+		strcpy(server, "-");
+	mlbd_text_add(t,
+		      json ? "%s{\"vip\":\"%s\",\"client\":\"%s\",\"server\":\"%s\",\"serverId\":%u,\"state\":\"%s\","
+			     "\"ageMs\":%" PRIu64 ",\"idleMs\":%" PRIu64 ",\"worker\":%u}" :
+			     "%svip %s client %s server %s id %u %s age %" PRIu64 "ms idle %" PRIu64 "ms worker %u\n",
+		      comma, h->vip[r->vip - 1].conf.name, client, server, r->server_id, state, r->age_us / 1000,
+		      r->idle_us / 1000, r->worker);
+}
+
+void mlbd_show_flows(struct mlbd_host *h, uint32_t vip, const struct mlbd_flow_pick *pick, bool json, struct mlbd_text *t)
+{
+	struct mlbd_flow_list list = { .pick = pick, .vip = vip };
+
+	mlbd_text_add(t, json ? "{\"flows\":[" : "");
+	for (uint32_t i = 0; i < h->threads; i++)
+		mlbd_workers_ask(&h->worker[i], &(struct mlbd_mail){ .kind = MLBD_MAIL_FLOWS, .flows = &list });
+	for (uint32_t k = 0; k < list.count; k++)
+		flow(h, &list.row[k], json, json && k ? "," : "", t);
+	if (json)
+		mlbd_text_add(t, "],\"total\":%" PRIu64 "}\n", list.total);
+	else
+		mlbd_text_add(t, "%" PRIu64 " flows, %u shown\n", list.total, list.count);
 	free(list.row);
 }
 
@@ -299,7 +285,6 @@ void mlbd_show_answer(struct mlbd_host *h, enum mlbd_show what, bool json, struc
 	switch (what) {
 	case MLBD_SHOW_CONFIG: show_config(h, json, t); break;
 	case MLBD_SHOW_SERVERS: show_servers(h, json, t); break;
-	case MLBD_SHOW_FLOWS: show_flows(h, json, t); break;
 	default: show_frames(h, what == MLBD_SHOW_WEIGHTS, json, t);
 	}
 }

@@ -23,12 +23,15 @@ struct mlbd_flow_row { /* of `show flows` */
 	struct mlb_endpoint client;
 	uint32_t vip, slot, server_id;
 	uint64_t age_us, idle_us;
+	uint32_t worker;
 	bool connecting, waiting;
 };
 struct mlbd_flow_list {
-	struct mlbd_flow_row *row;
+	const struct mlbd_flow_pick *pick;
+	uint32_t vip;              /* id; 0: of any */
+	struct mlbd_flow_row *row; /* [cap], grows up to pick->max; whoever asks frees it */
 	uint32_t count, cap;
-	uint64_t total; /* also those beyond cap */
+	uint64_t total; /* of those asked for, also beyond `count` */
 };
 
 enum mlbd_mail_kind {

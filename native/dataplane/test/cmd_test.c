@@ -206,6 +206,15 @@ TEST(show)
 	CHECK(!cmd.json);
 	CHECK(refused("show", "expected stats, weights, servers, config or flows"));
 	CHECK(refused("show stats xml", "or json"));
+	CHECK_EQ(parse("show flows server 127.0.0.1:80 client 10.0.0.0/8,::1 max 5 vip web"), 0);
+	CHECK(!cmd.json && cmd.flows.max == 5 && cmd.flows.server.port == 80 && cmd.flows.client.n == 2);
+	CHECK_STR(cmd.vip, "web");
+	CHECK_EQ(parse("show flows"), 0);
+	CHECK_EQ(cmd.flows.max, 1000);
+	CHECK(refused("show flows 127.0.0.1:80", "show flows '127.0.0.1:80': expected vip, server, client, max or json"));
+	CHECK(refused("show flows max 0", "expected a number from 1 to 1000000"));
+	CHECK(refused("show flows vip", "expected 1 to 31 letters"));
+	CHECK(refused("show flows server 10.0.0.1", "10.0.0.1"));
 }
 
 TEST(settings)

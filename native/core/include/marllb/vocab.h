@@ -50,7 +50,8 @@
 	X(RESET, 2, "reset") \
 	X(ABORT, 3, "abort") \
 	X(UNANSWERED, 4, "unanswered") \
-	X(IDLE, 5, "idle") X(CUT, 6, "cut") X(EMPTY, 7, "empty") X(UNMADE, 8, "unmade") X(CLOSED, 9, "closed") X(TIMED_OUT, 10, "timed-out")
+	X(IDLE, 5, "idle") \
+	X(CUT, 6, "cut") X(EMPTY, 7, "empty") X(UNMADE, 8, "unmade") X(CLOSED, 9, "closed") X(TIMED_OUT, 10, "timed-out")
 
 /* Why the data plane refused a weight vector. */
 #define MLB_REFUSALS(X) \
@@ -84,8 +85,8 @@
 	X(KEEPALIVE_PROBES, 4, "keepalive-probes") \
 	X(USER_TIMEOUT, 120000, "user-timeout") \
 	X(DRAIN_TIMEOUT, 30000, "drain-timeout") \
-	X(PIPE_MEMORY, 128, "pipe-memory") X(BACKLOG, 4096, "backlog") X(UDP_COALESCE, 100, "udp-coalesce") \
-	X(UDP_RECEIVE_BUFFER, 4096, "udp-receive-buffer")
+	X(PIPE_MEMORY, 128, "pipe-memory") \
+	X(BACKLOG, 4096, "backlog") X(UDP_COALESCE, 100, "udp-coalesce") X(UDP_RECEIVE_BUFFER, 4096, "udp-receive-buffer")
 
 #define X(name, value, word) MLB_DEFAULT_##name = (value),
 enum mlb_default { MLB_DEFAULTS(X) };
