@@ -325,7 +325,7 @@ static int unknown(const char *word, char err[256])
 			mlb_nearest_offer(&near, word, v->word);
 	for (uint32_t i = 0; i < mlbd_setting_count; i++)
 		mlb_nearest_offer(&near, word, mlbd_setting_list[i].name);
-	if (near.distance < 4)
+	if (near.distance < 4 && near.distance <= (strlen(word) < 4 ? 1 : strlen(word) / 2))
 		FAIL("unknown word '%.80s': expected perhaps '%s'", word, near.word);
 	FAIL("unknown word '%.80s': expected vip, server, no, a setting (see --help) or, on the control socket, show, drain, "
 	     "stop, quit",

@@ -25,7 +25,7 @@ static const struct mlb_word log_times[] = {
 #define SHARED(name) .def = MLB_DEFAULT_##name
 
 const struct mlbd_setting mlbd_setting_list[] = {
-	{ "instance", "NAME", "name of this data plane in the region", MLBD_TEXT, F(instance), .min = 1, .text = "default" },
+	{ "instance", "NAME", "name of this data plane in the region", MLBD_NAME, F(instance), .text = "default" },
 	{ "region", "PATH|off", "shared-memory region", MLBD_PATH, F(region), .min = 1, .text = "/dev/shm/lb_rl_shm" },
 	{ "region-group", "GROUP", "group that may open the region (default: none, mode 0600)", MLBD_TEXT, F(region_group),
 	  .min = 0 },
@@ -157,6 +157,7 @@ int mlbd_setting_parse(const struct mlbd_setting *k, char *const *words, int n, 
 	}
 	switch (k->kind) {
 	case MLBD_SOURCES: return parse_sources(words, n, s, err);
+	case MLBD_NAME: return mlbd_parse_name(k->name, words[0], at, err);
 	case MLBD_PATH:
 		if (words[0][0] != '/' && strcmp(words[0], "off") != 0) {
 			snprintf(err, 256, "%s '%.80s': expected an absolute path or off", k->name, words[0]);
@@ -200,7 +201,7 @@ void mlbd_setting_print(const struct mlbd_setting *k, const struct mlbd_settings
 	const void *at = (const char *)s + k->off;
 
 	buf[0] = 0;
-	if (k->kind == MLBD_TEXT || k->kind == MLBD_PATH) {
+	if (k->kind == MLBD_NAME || k->kind == MLBD_TEXT || k->kind == MLBD_PATH) {
 		snprintf(buf, size, "%s", (const char *)at);
 	} else if (k->kind == MLBD_SOURCES) {
 		char a[MLB_ENDPOINT_LEN];

@@ -34,7 +34,7 @@ struct mlbd_settings {
 	uint32_t sources;
 };
 
-enum mlbd_kind { MLBD_TEXT, MLBD_PATH, MLBD_COUNT, MLBD_TIME, MLBD_WORD, MLBD_SOURCES };
+enum mlbd_kind { MLBD_NAME, MLBD_TEXT, MLBD_PATH, MLBD_COUNT, MLBD_TIME, MLBD_WORD, MLBD_SOURCES };
 
 struct mlbd_setting {
 	const char *name, *arg, *help;

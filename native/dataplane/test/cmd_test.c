@@ -266,6 +266,8 @@ TEST(errors_say_what_was_expected)
 	CHECK(refused("no thing", "no: expected vip NAME"));
 	CHECK(refused("threads 65", "from 0 to 64"));
 	CHECK(refused("threads 1 2", "threads: expected N"));
+	CHECK(refused("instance ../../etc", "instance '../../etc': expected 1 to 31 letters"));
+	CHECK(refused("foo 1", "expected vip, server"));
 	CHECK(refused("idle-timeout -1s", "expected a time"));
 	CHECK(refused("idle-timeout 5 m", "expected TIME"));
 	CHECK(refused("idle-timeout 5parsec", "expected a time"));

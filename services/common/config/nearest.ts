@@ -19,7 +19,7 @@ export function editDistance(a: string, b: string): number {
 /** The known word that a misspelt one most likely meant; null where none is near. */
 export function nearest(word: string, known: readonly string[]): string | null {
   let best: string | null = null;
-  let least = Math.max(2, Math.floor(word.length / 2));
+  let least = Math.max(1, Math.floor(word.length / 2)); // half of a word wrong is another word
   for (const k of known) {
     const n = editDistance(word.toLowerCase(), k.toLowerCase());
     if (n < least || (n === least && best === null)) {

@@ -13,7 +13,7 @@ import { ConfigError, loadConfig, parseConfig } from "../../common/config/load.j
 import { knownKeys } from "../../common/config/schema-walk.js";
 import { projectRoot } from "../../common/root.js";
 import { dpLines } from "../dataplanes/embedded.js";
-import { banner } from "../up/banner.js";
+import { banner, consoleLine } from "../up/banner.js";
 import { LaunchError } from "../up/error.js";
 import { choosePorts, defaultConfig, effective, listeners } from "../up/launch-plan.js";
 import { addLoadBalancers } from "../up/load-balancers.js";
@@ -222,16 +222,23 @@ test("marllb-dp reads every line that is written for it, and its own defaults ar
     t.regex(help, new RegExp(`^  ${word} .*\\(default: ${value}\\)`, "m"));
 });
 
+test("what is wrong with a flag is told by the flag's name alone", (t) => {
+  t.throws(() => effective(options("--instance", "a/b"), {}), { message: /^--instance: expected 1 to 31 letters/m });
+  t.throws(() => effective(options("--set", "foo=1"), {}), {
+    message: /--set foo=1: foo: unknown key; expected one of instance, /,
+  });
+});
+
 const at = { logs: "/logs", token: "0123456789abcdef" };
 
-test("the banner's first address is the console's, with its token where no server and no log sees it", (t) => {
-  const line = (...flags: string[]) => banner(effective(options(...flags), {}), at)[1];
+test("the console's address, with its token where no server and no log sees it", (t) => {
+  const line = (...flags: string[]) => consoleLine(effective(options(...flags), {}), at);
   t.is(line(), "  console     http://127.0.0.1:3000/#token=0123456789abcdef");
   t.is(
     line("--set", 'services.console.listen="[::]:3001"', "--set", "tls={cert: a.pem, key: a.key}"),
     "  console     https://[::1]:3001/#token=0123456789abcdef",
   );
-  t.is(banner(effective(options(), {}), { ...at, token: "" })[1], "  console     http://127.0.0.1:3000/");
+  t.is(consoleLine(effective(options(), {}), { ...at, token: "" }), "  console     http://127.0.0.1:3000/");
 });
 
 test("a program that listens on the console's port is no reason not to start, unless the port was asked for", async (t) => {
@@ -294,7 +301,7 @@ test("several load balancers share servers and services, and nothing that one of
     plan.config.console.agents,
     all.map((c) => c.services.shm_agent.listen),
   );
-  const text = banner(plan, { logs: "/tmp/x", token: "" }).join("\n");
+  const text = banner(plan, { logs: "/tmp/x" }).join("\n");
   for (const c of all) t.true(text.includes(`http://${c.vips[0]?.address}/`));
   const file = path.join(folder, "own.yaml");
   writeFileSync(file, "vips: [{name: web, address: 127.0.0.1:8080, servers: [{address: 127.0.0.1:9}]}]");

@@ -16,9 +16,10 @@ function consoleUrl({ config: c }: Plan, token: string): string {
 
 export const consoleLine = (plan: Plan, { token }: Pick<Instance, "token">): string => `  console     ${consoleUrl(plan, token)}`;
 
-export function banner(plan: Plan, { logs, token }: Pick<Instance, "logs" | "token">): string[] {
+/** But for the console's line, which is printed as soon as it serves. */
+export function banner(plan: Plan, { logs }: Pick<Instance, "logs">): string[] {
   const c = plan.config;
-  const lines = [`marllb instance ${c.instance}, data plane ${c.dataplane.kind}`, consoleLine(plan, { token })];
+  const lines = [`marllb instance ${c.instance}, data plane ${c.dataplane.kind}`];
   for (const v of [c, ...plan.others].flatMap((lb) => lb.vips)) {
     if (v.protocol === "udp") {
       lines.push(`  VIP ${v.name}   ${v.address}, UDP   servers: ${v.servers.length}`);

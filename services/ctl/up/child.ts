@@ -82,10 +82,11 @@ export class Child extends EventEmitter<Events> {
 
   /** Resolves at its first ready line; rejects if it ends or stays silent before that. Later deaths restart it. */
   start(): Promise<Ready> {
+    const readyMs = this.spec.readyMs ?? 60_000;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(
-        () => end(`was not ready after ${(this.spec.readyMs ?? 60_000) / 1000} s`),
-        this.spec.readyMs ?? 60_000,
+        () => end(`was not ready after ${readyMs / 1000} s (on a busy machine: --ready SECONDS)`),
+        readyMs,
       );
       const onReady = (r: Ready): void => {
         stop();

@@ -69,7 +69,10 @@ function loadWithFlags(file: string, flags: readonly FlagSet[]): Mutable<Config>
     if (!(e instanceof ConfigError)) throw e;
     const renamed = e.problems.map((problem) => {
       const from = flags.find((f) => problem.startsWith(`--set ${f.set}: `));
-      return from ? `${from.flag}: ${problem.slice(`--set ${from.set}: `.length)}` : problem;
+      if (!from) return problem;
+      const said = problem.slice(`--set ${from.set}: `.length);
+      const key = `${from.set.slice(0, from.set.indexOf("="))}: `; // a flag of its own says it by its name
+      return `${from.flag}: ${from.flag.startsWith("--set ") || !said.startsWith(key) ? said : said.slice(key.length)}`;
     });
     throw new ConfigError([...new Set(renamed)]);
   }

@@ -15,6 +15,8 @@ import { requireFree, whyTaken } from "./ports.js";
 import { demoLoadSpec, demoServersSpec, serviceSpec } from "./processes.js";
 
 export interface Events {
+  /** All was found right; from here on something runs. */
+  onStart(): void;
   /** A part serves for the first time; others may not yet. */
   onUp(name: string, of: Pick<Launcher, "plan" | "instance">): void;
   /** A process died and will be started again. */
@@ -37,6 +39,7 @@ export class Launcher {
     readonly instance: Instance,
     readonly dataplanes: readonly Dataplane[],
     private readonly events: Events,
+    private readonly readyMs: number,
   ) {}
 
   /** Checks everything first, starts everything, and undoes all of it when one part does not come up. */
@@ -50,6 +53,7 @@ export class Launcher {
     let it: Launcher | undefined;
     try {
       await requireFree(listeners(plan, o));
+      events.onStart();
       if (plan.config.failover.store.kind === "file" && o.config === undefined) {
         plan.config.failover.store = { kind: "file", path: `${instance.folder}/failover` };
       }
@@ -69,7 +73,13 @@ export class Launcher {
       );
       const [config, ...others] = dataplanes.map((d, i) => (d.placed ?? [plan.config, ...plan.others][i]) as Plan["config"]);
       const notes = [...plan.notes, ...dataplanes.flatMap((d) => d.notes ?? [])];
-      it = new Launcher({ ...plan, config: config as Plan["config"], others, notes }, instance, dataplanes, events);
+      it = new Launcher(
+        { ...plan, config: config as Plan["config"], others, notes },
+        instance,
+        dataplanes,
+        events,
+        o.ready * 1000,
+      );
       await it.#up();
       return it;
     } catch (e) {
@@ -103,7 +113,7 @@ export class Launcher {
   }
 
   async #start(spec: ChildSpec): Promise<void> {
-    const child = new Child(spec, this.instance.logFile(spec.name));
+    const child = new Child({ readyMs: this.readyMs, ...spec }, this.instance.logFile(spec.name));
     this.children.push(child);
     try {
       await child.start();

@@ -30,10 +30,10 @@ export async function up(o: UpOptions): Promise<number> {
     if (!launcher || ++forced > 1) process.exit(1);
   });
   const view = new View();
-  say("starting ...");
   let early = false;
   void wish.then(() => (early = true));
   const it = await Launcher.start(o, process.env, {
+    onStart: () => say("starting ..."),
     // A browser may open it while the rest starts.
     onUp: (name, { plan, instance }) => name === "console" && say(consoleLine(plan, instance)),
     onDeath(name, why, logFile) {

@@ -25,6 +25,7 @@ export interface UpOptions {
   otlp?: string;
   set?: string[];
   drain?: number;
+  ready: number;
   plain: boolean;
   stopWithStdin: boolean;
 }
@@ -77,9 +78,10 @@ export function upFlags(command: Command): Command {
     .option("--set <key=value>", "override one value of the configuration; may be repeated", append)
     .option(
       "--drain <s>",
-      "at a stop, wait at most so long for connections to end (default: the configuration's, 10)",
+      "at a stop, wait at most so long for connections to end (default: the configuration's, 30)",
       number(0, 3600),
     )
+    .option("--ready <s>", "how long each part may take until it serves", number(1, 3600), 60)
     .option("--plain", "plain lines instead of the live table", false)
     .option("--stop-with-stdin", "stop when standard input ends", false);
 }

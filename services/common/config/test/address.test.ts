@@ -23,5 +23,7 @@ test("one address has one canonical text", (t) => {
 test("the nearest word is found within reason", (t) => {
   t.is(nearest("interval", ["interval_ms", "timeout_ms"]), "interval_ms");
   t.is(nearest("sde", ["hash", "alias", "sed", "p2c"]), "sed");
+  t.is(nearest("foo", ["log", "tls"]), null);
+  t.is(nearest("lgo", ["log", "tls"]), "log");
   t.is(nearest("completely", ["x", "yz"]), null);
 });
