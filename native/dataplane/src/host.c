@@ -8,7 +8,6 @@
 
 #include "cpus.h"
 #include "transparent.h"
-#include "udp_room.h"
 
 static uint64_t dp_clock(void *arg)
 {
@@ -117,8 +116,6 @@ int mlbd_host_set(struct mlbd_host *h, const struct mlbd_setting *k, const struc
 		return rc;
 	mlbd_setting_copy(k, &h->settings, from);
 	mlbd_host_publish_settings(h);
-	if (k->off == offsetof(struct mlbd_settings, udp_room))
-		mlbd_udp_room_give_all(h);
 	return 0;
 }
 

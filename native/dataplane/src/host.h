@@ -64,6 +64,7 @@ struct mlbd_host {
 	struct mlbd_settings live;
 	uint32_t listeners_version; /* counts VIPs that began or ceased to listen */
 	_Atomic uint64_t left_out;  /* lines of the log that a worker's limit left out */
+	uint64_t udp_room_given;    /* KiB that the listeners were asked for last */
 	uint64_t left_out_told;     /* main thread's */
 	bool serving;               /* workers have the listeners */
 	bool handed_over;           /* a new binary has the listeners: region and control socket are no longer ours */

@@ -54,7 +54,10 @@ void mlbd_udp_room_give(struct mlbd_host *h, struct mlbd_vip *v)
 
 void mlbd_udp_room_give_all(struct mlbd_host *h)
 {
+	if (h->udp_room_given == h->settings.udp_room)
+		return;
 	mlbd_udp_room_count(h);
+	h->udp_room_given = h->settings.udp_room;
 	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++)
 		if (h->vip[i].used)
 			mlbd_udp_room_give(h, &h->vip[i]);

@@ -7,7 +7,7 @@
 /* The listeners of a VIP get the receive buffer of the settings; what the kernel does not give is told, once a VIP. Nothing for
  * TCP. */
 void mlbd_udp_room_give(struct mlbd_host *, struct mlbd_vip *);
-/* Again for all, after the setting changed. */
+/* Again for all, where the setting has changed. */
 void mlbd_udp_room_give_all(struct mlbd_host *);
 /* What the kernel dropped since the last look goes to the core. */
 void mlbd_udp_room_count(struct mlbd_host *);

@@ -8,6 +8,7 @@
 
 #include "fds.h"
 #include "loop.h"
+#include "udp_room.h"
 
 int mlbd_workers_new(struct mlbd_host *h, char err[256])
 {
@@ -103,6 +104,7 @@ int mlbd_workers_post(struct mlbd_host *h, const struct mlbd_mail *what)
 void mlbd_workers_settings(struct mlbd_host *h)
 {
 	mlbd_workers_tell(h, &(struct mlbd_mail){ .kind = MLBD_MAIL_SYNC });
+	mlbd_udp_room_give_all(h);
 }
 
 int mlbd_workers_listen(struct mlbd_worker *w, uint32_t vip, const int *fd, uint32_t n)
