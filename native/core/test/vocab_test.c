@@ -22,7 +22,7 @@ TEST(every_vocabulary_is_sound)
 	for (const struct mlb_vocabulary *v = mlb_vocabularies; v->name; v++)
 		for (const struct mlb_word *w = v->words; w->word; w++) {
 			bool plain = strspn(w->word, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(w->word);
-			bool flag = v->words == mlb_server_flag_words,
+			bool flag = v->words == mlb_server_flag_words || v->words == mlb_in_flag_words,
 			     real = v->words == mlb_trust_words || v->words == mlb_default_words;
 			double index = (double)(w - v->words), expected = flag ? (double)(1u << (w - v->words)) : index;
 
