@@ -20,10 +20,13 @@ export class Run {
   constructor(
     readonly name: string,
     flags: readonly string[],
+    /** What a shell does before, up to `exec`. */
+    shell = "",
   ) {
     const own = ["--instance", name, "--stop-with-stdin", "--drain", "20"];
     const [file, ...args] = ctlCommand("up", ...own, ...flags);
-    this.process = spawn(file, args, { stdio: ["pipe", "pipe", "pipe"] });
+    const command = shell === "" ? [file, ...args] : ["sh", "-c", `${shell} "$0" "$@"`, file, ...args];
+    this.process = spawn(command[0] as string, command.slice(1), { stdio: ["pipe", "pipe", "pipe"] });
     this.process.stdin?.on("error", () => {});
     for (const stream of [this.process.stdout, this.process.stderr]) {
       stream?.setEncoding("utf8").on("data", (text: string) => {

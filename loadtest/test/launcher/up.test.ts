@@ -19,8 +19,8 @@ const demo = ["--demo-cores", "1,2,4", "--mean-ms", "20", "--rate", "40"];
 /** A plain line of the loop at work: weights by the policy, clients answered. */
 const steered = /policy=marl mode=sed ladder=model .* clients=[1-9]\d*\/0 share\/flows: demo-1/;
 
-function start(t: { teardown(fn: () => void): void }, flags: readonly string[]): Run {
-  const run = new Run(freshName(), flags);
+function start(t: { teardown(fn: () => void): void }, flags: readonly string[], shell = ""): Run {
+  const run = new Run(freshName(), flags, shell);
   t.teardown(() => {
     run.process.kill("SIGKILL");
     rmSync(instanceFolder(run.name), { recursive: true, force: true });
@@ -145,6 +145,30 @@ test.serial("Ctrl-C again, with a connection that does not end: at once, and sti
   t.is(await run.exited, 1, run.output);
   await cut;
   t.regex(run.output, /stopped at once.*nothing is left behind/);
+  t.deepEqual(run.leftovers(), []);
+});
+
+test.serial("Ctrl-C while it starts: what has started is stopped, nobody waits for the rest, nothing left", async (t) => {
+  for (const presses of [1, 2]) {
+    const run = start(t, demo);
+    await run.sees(/^starting \.\.\.$/m);
+    run.process.kill("SIGINT");
+    await run.sees(/stopping what has started/);
+    if (presses === 2) {
+      await new Promise((resolve) => setTimeout(resolve, 1100)); // what comes sooner is the same press
+      run.process.kill("SIGINT");
+    }
+    await run.exited;
+    t.regex(run.output, /stopped before all had started; nothing is left behind/);
+    t.notRegex(run.output, /curl -s/);
+    t.deepEqual(run.leftovers(), []);
+  }
+});
+
+test.serial("a disk that takes no more: says where, leaves nothing", async (t) => {
+  const run = start(t, demo, "ulimit -f 0 && exec");
+  t.is(await run.exited, 1);
+  t.regex(run.output, /cannot write to \/\S+: EFBIG.*; free some room there, or set TMPDIR/);
   t.deepEqual(run.leftovers(), []);
 });
 

@@ -65,6 +65,8 @@ export class Child extends EventEmitter<Events> {
   #backoffMs = firstBackoffMs;
   #timer: NodeJS.Timeout | undefined;
   #startedAt = 0;
+  /** Ends the wait of start(). */
+  #giveUp: ((why: string) => void) | undefined;
   /** Its pipes have been read to their end. */
   #read: Promise<void> = Promise.resolve();
 
@@ -97,7 +99,9 @@ export class Child extends EventEmitter<Events> {
         this.#stopping = true;
         reject(new Error(`${this.spec.name} ${why}`));
       };
+      this.#giveUp = end;
       const stop = (): void => {
+        this.#giveUp = undefined;
         clearTimeout(timer);
         this.off("ready", onReady).off("died", end);
       };
@@ -110,10 +114,12 @@ export class Child extends EventEmitter<Events> {
   async stop(): Promise<void> {
     this.#stopping = true;
     clearTimeout(this.#timer);
+    this.#giveUp?.("was stopped before it served");
     const p = this.#process;
     if (p) {
       const gone = new Promise<void>((resolve) => p.once("exit", () => resolve()));
-      const stopMs = this.spec.stopMs ?? 5000;
+      // One that has not come to serve may be busy with its start, and has nothing to end in order.
+      const stopMs = this.spec.stopMs ?? (this.served ? 5000 : 300);
       const timers = [setTimeout(() => p.kill("SIGTERM"), stopMs), setTimeout(() => this.kill(), stopMs + 2000)];
       p.stdin?.end();
       await gone;

@@ -52,9 +52,16 @@ export class Instance {
       writeFileSync(path.join(it.folder, "launcher.pid"), `${process.pid} ${startOf(process.pid)}\n`);
     } catch (e) {
       it.release(false);
-      throw e;
+      throw it.explain(e);
     }
     return it;
+  }
+
+  /** A full disk is told by the folder that is on it; any other error as it is. */
+  explain(e: unknown): unknown {
+    const { code = "", message } = e as NodeJS.ErrnoException;
+    if (!["ENOSPC", "EDQUOT", "EFBIG", "EROFS"].includes(code)) return e;
+    return new LaunchError(`cannot write to ${this.folder}: ${message}; free some room there, or set TMPDIR`);
   }
 
   get logs(): string {

@@ -16,7 +16,7 @@ import { demoLoadSpec, demoServersSpec, serviceSpec } from "./processes.js";
 
 export interface Events {
   /** All was found right; from here on something runs. */
-  onStart(): void;
+  onStart(it: Launcher): void;
   /** A part serves for the first time; others may not yet. */
   onUp(name: string, of: Pick<Launcher, "plan" | "instance">): void;
   /** A process died and will be started again. */
@@ -32,6 +32,7 @@ const suffixOf = (i: number): string => (i === 0 ? "" : `-${i + 1}`);
 export class Launcher {
   readonly children: Child[] = [];
   deaths = 0;
+  #stopped = false;
 
   private constructor(
     /** With the addresses that VIPs and servers have in the data plane's network. */
@@ -42,8 +43,16 @@ export class Launcher {
     private readonly readyMs: number,
   ) {}
 
-  /** Checks everything first, starts everything, and undoes all of it when one part does not come up. */
-  static async start(o: UpOptions, environment: Record<string, string | undefined>, events: Events): Promise<Launcher> {
+  /**
+   * Checks everything first, starts everything, and undoes all of it when one part does not come up, or when `unwanted` resolves
+   * meanwhile: null.
+   */
+  static async start(
+    o: UpOptions,
+    environment: Record<string, string | undefined>,
+    events: Events,
+    unwanted: Promise<void>,
+  ): Promise<Launcher | null> {
     const plan = effective(o, environment);
     const kind = findDataplane(plan.config.dataplane.kind);
     if (kind.needsRoot !== null && process.getuid?.() !== 0)
@@ -53,7 +62,6 @@ export class Launcher {
     let it: Launcher | undefined;
     try {
       await requireFree(listeners(plan, o));
-      events.onStart();
       if (plan.config.failover.store.kind === "file" && o.config === undefined) {
         plan.config.failover.store = { kind: "file", path: `${instance.folder}/failover` };
       }
@@ -80,18 +88,22 @@ export class Launcher {
         events,
         o.ready * 1000,
       );
-      await it.#up();
-      return it;
+      events.onStart(it);
+      for (const d of dataplanes) await d.prepare();
+      // Whoever does not want it any more does not wait for the rest of it.
+      const given = await Promise.race([it.#up().then(() => false), unwanted.then(() => true)]);
+      if (!given) return it;
+      await it.stop();
+      return null;
     } catch (e) {
       if (it) await it.stop(it.children.length > 0);
       else instance.release(false);
       if (it && it.children.length > 0 && e instanceof LaunchError) e.message += `\nthe logs are kept in ${instance.logs}`;
-      throw e;
+      throw instance.explain(e);
     }
   }
 
   async #up(): Promise<void> {
-    for (const d of this.dataplanes) await d.prepare();
     const wrap = this.dataplanes[0]?.wrapDemo ?? ((_: string, spec: ChildSpec) => spec);
     const servers = demoServersSpec(this.plan);
     const load = demoLoadSpec(this.plan);
@@ -104,12 +116,12 @@ export class Launcher {
       services.push(serviceSpec("shm_agent", this.instance.writeConfig(c, suffix), suffix));
     }
     const dataplane = async (d: Dataplane): Promise<void> => {
-      for (const spec of d.processes()) await this.#start(spec);
+      for (const spec of d.processes()) if (!this.#stopped) await this.#start(spec);
     };
     const first = [...(servers ? [wrap("servers", servers)] : []), ...services].map((s) => this.#start(s));
     const results = await Promise.allSettled([...this.dataplanes.map(dataplane), ...first]);
     for (const r of results) if (r.status === "rejected") throw r.reason;
-    if (load) await this.#start(wrap("load", load));
+    if (load && !this.#stopped) await this.#start(wrap("load", load));
   }
 
   async #start(spec: ChildSpec): Promise<void> {
@@ -119,7 +131,7 @@ export class Launcher {
       await child.start();
     } catch (e) {
       await child.stop(); // its last words are in the log then
-      throw new LaunchError(`${(e as Error).message}\n${this.instance.tail(spec.name)}`);
+      throw new LaunchError(this.#stopped ? "stopped" : `${(e as Error).message}\n${this.instance.tail(spec.name)}`);
     }
     this.events.onUp(spec.name, this);
     child.on("died", (why) => {
@@ -140,6 +152,7 @@ export class Launcher {
 
   /** Ends every process and removes every file; the folder with the logs stays where something died. */
   async stop(keepLogs = this.deaths > 0): Promise<void> {
+    this.#stopped = true;
     const of = (names: string[]): Child[] => this.children.filter((c) => names.includes(c.spec.name));
     const processes = (d: Dataplane): Child[] => of(d.processes().map((s) => s.name));
     await Promise.all(of(["demo-load"]).map((c) => c.stop()));

@@ -26,24 +26,33 @@ export async function up(o: UpOptions): Promise<number> {
   let forced = 0;
   const wish = stopWish(o, () => {
     launcher?.killAll();
-    // Its files still go, in the stop that is under way. While it starts there is none yet, and whoever presses on has waited enough.
+    // Its files still go, in the stop that is under way; whoever presses on has waited enough.
     if (!launcher || ++forced > 1) process.exit(1);
   });
   const view = new View();
-  let early = false;
-  void wish.then(() => (early = true));
-  const it = await Launcher.start(o, process.env, {
-    onStart: () => say("starting ..."),
+  let up = false;
+  const events = {
+    onStart(l: Launcher) {
+      launcher = l;
+      say("starting ...");
+      void wish.then(() => up || say("stopping what has started (again Ctrl-C: at once)"));
+    },
     // A browser may open it while the rest starts.
-    onUp: (name, { plan, instance }) => name === "console" && say(consoleLine(plan, instance)),
-    onDeath(name, why, logFile) {
+    onUp: (name: string, { plan, instance }: Pick<Launcher, "plan" | "instance">) =>
+      name === "console" && say(consoleLine(plan, instance)),
+    onDeath(name: string, why: string, logFile: string) {
       view.died(name);
       say(`${name} ${why}; it is started again (log: ${logFile})`);
     },
-    onRestart: (name) => say(`${name} is back`),
-    onLoad: (report) => view.load(report),
-  });
-  launcher = it;
+    onRestart: (name: string) => say(`${name} is back`),
+    onLoad: (report: Record<string, unknown>) => view.load(report),
+  };
+  const it = await Launcher.start(o, process.env, events, wish);
+  if (it === null) {
+    say("stopped before all had started; nothing is left behind");
+    return forced > 0 ? 1 : 0;
+  }
+  up = true;
   const killAtExit = (): void => it.killAll();
   process.once("exit", killAtExit);
   view.plan(it.plan);
@@ -64,7 +73,7 @@ export async function up(o: UpOptions): Promise<number> {
       },
     );
   });
-  if (!early) await Promise.race([wish, ...(o.duration === undefined ? [] : [sleep(o.duration * 1000)])]);
+  await Promise.race([wish, ...(o.duration === undefined ? [] : [sleep(o.duration * 1000)])]);
   for (const stop of unfollow) stop();
   await clients.close();
   screen?.close();
