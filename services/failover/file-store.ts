@@ -5,7 +5,7 @@ import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promis
 import { join } from "node:path";
 import { FolderInUse, lockFolder } from "./folder-lock.js";
 import { asChange, asIntent, type Change, HISTORY_LIMIT, type Intent } from "./intent.js";
-import type { Commit, Store, Stored, StoreListener } from "./store.js";
+import { type Commit, NotTaken, type Store, type Stored, type StoreListener } from "./store.js";
 
 interface Entry {
   intent: Intent;
@@ -151,7 +151,7 @@ async function replaceFile(folder: string, name: string, text: string): Promise<
     await rename(tmp, join(folder, name));
   } catch (e) {
     await rm(tmp, { force: true });
-    throw e;
+    throw new NotTaken((e as Error).message);
   }
   // The name is part of the folder, which has a cache of its own.
   const dir = await open(folder, "r");

@@ -5,7 +5,7 @@ import { ServiceError } from "../common/grpc/errors.js";
 import type { Timers } from "../common/stream.js";
 import { type Change, emptyIntent, type Intent, type Stamp } from "./intent.js";
 import type { Operation } from "./operations.js";
-import type { Store, Stored } from "./store.js";
+import { NotTaken, type Store, type Stored } from "./store.js";
 
 /**
  * starting: nothing was read yet. current: what is stored is heard. relisting: word may have been missed, and is being read again.
@@ -236,7 +236,7 @@ export class Intents {
     open.splice(0, open.length, ...done.map((d) => d.w));
     if (changes.length > 0) {
       const mark = await this.o.store.commit({ intent, mark: stored?.mark ?? null, changes }).catch((e: Error) => {
-        throw new InDoubt(e.message);
+        throw e instanceof NotTaken ? e : new InDoubt(e.message);
       });
       if (mark === null) return false;
     }

@@ -27,6 +27,9 @@ export interface StoreListener {
   away(reason: string): void;
 }
 
+/** What is told of a write that surely did not take place. */
+export class NotTaken extends Error {}
+
 export interface Store {
   /** Begins to tell. Failures are told and tried again, for as long as the store is open. */
   follow(listener: StoreListener): void;
@@ -34,7 +37,7 @@ export interface Store {
   read(pool: string): Promise<Stored | null>;
   /**
    * Resolves once it is durable, with the new mark; null: the record is no longer the one that was read. Rejects where the store does not
-   * answer, and then it may be stored or not.
+   * answer, and then it may be stored or not, but with NotTaken.
    */
   commit(c: Commit): Promise<string | null>;
   /** Newest first. */

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { fileStore } from "../file-store.js";
 import { type Change, emptyIntent, HISTORY_LIMIT, type Intent } from "../intent.js";
-import type { Store, Stored } from "../store.js";
+import { NotTaken, type Store, type Stored } from "../store.js";
 
 const intent = (pool: string, version: number): Intent => ({
   ...emptyIntent(pool),
@@ -123,7 +123,7 @@ test("a write that fails is no change, and the next one may succeed", async (t) 
   const store = fileStore(dir, () => t.fail());
   await listed(store);
   mkdirSync(join(dir, "web.json", "in the way"), { recursive: true });
-  await t.throwsAsync(write(store, "web", 1));
+  await t.throwsAsync(write(store, "web", 1), { instanceOf: NotTaken });
   t.is(await store.read("web"), null);
   rmSync(join(dir, "web.json"), { recursive: true });
   t.is(await write(store, "web", 1), "1");

@@ -5,7 +5,7 @@ import { FakeTimers } from "../../../testbed/fake-timers.js";
 import type { Change, Intent } from "../intent.js";
 import { Intents } from "../intents.js";
 import { hold, release } from "../operations.js";
-import type { Commit, Store, Stored, StoreListener } from "../store.js";
+import { type Commit, NotTaken, type Store, type Stored, type StoreListener } from "../store.js";
 
 /** What all replicas share. */
 class Shared {
@@ -15,8 +15,8 @@ class Shared {
 }
 
 class TestStore implements Store {
-  /** What the next calls do instead: `lost` writes and answers nothing, `refused` does neither. */
-  readonly next: ("lost" | "refused")[] = [];
+  /** What the next calls do instead: `lost` writes and answers nothing, `refused` does neither, `full` says that it does not. */
+  readonly next: ("lost" | "refused" | "full")[] = [];
   deaf = false;
   commits = 0;
 
@@ -37,6 +37,7 @@ class TestStore implements Store {
     this.commits++;
     const how = this.next.shift();
     if (how === "refused") throw new Error("no answer");
+    if (how === "full") throw new NotTaken("no space left");
     const { pool } = c.intent;
     const before = this.shared.records.get(pool);
     if ((before?.stored.mark ?? null) !== c.mark) return null;
@@ -141,6 +142,13 @@ test("a write without an answer that is in the store is not done twice", async (
   const done = await settle(a.drain("s1"), a.timers);
   t.deepEqual([done.what, done.intent.version], [["drain s1"], 1]);
   t.is(shared.records.get("web")?.history.length, 1);
+});
+
+test("of a write that surely did not take place it is said that nothing was changed", async (t) => {
+  const a = replica(new Shared());
+  a.store.next.push(...Array(1000).fill("full"));
+  const e = await t.throwsAsync(settle(a.drain("s1"), a.timers));
+  t.regex(e?.message ?? "", /no space left.*; nothing was changed$/);
 });
 
 test("a store that takes nothing: the caller hears UNAVAILABLE in time, and nothing changes here", async (t) => {
