@@ -39,6 +39,7 @@ export interface VipStats {
   frame: number;
   noServer: number;
   limited: number;
+  failed: number;
   retries: number;
   recountDiff: number;
   badProxyHeaders: number;

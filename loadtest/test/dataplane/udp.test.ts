@@ -147,6 +147,24 @@ test("a datagram that its server refuses is sent to another one, and the server 
   await a.close();
 });
 
+test("where all servers refuse, flows count as failed", async (t) => {
+  const gone = await Promise.all([origin(named("a")), origin(named("b"))]);
+  for (const g of gone) await g.close();
+  const dp = await start({ servers: gone.map((g) => g.address), vip: "eject off", threads: 1 });
+  const c = await Client.open(dp.port);
+  c.say("1");
+  const s = await dp.statsWhen("a failed flow", (x) => x.failed >= 1);
+  t.is(s.connections, 0);
+  t.true(s.servers.reduce((n, x) => n + x.refusals, 0) >= 1);
+  const none = await Client.open(dp.port);
+  await dp.control("set-servers vip web");
+  await dp.statsWhen("no servers", (x) => x.servers.length === 0);
+  none.say("1");
+  t.is((await dp.statsWhen("no server", (x) => x.noServer >= 1)).failed, s.failed, "there was no try");
+  for (const x of [c, none]) x.close();
+  t.is(await dp.stop(), 0);
+});
+
 test("datagrams that wait for others are all answered, at the wait's longest", async (t) => {
   const a = await origin(named("a"));
   const dp = await start({ servers: [a.address], lines: ["udp-coalesce 10000"], threads: 1 });

@@ -35,14 +35,11 @@ struct mlbd_udp {
 
 int mlbd_udp_begin(struct mlbd_worker *w)
 {
-	struct mlbd_udp *u;
+	struct mlbd_udp *u = w->udp ? NULL : calloc(1, sizeof(*u));
 	struct rlimit limit = { .rlim_cur = 1024 };
 
-	if (w->udp)
-		return 0;
-	u = calloc(1, sizeof(*u));
 	if (!u)
-		return -ENOMEM;
+		return w->udp ? 0 : -ENOMEM;
 	getrlimit(RLIMIT_NOFILE, &limit);
 	u->most = limit.rlim_cur > 64 ? (uint32_t)(limit.rlim_cur / 2) : 32;
 	if (mlbd_udp_table_init(&u->table, mlb_rng_next(&w->core->rng)) < 0 || mlbd_udp_batch_init(&u->in) < 0 ||
@@ -81,6 +78,8 @@ static void leave_server(struct mlbd_worker *w, struct mlbd_udp_flow *f, enum ml
 
 static void end_udp_flow(struct mlbd_worker *w, struct mlbd_udp_flow *f, enum mlb_end how)
 {
+	if (how == MLB_END_REFUSED && f->answers == 0)
+		mlb_ev_failed(f->wv);
 	leave_server(w, f, how);
 	mlbd_admit_leave(f->vip, &f->key.client, f->counted);
 	MLB_ADD(w->conns, -1u);
@@ -190,7 +189,7 @@ static struct mlbd_udp_flow *admit(struct mlbd_worker *w, struct mlbd_listener *
 	f->last_us = w->now_us;
 	if (enter_server(w, f, tried, &tries))
 		return f;
-	end_udp_flow(w, f, MLB_END_REFUSED);
+	end_udp_flow(w, f, tries ? MLB_END_REFUSED : MLB_END_ABORT);
 	return NULL;
 }
 
