@@ -168,13 +168,12 @@ export class Operator {
       const share = shownShare(ours, seen.get(m.address));
       const count = countOf(flows, m.address, view.loadBalancers);
       const holds = holdsOf(intent, m.address);
-      const health = this.o.core.healthOf(view.name, m.address);
       return {
         server: { address: m.address, weight: m.weight, drain: holds.length > 0 },
-        health: `HEALTH_FACT_${health}` as const,
+        health: `HEALTH_FACT_${this.o.core.healthOf(view.name, m.address)}` as const,
         factor: share.factor,
         reason: share.reason,
-        check: this.o.whyDown(view.name, m.address) || (health === "DOWN" ? NOT_JUDGED : ""),
+        check: this.whyDown(view.name, m.address),
         flows: count.flows,
         flows_unknown: count.unknown,
         holds: holds.map(holdMessage),
@@ -212,10 +211,16 @@ export class Operator {
   private whyNoFlows({ name, intent, order }: PoolView, of: string): string {
     const share = order.shares.get(of);
     if (share?.factor === 0) {
-      const check = this.o.whyDown(name, of);
+      const check = this.whyDown(name, of);
       return check === "" ? share.reason : `${share.reason || "down"} (${check})`;
     }
     return intent.override?.entries.some((e) => e.address === of && e.weight === 0) ? "override weight 0" : "";
+  }
+
+  /** What the check said of a server that is down; empty: it is not. */
+  private whyDown(pool: string, address: string): string {
+    const why = this.o.whyDown(pool, address);
+    return why === "" && this.o.core.healthOf(pool, address) === "DOWN" ? NOT_JUDGED : why;
   }
 
   private stamp(reason: string, caller: Caller): Stamp {
