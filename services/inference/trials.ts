@@ -43,6 +43,8 @@ interface OfVip {
   shadow: string;
   experiment: Experiment | null;
   guardrail: Guardrail;
+  /** What is tried while the guardrail finds out: an experiment's arm keeps its turn until then. */
+  suspect: string;
   heardAt: Map<string, number>;
   /** By load balancer: what is ordered or configured there. */
   wanted: Map<string, string>;
@@ -99,8 +101,16 @@ export class Trials {
     const { experiment, guardrail } = of;
     const before = of.wanted.get(instance) ?? wanted;
     of.wanted.set(instance, wanted);
-    if (before !== wanted && experiment?.running) this.#stop(experiment, `policy ${wanted} was ordered`, unixMs);
+    if (before !== wanted) {
+      guardrail.acquit();
+      if (experiment?.running) this.#stop(experiment, `policy ${wanted} was ordered`, unixMs);
+    }
     if (guardrail.down(unixMs) && this.o.learned(wanted)) return { policy: REFERENCE, shadow: wanted };
+    if (guardrail.suspects && this.o.learned(wanted)) {
+      const tried = experiment?.running ? of.suspect : wanted;
+      if (guardrail.referenceAt(unixMs)) return { policy: REFERENCE, shadow: tried };
+      return { policy: tried, shadow: of.shadow === tried ? "" : of.shadow };
+    }
     const arm = experiment?.armAt(unixMs);
     if (experiment && arm) {
       const policy = experiment.policyOf(arm);
@@ -119,9 +129,13 @@ export class Trials {
     if (unixMs - (of.heardAt.get(instance) ?? 0) < HEAR_MS) return;
     of.heardAt.set(instance, unixMs);
     const c = counts();
-    this.#experiment(of, instance, c, unixMs);
+    const { experiment, guardrail } = of;
+    const arm = experiment?.armAt(unixMs);
+    const ruling = experiment && arm ? experiment.policyOf(arm) : wanted;
+    if (!guardrail.suspects) this.#experiment(of, instance, c, unixMs);
     if (!learned) return;
-    const step = of.guardrail.hear(instance, c, unixMs);
+    if (!guardrail.suspects) of.suspect = ruling;
+    const step = guardrail.hear(instance, c, unixMs, this.o.learned(ruling));
     if (!step) return;
     if (step.down && of.experiment?.running) {
       of.experiment.end("tripped", step.evidence, unixMs);
@@ -229,7 +243,7 @@ export class Trials {
     if (!of) {
       if (this.#vips.size >= MAX_VIPS) throw new ServiceError("RESOURCE_EXHAUSTED", `vip: ${MAX_VIPS} VIPs are watched`);
       const guardrail = new Guardrail({ share: this.o.guardShare, blockMs: GUARD_BLOCK_MS, seed: GUARD_SEED });
-      of = { shadow: "", experiment: null, guardrail, heardAt: new Map(), wanted: new Map() };
+      of = { shadow: "", experiment: null, guardrail, suspect: "", heardAt: new Map(), wanted: new Map() };
       this.#vips.set(vip, of);
     }
     return of;

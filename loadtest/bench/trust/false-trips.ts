@@ -20,7 +20,13 @@ interface Tripped {
   evidence: string;
 }
 
-async function watched(scenarios: number, strategy: string): Promise<Tripped[]> {
+/** What was done to the policy, and how often it was suspected. */
+interface Watched {
+  trips: Tripped[];
+  suspicions: number;
+}
+
+async function watched(scenarios: number, strategy: string): Promise<Watched> {
   const args = [
     "counts",
     "v1",
@@ -36,7 +42,7 @@ async function watched(scenarios: number, strategy: string): Promise<Tripped[]> 
   const sim = spawn(nativeBin("marllb-sim"), args, { stdio: ["ignore", "pipe", "inherit"] });
   const ended = new Promise<number | null>((resolve, reject) => sim.once("error", reject).once("close", resolve));
   const guards = new Map<number, Guardrail>();
-  const trips: Tripped[] = [];
+  const seen: Watched = { trips: [], suspicions: 0 };
   for await (const line of createInterface({ input: sim.stdout })) {
     const [scenario, lb, atS, flowS, newFlows, done] = line.split(" ").map(Number) as [
       number,
@@ -49,21 +55,23 @@ async function watched(scenarios: number, strategy: string): Promise<Tripped[]> 
     let guard = guards.get(scenario);
     if (!guard) guards.set(scenario, (guard = new Guardrail(USUAL)));
     const counts: GuardCounts = { flowUs: flowS * 1e6, newFlows, ended: done, ttfbUs: 0, answers: 0 };
+    const before = guard.suspects;
     const step = guard.hear(`lb${lb}`, counts, T0 + Math.round(1000 * atS));
-    if (step?.down) trips.push({ scenario, atS, evidence: step.evidence });
+    if (guard.suspects && !before) seen.suspicions++;
+    if (step?.down) seen.trips.push({ scenario, atS, evidence: step.evidence });
   }
   const code = await ended;
   if (code !== 0) throw new Error(`marllb-sim counts ended with code ${code}`);
-  return trips;
+  return seen;
 }
 
 export async function falseTrips(o: BenchOptions): Promise<void> {
   const scenarios = o.quick ? 6 : WEEK_H / HOURS;
   const weeks = (scenarios * HOURS) / WEEK_H;
   o.progress(`trust: ${scenarios} scenarios of family v1, ${HOURS} h each, under the guardrail`);
-  const trips = await watched(scenarios, "kalman+sed");
+  const { trips, suspicions } = await watched(scenarios, "kalman+sed");
   for (const t of trips.slice(0, 20)) o.progress(`scenario ${t.scenario} at ${t.atS.toFixed(0)} s: ${t.evidence}`);
   const pools = new Set(trips.map((t) => t.scenario)).size;
-  const note = `${trips.length} trips at ${pools} of ${scenarios} pools in ${weeks.toFixed(2)} weeks of family v1 under kalman+sed`;
+  const note = `${trips.length} trips at ${pools} of ${scenarios} pools in ${weeks.toFixed(2)} weeks of family v1 under kalman+sed; ${suspicions} suspicions, in each of which the reference rules for half a minute at most`;
   o.report(row("trust.guardrail.false_trips_per_week", "", "<= 1", exact(trips.length / weeks, scenarios), note));
 }

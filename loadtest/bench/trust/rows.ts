@@ -10,7 +10,6 @@ import { v1 } from "../../../services/common/grpc/protos.js";
 import { NODE_ARGS } from "../../../services/common/node-args.js";
 import { programFile } from "../../../services/common/root.js";
 import { Experiment } from "../../../services/common/trial/experiment.js";
-import { Guardrail } from "../../../services/common/trial/guardrail.js";
 import { Child } from "../../../testbed/process.js";
 import { Stack } from "../../../testbed/stack.js";
 import { eventually, sleep } from "../../../testbed/wait.js";
@@ -18,7 +17,7 @@ import { OpenLoop } from "../../demo/open-loop.js";
 import { startServers, stopServers } from "../../demo/pool.js";
 import type { BenchOptions, Group } from "../harness.js";
 import { exact, quantile, row } from "../row.js";
-import { falseTrips } from "./false-trips.js";
+import { guardrail } from "./guard.js";
 import { STEP_MS, Traffic, USUAL } from "./traffic.js";
 
 const T0 = 1_700_000_000_000;
@@ -65,35 +64,6 @@ function experiments({ quick, report, wants }: BenchOptions): void {
     const times = Array.from({ length: n / 10 }, (_, i) => decided(5000 + i, -0.05, 4 * HOUR_S) ?? 4 * HOUR_S);
     report(row("trust.experiment.power_5pct_s", "s", "<= 1800", quantile(times, 0.5), `median time to a true 5 %; ${note}`));
   }
-}
-
-async function guardrail(o: BenchOptions): Promise<void> {
-  const { quick, report, wants } = o;
-  if (wants("trust.guardrail.trip_s")) {
-    const times = Array.from({ length: quick ? 20 : 200 }, (_, i) => {
-      const guard = new Guardrail({ share: 0, blockMs: 10_000, seed: 1 });
-      const traffic = new Traffic({ ...USUAL, seed: i + 1 });
-      let at = T0;
-      for (; at < T0 + 700_000; at += STEP_MS) guard.hear("edge1", traffic.step(1), at);
-      const from = at;
-      // Half the flows go to servers that take three quarters of them: what is left over piles up.
-      while (!guard.down(at) && at < from + 60_000) {
-        at += STEP_MS;
-        guard.hear("edge1", traffic.step(1 + (0.125 * (at - from)) / USUAL.meanMs), at);
-      }
-      return (at - from) / 1000;
-    });
-    report(
-      row(
-        "trust.guardrail.trip_s",
-        "s",
-        "<= 10",
-        quantile(times, 0.5),
-        "a policy that overloads half of the pool by a third, made-up traffic",
-      ),
-    );
-  }
-  if (wants("trust.guardrail.false_trips_per_week")) await falseTrips(o);
 }
 
 /** Shadow and log beside a real loop of 64 servers. */

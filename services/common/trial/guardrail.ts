@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps a learned policy from doing harm for long. The reference (Kalman) rules a small part of the time, so that the two can be
-// compared for ever; a policy that is worse beyond doubt, or under which flows suddenly stay far longer though no more come, steps down
-// for ten minutes, then for twice as long, until it has kept well for a day. Pure.
+// compared for ever; a policy that is worse beyond doubt steps down for ten minutes, then for twice as long, until it has kept well for a
+// day. Where flows suddenly stay far longer though no more come, the reference rules at once, and by turns with the policy until it is
+// known whether the policy is the cause (reversal.ts). Pure.
 import { type Counts, Measure } from "./measure.js";
+import { BLOCK_MS, PAIRS, Reversal, type Window } from "./reversal.js";
 import { momentAt, type Schedule } from "./schedule.js";
 import { Differences } from "./sequential.js";
 
@@ -38,6 +40,8 @@ const TRIP_LONGEST = 2;
 /** Arrivals that differ by less, over ten seconds, are equal: near its capacity a pool piles flows up when a sixth more come. */
 const EQUAL = 1.1;
 const EQUAL_S = 10;
+/** For so long after it was cleared a policy is not suspected of what was there then; what is 1.5 times as bad is something new. */
+const CLEARED_MS = 600_000;
 /** A second with fewer flows has no mean sojourn. */
 const LEAST = 10;
 const FIRST_MS = 600_000;
@@ -47,12 +51,6 @@ interface Second {
   /** Milliseconds that a flow stays, by flows in progress over flows that came: at once higher where they pile up. */
   sojourn: number;
   arrivals: number;
-}
-
-interface Window {
-  at: number;
-  flowUs: number;
-  newFlows: number;
 }
 
 export interface GuardCounts extends Counts {
@@ -67,10 +65,13 @@ export class Guardrail {
   /** With the logarithm of the stay, and the least of it and the two before: what lasted for three seconds. */
   readonly #seconds: (Second & { log: number; lasted: number })[] = [];
   readonly #windows = new Map<string, Window>();
-  #open: { at: number; flowUs: number; newFlows: number } | null = null;
+  #open: Window | null = null;
   /** Of the last seconds. */
   #arrivals: number[] = [];
   #over = 0;
+  /** Suspected: what was seen, and what is being found out. */
+  #suspicion: { evidence: string; reversal: Reversal } | null = null;
+  #cleared = { until: 0, high: 0 };
   #downUntil = 0;
   #forMs = FIRST_MS;
   #upSince = 0;
@@ -79,6 +80,7 @@ export class Guardrail {
 
   /** The reference rules: the policy has stepped down, or it is the reference's turn. */
   referenceAt(unixMs: number): boolean {
+    if (this.#suspicion) return this.#suspicion.reversal.referenceAt(unixMs);
     return this.down(unixMs) || (this.#schedule !== null && momentAt(this.#schedule, unixMs)?.arm === "candidate");
   }
 
@@ -86,15 +88,23 @@ export class Guardrail {
     return unixMs < this.#downUntil;
   }
 
-  /** One load balancer's counts; answers the step that they gave reason to. */
-  hear(of: string, counts: GuardCounts, unixMs: number): Step | null {
+  /** It is being found out whether the policy is the cause: it and the reference take turns. */
+  get suspects(): boolean {
+    return this.#suspicion !== null;
+  }
+
+  /** One load balancer's counts; answers the step that they gave reason to. `rules`: what is watched decides, but for the reference's turns. */
+  hear(of: string, counts: GuardCounts, unixMs: number, rules = true): Step | null {
     if (this.#downUntil > 0 && unixMs >= this.#downUntil)
       return this.#again(unixMs, "the time is over: the policy is tried again");
     if (this.down(unixMs)) return null;
     this.#begin(unixMs);
     this.#count(of, counts, unixMs);
+    const second = this.#second(unixMs);
+    if (this.#suspicion) return second && this.#try(this.#suspicion, second, unixMs);
     const slow = this.#compare(of, counts, unixMs);
-    return slow ?? this.#trip(unixMs);
+    if (!slow && second) this.#suspect(second, unixMs, rules && !this.referenceAt(unixMs));
+    return slow;
   }
 
   /** The standing comparison begins once there is a level: before, nothing is known of this traffic. */
@@ -134,28 +144,49 @@ export class Guardrail {
     }
   }
 
-  #trip(unixMs: number): Step | null {
+  /** What all of them counted in the second that is over; null: none is. */
+  #second(unixMs: number): Window | null {
     const open = this.#open;
     if (!open || unixMs - open.at < SECOND_MS) return null;
     this.#open = { at: unixMs, flowUs: 0, newFlows: 0 };
-    if (open.newFlows < LEAST) {
+    return open;
+  }
+
+  #suspect(second: Window, unixMs: number, rules: boolean): void {
+    if (second.newFlows < LEAST) {
       this.#over = 0;
-      return null;
+      return;
     }
-    const seconds = (unixMs - open.at) / 1000;
-    const now: Second = { sojourn: open.flowUs / open.newFlows / 1000, arrivals: open.newFlows / seconds };
+    const seconds = (unixMs - second.at) / 1000;
+    const now: Second = { sojourn: second.flowUs / second.newFlows / 1000, arrivals: second.newFlows / seconds };
     const level = this.#level();
-    const high = level !== null && now.sojourn > level.high;
+    const cleared = unixMs < this.#cleared.until;
+    const high = level !== null && now.sojourn > (cleared ? Math.max(level.high, this.#cleared.high) : level.high);
     this.#arrivals.push(now.arrivals);
     if (this.#arrivals.length > EQUAL_S) this.#arrivals.shift();
     const come = this.#arrivals.reduce((a, b) => a + b, 0) / this.#arrivals.length;
     const equal = level !== null && come < EQUAL * level.arrivals && come > level.arrivals / EQUAL;
-    this.#over = high && equal ? this.#over + 1 : 0;
+    this.#over = high && equal && rules ? this.#over + 1 : 0;
     if (!high) this.#remember(now);
-    if (this.#over < TRIP_S || level === null) return null;
+    if (this.#over < TRIP_S || level === null) return;
+    const evidence = `for ${TRIP_S} s flows stay ${now.sojourn.toFixed(0)} ms at ${now.arrivals.toFixed(0)} new ones a second; ${level.sojourn.toFixed(0)} ms at ${level.arrivals.toFixed(0)} in the ten minutes before`;
+    this.#suspicion = { evidence, reversal: new Reversal(unixMs, this.o.seed, level.sojourn) };
+  }
+
+  /** Ends the suspicion when it is known. */
+  #try({ evidence, reversal }: { evidence: string; reversal: Reversal }, second: Window, unixMs: number): Step | null {
+    const finding = reversal.hear(second, unixMs);
+    if (finding === "runs") return null;
+    this.#suspicion = null;
+    this.#over = 0;
+    if (finding === "cleared") {
+      this.#cleared = { until: unixMs + CLEARED_MS, high: TRIP_RATIO * (reversal.underReference ?? 0) };
+      return null;
+    }
+    const mean = reversal.differences.reduce((a, b) => a + b, 0) / PAIRS;
     return this.#stepDown(
       unixMs,
-      `for ${TRIP_S} s flows stay ${now.sojourn.toFixed(0)} ms at ${now.arrivals.toFixed(0)} new ones a second; ${level.sojourn.toFixed(0)} ms at ${level.arrivals.toFixed(0)} in the ten minutes before`,
+      `${evidence}; in ${PAIRS} of ${PAIRS} trials of ${(2 * BLOCK_MS) / 1000} s it went with the policy and came back with it, ${mean.toFixed(0)} ms of stay`,
     );
   }
 
@@ -193,6 +224,12 @@ export class Guardrail {
     return this.#step(unixMs, true, `${evidence}; the reference rules for ${minutes} minutes`);
   }
 
+  /** Another policy was ordered: what was suspected of the one before says nothing of it. */
+  acquit(): void {
+    this.#suspicion = null;
+    this.#over = 0;
+  }
+
   /** Somebody knows better: the policy is tried again before its time. null: it is not down. */
   resume(unixMs: number, why: string): Step | null {
     return this.down(unixMs) ? this.#again(unixMs, why) : null;
@@ -202,6 +239,7 @@ export class Guardrail {
     this.#downUntil = 0;
     this.#upSince = unixMs;
     this.#over = 0;
+    this.#suspicion = null;
     this.#open = null;
     this.#windows.clear();
     this.#differences = new Differences();

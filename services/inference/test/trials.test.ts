@@ -96,7 +96,15 @@ test("sudden harm: a learned policy steps down to kalman, and an experiment that
   const world = traffic(trials, "marl");
   world.run(400, () => 50);
   trials.start({ ...spec, startedAt: world.now(), deadline: world.now() + 1e7 });
-  world.run(10, (s) => 50 + 60 * (s - 400));
+  let more = 0;
+  const turns = new Set<string>();
+  world.run(90, () => {
+    const { policy } = trials.turn("web", "edge1", "marl", world.now());
+    if (trials.of("web")?.guardrail.suspects) turns.add(policy);
+    more = policy === "marl" ? more + 30 : Math.max(0, more - 30);
+    return 50 + more;
+  });
+  t.deepEqual([...turns].sort(), ["kalman", "marl"], "the arm that is suspected and the reference, until it is known");
   t.is(steps.length, 1);
   t.deepEqual(
     ended.map((e) => e.standing().verdict),

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// Is it the policy? Flows that stay longer show that something is wrong, not what. So the policy is withdrawn and tried again, in blocks
+// whose order is drawn at random: only what goes with it and comes back with it is its doing (withdrawal and reintroduction, Barlow and
+// Hersen 1984; as dechallenge and rechallenge in Naranjo et al. 1981). Because the order is drawn, each pair of blocks speaks against a
+// policy that does nothing with probability 1/2 at most, whatever the traffic does (Fisher 1935; Bojinov, Simchi-Levi and Zhao 2023). Pure.
+import { drawn } from "./schedule.js";
+
+/** Of a block; its second half counts. */
+export const BLOCK_MS = 4000;
+/** All of so many must speak against the policy. */
+export const PAIRS = 4;
+/**
+ * A pair speaks against it from this part of the usual stay on: half of what it is suspected of. Not a part of the stay as it is now: where
+ * flows pile up in a server that is given too many, each block adds as many, to ever more.
+ */
+const MATTERS = 0.25;
+/** Fewer flows in what counts of a block have no mean stay. */
+const LEAST = 10;
+
+export type Finding = "runs" | "guilty" | "cleared";
+
+interface Sum {
+  flowUs: number;
+  newFlows: number;
+}
+
+/** What was counted since `at`. */
+export interface Window extends Sum {
+  at: number;
+}
+
+export class Reversal {
+  /** By block. */
+  readonly #sums: Sum[] = [];
+  /** What each pair said: how much more the stay grew under the policy than under the reference, in ms. */
+  readonly differences: number[] = [];
+
+  constructor(
+    private readonly startedAt: number,
+    private readonly seed: number,
+    /** What flows' stay was before, in ms. */
+    private readonly usualMs: number,
+  ) {}
+
+  /** The first block is the reference's, so that harm ends at once; then each has one block of every pair. */
+  referenceAt(unixMs: number): boolean {
+    return this.#reference(this.#block(unixMs));
+  }
+
+  /** A second's counts, which belong where its middle is. */
+  hear(second: Window, unixMs: number): Finding {
+    const middle = (second.at + unixMs) / 2;
+    const block = this.#block(middle);
+    if ((middle - this.startedAt) % BLOCK_MS >= BLOCK_MS / 2) {
+      const of = (this.#sums[block] ??= { flowUs: 0, newFlows: 0 });
+      of.flowUs += second.flowUs;
+      of.newFlows += second.newFlows;
+    }
+    while (2 * this.differences.length + 2 < block) {
+      const difference = this.#difference(this.differences.length);
+      if (difference === null || difference < MATTERS * this.usualMs) return "cleared";
+      this.differences.push(difference);
+      if (this.differences.length === PAIRS) return "guilty";
+    }
+    return "runs";
+  }
+
+  /** Mean stay under the reference, in ms; null: not known. */
+  get underReference(): number | null {
+    const sum = { flowUs: 0, newFlows: 0 };
+    this.#sums.forEach((s, block) => {
+      if (!this.#reference(block)) return;
+      sum.flowUs += s.flowUs;
+      sum.newFlows += s.newFlows;
+    });
+    return sum.newFlows === 0 ? null : sum.flowUs / sum.newFlows / 1000;
+  }
+
+  #block(unixMs: number): number {
+    return Math.max(0, Math.floor((unixMs - this.startedAt) / BLOCK_MS));
+  }
+
+  #reference(block: number): boolean {
+    if (block === 0) return true;
+    const pair = Math.floor((block - 1) / 2);
+    return (block - 1) % 2 === drawn(this.seed ^ Math.floor(this.startedAt / 1000), pair) % 2;
+  }
+
+  /**
+   * Change over the policy's block less change over the reference's: a level that is higher under the policy shows in it, and so does a
+   * queue that grows under the one and shrinks under the other. What rises or falls by itself at an even pace cancels.
+   */
+  #difference(pair: number): number | null {
+    const [before, first, second] = [0, 1, 2].map((i) => this.#stay(2 * pair + i));
+    if (before == null || first == null || second == null) return null;
+    const bend = second - 2 * first + before;
+    return this.#reference(2 * pair + 1) ? bend : -bend;
+  }
+
+  #stay(block: number): number | null {
+    const { flowUs, newFlows } = this.#sums[block] ?? { flowUs: 0, newFlows: 0 };
+    return newFlows < LEAST ? null : flowUs / newFlows / 1000;
+  }
+}
