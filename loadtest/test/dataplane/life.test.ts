@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Stops, restarts, takeovers and server lists in motion, under load.
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { existsSync, mkdtempSync, readdirSync, readlinkSync, rmSync, statSync } from "node:fs";
 import net from "node:net";
+import os from "node:os";
+import path from "node:path";
 import test from "ava";
 import { sleep } from "../../../testbed/wait.js";
 import { random } from "../../demo/random.js";
@@ -178,6 +181,20 @@ test("idle-timeout resets whose answer is not known to be whole, and counts no c
   }
   t.is(await dp.stop(), 0);
   for (const s of [silent, half, whole]) await closeOrigin(s);
+});
+
+test("closed standard descriptors are never a socket's: lines of the log reach no client", async (t) => {
+  const folder = mkdtempSync(path.join(os.tmpdir(), "marllb-dp-"));
+  const server = await origin(named("a"));
+  const flags = ["--region", "off", "--control", `${folder}/control`, "--vip", "web 127.0.0.1:0", "--server", addressOf(server)];
+  const p = spawn("sh", ["-c", 'exec "$0" "$@" <&- 2>&-', binary, ...flags], { stdio: ["ignore", "pipe", "ignore"] });
+  t.teardown(() => {
+    p.kill("SIGKILL");
+    rmSync(folder, { recursive: true });
+  });
+  await new Promise((resolve) => p.stdout.once("data", resolve));
+  for (const fd of [0, 2]) t.is(readlinkSync(`/proc/${p.pid}/fd/${fd}`), "/dev/null");
+  await closeOrigin(server);
 });
 
 test("kill -9: the restart serves at once on the same port, with a new region", async (t) => {

@@ -3,8 +3,10 @@
 #include "run.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app.h"
 #include "check.h"
@@ -258,6 +260,18 @@ static int run(struct mlbd_app *app, struct start *s, int argc, char **argv, cha
 	return app->opt.supervise ? mlbd_supervise(argc, argv, err) : serve(app, s, err);
 }
 
+/* Where one is closed, the next socket would get its number, and lines of the log would go to a client. */
+static void open_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int mlbd_run(int argc, char **argv)
 {
 	struct mlbd_app *app = calloc(1, sizeof(*app));
@@ -266,6 +280,7 @@ int mlbd_run(int argc, char **argv)
 	bool told = false;
 	int rc = -ENOMEM;
 
+	open_standard();
 	if (app && s) {
 		s->lock.fd = s->old.control = -1;
 		rc = mlbd_options_parse(&app->opt, argc, argv, err);
