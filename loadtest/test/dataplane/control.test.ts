@@ -356,29 +356,6 @@ test("mode hash keeps a client at its server; set-mode changes the mode in effec
   await Promise.all(servers.map((s: net.Server) => closeOrigin(s)));
 });
 
-test("a reload that cannot be applied as a whole changes nothing and lists what stands in the way", async (t) => {
-  const server = await origin(named("a"));
-  const dp = await Dp.start({ servers: [server] });
-  const file = path.join(dp.folder, "dp.conf");
-  const before = await dp.control("show config");
-  const text = readFileSync(file, "utf8")
-    .replace(/^threads .*$/m, "threads 3")
-    .replace(/^(vip web .*)$/m, "$1 kappa 0.5 mode p2c");
-  writeFileSync(file, `${text}backlog 17\nidle-timeout 5m\nvip taken ${addressOf(server)}\n`);
-  const error = await t.throwsAsync(dp.control("reload"));
-  for (const part of [
-    /^error: nothing was changed: /,
-    /threads takes a restart/,
-    /backlog takes a restart/,
-    /vip web: only mode/,
-    /in use/,
-  ])
-    t.regex(error?.message ?? "", part);
-  t.is(await dp.control("show config"), before);
-  t.is(await dp.stop(), 0);
-  await closeOrigin(server);
-});
-
 test("connections that wait to be accepted when their VIP is removed are served", async (t) => {
   const server = await origin(named("a"));
   const dp = await Dp.start({ servers: [server], threads: 1 });

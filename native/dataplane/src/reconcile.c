@@ -52,6 +52,15 @@ static int may_come(struct mlbd_host *h, const struct mlbd_plan_vip *want, char 
 	return mlbd_listen_try(&ep, h->settings.freebind, why);
 }
 
+/* One that cannot be what the plan says without going first: its connections run on, and what comes next is another VIP. */
+static bool replaced(const struct mlbd_vip *v, const struct mlbd_plan_vip *want)
+{
+	struct mlbd_vip_opts opts = all_options(want);
+	char why[256];
+
+	return mlbd_vip_may_change(v, &opts, why) != 0;
+}
+
 static void look_ahead(struct mlbd_host *h, struct mlbd_plan *p, struct problems *found)
 {
 	char why[256];
@@ -60,9 +69,8 @@ static void look_ahead(struct mlbd_host *h, struct mlbd_plan *p, struct problems
 		problem(found, mlbd_host_may_set(h, &mlbd_setting_list[i], &p->settings, why), why);
 	for (uint32_t i = 0; i < p->vips; i++) {
 		const struct mlbd_vip *v = mlbd_vip_find(h, p->vip[i].opts.conf.name, NULL);
-		struct mlbd_vip_opts opts = all_options(&p->vip[i]);
 
-		problem(found, v ? mlbd_vip_may_change(v, &opts, why) : may_come(h, &p->vip[i], why), why);
+		problem(found, !v || replaced(v, &p->vip[i]) ? may_come(h, &p->vip[i], why) : 0, why);
 	}
 }
 
@@ -96,9 +104,12 @@ static void make_true(struct mlbd_host *h, struct mlbd_plan *p, struct problems 
 	for (uint32_t i = 0; i < mlbd_setting_count; i++)
 		problem(found, mlbd_host_set(h, &mlbd_setting_list[i], &p->settings, why), why);
 	mlbd_workers_settings(h);
-	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++)
-		if (h->vip[i].used && !mlbd_plan_find(p, h->vip[i].conf.name))
+	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++) {
+		const struct mlbd_plan_vip *want = h->vip[i].used ? mlbd_plan_find(p, h->vip[i].conf.name) : NULL;
+
+		if (h->vip[i].used && (!want || replaced(&h->vip[i], want)))
 			problem(found, mlbd_vip_del(h, &h->vip[i], why), why);
+	}
 	for (uint32_t i = 0; i < p->vips; i++) {
 		struct mlbd_vip *v = mlbd_vip_find(h, p->vip[i].opts.conf.name, NULL);
 		struct mlbd_vip_opts opts = all_options(&p->vip[i]);
