@@ -305,7 +305,10 @@ function tiles(v: VipBrief, endMs: number): View {
     ["Policy", v.policy || "–", `mode ${v.mode}${v.source === "inference" ? "" : `, set by ${v.source}`}`],
     ["p50 / p95", `${ms(v.p50, endMs)} / ${ms(v.p95, endMs)}`, `p99 ${ms(v.p99, endMs)}, last 10 s`],
     ["New flows", `${count(v.newFlows)} /s`, `${count(v.flows)} in progress`],
-    ["Fairness", fixed(v.jain, 3), "Jain's index, 1 = even"],
+    // Fewer flows than servers cannot be spread evenly: one flow at four servers is 0.25, and nothing is wrong.
+    v.flows < v.servers
+      ? ["Fairness", "–", "fewer flows than servers"]
+      : ["Fairness", fixed(v.jain, 3), "Jain's index, 1 = even"],
     ["Loop", ms(v.effectMs), "frame to weights in effect"],
   ];
   return html`<dl class="tiles">${all.map(

@@ -30,7 +30,7 @@ function experiment(e: ExperimentNow): View {
   const reach = Math.min(1, most);
   return html`<div class="experiment">
     <p>Experiment <b>${e.candidate}</b> against <b>${e.baseline}</b>, ${percent(e.share)} of the time <span class=${`pill ${TONE[e.verdict] ?? "note"}`}>${e.verdict}</span></p>
-    <table><thead><tr><th scope="col">Mean of</th><th scope="col">Slower or quicker than the baseline, ±${percent(reach)}</th><th scope="col" class="num">Effect</th><th scope="col" class="num">Pairs</th></tr></thead>
+    <table><thead><tr><th scope="col">Mean of</th><th scope="col">Slower or quicker than the baseline${e.intervals.some((i) => i.mean !== null) ? `, ±${percent(reach)}` : ""}</th><th scope="col" class="num">Effect</th><th scope="col" class="num">Pairs</th></tr></thead>
     <tbody>${e.intervals.map((i) => interval(i, reach))}</tbody></table>
     <p class="hint">${e.verdict === "running" ? "The bar holds every effect that is not refuted; it is decided when 0 lies outside." : e.why}</p>
   </div>`;
