@@ -99,7 +99,7 @@ uint32_t mlb_counts_say(struct mlb_counts *c, uint64_t now_us, uint64_t random, 
 	memcpy(h.from, c->instance, sizeof(h.from));
 	uint32_t parts = 0, k = 0;
 	do {
-		h.part = (uint8_t)parts;
+		h.part = (uint16_t)parts;
 		h.seq = ++c->seq;
 		wire_begin(&w[parts], out[parts].bytes, &h, echo, parts == 0 ? echoes(c, now_us, echo) : 0);
 		while (k < c->own.keys && wire_add(&w[parts], &c->own.key[k]))
@@ -107,7 +107,7 @@ uint32_t mlb_counts_say(struct mlb_counts *c, uint64_t now_us, uint64_t random, 
 		parts++;
 	} while (k < c->own.keys && parts < MLB_COUNTS_PARTS);
 	for (uint32_t i = 0; i < parts; i++) {
-		out[i].len = wire_seal(&w[i], (uint8_t)parts, &c->key[0]);
+		out[i].len = wire_seal(&w[i], (uint16_t)parts, &c->key[0]);
 		c->totals.said_bytes += out[i].len;
 	}
 	c->totals.said += parts;

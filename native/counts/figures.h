@@ -8,7 +8,7 @@ extern "C" {
 #endif
 
 #define MLB_COUNTS_DATAGRAM 1200u /* bytes at most: below every MTU, so that none is fragmented */
-#define MLB_COUNTS_PARTS 128u     /* datagrams that all of a region's servers fit */
+#define MLB_COUNTS_PARTS 512u     /* datagrams that all of a region's servers fit */
 #define MLB_COUNTS_PEERS 64u
 #define MLB_COUNTS_KEYS 2u
 #define MLB_COUNTS_KEY_LEAST 16u /* bytes */

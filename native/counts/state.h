@@ -6,7 +6,7 @@
 #include "marllb/layout.h"
 #include "wire.h"
 
-#define OWN_HASH 8192u /* at most half full */
+#define OWN_HASH 32768u /* at most half full */
 
 /* This load balancer's servers by address, whatever VIP they are in. */
 struct own {

@@ -7,10 +7,11 @@
 #include "marllb/endpoint.h"
 
 #define MAGIC 0x43424c4du /* "MLBC" */
-#define VERSION 1u
+#define VERSION 2u        /* 1: at most 255 parts */
 #define HEAD_LEN 84u
 #define ECHO_LEN 24u
-#define AT_PARTS 6u
+#define AT_PART 76u
+#define AT_PARTS 78u
 #define AT_ENTRIES 80u
 enum { KIND_V6 = 1, KIND_UDP = 2 };
 
@@ -42,7 +43,7 @@ void wire_begin(struct wire_writer *w, uint8_t *buf, const struct wire_head *h, 
 	memset(buf, 0, HEAD_LEN);
 	put(buf, MAGIC, 4);
 	buf[4] = VERSION;
-	buf[5] = h->part;
+	put(buf + AT_PART, h->part, 2);
 	buf[7] = (uint8_t)echoes;
 	memcpy(buf + 8, h->from, strnlen(h->from, MLB_NAME_LEN - 1));
 	put(buf + 40, h->epoch, 8);
@@ -87,10 +88,10 @@ bool wire_add(struct wire_writer *w, const struct wire_entry *e)
 	return true;
 }
 
-uint32_t wire_seal(struct wire_writer *w, uint8_t parts, const struct mlb_hmac *key)
+uint32_t wire_seal(struct wire_writer *w, uint16_t parts, const struct mlb_hmac *key)
 {
 	uint8_t mac[MLB_SHA256_LEN];
-	w->buf[AT_PARTS] = parts;
+	put(w->buf + AT_PARTS, parts, 2);
 	put(w->buf + AT_ENTRIES, w->entries, 2);
 	mlb_hmac_sum(key, w->buf, w->len, mac);
 	memcpy(w->buf + w->len, mac, WIRE_MAC_LEN);
@@ -126,8 +127,8 @@ static bool good_name(const char *name)
 static bool read_head(struct wire_message *m, const uint8_t *buf)
 {
 	struct wire_head *h = &m->head;
-	*h = (struct wire_head){ .part = buf[5],
-				 .parts = buf[6],
+	*h = (struct wire_head){ .part = (uint16_t)get(buf + AT_PART, 2),
+				 .parts = (uint16_t)get(buf + AT_PARTS, 2),
 				 .epoch = get(buf + 40, 8),
 				 .seq = get(buf + 48, 8),
 				 .challenge = get(buf + 56, 8),

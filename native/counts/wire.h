@@ -20,7 +20,7 @@
 #define WIRE_PERIOD_MOST_US 1000000u
 
 struct wire_head {
-	uint8_t part, parts;
+	uint16_t part, parts;
 	char from[MLB_NAME_LEN]; /* the sender's instance */
 	uint64_t epoch;          /* of the sender's life */
 	uint64_t seq;            /* one more with each datagram */
@@ -61,7 +61,7 @@ void wire_begin(struct wire_writer *, uint8_t *buf, const struct wire_head *, co
 /* False: it does not fit any more. */
 bool wire_add(struct wire_writer *, const struct wire_entry *);
 /* The datagram's length. */
-uint32_t wire_seal(struct wire_writer *, uint8_t parts, const struct mlb_hmac *);
+uint32_t wire_seal(struct wire_writer *, uint16_t parts, const struct mlb_hmac *);
 
 /* MLB_COUNTS_HEARD and the message; or what is wrong. keys: any of them may have made the MAC. */
 enum mlb_counts_verdict wire_read(struct wire_message *, const uint8_t *buf, size_t len, const struct mlb_hmac *key,

@@ -37,7 +37,7 @@ const schema = z.object({
           .nullable(),
       }),
     )
-    .max(64),
+    .max(1024),
 });
 
 const LONGEST = 16 << 20;

@@ -49,8 +49,9 @@ static void vl_api_lb_rl_enable_disable_t_handler(vl_api_lb_rl_enable_disable_t 
 {
 	vl_api_lb_rl_enable_disable_reply_t *rmp;
 	lb_rl_enable_args_t a = {
-		mp->flows,    mp->half_open,           mp->established_timeout_s, mp->udp_timeout_s,    mp->sticky_timeout_s,
-		mp->lease_ms, mp->half_open_timeout_s, mp->fin_timeout_s,         mp->closing_timeout_s
+		mp->flows,      mp->half_open,           mp->established_timeout_s, mp->udp_timeout_s,     mp->sticky_timeout_s,
+		mp->lease_ms,   mp->half_open_timeout_s, mp->fin_timeout_s,         mp->closing_timeout_s, mp->max_vips,
+		mp->max_servers
 	};
 	char err[MLB_ERR_LEN];
 	int rv = lb_rl_logged(mp->enable ? lb_rl_enable(&a, err) : lb_rl_disable(err), err);

@@ -18,7 +18,8 @@ static clib_error_t *lb_rl_enable_command_fn(vlib_main_t *vm, unformat_input_t *
 			    !unformat(&line, "closing-timeout %u", &a.closing_s) &&
 			    !unformat(&line, "established-timeout %u", &a.established_s) &&
 			    !unformat(&line, "udp-timeout %u", &a.udp_s) && !unformat(&line, "sticky-timeout %u", &a.sticky_s) &&
-			    !unformat(&line, "lease %u", &a.lease_ms))
+			    !unformat(&line, "lease %u", &a.lease_ms) && !unformat(&line, "max-vips %u", &a.max_vips) &&
+			    !unformat(&line, "max-servers %u", &a.max_servers))
 				e = lb_rl_cli_unexpected(&line, cmd->short_help);
 		unformat_free(&line);
 	}
@@ -27,7 +28,8 @@ static clib_error_t *lb_rl_enable_command_fn(vlib_main_t *vm, unformat_input_t *
 /*?
  * Turns the load balancer on: makes each worker's flow tables and the shared-memory region, and attaches to what the region
  * says is in force. Numbers of flows are of one worker; time-outs are in seconds and are those of the README's table of
- * states; the lease, in milliseconds, is how long weights hold when the agent is silent.
+ * states; the lease, in milliseconds, is how long weights hold when the agent is silent. max-vips and max-servers (of all VIPs)
+ * are what the region is made for: 64 and 4096 where it is not told, 1024 and 16384 at most.
  *
  * @cliexpar
  * @cliexcmd{lb rl enable}
@@ -37,7 +39,7 @@ VLIB_CLI_COMMAND(lb_rl_enable_command, static) = {
 	.path = "lb rl enable",
 	.short_help = "lb rl enable [flows <n a worker>] [half-open <n a worker>] [half-open-timeout <s>] "
 		      "[established-timeout <s>] [fin-timeout <s>] [closing-timeout <s>] [udp-timeout <s>] "
-		      "[sticky-timeout <s>] [lease <ms>]",
+		      "[sticky-timeout <s>] [lease <ms>] [max-vips <n>] [max-servers <n>]",
 	.function = lb_rl_enable_command_fn,
 	.is_mp_safe = 1,
 };

@@ -240,10 +240,10 @@ static clib_error_t *lb_rl_show_config_command_fn(vlib_main_t *vm, unformat_inpu
 		return 0;
 	vlib_cli_output(vm,
 			"workers %u, flows %u and half-open %u a worker; time-outs: half-open %u s, established %u s, fin %u s, "
-			"closing %u s, udp %u s, sticky %u s; lease %u ms",
+			"closing %u s, udp %u s, sticky %u s; lease %u ms; region of %u VIPs and %u servers",
 			m->n_workers, m->flow_capacity, m->half_capacity, m->tcp.half_open_ms / 1000,
 			m->tcp.established_ms / 1000, m->tcp.fin_ms / 1000, m->tcp.closing_ms / 1000, m->udp_ms / 1000,
-			m->sticky_ms / 1000, m->lease_ms);
+			m->sticky_ms / 1000, m->lease_ms, m->limits.vips, m->limits.servers);
 	for (u32 i = 0; i < vec_len(m->nat_interfaces); i++)
 		vlib_cli_output(vm, "nat interface %U", format_vnet_sw_if_index_name, vnet_get_main(), m->nat_interfaces[i]);
 	char all[MLB_NAME_LEN] = "";

@@ -5,8 +5,10 @@
 #include <lb_rl/enable.h>
 #include <lb_rl/error.h>
 #include <lb_rl/interface.h>
+#include <lb_rl/prefix.h>
 #include <lb_rl/recount.h>
 #include <lb_rl/server.h>
+#include <lb_rl/sharers.h>
 #include <lb_rl/stats.h>
 #include <lb_rl/waker.h>
 
@@ -107,6 +109,11 @@ static int lb_rl_settings(const lb_rl_enable_args_t *a, char err[MLB_ERR_LEN])
 	if (clib_max(clib_max(a->established_s, a->udp_s), a->sticky_s) > most_s ||
 	    clib_max(clib_max(a->half_open_s, a->fin_s), a->closing_s) > most_s)
 		return lb_rl_fail(err, VNET_API_ERROR_INVALID_VALUE, "a time-out of 1..%u s expected", most_s);
+	m->limits.vips = a->max_vips ? a->max_vips : m->start_limits.vips;
+	m->limits.servers = a->max_servers ? a->max_servers : m->start_limits.servers;
+	int rc = mlb_limits_settle(&m->limits, err);
+	if (rc != 0)
+		return lb_rl_rv(rc);
 	m->flow_capacity = flows;
 	m->half_capacity = half_open;
 	m->tcp.half_open_ms = (a->half_open_s ? a->half_open_s : 60) * 1000;
@@ -133,7 +140,7 @@ int lb_rl_enable(const lb_rl_enable_args_t *a, char err[MLB_ERR_LEN])
 		.region = {
 			.path = m->shm_path, .instance = m->instance, .dataplane = "vpp lb_rl " LB_RL_VERSION,
 			.dp_epoch = unix_time_now_nsec(), .frame_us = 100000, .lease_us = m->lease_ms * 1000, .workers = n,
-			.group = m->shm_group[0] ? m->shm_group : 0,
+			.limits = m->limits, .group = m->shm_group[0] ? m->shm_group : 0,
 		},
 		.seed = clib_cpu_time_now(),
 	};
@@ -192,13 +199,10 @@ int lb_rl_disable(char err[MLB_ERR_LEN])
 		clib_mem_free(v->server);
 		clib_memset(v, 0, sizeof(*v));
 	}
-	for (u32 i = 0; i < LB_RL_MAX_PREFIXES; i++) {
-		vec_free(m->prefix[i].by_port[0]);
-		vec_free(m->prefix[i].by_port[1]);
-		clib_memset(&m->prefix[i], 0, sizeof(lb_rl_prefix_t));
-	}
-	clib_bihash_free_16_8(&m->by_server);
-	clib_bihash_init_16_8(&m->by_server, "lb-rl servers", 4096, 8 << 20);
+	for (u32 i = 0; i < LB_RL_MAX_PREFIXES; i++)
+		lb_rl_prefix_free(&m->prefix[i]);
+	lb_rl_sharers_free();
+	lb_rl_sharers_init();
 	clib_bihash_free_16_8(&m->by_quic);
 	clib_bihash_init_16_8(&m->by_quic, "lb-rl QUIC server IDs", 4096, 8 << 20);
 	lb_rl_waker_stop();

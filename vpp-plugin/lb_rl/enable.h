@@ -9,6 +9,7 @@
 typedef struct {
 	u32 flows, half_open, established_s, udp_s, sticky_s, lease_ms;
 	u32 half_open_s, fin_s, closing_s;
+	u32 max_vips, max_servers; /* of the region */
 } lb_rl_enable_args_t;
 
 int lb_rl_enable(const lb_rl_enable_args_t *a, char err[MLB_ERR_LEN]);

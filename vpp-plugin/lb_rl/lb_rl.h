@@ -30,7 +30,7 @@ typedef struct {
 	/* which server a client had last, of sticky VIPs: one table of all workers, since a client's flows come to any */
 	struct mlb_flow_table *sticky;
 	clib_spinlock_t sticky_lock;
-	clib_bihash_16_8_t by_server; /* server address -> bitmap of the VIPs (id - 1) whose replies come back from it */
+	clib_bihash_16_8_t by_server; /* server address -> the VIPs whose replies come back from it, see sharers.h */
 	clib_bihash_16_8_t by_quic;   /* server ID of a VIP's -> slot, see quic.h */
 	/* NAT with several workers: which of them has the newest flow of a client's port, by the hash of both; 0: none. A hint,
 	 * for the workers that replies come to; equal hashes share a place. NULL with one worker. */
@@ -45,8 +45,10 @@ typedef struct {
 	u8 enabled, started;
 	char shm_path[256], shm_group[MLB_NAME_LEN], instance[MLB_NAME_LEN];
 	u32 flow_capacity, half_capacity, lease_ms;
+	struct mlb_limits limits; /* of the region */
 	/* of startup.conf: what `enable` takes where it is not told, and the pages of the tables */
 	u32 start_flows, start_half;
+	struct mlb_limits start_limits;
 	clib_mem_page_sz_t page_size;
 	dpo_type_t dpo_type;
 	fib_source_t fib_src;

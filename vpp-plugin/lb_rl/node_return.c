@@ -8,6 +8,7 @@
 #include <lb_rl/mss.h>
 #include <lb_rl/node.h>
 #include <lb_rl/path.h>
+#include <lb_rl/sharers.h>
 #include <lb_rl/sums.h>
 #include <lb_rl/window.h>
 #include <marllb/endpoint.h>
@@ -17,18 +18,11 @@ typedef struct {
 	struct mlb_flow_key key[VLIB_FRAME_SIZE];
 	u64 hash[VLIB_FRAME_SIZE];
 	struct mlb_flow *flow[VLIB_FRAME_SIZE];
-	u64 vips[VLIB_FRAME_SIZE];   /* candidates left, bit id - 1 */
+	lb_rl_sharers_t vips[VLIB_FRAME_SIZE];
 	u32 config[VLIB_FRAME_SIZE]; /* place on the feature arc, as it came */
 	u16 at[VLIB_FRAME_SIZE];
 	u32 n;
 } lb_rl_reply_batch_t;
-
-static_always_inline u64 lb_rl_candidates(const struct mlb_addr *server)
-{
-	clib_bihash_kv_16_8_t kv;
-	clib_memcpy_fast(kv.key, server->b, 16);
-	return clib_bihash_search_inline_16_8(&lb_rl_main.by_server, &kv) ? 0 : kv.value;
-}
 
 /* Key that a flow through VIP `id` would have, were this packet its reply. */
 static_always_inline void lb_rl_reply_key(struct mlb_flow_key *k, u32 id, const void *client, u16 cport, u16 sport, u8 proto,
@@ -61,13 +55,13 @@ static_always_inline bool lb_rl_is_reply(const struct mlb_flow *f, const struct 
 }
 
 /* The rest of the search: half-open flows, and further VIPs that share the server. */
-static struct mlb_flow *lb_rl_reply_search(lb_rl_thread_t *t, u64 vips, const struct mlb_addr *server, const void *client,
-					   u16 cport, u16 sport, u8 proto, u32 fib, bool is6)
+static struct mlb_flow *lb_rl_reply_search(lb_rl_thread_t *t, lb_rl_sharers_t vips, const struct mlb_addr *server,
+					   const void *client, u16 cport, u16 sport, u8 proto, u32 fib, bool is6)
 {
-	while (vips) {
+	u32 id, i = 0;
+
+	while ((id = lb_rl_sharer_next(vips, &i))) {
 		struct mlb_flow_key k;
-		u32 id = __builtin_ctzll(vips) + 1;
-		vips &= vips - 1;
 		lb_rl_reply_key(&k, id, client, cport, sport, proto, is6);
 		struct mlb_flow *f = lb_rl_flow_find(t, &k, mlb_flow_hash(t->flows, &k));
 		if (f && lb_rl_is_reply(f, server, sport, fib))
@@ -78,14 +72,15 @@ static struct mlb_flow *lb_rl_reply_search(lb_rl_thread_t *t, u64 vips, const st
 
 /* The worker whose flow a reply is that this one's tables do not know; ~0: nobody's. The hint was wrong: a flow of another client
  * port has the same place, or the same port has a flow through another VIP, at another worker. */
-static u32 lb_rl_reply_elsewhere(lb_rl_thread_t *t, u64 vips, const struct mlb_addr *server, const void *client, u16 cport,
-				 u16 sport, u8 proto, u32 fib, bool is6)
+static u32 lb_rl_reply_elsewhere(lb_rl_thread_t *t, lb_rl_sharers_t vips, const struct mlb_addr *server, const void *client,
+				 u16 cport, u16 sport, u8 proto, u32 fib, bool is6)
 {
-	while (vips) {
+	u32 id, i = 0;
+
+	while ((id = lb_rl_sharer_next(vips, &i))) {
 		struct mlb_flow_key k;
 		const struct mlb_flow *f;
-		u32 at = ~0, id = __builtin_ctzll(vips) + 1;
-		vips &= vips - 1;
+		u32 at = ~0;
 		lb_rl_reply_key(&k, id, client, cport, sport, proto, is6);
 		while ((f = lb_rl_flow_peek(t, &k, &at)))
 			if (lb_rl_flow_peeked_valid(&lb_rl_main.vip[id], f) && lb_rl_is_reply(f, server, sport, fib))
@@ -148,12 +143,12 @@ static bool lb_rl_slow_reply(lb_rl_thread_t *t, vlib_buffer_t *b, bool is6, bool
 	u16 sport = icmp ? pkt.dport : pkt.sport, cport = icmp ? pkt.sport : pkt.dport;
 	if (proto != IP_PROTOCOL_TCP && proto != IP_PROTOCOL_UDP)
 		return false;
-	u64 vips = lb_rl_candidates(server);
+	lb_rl_sharers_t vips = lb_rl_sharers(server);
 	if (!vips)
 		return false;
 	struct mlb_flow_key k;
 	const void *c = is6 ? client->b : client->b + 12;
-	lb_rl_reply_key(&k, __builtin_ctzll(vips) + 1, c, cport, sport, proto, is6);
+	lb_rl_reply_key(&k, lb_rl_sharer_first(vips), c, cport, sport, proto, is6);
 	u32 hint = may_move ? lb_rl_hinted(&k) : t - lb_rl_main.thread;
 	if (hint != t - lb_rl_main.thread) {
 		*owner = hint ? hint : ~0;
@@ -243,10 +238,10 @@ static_always_inline void lb_rl_return_key(lb_rl_returns_t *c, u32 i, u32 bi, bo
 		return;
 	}
 	struct mlb_addr server = lb_rl_source(ip, is6);
-	u64 vips = lb_rl_candidates(&server);
+	lb_rl_sharers_t vips = lb_rl_sharers(&server);
 	if (PREDICT_FALSE(!vips))
 		return;
-	lb_rl_reply_key(&s->key[s->n], __builtin_ctzll(vips) + 1, lb_rl_destination(ip, is6), clib_net_to_host_u16(udp->dst_port),
+	lb_rl_reply_key(&s->key[s->n], lb_rl_sharer_first(vips), lb_rl_destination(ip, is6), clib_net_to_host_u16(udp->dst_port),
 			clib_net_to_host_u16(udp->src_port), ip[is6 ? 6 : 9], is6);
 	if (PREDICT_FALSE(c->may_move)) {
 		u32 owner = lb_rl_hinted(&s->key[s->n]);

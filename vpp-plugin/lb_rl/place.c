@@ -2,6 +2,7 @@
 #include <lb_rl/forward.h>
 #include <lb_rl/flows.h>
 #include <lb_rl/place.h>
+#include <lb_rl/sharers.h>
 #include <marllb/endpoint.h>
 
 /* The client that affinity goes by: without the destination that an IPv4 prefix VIP's keys hold before its address. */
@@ -49,20 +50,15 @@ u32 lb_rl_place_by_ring(lb_rl_thread_t *t, const lb_rl_vip_t *v, const struct ml
 bool lb_rl_nat_collides(lb_rl_thread_t *t, const lb_rl_vip_t *v, const struct mlb_flow_key *k, u32 slot)
 {
 	const lb_rl_server_t *srv = &v->server[slot];
-	clib_bihash_kv_16_8_t kv;
-	u64 others;
+	u32 id, i = 0;
 
 	if (!lb_rl_both_ways(v))
 		return false;
-	clib_memcpy(kv.key, srv->addr.b, 16);
-	if (clib_bihash_search_inline_16_8(&lb_rl_main.by_server, &kv))
-		return false;
-	others = kv.value & ~(1ULL << (v->id - 1));
+	lb_rl_sharers_t all = lb_rl_sharers(&srv->addr);
 	u16 sport = srv->port ? clib_net_to_host_u16(srv->port) : k->vport;
-	while (others) {
-		lb_rl_vip_t *o = &lb_rl_main.vip[__builtin_ctzll(others) + 1];
-		others &= others - 1;
-		if (o->used != LB_RL_VIP_ACTIVE || o->via_fib != v->via_fib)
+	while ((id = lb_rl_sharer_next(all, &i))) {
+		lb_rl_vip_t *o = &lb_rl_main.vip[id];
+		if (o == v || o->used != LB_RL_VIP_ACTIVE || o->via_fib != v->via_fib)
 			continue; /* its flows are being ended; or its server is another of that address */
 		struct mlb_flow_key ok = *k;
 		ok.vip = o->id;

@@ -3,6 +3,7 @@
 #include <lb_rl/clock.h>
 #include <lb_rl/dpo.h>
 #include <lb_rl/life.h>
+#include <lb_rl/sharers.h>
 #include <vnet/plugin/plugin.h>
 #include <vnet/feature/feature.h>
 #include <vpp/app/version.h>
@@ -29,16 +30,19 @@ VLIB_REGISTER_NODE(lb_rl_worker_node) = {
 	.name = "lb-rl-worker",
 };
 
-/* lb-rl { flows N half-open N page-size SIZE } of startup.conf. */
+/* lb-rl { flows N half-open N page-size SIZE max-vips N max-servers N } of startup.conf. */
 static clib_error_t *lb_rl_config(vlib_main_t *vm, unformat_input_t *in)
 {
 	lb_rl_main_t *m = &lb_rl_main;
 
 	while (unformat_check_input(in) != UNFORMAT_END_OF_INPUT)
 		if (!unformat(in, "flows %u", &m->start_flows) && !unformat(in, "half-open %u", &m->start_half) &&
-		    !unformat(in, "page-size %U", unformat_log2_page_size, &m->page_size))
-			return clib_error_return(0, "lb-rl: `%U`: flows N, half-open N or page-size SIZE expected",
-						 format_unformat_error, in);
+		    !unformat(in, "page-size %U", unformat_log2_page_size, &m->page_size) &&
+		    !unformat(in, "max-vips %u", &m->start_limits.vips) &&
+		    !unformat(in, "max-servers %u", &m->start_limits.servers))
+			return clib_error_return(
+				0, "lb-rl: `%U`: flows N, half-open N, page-size SIZE, max-vips N or max-servers N expected",
+				format_unformat_error, in);
 	return 0;
 }
 VLIB_CONFIG_FUNCTION(lb_rl_config, "lb-rl");
@@ -60,7 +64,7 @@ static clib_error_t *lb_rl_init(vlib_main_t *vm)
 	mlb_choose_init();
 	clib_spinlock_init(&m->sticky_lock);
 	clib_spinlock_init(&m->apart_lock);
-	clib_bihash_init_16_8(&m->by_server, "lb-rl servers", 4096, 8 << 20);
+	lb_rl_sharers_init();
 	clib_bihash_init_16_8(&m->by_quic, "lb-rl QUIC server IDs", 4096, 8 << 20);
 	return lb_rl_dpo_init();
 }

@@ -4,12 +4,12 @@
 
 #define LB_RL_COMPARED 256u /* slots a call: each is a cache line that is rarely at hand */
 
-void lb_rl_recount_room(u32 vip_id)
+void lb_rl_recount_room(u32 vip_id, u32 capacity)
 {
 	for (u32 i = 0; i < vec_len(lb_rl_main.thread); i++) {
 		lb_rl_recount_t *r = &lb_rl_main.thread[i].recount[vip_id];
-		vec_validate(r->off, MLB_MAX_SERVERS_PER_VIP - 1);
-		vec_validate(r->found, MLB_MAX_SERVERS_PER_VIP - 1);
+		vec_validate(r->off, capacity - 1);
+		vec_validate(r->found, capacity - 1);
 		vec_zero(r->found);
 	}
 }

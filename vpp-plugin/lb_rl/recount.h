@@ -8,7 +8,7 @@
 #include <lb_rl/lb_rl.h>
 
 /* Main thread: for a VIP of that id, before it can be reached. */
-void lb_rl_recount_room(u32 vip_id);
+void lb_rl_recount_room(u32 vip_id, u32 capacity);
 /* Of a thread whose tables go. */
 void lb_rl_recount_free(lb_rl_thread_t *t);
 /* Main thread, the core's hook. */

@@ -10,6 +10,7 @@
 #include <lb_rl/names.h>
 #include <lb_rl/quic.h>
 #include <lb_rl/server.h>
+#include <lb_rl/sharers.h>
 #include <lb_rl/stats.h>
 
 /* Can this VIP forward to it? 0 or a negative errno with err. */
@@ -102,21 +103,6 @@ int lb_rl_flush(const char *vip, const struct mlb_endpoint *ep, char err[MLB_ERR
 	return 0;
 }
 
-/* Replies are recognised by their server's address: in lb_rl_main.by_server a bit for each VIP that has it. */
-static void lb_rl_by_server_set(const lb_rl_vip_t *v, const struct mlb_addr *server, bool add)
-{
-	u64 bit = 1ULL << (v->id - 1);
-	clib_bihash_kv_16_8_t kv;
-
-	clib_memcpy(kv.key, server->b, 16);
-	kv.value = 0;
-	clib_bihash_search_inline_16_8(&lb_rl_main.by_server, &kv);
-	kv.value = add ? kv.value | bit : kv.value & ~bit;
-	for (u64 left = count_set_bits(kv.value) > 1 ? kv.value : 0; left; left &= left - 1)
-		lb_rl_main.vip[count_trailing_zeros(left) + 1].shares = 1;
-	clib_bihash_add_del_16_8(&lb_rl_main.by_server, &kv, kv.value != 0);
-}
-
 /* Does the VIP have another server of this address (another port)? */
 static bool lb_rl_vip_has_addr(const lb_rl_vip_t *v, const struct mlb_addr *a)
 {
@@ -145,8 +131,8 @@ int lb_rl_hook_up(void *arg, u32 vip_id, struct mlb_server *s)
 	/* Of one list of the agent's: each was asked for before any of them came. */
 	if (!lb_rl_quic_may(v, v->quic, &s->ep.addr))
 		return -EINVAL;
-	if (lb_rl_both_ways(v))
-		lb_rl_by_server_set(v, &s->ep.addr, true);
+	if (lb_rl_both_ways(v) && lb_rl_sharers_set(v, &s->ep.addr, true) != 0)
+		return -ENOMEM;
 	clib_memset(srv, 0, sizeof(*srv));
 	srv->addr = s->ep.addr;
 	srv->port = clib_host_to_net_u16(s->ep.port);
@@ -178,7 +164,7 @@ void lb_rl_hook_gone(void *arg, u32 vip_id, struct mlb_server *s)
 	lb_rl_server_untrack(v, s->slot);
 	lb_rl_stats_server(v, s->slot, 0);
 	if (lb_rl_both_ways(v) && !lb_rl_vip_has_addr(v, &srv->addr))
-		lb_rl_by_server_set(v, &srv->addr, false);
+		lb_rl_sharers_set(v, &srv->addr, false); /* left there without memory: its flows say whose a reply is */
 }
 
 void lb_rl_servers_untrack(lb_rl_vip_t *v)

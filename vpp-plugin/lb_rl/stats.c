@@ -2,6 +2,7 @@
 /* /lb-rl/... in the stat segment: names, and the integer fields of a frame that are exported as metrics (native/core, fields.h),
  * per VIP by VIP id, per server by slot; a VIP has its servers' sums too. Copied from the frames ten times a second by the main
  * thread, so the packet path pays nothing; sized to the VIP's maximum when it is made, never grown under readers. */
+#include <lb_rl/error.h>
 #include <lb_rl/stats.h>
 #include <marllb/endpoint.h>
 #include <marllb/layout_fields.h>
@@ -49,15 +50,44 @@ static u32 lb_rl_entry(u32 id, const char *of, const struct mlb_field *f)
 	return vlib_stats_add_counter_vector("/lb-rl/%u/%s/%s", id, of, f->name);
 }
 
+static void lb_rl_stats_fields(void)
+{
+	if (vip_fields)
+		return;
+	vip_fields = lb_rl_exported(mlb_frame_fields, mlb_frame_field_count);
+	server_fields = lb_rl_exported(mlb_server_fields, mlb_server_field_count);
+	vip_names = vlib_stats_add_string_vector("/lb-rl/names");
+}
+
+#define LB_RL_STATS_SPARE (1 << 20) /* left for others: interfaces that come, nodes' errors */
+
+bool lb_rl_stats_fit(u32 capacity, char err[MLB_ERR_LEN])
+{
+	const vlib_stats_segment_t *sm = vlib_stats_get_segment();
+	clib_mem_usage_t usage;
+
+	lb_rl_stats_fields();
+	u64 entries = vec_len(vip_fields) + 2 * vec_len(server_fields) + 1, overhead = 2 * CLIB_CACHE_LINE_BYTES;
+	u64 names = (u64)capacity * (MLB_ENDPOINT_LEN + overhead);
+	u64 counters = vec_len(server_fields) * (u64)capacity * sizeof(counter_t) + entries * 2 * overhead;
+	/* The directory is one vector, which is copied when it grows. */
+	u64 directory = 2 * (vec_len(sm->directory_vector) + entries) * sizeof(vlib_stats_entry_t);
+	u64 need = counters + names + directory + LB_RL_STATS_SPARE;
+	clib_mem_get_heap_usage(sm->heap, &usage);
+	if (need <= usage.bytes_free)
+		return true;
+	lb_rl_fail(err, 0,
+		   "the stat segment has %llu KB left, a VIP with room for %u servers needs %llu: `max-servers` lower, or "
+		   "statseg { size 256M } in startup.conf",
+		   (u64)usage.bytes_free >> 10, capacity, need >> 10);
+	return false;
+}
+
 void lb_rl_stats_vip(lb_rl_vip_t *v)
 {
 	lb_rl_stats_t *s = &stats[v->id];
 
-	if (!vip_fields) {
-		vip_fields = lb_rl_exported(mlb_frame_fields, mlb_frame_field_count);
-		server_fields = lb_rl_exported(mlb_server_fields, mlb_server_field_count);
-		vip_names = vlib_stats_add_string_vector("/lb-rl/names");
-	}
+	lb_rl_stats_fields();
 	if (!s->vip) {
 		s->names = vlib_stats_add_string_vector("/lb-rl/%u/server/names", v->id);
 		for (u32 i = 0; i < vec_len(vip_fields); i++)

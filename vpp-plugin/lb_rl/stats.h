@@ -4,6 +4,8 @@
 #define LB_RL_STATS_H
 #include <lb_rl/lb_rl.h>
 
+/* Whether the stat segment has room for another VIP of this capacity: VPP ends where its memory does. */
+bool lb_rl_stats_fit(u32 capacity, char err[MLB_ERR_LEN]);
 /* Makes the entries of a VIP that was just added. */
 void lb_rl_stats_vip(lb_rl_vip_t *v);
 /* A server came into a slot; NULL: it left. */

@@ -9,6 +9,7 @@
 #include <marllb/types.h>
 
 #define LB_RL_MAX_PREFIXES MLB_MAX_VIPS
+#define LB_RL_FEW_PORTS 4  /* named ports of a prefix and protocol that need no map */
 #define LB_RL_MAX_PORTS 16 /* that one VIP may name */
 
 typedef struct {
@@ -84,18 +85,20 @@ typedef struct {
 	char name[MLB_NAME_LEN];
 } lb_rl_vip_t;
 
-/* A FIB prefix that VIPs hang on; its index is the DPO's. */
+/* A FIB prefix that VIPs hang on; its index is the DPO's. The first line is what packets read, by protocol [TCP, UDP]. */
 typedef struct {
 	CLIB_CACHE_LINE_ALIGN_MARK(cacheline0);
+	u16 *by_port[2];             /* [65536] VIP id by port, once more ports are named than `few` holds; ids change in place */
+	u32 few[2][LB_RL_FEW_PORTS]; /* port << 16 | VIP id, from the front; 0 = free; each changes as a whole */
+	u16 any[2];                  /* VIP id for all ports, 0 = none */
+	u32 host_mask4; /* network order: bits of an IPv4 destination that name it within the prefix; 0 for one address */
+	u8 both_ways;   /* VIPs whose replies come back through us and others do not share a prefix */
+	u8 apart6;      /* IPv6 of several addresses: flows to them are kept apart, see lb_rl_apart6 */
+	CLIB_ALIGN_MARK(cacheline1, CLIB_CACHE_LINE_BYTES);
 	fib_prefix_t pfx;
 	u32 fib_index;
 	u32 vips; /* VIPs on it; 0 = free */
 	u8 installed;
-	u8 both_ways;   /* VIPs whose replies come back through us and others do not share a prefix */
-	u8 any[2];      /* VIP id for all TCP, UDP ports, 0 = none */
-	u8 apart6;      /* IPv6 of several addresses: flows to them are kept apart, see lb_rl_apart6 */
-	u32 host_mask4; /* network order: bits of an IPv4 destination that name it within the prefix; 0 for one address */
-	u8 *by_port[2]; /* [65536] VIP id by port, once a VIP names one; single bytes change in place */
 } lb_rl_prefix_t;
 
 #endif

@@ -169,13 +169,12 @@ static void lb_rl_vip_shape(lb_rl_vip_t *v, const lb_rl_vip_args_t *a)
 
 /* The record that packets read; reachable only once a prefix names it. */
 static void lb_rl_vip_fill(lb_rl_vip_t *v, u32 id, const lb_rl_vip_args_t *a, const struct mlb_vip_conf *conf, u32 prefix,
-			   u32 via_fib)
+			   u32 via_fib, lb_rl_server_t *servers)
 {
 	if (v->used == LB_RL_VIP_DELETED)
 		clib_mem_free(v->server);
 	clib_memset(v, 0, sizeof(*v));
-	v->server = clib_mem_alloc_aligned(conf->capacity * sizeof(lb_rl_server_t), CLIB_CACHE_LINE_BYTES);
-	clib_memset(v->server, 0, conf->capacity * sizeof(lb_rl_server_t));
+	v->server = servers;
 	v->is_ip6 = a->is_ip6;
 	v->id = id;
 	v->prefix = prefix;
@@ -189,8 +188,25 @@ static void lb_rl_vip_fill(lb_rl_vip_t *v, u32 id, const lb_rl_vip_args_t *a, co
 	lb_rl_vip_shape(v, a);
 	clib_memcpy(v->name, conf->name, sizeof(v->name));
 	lb_rl_stats_vip(v);
-	lb_rl_recount_room(id);
+	lb_rl_recount_room(id, v->capacity);
 	v->used = LB_RL_VIP_ACTIVE;
+}
+
+/* Each VIP's room for servers costs memory, of this heap and of the stat segment: of many VIPs each has the less. */
+static u32 lb_rl_default_capacity(void)
+{
+	u64 all = (u64)MLB_DEFAULT_MAX_VIPS * MLB_MAX_SERVERS_PER_VIP;
+	return clib_min(MLB_MAX_SERVERS_PER_VIP, all / lb_rl_main.limits.vips);
+}
+
+/* NULL: no memory. */
+static lb_rl_server_t *lb_rl_servers_new(u32 capacity)
+{
+	lb_rl_server_t *s = clib_mem_alloc_aligned_or_null(capacity * sizeof(*s), CLIB_CACHE_LINE_BYTES);
+
+	if (s)
+		clib_memset(s, 0, capacity * sizeof(*s));
+	return s;
 }
 
 /* As the core has it. */
@@ -203,7 +219,7 @@ static struct mlb_vip_conf lb_rl_core_conf(const lb_rl_vip_args_t *a, const fib_
 					 .port = a->ports[0].port,
 					 .proto = a->ports[0].proto };
 	conf.prefix_len = a->is_ip6 ? a->plen : a->plen + 96;
-	conf.capacity = a->capacity ? a->capacity : MLB_MAX_SERVERS_PER_VIP;
+	conf.capacity = a->capacity ? a->capacity : lb_rl_default_capacity();
 	conf.one_way = lb_rl_fwd_ops[a->fwd].one_way;
 	conf.load_balancers = 1;
 	return conf;
@@ -220,15 +236,22 @@ static int lb_rl_vip_add(const lb_rl_vip_args_t *a, const fib_prefix_t *pfx, u32
 	if (rv)
 		return rv;
 	conf.mode = conf.mode ? conf.mode : MLB_MODE_SED;
+	if (!lb_rl_stats_fit(conf.capacity, err))
+		return VNET_API_ERROR_TABLE_TOO_BIG;
+	lb_rl_server_t *servers = lb_rl_servers_new(conf.capacity);
+	if (!servers)
+		return lb_rl_fail(err, VNET_API_ERROR_TABLE_TOO_BIG, "no memory for %u servers", conf.capacity);
 	rv = lb_rl_rv(mlb_dp_vip_add(m->dp, &conf, &id, err));
-	if (rv)
+	if (rv) {
+		clib_mem_free(servers);
 		return rv;
+	}
 	if (!p->vips) {
 		p->pfx = *pfx;
 		p->fib_index = fib_index;
 	}
 	lb_rl_vip_t *v = &m->vip[id];
-	lb_rl_vip_fill(v, id, a, &conf, p - m->prefix, via_fib);
+	lb_rl_vip_fill(v, id, a, &conf, p - m->prefix, via_fib, servers);
 	lb_rl_tables_hold(v, true);
 
 	if (!p->vips++) {

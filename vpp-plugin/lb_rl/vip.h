@@ -15,7 +15,7 @@ typedef struct {
 	u8 is_ip6, plen, sticky, load, mode;
 	u8 n_ports; /* 0 = all of TCP and UDP */
 	lb_rl_port_t ports[LB_RL_MAX_PORTS];
-	u16 capacity; /* 0 = MLB_MAX_SERVERS_PER_VIP */
+	u16 capacity; /* 0 = MLB_MAX_SERVERS_PER_VIP, fewer where the region is made for more than 64 VIPs */
 	lb_rl_fwd_t fwd;
 	u8 dscp;
 	ip46_address_t src;

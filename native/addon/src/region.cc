@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cerrno>
 #include <memory>
+#include <vector>
 
 #include "convert.h"
 #include "marllb/agent.h"
@@ -26,6 +27,8 @@ public:
 					   InstanceMethod<&Region::frames>("frames"),
 					   InstanceMethod<&Region::effects>("effects"),
 					   InstanceMethod<&Region::publish>("publish"),
+					   InstanceMethod<&Region::due>("due"),
+					   InstanceMethod<&Region::flush>("flush"),
 					   InstanceMethod<&Region::publish_pools>("publishPools"),
 					   InstanceMethod<&Region::beat>("beat"),
 					   InstanceMethod<&Region::heartbeat>("heartbeat"),
@@ -115,6 +118,13 @@ private:
 		return agent_;
 	}
 
+	mlb_limits limits(Napi::Env env)
+	{
+		mlb_agent_info i;
+		mlb_agent_info_of(agent(env), &i);
+		return i.limits;
+	}
+
 	Napi::Value info(const Napi::CallbackInfo &call)
 	{
 		Napi::Env env = call.Env();
@@ -136,9 +146,9 @@ private:
 	Napi::Value frames(const Napi::CallbackInfo &call)
 	{
 		Napi::Env env = call.Env();
-		mlb_agent_frame f[MLB_MAX_VIPS];
 		uint64_t before = mlb_agent_message(agent(env));
-		int n = mlb_agent_frames(agent(env), f);
+		std::vector<mlb_agent_frame> f(limits(env).vips);
+		int n = mlb_agent_frames(agent(env), f.data());
 		if (n < 0 && n != -EAGAIN)
 			fail(env, n, "the data plane's frames contradict themselves");
 		if (mlb_agent_message(agent(env)) == before)
@@ -166,8 +176,8 @@ private:
 	Napi::Value effects(const Napi::CallbackInfo &call)
 	{
 		Napi::Env env = call.Env();
-		mlb_effect e[MLB_MAX_VIPS];
-		int n = mlb_agent_effects(agent(env), e);
+		std::vector<mlb_effect> e(limits(env).vips);
+		int n = mlb_agent_effects(agent(env), e.data());
 		if (n < 0 && n != -EAGAIN)
 			fail(env, n, "the data plane's effects contradict themselves");
 		Napi::Array out = Napi::Array::New(env);
@@ -189,6 +199,19 @@ private:
 			out.Set(static_cast<uint32_t>(i), o);
 		}
 		return out;
+	}
+
+	/* True: what was published is not written yet. */
+	Napi::Value due(const Napi::CallbackInfo &call)
+	{
+		return Napi::Boolean::New(call.Env(), mlb_agent_due(agent(call.Env())));
+	}
+
+	void flush(const Napi::CallbackInfo &call)
+	{
+		int rc = mlb_agent_flush(agent(call.Env()));
+		if (rc != 0)
+			fail(call.Env(), rc, "the vectors do not fit the region");
 	}
 
 	Napi::Value publish(const Napi::CallbackInfo &call)

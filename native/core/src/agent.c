@@ -25,13 +25,15 @@ int mlb_agent_attach(struct mlb_agent **out, const char *path, char err[256])
 	a->lease_us = h->lease_us;
 	a->workers = h->workers;
 	a->dp_pid = h->dp_pid;
+	a->limits = a->region.limits;
 	a->out_size = a->region.blk[MLB_BLK_OUT].buf_size;
 	a->in_size = a->region.blk[MLB_BLK_IN].buf_size > a->region.blk[MLB_BLK_POOL].buf_size ?
 			     a->region.blk[MLB_BLK_IN].buf_size :
 			     a->region.blk[MLB_BLK_POOL].buf_size;
 	a->out = malloc(a->out_size);
 	a->in = malloc(a->in_size);
-	if (!a->out || !a->in) {
+	a->effect = malloc(a->region.blk[MLB_BLK_EFFECT].buf_size);
+	if (!a->out || !a->in || !a->effect) {
 		mlb_agent_close(a);
 		snprintf(err, 256, "no memory to attach to %.160s", path);
 		return -ENOMEM;
@@ -44,11 +46,12 @@ void mlb_agent_close(struct mlb_agent *a)
 {
 	if (!a)
 		return;
-	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++)
+	for (uint32_t i = 0; i < a->limits.vips; i++)
 		free(a->vip[i].entry);
 	mlb_region_close(&a->region, false);
 	free(a->out);
 	free(a->in);
+	free(a->effect);
 	free(a);
 }
 
@@ -61,6 +64,7 @@ void mlb_agent_info_of(const struct mlb_agent *a, struct mlb_agent_info *out)
 					.frame_us = a->frame_us,
 					.lease_us = a->lease_us,
 					.workers = a->workers,
+					.limits = a->limits,
 					.dp_pid = a->dp_pid };
 }
 

@@ -11,13 +11,23 @@ enum mlb_refuse mlb_agent_compose(const struct mlb_agent_vector *x, float *bare,
 	return mlb_envelope(&c, x->n, x->raw, x->stat, x->factor, x->prev, x->ejected, bare, share);
 }
 
-/* The message holds every VIP's last vector: the data plane reads the newest message only. */
-static int write_vectors(struct mlb_agent *a)
+#define LONG 65536u /* bytes: written in some 10 us */
+
+bool mlb_agent_due(const struct mlb_agent *a)
 {
+	return a->due;
+}
+
+/* The message holds every VIP's last vector: the data plane reads the newest message only. */
+int mlb_agent_flush(struct mlb_agent *a)
+{
+	if (!a->due)
+		return 0;
+	a->due = false;
 	struct mlb_in_hdr *h = (struct mlb_in_hdr *)a->in;
 	struct mlb_in_vip *vip = (struct mlb_in_vip *)(h + 1);
 	*h = (struct mlb_in_hdr){ .agent_epoch = a->agent_epoch };
-	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++)
+	for (uint32_t i = 0; i < a->limits.vips; i++)
 		if (a->vip[i].in.count)
 			vip[h->vips++] = a->vip[i].in;
 	struct mlb_in_entry *entry = (struct mlb_in_entry *)(vip + h->vips);
@@ -35,28 +45,30 @@ static int write_vectors(struct mlb_agent *a)
 /* Vectors of VIPs that the data plane no longer has make room. */
 static void forget_absent(struct mlb_agent *a, uint32_t keep)
 {
-	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++)
+	for (uint32_t i = 0; i < a->limits.vips; i++)
 		if (!a->vip[i].present && i != keep)
 			a->vip[i].in.count = 0;
 }
 
-static bool fits(const struct mlb_agent *a, uint32_t vip, uint32_t n)
+/* Entries of the message with n of this VIP. */
+static uint32_t entries_with(const struct mlb_agent *a, uint32_t vip, uint32_t n)
 {
-	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++)
+	for (uint32_t i = 0; i < a->limits.vips; i++)
 		n += i != vip ? a->vip[i].in.count : 0;
-	return n <= MLB_MAX_SERVERS;
+	return n;
 }
 
 int mlb_agent_publish(struct mlb_agent *a, const struct mlb_agent_vector *x, float *bare, float *share, uint64_t *seq,
 		      enum mlb_refuse *why)
 {
-	*why = x->vip_id < 1 || x->vip_id > MLB_MAX_VIPS ? MLB_REFUSE_VIP : mlb_agent_compose(x, bare, share);
+	*why = x->vip_id < 1 || x->vip_id > a->limits.vips ? MLB_REFUSE_VIP : mlb_agent_compose(x, bare, share);
 	if (*why != MLB_REFUSE_NONE)
 		return -EINVAL;
 	uint32_t slot = x->vip_id - 1;
 	struct agent_vip *v = &a->vip[slot];
 	forget_absent(a, slot);
-	if (!fits(a, slot, x->n)) {
+	uint32_t entries = entries_with(a, slot, x->n);
+	if (entries > a->limits.servers) {
 		*why = MLB_REFUSE_LENGTH;
 		return -EINVAL;
 	}
@@ -95,19 +107,20 @@ int mlb_agent_publish(struct mlb_agent *a, const struct mlb_agent_vector *x, flo
 				     .ladder = (uint8_t)x->ladder,
 				     .state = (uint8_t)x->state };
 	*seq = a->seq;
-	return write_vectors(a);
+	a->due = true;
+	return entries * sizeof(*e) <= LONG ? mlb_agent_flush(a) : 0;
 }
 
 int mlb_agent_pools(struct mlb_agent *a, const struct mlb_agent_pool *pool, uint32_t n)
 {
 	struct mlb_pool_hdr *h = (struct mlb_pool_hdr *)a->in;
 	struct mlb_pool_vip *vip = (struct mlb_pool_vip *)(h + 1);
-	if (n > MLB_MAX_VIPS)
+	if (n > a->limits.vips)
 		return -E2BIG;
 	struct mlb_pool_entry *entry = (struct mlb_pool_entry *)(vip + n);
 	*h = (struct mlb_pool_hdr){ .vips = n, .agent_epoch = a->agent_epoch };
 	for (uint32_t i = 0; i < n; i++) {
-		if (pool[i].count > MLB_MAX_SERVERS_PER_VIP || h->entries + pool[i].count > MLB_MAX_SERVERS)
+		if (pool[i].count > MLB_MAX_SERVERS_PER_VIP || h->entries + pool[i].count > a->limits.servers)
 			return -E2BIG;
 		vip[i] = (struct mlb_pool_vip){ .birth = pool[i].birth,
 						.vip_id = pool[i].vip_id,

@@ -4,9 +4,9 @@
 #include "marllb/agent.h"
 
 /* A frame that does not fit its message, or is of another layout, is passed over. */
-static bool good_frame(const struct mlb_frame_hdr *f, uint32_t records)
+static bool good_frame(const struct mlb_agent *a, const struct mlb_frame_hdr *f, uint32_t records)
 {
-	return f->vip_id >= 1 && f->vip_id <= MLB_MAX_VIPS && f->schema == MLB_FRAME_SCHEMA &&
+	return f->vip_id >= 1 && f->vip_id <= a->limits.vips && f->schema == MLB_FRAME_SCHEMA &&
 	       f->record_size == sizeof(struct mlb_server_rec) && f->count <= MLB_MAX_SERVERS_PER_VIP && f->first <= records &&
 	       f->count <= records - f->first;
 }
@@ -24,7 +24,7 @@ static void see(struct mlb_agent *a, struct mlb_frame_hdr *f, const struct mlb_s
 		v->frame_seq = 0;
 		v->in.count = 0;
 	}
-	if (f->seq == v->frame_seq || *n == (int)MLB_MAX_VIPS)
+	if (f->seq == v->frame_seq || *n == (int)a->limits.vips)
 		return;
 	v->frame_seq = f->seq;
 	out[(*n)++] = (struct mlb_agent_frame){
@@ -45,22 +45,22 @@ static void see(struct mlb_agent *a, struct mlb_frame_hdr *f, const struct mlb_s
 	};
 }
 
-int mlb_agent_frames(struct mlb_agent *a, struct mlb_agent_frame out[MLB_MAX_VIPS])
+int mlb_agent_frames(struct mlb_agent *a, struct mlb_agent_frame out[])
 {
 	int64_t len = mlb_region_read(&a->region, MLB_BLK_OUT, a->out, a->out_size, &a->out_seq);
 	if (len == 0 || len == -EAGAIN)
 		return (int)len;
 	const struct mlb_out_hdr *h = (const struct mlb_out_hdr *)a->out;
-	if (len < (int64_t)sizeof(*h) || h->frames > MLB_MAX_VIPS || h->records > MLB_MAX_SERVERS ||
+	if (len < (int64_t)sizeof(*h) || h->frames > a->limits.vips || h->records > a->limits.servers ||
 	    sizeof(*h) + h->frames * sizeof(struct mlb_frame_hdr) + h->records * sizeof(struct mlb_server_rec) > (uint64_t)len)
 		return -EPROTO;
 	struct mlb_frame_hdr *f = (struct mlb_frame_hdr *)(h + 1);
 	const struct mlb_server_rec *rec = (const struct mlb_server_rec *)(f + h->frames);
 	int n = 0;
-	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++)
+	for (uint32_t i = 0; i < a->limits.vips; i++)
 		a->vip[i].present = false;
 	for (uint32_t i = 0; i < h->frames; i++)
-		if (good_frame(&f[i], h->records))
+		if (good_frame(a, &f[i], h->records))
 			see(a, &f[i], rec, out, &n);
 	return n;
 }
@@ -70,23 +70,19 @@ uint64_t mlb_agent_message(const struct mlb_agent *a)
 	return a->out_seq;
 }
 
-int mlb_agent_effects(struct mlb_agent *a, struct mlb_effect out[MLB_MAX_VIPS])
+int mlb_agent_effects(struct mlb_agent *a, struct mlb_effect out[])
 {
-	struct {
-		struct mlb_effect_hdr h;
-		struct mlb_effect e[MLB_MAX_VIPS];
-	} in;
-	int64_t len = mlb_region_read(&a->region, MLB_BLK_EFFECT, &in, sizeof(in), &a->effect_seq);
+	int64_t len =
+		mlb_region_read(&a->region, MLB_BLK_EFFECT, a->effect, a->region.blk[MLB_BLK_EFFECT].buf_size, &a->effect_seq);
 	if (len == 0 || len == -EAGAIN)
 		return (int)len;
-	if (len < (int64_t)sizeof(in.h) || in.h.vips > MLB_MAX_VIPS || sizeof(in.h) + in.h.vips * sizeof(in.e[0]) > (uint64_t)len)
+	const struct mlb_effect_hdr *h = (const struct mlb_effect_hdr *)a->effect;
+	const struct mlb_effect *e = (const struct mlb_effect *)(h + 1);
+	if (len < (int64_t)sizeof(*h) || h->vips > a->limits.vips || sizeof(*h) + h->vips * sizeof(*e) > (uint64_t)len)
 		return -EPROTO;
 	int n = 0;
-	for (uint32_t i = 0; i < in.h.vips; i++) {
-		const struct mlb_effect *e = &in.e[i];
-		if (e->vip_id < 1 || e->vip_id > MLB_MAX_VIPS || e->last_refusal >= MLB_REFUSE_COUNT)
-			continue; /* the data plane is not believed either */
-		out[n++] = *e;
-	}
+	for (const struct mlb_effect *end = e + h->vips; e < end; e++)
+		if (e->vip_id >= 1 && e->vip_id <= a->limits.vips && e->last_refusal < MLB_REFUSE_COUNT)
+			out[n++] = *e; /* the data plane is not believed either */
 	return n;
 }

@@ -21,8 +21,10 @@ struct mlb_agent {
 	char instance[MLB_NAME_LEN], dataplane[MLB_NAME_LEN];
 	uint32_t frame_us, lease_us, workers, dp_pid;
 	uint64_t out_seq, effect_seq, seq;
-	struct agent_vip vip[MLB_MAX_VIPS]; /* by id - 1 */
-	uint8_t *out, *in;
+	bool due;                           /* vectors that are not written yet */
+	struct agent_vip vip[MLB_MAX_VIPS]; /* by id - 1; those beyond the region's limit are never looked at */
+	struct mlb_limits limits;           /* the region's */
+	uint8_t *out, *in, *effect;         /* a whole message each; in: of either block */
 	uint64_t out_size, in_size;
 };
 #endif

@@ -26,7 +26,8 @@ static void merge_slot(struct mlb_dp *dp, struct dp_vip *v, uint32_t slot)
 bool dp_merge_slice(struct mlb_dp *dp)
 {
 	uint32_t left = dp->servers / 32 > SLICE_LEAST ? dp->servers / 32 : SLICE_LEAST;
-	for (; dp->merge_vip <= MLB_MAX_VIPS; dp->merge_vip++, dp->merge_slot = 0) {
+	uint32_t top = dp_top(dp);
+	for (; dp->merge_vip <= top; dp->merge_vip++, dp->merge_slot = 0) {
 		struct dp_vip *v = dp_vip_of(dp, dp->merge_vip);
 		uint32_t used = v ? dp_used(v) : 0;
 		for (; dp->merge_slot < used; dp->merge_slot++) {

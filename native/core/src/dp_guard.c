@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dp_guard.h"
 
+#define SLICE 64u /* VIPs and servers looked at in a poll, or one VIP where it alone has more */
+
 /* Workers are told. A slot that is another's since the frame, or a VIP that wants no guard, has nobody guarded. */
 static void tell(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_server_rec *rec, uint32_t n)
 {
@@ -48,7 +50,7 @@ bool dp_guard_poll(struct mlb_dp *dp)
 	const struct mlb_frame_hdr *h = (const struct mlb_frame_hdr *)(out + 1);
 	const struct mlb_server_rec *rec = (const struct mlb_server_rec *)(h + out->frames);
 
-	while (dp->guard_frame < out->frames) {
+	for (uint32_t done = 0; done < SLICE && dp->guard_frame < out->frames;) {
 		h = (const struct mlb_frame_hdr *)(out + 1) + dp->guard_frame++;
 		struct dp_vip *v = dp_vip_of(dp, h->vip_id);
 		if (!v || v->birth != h->birth)
@@ -58,7 +60,7 @@ bool dp_guard_poll(struct mlb_dp *dp)
 		mlb_guard_step(v->guard, rec + h->first, h->count, now, now - before);
 		tell(dp, v, rec + h->first, h->count);
 		tell_light(dp, v, h, rec + h->first, now - before);
-		break;
+		done += h->count + 1;
 	}
 	return dp->guard_frame >= out->frames;
 }

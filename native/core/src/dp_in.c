@@ -224,7 +224,7 @@ static void read_message(struct mlb_dp *dp, const uint8_t *buf, uint64_t len)
 	memcpy(&h, buf, sizeof(h));
 	uint64_t need =
 		sizeof(h) + (uint64_t)h.vips * sizeof(struct mlb_in_vip) + (uint64_t)h.entries * sizeof(struct mlb_in_entry);
-	if (h.vips > MLB_MAX_VIPS || h.entries > MLB_MAX_SERVERS || need > len) {
+	if (h.vips > dp_limits(dp)->vips || h.entries > dp_limits(dp)->servers || need > len) {
 		dp->refused_vip++;
 		return;
 	}

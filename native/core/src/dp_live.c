@@ -36,7 +36,7 @@ static bool publish(struct mlb_dp *dp, uint64_t now_us)
 	*h = (struct mlb_live_hdr){ .mono_ns = now_us * 1000 };
 	DP_EACH_VIP(dp, v) {
 		uint32_t used = MLB_LD_ACQ(v->used);
-		for (uint32_t s = 0; s < used && h->entries < MLB_MAX_SERVERS; s++) {
+		for (uint32_t s = 0; s < used && h->entries < dp_limits(dp)->servers; s++) {
 			if (MLB_LD_ACQ(v->srv[s].live) == DP_LIVE_NO)
 				continue;
 			struct mlb_live now = live_of(dp, v, s);
@@ -97,7 +97,7 @@ static bool hear(struct mlb_dp *dp, uint64_t now_us)
 	}
 	memcpy(&h, dp->peer_buf, sizeof(h));
 	dp->live_sign_us = now_us;
-	if (h.entries > MLB_MAX_SERVERS || sizeof(h) + h.entries * sizeof(struct mlb_peer) > (uint64_t)len)
+	if (h.entries > dp_limits(dp)->servers || sizeof(h) + h.entries * sizeof(struct mlb_peer) > (uint64_t)len)
 		return false;
 	uint32_t valid = h.valid_us < VALID_LEAST_US ? VALID_LEAST_US : h.valid_us < VALID_MOST_US ? h.valid_us : VALID_MOST_US;
 	dp->peer_until_us = h.entries ? now_us + valid : 0;

@@ -31,11 +31,16 @@ int mlb_dp_new(struct mlb_dp **out, const struct mlb_dp_conf *conf, uint32_t nwo
 	if (!conf->no_region && conf->region.lease_us < 10000)
 		return dp_fail(err, -EINVAL, "the agent's lease must be at least 10 ms, not %u us", conf->region.lease_us);
 
+	struct mlb_limits limits = conf->region.limits;
+	int rc = mlb_limits_settle(&limits, err);
+	if (rc != 0)
+		return rc;
 	mlb_choose_init();
 	struct mlb_dp *dp = calloc(1, sizeof(*dp));
 	if (!dp)
 		return dp_fail(err, -ENOMEM, "no memory for the data plane");
 	dp->conf = *conf;
+	dp->conf.region.limits = limits;
 	dp->dp_epoch = conf->region.dp_epoch;
 	dp->nworkers = nworkers;
 	dp->next_id = 1;
@@ -43,9 +48,8 @@ int mlb_dp_new(struct mlb_dp **out, const struct mlb_dp_conf *conf, uint32_t nwo
 	dp->frame_us = conf->region.frame_us;
 	dp->region.fd = -1;
 
-	int rc = 0;
 	if (!conf->no_region) {
-		struct mlb_region_conf rcnf = conf->region;
+		struct mlb_region_conf rcnf = dp->conf.region;
 		rcnf.workers = nworkers;
 		dp->state = rcnf.path ? dp_state_of_region(rcnf.path) : NULL;
 		rc = mlb_region_create(&dp->region, &rcnf, err);
@@ -54,12 +58,13 @@ int mlb_dp_new(struct mlb_dp **out, const struct mlb_dp_conf *conf, uint32_t nwo
 		dp->in_buf = new_buffer(&dp->region, MLB_BLK_IN, MLB_BLK_POOL);
 		dp->live_buf = new_buffer(&dp->region, MLB_BLK_LIVE, MLB_BLK_LIVE);
 		dp->peer_buf = new_buffer(&dp->region, MLB_BLK_PEER, MLB_BLK_PEER);
+		dp->effect_buf = new_buffer(&dp->region, MLB_BLK_EFFECT, MLB_BLK_EFFECT);
 	}
-	dp->out_buf = calloc(1, sizeof(struct mlb_out_hdr) + MLB_MAX_VIPS * sizeof(struct mlb_frame_hdr) +
-					MLB_MAX_SERVERS * sizeof(struct mlb_server_rec));
+	dp->out_buf = calloc(1, sizeof(struct mlb_out_hdr) + limits.vips * sizeof(struct mlb_frame_hdr) +
+					limits.servers * sizeof(struct mlb_server_rec));
 	dp->worker = aligned_alloc(MLB_CACHE_LINE, nworkers * sizeof(struct dp_worker));
 	if (dp_grace_init(&dp->grace, nworkers) != 0 || !dp->worker || !dp->out_buf ||
-	    (!conf->no_region && (!dp->in_buf || !dp->live_buf || !dp->peer_buf))) {
+	    (!conf->no_region && (!dp->in_buf || !dp->live_buf || !dp->peer_buf || !dp->effect_buf))) {
 		rc = dp_fail(err, -ENOMEM, "no memory for the data plane's buffers");
 		goto fail;
 	}
@@ -91,6 +96,7 @@ void mlb_dp_free(struct mlb_dp *dp)
 	free(dp->in_buf);
 	free(dp->live_buf);
 	free(dp->peer_buf);
+	free(dp->effect_buf);
 	free(dp->out_buf);
 	free(dp);
 }
@@ -108,6 +114,17 @@ struct mlb_region *mlb_dp_region(struct mlb_dp *dp)
 void mlb_dp_set_hooks(struct mlb_dp *dp, const struct mlb_dp_hooks *hooks)
 {
 	dp->hooks = *hooks;
+}
+
+int mlb_dp_retire_reserve(struct mlb_dp *dp)
+{
+	return dp_grace_reserve(&dp->grace, 1);
+}
+
+void mlb_dp_retire(struct mlb_dp *dp, void (*free_fn)(void *), void *ptr)
+{
+	dp_retire(&dp->grace, free_fn, ptr);
+	dp_grace_next(&dp->grace);
 }
 
 static void first_poll(struct mlb_dp *dp)

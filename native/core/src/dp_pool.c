@@ -72,7 +72,7 @@ void dp_pool_poll(struct mlb_dp *dp)
 	memcpy(&h, dp->in_buf, sizeof(h));
 	uint64_t need =
 		sizeof(h) + (uint64_t)h.vips * sizeof(struct mlb_pool_vip) + (uint64_t)h.entries * sizeof(struct mlb_pool_entry);
-	if (h.vips > MLB_MAX_VIPS || h.entries > MLB_MAX_SERVERS || need > (uint64_t)len ||
+	if (h.vips > dp_limits(dp)->vips || h.entries > dp_limits(dp)->servers || need > (uint64_t)len ||
 	    h.agent_epoch != MLB_LD_ACQ(dp->region.hdr->agent_epoch)) {
 		dp->refused_vip++;
 		return;

@@ -107,18 +107,21 @@ int mlb_dp_frame(struct mlb_dp *dp, uint32_t vip_id, struct mlb_frame_hdr *h, st
 {
 	const struct mlb_out_hdr *out = (const struct mlb_out_hdr *)dp->out_buf;
 	const struct mlb_frame_hdr *frame = (const struct mlb_frame_hdr *)(out + 1);
-	if (!dp_vip_of(dp, vip_id))
-		return -ENOENT;
-	for (uint32_t i = 0; i < out->frames; i++) {
-		if (frame[i].vip_id != vip_id)
-			continue;
-		const struct mlb_server_rec *rec = (const struct mlb_server_rec *)(frame + out->frames) + frame[i].first;
-		uint32_t n = frame[i].count < cap ? frame[i].count : cap;
-		*h = frame[i];
-		memcpy(r, rec, n * sizeof(*r));
-		return (int)n;
+	uint32_t i = 0, end = out->frames;
+	while (i < end) { /* they are in order of ids */
+		uint32_t k = i + (end - i) / 2;
+		if (frame[k].vip_id < vip_id)
+			i = k + 1;
+		else
+			end = k;
 	}
-	return -ENOENT;
+	if (!dp_vip_of(dp, vip_id) || i == out->frames || frame[i].vip_id != vip_id)
+		return -ENOENT;
+	const struct mlb_server_rec *rec = (const struct mlb_server_rec *)(frame + out->frames) + frame[i].first;
+	uint32_t n = frame[i].count < cap ? frame[i].count : cap;
+	*h = frame[i];
+	memcpy(r, rec, n * sizeof(*r));
+	return (int)n;
 }
 
 void dp_recount_poll(struct mlb_dp *dp)
@@ -137,10 +140,6 @@ void dp_recount_poll(struct mlb_dp *dp)
 
 void dp_effect_poll(struct mlb_dp *dp)
 {
-	struct {
-		struct mlb_effect_hdr h;
-		struct mlb_effect e[MLB_MAX_VIPS];
-	} out;
 	DP_EACH_VIP(dp, v) {
 		if (v->effect_epoch == 0 || !dp_grace_over(&dp->grace, v->effect_epoch))
 			continue;
@@ -151,14 +150,16 @@ void dp_effect_poll(struct mlb_dp *dp)
 	if (!dp->effect_dirty || !dp->region.hdr)
 		return;
 	dp->effect_dirty = false;
-	out.h = (struct mlb_effect_hdr){ .dp_epoch = dp->dp_epoch };
+	struct mlb_effect_hdr *h = (struct mlb_effect_hdr *)dp->effect_buf;
+	struct mlb_effect *e = (struct mlb_effect *)(h + 1);
+	*h = (struct mlb_effect_hdr){ .dp_epoch = dp->dp_epoch };
 	DP_EACH_VIP(dp, v) {
 		v->effect.birth = v->birth;
 		v->effect.vip_id = v->id;
 		v->effect.pool_revision = v->pool_revision;
 		v->effect.pool_refused = v->pool_refused;
-		out.e[out.h.vips++] = v->effect;
+		e[h->vips++] = v->effect;
 	}
-	mlb_region_write(&dp->region, MLB_BLK_EFFECT, &out, sizeof(out.h) + out.h.vips * sizeof(out.e[0]));
+	mlb_region_write(&dp->region, MLB_BLK_EFFECT, h, sizeof(*h) + h->vips * sizeof(*e));
 	mlb_futex_wake(&dp->region.hdr->out_futex);
 }

@@ -11,6 +11,7 @@
 #include "dp_fail.h"
 #include "dp_state.h"
 #include "dp_table.h"
+#include "dp_wvip.h"
 
 /* Products and sums of a whole pool's weights stay far inside a float. */
 #define LEAST_WEIGHT 1e-6f
@@ -68,12 +69,13 @@ static int join(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoint *
 	struct dp_state_server was;
 	while (i < v->conf.capacity && v->srv[i].pub.flags)
 		i++;
-	if (i == v->conf.capacity || dp->servers == MLB_MAX_SERVERS)
+	if (i == v->conf.capacity || dp->servers == dp_limits(dp)->servers)
 		return dp_fail(err, -ENOSPC,
 			       "vip %s: no room for server %s: %u of %u slots hold servers, %u of %u of all VIPs (a removed "
 			       "server keeps its slot until its last flow and a grace period after it are over)",
 			       v->conf.name, mlb_endpoint_text(ep, text), v->members + v->leaving, v->conf.capacity, dp->servers,
-			       MLB_MAX_SERVERS);
+			       dp_limits(dp)->servers);
+	dp_wvip_expect(dp, v, i + 1);
 	struct dp_server *s = &v->srv[i];
 	s->pub = (struct mlb_server){ .id = dp->next_id, .slot = i, .flags = flags, .ep = *ep, .weight_static = weight };
 	if (dp->hooks.server_up && dp->hooks.server_up(dp->hooks.arg, v->id, &s->pub) != 0) {
@@ -323,13 +325,14 @@ int dp_servers_set(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoin
 			fresh++;
 	}
 	/* All or nothing: slots of servers on their way out are not free yet. */
-	if (v->members + v->leaving + fresh > v->conf.capacity || dp->servers + fresh > MLB_MAX_SERVERS)
+	if (v->members + v->leaving + fresh > v->conf.capacity || dp->servers + fresh > dp_limits(dp)->servers)
 		return dp_fail(
 			err, -ENOSPC,
 			"vip %s: no room for %u more servers: %u of %u slots hold servers, %u of %u of all VIPs (a removed "
 			"server keeps its slot until its last flow and a grace period after it are over)",
-			v->conf.name, fresh, v->members + v->leaving, v->conf.capacity, dp->servers, MLB_MAX_SERVERS);
+			v->conf.name, fresh, v->members + v->leaving, v->conf.capacity, dp->servers, dp_limits(dp)->servers);
 
+	dp_wvip_expect(dp, v, v->members + v->leaving + fresh);
 	uint32_t used = dp_used(v);
 	for (uint32_t i = 0; i < n && rc == 0; i++) {
 		if (!have[i]) {

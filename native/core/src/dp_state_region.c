@@ -46,7 +46,7 @@ static const struct mlb_in_vip *vector_of(const struct source *src, const struct
 					  const struct mlb_in_entry **entries)
 {
 	const struct mlb_in_hdr *h = (const struct mlb_in_hdr *)src->in;
-	if (src->in_len < (int64_t)sizeof(*h) || h->vips > MLB_MAX_VIPS || h->entries > MLB_MAX_SERVERS ||
+	if (src->in_len < (int64_t)sizeof(*h) || h->vips > src->region.limits.vips || h->entries > src->region.limits.servers ||
 	    sizeof(*h) + h->vips * sizeof(struct mlb_in_vip) + h->entries * sizeof(**entries) > (uint64_t)src->in_len)
 		return NULL;
 	const struct mlb_in_vip *v = (const struct mlb_in_vip *)(h + 1);
@@ -121,20 +121,21 @@ static void append(const struct source *src, const struct mlb_frame_hdr *f, cons
 static void *build(const struct source *src)
 {
 	const struct mlb_out_hdr *o = (const struct mlb_out_hdr *)src->out;
-	if (src->out_len < (int64_t)sizeof(*o) || o->frames > MLB_MAX_VIPS || o->records > MLB_MAX_SERVERS ||
+	if (src->out_len < (int64_t)sizeof(*o) || o->frames > src->region.limits.vips ||
+	    o->records > src->region.limits.servers ||
 	    sizeof(*o) + o->frames * sizeof(struct mlb_frame_hdr) + o->records * sizeof(struct mlb_server_rec) >
 		    (uint64_t)src->out_len)
 		return NULL;
 	const struct mlb_frame_hdr *f = (const struct mlb_frame_hdr *)(o + 1);
 	const struct mlb_server_rec *rec = (const struct mlb_server_rec *)(f + o->frames);
-	struct dp_state_server *server = calloc(MLB_MAX_SERVERS, sizeof(*server));
-	struct dp_state_vip vip[MLB_MAX_VIPS];
+	struct dp_state_server *server = calloc(o->records + 1, sizeof(*server));
+	struct dp_state_vip *vip = calloc(o->frames + 1, sizeof(*vip));
 	struct dp_state_hdr h = { .magic = DP_STATE_MAGIC };
 	uint8_t *state = NULL;
-	for (uint32_t i = 0; server && i < o->frames; i++)
+	for (uint32_t i = 0; server && vip && i < o->frames; i++)
 		if (f[i].schema == MLB_FRAME_SCHEMA && f[i].record_size == sizeof(*rec) && f[i].first <= o->records &&
 		    f[i].count <= o->records - f[i].first && f[i].count <= MLB_MAX_SERVERS_PER_VIP &&
-		    h.servers + f[i].count <= MLB_MAX_SERVERS)
+		    h.servers + f[i].count <= o->records)
 			append(src, &f[i], rec + f[i].first, vip, server, &h);
 	if (h.vips)
 		state = malloc(dp_state_size(h.vips, h.servers));
@@ -143,6 +144,7 @@ static void *build(const struct source *src)
 		memcpy(dp_state_vips(state), vip, h.vips * sizeof(vip[0]));
 		memcpy(dp_state_servers(state), server, h.servers * sizeof(server[0]));
 	}
+	free(vip);
 	free(server);
 	return state;
 }

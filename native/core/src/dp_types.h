@@ -63,6 +63,7 @@ struct dp_vip {
 	uint32_t id, generation;
 	uint64_t birth;
 	bool listed; /* a list was set, by whomever */
+	bool huge;   /* its slots are to be in huge pages */
 	bool deleting;
 	bool table_due;      /* the list changed, and there was no memory for its table: tried again at each poll */
 	_Atomic bool ejects; /* conf.eject, for workers */
@@ -103,7 +104,7 @@ struct dp_vip {
 
 struct dp_worker {
 	struct mlb_worker w;
-	uint64_t marks_seen;
+	uint64_t marks_seen, refresh_us; /* refresh_us: between two refreshes, see dp_worker.c */
 	uint32_t epoch_seen;
 } __attribute__((aligned(MLB_CACHE_LINE)));
 
@@ -119,6 +120,7 @@ struct mlb_dp {
 	uint32_t generation[MLB_MAX_VIPS];     /* where the next VIP of an id goes on */
 	uint64_t vip_gone_epoch[MLB_MAX_VIPS]; /* a removed VIP's id is given away again once the grace period of this epoch is
 						  over */
+	_Atomic uint32_t top;                  /* no VIP has a higher id; a worker that loops sees what was added before */
 	uint32_t next_id, servers;             /* servers: slots in use, all VIPs */
 
 	struct dp_grace grace;
@@ -148,8 +150,8 @@ struct mlb_dp {
 	uint32_t live_wanted;  /* header.live_us as last seen */
 	uint64_t live_sign_us; /* when its writer last gave a sign of life */
 	uint32_t peer_mark;
-	uint8_t *in_buf, *out_buf, *live_buf,
-		*peer_buf; /* a whole msg_in or msg_pool; a whole msg_out; the last live; a whole peer */
+	/* A whole msg_in or msg_pool; a whole msg_out; the last live; a whole peer; a whole effect. */
+	uint8_t *in_buf, *out_buf, *live_buf, *peer_buf, *effect_buf;
 };
 
 static inline struct dp_vip *dp_vip_of(const struct mlb_dp *dp, uint32_t id)
@@ -157,10 +159,19 @@ static inline struct dp_vip *dp_vip_of(const struct mlb_dp *dp, uint32_t id)
 	struct mlb_dp *d = (struct mlb_dp *)dp;
 	return id >= 1 && id <= MLB_MAX_VIPS ? MLB_LD_ACQ(d->vip[id - 1]) : NULL;
 }
+static inline uint32_t dp_top(const struct mlb_dp *dp)
+{
+	return MLB_LD_ACQ(((struct mlb_dp *)dp)->top);
+}
+static inline const struct mlb_limits *dp_limits(const struct mlb_dp *dp)
+{
+	return &dp->conf.region.limits;
+}
 /* The VIP of this id or of the next one that has a VIP, NULL after the last. */
 static inline struct dp_vip *dp_vip_from(const struct mlb_dp *dp, uint32_t id)
 {
-	while (id <= MLB_MAX_VIPS && !dp_vip_of(dp, id))
+	uint32_t top = dp_top(dp);
+	while (id <= top && !dp_vip_of(dp, id))
 		id++;
 	return dp_vip_of(dp, id);
 }

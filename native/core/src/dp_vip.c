@@ -1,66 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* VIPs: what a worker sees of one (struct mlb_wvip), and its life. */
-#define _GNU_SOURCE
+/* VIPs and their life. */
 #include "dp_vip.h"
 
 #include <math.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "dp_fail.h"
 #include "dp_servers.h"
 #include "dp_state.h"
 #include "dp_table.h"
-
-static uint32_t padded(uint32_t n)
-{
-	return (n + 7) & ~7u;
-}
-
-/* Above this size a worker's slots exceed the TLB with pages of 4 KiB: use huge pages. */
-#define HUGE_WSLOTS ((size_t)4 << 20)
-
-/* Mapped, not allocated: untouched slots (6 KB each) cost no memory. */
-static size_t wslots_size(uint32_t capacity)
-{
-	return (size_t)padded(capacity) * sizeof(struct mlb_wslot);
-}
-
-static void wvip_free(struct mlb_wvip *w)
-{
-	if (!w)
-		return;
-	if (w->slots)
-		munmap(w->slots, wslots_size(w->capacity));
-	free(w->q);
-	free(w->others);
-	dp_poison_free(w, sizeof(*w));
-}
-
-static struct mlb_wvip *wvip_new(const struct mlb_vip_conf *c)
-{
-	size_t column = ((size_t)padded(c->capacity) * sizeof(float) + 63) & ~(size_t)63;
-	struct mlb_wvip *w = aligned_alloc(MLB_CACHE_LINE, (sizeof(*w) + 63) & ~(size_t)63);
-	if (!w)
-		return NULL;
-	memset(w, 0, sizeof(*w));
-	w->capacity = c->capacity;
-	MLB_ST(w->load, c->load);
-	w->slots = mmap(NULL, wslots_size(c->capacity), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (w->slots == MAP_FAILED)
-		w->slots = NULL;
-	else if (wslots_size(c->capacity) > HUGE_WSLOTS)
-		(void)madvise(w->slots, wslots_size(c->capacity), MADV_HUGEPAGE); /* advice may be refused */
-	w->q = aligned_alloc(64, column);
-	w->others = aligned_alloc(64, column);
-	if (!w->slots || !w->q || !w->others) {
-		wvip_free(w);
-		return NULL;
-	}
-	memset(w->q, 0, column);
-	memset(w->others, 0, column);
-	return w;
-}
+#include "dp_wvip.h"
 
 /* What may change of a VIP, and what it is compared with; one_way is the VIP's or the data plane's. */
 static int check_words(const struct mlb_vip_conf *c, char *err)
@@ -101,11 +50,11 @@ int mlb_dp_vip_add(struct mlb_dp *dp, const struct mlb_vip_conf *c, uint32_t *vi
 	if (rc != 0)
 		return rc;
 	/* A worker that looked up a removed VIP before it vanished must not find the next one under its id in the same loop. */
-	while (id <= MLB_MAX_VIPS && (dp_vip_of(dp, id) || !dp_grace_over(&dp->grace, dp->vip_gone_epoch[id - 1])))
+	while (id <= dp_limits(dp)->vips && (dp_vip_of(dp, id) || !dp_grace_over(&dp->grace, dp->vip_gone_epoch[id - 1])))
 		id++;
-	if (id > MLB_MAX_VIPS)
-		return dp_fail(err, -ENOSPC, "vip %s: there are %u VIPs already, as many as a region holds", c->name,
-			       MLB_MAX_VIPS);
+	if (id > dp_limits(dp)->vips)
+		return dp_fail(err, -ENOSPC, "vip %s: there are %u VIPs already, as many as the region was made for", c->name,
+			       dp_limits(dp)->vips);
 
 	struct dp_vip *v = calloc(1, sizeof(*v));
 	if (!v)
@@ -124,7 +73,7 @@ int mlb_dp_vip_add(struct mlb_dp *dp, const struct mlb_vip_conf *c, uint32_t *vi
 	v->w = calloc(dp->nworkers, sizeof(*v->w));
 	v->guard = calloc(c->capacity, sizeof(*v->guard));
 	for (uint32_t i = 0; v->w && i < dp->nworkers; i++)
-		if (!(v->w[i] = wvip_new(c)))
+		if (!(v->w[i] = dp_wvip_new(c)))
 			break;
 	if (!v->srv || !v->w || !v->guard || !v->w[dp->nworkers - 1] || dp_table_swap(dp, v) != 0) {
 		dp_vip_free(dp, v);
@@ -132,6 +81,8 @@ int mlb_dp_vip_add(struct mlb_dp *dp, const struct mlb_vip_conf *c, uint32_t *vi
 			       dp->nworkers);
 	}
 	MLB_ST_REL(dp->vip[id - 1], v);
+	if (id > dp_top(dp))
+		MLB_ST_REL(dp->top, id);
 	for (uint32_t i = 0; i < dp->nworkers; i++)
 		MLB_ST_REL(dp->worker[i].w.vip[id - 1], v->w[i]);
 	*vip_id = id;
@@ -200,7 +151,7 @@ static void vip_release(void *p)
 }
 static void wvip_release(void *p)
 {
-	wvip_free(p);
+	dp_wvip_free(p);
 }
 static void table_release(void *p)
 {
@@ -231,7 +182,7 @@ void dp_vip_poll(struct mlb_dp *dp, struct dp_vip *v)
 void dp_vip_free(struct mlb_dp *dp, struct dp_vip *v)
 {
 	for (uint32_t i = 0; v->w && i < dp->nworkers; i++)
-		wvip_free(v->w[i]);
+		dp_wvip_free(v->w[i]);
 	mlb_table_free((struct mlb_table *)v->table);
 	mlb_ring_unref(v->ring);
 	mlb_ring_unref(v->miss_ring);

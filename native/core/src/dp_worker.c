@@ -33,9 +33,16 @@ static void prefetch_slot(const struct mlb_dp *dp, const struct dp_vip *v, uint3
 	}
 }
 
-static void refresh(struct mlb_dp *dp, struct mlb_worker *w, uint64_t now)
+/* Slots that a refresh may walk in DP_REFRESH_US; of more it is made the less often, so that its share of a core stays what it
+ * is. */
+#define SLOTS_A_PERIOD 4096u
+
+/* Returns the time until the next one. */
+static uint64_t refresh(struct mlb_dp *dp, struct mlb_worker *w, uint64_t now)
 {
-	for (uint32_t id = 1; id <= MLB_MAX_VIPS; id++) {
+	uint64_t slots = 0;
+	uint32_t top = dp_top(dp);
+	for (uint32_t id = 1; id <= top; id++) {
 		struct mlb_wvip *wv = MLB_LD_ACQ(w->vip[id - 1]);
 		struct dp_vip *v = wv ? dp_vip_of(dp, id) : NULL;
 		if (!v)
@@ -46,7 +53,11 @@ static void refresh(struct mlb_dp *dp, struct mlb_worker *w, uint64_t now)
 				prefetch_slot(dp, v, i + 4);
 			refresh_slot(dp, v, w, wv, i, now);
 		}
+		slots += used;
 	}
+	if (dp->nworkers == 1)
+		return DP_REFRESH_ALONE_US;
+	return slots <= SLOTS_A_PERIOD ? DP_REFRESH_US : DP_REFRESH_US * slots / SLOTS_A_PERIOD;
 }
 
 void mlb_dp_worker_loop(struct mlb_dp *dp, struct mlb_worker *w, uint64_t now_us)
@@ -59,12 +70,11 @@ void mlb_dp_worker_loop(struct mlb_dp *dp, struct mlb_worker *w, uint64_t now_us
 		w->frame_start_us = now_us;
 	}
 	uint64_t marks = MLB_LD_ACQ(dp->marks);
-	uint64_t period = dp->nworkers > 1 ? DP_REFRESH_US : DP_REFRESH_ALONE_US;
-	if (marks == dw->marks_seen && now_us - w->refreshed_us < period)
+	if (marks == dw->marks_seen && now_us - w->refreshed_us < dw->refresh_us)
 		return;
 	dw->marks_seen = marks;
 	w->refreshed_us = now_us;
-	refresh(dp, w, now_us);
+	dw->refresh_us = refresh(dp, w, now_us);
 }
 
 void mlb_dp_worker_idle(struct mlb_worker *w, bool idle)

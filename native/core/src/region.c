@@ -3,6 +3,7 @@
 #include "marllb/region.h"
 #include "marllb/leftovers.h"
 #include "region_guard.h"
+#include "region_layout.h"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -17,30 +18,6 @@
 
 /* One byte of the file per writer, held as an open-file-description lock for as long as it lives. */
 enum { LOCK_DP = 0, LOCK_AGENT = 1, LOCK_PEER = 2 };
-
-static const uint64_t buf_sizes[MLB_BLK_COUNT] = {
-	[MLB_BLK_OUT] = sizeof(struct mlb_out_hdr) + MLB_MAX_VIPS * sizeof(struct mlb_frame_hdr) +
-			MLB_MAX_SERVERS * sizeof(struct mlb_server_rec),
-	[MLB_BLK_IN] = sizeof(struct mlb_in_hdr) + MLB_MAX_VIPS * sizeof(struct mlb_in_vip) +
-		       MLB_MAX_SERVERS * sizeof(struct mlb_in_entry),
-	[MLB_BLK_POOL] = sizeof(struct mlb_pool_hdr) + MLB_MAX_VIPS * sizeof(struct mlb_pool_vip) +
-			 MLB_MAX_SERVERS * sizeof(struct mlb_pool_entry),
-	[MLB_BLK_EFFECT] = sizeof(struct mlb_effect_hdr) + MLB_MAX_VIPS * sizeof(struct mlb_effect),
-	[MLB_BLK_LIVE] = sizeof(struct mlb_live_hdr) + MLB_MAX_SERVERS * sizeof(struct mlb_live),
-	[MLB_BLK_PEER] = sizeof(struct mlb_peer_hdr) + MLB_MAX_SERVERS * sizeof(struct mlb_peer),
-};
-
-/* Where every block of this layout version lies; the same in every process, so nobody believes the region about it. */
-static uint64_t block_table(struct mlb_block_ref ref[MLB_BLK_COUNT])
-{
-	uint64_t off = sizeof(struct mlb_region_hdr);
-	for (int i = 0; i < MLB_BLK_COUNT; i++) {
-		off = (off + 4095) & ~UINT64_C(4095);
-		ref[i] = (struct mlb_block_ref){ .off = off, .buf_size = buf_sizes[i] };
-		off += sizeof(struct mlb_msg) + 2 * buf_sizes[i];
-	}
-	return (off + 4095) & ~UINT64_C(4095);
-}
 
 static int fail(char err[256], int code, const char *what, const char *path, int errnum)
 {
@@ -80,14 +57,30 @@ static int map(struct mlb_region *r, int fd, uint64_t size, int prot)
 	r->hdr = p;
 	r->size = size;
 	r->fd = fd;
+	return 0;
+}
+
+static void place_blocks(struct mlb_region *r, const struct mlb_limits *limits)
+{
 	struct mlb_block_ref ref[MLB_BLK_COUNT];
-	block_table(ref);
+	r->limits = *limits;
+	region_blocks(limits, ref);
 	for (int i = 0; i < MLB_BLK_COUNT; i++) {
-		r->blk[i].msg = (struct mlb_msg *)((uint8_t *)p + ref[i].off);
+		r->blk[i].msg = (struct mlb_msg *)((uint8_t *)r->hdr + ref[i].off);
 		r->blk[i].base = (uint8_t *)(r->blk[i].msg + 1);
 		r->blk[i].buf_size = ref[i].buf_size;
 	}
-	return 0;
+}
+
+int mlb_limits_settle(struct mlb_limits *l, char err[256])
+{
+	l->vips = l->vips ? l->vips : MLB_DEFAULT_MAX_VIPS;
+	l->servers = l->servers ? l->servers : MLB_DEFAULT_MAX_SERVERS;
+	if (region_limits_good(l))
+		return 0;
+	int len = snprintf(err, 256, "a region holds at most %u VIPs and %u servers, not %u and %u", MLB_MAX_VIPS,
+			   MLB_MAX_SERVERS, l->vips, l->servers);
+	return len < 0 ? -EIO : -EINVAL;
 }
 
 /* A new file under `tmp` with the group and mode asked for, its memory reserved, so that no later write meets a full /dev/shm.
@@ -125,7 +118,8 @@ static void fill(struct mlb_region *r, const struct mlb_region_conf *c)
 	h->header_size = sizeof(*h);
 	h->frame_hdr_size = sizeof(struct mlb_frame_hdr);
 	h->server_rec_size = sizeof(struct mlb_server_rec);
-	h->region_size = block_table(h->block);
+	h->limits = r->limits;
+	h->region_size = region_blocks(&r->limits, h->block);
 	snprintf(h->instance, sizeof(h->instance), "%s", c->instance ? c->instance : "");
 	snprintf(h->dataplane, sizeof(h->dataplane), "%s", c->dataplane ? c->dataplane : "");
 	h->dp_epoch = c->dp_epoch;
@@ -140,8 +134,7 @@ static void fill(struct mlb_region *r, const struct mlb_region_conf *c)
 static bool looks_like_ours(int fd, const struct stat *st)
 {
 	uint64_t magic = 0;
-	struct mlb_block_ref ref[MLB_BLK_COUNT];
-	if (st->st_size == 0 || (uint64_t)st->st_size == block_table(ref))
+	if (st->st_size == 0)
 		return true;
 	return pread(fd, &magic, sizeof(magic), 0) == sizeof(magic) && magic == MLB_MAGIC;
 }
@@ -191,11 +184,14 @@ static const char *tmp_name(const char *path, char tmp[TMP_LEN])
 int mlb_region_create(struct mlb_region *r, const struct mlb_region_conf *c, char err[256])
 {
 	struct mlb_block_ref ref[MLB_BLK_COUNT];
-	uint64_t size = block_table(ref);
+	struct mlb_limits limits = c->limits;
 	char tmp[TMP_LEN], prefix[TMP_LEN];
 
 	memset(r, 0, sizeof(*r));
 	r->fd = -1;
+	int rc = mlb_limits_settle(&limits, err);
+	if (rc != 0)
+		return rc;
 	if (!c->path || c->path[0] != '/' || strlen(c->path) >= sizeof(r->path))
 		return fail(err, -EINVAL, "the path must be absolute and shorter than 256 bytes", c->path ? c->path : "", 0);
 	snprintf(r->path, sizeof(r->path), "%s", c->path);
@@ -203,6 +199,7 @@ int mlb_region_create(struct mlb_region *r, const struct mlb_region_conf *c, cha
 	snprintf(prefix, sizeof(prefix), "%s.tmp.", c->path);
 	mlb_leftovers_remove(prefix);
 
+	uint64_t size = region_blocks(&limits, ref);
 	int fd = make_file(tmp, c->path, c->group, size, err);
 	if (fd == -EEXIST) { /* left by a dead process of the same pid */
 		unlink(tmp);
@@ -210,10 +207,11 @@ int mlb_region_create(struct mlb_region *r, const struct mlb_region_conf *c, cha
 	}
 	if (fd < 0)
 		return fd;
-	int rc = map(r, fd, size, PROT_READ | PROT_WRITE);
+	rc = map(r, fd, size, PROT_READ | PROT_WRITE);
 	if (rc != 0) {
 		fail(err, rc, "cannot map", c->path, -rc);
 	} else {
+		place_blocks(r, &limits);
 		fill(r, c);
 		rc = lock_byte(fd, LOCK_DP);
 		if (rc != 0)
@@ -288,10 +286,9 @@ int mlb_region_renew(struct mlb_region *r, const struct mlb_region_conf *c, char
 }
 
 /* Everything that the header says, once; afterwards only our own numbers are used. */
-static int check_header(struct mlb_region_hdr *h, uint64_t size, const char *path, char err[256])
+static int check_header(struct mlb_region_hdr *h, uint64_t size, struct mlb_limits *limits, const char *path, char err[256])
 {
 	struct mlb_block_ref ref[MLB_BLK_COUNT];
-	uint64_t want = block_table(ref);
 	char what[160];
 
 	if (atomic_load_explicit(&h->magic, memory_order_acquire) != MLB_MAGIC)
@@ -302,6 +299,13 @@ static int check_header(struct mlb_region_hdr *h, uint64_t size, const char *pat
 			 h->layout_version, h->layout_version < MLB_LAYOUT_VERSION ? "older" : "newer", MLB_LAYOUT_VERSION);
 		return fail(err, -EPROTO, what, path, 0);
 	}
+	*limits = h->limits;
+	if (!region_limits_good(limits)) {
+		snprintf(what, sizeof(what), "says that it holds %u VIPs and %u servers, expected 1 to %u and 1 to %u",
+			 limits->vips, limits->servers, MLB_MAX_VIPS, MLB_MAX_SERVERS);
+		return fail(err, -EPROTO, what, path, 0);
+	}
+	uint64_t want = region_blocks(limits, ref);
 	if (size != want || h->region_size != want) {
 		snprintf(what, sizeof(what), "is %llu bytes and says %llu, expected %llu", (unsigned long long)size,
 			 (unsigned long long)h->region_size, (unsigned long long)want);
@@ -331,11 +335,14 @@ static int open_region(struct mlb_region *r, const char *path, bool write, char 
 	else if ((uint64_t)st.st_size < sizeof(struct mlb_region_hdr))
 		rc = fail(err, -EPROTO, "is too short to be a region of marllb", path, 0);
 	else {
+		struct mlb_limits limits;
 		rc = map(r, fd, (uint64_t)st.st_size, write ? PROT_READ | PROT_WRITE : PROT_READ);
 		if (rc != 0)
 			fail(err, rc, "cannot map", path, -rc);
 		else
-			rc = check_header(r->hdr, r->size, path, err);
+			rc = check_header(r->hdr, r->size, &limits, path, err);
+		if (rc == 0)
+			place_blocks(r, &limits);
 	}
 	if (rc != 0) {
 		if (r->hdr)

@@ -236,7 +236,7 @@ TEST(messages_that_contradict_themselves)
 	struct vector x;
 	world_run(w, 100 * MS, false);
 	vector_make(w, &x, 4);
-	x.h.vips = MLB_MAX_VIPS + 1;
+	x.h.vips = MLB_DEFAULT_MAX_VIPS + 1;
 	vector_send(w, &x);
 	mlb_dp_poll(w->dp, ++w->now, 0);
 	x.h.vips = 1;

@@ -206,7 +206,7 @@ TEST(peers_counts_that_contradict_themselves_change_nothing)
 		mlb_dp_worker_loop(w->dp, worker, w->now);
 	}
 	CHECK_NEAR(world_wvip(w, 0)->q[0], 1e7, 0);
-	m.h = (struct mlb_peer_hdr){ .entries = MLB_MAX_SERVERS + 1, .valid_us = 100 * MS };
+	m.h = (struct mlb_peer_hdr){ .entries = MLB_DEFAULT_MAX_SERVERS + 1, .valid_us = 100 * MS };
 	mlb_region_write(&w->agent, MLB_BLK_PEER, &m, sizeof(m));
 	world_run(w, 8 * MS, false);
 	mlb_dp_worker_loop(w->dp, worker, w->now);

@@ -98,8 +98,8 @@ static void mutate(struct mlb_region *r)
 
 static void one_round(struct world *w, struct mlb_region *r, struct mlb_agent *a)
 {
-	struct mlb_agent_frame f[MLB_MAX_VIPS];
-	struct mlb_effect e[MLB_MAX_VIPS];
+	static struct mlb_agent_frame f[MLB_MAX_VIPS];
+	static struct mlb_effect e[MLB_MAX_VIPS];
 	/* The agent would see its epoch refused and attach anew; here it goes with what the region says. */
 	w->agent_epoch = atomic_load(&r->hdr->agent_epoch);
 	if (below(2))

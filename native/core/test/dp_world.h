@@ -151,10 +151,10 @@ static inline void vector_send(struct world *w, const struct vector *x)
 
 static inline struct mlb_effect world_effect(struct world *w)
 {
-	struct {
+	static struct {
 		struct mlb_effect_hdr h;
 		struct mlb_effect e[MLB_MAX_VIPS];
-	} out = { 0 };
+	} out;
 	mlb_msg_read(w->agent.blk[MLB_BLK_EFFECT].msg, w->agent.blk[MLB_BLK_EFFECT].base, w->agent.blk[MLB_BLK_EFFECT].buf_size,
 		     &out, sizeof(out), NULL, 8);
 	for (uint32_t i = 0; i < out.h.vips && i < MLB_MAX_VIPS; i++)

@@ -167,6 +167,10 @@ TEST(garbage_older_and_newer_are_refused)
 		{ offsetof(struct mlb_region_hdr, frame_hdr_size), 0, 4, "sizes" },
 		{ offsetof(struct mlb_region_hdr, server_rec_size), 4096, 4, "sizes" },
 		{ offsetof(struct mlb_region_hdr, region_size), 1, 8, "bytes" },
+		{ offsetof(struct mlb_region_hdr, limits.vips), 0, 4, "0 VIPs and 4096 servers" },
+		{ offsetof(struct mlb_region_hdr, limits.vips), MLB_MAX_VIPS + 1, 4, "1025 VIPs" },
+		{ offsetof(struct mlb_region_hdr, limits.servers), UINT32_MAX, 4, "1 to 16384" },
+		{ offsetof(struct mlb_region_hdr, limits.servers), 4095, 4, "bytes" },
 		{ offsetof(struct mlb_region_hdr, block[1].off), UINT64_MAX, 8, "offsets" },
 		{ offsetof(struct mlb_region_hdr, block[0].buf_size), 8, 8, "offsets" },
 	};
@@ -181,6 +185,39 @@ TEST(garbage_older_and_newer_are_refused)
 		CHECK(strstr(err, t[i].word) != NULL);
 		mlb_region_close(&dp, true);
 	}
+}
+
+/* A small region stays small, a large one is what was asked for, and more than that is refused. */
+TEST(the_limits_make_its_size)
+{
+	static const struct {
+		struct mlb_limits ask, get;
+		uint64_t size;
+	} t[] = {
+		{ { 0, 0 }, { 64, 4096 }, 0x73a000 },
+		{ { 1, 1 }, { 1, 1 }, 0x7000 },
+		{ { 1024, 0 }, { 1024, 4096 }, 0x857000 },
+		{ { 1024, 16384 }, { 1024, 16384 }, 0x1db7000 },
+	};
+	for (size_t i = 0; i < sizeof(t) / sizeof(t[0]); i++) {
+		struct mlb_region dp, ag;
+		fresh_path();
+		struct mlb_region_conf c = conf();
+		c.limits = t[i].ask;
+		CHECK_EQ(mlb_region_create(&dp, &c, err), 0);
+		CHECK_EQ(mlb_region_attach(&ag, path, err), 0);
+		CHECK_EQ(ag.limits.vips, t[i].get.vips);
+		CHECK_EQ(ag.limits.servers, t[i].get.servers);
+		CHECK_EQ(ag.size, t[i].size);
+		mlb_region_close(&ag, false);
+		mlb_region_close(&dp, true);
+	}
+	struct mlb_region dp;
+	struct mlb_region_conf c = conf();
+	c.limits = (struct mlb_limits){ MLB_MAX_VIPS + 1, 1 };
+	CHECK_EQ(mlb_region_create(&dp, &c, err), -EINVAL);
+	CHECK(strstr(err, "1024 VIPs and 16384 servers, not 1025 and 1"));
+	CHECK(access(path, F_OK) != 0);
 }
 
 TEST(short_and_empty_files_are_refused)
@@ -243,5 +280,5 @@ TEST(futex_wakes_another_process)
 MLB_TEST_MAIN(CASE(create_attach_close), CASE(second_agent_is_refused_with_the_reason),
 	      CASE(second_data_plane_is_refused_unless_it_takes_over), CASE(failed_takeover_leaves_the_region_alone),
 	      CASE(dead_data_planes_region_is_replaced), CASE(foreign_files_and_links_are_left_alone),
-	      CASE(garbage_older_and_newer_are_refused), CASE(short_and_empty_files_are_refused),
+	      CASE(garbage_older_and_newer_are_refused), CASE(the_limits_make_its_size), CASE(short_and_empty_files_are_refused),
 	      CASE(released_layouts_are_refused_by_name), CASE(futex_wakes_another_process))

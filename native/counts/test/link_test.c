@@ -231,7 +231,7 @@ TEST(a_flood_costs_little_and_stops_nothing)
 {
 	struct lb *a = lb_new("a", 2, KEY), *b = lb_new("b", 2, KEY);
 	struct mlb_counts_figures f;
-	uint8_t junk[MLB_COUNTS_DATAGRAM] = { 'M', 'L', 'B', 'C', 1 };
+	uint8_t junk[MLB_COUNTS_DATAGRAM] = { 'M', 'L', 'B', 'C', 2 };
 	sends_to(a, b);
 	sends_to(b, a);
 	open_flows(b, 0, 4);

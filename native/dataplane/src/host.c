@@ -32,6 +32,7 @@ int mlbd_host_new(struct mlbd_host **out, const struct mlbd_settings *s, bool ta
 			.frame_us = (uint32_t)s->frame_ms * 1000,
 			.lease_us = (uint32_t)s->lease_ms * 1000,
 			.workers = mlbd_threads_wanted(s),
+			.limits = { .vips = (uint32_t)s->max_vips, .servers = (uint32_t)s->max_servers },
 			.takeover = takeover,
 		},
 		.no_region = strcmp(s->region, "off") == 0,

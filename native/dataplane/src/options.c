@@ -197,6 +197,11 @@ int mlbd_options_plan(struct mlbd_options *o, struct mlbd_plan *p, struct mlbd_t
 		o->wrong |= !first;
 		first = first ? first : rc;
 	}
+	if (!first && (first = mlbd_plan_fits(p, why))) {
+		if (all)
+			mlbd_text_add(all, "%s\n", why);
+		snprintf(err, 512, "%s", why);
+	}
 	if (first)
 		mlbd_plan_free(p);
 	return first;

@@ -10,8 +10,6 @@
 
 #include <marllb/endpoint.h>
 
-_Static_assert(MLB_MAX_VIPS <= 64, "a set of VIPs is one word");
-
 bool mlbd_addr_is_local(const struct mlb_addr *a)
 {
 	struct ifaddrs *list = NULL;
@@ -103,42 +101,50 @@ bool mlbd_leads_to(const struct mlb_endpoint *server, const struct mlb_endpoint 
 	return mlb_addr_is_any(&vip->addr) ? local(&to) : mlb_addr_eq(&to, &vip->addr);
 }
 
-/* The VIPs that a server of `of` leads to; one bit each. */
-static uint64_t targets(const struct mlbd_plan *p, const struct mlbd_plan_vip *of, const struct mlb_endpoint *server,
-			mlbd_local local)
-{
-	uint64_t set = 0;
+/* VIPs of a plan, by index. */
+struct vip_set {
+	bool has[MLB_MAX_VIPS];
+};
 
+/* Adds the VIPs that a server of `of` leads to. */
+static void add_targets(struct vip_set *set, const struct mlbd_plan *p, const struct mlbd_plan_vip *of,
+			const struct mlb_endpoint *server, mlbd_local local)
+{
 	for (uint32_t i = 0; i < p->vips; i++)
 		if (p->vip[i].opts.conf.ep.proto == of->opts.conf.ep.proto &&
 		    mlbd_leads_to(server, &p->vip[i].opts.conf.ep, local))
-			set |= 1ull << i;
-	return set;
+			set->has[i] = true;
 }
 
 int mlbd_loop_check(const struct mlbd_plan *p, const struct mlbd_plan_vip *of, const struct mlb_endpoint *server,
 		    mlbd_local local, char err[256])
 {
-	uint64_t self = 1ull << (of - p->vip), reached = targets(p, of, server, local), walked = 0;
+	struct vip_set reached = { 0 }, walked = { 0 };
+	uint32_t self = (uint32_t)(of - p->vip);
 	const char *name = of->opts.conf.name;
 	char text[MLB_ENDPOINT_LEN];
 
-	if (reached & self) {
+	add_targets(&reached, p, of, server, local);
+	if (reached.has[self]) {
 		snprintf(err, 256, "vip %s: server %s is the vip itself", name, mlb_endpoint_text(server, text));
 		return -ELOOP;
 	}
-	while (reached & ~walked) {
-		uint32_t i = (uint32_t)__builtin_ctzll(reached & ~walked);
+	for (uint32_t i = 0; i < p->vips;) {
 		const struct mlbd_plan_vip *v = &p->vip[i];
 
-		walked |= 1ull << i;
+		if (!reached.has[i] || walked.has[i]) {
+			i++;
+			continue;
+		}
+		walked.has[i] = true;
 		for (uint32_t k = 0; k < v->servers; k++)
-			reached |= targets(p, v, &v->server[k].ep, local);
-		if (reached & self) {
+			add_targets(&reached, p, v, &v->server[k].ep, local);
+		if (reached.has[self]) {
 			snprintf(err, 256, "vip %s: server %s leads back to the vip: vip %s has it behind it", name,
 				 mlb_endpoint_text(server, text), v->opts.conf.name);
 			return -ELOOP;
 		}
+		i = 0; /* it may have led to VIPs before it */
 	}
 	return 0;
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -57,6 +58,21 @@ struct mlbd_plan_vip *mlbd_plan_find(struct mlbd_plan *p, const char *name)
 		if (strcmp(p->vip[i].opts.conf.name, name) == 0)
 			return &p->vip[i];
 	return NULL;
+}
+
+int mlbd_plan_fits(const struct mlbd_plan *p, char err[256])
+{
+	uint64_t servers = 0;
+
+	for (uint32_t i = 0; i < p->vips; i++)
+		servers += p->vip[i].servers;
+	if (p->vips <= p->settings.max_vips && servers <= p->settings.max_servers)
+		return 0;
+	snprintf(err, 256,
+		 "%u VIPs with %" PRIu64 " servers: expected at most max-vips %" PRIu64 " and max-servers %" PRIu64
+		 ", which the region is made for",
+		 p->vips, servers, p->settings.max_vips, p->settings.max_servers);
+	return -ENOSPC;
 }
 
 static int add_vip(struct mlbd_plan *p, const struct mlbd_cmd *c, char err[256])

@@ -16,6 +16,8 @@ int mlbd_plan_line(struct mlbd_plan *, const char *line, char err[256]);
  * a line each, err the first; NULL: reading stops at the first. */
 int mlbd_plan_text(struct mlbd_plan *, const char *name, const char *text, struct mlbd_text *all, char err[512]);
 int mlbd_plan_file(struct mlbd_plan *, const char *path, struct mlbd_text *all, char err[512]);
+/* -ENOSPC: it has more VIPs or servers than its own max-vips and max-servers. */
+int mlbd_plan_fits(const struct mlbd_plan *, char err[256]);
 struct mlbd_plan_vip *mlbd_plan_find(struct mlbd_plan *, const char *name);
 /* print.c: lines that make the same plan when read back. */
 void mlbd_plan_print(const struct mlbd_plan *, struct mlbd_text *);

@@ -18,6 +18,7 @@ struct mlbd_settings {
 	char control[104];     /* Unix socket; empty: region + ".ctl"; "off": none */
 	uint64_t threads;      /* 0: as many as the processors allow */
 	uint64_t frame_ms, lease_ms;
+	uint64_t max_vips, max_servers; /* what the region is made for */
 	uint64_t proxy_header_ms;
 	uint64_t connect_ms, idle_ms, udp_ms, drain_ms;
 	uint64_t first_byte_ms, half_closed_ms;                         /* 0: none of its own, idle_ms holds */

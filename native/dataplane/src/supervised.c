@@ -13,6 +13,7 @@
 #include "fds.h"
 
 #define AGAIN_US 100000u
+#define FULL_US 1000u /* the socket was full: the supervisor is at it */
 
 /* Descriptors beyond those that the environment speaks of are not ours to close. */
 static void take(struct mlbd_listeners *in, const char *name, int first, uint32_t n)
@@ -125,20 +126,32 @@ static int say_config(struct mlbd_supervised *s, const struct mlbd_plan *config)
 /* Half of it does no harm: without its end nothing is let go. */
 static int say_all(struct mlbd_supervised *s, const struct mlbd_host *h, const struct mlbd_plan *config)
 {
-	int rc = say(s, MLBD_SAY_BEGIN, NULL, 0);
+	uint32_t version = h ? h->listeners_version : 0;
+	int rc = 0;
 
-	for (uint32_t i = 0; h && i < MLB_MAX_VIPS && rc == 0; i++) {
+	if (!h || !s->at || s->telling != version) {
+		s->at = 0;
+		rc = say(s, MLBD_SAY_BEGIN, NULL, 0);
+	}
+	for (uint32_t i = s->at ? s->at - 1 : 0; h && i < MLB_MAX_VIPS && rc == 0; i++) {
 		const struct mlbd_vip *v = &h->vip[i];
 		char line[sizeof(MLBD_SAY_HOLD) + MLB_NAME_LEN];
 
+		s->telling = version;
+		s->at = i + 1;
 		if (!v->used || !v->fds)
 			continue;
 		snprintf(line, sizeof(line), MLBD_SAY_HOLD "%s", v->conf.name);
 		rc = say(s, line, v->fd, v->fds);
 	}
+	if (rc == 0)
+		s->at = MLB_MAX_VIPS + 1;
 	if (rc == 0 && config)
 		rc = say_config(s, config);
-	return rc ? rc : say(s, MLBD_SAY_END, NULL, 0);
+	if (rc == 0)
+		rc = say(s, MLBD_SAY_END, NULL, 0);
+	s->at = rc ? s->at : 0;
+	return rc;
 }
 
 void mlbd_supervised_poll(struct mlbd_supervised *s, struct mlbd_host *h, const struct mlbd_plan *config, uint64_t now_us)
@@ -148,8 +161,10 @@ void mlbd_supervised_poll(struct mlbd_supervised *s, struct mlbd_host *h, const 
 	if (s->fd < 0 || (s->ready && s->told == version) || now_us < s->next_us)
 		return;
 	s->next_us = now_us + AGAIN_US;
-	if (say_all(s, h, config))
+	if (say_all(s, h, config)) {
+		s->next_us = now_us + (s->at ? FULL_US : AGAIN_US);
 		return;
+	}
 	s->told = version;
 	if (!s->ready)
 		s->ready = say(s, MLBD_SAY_READY, NULL, 0) == 0;

@@ -30,6 +30,9 @@ struct mlbd_supervised {
 	int fd;        /* -1: there is no supervisor (any more) */
 	uint32_t told; /* the host's listeners_version that it knows */
 	bool ready;    /* it was told so */
+	/* What is being told, where the socket took only some of it: the version, and the first VIP that is still to come, + 1;
+	 * 0: nothing. */
+	uint32_t telling, at;
 	uint64_t next_us;
 };
 

@@ -2,6 +2,7 @@
 #include "workers.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -107,10 +108,21 @@ void mlbd_workers_settings(struct mlbd_host *h)
 	mlbd_udp_room_give_all(h);
 }
 
+#define ROOM_MS 2000 /* a worker that takes none for so long does not serve either */
+
+/* The socket holds some hundreds of VIPs' listeners; where more begin to listen at once, the worker takes them meanwhile. */
+static int send_listeners(struct mlbd_worker *w, const int *fd, uint32_t n)
+{
+	struct pollfd room = { .fd = w->pass[0], .events = POLLOUT };
+	int rc = mlbd_fds_send(w->pass[0], "\n", fd, n);
+
+	return rc == -EAGAIN && poll(&room, 1, ROOM_MS) == 1 ? mlbd_fds_send(w->pass[0], "\n", fd, n) : rc;
+}
+
 int mlbd_workers_listen(struct mlbd_worker *w, uint32_t vip, const int *fd, uint32_t n)
 {
 	struct mlbd_mail *m = calloc(1, sizeof(*m)); /* before the sockets are on their way, which nobody could call back */
-	int rc = m ? mlbd_fds_send(w->pass[0], "\n", fd, n) : -ENOMEM;
+	int rc = m ? send_listeners(w, fd, n) : -ENOMEM;
 
 	if (rc < 0) {
 		free(m);

@@ -116,6 +116,28 @@ TEST(loops_are_found_over_any_number_of_vips)
 	CHECK_EQ(mlbd_loop_check(&p, vc, &a, local, err), 0);
 }
 
+/* Each VIP is the server of the next; the last one's server closes the circle. */
+TEST(a_loop_is_found_over_a_thousand_vips)
+{
+	static struct mlbd_plan p;
+	static struct mlbd_server_conf to[MLB_MAX_VIPS];
+	char name[16], at[24];
+
+	for (uint32_t i = 0; i < MLB_MAX_VIPS; i++) {
+		snprintf(name, sizeof(name), "v%u", i);
+		snprintf(at, sizeof(at), "127.0.0.1:%u", MLB_MAX_VIPS - i);
+		to[i].ep = ep(at);
+		to[i].ep.port--;
+		add(&p, name, at, i + 1 < MLB_MAX_VIPS ? &to[i] : NULL);
+	}
+	struct mlb_endpoint first = ep("127.0.0.1:1024"), other = ep("127.0.0.1:9999");
+	struct mlbd_plan_vip *last = &p.vip[MLB_MAX_VIPS - 1];
+
+	CHECK_EQ(mlbd_loop_check(&p, last, &other, local, err), 0);
+	CHECK_EQ(mlbd_loop_check(&p, last, &first, local, err), -ELOOP);
+	CHECK_STR(err, "vip v1023: server 127.0.0.1:1024 leads back to the vip: vip v1022 has it behind it");
+}
+
 TEST(the_kernel_knows_the_loopback_addresses)
 {
 	struct mlb_endpoint v4 = ep("127.9.9.9:0"), v6 = ep("[::1]:0"), none = ep("203.0.113.77:0");
@@ -156,4 +178,5 @@ TEST(the_address_of_one_host)
 }
 
 MLB_TEST_MAIN(CASE(vips_that_overlap), CASE(servers_that_are_a_vip), CASE(loops_are_found_over_any_number_of_vips),
-	      CASE(the_kernel_knows_the_loopback_addresses), CASE(the_address_of_one_host))
+	      CASE(a_loop_is_found_over_a_thousand_vips), CASE(the_kernel_knows_the_loopback_addresses),
+	      CASE(the_address_of_one_host))

@@ -250,6 +250,28 @@ TEST(flags_that_are_wrong)
 	}
 }
 
+/* In whatever order they stand: the region is made for what is configured, so it must be enough for what is. */
+TEST(a_plan_fits_its_region)
+{
+	static const struct {
+		const char *text;
+		int rc;
+	} rows[] = {
+		{ "max-vips 1\nvip a 127.0.0.1:1\nvip b 127.0.0.1:2\n", -ENOSPC },
+		{ "vip a 127.0.0.1:1\nvip b 127.0.0.1:2\nmax-vips 2\n", 0 },
+		{ "max-servers 1\nvip a 127.0.0.1:1\nserver 127.0.0.1:3\nserver 127.0.0.1:4\n", -ENOSPC },
+		{ "max-servers 2\nvip a 127.0.0.1:1\nserver 127.0.0.1:3\nserver 127.0.0.1:4\n", 0 },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		CHECK_EQ(read_text(rows[i].text), 0);
+		CHECK_EQ(mlbd_plan_fits(&plan, err), rows[i].rc);
+		CHECK(rows[i].rc == 0 || strstr(err, "expected at most max-vips"));
+	}
+	CHECK_EQ(read_text("max-vips 1025\n"), -EINVAL);
+	CHECK_EQ(read_text("max-servers 0\n"), -EINVAL);
+}
+
 TEST(a_byte_order_mark_is_named)
 {
 	CHECK_EQ(read_text("\xef\xbb\xbfthreads 1\n"), -EINVAL);
@@ -289,5 +311,5 @@ MLB_TEST_MAIN(CASE(a_whole_file), CASE(one_vip_needs_no_name), CASE(a_printed_pl
 	      CASE(a_takeover_keeps_proxy_headers), CASE(errors_name_file_and_line),
 	      CASE(every_error_is_told_where_all_are_wanted), CASE(a_setting_is_given_once_but_a_flag_overrides_the_file),
 	      CASE(an_empty_file_is_no_configuration), CASE(two_vips_may_leave_the_port_to_the_kernel),
-	      CASE(flags_override_the_file), CASE(flags_that_are_wrong), CASE(a_byte_order_mark_is_named),
-	      CASE(a_file_that_is_not_there), CASE(settings_print_as_they_are_read))
+	      CASE(flags_override_the_file), CASE(flags_that_are_wrong), CASE(a_plan_fits_its_region),
+	      CASE(a_byte_order_mark_is_named), CASE(a_file_that_is_not_there), CASE(settings_print_as_they_are_read))

@@ -66,8 +66,7 @@ export function crossChecks(c: Config): Problem[] {
   });
   if (c.counts.listen !== "") listen(c.counts.listen, ["counts", "listen"], "udp");
   problems.push(...countsProblems(c));
-  const total = c.vips.reduce((n, v) => n + v.servers.length, 0);
-  if (total > 4096) problems.push({ path: ["vips"], message: `expected at most 4096 servers in all, found ${total}` });
+  problems.push(...roomProblems(c));
   problems.push(...healthProblems(c));
   if (c.dataplane.lease_ms < 2 * c.tick_ms) {
     problems.push({
@@ -75,6 +74,21 @@ export function crossChecks(c: Config): Problem[] {
       message: `expected at least two ticks (${2 * c.tick_ms}), found ${c.dataplane.lease_ms}`,
     });
   }
+  return problems;
+}
+
+/** The region is made for so many. */
+function roomProblems(c: Config): Problem[] {
+  const { max_vips, max_servers } = c.dataplane;
+  const total = c.vips.reduce((n, v) => n + v.servers.length, 0);
+  const problems: Problem[] = [];
+  if (c.vips.length > max_vips)
+    problems.push({ path: ["vips"], message: `expected at most dataplane.max_vips, ${max_vips}, found ${c.vips.length}` });
+  if (total > max_servers)
+    problems.push({
+      path: ["vips"],
+      message: `expected at most dataplane.max_servers, ${max_servers}, in all, found ${total} servers`,
+    });
   return problems;
 }
 

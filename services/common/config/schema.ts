@@ -176,6 +176,8 @@ export const schema = z.strictObject({
       kind: name.default("embedded"),
       threads: z.number().int().min(0).max(64).default(0), // 0 = one a core
       // Defaults are the core's, so that a data plane that is started by hand has the same (native/core/include/marllb/vocab.h).
+      max_vips: z.number().int().min(1).max(1024).default(defaultOf("max-vips")), // what the region is made for
+      max_servers: z.number().int().min(1).max(16_384).default(defaultOf("max-servers")), // of all VIPs
       lease_ms: ms(100, 60_000).default(defaultOf("lease")),
       connect_timeout_ms: ms(1, 60_000).default(defaultOf("connect-timeout")),
       retries: z.number().int().min(0).max(7).default(defaultOf("retries")),
@@ -213,7 +215,7 @@ export const schema = z.strictObject({
         .prefault({}),
     })
     .prefault({}),
-  vips: z.array(vip).max(64).default([]),
+  vips: z.array(vip).max(1024).default([]),
   services: z
     .strictObject({
       shm_agent: service(50051, 9101),

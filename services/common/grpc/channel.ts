@@ -16,8 +16,8 @@ const limits = { "grpc.max_receive_message_length": MESSAGE_LIMIT, "grpc.max_sen
 // anew, names are resolved again, and a replica that came later gets its share. The grace is for calls in progress.
 const ages = { "grpc.max_connection_age_ms": 600_000, "grpc.max_connection_age_grace_ms": 5000 };
 
-// An agent needs a few streams a VIP, 64 VIPs at most. One connection cannot fill the service's memory with streams.
-const streams = { "grpc.max_concurrent_streams": 1000 };
+// An agent needs a few streams a VIP, 1024 VIPs at most. One connection cannot fill the service's memory with streams.
+const streams = { "grpc.max_concurrent_streams": 4096 };
 
 export const serverOptions: grpc.ServerOptions = { ...keepalive, ...limits, ...ages, ...streams };
 

@@ -137,6 +137,8 @@ export interface NativeRegion {
   frames(): RawFrame[] | null;
   effects(): Effect[];
   publish(vector: Vector): Published;
+  due(): boolean;
+  flush(): void;
   publishPools(pools: readonly PoolVip[]): void;
   beat(): void;
   heartbeat(): bigint;

@@ -28,6 +28,7 @@ export class Region {
   /** The data plane's process. */
   readonly dpPid: number;
   readonly #region: NativeRegion;
+  #flush: NodeJS.Immediate | null = null;
 
   constructor(file: string, wake: () => void) {
     this.#region = native(() => new addon.Region(file, wake));
@@ -52,9 +53,19 @@ export class Region {
     return native(() => this.#region.effects());
   }
 
-  /** Runs the envelope and, unless it refuses, publishes the result beside the other VIPs' last vectors. */
+  /**
+   * Runs the envelope and, unless it refuses, publishes the result beside the other VIPs' last vectors: at once, or where there are so many that
+   * the message is long, with those of the answers that came together.
+   */
   publish(vector: Vector): Published {
-    return native(() => this.#region.publish(vector));
+    const published = native(() => this.#region.publish(vector));
+    if (this.#flush === null && this.#region.due()) this.#flush = setImmediate(() => this.#write());
+    return published;
+  }
+
+  #write(): void {
+    this.#flush = null;
+    native(() => this.#region.flush());
   }
 
   /** The envelope by itself, without publishing. */
@@ -84,6 +95,7 @@ export class Region {
 
   /** Stops the waiting thread and lets go; calling it again does nothing. */
   close(): void {
+    if (this.#flush !== null) clearImmediate(this.#flush);
     this.#region.close();
   }
 }

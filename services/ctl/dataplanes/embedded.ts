@@ -16,6 +16,8 @@ export function dpLines(c: Config): string[] {
     `region ${c.region.path}`,
     `frame ${Math.max(5, Math.round(c.tick_ms / 2))}ms`,
     `lease ${d.lease_ms}ms`,
+    `max-vips ${d.max_vips}`,
+    `max-servers ${d.max_servers}`,
     `connect-timeout ${d.connect_timeout_ms}ms`,
     `retries ${d.retries}`,
     `idle-timeout ${d.idle_timeout_ms}ms`,
@@ -71,6 +73,8 @@ export const embedded: DataplaneKind = {
   listens: true,
   settings: [
     "threads",
+    "max_vips",
+    "max_servers",
     "lease_ms",
     "connect_timeout_ms",
     "retries",

@@ -32,13 +32,13 @@ function vipCommand(v: Config["vips"][number]): string {
 }
 
 export function wantedOf(c: Config): Wanted {
-  const { vpp, idle_timeout_ms, udp_timeout_ms, lease_ms } = c.dataplane;
+  const { vpp, idle_timeout_ms, udp_timeout_ms, lease_ms, max_vips, max_servers } = c.dataplane;
   const timeouts = `established-timeout ${seconds(idle_timeout_ms)} udp-timeout ${seconds(udp_timeout_ms)} lease ${lease_ms}`;
   return {
     region: c.region.path,
     enable: [
       `lb rl set-shm ${c.region.path}${c.region.group === "" ? "" : ` group ${c.region.group}`}`,
-      `lb rl enable flows ${vpp.flows} ${timeouts}`,
+      `lb rl enable flows ${vpp.flows} ${timeouts} max-vips ${max_vips} max-servers ${max_servers}`,
     ],
     natInterfaces: [...vpp.nat_interfaces],
     vips: c.vips.map((v) => ({

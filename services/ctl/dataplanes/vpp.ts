@@ -45,7 +45,7 @@ export const vpp: DataplaneKind = {
   overlooks: ["responses"],
   listens: false,
   // Flows outlive the launcher's drain only where VPP's own stop lets them: the demo's load alone waits drain_timeout_ms.
-  settings: ["threads", "lease_ms", "idle_timeout_ms", "drain_timeout_ms", "udp_timeout_ms", "vpp"],
+  settings: ["threads", "max_vips", "max_servers", "lease_ms", "idle_timeout_ms", "drain_timeout_ms", "udp_timeout_ms", "vpp"],
   needsRoot: "network namespaces, packet sockets and VPP's CLI",
   setMode: { byHand: (vip, mode) => `VPP sets it by its own command: vppctl lb rl set-mode vip ${vip} ${mode}` },
   create: (context) => (context.config.dataplane.vpp.socket === "" ? own(context) : running(context)),

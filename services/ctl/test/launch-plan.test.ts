@@ -183,6 +183,8 @@ vips:
     "region-group lb",
     "frame 50ms",
     "lease 900ms",
+    "max-vips 64",
+    "max-servers 4096",
     "threads 2",
     "connect-timeout 2000ms",
     "half-closed-timeout 7000ms",

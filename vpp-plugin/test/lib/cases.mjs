@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs a group. A group is { name, setup: [commands], prepare(bed, options), cases } or { name, count, run(options) }. A case is
+// Runs a group. A group is { name, options of Vpp.start, setup: [commands], prepare(bed, options), cases } or { name, count, run(options) }. A case is
 // { name, cli: [commands], steps: [{ from: "client"|"server", send: [packet] or () => [packet], client: [expected], server: [expected], errors, says, cli, node, worker }] }:
 // what comes out on each side must match, in order, the packets described; nothing else may come out. until: { command: what it says
-// at last }; captures: the interface on the servers' side, pg1 by default; after: milliseconds to wait before anything else.
+// at last }; all: commands as cli, in one go; captures: the interface on the servers' side, pg1 by default; after: milliseconds to wait before anything else.
 import { setTimeout as sleep } from "node:timers/promises";
 import { Bed } from "./bed.mjs";
 import { match, ok, reorder, test } from "./tap.mjs";
@@ -23,6 +23,7 @@ async function step(bed, s) {
   for (const [c, want] of Object.entries(s.until ?? {})) await until(bed, c, want);
   const before = s.errors ? await bed.errors() : {};
   for (const c of s.cli ?? []) await bed.v.config([c]);
+  if (s.all) await bed.v.config(s.all);
   if (s.send) {
     const packets = typeof s.send === "function" ? s.send() : s.send;
     checked += packets.length;
@@ -48,7 +49,7 @@ export async function runCases(group, options) {
   for (const c of group.cases) {
     await test(`${group.name}: ${c.name}`, async () => {
       if (!bed?.v.alive) {
-        bed = await Bed.start({ ...options, plugins: group.plugins ?? [] });
+        bed = await Bed.start({ ...options, plugins: group.plugins ?? [], ...group.options });
         if (group.setup?.length) await bed.v.config(group.setup);
         group.prepare?.(bed, options);
       }

@@ -14,6 +14,7 @@ struct mlb_agent_info {
 	const char *instance, *dataplane;
 	uint64_t dp_epoch, agent_epoch;
 	uint32_t frame_us, lease_us, workers, dp_pid;
+	struct mlb_limits limits;
 };
 
 /* Takes the agent's lock; errors and sentences as mlb_region_attach. */
@@ -38,16 +39,16 @@ struct mlb_agent_frame {
 	uint32_t vip_id, schema, record_size, generation, count;
 	uint64_t dp_epoch, birth, seq, mono_ns, real_ns;
 };
-/* Frames newer than those of the call before; at most MLB_MAX_VIPS. Returns their number, -EAGAIN while the data plane overtakes
+/* Frames newer than those of the call before; at most limits.vips. Returns their number, -EAGAIN while the data plane overtakes
  * the reader, -EPROTO for a message that contradicts itself. */
-int mlb_agent_frames(struct mlb_agent *, struct mlb_agent_frame out[MLB_MAX_VIPS]);
+int mlb_agent_frames(struct mlb_agent *, struct mlb_agent_frame out[/* limits.vips */]);
 
 /* Names the message that the last frames came from. It holds a frame of every VIP that the data plane has: where this changed
  * over a call of mlb_agent_frames, a VIP without a frame was absent. */
 uint64_t mlb_agent_message(const struct mlb_agent *);
 
 /* All VIPs', if anything changed since the call before. */
-int mlb_agent_effects(struct mlb_agent *, struct mlb_effect out[MLB_MAX_VIPS]);
+int mlb_agent_effects(struct mlb_agent *, struct mlb_effect out[/* limits.vips */]);
 
 /* What the envelope takes, and what goes with the result. Arrays of n in any order, ids naming the servers. */
 struct mlb_agent_vector {
@@ -65,9 +66,14 @@ struct mlb_agent_vector {
 };
 /* Runs the envelope into bare[n] and share[n]. */
 enum mlb_refuse mlb_agent_compose(const struct mlb_agent_vector *, float *bare, float *share);
-/* The same, then publishes the vector beside the other VIPs' last ones. 0 and *seq, or -EINVAL and *why. */
+/* The same, then publishes the vector beside the other VIPs' last ones. 0 and *seq, or -EINVAL and *why. A message holds all of
+ * them: where that is long it is not written with each, but is due. */
 int mlb_agent_publish(struct mlb_agent *, const struct mlb_agent_vector *, float *bare, float *share, uint64_t *seq,
 		      enum mlb_refuse *why);
+
+bool mlb_agent_due(const struct mlb_agent *);
+/* Writes what is due. */
+int mlb_agent_flush(struct mlb_agent *);
 
 struct mlb_agent_member {
 	struct mlb_addr addr;

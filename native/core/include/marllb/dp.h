@@ -69,8 +69,8 @@ int64_t mlb_dp_export(const struct mlb_dp *, void *buf, uint64_t cap);
 int mlb_dp_inherit(struct mlb_dp *, const void *state, uint64_t len, char err[256]);
 uint32_t mlb_dp_inherited(const struct mlb_dp *);
 
-/* VIPs. ids 1..64; a worker finds VIP id at worker->vip[id - 1]. A VIP is removed once its flows are gone; delete stops new flows
- * at once and refuses the id until then. */
+/* VIPs. ids 1..limits.vips, the lowest that is free; a worker finds VIP id at worker->vip[id - 1]. A VIP is removed once its
+ * flows are gone; delete stops new flows at once and refuses the id until then. */
 int mlb_dp_vip_add(struct mlb_dp *, const struct mlb_vip_conf *, uint32_t *vip_id, char err[256]);
 int mlb_dp_vip_del(struct mlb_dp *, uint32_t vip_id, char err[256]);
 /* Makes the VIP what the configuration says, while it serves: mode (0: as it is), load, eject, no_guard, port and protocol of ep.
@@ -130,6 +130,11 @@ uint64_t mlb_dp_live(struct mlb_dp *, uint64_t now_us);
 /* Around a blocking wait: a worker that is idle holds no pointer to a table or server and counts as quiescent. So it is from the
  * start until its first mlb_dp_worker_loop. */
 void mlb_dp_worker_idle(struct mlb_worker *, bool idle);
+
+/* What workers may still read of the host's: free_fn(ptr) is called once none can any more. Main thread. The room for one is made
+ * first, -ENOMEM, so that what took its place need not be taken back. */
+int mlb_dp_retire_reserve(struct mlb_dp *);
+void mlb_dp_retire(struct mlb_dp *, void (*free_fn)(void *), void *ptr);
 
 /* Host hooks, main thread. */
 struct mlb_dp_hooks {

@@ -42,6 +42,7 @@ struct mlb_region_hdr {
 	uint32_t lease_us;            /* agent heartbeat unchanged for this long: static weights */
 	uint32_t workers;
 	uint32_t dp_pid;
+	struct mlb_limits limits;          /* what the blocks have room for; their offsets and sizes follow from it */
 	MLB_ATOMIC(uint64_t) dp_heartbeat; /* the data plane's main thread, advances at least every 100 ms */
 	MLB_ATOMIC(uint32_t) out_futex;    /* bumped and woken after each publish of msg_out or effect */
 	MLB_ATOMIC(uint32_t)
@@ -85,7 +86,7 @@ struct mlb_frame_hdr {
 };
 #undef X
 
-/* msg_out = mlb_out_hdr, mlb_frame_hdr[MLB_MAX_VIPS], mlb_server_rec[MLB_MAX_SERVERS], packed: frames, then records. */
+/* msg_out = mlb_out_hdr, mlb_frame_hdr[frames] in order of VIP ids, mlb_server_rec[records]. */
 struct mlb_out_hdr {
 	uint32_t frames;
 	uint32_t records;
@@ -198,7 +199,7 @@ struct mlb_peer {
 
 #define MLB_ASSERT_SIZE(t, n) MLB_STATIC_ASSERT(sizeof(t) == (n), "layout changed: raise MLB_LAYOUT_VERSION")
 MLB_ASSERT_SIZE(struct mlb_block_ref, 16);
-MLB_ASSERT_SIZE(struct mlb_region_hdr, 256);
+MLB_ASSERT_SIZE(struct mlb_region_hdr, 264);
 MLB_ASSERT_SIZE(struct mlb_msg, 40);
 MLB_ASSERT_SIZE(struct mlb_res_sum, 32);
 MLB_ASSERT_SIZE(struct mlb_server_rec, 808);

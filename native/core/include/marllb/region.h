@@ -14,6 +14,7 @@ struct mlb_region {
 		uint8_t *base;
 		uint64_t buf_size;
 	} blk[MLB_BLK_COUNT];
+	struct mlb_limits limits;
 	uint64_t size;
 	int fd;
 	bool unnamed; /* still under its temporary name */
@@ -27,8 +28,12 @@ struct mlb_region_conf {
 	const char *group; /* NULL: mode 0600; else 0660 with this group */
 	uint64_t dp_epoch;
 	uint32_t frame_us, lease_us, workers;
+	struct mlb_limits limits;
 	bool takeover; /* a new binary takes over: mlb_region_name will replace the region of a live data plane */
 };
+
+/* Puts the defaults where there is 0. -EINVAL: more than a region may have. */
+int mlb_limits_settle(struct mlb_limits *, char err[256]);
 
 /* Data plane: makes path.tmp.PID (O_EXCL, O_NOFOLLOW), allocates, fills, locks, renames. err gets a sentence naming the path.
  * Removes what dead processes left of such files. -EBUSY: a live data plane holds it and takeover is false. */

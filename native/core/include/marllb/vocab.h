@@ -86,7 +86,9 @@
 	X(USER_TIMEOUT, 120000, "user-timeout") \
 	X(DRAIN_TIMEOUT, 30000, "drain-timeout") \
 	X(PIPE_MEMORY, 128, "pipe-memory") \
-	X(BACKLOG, 4096, "backlog") X(UDP_COALESCE, 100, "udp-coalesce") X(UDP_RECEIVE_BUFFER, 4096, "udp-receive-buffer")
+	X(BACKLOG, 4096, "backlog") \
+	X(UDP_COALESCE, 100, "udp-coalesce") \
+	X(UDP_RECEIVE_BUFFER, 4096, "udp-receive-buffer") X(MAX_VIPS, 64, "max-vips") X(MAX_SERVERS, 4096, "max-servers")
 
 #define X(name, value, word) MLB_DEFAULT_##name = (value),
 enum mlb_default { MLB_DEFAULTS(X) };

@@ -110,6 +110,17 @@ const wrong: { what: string; text: string; expect: RegExp }[] = [
     expect: /duplicate name a: also vips\.0/,
   },
   {
+    what: "more VIPs than the region is made for",
+    text: "dataplane: {max_vips: 1}\nvips:\n- {name: a, address: 127.0.0.1:1}\n- {name: b, address: 127.0.0.1:2}\n",
+    expect: /vips: expected at most dataplane\.max_vips, 1, found 2$/,
+  },
+  {
+    what: "more servers than the region is made for",
+    text: "dataplane: {max_servers: 1}\nvips:\n- {name: a, address: 127.0.0.1:1, servers: [{address: 127.0.0.1:2}, {address: 127.0.0.1:3}]}\n",
+    expect: /vips: expected at most dataplane\.max_servers, 1, in all, found 2 servers$/,
+  },
+  { what: "more than any region holds", text: "dataplane: {max_vips: 1025}\n", expect: /dataplane\.max_vips.*1024/ },
+  {
     what: "VIP on a service's port",
     text: "vips:\n- {name: a, address: 127.0.0.1:50052}\n",
     expect: /duplicate address .* services\.inference\.listen listens there already/,

@@ -82,7 +82,10 @@ vips:
   const wanted = wantedOf(config);
   t.deepEqual(wanted, {
     region: "/dev/shm/x",
-    enable: ["lb rl set-shm /dev/shm/x", "lb rl enable flows 2048 established-timeout 62 udp-timeout 60 lease 700"],
+    enable: [
+      "lb rl set-shm /dev/shm/x",
+      "lb rl enable flows 2048 established-timeout 62 udp-timeout 60 lease 700 max-vips 64 max-servers 4096",
+    ],
     natInterfaces: ["eth1"],
     vips: [
       {
