@@ -50,6 +50,7 @@ const SMALL = 2 ** 31;
 const NOTHING = Buffer.alloc(0);
 /** Bytes that a family's text begins with. */
 const ROOM = 1 << 10;
+const LEAST_LINES = 16;
 
 /** Of a whole number that is written without a string; 0: it is not one. */
 function digitsOf(value: number): number {
@@ -73,10 +74,11 @@ export class Lines {
   /** Of the last text's lines. `#numbers`: where the number begins; `#ends`: behind the line's newline. */
   #labels: string[] = [];
   #parts: Part[] = [];
-  #values: number[] = [];
   #exemplars: (Exemplar | undefined)[] = [];
-  #numbers: number[] = [];
-  #ends: number[] = [];
+  /** As raw numbers: an array that holds one fraction boxes each value that is stored in it, which was most of a scrape's garbage. */
+  #values = new Float64Array(0);
+  #numbers = new Int32Array(0);
+  #ends = new Int32Array(0);
   /** While a text is made. `#next` is empty until something differs; what lies before `#from` of the last text is in it. */
   #next: Buffer = NOTHING;
   #at = 0;
@@ -84,8 +86,9 @@ export class Lines {
   /** Behind the last line that was said, in the last text. */
   #to = 0;
   #said = 0;
-  /** Lines whose number only is another. */
-  readonly #over: number[] = [];
+  /** Lines whose number only is another: the first `#overs` of it. */
+  #over = new Int32Array(0);
+  #overs = 0;
 
   constructor(name: string, base: string) {
     this.#name = name;
@@ -96,7 +99,8 @@ export class Lines {
   say(labels: string, value: number, part: Part, exemplar: Exemplar | undefined): void {
     const i = this.#said++;
     const same = i < this.#labels.length && this.#parts[i] === part && this.#labels[i] === labels;
-    const end = i < this.#ends.length ? (this.#ends[i] as number) : this.#bytes.length;
+    const end = i < this.#labels.length ? (this.#ends[i] as number) : this.#bytes.length;
+    if (i === this.#values.length) this.#moreLines();
     if (same && Object.is(this.#values[i], value) && this.#exemplars[i] === exemplar) {
       // Only its place may differ.
       const moved = this.#at - this.#from;
@@ -111,7 +115,7 @@ export class Lines {
       this.#numbers[i] = (this.#numbers[i] as number) + moved;
       this.#ends[i] = end + moved;
       this.#values[i] = value;
-      this.#over.push(i);
+      this.#over[this.#overs++] = i;
       this.#to = end;
       return;
     }
@@ -141,19 +145,37 @@ export class Lines {
   /** All lines were said: their text. It stays as it is until two more were made, of which the second may reuse. */
   end(): Buffer {
     const n = this.#said;
-    if (this.#at > 0 || this.#over.length > 0 || this.#to < this.#bytes.length) {
+    if (this.#at > 0 || this.#overs > 0 || this.#to < this.#bytes.length) {
       this.#copy(this.#to);
-      for (const i of this.#over)
+      for (let k = 0; k < this.#overs; k++) {
+        const i = this.#over[k] as number;
         this.#digits(this.#values[i] as number, this.#numbers[i] as number, (this.#ends[i] as number) - 1);
-      this.#over.length = 0;
+      }
+      this.#overs = 0;
       this.#bytes = this.#next.subarray(0, this.#at);
       this.#former = this.#room;
       this.#room = this.#next;
-      for (const list of [this.#labels, this.#parts, this.#values, this.#exemplars, this.#numbers, this.#ends]) list.length = n;
+      for (const list of [this.#labels, this.#parts, this.#exemplars]) list.length = n;
     }
     this.#next = NOTHING;
     this.#at = this.#from = this.#to = this.#said = 0;
     return this.#bytes;
+  }
+
+  #moreLines(): void {
+    const n = Math.max(LEAST_LINES, 2 * this.#values.length);
+    const values = new Float64Array(n);
+    const numbers = new Int32Array(n);
+    const ends = new Int32Array(n);
+    const over = new Int32Array(n);
+    values.set(this.#values);
+    numbers.set(this.#numbers);
+    ends.set(this.#ends);
+    over.set(this.#over);
+    this.#values = values;
+    this.#numbers = numbers;
+    this.#ends = ends;
+    this.#over = over;
   }
 
   /** What stays of the last text, up to here. */
