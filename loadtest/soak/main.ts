@@ -60,7 +60,7 @@ async function soak(f: Flags): Promise<boolean> {
     threads: cores,
   });
   const churn = new Churn(stack, { web: addresses.slice(2, 5), others: addresses.slice(5) }, random(f.seed));
-  const samples = new Samples(f.minutes);
+  const samples = new Samples();
   const ledger = newLedger();
   const start = performance.now();
   const seconds = (): number => (performance.now() - start) / 1000;

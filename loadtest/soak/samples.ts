@@ -18,13 +18,9 @@ const MiB = 2 ** 20;
 export class Samples {
   readonly series = new Map<string, Series>();
 
-  constructor(private readonly minutes: number) {}
-
   add(t: number, process: string, pid: number, node: boolean): void {
-    // V8 lets its heap grow before it collects. marllb-dp touches the records of a VIP's number at its first use: some 25 MiB until all
-    // numbers were given away, in the first minutes after each takeover; the longer the run, the less that is of it.
-    const least = node ? 24 : 3 + 120 / this.minutes;
-    this.#put(t, `${process}.memory`, "MiB", 0.1, least, residentBytes([pid]) / MiB);
+    // V8 lets its heap grow before it collects; marllb-dp has no such excuse.
+    this.#put(t, `${process}.memory`, "MiB", 0.1, node ? 24 : 3, residentBytes([pid]) / MiB);
     this.#put(t, `${process}.descriptors`, "", 0.1, 8, count(`/proc/${pid}/fd`) + workersDescriptors(pid));
     this.#put(t, `${process}.threads`, "", 0, 0.5, count(`/proc/${pid}/task`));
   }
