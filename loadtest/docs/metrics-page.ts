@@ -88,7 +88,7 @@ export async function page(): Promise<string> {
     `That is about ${of(1, 8)} for one VIP of 8 servers, and ${of(10, 64)} for 10 VIPs of 64 servers, without the figures of Node and of gRPC (some 200 a service). A`,
     "label's values are bounded: clients, requests and errors make none.",
     "",
-    "Histograms have classic buckets: a page in text cannot hold native ones. A VIP's latency has the data plane's own 54 buckets, a server's one an octave.",
+    "Histograms have classic buckets: a page in text cannot hold native ones. A VIP's latency has the data plane's own 54 buckets, a server's every third edge of them, from 128 us to 12.6 s.",
     "",
     ...all.flatMap(([name, about, families]) => [`## ${name}`, "", about, "", ...table(families), ""]),
     "## Every service",
