@@ -81,7 +81,8 @@ export class Chart extends Component<ChartProps, State> {
     const { title, summary, lines, format } = this.props;
     const { at, keyed } = this.state;
     const data = this.props.data as (number | null)[][];
-    const i = at ?? (data[0]?.length ?? 0) - 1;
+    // The moment that is read has another place where columns have come and gone; the cursor follows later.
+    const i = (keyed ? this.#place(data[0]) : at) ?? (data[0]?.length ?? 0) - 1;
     const when = data[0]?.[i];
     const said = (n: number): string => `${lines[n]?.label} ${format(data[n + 1]?.[i] ?? null)}`;
     const shown = this.props.quiet ? [this.#near].filter((n) => n >= 0) : lines.map((_, n) => n);
@@ -233,15 +234,17 @@ export class Chart extends Component<ChartProps, State> {
     this.forceUpdate();
   }
 
+  /** Where the moment that is read lies among these; of one that is gone, the next. */
+  #place(t: ArrayLike<number | null> | undefined): number | null {
+    const read = this.#read;
+    if (t === undefined || read === null) return null;
+    const i = Array.from(t).findIndex((s) => s !== null && s >= read);
+    return i < 0 ? null : i;
+  }
+
   #stay(): void {
-    const { t, read } = { t: this.#plot?.data[0], read: this.#read };
-    if (t && t.length > 0 && read !== null)
-      this.#point(
-        Math.max(
-          0,
-          t.findIndex((s) => s >= read),
-        ),
-      );
+    const i = this.#place(this.#plot?.data[0]);
+    if (i !== null) this.#point(i);
   }
 
   #cursor(i: number | null): void {

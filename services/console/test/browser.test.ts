@@ -108,9 +108,16 @@ if (path === undefined) {
       { method: "Drain", request: { name: "web", address: "10.0.0.1:80", reason: "disk; by token at the console" } },
     ]);
     await page.focus(".plot");
-    await page.keyboard.press("ArrowLeft");
-    await page.waitForFunction('/p95 1\\d\\d ms/.test(document.querySelector(".chart [aria-live]").textContent)');
-    const moment = await text(page, ".chart [aria-live]");
+    // The newest moments may have no figures: a second in which nothing was heard is a gap.
+    const moments: string[] = [];
+    for (let n = 0; n < 10 && !/p95 1\d\d ms/.test(moments.at(-1) ?? ""); n++) {
+      await page.keyboard.press("ArrowLeft");
+      const seen = JSON.stringify(moments.at(-1) ?? "");
+      await page.waitForFunction(`document.querySelector(".chart [aria-live]").textContent !== ${seen}`);
+      moments.push(await text(page, ".chart [aria-live]"));
+    }
+    const moment = moments.at(-1) ?? "";
+    t.regex(moment, /p95 1\d\d ms/, moments.join("\n"));
     await drawnAnew(page);
     t.is(await text(page, ".chart [aria-live]"), moment, "the moment that is read stays");
     await page.keyboard.press("Escape");
