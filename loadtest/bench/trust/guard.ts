@@ -39,15 +39,13 @@ function watched(seed: number, begins: (pool: Pool) => void): Ended {
   return e;
 }
 
-const median = (v: readonly number[]): number => [...v].sort((a, b) => a - b)[v.length >> 1] ?? Number.NaN;
-
 function trips({ quick, report }: BenchOptions): void {
   const n = quick ? 20 : 200;
   const seen = new Map<Harm, Ended[]>(
     HARMS.map((kind) => [kind, Array.from({ length: n }, (_, i) => watched(i + 1, (pool) => pool.harm(kind)))]),
   );
   const said = [...seen].map(([kind, all]) => {
-    const of = (f: (e: Ended) => number): string => median(all.map(f)).toFixed(1);
+    const of = (f: (e: Ended) => number): string => quantile(all.map(f), 0.5).value.toFixed(1);
     return `${kind}: ${of((e) => e.withdrawnS)} s, for good after ${of((e) => e.downS)} s of which it ruled ${of((e) => e.underS)} s`;
   });
   const all = [...seen.values()].flat();

@@ -81,8 +81,9 @@ int mlb_agent_effects(struct mlb_agent *a, struct mlb_effect out[])
 	if (len < (int64_t)sizeof(*h) || h->vips > a->limits.vips || sizeof(*h) + h->vips * sizeof(*e) > (uint64_t)len)
 		return -EPROTO;
 	int n = 0;
+	/* The data plane is not believed either. */
 	for (const struct mlb_effect *end = e + h->vips; e < end; e++)
 		if (e->vip_id >= 1 && e->vip_id <= a->limits.vips && e->last_refusal < MLB_REFUSE_COUNT)
-			out[n++] = *e; /* the data plane is not believed either */
+			out[n++] = *e;
 	return n;
 }

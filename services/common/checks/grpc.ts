@@ -3,6 +3,7 @@
 // here: a client of a library keeps channels, reconnects and back-off that a check must not have.
 import { constants, connect as h2, type IncomingHttpHeaders } from "node:http2";
 import type { Socket } from "node:net";
+import { status as codes } from "@grpc/grpc-js";
 import { z } from "zod";
 import { formatHostPort } from "../config/address.js";
 import { CheckFailed, defineCheck } from "./check.js";
@@ -12,11 +13,6 @@ import { secured, tlsKeys } from "./tls.js";
 
 const STATES = ["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"];
 const MAX_ANSWER = 4096;
-/** By number (grpc.io, Status codes). */
-const CODES =
-  "OK CANCELLED UNKNOWN INVALID_ARGUMENT DEADLINE_EXCEEDED NOT_FOUND ALREADY_EXISTS PERMISSION_DENIED RESOURCE_EXHAUSTED FAILED_PRECONDITION ABORTED OUT_OF_RANGE UNIMPLEMENTED INTERNAL UNAVAILABLE DATA_LOSS UNAUTHENTICATED".split(
-    " ",
-  );
 const MEANS: Record<string, string> = {
   NOT_FOUND: ": it does not know the service that `grpc_service` names",
   UNIMPLEMENTED: ": it has no grpc.health.v1",
@@ -24,7 +20,7 @@ const MEANS: Record<string, string> = {
 
 /** In words, as a service's own log has them. */
 function statusText(status: string): string {
-  const code = CODES[Number(status)];
+  const code = codes[Number(status)];
   return code === undefined ? `gRPC status ${status}` : `gRPC status ${code}${MEANS[code] ?? ""}`;
 }
 

@@ -4,7 +4,7 @@
 // day. Where flows suddenly stay far longer though no more come, the reference rules at once, and by turns with the policy until it is
 // known whether the policy is the cause (reversal.ts). Pure.
 import { type Counts, Measure } from "./measure.js";
-import { BLOCK_MS, PAIRS, Reversal, type Window } from "./reversal.js";
+import { BLOCK_MS, PAIRS, Reversal, stayOf, type Window } from "./reversal.js";
 import { momentAt, type Schedule } from "./schedule.js";
 import { Differences } from "./sequential.js";
 
@@ -42,8 +42,6 @@ const EQUAL = 1.1;
 const EQUAL_S = 10;
 /** For so long after it was cleared a policy is not suspected of what was there then; what is 1.5 times as bad is something new. */
 const CLEARED_MS = 600_000;
-/** A second with fewer flows has no mean sojourn. */
-const LEAST = 10;
 const FIRST_MS = 600_000;
 const LONGEST_MS = 86_400_000;
 
@@ -153,12 +151,13 @@ export class Guardrail {
   }
 
   #suspect(second: Window, unixMs: number, rules: boolean): void {
-    if (second.newFlows < LEAST) {
+    const sojourn = stayOf(second);
+    if (sojourn === null) {
       this.#over = 0;
       return;
     }
     const seconds = (unixMs - second.at) / 1000;
-    const now: Second = { sojourn: second.flowUs / second.newFlows / 1000, arrivals: second.newFlows / seconds };
+    const now: Second = { sojourn, arrivals: second.newFlows / seconds };
     const level = this.#level();
     const cleared = unixMs < this.#cleared.until;
     const high = level !== null && now.sojourn > (cleared ? Math.max(level.high, this.#cleared.high) : level.high);

@@ -14,7 +14,7 @@ export const PAIRS = 4;
  * flows pile up in a server that is given too many, each block adds as many, to ever more.
  */
 const MATTERS = 0.25;
-/** Fewer flows in what counts of a block have no mean stay. */
+/** Fewer flows have no mean stay. */
 const LEAST = 10;
 
 export type Finding = "runs" | "guilty" | "cleared";
@@ -28,6 +28,10 @@ interface Sum {
 export interface Window extends Sum {
   at: number;
 }
+
+/** In ms; null: fewer flows than `least`. */
+export const stayOf = ({ flowUs, newFlows }: Sum, least = LEAST): number | null =>
+  newFlows < least ? null : flowUs / newFlows / 1000;
 
 export class Reversal {
   /** By block. */
@@ -73,7 +77,7 @@ export class Reversal {
       sum.flowUs += s.flowUs;
       sum.newFlows += s.newFlows;
     });
-    return sum.newFlows === 0 ? null : sum.flowUs / sum.newFlows / 1000;
+    return stayOf(sum, 1);
   }
 
   #block(unixMs: number): number {
@@ -98,7 +102,6 @@ export class Reversal {
   }
 
   #stay(block: number): number | null {
-    const { flowUs, newFlows } = this.#sums[block] ?? { flowUs: 0, newFlows: 0 };
-    return newFlows < LEAST ? null : flowUs / newFlows / 1000;
+    return stayOf(this.#sums[block] ?? { flowUs: 0, newFlows: 0 });
   }
 }

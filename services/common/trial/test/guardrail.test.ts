@@ -12,7 +12,7 @@ function world(guard: Guardrail, seed = 1) {
   const draw = normals(seed);
   let now = T0;
   const steps: (Step & { s: number })[] = [];
-  return {
+  const it = {
     steps,
     now: () => now,
     run(seconds: number, flows: (s: number) => number, rate: (s: number) => number, rules = true): void {
@@ -26,7 +26,15 @@ function world(guard: Guardrail, seed = 1) {
         if (step) steps.push({ ...step, s });
       }
     },
+    /** 500 flows come a second, and 50 are in progress. */
+    usual: (seconds: number): void =>
+      it.run(
+        seconds,
+        () => 50,
+        () => 500,
+      ),
   };
+  return it;
 }
 const NO_SHARE = { share: 0, blockMs: 10_000, seed: 1 };
 
@@ -42,11 +50,7 @@ function pile(guard: Guardrail, w: ReturnType<typeof world>, least: () => number
 test("flows that pile up though no more come bring the reference within seconds; what comes back with the policy takes it out of force, and it says what it saw", (t) => {
   const guard = new Guardrail(NO_SHARE);
   const w = world(guard);
-  w.run(
-    700,
-    () => 50,
-    () => 500,
-  );
+  w.usual(700);
   t.deepEqual(w.steps, []);
   const flows = pile(guard, w);
   w.run(8, flows, () => 500);
@@ -65,11 +69,7 @@ test("where flows stay longer whoever rules, the policy is cleared, goes on, and
   for (let seed = 1; seed <= 20; seed++) {
     const guard = new Guardrail(NO_SHARE);
     const w = world(guard, seed);
-    w.run(
-      700,
-      () => 50,
-      () => 500,
-    );
+    w.usual(700);
     let reference = 0;
     w.run(
       560,
@@ -88,11 +88,7 @@ test("where flows stay longer whoever rules, the policy is cleared, goes on, and
 test("an order of another policy ends a suspicion", (t) => {
   const guard = new Guardrail(NO_SHARE);
   const w = world(guard);
-  w.run(
-    700,
-    () => 50,
-    () => 500,
-  );
+  w.usual(700);
   w.run(8, pile(guard, w), () => 500);
   t.true(guard.suspects);
   guard.acquit();
@@ -102,11 +98,7 @@ test("an order of another policy ends a suspicion", (t) => {
 test("what happens while something else rules is not blamed on the policy", (t) => {
   const guard = new Guardrail(NO_SHARE);
   const w = world(guard);
-  w.run(
-    700,
-    () => 50,
-    () => 500,
-  );
+  w.usual(700);
   w.run(
     20,
     () => 200,
@@ -137,11 +129,7 @@ test("a step ends before its time where somebody says so, and what is measured b
   const guard = new Guardrail(NO_SHARE);
   const w = world(guard);
   t.is(guard.resume(w.now(), "early"), null);
-  w.run(
-    700,
-    () => 50,
-    () => 500,
-  );
+  w.usual(700);
   w.run(60, pile(guard, w), () => 500);
   t.true(guard.down(w.now()));
   t.like(guard.resume(w.now(), "by ann: the database was slow"), { down: false, evidence: "by ann: the database was slow" });
@@ -157,11 +145,7 @@ test("more flows because more come trip nothing; neither does a quick peak, nor 
     (s) => (s > 50 ? 500 : 50),
     () => 500,
   );
-  w.run(
-    700,
-    () => 50,
-    () => 500,
-  );
+  w.usual(700);
   w.run(
     60,
     () => 150,
@@ -172,11 +156,7 @@ test("more flows because more come trip nothing; neither does a quick peak, nor 
     () => 200,
     () => 500,
   );
-  w.run(
-    60,
-    () => 50,
-    () => 500,
-  );
+  w.usual(60);
   t.false(guard.suspects);
   t.deepEqual(w.steps, []);
 });
@@ -185,25 +165,13 @@ test("it tries again after ten minutes, then after twenty, and a day of good con
   const guard = new Guardrail(NO_SHARE);
   const w = world(guard);
   const harm = (): void => {
-    w.run(
-      700,
-      () => 50,
-      () => 500,
-    );
+    w.usual(700);
     w.run(60, pile(guard, w), () => 500);
   };
   harm();
-  w.run(
-    610,
-    () => 50,
-    () => 500,
-  );
+  w.usual(610);
   harm();
-  w.run(
-    1210,
-    () => 50,
-    () => 500,
-  );
+  w.usual(1210);
   const [first, again, second, third] = w.steps;
   t.deepEqual(
     w.steps.map((s) => s.down),
@@ -211,11 +179,7 @@ test("it tries again after ten minutes, then after twenty, and a day of good con
   );
   t.is(Math.round(((again?.at ?? 0) - (first?.at ?? 0)) / 1000), 600);
   t.is(Math.round(((third?.at ?? 0) - (second?.at ?? 0)) / 1000), 1200);
-  w.run(
-    86_400,
-    () => 50,
-    () => 500,
-  );
+  w.usual(86_400);
   harm();
   t.regex(w.steps.at(-1)?.evidence ?? "", /rules for 10 minutes/);
 });
@@ -235,10 +199,6 @@ test("a policy that is a little worse for ever is found by the standing comparis
 test("a policy that is as good as the reference stays", (t) => {
   const guard = new Guardrail({ share: 0.2, blockMs: 10_000, seed: 3 });
   const w = world(guard, 9);
-  w.run(
-    20_000,
-    () => 50,
-    () => 500,
-  );
+  w.usual(20_000);
   t.deepEqual(w.steps, []);
 });
