@@ -41,14 +41,13 @@ export interface ChartProps {
 
 interface State {
   at: number | null;
-  keyed: boolean;
 }
 
 const HEIGHT = 190;
 const sync = uPlot.sync("time");
 
 export class Chart extends Component<ChartProps, State> {
-  override state: State = { at: null, keyed: false };
+  override state: State = { at: null };
   readonly #box = createRef<HTMLDivElement>();
   #plot: uPlot | null = null;
   #look = "";
@@ -79,10 +78,10 @@ export class Chart extends Component<ChartProps, State> {
 
   render(): preactVNode {
     const { title, summary, lines, format } = this.props;
-    const { at, keyed } = this.state;
+    const { at } = this.state;
+    const keyed = this.#read !== null;
     const data = this.props.data as (number | null)[][];
-    // The moment that is read has another place where columns have come and gone; the cursor follows later.
-    const i = (keyed ? this.#place(data[0]) : at) ?? (data[0]?.length ?? 0) - 1;
+    const i = this.#shown();
     const when = data[0]?.[i];
     const said = (n: number): string => `${lines[n]?.label} ${format(data[n + 1]?.[i] ?? null)}`;
     const shown = this.props.quiet ? [this.#near].filter((n) => n >= 0) : lines.map((_, n) => n);
@@ -247,10 +246,16 @@ export class Chart extends Component<ChartProps, State> {
     if (i !== null) this.#point(i);
   }
 
+  /** Of the columns that there are now, which is told. The cursor follows when they are drawn. */
+  #shown(): number {
+    const t = this.props.data[0] ?? [];
+    return (this.#read !== null ? this.#place(t) : this.state.at) ?? t.length - 1;
+  }
+
   #cursor(i: number | null): void {
-    this.#read = i === null ? null : (this.#plot?.data[0][i] ?? null);
+    this.#read = i === null ? null : (this.props.data[0]?.[i] ?? null);
     this.#point(i);
-    this.setState({ keyed: i !== null });
+    this.forceUpdate();
   }
 
   #point(i: number | null): void {
@@ -262,7 +267,7 @@ export class Chart extends Component<ChartProps, State> {
 
   #key = (e: KeyboardEvent): void => {
     const n = this.props.data[0]?.length ?? 0;
-    const now = this.state.at ?? n - 1;
+    const now = this.#shown();
     const stride = e.shiftKey ? 10 : 1;
     const to: Record<string, number> = { ArrowLeft: now - stride, ArrowRight: now + stride, Home: 0, End: n - 1 };
     const wanted = to[e.key];
