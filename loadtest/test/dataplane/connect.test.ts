@@ -2,7 +2,7 @@
 // From accept to an open flow: servers that refuse or do not answer, limits, source addresses, ejection.
 import { spawn } from "node:child_process";
 import net from "node:net";
-import test from "ava";
+import test, { type ExecutionContext } from "ava";
 import { freePort } from "../../../testbed/process.js";
 import { sleep } from "../../../testbed/wait.js";
 import { addressOf, ask, closeOrigin, Dp, dial, named, origin, until } from "./bed.js";
@@ -27,12 +27,18 @@ test("a refused connect is tried on another server before a byte is lost", async
 });
 
 /** A server that completes no handshake: stopped, its short queue of connections full. */
-async function deaf(): Promise<{ port: number; stop: () => Promise<void> }> {
+async function deaf(t: ExecutionContext): Promise<number> {
   const code = `const s=require("net").createServer(()=>{});s.listen({port:0,host:"127.0.0.1",backlog:1},()=>console.log(s.address().port));process.stdin.on("end",()=>process.exit()).resume();`;
   const child = spawn(process.execPath, ["-e", code], { stdio: ["pipe", "pipe", "inherit"] });
+  const fillers: net.Socket[] = [];
+  t.teardown(async () => {
+    for (const s of fillers) s.destroy();
+    const gone = new Promise((resolve) => child.once("exit", resolve));
+    child.kill("SIGKILL"); // it is stopped: nothing less ends it
+    await gone;
+  });
   const port = await new Promise<number>((resolve) => child.stdout.once("data", (d: Buffer) => resolve(Number(d.toString()))));
   child.kill("SIGSTOP");
-  const fillers: net.Socket[] = [];
   let full = false;
   while (!full && fillers.length < 20) {
     const s = net.connect(port, "127.0.0.1");
@@ -43,23 +49,15 @@ async function deaf(): Promise<{ port: number; stop: () => Promise<void> }> {
       sleep(500).then(() => true as const),
     ]);
   }
-  return {
-    port,
-    async stop() {
-      for (const s of fillers) s.destroy();
-      const gone = new Promise((resolve) => child.once("exit", resolve));
-      child.kill("SIGKILL");
-      await gone;
-    },
-  };
+  return port;
 }
 
 test("a connect without an answer is tried on another server after the time-out", async (t) => {
   const good = await origin(named("good"));
-  const silent = await deaf();
+  const silent = await deaf(t);
   const dp = await Dp.start({
     vip: "mode alias eject off",
-    servers: [`127.0.0.1:${silent.port} weight 30`, good],
+    servers: [`127.0.0.1:${silent} weight 30`, good],
     lines: ["connect-timeout 100ms"],
   });
   t.deepEqual(new Set(await Promise.all(Array.from({ length: 8 }, () => ask(dp.port)))), new Set(["good"]));
@@ -68,7 +66,6 @@ test("a connect without an answer is tried on another server after the time-out"
   t.true(unanswered > 0);
   t.is(s.retries, unanswered);
   t.is(await dp.stop(), 0);
-  await silent.stop();
   await closeOrigin(good);
 });
 
@@ -97,10 +94,10 @@ test("what the client said while connecting reaches the next server", async (t) 
     });
     s.on("end", () => s.end(`got ${n}`));
   });
-  const silent = await deaf();
+  const silent = await deaf(t);
   const dp = await Dp.start({
     vip: "mode alias eject off",
-    servers: [`127.0.0.1:${silent.port} weight 1000`, good],
+    servers: [`127.0.0.1:${silent} weight 1000`, good],
     lines: ["connect-timeout 200ms"],
   });
   const p = await dial(dp.port);
@@ -108,7 +105,6 @@ test("what the client said while connecting reaches the next server", async (t) 
   await p.closed;
   t.is(p.text, "got 500000");
   t.is(await dp.stop(), 0);
-  await silent.stop();
   await closeOrigin(good);
 });
 
@@ -200,8 +196,8 @@ test("a source address that this machine lacks is said in the log, and not held 
 
 test("after one connect that timed out one flow at a time tries the server, however many come", async (t) => {
   const good = await origin(named("good"));
-  const silent = await deaf();
-  const address = `127.0.0.1:${silent.port}`;
+  const silent = await deaf(t);
+  const address = `127.0.0.1:${silent}`;
   const dp = await Dp.start({
     vip: "mode alias",
     servers: [`${address} weight 20`, good],
@@ -210,15 +206,15 @@ test("after one connect that timed out one flow at a time tries the server, howe
   const unanswered = async () => (await dp.stats()).servers.find((s) => s.address === address)?.unanswered ?? 0;
   await until("a time-out", async () => {
     t.is(await ask(dp.port), "good");
-    return (await unanswered()) === 1;
+    return (await unanswered()) > 0;
   });
+  const before = await unanswered();
   for (let round = 0; round < 2; round++)
     t.deepEqual(new Set(await Promise.all(Array.from({ length: 20 }, () => ask(dp.port)))), new Set(["good"]));
-  const n = await unanswered();
-  t.true(n <= 4, `${n} of 40 flows waited for a server that answers nobody`);
+  const n = (await unanswered()) - before;
+  t.true(n <= 3, `${n} of 40 flows waited for a server that answers nobody`);
   t.is(await dp.stop(), 0);
   await closeOrigin(good);
-  await silent.stop();
 });
 
 test("a server that refuses three times in a row is put out, and taken back by a probe", async (t) => {
