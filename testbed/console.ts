@@ -11,6 +11,7 @@ import type { StreamStatsResponse__Output as Stats } from "../gen/marllb/v1/Stre
 import { parseConfig } from "../services/common/config/load.js";
 import { createRegistry } from "../services/common/metrics.js";
 import { Console } from "../services/console/console.js";
+import { NO_GUARDRAIL } from "../services/console/trust-now.js";
 import type { TrustNow } from "../services/console/wire.js";
 
 export const TOKEN = "0123456789abcdef";
@@ -151,7 +152,7 @@ const trustOf = (o: MadeUp): TrustNow => ({
       { metric: "ttfb", pairs: 14, mean: -0.04, low: -0.07, high: -0.008 },
     ],
   },
-  down: "",
+  guardrail: { ...NO_GUARDRAIL, state: "watching", stay: 41, usual: 43, limit: 86 },
 });
 
 export async function madeUpConsole(o: MadeUp): Promise<MadeUpConsole> {

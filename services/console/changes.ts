@@ -38,17 +38,17 @@ export function serverChange(
   return made(SERVER_TONE[now.state] ?? "bad", `${it.address} ${before.state} → ${now.state}`);
 }
 
+const STEP_TONE: Record<string, ConsoleEvent["tone"]> = { suspected: "bad", down: "bad", cleared: "good" };
+
 /** Of the guardrail and of an experiment. What was there before the console was started is no news. */
 export function trustChanges(key: string, at: number, before: TrustNow | undefined, now: TrustNow): Made[] {
   const out: Made[] = [];
-  if (before && before.down !== now.down)
-    out.push({
-      at,
-      key,
-      kind: "guardrail",
-      tone: now.down === "" ? "note" : "bad",
-      text: now.down === "" ? "the policy is tried again" : `the policy steps down: ${now.down}`,
-    });
+  if (before) {
+    const last = Math.max(0, ...before.guardrail.steps.map((s) => s.at));
+    for (const s of now.guardrail.steps)
+      if (s.at > last)
+        out.push({ at: s.at, key, kind: "guardrail", tone: STEP_TONE[s.step] ?? "note", text: `${s.step}: ${s.evidence}` });
+  }
   const [was, is] = [before?.experiment, now.experiment];
   if (!before || !is || (was?.id === is.id && was.verdict === is.verdict)) return out;
   const who = `experiment ${is.id}, ${is.candidate} against ${is.baseline}`;

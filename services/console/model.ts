@@ -9,6 +9,7 @@ import { jain } from "../common/native/figures.js";
 import { wireLadder, wireMode, wireVipState } from "../common/vocabulary.js";
 import { serverChange, trustChanges, vipChanges } from "./changes.js";
 import type { EventLog } from "./eventlog.js";
+import { NO_GUARDRAIL } from "./trust-now.js";
 import { whyLadder } from "./why.js";
 import type { Peer, ServerNow, Tone, TrustNow, VipBrief, VipDetail } from "./wire.js";
 
@@ -59,7 +60,7 @@ export interface VipPlace {
   vipId: number;
 }
 
-const NO_TRUST: TrustNow = { shadow: null, experiment: null, down: "" };
+const NO_TRUST: TrustNow = { shadow: null, experiment: null, guardrail: NO_GUARDRAIL };
 
 const quantile = (ms: number): number | null => (ms < 0 ? null : Math.min(ms, END_MS));
 
@@ -223,9 +224,9 @@ export class Model {
 
   #changed(before: Seen, brief: VipBrief, servers: readonly ServerNow[]): void {
     const { key, at, name } = brief;
-    // An experiment's turns are its business: they would hide everything else.
-    const taking = this.#trust.get(key)?.experiment?.verdict === "running";
-    for (const e of vipChanges(before.brief, brief)) if (!taking || e.kind !== "policy") this.events.add(e);
+    // Turns that an experiment or the guardrail gives would hide everything else; what they found out is an event of its own.
+    const turns = [before.brief, brief].some((b) => b.turnOf !== "" && b.turnOf !== "order");
+    for (const e of vipChanges(before.brief, brief)) if (!turns || e.kind !== "policy") this.events.add(e);
     const was = new Map(before.servers.map((s) => [s.address, s]));
     const is = new Map(servers.map((s) => [s.address, s]));
     for (const address of new Set([...was.keys(), ...is.keys()])) {
@@ -282,6 +283,7 @@ export class Model {
       name: v.name,
       address: v.address,
       policy: v.policy,
+      turnOf: v.turn_of,
       mode: wireMode.word(v.mode),
       ladder: wireLadder.word(v.ladder),
       step,

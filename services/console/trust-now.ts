@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the replicas of inference say of a VIP's trials, as the page shows it. Pure.
 import type { GetTrustResponse__Output as GetTrust } from "../../gen/marllb/v1/GetTrustResponse.js";
-import type { ExperimentNow, TrustNow } from "./wire.js";
+import type { ExperimentNow, GuardrailNow, TrustNow } from "./wire.js";
 
 export type { GetTrust };
 
@@ -32,16 +32,45 @@ function experimentNow(t: GetTrust): ExperimentNow | null {
   };
 }
 
-/** At one load balancer. The replica that steers it knows its shadow; the one that has measured most, the experiment. */
+const known = (v: number | undefined): number | null => (v === undefined || !Number.isFinite(v) ? null : v);
+
+export const NO_GUARDRAIL: GuardrailNow = {
+  state: "",
+  evidence: "",
+  trial: 0,
+  trials: 0,
+  until: 0,
+  stay: null,
+  usual: null,
+  limit: null,
+  steps: [],
+};
+
+function guardrailNow(t: GetTrust | undefined): GuardrailNow {
+  const g = t?.guardrail;
+  if (!g) return NO_GUARDRAIL;
+  return {
+    state: g.state,
+    evidence: g.evidence,
+    trial: g.trial,
+    trials: g.trials,
+    until: Number(g.until_unix_ms),
+    stay: known(g.stay_ms),
+    usual: known(g.usual_ms),
+    limit: known(g.limit_ms),
+    steps: g.steps.map((s) => ({ at: Number(s.at_unix_ms), step: s.step, evidence: s.evidence })),
+  };
+}
+
+/** At one load balancer. The replica that steers it knows its shadow and guardrail; the one that has measured most, the experiment. */
 export function trustNow(answers: readonly GetTrust[], instance: string): TrustNow {
   const shadow = answers.flatMap((t) => t.shadows).find((s) => s.instance === instance);
   const most = answers.reduce((best, t) => (pairsOf(t) > pairsOf(best) ? t : best));
-  const steering = answers.find((t) => t.guardrail_down);
   return {
     shadow: shadow
       ? { policy: shadow.policy, cut: shadow.cut, costMs: shadow.cost_ms, distance: shadow.distance, shares: shadow.shares }
       : null,
     experiment: experimentNow(most),
-    down: steering?.guardrail.findLast((g) => g.down)?.evidence ?? "",
+    guardrail: guardrailNow(answers.find((t) => t.instances.includes(instance))),
   };
 }

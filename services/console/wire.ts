@@ -10,6 +10,8 @@ export interface VipBrief {
   name: string;
   address: string;
   policy: string;
+  /** Why it decides: order, experiment, comparison, suspicion, guardrail; empty: nobody says. */
+  turnOf: string;
   mode: string;
   ladder: string;
   /** The ladder's step as a number; 0 is the best. */
@@ -100,11 +102,35 @@ export interface ExperimentNow {
   intervals: IntervalNow[];
 }
 
+export interface GuardrailStep {
+  at: number;
+  /** suspected, withdrawn, reintroduced, cleared, down, again. */
+  step: string;
+  evidence: string;
+}
+
+/** Stays in ms. */
+export interface GuardrailNow {
+  /** off, learning, watching, suspected, down; empty: nobody says. */
+  state: string;
+  /** What led to suspected or down. */
+  evidence: string;
+  trial: number;
+  trials: number;
+  /** Down until then; 0: it is not. */
+  until: number;
+  stay: number | null;
+  usual: number | null;
+  /** From there on the policy is suspected. */
+  limit: number | null;
+  /** The last ones, oldest first. */
+  steps: GuardrailStep[];
+}
+
 export interface TrustNow {
   shadow: ShadowNow | null;
   experiment: ExperimentNow | null;
-  /** The reference rules because the policy stepped down: the evidence; empty: it has not. */
-  down: string;
+  guardrail: GuardrailNow;
 }
 
 /** The VIP that the page shows. */

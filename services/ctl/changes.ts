@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // What changed from one message to the next: what `marllbctl events` says. Pure.
 import type { Change__Output } from "../../gen/marllb/v1/Change.js";
+import type { GetTrustResponse__Output } from "../../gen/marllb/v1/GetTrustResponse.js";
 import type { StreamStatsResponse__Output as Stats } from "../../gen/marllb/v1/StreamStatsResponse.js";
 import type { Verdict__Output } from "../../gen/marllb/v1/Verdict.js";
 import { wireLadder, wireMode, wireVipState } from "../common/vocabulary.js";
+import { TURNS } from "./trust-text.js";
 
 export interface Happening {
-  /** policy, mode, ladder, source, state, server, servers, health, order. */
+  /** policy, mode, ladder, source, state, server, servers, health, order, guardrail. */
   kind: string;
   /** Of the load balancer that says so; absent where it is the whole pool's. */
   load_balancer?: string;
@@ -26,11 +28,15 @@ const FIELDS: readonly Field[] = [
   ["state", (s) => wireVipState.word(s.vip?.state ?? "")],
 ];
 
+const whyTurn = (turnOf: string): Pick<Happening, "why"> => (TURNS[turnOf] ? { why: TURNS[turnOf] } : {});
+
 /** Of one VIP of one load balancer. */
 export function statsChanges(loadBalancer: string, before: Stats, now: Stats): Happening[] {
   const base = { load_balancer: loadBalancer, vip: now.vip?.name ?? "" };
   const out: Happening[] = [];
   for (const [kind, of] of FIELDS) if (of(before) !== of(now)) out.push({ kind, ...base, from: of(before), to: of(now) });
+  // Who decides in place of the policy that was ordered, and why it does.
+  for (const h of out) if (h.kind === "policy") Object.assign(h, whyTurn(now.vip?.turn_of ?? ""));
   const states = new Map(before.servers.map((s) => [s.address, s.state]));
   const here = new Set(now.servers.map((s) => s.address));
   for (const { address, state } of now.servers) {
@@ -68,6 +74,23 @@ export class VerdictChanges {
       if (from !== undefined) out.push({ kind: "health", vip: v.vip, server: v.address, from, to, why: v.reason });
     }
     return out;
+  }
+}
+
+/** Steps of the guardrails of a VIP, each replica's own. */
+export class GuardrailChanges {
+  /** The newest that a replica has said. */
+  readonly #last = new Map<string, number>();
+
+  hear(replica: string, vip: string, { guardrail, instances }: GetTrustResponse__Output): Happening[] {
+    const steps = guardrail?.steps ?? [];
+    const last = this.#last.get(replica);
+    this.#last.set(replica, Math.max(last ?? 0, ...steps.map((s) => Number(s.at_unix_ms))));
+    if (last === undefined) return [];
+    const where = instances.length > 0 ? { load_balancer: instances.join(",") } : {};
+    return steps
+      .filter((s) => Number(s.at_unix_ms) > last)
+      .map((s) => ({ kind: "guardrail", ...where, vip, to: s.step, why: s.evidence }));
   }
 }
 

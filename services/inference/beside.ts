@@ -11,7 +11,7 @@ import type { Catalog } from "./catalog.js";
 import { type DecisionLog, digestOf } from "./decision-log.js";
 import type { Session } from "./session.js";
 import { Shadow } from "./shadow.js";
-import type { Trials } from "./trials.js";
+import type { Trials, TurnOf } from "./trials.js";
 
 export interface BesideOptions {
   trials: Trials;
@@ -45,6 +45,8 @@ export function countsOf(v: FrameView): GuardCounts {
 export class Beside {
   /** What is ordered, or configured. */
   wanted: string;
+  /** Why the policy in force has its turn. */
+  turnOf: TurnOf = "order";
   readonly #log: DecisionLog | null;
   /** Of a shadow that was cut off: it is not tried again in this stream. */
   readonly #cut = new Map<string, string>();
@@ -63,7 +65,8 @@ export class Beside {
   turn(policy: string): boolean {
     const { session } = this;
     if (policy !== "") this.wanted = policy;
-    const { policy: now, shadow } = this.o.trials.turn(this.vip, this.instance, this.wanted, this.o.unixMs());
+    const { policy: now, of, shadow } = this.o.trials.turn(this.vip, this.instance, this.wanted, this.o.unixMs());
+    this.turnOf = of;
     const before = session.policyName;
     const memory = session.memoryOfPolicy;
     // Whoever takes it away and asks for it again wants it tried again.

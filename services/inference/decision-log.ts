@@ -33,6 +33,8 @@ export interface LogOptions {
   readable(file: string): boolean;
   /** Once for each tick that is lost. */
   failed(e: Error): void;
+  /** Once for each tick that is in the file, with its bytes. */
+  wrote(bytes: number): void;
 }
 
 /** So often everything is written anew: where a reader can begin. */
@@ -142,6 +144,7 @@ export class DecisionLog {
       await new Promise<void>((resolve, reject) => writeFile(fd, bytes, (e) => (e ? reject(e) : resolve())));
       this.#size += bytes.length;
       this.bytes += bytes.length;
+      this.o.wrote(bytes.length);
       this.#torn = false;
     } catch (e) {
       this.#torn = true;

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Experiments as messages. Pure.
+// Experiments and the guardrail as messages. Pure.
 import type { Experiment as ExperimentMessage } from "../../gen/marllb/v1/Experiment.js";
+import type { Guardrail as GuardrailMessage } from "../../gen/marllb/v1/Guardrail.js";
 import type { ShareExperimentResponse, ShareExperimentResponse__Output } from "../../gen/marllb/v1/ShareExperimentResponse.js";
 import { type Experiment, VERDICTS, type Verdict } from "../common/trial/experiment.js";
+import type { GuardrailNow, Step } from "../common/trial/guardrail.js";
 import { METRICS } from "../common/trial/measure.js";
+import type { Interval } from "../common/trial/sequential.js";
 import type { Share } from "./trials.js";
 
 /** Of a message; more come with the next ones. */
@@ -31,6 +34,33 @@ export function experimentMessage(e: Experiment): ExperimentMessage {
       const { n, mean, low, high } = intervals[metric];
       return { metric, pairs: n, mean, low, high };
     }),
+  };
+}
+
+/** Of logarithms. */
+const ratios = (metric: string, { n, mean, low, high }: Interval) => ({
+  metric,
+  pairs: n,
+  mean: Math.expm1(mean),
+  low: Math.expm1(low),
+  high: Math.expm1(high),
+});
+
+/** `now` null: no learned policy is wanted. Its steps stay. */
+export function guardrailMessage(now: GuardrailNow | null, steps: readonly Step[]): GuardrailMessage {
+  const said = steps.map(({ at, kind, evidence }) => ({ at_unix_ms: at, step: kind, evidence }));
+  if (now === null) return { state: "off", steps: said, stay_ms: Number.NaN, usual_ms: Number.NaN, limit_ms: Number.NaN };
+  return {
+    state: now.state,
+    evidence: now.evidence,
+    stay_ms: now.stayMs ?? Number.NaN,
+    usual_ms: now.usualMs ?? Number.NaN,
+    limit_ms: now.limitMs ?? Number.NaN,
+    trial: now.trial,
+    trials: now.trials,
+    until_unix_ms: now.untilMs,
+    difference: ratios("duration", now.difference),
+    steps: said,
   };
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import { Counter, Histogram, type Registry, readGauge } from "../common/metrics.js";
+import { STEPS } from "../common/trial/guardrail.js";
 import { LADDER_STEPS, ladderWord } from "../common/vocabulary.js";
+import { type TrustFigures, trustMetrics } from "./trust-metrics.js";
 
 export interface InferenceFigures {
   /** VIPs that are steered. */
@@ -11,6 +13,7 @@ export interface InferenceFigures {
   policies: readonly string[];
   /** VIPs that it names. */
   vips: readonly string[];
+  trust: TrustFigures;
 }
 
 export function inferenceMetrics(registry: Registry, figures: InferenceFigures) {
@@ -19,6 +22,7 @@ export function inferenceMetrics(registry: Registry, figures: InferenceFigures) 
   const range = "Share of features beyond the trained range in the last step, of the VIP where it is largest";
   readGauge(registry, "marllb_inference_out_of_range_ratio", range, [], (say) => say({}, figures.outOfRange()));
   const { policies, vips } = figures;
+  trustMetrics(registry, figures.trust);
   return {
     answers: new Counter({
       name: "marllb_inference_answers_total",
@@ -44,11 +48,13 @@ export function inferenceMetrics(registry: Registry, figures: InferenceFigures) 
     }),
     guardrail: new Counter({
       name: "marllb_guardrail_steps_total",
-      help: "Steps of the guardrail: down to the reference, and again to the policy",
+      help: "Steps of the guardrail: the policy is suspected, withdrawn and reintroduced by turns, then cleared or down, and later again",
       labelNames: ["vip", "step"],
       registers,
-      born: vips.flatMap((vip) => ["down", "again"].map((step) => ({ vip, step }))),
+      born: vips.flatMap((vip) => STEPS.map((step) => ({ vip, step }))),
     }),
+    logTicks: new Counter({ name: "marllb_decision_log_ticks_total", help: "Ticks written to the decision logs", registers }),
+    logBytes: new Counter({ name: "marllb_decision_log_bytes_total", help: "Bytes written to the decision logs", registers }),
     logFailures: new Counter({
       name: "marllb_decision_log_failures_total",
       help: "Ticks that could not be written to the decision log",

@@ -20,7 +20,7 @@ import { inferenceMetrics } from "./metrics.js";
 import { type LastStep, Session } from "./session.js";
 import { Sharing } from "./sharing.js";
 import { type Steer, Steering, type Stream } from "./steering.js";
-import { trustHandlers } from "./trust.js";
+import { shadowOf, trustHandlers, trustOfVips } from "./trust.js";
 import { besideOptions, openIntake, openTrials } from "./wiring.js";
 
 export const create: CreateService = async ({ config, log, registry, clock, stateFolder }) => {
@@ -40,6 +40,10 @@ export const create: CreateService = async ({ config, log, registry, clock, stat
     outOfRange: () => Math.max(0, ...[...streams.values()].map((s) => s.session.last?.outOfRange ?? 0)),
     policies: [...new Set(config.vips.map((v) => v.policy))],
     vips: config.vips.map((v) => v.name),
+    trust: {
+      vips: () => trustOfVips(streams.values(), trials, clock.unixMs()),
+      shadows: () => [...streams.values()].flatMap(shadowOf),
+    },
   });
   const newSession = (policy: string): Session =>
     new Session(policy, {
@@ -71,7 +75,8 @@ export const create: CreateService = async ({ config, log, registry, clock, stat
     ListModels: unary(() => ({ models: catalog.list() })),
     GetPolicy: unary((r) => {
       const s = steering.find(r.instance, r.vip_id);
-      return { instance: s.instance, vip_id: s.vipId, policy: s.session.policyName };
+      const { wanted, turnOf } = s.beside;
+      return { instance: s.instance, vip_id: s.vipId, policy: s.session.policyName, wanted, turn_of: turnOf };
     }),
     Explain: unary((r) => {
       const s = steering.find(r.instance, r.vip_id);

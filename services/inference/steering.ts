@@ -142,7 +142,11 @@ export class Steering {
     const previous = s.session.policyName;
     if (!s.beside.turn(boundedName("policy", wanted))) return;
     const policy = s.session.policyName;
-    this.o.log.info({ load_balancer: s.instance, vip: s.vipId, policy, previous, wanted: s.beside.wanted }, "policy set");
+    const { wanted: ordered, turnOf } = s.beside;
+    this.o.log.info(
+      { load_balancer: s.instance, vip: s.vipId, policy, previous, wanted: ordered, turn_of: turnOf },
+      "policy set",
+    );
     this.sayMissing(s.session, s.vipId);
   }
 
@@ -183,7 +187,7 @@ export class Steering {
     const begun = this.spans.begin();
     this.spans.kept(frame.kept);
     try {
-      const weights = await s.session.step(frame);
+      const weights: Weights = { ...(await s.session.step(frame)), turn_of: s.beside.turnOf };
       const ladder = wireLadder.word(String(weights.ladder));
       this.spans.done(frame.trace, begun, { "marllb.policy": weights.policy ?? "", "marllb.ladder": ladder });
       if (!frame.want_weights || s.call.cancelled) return;

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import path from "node:path";
 import { ServiceError } from "../common/grpc/errors.js";
 import { Experiment, type ExperimentSpec, type Standing, type Verdict } from "../common/trial/experiment.js";
-import { type GuardCounts, Guardrail, type Step } from "../common/trial/guardrail.js";
+import { type GuardCounts, Guardrail, type GuardrailNow, type Step } from "../common/trial/guardrail.js";
 import type { Block, Pair } from "../common/trial/measure.js";
 
 /** What the guardrail compares with, and steps down to. */
@@ -33,8 +33,15 @@ export interface TrialsOptions {
   onUnsaved(e: Experiment, error: Error): void;
 }
 
+/**
+ * Why a policy decides: it is ordered or configured; an experiment's arm; the reference, so that there is something to compare with; it or the
+ * reference, while it is found out whether the policy does harm; the reference, for the policy stepped down.
+ */
+export type TurnOf = "order" | "experiment" | "comparison" | "suspicion" | "guardrail";
+
 export interface Turn {
   policy: string;
+  of: TurnOf;
   /** Goes along unseen: so that it is warm when its turn comes, or because somebody wants to see it. */
   shadow: string;
 }
@@ -97,27 +104,28 @@ export class Trials {
   /** `wanted`: what is ordered or configured at a load balancer. An order of another policy ends an experiment: who gives it wants it obeyed. */
   turn(vip: string, instance: string, wanted: string, unixMs: number): Turn {
     const of = this.#vips.get(vip);
-    if (!of) return { policy: wanted, shadow: "" };
+    if (!of) return { policy: wanted, of: "order", shadow: "" };
     const { experiment, guardrail } = of;
     const before = of.wanted.get(instance) ?? wanted;
     of.wanted.set(instance, wanted);
     if (before !== wanted) {
-      guardrail.acquit();
+      this.#said(vip, guardrail.acquit(unixMs, `policy ${wanted} was ordered before it was known`));
       if (experiment?.running) this.#stop(experiment, `policy ${wanted} was ordered`, unixMs);
     }
-    if (guardrail.down(unixMs) && this.o.learned(wanted)) return { policy: REFERENCE, shadow: wanted };
-    if (guardrail.suspects && this.o.learned(wanted)) {
+    const learned = this.o.learned(wanted);
+    if (guardrail.down(unixMs) && learned) return { policy: REFERENCE, of: "guardrail", shadow: wanted };
+    if (guardrail.suspects && learned) {
       const tried = experiment?.running ? of.suspect : wanted;
-      if (guardrail.referenceAt(unixMs)) return { policy: REFERENCE, shadow: tried };
-      return { policy: tried, shadow: of.shadow === tried ? "" : of.shadow };
+      if (guardrail.referenceAt(unixMs)) return { policy: REFERENCE, of: "suspicion", shadow: tried };
+      return { policy: tried, of: "suspicion", shadow: of.shadow === tried ? "" : of.shadow };
     }
     const arm = experiment?.armAt(unixMs);
     if (experiment && arm) {
       const policy = experiment.policyOf(arm);
-      return { policy, shadow: experiment.policyOf(arm === "candidate" ? "baseline" : "candidate") };
+      return { policy, of: "experiment", shadow: experiment.policyOf(arm === "candidate" ? "baseline" : "candidate") };
     }
-    if (this.o.learned(wanted) && guardrail.referenceAt(unixMs)) return { policy: REFERENCE, shadow: wanted };
-    return { policy: wanted, shadow: of.shadow === wanted ? "" : of.shadow };
+    if (learned && guardrail.referenceAt(unixMs)) return { policy: REFERENCE, of: "comparison", shadow: wanted };
+    return { policy: wanted, of: "order", shadow: of.shadow === wanted ? "" : of.shadow };
   }
 
   /** Counts of a VIP at one load balancer; `counts` is asked for only when they are due. */
@@ -135,14 +143,26 @@ export class Trials {
     if (!guardrail.suspects) this.#experiment(of, instance, c, unixMs);
     if (!learned) return;
     if (!guardrail.suspects) of.suspect = ruling;
-    const step = guardrail.hear(instance, c, unixMs, this.o.learned(ruling));
-    if (!step) return;
-    if (step.down && of.experiment?.running) {
-      of.experiment.end("tripped", step.evidence, unixMs);
+    const steps = guardrail.hear(instance, c, unixMs, this.o.learned(ruling));
+    const down = steps.find((s) => s.kind === "down");
+    if (down && of.experiment?.running) {
+      of.experiment.end("tripped", down.evidence, unixMs);
       this.#keep(of.experiment);
       this.o.onEnd(of.experiment);
     }
-    this.o.onStep(vip, step);
+    this.#said(vip, steps);
+  }
+
+  /** How the guardrail of a VIP stands; null: no learned policy is wanted, so nothing is watched. */
+  guardrailAt(vip: string, unixMs: number): GuardrailNow | null {
+    const of = this.#vips.get(vip);
+    if (!of || ![...of.wanted.values()].some((p) => this.o.learned(p))) return null;
+    return of.guardrail.now(unixMs);
+  }
+
+  /** VIPs that something is known of. */
+  get vips(): readonly string[] {
+    return [...this.#vips.keys()];
   }
 
   setShadow(vip: string, policy: string): string {
@@ -174,11 +194,11 @@ export class Trials {
     return e;
   }
 
-  /** False: its policy has not stepped down here. */
+  /** False: its policy has not stepped down here, and is not suspected. */
   resume(vip: string, why: string, unixMs: number): boolean {
-    const step = this.#vips.get(vip)?.guardrail.resume(unixMs, why);
-    if (step) this.o.onStep(vip, step);
-    return step !== null && step !== undefined;
+    const steps = this.#vips.get(vip)?.guardrail.resume(unixMs, why) ?? [];
+    this.#said(vip, steps);
+    return steps.length > 0;
   }
 
   /** Of the pairs the one before the next, too: that two replicas have the same ones shows there. */
@@ -209,6 +229,10 @@ export class Trials {
 
   of(vip: string): Pick<OfVip, "shadow" | "experiment" | "guardrail"> | undefined {
     return this.#vips.get(vip);
+  }
+
+  #said(vip: string, steps: readonly Step[]): void {
+    for (const step of steps) this.o.onStep(vip, step);
   }
 
   #join(vip: string, shares: readonly Share[]): void {

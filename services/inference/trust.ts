@@ -7,9 +7,10 @@ import { type Caller, callerName, invalid, ServiceError, unary } from "../common
 import { decodeFrame } from "../common/native/frame.js";
 import type { ExperimentSpec } from "../common/trial/experiment.js";
 import type { Catalog } from "./catalog.js";
-import { experimentMessage, shareMessage } from "./experiment-messages.js";
+import { experimentMessage, guardrailMessage, shareMessage } from "./experiment-messages.js";
 import type { Steering, Stream } from "./steering.js";
 import type { Trials } from "./trials.js";
+import type { ShadowOfVip, TrustOfVip } from "./trust-metrics.js";
 
 export interface TrustOptions {
   trials: Trials;
@@ -69,12 +70,30 @@ export function trustHandlers({ trials, steering, catalog, unixMs, replica }: Tr
       return {
         shadows: streams.flatMap((s) => shadowMessage(s, of?.shadow ?? "")),
         experiment: of?.experiment ? experimentMessage(of.experiment) : null,
-        guardrail: (of?.guardrail.steps ?? []).map((s) => ({ at_unix_ms: s.at, down: s.down, evidence: s.evidence })),
-        guardrail_down: of?.guardrail.down(unixMs()) ?? false,
+        guardrail: guardrailMessage(trials.guardrailAt(r.vip, unixMs()), of?.guardrail.steps ?? []),
         policy: streams[0]?.session.policyName ?? "",
+        turn_of: streams[0]?.beside.turnOf ?? "",
+        wanted: streams[0]?.beside.wanted ?? "",
+        instances: [...new Set(streams.map((s) => s.instance))],
       };
     }),
   };
+}
+
+/** Of the VIPs that are steered here. */
+export function trustOfVips(streams: Iterable<Stream>, trials: Trials, at: number): TrustOfVip[] {
+  return [...new Set([...streams].map((s) => s.beside.vip))].map((vip) => ({
+    vip,
+    guardrail: trials.guardrailAt(vip, at),
+    experiment: trials.of(vip)?.experiment ?? null,
+  }));
+}
+
+/** Of a stream; none, or one that has decided nothing yet, is no figure. */
+export function shadowOf({ session: { shadow }, beside: { vip }, instance }: Stream): ShadowOfVip[] {
+  if (!shadow?.latest) return [];
+  const { name: policy, costMs: cpuMs } = shadow;
+  return [{ vip, loadBalancer: instance, policy, distance: shadow.latest.distance, cpuMs }];
 }
 
 function specOf(r: StartExperimentRequest__Output, catalog: Catalog, now: number): Omit<ExperimentSpec, "by" | "reason"> {

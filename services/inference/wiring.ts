@@ -22,9 +22,9 @@ export function openTrials(o: Parts & { metrics: InferenceMetrics }): Trials {
     guardShare: config.inference.guardrail_share,
     has: (policy) => catalog.has(policy),
     learned: (policy) => catalog.get(policy)?.kind === "onnx",
-    onStep: (vip, { down, evidence }) => {
-      metrics.guardrail.inc({ vip, step: down ? "down" : "again" });
-      log.warn({ vip, down, evidence }, "guardrail");
+    onStep: (vip, { at, kind, evidence }) => {
+      metrics.guardrail.inc({ vip, step: kind });
+      log.warn({ vip, step: kind, at: new Date(at).toISOString(), evidence }, "guardrail");
     },
     onEnd: (e) => log.info({ vip: e.spec.vip, id: e.spec.id, ...e.standing() }, "experiment is over"),
     onUnsaved: (e, error) => log.warn({ vip: e.spec.vip, id: e.spec.id, reason: error.message }, "experiment not kept"),
@@ -61,7 +61,12 @@ export function besideOptions(o: Parts & { trials: Trials; metrics: InferenceMet
         said.set(name, now);
         log.warn({ name, reason: e.message }, "ticks are missing in the decision log");
       };
-      const opened = new DecisionLog(name, { folder, maxBytes: file_mib * MIB, files, readable, failed }, logs.get(name));
+      const wrote = (bytes: number): void => {
+        metrics.logTicks.inc();
+        metrics.logBytes.inc(undefined, bytes);
+      };
+      const options = { folder, maxBytes: file_mib * MIB, files, readable, failed, wrote };
+      const opened = new DecisionLog(name, options, logs.get(name));
       logs.set(name, opened);
       return opened;
     },

@@ -44,6 +44,7 @@ export const vipStatus = (vip: Vip): VipStatus => ({
   last_refusal: vip.lastRefusal,
   effect_ms: vip.effectMs,
   source: vip.source,
+  turn_of: vip.turnOf,
 });
 
 /** Datagrams that are no fault: taken, come back, or of a load balancer that has just started. */

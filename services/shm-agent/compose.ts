@@ -89,6 +89,7 @@ function overrideDecision(o: OverrideWeights): Decision {
     kappa: 0,
     mode: o.mode,
     policy: "override",
+    turnOf: "",
   };
 }
 

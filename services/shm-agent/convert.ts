@@ -26,6 +26,7 @@ export function decisionOf(w: Weights__Output): { decision: Decision; step: numb
       kappa: w.kappa,
       mode: wireMode.value(w.mode) ?? 0,
       policy: w.policy,
+      turnOf: w.turn_of,
     },
     step: wireLadder.value(w.ladder) === Ladder.KALMAN ? Ladder.KALMAN : Ladder.MODEL,
   };

@@ -16,6 +16,8 @@ export interface Decision {
   /** enum mlb_mode; 0 = leave as it is. */
   mode: number;
   policy: string;
+  /** Why this policy decides (Weights.turn_of). */
+  turnOf: string;
 }
 
 export interface LadderState {

@@ -55,6 +55,7 @@ export function pushOf(r: PushWeightsRequest__Output, vip: Vip, nowMs: number): 
       kappa: 0,
       mode: 0,
       policy: "push",
+      turnOf: "",
     },
   };
 }

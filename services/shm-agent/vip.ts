@@ -85,6 +85,7 @@ export class Vip {
   #pending = false;
   #checkpoint: Checkpoint | null = null;
   #policy: string;
+  #turnOf = "";
   #source: Source = "static";
   #seq = 0;
   #shares = new Map<number, number>();
@@ -150,6 +151,11 @@ export class Vip {
   /** In force. */
   get policy(): string {
     return this.#policy;
+  }
+
+  /** Why it has its turn. */
+  get turnOf(): string {
+    return this.#turnOf;
   }
   /** What is to set the weights: an operator's choice, else the configured one. */
   get wantedPolicy(): string {
@@ -280,6 +286,7 @@ export class Vip {
     this.#counters.answered++;
     this.#pending = false;
     this.#policy = decision.policy;
+    this.#turnOf = decision.turnOf;
     return true;
   }
 

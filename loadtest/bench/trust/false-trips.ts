@@ -55,10 +55,10 @@ async function watched(scenarios: number, strategy: string): Promise<Watched> {
     let guard = guards.get(scenario);
     if (!guard) guards.set(scenario, (guard = new Guardrail(USUAL)));
     const counts: GuardCounts = { flowUs: flowS * 1e6, newFlows, ended: done, ttfbUs: 0, answers: 0 };
-    const before = guard.suspects;
-    const step = guard.hear(`lb${lb}`, counts, T0 + Math.round(1000 * atS));
-    if (guard.suspects && !before) seen.suspicions++;
-    if (step?.down) seen.trips.push({ scenario, atS, evidence: step.evidence });
+    for (const { kind, evidence } of guard.hear(`lb${lb}`, counts, T0 + Math.round(1000 * atS))) {
+      if (kind === "suspected") seen.suspicions++;
+      if (kind === "down") seen.trips.push({ scenario, atS, evidence });
+    }
   }
   const code = await ended;
   if (code !== 0) throw new Error(`marllb-sim counts ended with code ${code}`);

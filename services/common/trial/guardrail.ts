@@ -4,9 +4,9 @@
 // day. Where flows suddenly stay far longer though no more come, the reference rules at once, and by turns with the policy until it is
 // known whether the policy is the cause (reversal.ts). Pure.
 import { type Counts, Measure } from "./measure.js";
-import { BLOCK_MS, PAIRS, Reversal, stayOf, type Window } from "./reversal.js";
+import { BLOCK_MS, type BlockTurn, PAIRS, Reversal, stayOf, type Window } from "./reversal.js";
 import { momentAt, type Schedule } from "./schedule.js";
-import { Differences } from "./sequential.js";
+import { Differences, type Interval } from "./sequential.js";
 
 export interface GuardrailOptions {
   /** Of the time, to the reference; 0: never. */
@@ -15,11 +15,40 @@ export interface GuardrailOptions {
   seed: number;
 }
 
+/**
+ * suspected: something is wrong, and it may be the policy; withdrawn, reintroduced: who rules while that is found out; cleared: it is not the
+ * policy; down: it is, and the reference rules; again: the policy is tried again.
+ */
+export const STEPS = ["suspected", "withdrawn", "reintroduced", "cleared", "down", "again"] as const;
+export type StepKind = (typeof STEPS)[number];
+
 export interface Step {
   at: number;
-  down: boolean;
+  kind: StepKind;
   /** What it was done for. */
   evidence: string;
+}
+
+/** learning: too little is known of this traffic to see what is unusual. */
+export const STATES = ["learning", "watching", "suspected", "down"] as const;
+export type GuardrailState = (typeof STATES)[number];
+
+/** How it stands now, with the figures that it looks at. Stays in ms; null: not known. */
+export interface GuardrailNow {
+  state: GuardrailState;
+  /** What was seen last that led here; empty while it watches or learns. */
+  evidence: string;
+  /** Mean stay in the last second, in the ten minutes before, and from where on it is suspected. */
+  stayMs: number | null;
+  usualMs: number | null;
+  limitMs: number | null;
+  /** The pair of blocks that is being tried, of so many; 0: none. */
+  trial: number;
+  trials: number;
+  /** The policy is down until then; 0: it is not. */
+  untilMs: number;
+  /** The standing comparison: log of the policy's mean stay over the reference's. */
+  difference: Interval;
 }
 
 /** The lower bound of how much worse, from which on it is beyond doubt that it matters. */
@@ -55,6 +84,16 @@ export interface GuardCounts extends Counts {
   newFlows: number;
 }
 
+interface Suspicion {
+  evidence: string;
+  reversal: Reversal;
+}
+
+/** Steps that are kept to be asked for. */
+const KEPT_STEPS = 100;
+
+const ms = (v: number | null): string => (v === null ? "too few flows for a mean stay" : `a stay of ${v.toFixed(0)} ms`);
+
 export class Guardrail {
   readonly steps: Step[] = [];
   #schedule: Schedule | null = null;
@@ -68,7 +107,8 @@ export class Guardrail {
   #arrivals: number[] = [];
   #over = 0;
   /** Suspected: what was seen, and what is being found out. */
-  #suspicion: { evidence: string; reversal: Reversal } | null = null;
+  #suspicion: Suspicion | null = null;
+  #seen: Pick<GuardrailNow, "stayMs" | "usualMs" | "limitMs"> = { stayMs: null, usualMs: null, limitMs: null };
   #cleared = { until: 0, high: 0 };
   #downUntil = 0;
   #forMs = FIRST_MS;
@@ -91,18 +131,32 @@ export class Guardrail {
     return this.#suspicion !== null;
   }
 
-  /** One load balancer's counts; answers the step that they gave reason to. `rules`: what is watched decides, but for the reference's turns. */
-  hear(of: string, counts: GuardCounts, unixMs: number, rules = true): Step | null {
+  now(unixMs: number): GuardrailNow {
+    const down = this.down(unixMs);
+    const state = down ? "down" : this.#suspicion ? "suspected" : this.#seconds.length < LEVEL_LEAST_S ? "learning" : "watching";
+    return {
+      state,
+      evidence: down ? (this.steps.findLast((s) => s.kind === "down")?.evidence ?? "") : (this.#suspicion?.evidence ?? ""),
+      ...this.#seen,
+      trial: this.#suspicion?.reversal.pairAt(unixMs) ?? 0,
+      trials: PAIRS,
+      untilMs: down ? this.#downUntil : 0,
+      difference: this.#differences.interval(ALPHA),
+    };
+  }
+
+  /** One load balancer's counts; answers the steps that they gave reason to. `rules`: what is watched decides, but for the reference's turns. */
+  hear(of: string, counts: GuardCounts, unixMs: number, rules = true): Step[] {
     if (this.#downUntil > 0 && unixMs >= this.#downUntil)
       return this.#again(unixMs, "the time is over: the policy is tried again");
-    if (this.down(unixMs)) return null;
+    if (this.down(unixMs)) return [];
     this.#begin(unixMs);
     this.#count(of, counts, unixMs);
     const second = this.#second(unixMs);
-    if (this.#suspicion) return second && this.#try(this.#suspicion, second, unixMs);
+    if (this.#suspicion) return second ? this.#try(this.#suspicion, second, unixMs) : [];
     const slow = this.#compare(of, counts, unixMs);
-    if (!slow && second) this.#suspect(second, unixMs, rules && !this.referenceAt(unixMs));
-    return slow;
+    if (slow.length > 0 || !second) return slow;
+    return this.#suspect(second, unixMs, rules && !this.referenceAt(unixMs));
   }
 
   /** The standing comparison begins once there is a level: before, nothing is known of this traffic. */
@@ -116,14 +170,14 @@ export class Guardrail {
     this.#measure = new Measure(this.#schedule);
   }
 
-  #compare(of: string, counts: Counts, unixMs: number): Step | null {
+  #compare(of: string, counts: Counts, unixMs: number): Step[] {
     this.#measure?.hear(of, counts, unixMs);
     for (const pair of this.#measure?.close(unixMs) ?? []) {
       // The schedule's candidate is the reference: turned round, the difference is the policy's.
       if (pair.duration !== null) this.#differences.add(-pair.duration);
     }
     const { low, high, mean, n } = this.#differences.interval(ALPHA);
-    if (low <= WORSE) return null;
+    if (low <= WORSE) return [];
     const as = (v: number): string => `+${(100 * Math.expm1(v)).toFixed(1)} %`;
     return this.#stepDown(
       unixMs,
@@ -150,43 +204,67 @@ export class Guardrail {
     return open;
   }
 
-  #suspect(second: Window, unixMs: number, rules: boolean): void {
+  #suspect(second: Window, unixMs: number, rules: boolean): Step[] {
     const sojourn = stayOf(second);
     if (sojourn === null) {
       this.#over = 0;
-      return;
+      return [];
     }
     const seconds = (unixMs - second.at) / 1000;
     const now: Second = { sojourn, arrivals: second.newFlows / seconds };
     const level = this.#level();
     const cleared = unixMs < this.#cleared.until;
-    const high = level !== null && now.sojourn > (cleared ? Math.max(level.high, this.#cleared.high) : level.high);
+    const limit = level === null ? null : cleared ? Math.max(level.high, this.#cleared.high) : level.high;
+    this.#seen = { stayMs: sojourn, usualMs: level?.sojourn ?? null, limitMs: limit };
+    const high = limit !== null && sojourn > limit;
     this.#arrivals.push(now.arrivals);
     if (this.#arrivals.length > EQUAL_S) this.#arrivals.shift();
     const come = this.#arrivals.reduce((a, b) => a + b, 0) / this.#arrivals.length;
     const equal = level !== null && come < EQUAL * level.arrivals && come > level.arrivals / EQUAL;
     this.#over = high && equal && rules ? this.#over + 1 : 0;
     if (!high) this.#remember(now);
-    if (this.#over < TRIP_S || level === null) return;
+    if (this.#over < TRIP_S || level === null) return [];
     const evidence = `for ${TRIP_S} s flows stay ${now.sojourn.toFixed(0)} ms at ${now.arrivals.toFixed(0)} new ones a second; ${level.sojourn.toFixed(0)} ms at ${level.arrivals.toFixed(0)} in the ten minutes before`;
     this.#suspicion = { evidence, reversal: new Reversal(unixMs, this.o.seed, level.sojourn) };
+    return [...this.#step(unixMs, "suspected", evidence), ...this.#turns(this.#suspicion, unixMs)];
   }
 
   /** Ends the suspicion when it is known. */
-  #try({ evidence, reversal }: { evidence: string; reversal: Reversal }, second: Window, unixMs: number): Step | null {
+  #try(suspicion: Suspicion, second: Window, unixMs: number): Step[] {
+    const { evidence, reversal } = suspicion;
+    const stayMs = stayOf(second);
+    if (stayMs !== null) this.#seen = { ...this.#seen, stayMs };
     const finding = reversal.hear(second, unixMs);
-    if (finding === "runs") return null;
+    if (finding === "runs") return this.#turns(suspicion, unixMs);
     this.#suspicion = null;
     this.#over = 0;
-    if (finding === "cleared") {
-      this.#cleared = { until: unixMs + CLEARED_MS, high: TRIP_RATIO * (reversal.underReference ?? 0) };
-      return null;
-    }
+    if (finding === "cleared") return this.#clear(suspicion, unixMs);
     const mean = reversal.differences.reduce((a, b) => a + b, 0) / PAIRS;
     return this.#stepDown(
       unixMs,
       `${evidence}; in ${PAIRS} of ${PAIRS} trials of ${(2 * BLOCK_MS) / 1000} s it went with the policy and came back with it, ${mean.toFixed(0)} ms of stay`,
     );
+  }
+
+  #clear({ reversal }: Suspicion, unixMs: number): Step[] {
+    this.#cleared = { until: unixMs + CLEARED_MS, high: TRIP_RATIO * (reversal.underReference ?? 0) };
+    const { clearedBy, matters } = reversal;
+    const trial = `in trial ${reversal.differences.length + 1} of ${PAIRS}`;
+    const why =
+      clearedBy === null
+        ? `too few flows ${trial} to tell`
+        : `${trial} the stay grew ${clearedBy.toFixed(0)} ms more under the policy than under the reference, and ${matters.toFixed(0)} ms would matter`;
+    return this.#step(unixMs, "cleared", `it is not shown to be the policy: ${why}`);
+  }
+
+  /** Who rules now while it is found out, where that has changed. */
+  #turns({ reversal }: Suspicion, unixMs: number): Step[] {
+    return reversal.turns(unixMs).flatMap(({ at, reference, pair, stayBefore }: BlockTurn) => {
+      const who = reference ? "the reference rules" : "the policy rules";
+      const before = pair === 0 ? "" : `; ${ms(stayBefore)} under the ${reference ? "policy" : "reference"} before`;
+      const which = pair === 0 ? "to see whether it goes with the policy" : `trial ${pair} of ${PAIRS}`;
+      return this.#step(at, reference ? "withdrawn" : "reintroduced", `${who}, ${which}${before}`);
+    });
   }
 
   #remember({ sojourn, arrivals }: Second): void {
@@ -216,25 +294,30 @@ export class Guardrail {
     return { sojourn, arrivals: sum.arrivals / n, high: Math.max(TRIP_RATIO * sojourn, unusual) };
   }
 
-  #stepDown(unixMs: number, evidence: string): Step {
+  #stepDown(unixMs: number, evidence: string): Step[] {
     this.#downUntil = unixMs + this.#forMs;
     const minutes = Math.round(this.#forMs / 60_000);
     this.#forMs = Math.min(LONGEST_MS, 2 * this.#forMs);
-    return this.#step(unixMs, true, `${evidence}; the reference rules for ${minutes} minutes`);
+    return this.#step(unixMs, "down", `${evidence}; the reference rules for ${minutes} minutes`);
   }
 
   /** Another policy was ordered: what was suspected of the one before says nothing of it. */
-  acquit(): void {
+  acquit(unixMs: number, why: string): Step[] {
+    const suspected = this.suspects;
     this.#suspicion = null;
     this.#over = 0;
+    return suspected ? this.#step(unixMs, "cleared", why) : [];
   }
 
-  /** Somebody knows better: the policy is tried again before its time. null: it is not down. */
-  resume(unixMs: number, why: string): Step | null {
-    return this.down(unixMs) ? this.#again(unixMs, why) : null;
+  /** Somebody knows better: the policy is tried again before its time, or is no longer suspected. None: it is neither down nor suspected. */
+  resume(unixMs: number, why: string): Step[] {
+    if (this.down(unixMs)) return this.#again(unixMs, why);
+    const underReference = this.#suspicion?.reversal.underReference ?? 0;
+    if (this.#suspicion) this.#cleared = { until: unixMs + CLEARED_MS, high: TRIP_RATIO * underReference };
+    return this.acquit(unixMs, why);
   }
 
-  #again(unixMs: number, why: string): Step {
+  #again(unixMs: number, why: string): Step[] {
     this.#downUntil = 0;
     this.#upSince = unixMs;
     this.#over = 0;
@@ -244,13 +327,13 @@ export class Guardrail {
     this.#differences = new Differences();
     this.#schedule = null;
     this.#measure = null;
-    return this.#step(unixMs, false, why);
+    return this.#step(unixMs, "again", why);
   }
 
-  #step(at: number, down: boolean, evidence: string): Step {
-    const step = { at, down, evidence };
+  #step(at: number, kind: StepKind, evidence: string): Step[] {
+    const step = { at, kind, evidence };
     this.steps.push(step);
-    if (this.steps.length > 100) this.steps.shift();
-    return step;
+    if (this.steps.length > KEPT_STEPS) this.steps.shift();
+    return [step];
   }
 }

@@ -19,6 +19,16 @@ const LEAST = 10;
 
 export type Finding = "runs" | "guilty" | "cleared";
 
+/** Who rules a block, and what was seen of the one before. */
+export interface BlockTurn {
+  at: number;
+  reference: boolean;
+  /** Of 1 to PAIRS; 0: the first block, which no pair is made of. */
+  pair: number;
+  /** Under whoever ruled before, in ms at the end of its block; null: too few flows. */
+  stayBefore: number | null;
+}
+
 interface Sum {
   flowUs: number;
   newFlows: number;
@@ -38,6 +48,9 @@ export class Reversal {
   readonly #sums: Sum[] = [];
   /** What each pair said: how much more the stay grew under the policy than under the reference, in ms. */
   readonly differences: number[] = [];
+  /** What the pair that cleared the policy said; null: its blocks had too few flows. */
+  clearedBy: number | null = null;
+  #told = -1;
 
   constructor(
     private readonly startedAt: number,
@@ -62,11 +75,38 @@ export class Reversal {
     }
     while (2 * this.differences.length + 2 < block) {
       const difference = this.#difference(this.differences.length);
-      if (difference === null || difference < MATTERS * this.usualMs) return "cleared";
+      if (difference === null || difference < this.matters) {
+        this.clearedBy = difference;
+        return "cleared";
+      }
       this.differences.push(difference);
       if (this.differences.length === PAIRS) return "guilty";
     }
     return "runs";
+  }
+
+  /** From so much on, in ms, a pair speaks against the policy. */
+  get matters(): number {
+    return MATTERS * this.usualMs;
+  }
+
+  /** The pair that is being tried. */
+  pairAt(unixMs: number): number {
+    return Math.min(PAIRS, Math.floor((this.#block(unixMs) + 1) / 2));
+  }
+
+  /** The turns that have begun since it was asked last: who rules changes with each. */
+  turns(unixMs: number): BlockTurn[] {
+    const out: BlockTurn[] = [];
+    const now = Math.min(2 * PAIRS, this.#block(unixMs));
+    while (this.#told < now) {
+      const block = ++this.#told;
+      const reference = this.#reference(block);
+      if (block > 0 && reference === this.#reference(block - 1)) continue;
+      const stayBefore = block > 0 ? this.#stay(block - 1) : null;
+      out.push({ at: this.startedAt + block * BLOCK_MS, reference, pair: Math.floor((block + 1) / 2), stayBefore });
+    }
+    return out;
   }
 
   /** Mean stay under the reference, in ms; null: not known. */

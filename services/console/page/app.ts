@@ -300,9 +300,17 @@ export class App extends Component<object, State> {
   }
 }
 
+/** Why a policy decides that nobody ordered. */
+const TURNS: Readonly<Record<string, string>> = {
+  experiment: ", an experiment's turn",
+  comparison: ", the guardrail compares",
+  suspicion: ", the guardrail tries who does harm",
+  guardrail: ", by the guardrail",
+};
+
 function tiles(v: VipBrief, endMs: number): View {
   const all: readonly (readonly [label: string, value: string, note: string])[] = [
-    ["Policy", v.policy || "–", `mode ${v.mode}${v.source === "inference" ? "" : `, set by ${v.source}`}`],
+    ["Policy", v.policy || "–", `mode ${v.mode}${v.source === "inference" ? (TURNS[v.turnOf] ?? "") : `, set by ${v.source}`}`],
     ["p50 / p95", `${ms(v.p50, endMs)} / ${ms(v.p95, endMs)}`, `p99 ${ms(v.p99, endMs)}, last 10 s`],
     ["New flows", `${count(v.newFlows)} /s`, `${count(v.flows)} in progress`],
     // Fewer flows than servers cannot be spread evenly: one flow at four servers is 0.25, and nothing is wrong.

@@ -1,20 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 // A policy on trial: what the shadow would do, how an experiment stands, and whether the guardrail has stepped in.
-import type { ExperimentNow, IntervalNow, ShadowNow, TrustNow } from "../wire.js";
-import { fixed, percent } from "./format.js";
+import type { ExperimentNow, GuardrailNow, IntervalNow, ShadowNow, TrustNow } from "../wire.js";
+import { clock, fixed, ms, percent } from "./format.js";
 import { html, type View } from "./html.js";
 
 const WIDTH = 360;
 const HEIGHT = 26;
 
 export function trust(t: TrustNow): View {
-  if (!t.shadow && !t.experiment && t.down === "")
-    return html`<p class="hint">No policy is on trial. <code>marllbctl shadow set POLICY</code> lets one decide beside, <code>marllbctl experiment start --candidate POLICY</code> measures it.</p>`;
+  const { guardrail: g } = t;
+  const quiet = !["suspected", "down"].includes(g.state);
+  if (!t.shadow && !t.experiment && quiet)
+    return html`${guardrail(g)}<p class="hint">No policy is on trial. <code>marllbctl shadow set POLICY</code> lets one decide beside, <code>marllbctl experiment start --candidate POLICY</code> measures it.</p>`;
   return html`<div class="trust">
-    ${t.down === "" ? null : html`<p class="banner bad">The guardrail has put the policy aside: ${t.down}</p>`}
+    ${guardrail(g)}
     ${t.shadow ? shadow(t.shadow) : null}
     ${t.experiment ? experiment(t.experiment) : null}
   </div>`;
+}
+
+/** What it does, and what it looks at. */
+function guardrail(g: GuardrailNow): View {
+  const stays =
+    g.usual === null
+      ? null
+      : html`<span class="hint">flows stay ${ms(g.stay)}, ${ms(g.usual)} in the last ten minutes; suspected from ${ms(g.limit)} on</span>`;
+  if (g.state === "suspected")
+    return html`<p class="banner bad">The policy is suspected. Reference and policy decide by turns to find out, trial ${g.trial} of ${g.trials}: ${g.evidence}</p>`;
+  if (g.state === "down")
+    return html`<p class="banner bad">The guardrail has put the policy aside until ${clock(g.until)}: ${g.evidence}</p>`;
+  if (g.state === "learning")
+    return html`<p>Guardrail <span class="pill note">learning</span> <span class="hint">what is usual here; it steps in once ten minutes of traffic are known</span></p>`;
+  return g.state === "watching" ? html`<p>Guardrail <span class="pill good">watching</span> ${stays}</p>` : html``;
 }
 
 function shadow(s: ShadowNow): View {

@@ -2,6 +2,7 @@
 import test from "ava";
 import { EventLog } from "../eventlog.js";
 import { Model } from "../model.js";
+import { NO_GUARDRAIL } from "../trust-now.js";
 import { concerns } from "../wire.js";
 import { pool, stats, status } from "./samples.js";
 
@@ -175,7 +176,9 @@ test("events are bounded, in order of time, and read from where a reader stopped
 test("an experiment's start and end, and the guardrail's steps, are events; what was there before is no news", (t) => {
   const { model, hear, texts } = bed();
   hear({}, [{ address: A }], T0);
-  const none = { shadow: null, experiment: null, down: "" };
+  const step = (at: number, word: string) => ({ at: T0 + at, step: word, evidence: "flows stay long" });
+  const none = { shadow: null, experiment: null, guardrail: { ...NO_GUARDRAIL, steps: [step(-5, "again")] } };
+  const steps = [step(-5, "again"), step(2, "suspected"), step(2, "withdrawn"), step(2, "down")];
   const experiment = (verdict: string) => ({
     id: "e1",
     candidate: "marl",
@@ -189,14 +192,15 @@ test("an experiment's start and end, and the guardrail's steps, are events; what
   });
   model.trust("edge1/web", none, T0);
   model.trust("edge1/web", { ...none, experiment: experiment("running") }, T0 + 1);
-  hear({ policy: "kalman" }, [{ address: A }], T0 + 1);
-  model.trust("edge1/web", { ...none, experiment: experiment("better"), down: "flows stay long" }, T0 + 2);
-  model.trust("edge1/web", { ...none, experiment: experiment("better") }, T0 + 3);
+  hear({ policy: "kalman", turn_of: "experiment" }, [{ address: A }], T0 + 1);
+  model.trust("edge1/web", { ...none, experiment: experiment("better"), guardrail: { ...NO_GUARDRAIL, steps } }, T0 + 2);
+  model.trust("edge1/web", { ...none, experiment: experiment("better"), guardrail: { ...NO_GUARDRAIL, steps } }, T0 + 3);
   t.deepEqual(texts(), [
     "experiment e1, marl against kalman: started",
-    "the policy steps down: flows stay long",
+    "suspected: flows stay long",
+    "withdrawn: flows stay long",
+    "down: flows stay long",
     "experiment e1, marl against kalman: better: duration -5 %",
-    "the policy is tried again",
   ]);
   const other = bed();
   other.model.trust("edge1/web", { ...none, experiment: experiment("better") }, T0);

@@ -3,6 +3,7 @@
 import test from "ava";
 import { ago, count, ms, percent } from "../page/format.js";
 import { Series, thinned } from "../page/series.js";
+import { NO_GUARDRAIL } from "../trust-now.js";
 import type { Live, Past, ServerNow, VipBrief } from "../wire.js";
 
 const T0 = 1_700_000_000_000;
@@ -34,7 +35,7 @@ const live = (at: number, flows: number, servers: string[]): Pick<Live, "at" | "
   vips: [{ key: "edge1/web", at, stale: false, flows, step: 2 } as VipBrief],
   detail: {
     key: "edge1/web",
-    trust: { shadow: null, experiment: null, down: "" },
+    trust: { shadow: null, experiment: null, guardrail: NO_GUARDRAIL },
     servers: servers.map((address) => ({ address, share: 0.1, flows, p95: 9 }) as ServerNow),
     peers: [],
     capacityKnown: false,

@@ -27,6 +27,7 @@ export const stats = (vip: Partial<VipStatus>, servers: readonly Server[]): Stat
       ladder: "LADDER_MODEL",
       state: "VIP_STATE_NORMAL",
       source: "inference",
+      turn_of: "order",
       effect_ms: 1.5,
       last_refusal: "",
       ...vip,

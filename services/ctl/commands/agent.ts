@@ -8,6 +8,7 @@ import type { Clients } from "../client.js";
 import { number } from "../flags.js";
 import { columns, output } from "../print.js";
 import { findVip, type LoadBalancer, loadBalancers, withClients } from "../target.js";
+import { TURNS } from "../trust-text.js";
 import { plainLine, table } from "../up/table.js";
 import { type Common, common, weightArguments } from "./common.js";
 
@@ -44,6 +45,10 @@ function statusText({ status: s, agent }: LoadBalancer): string {
   return [
     `instance ${s.instance} at ${agent.address}, ${region}`,
     columns(["id", "VIP", "address", "strategy", "weights by", "state", "servers", "published", "refused", "effect ms"], vips),
+    ...s.vips.flatMap((v) => {
+      const why = v.source === "inference" ? TURNS[v.turn_of] : undefined;
+      return why ? [`${v.name}: ${v.policy} decides, for ${why}; marllbctl trust --vip ${v.name}`] : [];
+    }),
     columns(["peer", "address", "state", "answered", "unanswered", "reconnects"], peers),
     ...(s.counts ? [countsText(s.counts)] : []),
   ].join("\n\n");

@@ -6,6 +6,7 @@ import type { Clients } from "../client.js";
 import { columns, output } from "../print.js";
 import { type Asked, answersOf } from "../replicas.js";
 import { findVip, withClients } from "../target.js";
+import { type GuardrailOf, guardrailLine, TURNS, trustOf } from "../trust-text.js";
 import { LaunchError } from "../up/error.js";
 import { type Common, common, poolWide } from "./common.js";
 import { explainedAt } from "./trust.js";
@@ -68,9 +69,14 @@ async function order(clients: Clients, r: { vip_id: number; name: string; policy
   const reason = `policy ${r.policy || "as configured"} was ordered${r.reason === "" ? "" : `: ${r.reason}`}`;
   const stopped = await clients.inference.each("StopExperiment", { vip: r.name, reason }).catch(() => []);
   const [first] = stopped.flatMap((a) => ("answer" in a && a.answer.experiment ? [a.answer.experiment.id] : []));
-  const trust = await clients.inference.each("GetTrust", { vip: r.name }).catch(() => []);
-  return { ...done, ended: first ?? "", guardrail_down: trust.some((a) => "answer" in a && a.answer.guardrail_down) };
+  return { ...done, ended: first ?? "", guardrail_down: (await guardrailsOf(clients, r.name)).some((g) => g.state === "down") };
 }
+
+/** Of every replica that answers. */
+const guardrailsOf = async (clients: Clients, vip: string): Promise<GuardrailOf[]> => {
+  const asked = await clients.inference.each("GetTrust", { vip }).catch(() => []);
+  return trustOf(asked.flatMap((a) => ("answer" in a ? [a.answer] : []))).guardrails;
+};
 
 /** What else decides, or did. */
 const beside = (r: { ended: string; guardrail_down: boolean }): string =>
@@ -79,21 +85,27 @@ const beside = (r: { ended: string; guardrail_down: boolean }): string =>
     r.guardrail_down ? "; the guardrail keeps learned policies down: marllbctl trust resume ends that" : "",
   ].join("");
 
+function policyText(r: { instance: string; policy: string; wanted: string; turn_of: string }, several: boolean): string {
+  const why = TURNS[r.turn_of];
+  return `${several ? `${r.instance}: ` : ""}${r.policy}${why ? ` in place of ${r.wanted}: ${why}` : ""}`;
+}
+
 function policyCommands(program: Command): void {
   const policy = program.command("policy").description("the policy that sets a VIP's weights");
   common(policy.command("get").description("the one in force"))
     .option("--vip <name>", "VIP by name or number (default: the only one)")
     .action((o: VipFlag) =>
       withClients(o, async (clients) => {
-        const { at } = await findVip(clients, o);
+        const { at, name } = await findVip(clients, o);
         const all = await Promise.all(
-          at.map(async ({ lb, vip: { vip_id } }) => {
-            const { instance } = lb.status;
-            return { instance, policy: (await whoKnows(clients.inference.each("GetPolicy", { instance, vip_id }))).policy };
-          }),
+          at.map(({ lb, vip: { vip_id } }) =>
+            whoKnows(clients.inference.each("GetPolicy", { instance: lb.status.instance, vip_id })),
+          ),
         );
-        const text = (r: (typeof all)[number]): string => (all.length === 1 ? r.policy : `${r.instance}: ${r.policy}`);
-        output(o.json, all.length === 1 ? all[0] : all, () => all.map(text).join("\n"));
+        const guardrails = (await guardrailsOf(clients, name)).map(guardrailLine).filter((line) => line !== "");
+        output(o.json, all.length === 1 ? all[0] : all, () =>
+          [...all.map((r) => policyText(r, all.length > 1)), ...guardrails].join("\n"),
+        );
       }),
     );
   const reasoned = (c: Command): Command =>

@@ -6,7 +6,7 @@ import type { StreamStatsResponse__Output as Stats } from "../../../gen/marllb/v
 import type { WatchResponse__Output } from "../../../gen/marllb/v1/WatchResponse.js";
 import { follow } from "../../common/grpc/ask.js";
 import { NODE_ARGS } from "../../common/node-args.js";
-import { type Happening, happeningText, OrderChanges, statsChanges, VerdictChanges } from "../changes.js";
+import { GuardrailChanges, type Happening, happeningText, OrderChanges, statsChanges, VerdictChanges } from "../changes.js";
 import type { Clients } from "../client.js";
 import { number } from "../flags.js";
 import { loadBalancers, withClients } from "../target.js";
@@ -42,7 +42,9 @@ export function register(program: Command): void {
     common(
       program
         .command("events")
-        .description("each change as a line: verdicts, states, policy, ladder, orders; with --json a JSON object a line"),
+        .description(
+          "each change as a line: verdicts, states, policy and why, ladder, orders, the guardrail's steps; with --json a JSON object a line",
+        ),
     ),
     1000,
   ).action((o: Flags) => withClients(o, (clients) => events(clients, o)));
@@ -106,19 +108,20 @@ async function events(clients: Clients, o: Flags): Promise<void> {
     }
   };
   const before = new Map<string, Stats>();
-  const pools = new Map<string, OrderChanges>();
+  const pools = new Map<string, PoolChanges>();
   const stopStats = await followAll(clients, o, Math.min(o.every, 500), (lb, s) => {
     const key = `${lb}/${s.vip?.vip_id}`;
     const was = before.get(key);
     if (was) say(statsChanges(lb, was, s));
     before.set(key, s);
-    if (s.vip && !pools.has(s.vip.name)) pools.set(s.vip.name, new OrderChanges());
+    if (s.vip && !pools.has(s.vip.name))
+      pools.set(s.vip.name, { orders: new OrderChanges(), guardrails: new GuardrailChanges() });
   });
   const stops = [stopStats, ...(await followVerdicts(clients, say))];
-  const orders = setInterval(() => void askOrders(clients, pools, say), o.every);
+  const pool = setInterval(() => void askPools(clients, pools, say), o.every);
   if (!o.json && process.stdout.isTTY) process.stderr.write("events from now on; Ctrl-C ends\n");
   await untilStopped(o);
-  clearInterval(orders);
+  clearInterval(pool);
   for (const stop of stops) stop();
 }
 
@@ -134,15 +137,24 @@ async function followVerdicts(clients: Clients, say: (all: readonly Happening[])
   );
 }
 
-async function askOrders(
+interface PoolChanges {
+  orders: OrderChanges;
+  guardrails: GuardrailChanges;
+}
+
+async function askPools(
   clients: Clients,
-  pools: ReadonlyMap<string, OrderChanges>,
+  pools: ReadonlyMap<string, PoolChanges>,
   say: (all: readonly Happening[]) => void,
 ): Promise<void> {
-  for (const [name, changes] of pools) {
+  for (const [name, { orders, guardrails }] of pools) {
     // While failover is away nobody orders anything.
-    const r = await clients.failover.any("History", { vip_id: 0, name, limit: 50 }).catch(() => null);
-    if (r) say(changes.hear(name, r.changes));
+    const [r, trust] = await Promise.all([
+      clients.failover.any("History", { vip_id: 0, name, limit: 50 }).catch(() => null),
+      clients.inference.each("GetTrust", { vip: name }).catch(() => []),
+    ]);
+    if (r) say(orders.hear(name, r.changes));
+    for (const a of trust) if ("answer" in a) say(guardrails.hear(a.address, name, a.answer));
   }
 }
 

@@ -5,16 +5,15 @@ import { randomInt } from "node:crypto";
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { type Command, InvalidArgumentError } from "commander";
-import type { Experiment__Output as Experiment } from "../../../gen/marllb/v1/Experiment.js";
-import type { GetTrustResponse__Output as TrustAnswer } from "../../../gen/marllb/v1/GetTrustResponse.js";
 import type { StreamStatsResponse__Output as Stats } from "../../../gen/marllb/v1/StreamStatsResponse.js";
 import { NODE_ARGS } from "../../common/node-args.js";
 import { programFile } from "../../common/root.js";
 import type { Clients } from "../client.js";
 import { number } from "../flags.js";
-import { columns, output } from "../print.js";
+import { output } from "../print.js";
 import { type Asked, answersOf } from "../replicas.js";
 import { type FoundVip, findVip, type LoadBalancer, type TargetFlags, withClients } from "../target.js";
+import { experimentText, type TrustNow, trustOf, trustText } from "../trust-text.js";
 import { LaunchError } from "../up/error.js";
 import { type Common, common, poolWide } from "./common.js";
 
@@ -38,44 +37,8 @@ function all<T>(asked: readonly Asked<T>[]): T[] {
   return answersOf(asked);
 }
 
-/** The replica that hears most of an experiment says most of it. */
-async function trustOf(clients: Clients, vip: string): Promise<TrustAnswer> {
-  const found = answersOf(await clients.inference.each("GetTrust", { vip }));
-  const pairs = (t: TrustAnswer): number => Math.max(0, ...(t.experiment?.intervals ?? []).map((i) => i.pairs));
-  return found.reduce((best, t) => (pairs(t) > pairs(best) || t.shadows.length > best.shadows.length ? t : best));
-}
-
-const signed = (v: number): string => `${v > 0 ? "+" : ""}${(100 * v).toFixed(1)} %`;
-
-export function experimentText(e: Experiment): string {
-  const rows = e.intervals.map((i) => {
-    // Nothing is refuted before there are a few pairs.
-    const known = Number.isFinite(i.high);
-    return [i.metric, i.pairs > 0 ? signed(i.mean) : "-", known ? signed(i.low) : "-", known ? signed(i.high) : "-", i.pairs];
-  });
-  const ends = new Date(Number(e.deadline_unix_ms)).toISOString();
-  return [
-    `${e.id}: ${e.candidate} against ${e.baseline} on ${e.vip}, ${(100 * e.share).toFixed(0)} % of the time, blocks of ${(e.block_ms / 1000).toFixed(0)} s`,
-    `started by ${e.by} at ${new Date(Number(e.started_at_unix_ms)).toISOString()}${e.reason === "" ? "" : `: ${e.reason}`}`,
-    e.verdict === "running" ? `running, until ${ends} at most` : `${e.verdict}: ${e.why}`,
-    columns(["mean of", "candidate", "at least", "at most", "pairs"], rows),
-  ].join("\n");
-}
-
-function trustText(t: TrustAnswer): string {
-  const parts = [`${t.policy} decides${t.guardrail_down ? ": the policy stepped down" : ""}`];
-  for (const s of t.shadows) {
-    const how =
-      s.cut === ""
-        ? `${(100 * s.distance).toFixed(1)} % of the flows would go elsewhere, ${s.cost_ms.toFixed(2)} ms a tick`
-        : `cut off: ${s.cut}`;
-    parts.push(`shadow ${s.policy} at ${s.instance}: ${how}`);
-  }
-  if (t.experiment) parts.push(experimentText(t.experiment));
-  for (const g of t.guardrail)
-    parts.push(`guardrail ${new Date(Number(g.at_unix_ms)).toISOString()} ${g.down ? "down" : "again"}: ${g.evidence}`);
-  return parts.join("\n");
-}
+const trustAt = async (clients: Clients, vip: string): Promise<TrustNow> =>
+  trustOf(answersOf(await clients.inference.each("GetTrust", { vip })));
 
 export function register(program: Command): void {
   const trust = program.command("trust").enablePositionalOptions();
@@ -83,18 +46,20 @@ export function register(program: Command): void {
     trust.description("how shadow, experiment and guardrail of a VIP stand; `trust resume` ends a step of the guardrail"),
   ).action((o: VipFlag) =>
     withClients(o, async (clients) => {
-      const t = await trustOf(clients, (await findVip(clients, o)).name);
+      const t = await trustAt(clients, (await findVip(clients, o)).name);
       output(o.json, t, () => trustText(t));
     }),
   );
-  vipOption(trust.command("resume").description("the policy that the guardrail took away decides again, before its time"))
+  vipOption(
+    trust.command("resume").description("the policy that the guardrail took away, or tries, decides again before its time"),
+  )
     .option("--reason <text>", "why; kept with the step", "")
     .action((o: VipFlag & { reason: string }) =>
       withClients(o, async (clients) => {
         const { name } = await findVip(clients, o);
         const all = answersOf(await clients.inference.each("ResumePolicy", { vip: name, reason: o.reason }));
         const resumed = all.some((r) => r.resumed);
-        output(o.json, { resumed }, () => (resumed ? "the policy decides again" : "it had not stepped down"));
+        output(o.json, { resumed }, () => (resumed ? "the policy decides again" : "it was neither down nor suspected"));
       }),
     );
   shadowCommands(program);
@@ -141,7 +106,7 @@ function experimentCommands(program: Command): void {
     .action((o: StartFlags) => withClients(o, (clients) => start(clients, o)));
   vipOption(experiment.command("status").description("what it says so far, or said")).action((o: VipFlag) =>
     withClients(o, async (clients) => {
-      const { experiment: e } = await trustOf(clients, (await findVip(clients, o)).name);
+      const { experiment: e } = await trustAt(clients, (await findVip(clients, o)).name);
       if (!e) throw new LaunchError("no experiment was started; marllbctl experiment start");
       output(o.json, e, () => experimentText(e));
     }),

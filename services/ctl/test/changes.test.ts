@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
 import type { Change__Output } from "../../../gen/marllb/v1/Change.js";
+import type { GetTrustResponse__Output } from "../../../gen/marllb/v1/GetTrustResponse.js";
 import type { StreamStatsResponse__Output as Stats } from "../../../gen/marllb/v1/StreamStatsResponse.js";
 import type { Verdict__Output } from "../../../gen/marllb/v1/Verdict.js";
-import { happeningText, OrderChanges, statsChanges, VerdictChanges } from "../changes.js";
+import { GuardrailChanges, happeningText, OrderChanges, statsChanges, VerdictChanges } from "../changes.js";
 
 const stats = (vip: object, servers: object[]): Stats =>
   ({
@@ -36,6 +37,24 @@ test("what changed of a VIP and of its servers, one line each", (t) => {
     "edge1 web b:1  servers: left",
   ]);
   t.deepEqual(statsChanges("edge1", now, now), []);
+});
+
+test("a policy that decides in place of the ordered one says why; a guardrail's steps are news once, of each replica", (t) => {
+  const [before, now] = [stats({ turn_of: "order" }, []), stats({ policy: "kalman", turn_of: "suspicion" }, [])];
+  t.deepEqual(statsChanges("edge1", before, now).map(happeningText), [
+    "edge1 web  policy: marl -> kalman (the guardrail finds out whether the policy does harm)",
+  ]);
+  const step = (at: number, word: string) => ({ at_unix_ms: String(at), step: word, evidence: `seen at ${at}` });
+  const trust = (...steps: object[]) => ({ instances: ["edge1"], guardrail: { steps } }) as unknown as GetTrustResponse__Output;
+  const heard = new GuardrailChanges();
+  t.deepEqual(heard.hear("r1", "web", trust(step(1, "again"))), [], "what was there before is no news");
+  const said = heard.hear("r1", "web", trust(step(1, "again"), step(2, "suspected"), step(2, "withdrawn")));
+  t.deepEqual(said.map(happeningText), [
+    "edge1 web  guardrail: suspected (seen at 2)",
+    "edge1 web  guardrail: withdrawn (seen at 2)",
+  ]);
+  t.deepEqual(heard.hear("r1", "web", trust(step(1, "again"), step(2, "suspected"), step(2, "withdrawn"))), []);
+  t.deepEqual(heard.hear("r2", "web", trust(step(1, "down"))), []);
 });
 
 const verdict = (state: string, instance = "edge1") =>

@@ -45,6 +45,10 @@ const percent = (v: number): string => `${(100 * v).toFixed(1)}%`;
 const jainText = (s: Stats, extra: Extra): string =>
   extra.jainLoad === undefined ? `${s.jain.toFixed(3)}` : `${extra.jainLoad.toFixed(3)}*`;
 
+/** Why a policy decides that nobody ordered. */
+const turnText = (vip: Stats["vip"]): string =>
+  vip?.source === "inference" && vip.turn_of !== "" && vip.turn_of !== "order" ? ` (${vip.turn_of})` : "";
+
 const red = (s: string, on: boolean): string => (on ? `\x1b[31m${s}\x1b[0m` : s);
 const bold = (s: string, on: boolean): string => (on ? `\x1b[1m${s}\x1b[0m` : s);
 
@@ -66,7 +70,7 @@ export function table(s: Stats, extra: Extra): string[] {
   const load = extra.load;
   const head = [
     `VIP ${vip?.name} ${vip?.address}`,
-    `${vip?.policy || "-"}+${wireMode.word(vip?.mode ?? "")}`,
+    `${vip?.policy || "-"}+${wireMode.word(vip?.mode ?? "")}${turnText(vip)}`,
     `ladder ${wireLadder.word(vip?.ladder ?? "")}`,
     `tick ${ms(vip?.effect_ms)} ms`,
     `Jain ${jainText(s, extra)}`,

@@ -56,7 +56,14 @@ function bed(t: ExecutionContext, maxBytes = 1e9, files = 3) {
   const folder = mkdtempSync(path.join(tmpdir(), "marllb-log-"));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   const errors: Error[] = [];
-  const log = new DecisionLog("edge1-web", { folder, maxBytes, files, readable: () => true, failed: (e) => errors.push(e) });
+  const log = new DecisionLog("edge1-web", {
+    folder,
+    maxBytes,
+    files,
+    wrote() {},
+    readable: () => true,
+    failed: (e) => errors.push(e),
+  });
   return { folder, log, errors, file: path.join(folder, "edge1-web.mlog") };
 }
 
@@ -148,7 +155,7 @@ test("records that were on their way behind one that was lost are lost with it: 
   };
   rmSync(folder, { recursive: true });
   writeFileSync(folder, "no folder");
-  const log = new DecisionLog("edge1-web", { folder, maxBytes: 1e9, files: 3, readable: () => true, failed });
+  const log = new DecisionLog("edge1-web", { folder, maxBytes: 1e9, files: 3, wrote() {}, readable: () => true, failed });
   for (let seq = 1; seq <= 4; seq++) log.tick(tick(frame(seq, 3)), checkpoint);
   await log.written();
   t.is(errors.length, 4);
@@ -173,7 +180,11 @@ test("a stream that is opened anew goes on in the same file, after whatever the 
   const { log, folder, file } = bed(t);
   for (let seq = 1; seq <= 5; seq++) log.tick(tick(frame(seq, 3)), checkpoint);
   // It is known as it was left, and not read: what cannot be read would be turned over.
-  const next = new DecisionLog("edge1-web", { folder, maxBytes: 1e9, files: 3, readable: () => false, failed() {} }, log);
+  const next = new DecisionLog(
+    "edge1-web",
+    { folder, maxBytes: 1e9, files: 3, wrote() {}, readable: () => false, failed() {} },
+    log,
+  );
   for (let seq = 6; seq <= 9; seq++) next.tick(tick(frame(seq, 3)), checkpoint);
   await next.close();
   t.deepEqual(readdirSync(folder), ["edge1-web.mlog"]);
@@ -198,6 +209,7 @@ test("a process that starts again goes on in the same file, behind its last whol
       folder,
       maxBytes: 1e9,
       files: 3,
+      wrote() {},
       readable: () => true,
       failed: (e) => t.fail(e.message),
     });
@@ -213,6 +225,7 @@ test("a process that starts again goes on in the same file, behind its last whol
     folder,
     maxBytes: 1e9,
     files: 3,
+    wrote() {},
     readable: () => false,
     failed: (e) => t.fail(e.message),
   });

@@ -60,10 +60,10 @@ function traffic(trials: Trials, wanted: string) {
 
 test("without trials the ordered policy decides alone; a shadow goes along, unless it is the one in force", (t) => {
   const { trials } = bed(t);
-  t.deepEqual(trials.turn("web", "edge1", "marl", T0), { policy: "marl", shadow: "" });
+  t.deepEqual(trials.turn("web", "edge1", "marl", T0), { policy: "marl", of: "order", shadow: "" });
   t.is(trials.setShadow("web", "kalman"), "");
-  t.deepEqual(trials.turn("web", "edge1", "marl", T0), { policy: "marl", shadow: "kalman" });
-  t.deepEqual(trials.turn("web", "edge1", "kalman", T0), { policy: "kalman", shadow: "" });
+  t.deepEqual(trials.turn("web", "edge1", "marl", T0), { policy: "marl", of: "order", shadow: "kalman" });
+  t.deepEqual(trials.turn("web", "edge1", "kalman", T0), { policy: "kalman", of: "order", shadow: "" });
   t.is(trials.setShadow("web", ""), "kalman");
 });
 
@@ -74,9 +74,9 @@ test("in an experiment the arms take turns, and who waits goes along so that it 
   t.is(trials.start(spec).spec.id, "e1", "told twice");
   const turns = Array.from({ length: 40 }, (_, i) => trials.turn("web", "edge1", "kalman", T0 + 10_000 * i));
   t.is(turns.filter((x) => x.policy === "marl").length, 20);
-  for (const x of turns) t.deepEqual([x.policy, x.shadow].sort(), ["marl", "static"]);
+  for (const x of turns) t.deepEqual([x.policy, x.shadow, x.of].sort(), ["experiment", "marl", "static"]);
   trials.stop("web", "", T0);
-  t.deepEqual(trials.turn("web", "edge1", "kalman", T0), { policy: "kalman", shadow: "" });
+  t.deepEqual(trials.turn("web", "edge1", "kalman", T0), { policy: "kalman", of: "order", shadow: "" });
   t.is(trials.stop("web", "", T0).standing().verdict, "stopped", "told twice");
   t.throws(() => trials.stop("api", "", T0), { message: /no experiment runs/ });
 });
@@ -86,8 +86,12 @@ test("another policy that is ordered ends the experiment and decides at once", (
   trials.start(spec);
   t.not(trials.turn("web", "edge1", "kalman", T0).policy, "kalman");
   t.not(trials.turn("web", "edge2", "kalman", T0).policy, "kalman");
-  t.deepEqual(trials.turn("web", "edge1", "uniform", T0 + 1), { policy: "uniform", shadow: "" });
-  t.deepEqual(trials.turn("web", "edge2", "kalman", T0 + 1), { policy: "kalman", shadow: "" }, "until it hears of it");
+  t.deepEqual(trials.turn("web", "edge1", "uniform", T0 + 1), { policy: "uniform", of: "order", shadow: "" });
+  t.deepEqual(
+    trials.turn("web", "edge2", "kalman", T0 + 1),
+    { policy: "kalman", of: "order", shadow: "" },
+    "until it hears of it",
+  );
   t.like(ended[0]?.standing(), { verdict: "stopped", why: "policy uniform was ordered" });
 });
 
@@ -99,19 +103,21 @@ test("sudden harm: a learned policy steps down to kalman, and an experiment that
   let more = 0;
   const turns = new Set<string>();
   world.run(90, () => {
-    const { policy } = trials.turn("web", "edge1", "marl", world.now());
-    if (trials.of("web")?.guardrail.suspects) turns.add(policy);
+    const { policy, of } = trials.turn("web", "edge1", "marl", world.now());
+    if (of === "suspicion") turns.add(policy);
     more = policy === "marl" ? more + 30 : Math.max(0, more - 30);
     return 50 + more;
   });
   t.deepEqual([...turns].sort(), ["kalman", "marl"], "the arm that is suspected and the reference, until it is known");
-  t.is(steps.length, 1);
+  t.is(steps[0]?.kind, "suspected");
+  t.is(steps.at(-1)?.kind, "down");
+  t.is(trials.guardrailAt("web", world.now())?.state, "down");
   t.deepEqual(
     ended.map((e) => e.standing().verdict),
     ["tripped"],
   );
-  t.deepEqual(trials.turn("web", "edge1", "marl", world.now()), { policy: "kalman", shadow: "marl" });
-  t.deepEqual(trials.turn("web", "edge1", "static", world.now()), { policy: "static", shadow: "" });
+  t.deepEqual(trials.turn("web", "edge1", "marl", world.now()), { policy: "kalman", of: "guardrail", shadow: "marl" });
+  t.deepEqual(trials.turn("web", "edge1", "static", world.now()), { policy: "static", of: "order", shadow: "" });
   const calm = bed(t);
   const other = traffic(calm.trials, "uniform");
   other.run(400, () => 50);
@@ -152,12 +158,12 @@ test("a disk that takes nothing costs the experiment's file: it is measured on, 
   trials.stop("web", "enough", world.now());
   t.is(ended.length, 1);
   t.throws(() => trials.start({ ...spec, id: "e2" }));
-  t.deepEqual(trials.turn("web", "edge1", "kalman", world.now()), { policy: "kalman", shadow: "" });
+  t.deepEqual(trials.turn("web", "edge1", "kalman", world.now()), { policy: "kalman", of: "order", shadow: "" });
 });
 
 test("more VIPs than are watched are decided as ordered", (t) => {
   const { trials } = bed(t);
   const none = { flowUs: 0, newFlows: 0, ended: 0, ttfbUs: 0, answers: 0 };
   for (let i = 0; i < 300; i++) trials.hear(`vip${i}`, "edge1", "marl", T0, () => none);
-  t.deepEqual(trials.turn("vip299", "edge1", "marl", T0), { policy: "marl", shadow: "" });
+  t.deepEqual(trials.turn("vip299", "edge1", "marl", T0), { policy: "marl", of: "order", shadow: "" });
 });

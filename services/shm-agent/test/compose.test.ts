@@ -12,6 +12,7 @@ function decision(entries: [id: number, weight: number, bias?: number][]): Decis
     kappa: 0,
     mode: 0,
     policy: "p",
+    turnOf: "order",
   };
 }
 const stat = Float32Array.of(1, 1, 2);

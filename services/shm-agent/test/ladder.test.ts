@@ -10,6 +10,7 @@ const decision: Decision = {
   kappa: 0,
   mode: 0,
   policy: "kalman",
+  turnOf: "order",
 };
 
 test("before any answer the weights are static", (t) => {

@@ -36,7 +36,15 @@ test("trust goes with every vector that is composed", (t) => {
   ];
   const vip = new Vip(rawFrame(2, servers), decodeFake, settingsOf(config("trust: exact,"), "web"), 2);
   const region = new FakeRegion();
-  const answer = { ids: [10, 11], weights: Float32Array.of(5, 1), bias: new Float32Array(0), kappa: 0, mode: 0, policy: "marl" };
+  const answer = {
+    ids: [10, 11],
+    weights: Float32Array.of(5, 1),
+    bias: new Float32Array(0),
+    kappa: 0,
+    mode: 0,
+    policy: "marl",
+    turnOf: "order",
+  };
   vip.answered(answer, Ladder.MODEL, region, 0);
   vip.compose(region, 200);
   t.deepEqual(

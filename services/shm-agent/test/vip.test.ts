@@ -17,6 +17,7 @@ const decision = (weights: number[], ids = [10, 11]): Decision => ({
   kappa: 0,
   mode: 0,
   policy: "marl",
+  turnOf: "order",
 });
 const setup = () => ({ vip: new Vip(rawFrame(2, servers), decodeFake, SETTINGS, 2), region: new FakeRegion() });
 const shares = (v: Vip) => [...v.shares].map(([id, s]) => `${id}=${Math.round(s * 100) / 100}`).join(" ");

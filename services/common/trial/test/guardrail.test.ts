@@ -14,6 +14,8 @@ function world(guard: Guardrail, seed = 1) {
   const steps: (Step & { s: number })[] = [];
   const it = {
     steps,
+    /** What was decided: who ruled while it was found out is left out. */
+    verdicts: () => steps.filter((s) => s.kind === "down" || s.kind === "again"),
     now: () => now,
     run(seconds: number, flows: (s: number) => number, rate: (s: number) => number, rules = true): void {
       for (const end = now + seconds * 1000; now < end; now += STEP_MS) {
@@ -22,8 +24,7 @@ function world(guard: Guardrail, seed = 1) {
         c.newFlows += Math.max(0, n);
         c.ended += Math.max(0, n);
         c.flowUs += Math.max(0, flows(s) * (1 + 0.1 * draw())) * STEP_MS * 1000;
-        const step = guard.hear("edge1", { ...c }, now, rules);
-        if (step) steps.push({ ...step, s });
+        for (const step of guard.hear("edge1", { ...c }, now, rules)) steps.push({ ...step, s });
       }
     },
     /** 500 flows come a second, and 50 are in progress. */
@@ -55,14 +56,38 @@ test("flows that pile up though no more come bring the reference within seconds;
   const flows = pile(guard, w);
   w.run(8, flows, () => 500);
   t.true(guard.referenceAt(w.now()) && guard.suspects);
-  t.deepEqual(w.steps, []);
+  t.deepEqual(
+    w.steps.map((s) => s.kind),
+    ["suspected", "withdrawn"],
+  );
+  t.like(guard.now(w.now()), { state: "suspected", evidence: w.steps[0]?.evidence ?? "-", trials: 4 });
   w.run(40, flows, () => 500);
-  t.is(w.steps.length, 1);
+  const down = w.steps.at(-1);
+  t.is(down?.kind, "down");
   t.regex(
-    w.steps[0]?.evidence ?? "",
+    down?.evidence ?? "",
     /for 3 s flows stay \d+ ms at \d+ new ones a second; 1\d\d ms at \d+ in the ten minutes before; in 4 of 4 trials .* came back with it, \d+ ms of stay; .*10 minutes/,
   );
   t.true(guard.down(w.now()) && guard.referenceAt(w.now()) && !guard.suspects);
+  t.like(guard.now(w.now()), { state: "down", evidence: down?.evidence ?? "-", untilMs: (down?.at ?? 0) + 600_000 });
+});
+
+test("while it is found out each turn is a step that says what was measured under who ruled before, at the time of the turn", (t) => {
+  const guard = new Guardrail(NO_SHARE);
+  const w = world(guard);
+  t.is(guard.now(w.now()).state, "learning");
+  w.usual(700);
+  t.is(guard.now(w.now()).state, "watching");
+  w.run(48, pile(guard, w), () => 500);
+  const turns = w.steps.filter((s) => s.kind === "withdrawn" || s.kind === "reintroduced");
+  // Reference first; then one each of four pairs.
+  t.true(turns.length >= 5 && turns.length <= 9, `${turns.length}`);
+  turns.forEach((s, i) => {
+    t.is(s.kind, i % 2 === 0 ? "withdrawn" : "reintroduced");
+    t.is((s.at - (turns[0]?.at ?? 0)) % 4000, 0);
+  });
+  t.regex(turns[0]?.evidence ?? "", /the reference rules, to see whether it goes with the policy/);
+  t.regex(turns[1]?.evidence ?? "", /the policy rules, trial \d of 4; a stay of \d+ ms under the reference before/);
 });
 
 test("where flows stay longer whoever rules, the policy is cleared, goes on, and is not suspected of the same again", (t) => {
@@ -79,7 +104,12 @@ test("where flows stay longer whoever rules, the policy is cleared, goes on, and
       },
       () => 500,
     );
-    t.deepEqual(w.steps, []);
+    t.deepEqual(w.verdicts(), []);
+    t.is(w.steps.at(-1)?.kind, "cleared");
+    t.regex(
+      w.steps.at(-1)?.evidence ?? "",
+      /not shown to be the policy: in trial \d of 4 the stay grew -?\d+ ms more .* \d+ ms would matter/,
+    );
     t.true(reference > 0 && reference <= 20, `${reference} s`);
     t.false(guard.suspects);
   }
@@ -91,8 +121,9 @@ test("an order of another policy ends a suspicion", (t) => {
   w.usual(700);
   w.run(8, pile(guard, w), () => 500);
   t.true(guard.suspects);
-  guard.acquit();
+  t.like(guard.acquit(w.now(), "policy kalman was ordered"), [{ kind: "cleared", evidence: "policy kalman was ordered" }]);
   t.false(guard.suspects || guard.referenceAt(w.now()));
+  t.deepEqual(guard.acquit(w.now(), "again"), []);
 });
 
 test("what happens while something else rules is not blamed on the policy", (t) => {
@@ -122,19 +153,22 @@ test("where stays vary much by themselves, what is usual there trips nothing; wh
     (s) => wave(s) + 10 * more(s),
     () => 500,
   );
-  t.is(w.steps.length, 1);
+  t.is(w.verdicts().length, 1);
 });
 
 test("a step ends before its time where somebody says so, and what is measured begins anew", (t) => {
   const guard = new Guardrail(NO_SHARE);
   const w = world(guard);
-  t.is(guard.resume(w.now(), "early"), null);
+  t.deepEqual(guard.resume(w.now(), "early"), []);
+  w.usual(700);
+  w.run(8, pile(guard, w), () => 500);
+  t.like(guard.resume(w.now(), "by ann: a backup ran"), [{ kind: "cleared", evidence: "by ann: a backup ran" }]);
   w.usual(700);
   w.run(60, pile(guard, w), () => 500);
   t.true(guard.down(w.now()));
-  t.like(guard.resume(w.now(), "by ann: the database was slow"), { down: false, evidence: "by ann: the database was slow" });
+  t.like(guard.resume(w.now(), "by ann: the database was slow"), [{ kind: "again", evidence: "by ann: the database was slow" }]);
   t.false(guard.down(w.now()));
-  t.is(guard.steps.length, 2);
+  t.is(guard.steps.at(-1)?.kind, "again");
 });
 
 test("more flows because more come trip nothing; neither does a quick peak, nor anything in the first minutes", (t) => {
@@ -172,10 +206,10 @@ test("it tries again after ten minutes, then after twenty, and a day of good con
   w.usual(610);
   harm();
   w.usual(1210);
-  const [first, again, second, third] = w.steps;
+  const [first, again, second, third] = w.verdicts();
   t.deepEqual(
-    w.steps.map((s) => s.down),
-    [true, false, true, false],
+    w.verdicts().map((s) => s.kind),
+    ["down", "again", "down", "again"],
   );
   t.is(Math.round(((again?.at ?? 0) - (first?.at ?? 0)) / 1000), 600);
   t.is(Math.round(((third?.at ?? 0) - (second?.at ?? 0)) / 1000), 1200);
@@ -192,8 +226,8 @@ test("a policy that is a little worse for ever is found by the standing comparis
     () => (guard.referenceAt(w.now()) ? 50 : 65),
     () => 500,
   );
-  t.true(w.steps.length >= 1);
-  t.regex(w.steps[0]?.evidence ?? "", /flows stay \+\d+\.\d % longer than under the reference, \[\+\d+/);
+  t.true(w.verdicts().length >= 1);
+  t.regex(w.verdicts()[0]?.evidence ?? "", /flows stay \+\d+\.\d % longer than under the reference, \[\+\d+/);
 });
 
 test("a policy that is as good as the reference stays", (t) => {
