@@ -24,6 +24,8 @@ export interface IntentsOptions {
   unixMs(): number;
   /** A name that no other operation has. */
   newId(): string;
+  /** An operation of ours is in the store. */
+  taken(pool: string, change: Change): void;
   /** A newer intent than the one before, whoever changed it. */
   changed(intent: Intent, before: Intent): void;
   /** Orders may be given again, or no longer. */
@@ -207,8 +209,10 @@ export class Intents {
     if (stored) this.learn(stored.intent);
     return open.filter((w) => {
       const change = taken.get(w.id);
-      if (change) w.resolve({ intent: this.get(pool), what: change.what });
-      return !change;
+      if (!change) return true;
+      this.o.taken(pool, change);
+      w.resolve({ intent: this.get(pool), what: change.what });
+      return false;
     });
   }
 
@@ -241,6 +245,7 @@ export class Intents {
       if (mark === null) return false;
     }
     this.learn(intent);
+    for (const change of changes) this.o.taken(pool, change);
     for (const { w, what } of done) w.resolve({ intent, what });
     return true;
   }

@@ -106,6 +106,7 @@ class FailoverService {
       timers: systemTimers(clock.now),
       unixMs: clock.unixMs,
       newId: randomUUID,
+      taken: (pool, { version, by, reason, what }) => log.info({ pool, version, by, reason, what }, "operation"),
       changed: (intent) => {
         this.policies.ordered(intent.pool, intent.policy?.name ?? "");
         this.core.wanted(intent, this.moment());

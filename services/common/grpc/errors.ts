@@ -35,10 +35,20 @@ export function toStatus(e: unknown): { code: grpc.status; details: string } {
 /** What a call tells of who asks. */
 export type Caller = Pick<grpc.ServerUnaryCall<unknown, unknown>, "getPeer" | "getAuthContext" | "cancelled">;
 
-/** The common name of the certificate that the caller showed, else the address that the call came from. */
+/** Whoever signs certificates may write anything into them; this goes to logs and terminals. */
+const NAME_LIMIT = 200;
+const printable = (text: string): string => text.replace(/\p{C}/gu, "?").slice(0, NAME_LIMIT);
+
+/**
+ * Who asks: the common name of the certificate that the caller showed; the first of its other names where it has none (SPIFFE's have none);
+ * else the address that the call came from.
+ */
 export function callerName(caller: Caller): string {
-  const cn: unknown = caller.getAuthContext().sslPeerCertificate?.subject?.CN;
-  return typeof cn === "string" && cn !== "" ? cn : caller.getPeer();
+  const shown = caller.getAuthContext().sslPeerCertificate;
+  // Of several common names Node makes a list.
+  const cn = [shown?.subject?.CN ?? []].flat().join(", ");
+  const other = shown?.subjectaltname?.split(", ")[0] ?? "";
+  return printable(cn || other) || caller.getPeer();
 }
 
 /** A unary handler from a plain function. */

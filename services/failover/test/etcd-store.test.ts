@@ -30,6 +30,7 @@ function replica(t: ExecutionContext, options: EtcdOptions): Replica {
     timers: systemTimers(() => performance.now()),
     unixMs: () => Date.now(),
     newId: () => `${process.pid}.${++ids}`,
+    taken() {},
     changed() {},
     stateChanged: (state) => states.push(state),
     failed() {},
@@ -109,7 +110,7 @@ withEtcd("etcd is away for longer than an operation may take: UNAVAILABLE, and n
   const it = await etcd(t);
   const store = etcdStore({ endpoints: [it.endpoint], prefix: "/test/" }, (w) => t.log(w));
   const timers = systemTimers(() => performance.now());
-  const quiet = { changed() {}, stateChanged() {}, failed() {} };
+  const quiet = { taken() {}, changed() {}, stateChanged() {}, failed() {} };
   const intents = new Intents({ store, timers, unixMs: () => 0, newId: () => `x${++ids}`, withinMs: 1500, ...quiet });
   intents.start();
   t.teardown(() => intents.close());

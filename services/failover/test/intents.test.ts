@@ -61,18 +61,20 @@ function replica(shared: Shared) {
   const timers = new FakeTimers();
   const states: string[] = [];
   const heard: Intent[] = [];
+  const taken: Change[] = [];
   const intents = new Intents({
     store,
     timers,
     unixMs: () => 5,
     newId: () => `op${++ids}`,
+    taken: (_, change) => taken.push(change),
     changed: (intent) => heard.push(intent),
     stateChanged: (state) => states.push(state),
     failed: () => {},
   });
   intents.start();
   const drain = (address: string) => intents.operate("web", hold("drain", address, null, stamp), stamp);
-  return { store, timers, states, heard, intents, drain };
+  return { store, timers, states, heard, taken, intents, drain };
 }
 const stamp = { by: "ann", reason: "why", at: 1 };
 const drainedIn = (i: Intent | undefined): string[] => (i?.holds ?? []).map((h) => h.address).sort();
@@ -141,6 +143,7 @@ test("a write without an answer that is in the store is not done twice", async (
   a.store.next.push("lost");
   const done = await settle(a.drain("s1"), a.timers);
   t.deepEqual([done.what, done.intent.version], [["drain s1"], 1]);
+  t.like(a.taken, [{ by: "ann", reason: "why", version: 1, what: ["drain s1"] }], "it is told once who ordered what");
   t.is(shared.records.get("web")?.history.length, 1);
 });
 
@@ -219,7 +222,16 @@ test("without a first list nothing is ordered, however long it takes", (t) => {
   let listener: StoreListener | undefined;
   const timers = new FakeTimers();
   const store: Store = Object.assign(new TestStore(new Shared()), { follow: (l: StoreListener) => void (listener = l) });
-  const intents = new Intents({ store, timers, unixMs: () => 0, newId: () => "", changed() {}, stateChanged() {}, failed() {} });
+  const intents = new Intents({
+    store,
+    timers,
+    unixMs: () => 0,
+    newId: () => "",
+    taken() {},
+    changed() {},
+    stateChanged() {},
+    failed() {},
+  });
   intents.start();
   listener?.away("nobody listens");
   timers.advance(1e9);
