@@ -33,6 +33,10 @@ export interface StreamOptions<Out, In> {
   onOpen?(send: (message: Out) => void): void;
   onMessage(message: In): void;
   onDown?(reason: string): void;
+  /** Whether the peer ended the stream because of who we are or what we say: it will do so again. */
+  isRefusal?(e: Error): boolean;
+  /** Said once for each reason; empty: the peer takes us again. */
+  onRefused?(reason: string): void;
   timers: Timers;
   /** A peer that takes nothing for so long counts as hung. */
   stallMs: number;
@@ -43,15 +47,28 @@ export interface StreamOptions<Out, In> {
   pipeline: number;
 }
 
-export type StreamState = "connecting" | "ready" | "down";
+export type StreamState = "connecting" | "ready" | "down" | "refused";
+
+export interface StreamFigures {
+  state: StreamState;
+  /** Why it is down or refused, else empty. */
+  why: string;
+  answered: number;
+  unanswered: number;
+  reconnects: number;
+}
 
 const REOPEN_MIN_MS = 100;
 const REOPEN_MAX_MS = 250;
 /** A stream that lasted so long is opened anew at once: its connection has aged, or the peer was restarted. */
 const LASTED_MS = 10_000;
+/** Who was refused is asked again so often, and is no longer refused when a stream lasted so long. */
+const REFUSED_MS = 1000;
 
 export class LastingStream<Out, In> {
   state: StreamState = "connecting";
+  /** Why the last stream ended; empty while there is one. */
+  why = "";
   reconnects = 0;
   /** Messages replaced by a newer one before the peer took them. */
   replaced = 0;
@@ -96,8 +113,8 @@ export class LastingStream<Out, In> {
     return this.current !== null && this.inFlight === 0;
   }
 
-  figures(): { state: StreamState; answered: number; unanswered: number; reconnects: number } {
-    return { state: this.state, answered: this.taken, unanswered: this.replaced, reconnects: this.reconnects };
+  figures(): StreamFigures {
+    return { state: this.state, why: this.why, answered: this.taken, unanswered: this.replaced, reconnects: this.reconnects };
   }
 
   /** Cancels and opens anew: for a peer that takes messages and never answers. */
@@ -131,7 +148,7 @@ export class LastingStream<Out, In> {
     this.current = stream;
     this.openedAt = this.o.timers.now();
     this.inFlight = 0;
-    stream.on("error", (e) => this.lost(stream, e.message));
+    stream.on("error", (e) => this.lost(stream, e.message, this.o.isRefusal?.(e)));
     stream.on("end", () => this.lost(stream, "ended by the peer"));
     stream.on("data", (message) => {
       if (this.current !== stream) return;
@@ -157,7 +174,11 @@ export class LastingStream<Out, In> {
   }
 
   private answered(): void {
+    // A message is taken before it is read, and refused after.
+    if (this.state === "refused" && this.o.timers.now() - this.openedAt < REFUSED_MS) return;
+    if (this.state === "refused") this.o.onRefused?.("");
     this.state = "ready";
+    this.why = "";
     this.failures = 0;
   }
 
@@ -178,7 +199,7 @@ export class LastingStream<Out, In> {
     }
   }
 
-  private lost(stream: Duplex<Out, In>, reason: string): void {
+  private lost(stream: Duplex<Out, In>, reason: string, refused = false): void {
     if (this.current !== stream) return;
     this.current = null;
     this.inFlight = 0;
@@ -186,9 +207,12 @@ export class LastingStream<Out, In> {
     this.o.timers.clearTimeout(this.stallTimer);
     if (this.closed) return;
     const lasted = this.state === "ready" && this.o.timers.now() - this.openedAt >= LASTED_MS;
-    this.state = "down";
+    if (refused && (this.state !== "refused" || this.why !== reason)) this.o.onRefused?.(reason);
+    this.state = refused ? "refused" : "down";
+    this.why = reason;
     this.reconnects++;
-    this.schedule(lasted ? 0 : undefined);
+    if (refused) this.schedule(REFUSED_MS);
+    else this.schedule(lasted ? 0 : undefined);
     this.o.onDown?.(reason);
   }
 

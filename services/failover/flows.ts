@@ -29,8 +29,13 @@ interface Former {
   until: number;
 }
 
+/** Who is refused tries again every second. */
+const REFUSED_MS = 5000;
+
 export class Flows {
   private readonly latest = new Map<string, Latest>();
+  /** Load balancers that are refused, by what tells them apart. */
+  private readonly refusals = new Map<string, Latest & { until: number }>();
   private formers: Former[] = [];
 
   /** `drainMs`: a data plane that was taken over ends by then. */
@@ -47,11 +52,18 @@ export class Flows {
     if ([...servers.values()].some((s) => s.flows > 0)) this.formers.push({ pool, instance, servers, until: now + this.drainMs });
   }
 
+  /** A load balancer that is not let in: it obeys no order, and what it said last is no longer heard. */
+  refused(who: string, latest: Latest, now: number): void {
+    for (const [other, r] of this.refusals) if (r.until <= now) this.refusals.delete(other);
+    this.refusals.set(who, { ...latest, until: now + REFUSED_MS });
+  }
+
   /** `slots`: all that have the pool, as far as is known, and whether their frames come here now. */
   of(pool: string, slots: ReadonlyMap<string, boolean>, now: number): LoadBalancerFlows[] {
     for (const [slot, l] of this.latest) if (l.pool === pool && !slots.has(slot)) this.latest.delete(slot);
     const all = [...this.latest].filter(([, l]) => l.pool === pool);
     const out = all.map(([slot, l]) => this.one(l, slots.get(slot) === true, now));
+    for (const [who, r] of this.refusals) if (r.pool === pool && r.until > now) out.push(unheard(who, r));
     return out.sort((a, b) => (a.instance < b.instance ? -1 : 1));
   }
 
@@ -70,6 +82,12 @@ export class Flows {
     }
     return { instance: l.instance, heard, flows, unknown };
   }
+}
+
+function unheard(who: string, { instance, servers }: Latest): LoadBalancerFlows {
+  const why = (flows: number): string => `another load balancer named ${instance} (${who}) is refused; it had ${flows}`;
+  const unknown = new Map([...servers()].map(([address, s]) => [address, why(s.flows)]));
+  return { instance: `${instance} (${who})`, heard: false, flows: new Map(), unknown };
 }
 
 export interface Count {

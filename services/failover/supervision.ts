@@ -75,7 +75,7 @@ export class Supervision {
       this.o.metrics.frames.inc();
       try {
         this.spans.kept(r.frame?.kept ?? []);
-        this.message(out, r);
+        this.message(out, r, stream.getPeer());
         this.spans.done(r.frame?.trace, begun);
       } catch (e) {
         this.spans.done(r.frame?.trace, begun, {}, (e as Error).message);
@@ -131,9 +131,9 @@ export class Supervision {
     for (const link of this.links.values()) link.out.end();
   }
 
-  private message(out: Orders, r: SuperviseRequest__Output): void {
+  private message(out: Orders, r: SuperviseRequest__Output, peer: string): void {
     if (r.roster) this.rostered(out, r.roster);
-    else if (r.frame) this.supervised(out, r, r.frame);
+    else if (r.frame) this.supervised(out, r, r.frame, peer);
     else throw invalid("frame", "is missing");
   }
 
@@ -149,12 +149,18 @@ export class Supervision {
     core.gone(roster.instance, vips, { now: clock.now(), unixMs: clock.unixMs() });
   }
 
-  private supervised(out: Orders, r: SuperviseRequest__Output, frame: Frame__Output): void {
+  private supervised(out: Orders, r: SuperviseRequest__Output, frame: Frame__Output, peer: string): void {
     const { core } = this.o;
     const { clock } = this.o;
     const now = clock.now();
     const instance = r.instance || frame.instance;
-    this.instances.speak(instance, out, BigInt(frame.dp_epoch), now);
+    try {
+      this.instances.speak(instance, out, BigInt(frame.dp_epoch), now);
+    } catch (e) {
+      const { name: pool, dpEpoch } = decodeFrame(frame);
+      this.flows.refused(peer, { pool, instance, dpEpoch, servers: () => seenIn([decodeFrame(frame)]) }, now);
+      throw e;
+    }
     const key = linkKey(instance, frame.vip_id);
     let agent = core.known(instance, frame.vip_id);
     const before = agent?.counts ?? "";

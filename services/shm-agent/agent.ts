@@ -19,6 +19,8 @@ export interface PeerStatus {
   name: string;
   address: string;
   state: string;
+  /** Why it is not ready. */
+  why: string;
   answered: number;
   unanswered: number;
   reconnects: number;
@@ -125,7 +127,7 @@ export class Agent {
 
   peerStates(): PeerStatus[] {
     const { peers } = this.exchange;
-    const { inference, failover } = peers.targets;
+    const { inference } = peers.targets;
     const sum = (f: (v: Vip) => number): number => this.#vips.all().reduce((n, v) => n + f(v), 0);
     return [
       {
@@ -136,8 +138,15 @@ export class Agent {
         unanswered: sum((v) => v.counters.unanswered),
       },
       ...peers.reporting().map((p) => ({ name: "health", ...p })),
-      { name: "failover", address: failover, ...peers.failover.figures() },
+      { name: "failover", ...peers.supervising() },
     ];
+  }
+
+  /** Why this load balancer cannot do its work; null: it can. A peer that is away does not hinder it: what is in force stays. */
+  whyNotReady(): string | null {
+    if (this.attachment.region === null) return `not attached to a data plane: ${this.attachment.reason}`;
+    const refused = this.peerStates().filter((p) => p.state === "refused");
+    return refused.length === 0 ? null : refused.map((p) => `${p.name} at ${p.address} refuses it: ${p.why}`).join("; ");
   }
 
   #born(frame: RawFrame): Vip {

@@ -71,6 +71,10 @@ export class Exchange {
         steerDown: (vip) => guard("stream", () => this.#steerDown(vip)),
         directive: (d) => guard("directive", () => this.hearDirective(d)),
         down: (peer, reason) => o.log.debug({ peer, reason }, "peer is away"),
+        refused: (peer, address, reason) => {
+          if (reason === "") o.log.info({ peer, address }, "peer takes this load balancer again");
+          else o.log.error({ peer, address, reason }, "peer refuses this load balancer");
+        },
       },
       MISSED_LIMIT * config.tick_ms,
     );

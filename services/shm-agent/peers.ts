@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The agent's peers: inference (a stream a VIP), every replica of health, and failover (a stream each).
-import type { ChannelCredentials, Client } from "@grpc/grpc-js";
+import { type ChannelCredentials, type Client, type ServiceError, status } from "@grpc/grpc-js";
 import type { Directive__Output } from "../../gen/marllb/v1/Directive.js";
 import type { Frame } from "../../gen/marllb/v1/Frame.js";
 import type { Hello } from "../../gen/marllb/v1/Hello.js";
@@ -15,7 +15,7 @@ import type { Config, ServiceName } from "../common/config/load.js";
 import { clientCredentials, clientOptions, dialTarget } from "../common/grpc/channel.js";
 import { v1 } from "../common/grpc/protos.js";
 import { Replicas } from "../common/grpc/replicas.js";
-import { LastingStream, type StreamState, type Timers } from "../common/stream.js";
+import { LastingStream, type StreamFigures, type StreamState, type Timers } from "../common/stream.js";
 
 /** What of a VIP its stream to inference needs. */
 interface Steered {
@@ -32,12 +32,31 @@ export interface PeerEvents<V extends Steered> {
   steerDown(vip: V, reason: string): void;
   directive(directive: Directive__Output): void;
   down(peer: ServiceName, reason: string): void;
+  /** Once for each reason; empty: the peer takes us again. */
+  refused(peer: ServiceName, address: string, reason: string): void;
 }
+
+/** What says that another try will end alike, until somebody changes something. */
+const REFUSALS: readonly status[] = [
+  status.FAILED_PRECONDITION,
+  status.INVALID_ARGUMENT,
+  status.PERMISSION_DENIED,
+  status.UNAUTHENTICATED,
+  status.UNIMPLEMENTED,
+];
+const isRefusal = (e: Error): boolean => REFUSALS.includes((e as ServiceError).code);
+/** As gRPC's errors have it, without the code's number and name. */
+const plainReason = (reason: string): string => reason.replace(/^\d+ [A-Z_]+: /, "");
 
 /** Frames of several VIPs may be on their way to a peer at once. */
 const PIPELINE = 8;
 /** No VIP has this id: a roster waits beside frames and replaces none. */
 const ROSTER_KEY = 0;
+
+const figuresOf = (stream: { figures(): StreamFigures }): StreamFigures => {
+  const f = stream.figures();
+  return { ...f, why: plainReason(f.why) };
+};
 
 export class Peers<V extends Steered> {
   readonly failover: LastingStream<SuperviseRequest, SuperviseResponse__Output>;
@@ -67,7 +86,7 @@ export class Peers<V extends Steered> {
     this.#inference = new v1.Inference(this.targets.inference, credentials, clientOptions);
     const failover = new v1.Failover(this.targets.failover, credentials, clientOptions);
     this.#clients = [this.#inference, failover];
-    const common = { timers, stallMs, pipeline: PIPELINE };
+    const common = { timers, stallMs, pipeline: PIPELINE, isRefusal };
     const roster = <M>(message: (r: Roster) => M): ((send: (m: M) => void) => void) => {
       return (send) => {
         const r = events.roster();
@@ -90,6 +109,7 @@ export class Peers<V extends Steered> {
           onOpen: roster((r) => ({ roster: r, checks: events.checks() })),
           onMessage() {},
           onDown: (reason) => events.down("health", reason),
+          onRefused: (reason) => events.refused("health", address, plainReason(reason)),
         });
         return { stream, client };
       },
@@ -109,6 +129,7 @@ export class Peers<V extends Steered> {
         if (m.directive) events.directive(m.directive);
       },
       onDown: (reason) => events.down("failover", reason),
+      onRefused: (reason) => events.refused("failover", this.failover.peer || this.targets.failover, plainReason(reason)),
     });
   }
 
@@ -144,18 +165,31 @@ export class Peers<V extends Steered> {
   }
 
   /** The streams to health, one a replica; before its name was resolved, none that is ready. */
-  reporting(): { address: string; state: StreamState; answered: number; unanswered: number; reconnects: number }[] {
-    const all = [...this.#health.all].map(([address, { stream }]) => ({ address, ...stream.figures() }));
-    const none = { address: this.targets.health, state: "connecting" as const, answered: 0, unanswered: 0, reconnects: 0 };
+  reporting(): (StreamFigures & { address: string })[] {
+    const all = [...this.#health.all].map(([address, { stream }]) => ({ address, ...figuresOf(stream) }));
+    const none = {
+      address: this.targets.health,
+      state: "connecting" as const,
+      why: "",
+      answered: 0,
+      unanswered: 0,
+      reconnects: 0,
+    };
     const [first = none, ...rest] = all;
     return [{ ...first, reconnects: first.reconnects + this.#goneReconnects }, ...rest];
   }
 
+  supervising(): StreamFigures & { address: string } {
+    return { address: this.targets.failover, ...figuresOf(this.failover) };
+  }
+
   /** The streams to inference, all together. */
-  steering(): { state: StreamState; reconnects: number } {
+  steering(): { state: StreamState; why: string; reconnects: number } {
     const steers = [...this.#steers.values()];
+    const shown = steers.find((s) => s.state === "ready") ?? steers[0];
     return {
-      state: steers.some((s) => s.state === "ready") ? "ready" : (steers[0]?.state ?? "connecting"),
+      state: shown?.state ?? "connecting",
+      why: plainReason(shown?.why ?? ""),
       reconnects: this.#reconnects + steers.reduce((n, s) => n + s.reconnects, 0),
     };
   }

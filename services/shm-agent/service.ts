@@ -98,7 +98,7 @@ export const create: CreateService = ({ config, log, registry, clock }) => {
     name: "marllb.v1.ShmAgent",
     definition: v1.ShmAgent.service,
     implementation,
-    whyNotReady: () => (agent.attachment.region === null ? `not attached to a data plane: ${agent.attachment.reason}` : null),
+    whyNotReady: () => agent.whyNotReady(),
     reload: {
       keys: ["tracing.sample_ms", "tracing.slow_ms", "inference.warm_up", "envelope", "vips", "counts.members"],
       apply(c) {

@@ -28,6 +28,7 @@ function setup(pipeline = 1) {
   const timers = new FakeTimers();
   const got: string[] = [];
   const downs: string[] = [];
+  const refusals: string[] = [];
   const stream = new LastingStream<string, string>({
     open: () => {
       const s = new FakeStream();
@@ -38,11 +39,13 @@ function setup(pipeline = 1) {
     onOpen: (send) => send("0:hello"),
     onMessage: (m) => got.push(m),
     onDown: (r) => downs.push(r),
+    isRefusal: (e) => e.message.startsWith("9 "),
+    onRefused: (r) => refusals.push(r),
     timers,
     stallMs: 600,
     pipeline,
   });
-  return { stream, streams, timers, got, downs, at: (i: number) => streams[i] as FakeStream };
+  return { stream, streams, timers, got, downs, refusals, at: (i: number) => streams[i] as FakeStream };
 }
 
 test("while the peer is slow only the newest message of a key is kept", (t) => {
@@ -75,6 +78,34 @@ test("a broken stream is reopened after 100 to 250 ms, with a hello, and what wa
     t.is(streams.length, i + 2);
   }
   t.is(stream.reconnects, 20);
+});
+
+test("who is refused says so once, asks once a second, and is taken when a stream lasts", (t) => {
+  const { stream, streams, timers, refusals, at } = setup();
+  for (let i = 0; i < 5; i++) {
+    at(i).take();
+    // What was sent is taken before it is read.
+    t.is(stream.state, i === 0 ? "ready" : "refused");
+    at(i).emit("error", new Error("9 another one"));
+    t.like(stream.figures(), { state: "refused", why: "9 another one" });
+    timers.advance(999);
+    t.is(streams.length, i + 1);
+    timers.advance(1);
+  }
+  t.deepEqual(refusals, ["9 another one"]);
+  at(5).emit("error", new Error("14 away"));
+  t.like(stream.figures(), { state: "down", why: "14 away" });
+  timers.advance(250);
+  at(6).emit("error", new Error("9 another one"));
+  timers.advance(1000);
+  at(7).take();
+  t.is(stream.state, "refused");
+  timers.advance(500);
+  stream.send("1:a");
+  timers.advance(500);
+  at(7).take();
+  t.like(stream.figures(), { state: "ready", why: "" });
+  t.deepEqual(refusals, ["9 another one", "9 another one", ""]);
 });
 
 test("a stream that lasted is reopened at once; where that fails, after the usual time", (t) => {

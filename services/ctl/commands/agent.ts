@@ -50,6 +50,7 @@ function statusText({ status: s, agent }: LoadBalancer): string {
       return why ? [`${v.name}: ${v.policy} decides, for ${why}; marllbctl trust --vip ${v.name}`] : [];
     }),
     columns(["peer", "address", "state", "answered", "unanswered", "reconnects"], peers),
+    ...s.peers.filter((p) => p.why !== "").map((p) => `${p.name} at ${p.address}: ${p.why}`),
     ...(s.counts ? [countsText(s.counts)] : []),
   ].join("\n\n");
 }

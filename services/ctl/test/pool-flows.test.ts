@@ -57,3 +57,8 @@ test("all are heard: a replica that does not answer hides nothing", (t) => {
   t.deepEqual(poolFlows([said([A], [["lb1", true, [0]]])], 1).get(A), { flows: 0, unknown: "" });
   t.is(flowsText(undefined), "?");
 });
+
+test("two load balancers of one name at two replicas are said, for one of them is not counted", (t) => {
+  const flows = poolFlows([said([A], [["lb1", true, [0]]], 1), said([A], [["lb1", true, [3]]], 1)]);
+  t.regex(flows.get(A)?.unknown ?? "", /^two load balancers are named lb1/);
+});

@@ -38,3 +38,14 @@ test("a life that ended without flows leaves nothing unknown", (t) => {
   f.heard("a/1", frame("a", 2, 2n), 1);
   t.deepEqual(countOf(f.of("web", slots({ "a/1": true }), 1), A, 1), { flows: 2, unknown: "" });
 });
+
+test("a load balancer that is refused obeys no order: while it asks, its flows are unknown, and only there", (t) => {
+  const f = new Flows(60_000);
+  f.heard("a/1", frame("a", 1), 0);
+  f.refused("10.0.0.9:5", frame("a", 7, 2n), 0);
+  const count = (now: number, address = A) => countOf(f.of("web", slots({ "a/1": true }), now), address, 1);
+  t.deepEqual(count(1000), { flows: 1, unknown: "another load balancer named a (10.0.0.9:5) is refused; it had 7" });
+  t.is(count(1000, "10.0.0.2:80").unknown, "");
+  t.is(f.of("api", slots({}), 1000).length, 0);
+  t.deepEqual(count(6000), { flows: 1, unknown: "" });
+});
