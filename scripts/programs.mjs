@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes dist/programs from the compiled modules: each program is one file, and what several share lies beside. Of a service's start Node
-// spent more than half on finding and reading the 400 modules that it is made of.
-import { readdirSync, rmSync } from "node:fs";
+// Makes dist/programs from the compiled modules. Of a program's start Node spent more than half on finding and reading hundreds of modules, and most
+// of the rest on compiling them: so each program is one file (code/NAME.js), and V8 keeps what it compiled of it (code/NAME-HASH.cache, load.js).
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import os from "node:os";
 import path from "node:path";
+import { createInterface } from "node:readline";
 import { root } from "./lib/exec.mjs";
 
 const SERVICES = {
@@ -22,41 +26,103 @@ const TOOLS = {
   "demo-load": "loadtest/demo/load.js",
 };
 
-/** Packages that stay packages: they read files of their own at run time, or are there only where a model needs them. */
-const PACKAGES = ["@grpc/reflection", "etcd3", "grpc-health-check", "onnxruntime-node"];
-/** Tracing's instrumentation takes hold of gRPC while it is imported. */
-const TRACED = ["@grpc/grpc-js", "@opentelemetry/*"];
+/** Packages that stay packages: few processes ever ask for them, and some read files of their own. */
+const PACKAGES = ["@grpc/proto-loader", "@grpc/reflection", "@opentelemetry/exporter-*", "etcd3", "onnxruntime-node"];
 
 const folder = path.join(root, "dist/programs");
+const code = path.join(folder, "code");
 
-/** Files that it wrote, as names in dist/programs. */
-async function bundle(build, entries, { external, small }) {
-  const { metafile } = await build({
+async function bundle(build, entries, small) {
+  await build({
     entryPoints: Object.fromEntries(Object.entries(entries).map(([name, file]) => [name, path.join(root, "dist", file)])),
-    outdir: folder,
-    external,
+    outdir: code,
+    external: PACKAGES,
     minifyWhitespace: small,
     minifySyntax: small,
     bundle: true,
-    splitting: true,
-    metafile: true,
-    format: "esm",
+    format: "cjs",
     platform: "node",
     target: "node20",
+    // load.js compiles them as scripts, which have no import().
+    supported: { "dynamic-import": false },
     logLevel: "silent",
-    // Packages of CommonJS ask for require.
-    banner: { js: 'import { createRequire as requireFrom } from "node:module"; const require = requireFrom(import.meta.url);' },
+    define: { "import.meta.url": "__url" },
+    // As Node itself wraps a module of CommonJS: load.js would have to copy all of it.
+    banner: {
+      js: '(function (exports, require, module, __filename, __dirname) { const __url = require("node:url").pathToFileURL(__filename).href;',
+    },
+    footer: { js: "})" },
   });
-  return Object.keys(metafile.outputs).map((file) => path.basename(file));
+}
+
+/** What is started: the code of this very build with what was compiled of it. */
+function starter(name) {
+  const hash = createHash("sha256")
+    .update(readFileSync(path.join(code, `${name}.js`)))
+    .digest("hex")
+    .slice(0, 12);
+  const first = name === "marllbctl" ? "#!/usr/bin/env node\n" : "";
+  const text = `${first}// Written by scripts/programs.mjs.\nrequire("./load.js")(__dirname, "${name}", "${hash}");\n`;
+  writeFileSync(path.join(folder, `${name}.js`), text, { mode: first ? 0o755 : 0o644 });
 }
 
 export async function makePrograms() {
   const { build } = await import("esbuild");
-  const written = new Set([
-    // Where a stack in a log points to, a line is to be found.
-    ...(await bundle(build, SERVICES, { external: [...PACKAGES, ...TRACED], small: false })),
-    // A person waits for the answer: a fifth less to parse.
-    ...(await bundle(build, TOOLS, { external: PACKAGES, small: true })),
-  ]);
-  for (const name of readdirSync(folder)) if (!written.has(name)) rmSync(path.join(folder, name));
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(code, { recursive: true });
+  // Where a stack in a log points to, a line is to be found. For an answer a person waits: a fifth less to read.
+  await bundle(build, SERVICES, false);
+  await bundle(build, TOOLS, true);
+  for (const name of Object.keys({ ...SERVICES, ...TOOLS })) starter(name);
+  copyFileSync(path.join(root, "scripts/load.cjs"), path.join(folder, "load.js"));
+  // Of the package that is above, modules are ECMAScript's.
+  writeFileSync(path.join(folder, "package.json"), '{ "type": "commonjs" }\n');
+  await rehearse();
+}
+
+/** Starts each program once, so that what V8 compiles then is there when a person does. Where one cannot run here, its first start is slower. */
+async function rehearse() {
+  const scratch = mkdtempSync(path.join(os.tmpdir(), "marllb-rehearsal-"));
+  try {
+    const config = path.join(scratch, "marllb.yaml");
+    writeFileSync(config, rehearsal(scratch));
+    const { NODE_ARGS } = await import(path.join(root, "dist/services/common/node-args.js"));
+    const service = (name) => [...NODE_ARGS, path.join(folder, `${name}.js`), "--config", config, "--stop-with-stdin"];
+    const asked = started([...service("shm-agent"), "--port", "0", "--metrics-port", "0"]);
+    const others = Object.keys(SERVICES)
+      .filter((name) => name !== "shm-agent")
+      .map((name) => started([...service(name), "--port", "0", "--metrics-port", "0"]));
+    const at = (await asked.ready)?.grpc;
+    const ctl = started([path.join(folder, "marllbctl.js"), "status", "--agent", at ?? "127.0.0.1:1"]);
+    await ctl.over;
+    for (const it of [asked, ...others]) {
+      await it.ready;
+      it.stop();
+      await it.over;
+    }
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+const rehearsal = (scratch) => `instance: rehearsal
+region: { path: ${path.join(scratch, "region")} }
+failover: { store: { kind: memory } }
+inference: { decisions: { folder: ${path.join(scratch, "decisions")} }, experiments: ${path.join(scratch, "experiments")} }
+log: { level: silent }
+`;
+
+const LONGEST_MS = 20_000;
+
+/** A program of ours: `ready` with its first line that says so, or null where it ends before. */
+function started(args) {
+  const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "ignore"], env: { ...process.env, NODE_OPTIONS: "" } });
+  child.stdin.on("error", () => {});
+  const timer = setTimeout(() => child.kill("SIGKILL"), LONGEST_MS);
+  const over = new Promise((resolve) => child.once("close", resolve).once("error", resolve)).then(() => clearTimeout(timer));
+  const ready = new Promise((resolve) => {
+    createInterface({ input: child.stdout }).on("line", (line) => line.startsWith("{") && resolve(JSON.parse(line)));
+    void over.then(() => resolve(null));
+  });
+  return { ready, over, stop: () => child.stdin.end() };
 }

@@ -100,7 +100,16 @@ function copyPage() {
 
 async function compile() {
   if (!existsSync(path.join(root, "services"))) return;
-  const inputs = ["services", "testbed", "loadtest", "gen", "scripts/programs.mjs", "tsconfig.json", "package-lock.json"];
+  const inputs = [
+    "services",
+    "testbed",
+    "loadtest",
+    "gen",
+    "scripts/programs.mjs",
+    "scripts/load.cjs",
+    "tsconfig.json",
+    "package-lock.json",
+  ];
   await whenStale("typescript", { inputs, outputs: ["dist", "dist/programs"] }, async () => {
     await must("compiling TypeScript", bin("tsc"), ["-p", "tsconfig.json"]);
     await must("compiling the console's page", bin("tsc"), ["-p", PAGE]);

@@ -40,7 +40,9 @@ const stopped = untilStopped(values["stop-with-stdin"]);
 ready({ service: "demo-load", targets: values.targets });
 load.start();
 const every = setInterval(() => process.stdout.write(`${JSON.stringify(load.takeRecent())}\n`), 1000);
-await (duration > 0 ? Promise.race([stopped, new Promise((r) => setTimeout(r, duration * 1000))]) : stopped);
-clearInterval(every);
-await load.stop();
-process.stdout.write(`${JSON.stringify({ whole: true, ...load.report() })}\n`, () => process.exit(0));
+const over = duration > 0 ? Promise.race([stopped, new Promise((r) => setTimeout(r, duration * 1000))]) : stopped;
+void over.then(async () => {
+  clearInterval(every);
+  await load.stop();
+  process.stdout.write(`${JSON.stringify({ whole: true, ...load.report() })}\n`, () => process.exit(0));
+});

@@ -28,16 +28,17 @@ const servers = cores.map((c, i) => {
   const own = { name: `demo-${i + 1}`, cores: c, port: ports[i] as number, random: random(Number(values.seed) * 1000 + i) };
   return new DemoServer({ ...own, host: values.host, meanMs: Number(values["mean-ms"]) });
 });
-try {
+
+async function main(): Promise<void> {
   for (const s of servers) await s.listen();
-} catch (e) {
-  fail((e as Error).message);
+  const stopped = untilStopped(values["stop-with-stdin"]);
+  ready({
+    service: "demo-servers",
+    servers: servers.map((s) => ({ name: s.options.name, address: s.address, cores: s.options.cores })),
+  });
+  await stopped;
+  await Promise.all(servers.map((s) => s.stop()));
+  process.exit(0);
 }
-const stopped = untilStopped(values["stop-with-stdin"]);
-ready({
-  service: "demo-servers",
-  servers: servers.map((s) => ({ name: s.options.name, address: s.address, cores: s.options.cores })),
-});
-await stopped;
-await Promise.all(servers.map((s) => s.stop()));
-process.exit(0);
+
+main().catch((e: unknown) => fail((e as Error).message));

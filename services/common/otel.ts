@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// OpenTelemetry's SDK: imported only where traces are wanted, and before anything imports gRPC.
+// OpenTelemetry's SDK: imported only where traces are wanted.
 import { randomBytes } from "node:crypto";
-import { register } from "node:module";
 import os from "node:os";
 import { type Context, type ContextManager, DiagConsoleLogger, DiagLogLevel, diag, ROOT_CONTEXT } from "@opentelemetry/api";
-import { registerInstrumentations } from "@opentelemetry/instrumentation";
-import { GrpcInstrumentation } from "@opentelemetry/instrumentation-grpc";
 import { defaultResource, detectResources, envDetector, type Resource, resourceFromAttributes } from "@opentelemetry/resources";
 import {
   BatchSpanProcessor,
@@ -16,6 +13,7 @@ import {
   type SpanExporter,
   type SpanProcessor,
 } from "@opentelemetry/sdk-trace-node";
+import { systemClock } from "./clock.js";
 import type { TraceTarget } from "./otel-settings.js";
 import { enableTracing, type TraceIds } from "./telemetry.js";
 import { version } from "./version.js";
@@ -34,21 +32,6 @@ class PresetIds {
     return id;
   }
 }
-
-// A span of a stream that lives as long as the process says nothing; ticks have their own traces. Nor are scrapes of readiness traced.
-// What only asks is asked all the time, by the console and by replicas: ticks and orders would drown in it.
-const streams = ["Steer", "Supervise", "Report", "Watch", "WatchPool", "StreamStats", "ServerReflectionInfo", "Export"];
-const questions = [
-  "GetStatus",
-  "GetWeights",
-  "GetPool",
-  "GetPolicy",
-  "GetTrust",
-  "History",
-  "Explain",
-  "ListModels",
-  "ShareExperiment",
-];
 
 const SHUTDOWN_MS = 1000;
 const QUEUE = 2048;
@@ -122,8 +105,6 @@ class Counted implements SpanExporter, SpanProcessor {
   }
 
   onStart(span: Span, context: Parameters<SpanProcessor["onStart"]>[1]): void {
-    // As the tick's own: without the instrumentation's prefix.
-    if (span.name.startsWith("grpc.")) span.updateName(span.name.slice("grpc.".length));
     this.#batches.onStart(span, context);
   }
 
@@ -213,7 +194,6 @@ export async function startOtel(
   // The SDK's own complaints, for those who ask for them.
   const level = process.env.OTEL_LOG_LEVEL?.trim().toUpperCase() as keyof typeof DiagLogLevel | undefined;
   if (level && level in DiagLogLevel) diag.setLogger(new DiagConsoleLogger(), { logLevel: DiagLogLevel[level] });
-  register("@opentelemetry/instrumentation/hook.mjs", import.meta.url);
   const idGenerator = new PresetIds();
   const room = Number(process.env.OTEL_BSP_MAX_QUEUE_SIZE) || QUEUE;
   const every = process.env.OTEL_BSP_SCHEDULE_DELAY ? {} : { scheduledDelayMillis: EXPORT_EVERY_MS };
@@ -221,9 +201,9 @@ export async function startOtel(
   const resource = resourceOf(who.service, who.instance, who.port);
   const provider = new NodeTracerProvider({ resource, idGenerator, spanProcessors: [counted] });
   provider.register({ contextManager: new Contexts() });
-  registerInstrumentations({ instrumentations: [new GrpcInstrumentation({ ignoreGrpcMethods: [...streams, ...questions] })] });
   const asksSampler = (process.env.OTEL_TRACES_SAMPLER ?? "") !== "";
-  enableTracing({ preset: (ids) => idGenerator.preset(ids), asksSampler });
+  const wallUs = (): number => systemClock.monoUs() + systemClock.wallOffsetUs();
+  enableTracing({ preset: (ids) => idGenerator.preset(ids), asksSampler, wallUs });
   return {
     figures: counted.figures,
     async stop() {

@@ -3,11 +3,11 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** The nearest folder upwards that holds the package: a module lies in dist/services/common, a program in dist/programs. */
+/** The nearest folder upwards that holds the package: a module lies in dist/services/common, a program's code in dist/programs/code. */
 function packageFolder(from: string): string {
-  if (existsSync(path.join(from, "package.json"))) return from;
+  if (existsSync(path.join(from, "package.json")) && existsSync(path.join(from, "proto"))) return from;
   const above = path.dirname(from);
-  if (above === from) throw new Error(`no package.json above ${fileURLToPath(import.meta.url)}`);
+  if (above === from) throw new Error(`no package.json with proto beside it above ${fileURLToPath(import.meta.url)}`);
   return packageFolder(above);
 }
 

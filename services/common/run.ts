@@ -95,7 +95,7 @@ async function start(service: ServiceName, load: Load, signals: Signals): Promis
   const registry = createRegistry(label, config.instance);
   const listen = parseHostPort(config.services[service].listen) as HostPort;
   const tracing = await startTracing({ service: label, instance: config.instance, port: listen.port }, config, log);
-  // Imported dynamically, after OpenTelemetry has patched the module loader.
+  // What is wrong with the configuration is said before all this is loaded.
   const [{ create }, { serve }, { serverCredentials }, { processHandlers }, { countCalls }, { v1 }] = await Promise.all([
     load(),
     import("./grpc/server.js"),

@@ -46,6 +46,8 @@ export interface Sdk {
   preset(ids: Partial<TraceIds>): void;
   /** A sampler of the user's has a say (OTEL_TRACES_SAMPLER). */
   asksSampler: boolean;
+  /** Microseconds since 1970, by the clock of all spans of a host. */
+  wallUs(): number;
 }
 
 const PATTERN = /^00-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})$/;
@@ -96,11 +98,48 @@ export const inContext = <T>(fn: () => T): (() => T) => (sdk === null ? fn : con
 
 const hrTime = (us: number): HrTime => [Math.floor(us / 1e6), Math.round((us % 1e6) * 1000)];
 
+/** The context of a span in another process. */
+function contextOf({ traceId, spanId }: TraceIds, sampled: boolean): Context {
+  const traceFlags = sampled ? TraceFlags.SAMPLED : TraceFlags.NONE;
+  return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags, isRemote: true });
+}
+
 /** Writes a finished span and its children under a span of another process. */
 export function writeChild(parent: TraceIds, record: SpanRecord): void {
-  if (sdk === null) return;
-  const remote = { traceId: parent.traceId, spanId: parent.spanId, traceFlags: TraceFlags.SAMPLED, isRemote: true };
-  write(record, trace.setSpanContext(ROOT_CONTEXT, remote), {});
+  if (sdk !== null) write(record, contextOf(parent, true), {});
+}
+
+/** A span that has begun. */
+export interface RunningSpan {
+  traceparent: string;
+  /** Runs a function in its context: log lines and calls made at once belong to it. */
+  within<T>(fn: () => T): T;
+  /** `error`: why what it is about failed. Once. */
+  end(attributes: Attributes, error?: string): void;
+}
+
+/** Begins a span now, under one of another process or, without, under that of its caller. null: traces are off. */
+export function beginSpan(
+  name: string,
+  kind: keyof typeof SpanKind,
+  attributes: Attributes,
+  parent: Traceparent | null = null,
+): RunningSpan | null {
+  if (sdk === null) return null;
+  const { wallUs } = sdk;
+  const under = parent ? contextOf(parent, parent.sampled) : context.active();
+  const span = tracer().startSpan(name, { kind: SpanKind[kind], attributes, startTime: hrTime(wallUs()) }, under);
+  const own = trace.setSpan(under, span);
+  const ids = span.spanContext();
+  return {
+    traceparent: formatTraceparent(ids, (ids.traceFlags & TraceFlags.SAMPLED) !== 0),
+    within: (fn) => context.with(own, fn),
+    end(more, error) {
+      span.setAttributes(more);
+      if (error !== undefined) span.setStatus({ code: SpanStatusCode.ERROR, message: error });
+      span.end(hrTime(wallUs()));
+    },
+  };
 }
 
 /** Writes a finished trace, whose root has the ids given beforehand. `links`: other traces' roots, and why. */

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 // SPDX-License-Identifier: Apache-2.0
 // marllbctl: the launcher (`up`) and the operator's commands.
 import { CommanderError, InvalidArgumentError } from "commander";
@@ -13,12 +12,13 @@ if (word !== "up") {
   process.stdout.on("error", (e: NodeJS.ErrnoException) => process.exit(e.code === "EPIPE" ? 0 : 1));
 }
 
-const program = newProgram();
-try {
+async function main(): Promise<void> {
+  const program = newProgram();
   await addCommands(program, word);
   await program.parseAsync();
-  process.exit();
-} catch (e) {
+}
+
+function failed(e: unknown): never {
   // Of a command's own check; what commander finds by itself it has printed, and help and version are no error.
   if (e instanceof InvalidArgumentError) process.stderr.write(`${e.message}\n`);
   if (e instanceof CommanderError) process.exit(e.exitCode === 0 ? 0 : 2);
@@ -33,3 +33,5 @@ try {
   }
   throw e;
 }
+
+main().then(() => process.exit(), failed);

@@ -1,4 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
 import { run } from "../common/run.js";
 
-await run("health", () => import("./service.js"));
+void run("health", () => import("./service.js"));

@@ -73,9 +73,10 @@ function firstAt(file: string): number {
   return Number.POSITIVE_INFINITY;
 }
 
-try {
-  process.stdout.write(`${JSON.stringify(await main())}\n`);
-} catch (e) {
-  process.stderr.write(`${(e as Error).message}\n`);
-  process.exit(1);
-}
+main().then(
+  (found) => process.stdout.write(`${JSON.stringify(found)}\n`),
+  (e: unknown) => {
+    process.stderr.write(`${(e as Error).message}\n`);
+    process.exit(1);
+  },
+);

@@ -4,6 +4,7 @@ import * as grpc from "@grpc/grpc-js";
 import { formatHostPort, parseHostPort } from "../config/address.js";
 import type { Config, ServiceName } from "../config/load.js";
 import { certificatesOf } from "./certificates.js";
+import { clientSpans } from "./spans.js";
 
 const MESSAGE_LIMIT = 1 << 20;
 
@@ -28,6 +29,7 @@ export const clientOptions: grpc.ClientOptions = {
   "grpc.initial_reconnect_backoff_ms": 100,
   "grpc.max_reconnect_backoff_ms": 250,
   "grpc.service_config": JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
+  interceptor_providers: [clientSpans],
 };
 
 export function serverCredentials(config: Pick<Config, "tls">): grpc.ServerCredentials {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// proto/ as loaded at run time, with the same options that gen/ was generated with.
-import { readFileSync } from "node:fs";
+// The services of proto/ as gRPC wants them: how a message becomes bytes, and clients. The functions are those of gen/messages.ts: nothing is read,
+// parsed and compiled when a program starts.
 import { join } from "node:path";
 import * as grpc from "@grpc/grpc-js";
-import { loadSync, type PackageDefinition } from "@grpc/proto-loader";
 import type { ProtoGrpcType as FailoverProto } from "../../../gen/failover.js";
 import type { ProtoGrpcType as HealthProto } from "../../../gen/health.js";
 import type { ProtoGrpcType as InferenceProto } from "../../../gen/inference.js";
+import { options as generated, type Message, type Method, messages, services } from "../../../gen/messages.js";
 import type { ProtoGrpcType as ProcessProto } from "../../../gen/process.js";
 import type { ProtoGrpcType as ShmAgentProto } from "../../../gen/shm_agent.js";
 import { projectRoot } from "../root.js";
@@ -17,39 +17,57 @@ type V1 = FailoverProto["marllb"]["v1"] &
   ProcessProto["marllb"]["v1"] &
   ShmAgentProto["marllb"]["v1"];
 
-const includeDirs = [join(projectRoot, "proto")];
-// "String" is how the generator's command line says what protobuf.js wants as the constructor.
-const options = Object.fromEntries(
-  Object.entries(JSON.parse(readFileSync(join(projectRoot, "proto/loader-options.json"), "utf8"))).map(([k, v]) => [
-    k,
-    v === "String" ? String : v,
-  ]),
-);
-const FILES = {
-  Failover: "failover",
-  Health: "health",
-  Inference: "inference",
-  Process: "process",
-  ShmAgent: "shm_agent",
-} as const;
-type Name = keyof typeof FILES;
-const fileOf = (name: Name): string => `marllb/v1/${FILES[name]}.proto`;
-const names = Object.keys(FILES) as Name[];
-const load = (files: string[]): PackageDefinition => loadSync(files, { ...options, includeDirs });
+const NAMES = ["Failover", "Health", "Inference", "Process", "ShmAgent"] as const;
+type Name = (typeof NAMES)[number];
 
-let whole: PackageDefinition | null = null;
+/** As the types in gen/ were made. "String" is how the generator's command line says what protobuf.js wants as the constructor. */
+const options = Object.fromEntries(Object.entries(generated).map(([k, v]) => [k, v === "String" ? String : v]));
 
-/** Everything that reflection shows: our services and the plain part of grpc.health.v1. */
-export const packageDefinition = (): PackageDefinition => (whole ??= load([...names.map(fileOf), "grpc/health/v1/health.proto"]));
+const serializer =
+  (m: Message) =>
+  (message: object): Buffer =>
+    m.encode(m.fromObject(message)).finish() as Buffer;
+const deserializer =
+  (m: Message) =>
+  (bytes: Buffer): object =>
+    m.toObject(m.decode(bytes), options);
 
-/** Each is read when it is asked for: a client of one service needs one file. */
+function definitionOf(
+  service: string,
+  { name, requestStream, responseStream, ...m }: Method,
+): grpc.MethodDefinition<object, object> {
+  const request = messages[m.request] as Message;
+  const response = messages[m.response] as Message;
+  return {
+    path: `/${service}/${name}`,
+    requestStream,
+    responseStream,
+    requestSerialize: serializer(request),
+    requestDeserialize: deserializer(request),
+    responseSerialize: serializer(response),
+    responseDeserialize: deserializer(response),
+  };
+}
+
+/** Of a service by its full name, such as "grpc.health.v1.Health". */
+export const serviceOf = (name: string): grpc.ServiceDefinition =>
+  Object.fromEntries((services[name] ?? []).map((m) => [m.name, definitionOf(name, m)]));
+
+/** Everything, read from the files: for those who ask a server what it serves. */
+export async function packageDefinition() {
+  const { load } = await import("@grpc/proto-loader");
+  const files = ["failover", "health", "inference", "process", "shm_agent"].map((f) => `marllb/v1/${f}.proto`);
+  return load([...files, "grpc/health/v1/health.proto"], { ...options, includeDirs: [join(projectRoot, "proto")] });
+}
+
+/** Each is made when it is asked for: a client of one service needs one. */
 export const v1 = {} as Pick<V1, Name>;
-for (const name of names)
+for (const name of NAMES)
   Object.defineProperty(v1, name, {
     configurable: true,
     get() {
-      const { marllb } = grpc.loadPackageDefinition(whole ?? load([fileOf(name)])) as unknown as { marllb: { v1: V1 } };
-      Object.defineProperty(v1, name, { value: marllb.v1[name] });
-      return marllb.v1[name];
+      const value = grpc.makeGenericClientConstructor(serviceOf(`marllb.v1.${name}`), name);
+      Object.defineProperty(v1, name, { value });
+      return value;
     },
   });

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // One gRPC server of ours: the service, grpc.health.v1, reflection, and an orderly end.
 import * as grpc from "@grpc/grpc-js";
-import { ReflectionService } from "@grpc/reflection";
-import { HealthImplementation } from "grpc-health-check";
 import type { ProcessHandlers } from "../../../gen/marllb/v1/Process.js";
 import { formatHostPort, type HostPort } from "../config/address.js";
 import { serverOptions } from "./channel.js";
-import { packageDefinition, v1 } from "./protos.js";
-
-/** All of it at once, before anybody asks for a part: a server shows the whole. */
-const shown = packageDefinition();
+import { HealthService } from "./health-service.js";
+import { v1 } from "./protos.js";
+import { addReflection } from "./reflection.js";
+import { serverSpans } from "./spans.js";
 
 export interface GrpcServer {
   /** The address in use, port 0 replaced by the real one. */
@@ -37,12 +35,12 @@ const STOP_MS = 1000;
 const PROCESS = "marllb.v1.Process";
 
 export async function serve(o: ServeOptions): Promise<GrpcServer> {
-  const server = new grpc.Server({ ...serverOptions, interceptors: [o.counted] });
+  const server = new grpc.Server({ ...serverOptions, interceptors: [o.counted, serverSpans] });
   server.addService(o.definition, o.implementation);
   server.addService(v1.Process.service, o.process);
-  const health = new HealthImplementation({ "": "NOT_SERVING", [o.name]: "NOT_SERVING", [PROCESS]: "SERVING" });
-  health.addToServer(server);
-  new ReflectionService(shown, { services: [o.name, PROCESS, "grpc.health.v1.Health"] }).addToServer(server);
+  const health = new HealthService({ "": "NOT_SERVING", [o.name]: "NOT_SERVING", [PROCESS]: "SERVING" });
+  health.addTo(server);
+  addReflection(server, [o.name, PROCESS, "grpc.health.v1.Health"]);
 
   const wanted = formatHostPort(o.listen.host, o.listen.port);
   const port = await new Promise<number>((resolve, reject) => {
@@ -51,7 +49,7 @@ export async function serve(o: ServeOptions): Promise<GrpcServer> {
   return {
     address: formatHostPort(o.listen.host, port),
     setReady(ready) {
-      for (const name of ["", o.name]) health.setStatus(name, ready ? "SERVING" : "NOT_SERVING");
+      for (const name of ["", o.name]) health.set(name, ready ? "SERVING" : "NOT_SERVING");
     },
     stop() {
       return new Promise((resolve) => {

@@ -7,9 +7,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import dgram from "node:dgram";
 import { readFileSync } from "node:fs";
 import net from "node:net";
-import path from "node:path";
-import { fileURLToPath } from "node:url";
 import { parseHostPort } from "../../common/config/address.js";
+import { programFile } from "../../common/root.js";
 import type { Listened, Listening } from "./vpp-listen.js";
 
 export interface RelayJob {
@@ -27,8 +26,7 @@ const target = (address: string): { host: string; port: number } => {
 };
 
 const job = JSON.parse(readFileSync(process.argv[2] ?? "", "utf8")) as RelayJob;
-const script = path.join(path.dirname(fileURLToPath(import.meta.url)), "vpp-listen.js");
-const inside: ChildProcess = spawn("ip", ["netns", "exec", job.netns, process.execPath, script], {
+const inside: ChildProcess = spawn("ip", ["netns", "exec", job.netns, process.execPath, programFile("vpp-listen")], {
   stdio: ["ignore", "inherit", "inherit", "ipc"],
 });
 inside.on("error", (e) => end(`ip netns exec: ${e.message}`));
