@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "conn.h"
 
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 struct mlbd_conn *mlbd_conn_get(struct mlbd_worker *w)
 {
@@ -23,6 +25,25 @@ struct mlbd_conn *mlbd_conn_get(struct mlbd_worker *w)
 	mlbd_link_init(&c->link);
 	MLB_ADD(w->conns, 1);
 	return c;
+}
+
+/* All that was written to the side's socket has been acknowledged. */
+static bool has_gone(const struct mlbd_side *side)
+{
+	int left;
+
+	return ioctl(side->fd, SIOCOUTQ, &left) == 0 && left == 0;
+}
+
+bool mlbd_conn_in_order(const struct mlbd_conn *c)
+{
+	const struct mlbd_side *client = &c->side[MLBD_CLIENT], *server = &c->side[MLBD_SERVER];
+
+	if (client->queue || server->queue)
+		return false;
+	if (server->fin_sent)
+		return true;
+	return !client->fin_sent && server->passed && !c->wait_us && has_gone(client) && has_gone(server);
 }
 
 void mlbd_conn_put(struct mlbd_worker *w, struct mlbd_conn *c)

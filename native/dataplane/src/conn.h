@@ -52,12 +52,10 @@ static inline uint64_t mlbd_conn_tag(const struct mlbd_conn *c, unsigned s)
 	return s == MLBD_SERVER ? MLBD_TAG_SERVER | (uint64_t)c->tries << MLBD_TAG_TRY_SHIFT : MLBD_TAG_CLIENT;
 }
 
-/* What looks like an end must be one: only where the server has ended, and its bytes have gone, is its answer known to be whole.
- */
-static inline bool mlbd_conn_whole(const struct mlbd_conn *c)
-{
-	return c->side[MLBD_SERVER].fin_sent && !c->side[MLBD_SERVER].queue && !c->side[MLBD_CLIENT].queue;
-}
+/* May a time-out close it with a FIN, which looks to both sides like an end in order? Nothing may be on its way, and nobody may
+ * wait: the server has ended; or neither has, and the server spoke last, as on a connection that is kept for the next request. A
+ * client that has ended its direction waits for the server's end, which must not be made up. */
+bool mlbd_conn_in_order(const struct mlbd_conn *);
 
 /* A zeroed record, in no list; NULL: no memory. */
 struct mlbd_conn *mlbd_conn_get(struct mlbd_worker *);

@@ -249,8 +249,7 @@ static int find_server(struct mlbd_worker *w, struct mlbd_conn *c)
 		rc = mlbd_connect_socket(w, SOCK_STREAM, c->vip, server, &c->client, &c->side[MLBD_SERVER].fd);
 		if (rc == 0)
 			rc = lead(w, c);
-		/* On a local network the connect is done by now, and a client that speaks first has spoken: this saves two
-		 * events. */
+		/* On a local network the connect is done by now, and a client that speaks first has spoken: two events saved. */
 		if (rc == 0)
 			rc = step(w, c, MLBD_CLIENT);
 		if (rc == HAS_ENDED)
@@ -397,7 +396,6 @@ void mlbd_flow_timer(void *arg, struct mlbd_link *l)
 {
 	struct mlbd_worker *w = arg;
 	struct mlbd_conn *c = (struct mlbd_conn *)l;
-	bool whole = mlbd_conn_whole(c);
 	enum mlbd_overdue why;
 	uint64_t deadline = mlbd_deadline(c, &w->settings, &why);
 
@@ -415,7 +413,11 @@ void mlbd_flow_timer(void *arg, struct mlbd_link *l)
 	case MLBD_DUE_GREETING: refuse(w, c, "none in time"); break;
 	case MLBD_DUE_FIRST_BYTE: end_flow(w, c, MLB_END_ABORT, false); break;
 	case MLBD_DUE_HALF_CLOSED:
-	case MLBD_DUE_IDLE: end_flow(w, c, whole ? MLB_END_IDLE : MLB_END_TIMED_OUT, !whole); break;
+	case MLBD_DUE_IDLE:
+		if (mlbd_conn_in_order(c))
+			end_flow(w, c, MLB_END_IDLE, false);
+		else
+			end_flow(w, c, MLB_END_TIMED_OUT, true);
 	}
 }
 

@@ -57,7 +57,7 @@
 	X(U64, closed, COUNTER, SUM, MLB_LD(s->ended[MLB_END_CLOSED]), "flows", "closed_total", \
 	  "Flows closed by order, because their server was drained, down or removed") \
 	X(U64, timed_out, COUNTER, SUM, MLB_LD(s->ended[MLB_END_TIMED_OUT]), "flows", "timed_out_total", \
-	  "Connections that were closed because nothing moved on them for idle-timeout or half-closed-timeout") \
+	  "Connections that were reset because nothing moved on them for idle-timeout or half-closed-timeout") \
 	X(U64, empty_ends, COUNTER, SUM, MLB_LD(s->ended[MLB_END_EMPTY]), "flows", "empty_ends_total", \
 	  "Flows that the server ended without a byte") \
 	X(U64, quick_ends, COUNTER, MAIN, 0, "flows", "quick_ends_total", \
