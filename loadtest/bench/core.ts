@@ -18,11 +18,12 @@ const bars: Record<string, string> = {
 export const core: Group = {
   ids: ["core."],
   async run(o) {
-    if (o.wants("core.a") || !churns.some((c) => o.wants(c.id))) {
+    if (o.wants("core.a") || ![...churns.map((c) => c.id), longest].some((id) => o.wants(id))) {
       await figures(o.quick, undefined, (r) => o.report(row(r.id, r.unit, bars[r.id] ?? "", r, r.note ?? "")));
       if (o.before) await compareWith(o, o.before);
     }
     for (const c of churns) if (o.wants(c.id)) await churn(o, c);
+    if (o.wants(longest)) await steps(o);
   },
 };
 
@@ -71,6 +72,22 @@ async function churn(o: BenchOptions, c: Churn): Promise<void> {
   const r = JSON.parse(text) as { done: number; flows: number; lost: number; wrong: number; seconds: number };
   const bad = r.lost + r.wrong;
   o.report(row(c.id, "flows", "<= 0", exact(bad, 1), `${r.done} in ${r.seconds} s under ${r.flows} flows`));
+}
+
+const longest = "core.step_longest_ms";
+
+/** How long main stands still at 16 384 servers: its longest step, of a frame or with vectors for every VIP. */
+async function steps(o: BenchOptions): Promise<void> {
+  for (const [name, vips] of [
+    ["16_vips", 16],
+    ["1024_vips", 1024],
+  ] as const) {
+    const child = new Child([nativeBin("marllb-corepoll"), "--vips", String(vips), "--frames", o.quick ? "20" : "200"]);
+    const r = JSON.parse(await child.line(600_000)) as Record<"step_ms" | "step_ms_max" | "frame_ms" | "vectors_ms_max", number>;
+    if ((await child.exited) !== 0) throw new Error(`marllb-corepoll failed: ${child.stderr}`);
+    const note = `16 384 servers, 2 workers; a frame's longest step, median ${r.step_ms}; a frame ${r.frame_ms} of processor time`;
+    o.report(row(`${longest}.${name}`, "ms", "<= 10", exact(Math.max(r.step_ms_max, r.vectors_ms_max), 1), note));
+  }
 }
 
 type Figure = Estimate & { id: string; unit: string; note?: string };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "dp_guard.h"
 
-#define SLICE 64u /* VIPs and servers looked at in a poll, or one VIP where it alone has more */
+#define SLICE 256u /* VIPs and servers looked at in a poll, or one VIP where it alone has more */
 
 /* Workers are told. A slot that is another's since the frame, or a VIP that wants no guard, has nobody guarded. */
 static void tell(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_server_rec *rec, uint32_t n)

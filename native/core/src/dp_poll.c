@@ -60,10 +60,12 @@ int mlb_dp_new(struct mlb_dp **out, const struct mlb_dp_conf *conf, uint32_t nwo
 		dp->peer_buf = new_buffer(&dp->region, MLB_BLK_PEER, MLB_BLK_PEER);
 		dp->effect_buf = new_buffer(&dp->region, MLB_BLK_EFFECT, MLB_BLK_EFFECT);
 	}
-	dp->out_buf = calloc(1, sizeof(struct mlb_out_hdr) + limits.vips * sizeof(struct mlb_frame_hdr) +
-					limits.servers * sizeof(struct mlb_server_rec));
+	uint64_t most = sizeof(struct mlb_out_hdr) + limits.vips * sizeof(struct mlb_frame_hdr) +
+			limits.servers * sizeof(struct mlb_server_rec);
+	dp->out_buf = calloc(1, most);
+	dp->draft.buf = calloc(1, most);
 	dp->worker = aligned_alloc(MLB_CACHE_LINE, nworkers * sizeof(struct dp_worker));
-	if (dp_grace_init(&dp->grace, nworkers) != 0 || !dp->worker || !dp->out_buf ||
+	if (dp_grace_init(&dp->grace, nworkers) != 0 || !dp->worker || !dp->out_buf || !dp->draft.buf ||
 	    (!conf->no_region && (!dp->in_buf || !dp->live_buf || !dp->peer_buf || !dp->effect_buf))) {
 		rc = dp_fail(err, -ENOMEM, "no memory for the data plane's buffers");
 		goto fail;
@@ -98,6 +100,7 @@ void mlb_dp_free(struct mlb_dp *dp)
 	free(dp->peer_buf);
 	free(dp->effect_buf);
 	free(dp->out_buf);
+	free(dp->draft.buf);
 	free(dp);
 }
 
@@ -177,7 +180,7 @@ uint64_t mlb_dp_poll(struct mlb_dp *dp, uint64_t now_us, uint64_t real_ns)
 		dp_live_poll(dp, dp->now_us);
 	dp_recount_poll(dp);
 	if (!dp_frame_poll(dp))
-		return 0; /* more to merge */
+		return 0; /* more to merge or to sum */
 	if (!dp_guard_poll(dp))
 		return 0;
 	if (waiting)

@@ -17,6 +17,7 @@ static void renew(struct mlb_dp *dp)
 		dp->in_seq = dp->pool_seq = dp->peer_seq = 0; /* no worker looks at peer_seq now: live_off */
 		dp->heartbeat = 0;
 		dp->effect_dirty = true;
+		dp->draft.lost = true;
 		dp_notice(dp, "the region was removed or replaced: made again");
 	} else if (rc == -EBUSY) {
 		dp->succeeded = true;

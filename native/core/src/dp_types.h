@@ -102,6 +102,18 @@ struct dp_vip {
 	uint64_t effect_epoch; /* all_ns is known once the grace period of this epoch is over; 0 = nothing to wait for */
 };
 
+/* A message of frames that is being made, a few VIPs a poll. A VIP's figures are of one moment, its frame's mono_ns; two VIPs'
+ * may be some milliseconds apart. Until it is whole, the region and mlb_dp_frame have the one before. */
+struct dp_draft {
+	bool on;
+	bool lost;       /* the region was made again: what was put into it is gone */
+	uint32_t vip;    /* the next one to sum */
+	uint32_t room;   /* frames it was begun for; the records begin behind them */
+	uint64_t births; /* a VIP that came later is in the next message */
+	struct mlb_msg_draft msg;
+	uint8_t *buf;
+};
+
 struct dp_worker {
 	struct mlb_worker w;
 	uint64_t marks_seen, refresh_us; /* refresh_us: between two refreshes, see dp_worker.c */
@@ -143,7 +155,8 @@ struct mlb_dp {
 	bool merging;                                  /* reservoirs of the closed frame are being merged, a slice a poll */
 	uint32_t merge_vip, merge_slot;
 	uint64_t merge_frame_us; /* length of the closed frame */
-	uint32_t guard_frame;    /* of the newest message: the guard looks at it next */
+	struct dp_draft draft;
+	uint32_t guard_frame; /* of the newest message: the guard looks at it next */
 	uint64_t next_recount_us;
 	/* Of whoever publishes the live counts. peer_until_us: others' counts are forgotten then; 0 = there are none. */
 	uint64_t next_live_us, peer_until_us;

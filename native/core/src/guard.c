@@ -28,15 +28,18 @@ enum { ANSWERS, FLOWS };
  */
 static uint32_t take_times(struct mlb_guard *g, int k, const uint32_t *now, float keep, float recent)
 {
-	uint32_t quick = 0;
+	uint32_t more[MLB_HIST_BUCKETS], whole = 0, quick = 0;
+	while (whole + 1 < MLB_HIST_BUCKETS && mlb_hist_edge(whole + 1) <= g->quick_us[k])
+		whole++;
+#pragma omp simd
 	for (uint32_t b = 0; b < MLB_HIST_BUCKETS; b++) {
-		uint32_t more = now[b] - g->hist[k][b]; /* modulo 2^32 */
-		if (b + 1 < MLB_HIST_BUCKETS && mlb_hist_edge(b + 1) <= g->quick_us[k])
-			quick += more;
-		g->times[k][b] = g->times[k][b] * keep + (float)more;
-		g->lately[k][b] = g->lately[k][b] * recent + (float)more;
+		more[b] = now[b] - g->hist[k][b]; /* modulo 2^32 */
+		g->times[k][b] = g->times[k][b] * keep + (float)more[b];
+		g->lately[k][b] = g->lately[k][b] * recent + (float)more[b];
 		g->hist[k][b] = now[b];
 	}
+	for (uint32_t b = 0; b < whole; b++)
+		quick += more[b];
 	g->quick[k] += quick;
 	return quick;
 }
@@ -106,19 +109,23 @@ static float quantile_of(const float *times, float sum, float part)
 static struct shape shape_of(const float *times)
 {
 	struct shape s = { 0 };
+	float count = 0;
+#pragma omp simd reduction(+ : count)
 	for (uint32_t i = 0; i < MLB_HIST_BUCKETS; i++)
-		s.count += times[i];
+		count += times[i];
+	s.count = count;
 	if (s.count < TIMES_LEAST)
 		return s;
 	s.tenth = quantile_of(times, s.count, .1f);
 	s.half = quantile_of(times, s.count, .5f);
 	for (uint32_t i = 0; i + 2 < MLB_HIST_BUCKETS; i++) {
-		float top = (times[i] + times[i + 1]) / s.count;
+		float top = times[i] + times[i + 1];
 		if (top > s.top) {
 			s.top = top;
 			s.top_us = (uint32_t)mlb_hist_edge(i + 2);
 		}
 	}
+	s.top /= s.count;
 	return s;
 }
 

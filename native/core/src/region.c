@@ -7,13 +7,10 @@
 
 #include <fcntl.h>
 #include <grp.h>
-#include <linux/futex.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 /* One byte of the file per writer, held as an open-file-description lock for as long as it lives. */
@@ -398,23 +395,6 @@ bool mlb_region_replaced(const struct mlb_region *r)
 	return region_guard_lost(r->hdr) || !same_file(r->fd, r->path);
 }
 
-int64_t mlb_region_read(const struct mlb_region *r, enum mlb_block b, void *buf, uint64_t cap, uint64_t *seq)
-{
-	const struct mlb_msg *m = r->blk[b].msg;
-	uint64_t newest = mlb_msg_seq(m);
-	if (newest == *seq)
-		return 0;
-	int64_t len = mlb_msg_read(m, r->blk[b].base, r->blk[b].buf_size, buf, cap, &newest, 8);
-	if (len != -EAGAIN)
-		*seq = newest;
-	return len;
-}
-
-int mlb_region_write(struct mlb_region *r, enum mlb_block b, const void *msg, uint64_t len)
-{
-	return mlb_msg_write(r->blk[b].msg, r->blk[b].base, r->blk[b].buf_size, msg, len);
-}
-
 void mlb_region_close(struct mlb_region *r, bool unlink_it)
 {
 	if (!r->hdr)
@@ -428,20 +408,4 @@ void mlb_region_close(struct mlb_region *r, bool unlink_it)
 	close(r->fd);
 	memset(r, 0, sizeof(*r));
 	r->fd = -1;
-}
-
-void mlb_futex_wake(_Atomic uint32_t *word)
-{
-	atomic_fetch_add_explicit(word, 1, memory_order_acq_rel);
-	syscall(SYS_futex, word, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
-}
-
-int mlb_futex_wait(_Atomic uint32_t *word, uint32_t seen, uint64_t timeout_us)
-{
-	struct timespec ts = { .tv_sec = (time_t)(timeout_us / 1000000), .tv_nsec = (long)(timeout_us % 1000000) * 1000 };
-	if (atomic_load_explicit(word, memory_order_acquire) != seen)
-		return 0;
-	if (syscall(SYS_futex, word, FUTEX_WAIT, seen, &ts, NULL, 0) == 0 || errno == EAGAIN || errno == EINTR)
-		return 0;
-	return -errno;
 }

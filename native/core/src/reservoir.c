@@ -20,10 +20,28 @@ static uint32_t key(const struct sample *s)
 	return bits;
 }
 
+/* What a server with few flows has in a frame. So few are moved to their places in less time than their bytes are counted. */
+#define FEW 48u
+
+static void sort_few(struct sample *s, uint32_t n)
+{
+	for (uint32_t i = 1; i < n; i++) {
+		struct sample one = s[i];
+		uint32_t at = i, own = key(&one);
+		for (; at > 0 && key(&s[at - 1]) > own; at--)
+			s[at] = s[at - 1];
+		s[at] = one;
+	}
+}
+
 /* By value, a byte of the key a pass (thousands of small arrays a second: qsort's calls cost five times as much). Returns s or
- * other, whichever holds the result. */
+ * other, whichever holds the result. Both ways are stable. */
 static struct sample *sort_by_value(struct sample *s, struct sample *other, uint32_t n)
 {
+	if (n <= FEW) {
+		sort_few(s, n);
+		return s;
+	}
 	for (uint32_t shift = 0; shift < 32; shift += 8) {
 		uint32_t at[256] = { 0 }, sum = 0;
 		for (uint32_t i = 0; i < n; i++)

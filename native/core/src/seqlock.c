@@ -11,30 +11,51 @@ static _Atomic uint64_t *buffer_words(const void *base, uint64_t buf_size, uint3
 	return (_Atomic uint64_t *)((uintptr_t)base + (uint64_t)i * buf_size);
 }
 
-int mlb_msg_write(struct mlb_msg *m, void *base, uint64_t buf_size, const void *src, uint64_t len)
+void mlb_msg_begin(struct mlb_msg *m, struct mlb_msg_draft *d)
 {
-	len = (len + 7) & ~UINT64_C(7);
-	if (len > buf_size)
-		return -EMSGSIZE;
-	uint32_t i = (LOAD(&m->index) & 1u) ^ 1u;
 	uint64_t s0 = LOAD(&m->seq[0]), s1 = LOAD(&m->seq[1]);
+	d->buffer = (LOAD(&m->index) & 1u) ^ 1u;
 	/* Above both buffers' numbers, so that it names the message; a writer that died left an odd one behind. */
-	uint64_t odd = (s0 > s1 ? s0 : s1) | 1u;
-	if (odd == UINT64_MAX)
-		odd = 1;
+	d->odd = (s0 > s1 ? s0 : s1) | 1u;
+	if (d->odd == UINT64_MAX)
+		d->odd = 1;
+	STORE(&m->seq[d->buffer], d->odd);
+}
 
-	STORE(&m->seq[i], odd);
-	_Atomic uint64_t *w = buffer_words(base, buf_size, i);
+int mlb_msg_put(void *base, uint64_t buf_size, const struct mlb_msg_draft *d, uint64_t off, const void *src, uint64_t len)
+{
+	if (off % 8 != 0 || len % 8 != 0 || off > buf_size || len > buf_size - off)
+		return -EMSGSIZE;
+	_Atomic uint64_t *w = buffer_words(base, buf_size, d->buffer) + off / 8;
 	for (uint64_t k = 0; k < len / 8; k++) {
 		uint64_t v;
 		memcpy(&v, (const uint8_t *)src + 8 * k, 8);
 		/* Release: who sees this word sees the odd sequence as well. */
 		STORE(&w[k], v);
 	}
-	STORE(&m->len[i], len);
-	STORE(&m->seq[i], odd + 1);
-	STORE(&m->index, i);
 	return 0;
+}
+
+int mlb_msg_end(struct mlb_msg *m, uint64_t buf_size, const struct mlb_msg_draft *d, uint64_t len)
+{
+	len = (len + 7) & ~UINT64_C(7);
+	if (len > buf_size)
+		return -EMSGSIZE;
+	STORE(&m->len[d->buffer], len);
+	STORE(&m->seq[d->buffer], d->odd + 1);
+	STORE(&m->index, d->buffer);
+	return 0;
+}
+
+int mlb_msg_write(struct mlb_msg *m, void *base, uint64_t buf_size, const void *src, uint64_t len)
+{
+	struct mlb_msg_draft d;
+	len = (len + 7) & ~UINT64_C(7);
+	if (len > buf_size)
+		return -EMSGSIZE;
+	mlb_msg_begin(m, &d);
+	mlb_msg_put(base, buf_size, &d, 0, src, len);
+	return mlb_msg_end(m, buf_size, &d, len);
 }
 
 int64_t mlb_msg_read(const struct mlb_msg *cm, const void *base, uint64_t buf_size, void *dst, uint64_t cap, uint64_t *seq,

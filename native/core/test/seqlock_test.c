@@ -99,6 +99,32 @@ TEST(writer_stopped_in_mid_write)
 	munmap(s, sizeof(*s));
 }
 
+/* A message in parts: nobody sees a part of it, and one that is given up leaves the one before. */
+TEST(parts)
+{
+	struct shared *s = map_shared();
+	struct mlb_msg_draft d;
+	uint64_t v = 0, w[4] = { 2, 2, 2, 2 }, got[4];
+	write_number(s, 100);
+	mlb_msg_begin(&s->msg, &d);
+	CHECK_EQ(mlb_msg_put(s->buf, sizeof(s->buf[0]), &d, 16, w, 16), 0);
+	CHECK_EQ(read_number(s, &v), 1);
+	CHECK_EQ(v, 100);
+	mlb_msg_begin(&s->msg, &d);
+	CHECK_EQ(mlb_msg_put(s->buf, sizeof(s->buf[0]), &d, 16, w, 16), 0);
+	CHECK_EQ(mlb_msg_put(s->buf, sizeof(s->buf[0]), &d, 0, w, 16), 0);
+	CHECK_EQ(mlb_msg_put(s->buf, sizeof(s->buf[0]), &d, sizeof(s->buf[0]) - 8, w, 16), -EMSGSIZE);
+	CHECK_EQ(mlb_msg_put(s->buf, sizeof(s->buf[0]), &d, UINT64_MAX - 7, w, 16), -EMSGSIZE);
+	CHECK_EQ(mlb_msg_put(s->buf, sizeof(s->buf[0]), &d, 0, w, 12), -EMSGSIZE);
+	CHECK_EQ(mlb_msg_end(&s->msg, sizeof(s->buf[0]), &d, sizeof(s->buf[0]) + 8), -EMSGSIZE);
+	CHECK_EQ(read_number(s, &v), 1);
+	CHECK_EQ(v, 100);
+	CHECK_EQ(mlb_msg_end(&s->msg, sizeof(s->buf[0]), &d, 32), 0);
+	CHECK_EQ(mlb_msg_read(&s->msg, s->buf, sizeof(s->buf[0]), got, sizeof(got), NULL, 1), 32);
+	CHECK_EQ(memcmp(got, w, 32), 0);
+	munmap(s, sizeof(*s));
+}
+
 TEST(sequence_wraps_and_survives_any_value)
 {
 	struct shared *s = map_shared();
@@ -187,6 +213,6 @@ TEST(two_threads_no_torn_message)
 	munmap(s, sizeof(*s));
 }
 
-MLB_TEST_MAIN(CASE(write_then_read), CASE(lengths), CASE(writer_stopped_in_mid_write),
+MLB_TEST_MAIN(CASE(write_then_read), CASE(lengths), CASE(writer_stopped_in_mid_write), CASE(parts),
 	      CASE(sequence_wraps_and_survives_any_value), CASE(two_processes_no_torn_message),
 	      CASE(killed_writers_leave_a_whole_message), CASE(two_threads_no_torn_message))

@@ -2,6 +2,7 @@
 /* The region as a file: creation by the data plane, attach by one agent. Linux only. */
 #ifndef MARLLB_REGION_H
 #define MARLLB_REGION_H
+#include "futex.h"
 #include "seqlock.h"
 #ifdef __cplusplus
 extern "C" {
@@ -59,13 +60,13 @@ bool mlb_region_replaced(const struct mlb_region *);
 int64_t mlb_region_read(const struct mlb_region *, enum mlb_block, void *buf, uint64_t cap, uint64_t *seq);
 /* -EMSGSIZE. Wakes nobody. */
 int mlb_region_write(struct mlb_region *, enum mlb_block, const void *msg, uint64_t len);
+/* The same in parts, see seqlock.h. Where the region is made again between them (mlb_region_renew), begin anew. */
+void mlb_region_begin(struct mlb_region *, enum mlb_block, struct mlb_msg_draft *);
+int mlb_region_put(struct mlb_region *, enum mlb_block, const struct mlb_msg_draft *, uint64_t off, const void *part,
+		   uint64_t len);
+int mlb_region_end(struct mlb_region *, enum mlb_block, const struct mlb_msg_draft *, uint64_t len);
 /* unlink: the data plane at a clean stop removes the file if it is still its own. */
 void mlb_region_close(struct mlb_region *, bool unlink);
-
-/* Bumps a futex word in the region and wakes its waiters; waits until it differs from `seen` or timeout_us passed. Not PRIVATE.
- */
-void mlb_futex_wake(MLB_ATOMIC(uint32_t) *);
-int mlb_futex_wait(MLB_ATOMIC(uint32_t) *, uint32_t seen, uint64_t timeout_us);
 
 #ifdef __cplusplus
 }
