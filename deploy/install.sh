@@ -58,9 +58,7 @@ rm -rf "$prefix.old"
 install -d /etc/marllb
 # Region and control socket in a folder that only marllb writes to: in /dev/shm anybody could take the names before it starts.
 if [ ! -e /etc/marllb/marllb.yaml ]; then
-	# Services know load balancers by their instance's name: the host's, so that two hosts' differ.
-	sed -e 's|^  path: /dev/shm/lb_rl_shm |  path: /run/marllb/lb_rl_shm |' -e "s|^instance: marllb |instance: $(uname -n | cut -d. -f1) |" \
-		deploy/config/marllb.yaml >/etc/marllb/marllb.yaml
+	sed 's|^  path: /dev/shm/lb_rl_shm |  path: /run/marllb/lb_rl_shm |' deploy/config/marllb.yaml >/etc/marllb/marllb.yaml
 	chmod 0644 /etc/marllb/marllb.yaml
 fi
 install -d "$bin"

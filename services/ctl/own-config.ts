@@ -2,10 +2,9 @@
 // The whole configuration that a command is for. Apart from where services are reached (target.ts), few commands want it, and its schema takes
 // longer to load than most answers take to come.
 import { existsSync } from "node:fs";
-import path from "node:path";
 import { type Config, loadConfig } from "../common/config/load.js";
 import { LaunchError } from "./up/error.js";
-import { instanceFolder } from "./up/instance.js";
+import { fileOfRunning, instanceFolder } from "./up/instance.js";
 import { defaultConfig } from "./up/launch-plan.js";
 
 export interface OwnFlags {
@@ -20,9 +19,9 @@ const INSTALLED = "/etc/marllb/marllb.yaml";
 /** The file named, else a running instance's own configuration, else the installed one, else the shipped one. */
 export function targetConfig(flags: OwnFlags): Config {
   if (flags.config !== undefined) return loadConfig(flags.config, flags.set ?? []);
-  const running = path.join(instanceFolder(flags.instance ?? "marllb"), "effective.json");
-  if (existsSync(running)) return loadConfig(running, flags.set ?? []);
+  const running = fileOfRunning(flags.instance, "effective.json");
+  if (running !== null) return loadConfig(running, flags.set ?? []);
   if (flags.instance !== undefined)
-    throw new LaunchError(`no instance ${flags.instance} was started here (looked for ${running})`);
+    throw new LaunchError(`no instance ${flags.instance} was started here (looked into ${instanceFolder(flags.instance)})`);
   return loadConfig(existsSync(INSTALLED) ? INSTALLED : defaultConfig, flags.set ?? []);
 }

@@ -11,7 +11,7 @@ import { contextFile } from "./context-file.js";
 import type { Context } from "./contexts.js";
 import type { Replica } from "./replicas.js";
 import { LaunchError } from "./up/error.js";
-import { targetFile } from "./up/instance.js";
+import { fileOfRunning, TARGET } from "./up/instance.js";
 
 export interface TargetFlags {
   config?: string;
@@ -36,9 +36,9 @@ export const targetOf = (config: Config): Target => ({
 });
 
 /** What the launcher wrote of the running instance; null: none was started here. */
-function runningTarget(instance: string): Target | null {
-  const file = targetFile(instance);
-  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Target) : null;
+function runningTarget(instance: string | undefined): Target | null {
+  const file = fileOfRunning(instance, TARGET);
+  return file === null ? null : (JSON.parse(readFileSync(file, "utf8")) as Target);
 }
 
 /** --instance and --config go before a context; single addresses before both. */
@@ -47,7 +47,7 @@ export async function chooseTarget(flags: TargetFlags): Promise<Target> {
   if (local && flags.context !== undefined)
     throw new LaunchError("--context with --config or --instance: expected one of them", 2);
   const context = local ? undefined : await contextOf(flags.context);
-  const running = flags.config === undefined ? runningTarget(flags.instance ?? "marllb") : null;
+  const running = flags.config === undefined ? runningTarget(flags.instance) : null;
   const base: Target = context ?? running ?? targetOf((await import("./own-config.js")).targetConfig(flags));
   return {
     ...base,

@@ -7,6 +7,7 @@ import { PROXY_VERSIONS } from "../checks/proxy.js";
 import { defaultOf, LOAD_WORDS, MODE_WORDS, OWNER_WORDS, TRUST_WORDS } from "../vocabulary.js";
 import { isIpPort, isNetwork, parseHostPort } from "./address.js";
 import { health, healthLevel } from "./health-schema.js";
+import { hostInstance } from "./host-instance.js";
 
 export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "silent"] as const;
 export const TRACE_PROTOCOLS = ["grpc", "http/protobuf", "http/json"] as const;
@@ -162,7 +163,7 @@ const etcd = z
   });
 
 export const schema = z.strictObject({
-  instance: name.default("marllb"),
+  instance: name.default(() => hostInstance()),
   region: z
     .strictObject({
       path: z.string().startsWith("/", { error: "expected an absolute path" }).max(MAX_REGION_PATH).default("/dev/shm/lb_rl_shm"),

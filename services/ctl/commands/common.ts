@@ -12,7 +12,7 @@ export interface Common extends TargetFlags {
 /** Whom a command asks. */
 function target(command: Command): Command {
   return command
-    .option("--instance <name>", "a running instance (default: marllb)")
+    .option("--instance <name>", "a running instance (default: marllb, or the host's name)")
     .option("--config <file>", "addresses from this configuration instead")
     .option("--context <name>", "load balancers and services of this context (marllbctl context list; default: the current one)")
     .option("--agent <address>", "a load balancer's agent, HOST:PORT; may be repeated", append)

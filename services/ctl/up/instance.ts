@@ -5,6 +5,7 @@ import { randomBytes } from "node:crypto";
 import { existsSync, lstatSync, mkdirSync, readFileSync, renameSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { hostInstance } from "../../common/config/host-instance.js";
 import type { Config } from "../../common/config/load.js";
 import { startOf } from "../../common/process-start.js";
 import { LaunchError } from "./error.js";
@@ -13,8 +14,17 @@ export function instanceFolder(instance: string): string {
   return path.join(os.tmpdir(), `marllb-${os.userInfo().uid}`, instance);
 }
 
+/** The launcher's instance where it is started without a file. */
+export const DEMO = "marllb";
+
+/** A file of the running instance of this name; without a name: of the demo, else of a file that names none. Null: none was started. */
+export function fileOfRunning(instance: string | undefined, name: string): string | null {
+  const names = instance === undefined ? [DEMO, hostInstance()] : [instance];
+  return names.map((n) => path.join(instanceFolder(n), name)).find((file) => existsSync(file)) ?? null;
+}
+
 /** Where its services are reached (services/ctl/target.ts reads it). */
-export const targetFile = (instance: string): string => path.join(instanceFolder(instance), "target.json");
+export const TARGET = "target.json";
 
 export class Instance {
   readonly folder: string;
@@ -80,7 +90,7 @@ export class Instance {
   }
 
   writeTarget(target: object): void {
-    writeFileSync(path.join(this.folder, "target.json"), `${JSON.stringify(target)}\n`, { mode: 0o600 });
+    writeFileSync(path.join(this.folder, TARGET), `${JSON.stringify(target)}\n`, { mode: 0o600 });
   }
 
   /** A token for the console of this run; its file is read by the console alone. */

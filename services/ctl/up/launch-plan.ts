@@ -9,6 +9,7 @@ import { modelsFolder, policyProblem } from "../../common/policies.js";
 import { projectRoot } from "../../common/root.js";
 import { findDataplane, suits } from "../dataplanes/index.js";
 import { LaunchError } from "./error.js";
+import { DEMO } from "./instance.js";
 import type { UpOptions } from "./options.js";
 import { freePort, type Wanted } from "./ports.js";
 
@@ -41,7 +42,8 @@ function flagSets(o: UpOptions, file: Config): FlagSet[] {
   const add = (flag: string, key: string, value: unknown): void => {
     if (value !== undefined) sets.push({ flag, set: `${key}=${JSON.stringify(value)}` });
   };
-  add("--instance", "instance", o.instance);
+  // Without a file of one's own it is the demo of this host, whatever the host is called.
+  add("--instance", "instance", o.instance ?? (o.config === undefined ? DEMO : undefined));
   add("--vip", "vips.0.address", o.vip);
   add("--servers", "vips.0.servers", o.servers);
   for (let i = 0; i < vips; i++) {
@@ -91,7 +93,7 @@ export function effective(o: UpOptions, environment: Record<string, string | und
   if (config.tracing.endpoint === "") config.tracing.endpoint = environment.OTEL_EXPORTER_OTLP_ENDPOINT ?? "";
   requirePolicies(config);
   const notes = suits(config, findDataplane(config.dataplane.kind));
-  const own = config.instance !== "marllb";
+  const own = config.instance !== DEMO;
   if (own && o.config === undefined) takeOwnNames(config, o);
   const first = config.vips[0] as Mutable<Config["vips"][number]>;
   const empty = config.vips.every((v) => v.servers.length === 0);

@@ -63,7 +63,10 @@ export function upFlags(command: Command): Command {
     .option("--tick <ms>", "how often weights are set (default: 200)", number(10, 10_000))
     .option("--threads <n>", "threads of the data plane (default: one a core)", number(1, 64))
     .addOption(new Option("--dataplane <kind>", dataplaneHelp()).choices(DATAPLANE_KINDS))
-    .option("--instance <name>", "its own region, folder and ports, beside other instances (default: marllb)")
+    .option(
+      "--instance <name>",
+      "its own region, folder and ports, beside other instances (default: marllb; of a --config that names none: the host's name)",
+    )
     .option(
       "--load-balancers <n>",
       "so many of them, with the same servers, each with a data plane and addresses of its own",

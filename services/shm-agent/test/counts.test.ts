@@ -5,6 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import test from "ava";
 import pino from "pino";
+import { hostInstance } from "../../common/config/host-instance.js";
 import { parseConfig } from "../../common/config/load.js";
 import type { CountsFigures, CountsOptions } from "../../common/native/counts.js";
 import { readKeys, Sharing } from "../counts.js";
@@ -74,7 +75,7 @@ test("without an address nothing is opened", (t) => {
 
 test("members: of the configuration and of failover, each once, without this one", async (t) => {
   const { it, port, opened, settled } = sharing(t, 'period_ms: 10, members: ["10.0.0.2:7400", "10.0.0.1:7400"]');
-  t.like(opened, [{ instance: "marllb", listen: "10.0.0.1:7400", periodMs: 10, keys: [Buffer.from(KEY)] }]);
+  t.like(opened, [{ instance: hostInstance(), listen: "10.0.0.1:7400", periodMs: 10, keys: [Buffer.from(KEY)] }]);
   t.deepEqual(await settled(), ["10.0.0.2:7400"]);
   it.told("web", ["10.0.0.2:7400", "10.0.0.3:7400"]);
   it.told("api", ["10.0.0.4:7400"]);
