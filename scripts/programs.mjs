@@ -3,7 +3,7 @@
 // of the rest on compiling them: so each program is one file (code/NAME.js), and V8 keeps what it compiled of it (code/NAME-HASH.cache, load.js).
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
@@ -29,7 +29,9 @@ const TOOLS = {
 /** Packages that stay packages: few processes ever ask for them, and some read files of their own. */
 const PACKAGES = ["@grpc/proto-loader", "@grpc/reflection", "@opentelemetry/exporter-*", "etcd3", "onnxruntime-node"];
 
-const folder = path.join(root, "dist/programs");
+const programs = path.join(root, "dist/programs");
+/** Made beside and renamed: what runs may start a program of its own meanwhile. */
+const folder = `${programs}.new`;
 const code = path.join(folder, "code");
 
 async function bundle(build, entries, small) {
@@ -78,6 +80,11 @@ export async function makePrograms() {
   // Of the package that is above, modules are ECMAScript's.
   writeFileSync(path.join(folder, "package.json"), '{ "type": "commonjs" }\n');
   await rehearse();
+  const former = `${programs}.former`;
+  rmSync(former, { recursive: true, force: true });
+  if (existsSync(programs)) renameSync(programs, former);
+  renameSync(folder, programs);
+  rmSync(former, { recursive: true, force: true });
 }
 
 /** Starts each program once, so that what V8 compiles then is there when a person does. Where one cannot run here, its first start is slower. */
@@ -112,7 +119,8 @@ inference: { decisions: { folder: ${path.join(scratch, "decisions")} }, experime
 log: { level: silent }
 `;
 
-const LONGEST_MS = 20_000;
+/** On a machine with much else to do. */
+const LONGEST_MS = 120_000;
 
 /** A program of ours: `ready` with its first line that says so, or null where it ends before. */
 function started(args) {

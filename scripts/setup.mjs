@@ -83,7 +83,7 @@ async function generate() {
 function prune(dir) {
   for (const entry of readdirSync(dir, { withFileTypes: true })) {
     const file = path.join(dir, entry.name);
-    if (file === path.join(root, "dist/programs")) continue;
+    if (file.startsWith(path.join(root, "dist/programs"))) continue;
     const source = path.join(root, path.relative(path.join(root, "dist"), file)).replace(/\.js(\.map)?$/, ".ts");
     if (entry.isDirectory()) prune(file);
     else if (/\.js(\.map)?$/.test(file) && !existsSync(source)) rmSync(file);

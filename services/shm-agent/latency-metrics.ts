@@ -2,7 +2,7 @@
 // Latency as histograms of the frames' own buckets: exact, and their sums over load balancers are what one of all their traffic would show.
 import { BUCKETS, edgesUs } from "../common/histogram.js";
 import { type Registry, readGauge, readHistogram } from "../common/metrics.js";
-import type { LatencyCounts } from "./latency.js";
+import type { Buckets, LatencyCounts } from "./latency.js";
 import type { ServerRow } from "./server-rows.js";
 
 /** Of one VIP, at the scrape. */
@@ -12,7 +12,10 @@ export interface VipLatency {
   ttfb: { counts: LatencyCounts; sumS: number };
   duration: { counts: LatencyCounts; sumS: number };
   jain: number;
-  servers: readonly (Pick<ServerRow, "address" | "labels"> & { ids: readonly number[]; sumS: number; decayedMeanS: number })[];
+  servers: readonly Pick<ServerRow, "address" | "labels" | "ids">[];
+  /** Of one of `servers`, by its place: cumulative, and the mean with old samples counting less. */
+  serverSumS(i: number): number;
+  decayedMeanS(i: number): number;
 }
 
 /** Every edge of the frames' buckets but 0, which nothing is below. */
@@ -31,11 +34,11 @@ const serverPlace = Uint8Array.from({ length: BUCKETS }, (_, b) => serverPlaces.
 const coarseCounts = new Float64Array(serverPlaces.length + 1);
 
 /** The buckets between the places, and what lies beyond the last; valid until the next call. */
-function coarse(counts: Float64Array): Float64Array {
+function coarse({ counts, at }: Buckets): Float64Array {
   coarseCounts.fill(0);
   for (let b = 0; b < BUCKETS; b++) {
-    const at = serverPlace[b] as number;
-    coarseCounts[at] = (coarseCounts[at] as number) + (counts[b] as number);
+    const place = serverPlace[b] as number;
+    coarseCounts[place] = (coarseCounts[place] as number) + (counts[at + b] as number);
   }
   return coarseCounts;
 }
@@ -53,12 +56,18 @@ export function latencyMetrics(registry: Registry, all: () => readonly VipLatenc
   });
   const ofServer = { name: "marllb_server_ttfb_seconds", help, labelNames: ["vip", "server"] as const, edges: serverEdges };
   readHistogram(registry, ofServer, (say) => {
-    for (const { ttfb, servers } of all())
-      for (const s of servers) say(s.labels, coarse(ttfb.counts.of(s.address, s.ids)), s.sumS);
+    for (const v of all()) {
+      const { counts } = v.ttfb;
+      v.servers.forEach((s, i) => say(s.labels, coarse(counts.of(s.address, s.ids)), v.serverSumS(i)));
+    }
   });
   const decayed = "Time to first byte, mean with old samples counting less; absent while nothing was seen";
   readGauge(registry, "marllb_server_ttfb_decayed_mean_seconds", decayed, ["vip", "server"], (say) => {
-    for (const { servers } of all()) for (const s of servers) if (s.decayedMeanS > 0) say(s.labels, s.decayedMeanS);
+    for (const v of all())
+      v.servers.forEach((s, i) => {
+        const mean = v.decayedMeanS(i);
+        if (mean > 0) say(s.labels, mean);
+      });
   });
   readGauge(
     registry,

@@ -7,7 +7,7 @@ import { LADDER_STEPS, ladderWord, wireMode } from "../common/vocabulary.js";
 import type { Agent } from "./agent.js";
 import { dataplaneMetrics } from "./dataplane-metrics.js";
 import type { Took } from "./effects.js";
-import { type ServerRow, serverRows, sumOf } from "./server-rows.js";
+import { labelsIn, type ServerRow, serverRows, sumOf } from "./server-rows.js";
 import { serverState } from "./stats.js";
 import type { Vip } from "./vip.js";
 
@@ -66,8 +66,9 @@ function serverMetrics(registry: Registry, agent: Figures): void {
     for (const vip of agent.vips()) {
       const { view } = vip;
       const factor = view.column("factor");
-      for (const { member, labels: text } of serverRows(vip))
-        say(`${text},state="${serverState(view.flags[member] as number, factor[member] as number)}"`, 1);
+      const { flags } = view;
+      for (const row of serverRows(vip))
+        say(labelsIn(row, serverState(flags[row.member] as number, factor[row.member] as number)), 1);
     }
   });
 }

@@ -19,7 +19,7 @@ import { KeptFile } from "./kept-file.js";
 import { latencyMetrics, type VipLatency } from "./latency-metrics.js";
 import { agentMetrics } from "./metrics.js";
 import { pushOf } from "./push.js";
-import { serverRows, sumOf } from "./server-rows.js";
+import { type ServerRow, serverRows, sumOf } from "./server-rows.js";
 import { fairness, History, statistics } from "./stats.js";
 import { StatsStreams } from "./stats-streams.js";
 import type { Vip } from "./vip.js";
@@ -131,17 +131,14 @@ function latencyOf(vip: Vip): VipLatency {
   const { view } = vip;
   const mean = view.column("ttfb.dmean");
   const sum = sumOf(vip, "ttfb_sum_us");
+  const servers = serverRows(vip);
   return {
     name: vip.name,
     ttfb: { counts: vip.latencies.ttfb, sumS: (view.figures.ttfb_sum_us ?? 0) / 1e6 },
     duration: { counts: vip.latencies.duration, sumS: (view.figures.duration_sum_us ?? 0) / 1e6 },
     jain: fairness(view.flows, view.weightStatic),
-    servers: serverRows(vip).map((row) => ({
-      address: row.address,
-      labels: row.labels,
-      ids: row.records.map((i) => view.ids[i] as number),
-      sumS: sum(row) / 1e6,
-      decayedMeanS: (mean[row.member] as number) / 1e6,
-    })),
+    servers,
+    serverSumS: (i) => sum(servers[i] as ServerRow) / 1e6,
+    decayedMeanS: (i) => (mean[servers[i]?.member ?? 0] as number) / 1e6,
   };
 }
