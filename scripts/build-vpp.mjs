@@ -54,6 +54,12 @@ export async function buildVpp({ prefix, name = "vpp", flags = [] }) {
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   const vpp = findVpp();
-  if (vpp.missing) console.log(`vpp-plugin not built: ${vpp.missing}`);
-  else console.log(`plugins { add-path ${await buildVpp(vpp)} }`);
+  try {
+    if (vpp.prefix) vpp.pluginDir = await buildVpp(vpp);
+    if (process.argv[2] === "--json") console.log(JSON.stringify(vpp));
+    else console.log(vpp.missing ? `vpp-plugin not built: ${vpp.missing}` : `plugins { add-path ${vpp.pluginDir} }`);
+  } catch (e) {
+    process.stderr.write(`build-vpp: ${e.message}\n`);
+    process.exitCode = 1;
+  }
 }

@@ -17,7 +17,7 @@ export function network(instance: string) {
   const h = createHash("sha256").update(instance).digest();
   const id = h.toString("hex").slice(0, 6);
   const net = `10.${64 + ((h[8] ?? 0) % 64)}`;
-  return { netns: `marllb-${id}`, client: `mlb${id}c`, clientVpp: `mlb${id}C`, server: `mlb${id}s`, serverVpp: `mlb${id}S`, net };
+  return { id: [...h.subarray(0, 3)], netns: `marllb-${id}`, client: `mlb${id}c`, clientVpp: `mlb${id}C`, server: `mlb${id}s`, serverVpp: `mlb${id}S`, net };
 }
 export type Network = ReturnType<typeof network>;
 
@@ -125,9 +125,11 @@ export async function makeNetwork(n: Network, placed: Placed): Promise<void> {
 /** VPP's interfaces in it, as commands; the servers' side is the last one. */
 export function interfaceCommands(n: Network): { commands: string[]; serverSide: string } {
   const [a, b] = [`host-${n.clientVpp}`, `host-${n.serverVpp}`];
+  // The same at each start: this host and the servers' side know VPP by it, and would go on asking for a VPP that died.
+  const at = (side: number): string => `hw-addr ${[0x02, 0xfe, ...n.id, side].map((x) => x.toString(16).padStart(2, "0")).join(":")}`;
   const commands = [
-    `create host-interface name ${n.clientVpp}`,
-    `create host-interface name ${n.serverVpp}`,
+    `create host-interface name ${n.clientVpp} ${at(1)}`,
+    `create host-interface name ${n.serverVpp} ${at(2)}`,
     `set interface ip address ${a} ${n.net}.1.1/24`,
     `set interface ip address ${b} ${n.net}.2.1/24`,
     `set interface state ${a} up`,

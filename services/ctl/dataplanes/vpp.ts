@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // VPP with our plugin as the data plane of `up`: one of the launcher's own, which does NAT between this host and a namespace (see
 // vpp-network.ts; needs root, VPP with its headers, af_packet), or one that runs already, whose CLI socket dataplane.vpp.socket names.
+import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { pathToFileURL } from "node:url";
 import type { Config } from "../../common/config/load.js";
 import { programFile, projectRoot } from "../../common/root.js";
 import { MODE_WORDS } from "../../common/vocabulary.js";
@@ -15,17 +15,22 @@ import type { VppJob } from "./vpp-process.js";
 import type { RelayJob } from "./vpp-relay.js";
 import { wantedOf } from "./vpp-wanted.js";
 
-interface BuildVpp {
-  findVpp(): { prefix: string; missing?: undefined } | { missing: string };
-  buildVpp(vpp: { prefix: string }): Promise<string>;
-}
-
+/** Where VPP is, and our plugin, which is built where it is not or is older than its sources. */
 async function build(): Promise<{ prefix: string; pluginDir: string }> {
-  const module = pathToFileURL(path.join(projectRoot, "scripts/build-vpp.mjs")).href;
-  const { findVpp, buildVpp } = (await import(module)) as BuildVpp;
-  const vpp = findVpp();
-  if (vpp.missing !== undefined) throw new LaunchError(`--dataplane vpp: ${vpp.missing}`);
-  return { prefix: vpp.prefix, pluginDir: await buildVpp(vpp) };
+  const script = path.join(projectRoot, "scripts/build-vpp.mjs");
+  const child = spawn(process.execPath, [script, "--json"], { stdio: ["ignore", "pipe", "pipe"] });
+  let out = "";
+  let said = "";
+  child.stdout.on("data", (d: Buffer) => (out += d));
+  child.stderr.on("data", (d: Buffer) => {
+    said += d;
+    if (/^setup: /.test(String(d))) process.stderr.write(d);
+  });
+  const code = await new Promise<number | null>((resolve, reject) => child.once("error", reject).once("close", resolve));
+  if (code !== 0) throw new LaunchError(`--dataplane vpp: the plugin cannot be built:\n${said.trim()}`);
+  const found = JSON.parse(out) as { prefix: string; pluginDir: string; missing?: string };
+  if (found.missing !== undefined) throw new LaunchError(`--dataplane vpp: ${found.missing}`);
+  return found;
 }
 
 function pluginFolder(prefix: string): string {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What `up --dataplane vpp` and `marllbctl vpp` ask of VPP; VPP itself runs in vpp-plugin/test.
 import test from "ava";
+import { marllbctl } from "../../../../testbed/ctl.js";
 import { parseConfig } from "../../../common/config/load.js";
 import { interfaceCommands, network, place } from "../vpp-network.js";
 import { wantedOf } from "../vpp-wanted.js";
@@ -14,6 +15,17 @@ test("an instance's names and addresses are its own, the same each time, and fit
   t.not(a.netns, b.netns);
   t.regex(a.net, /^10\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])$/);
   t.is(interfaceCommands(a).serverSide, `host-${a.serverVpp}`);
+  // Whoever knew a VPP that died finds the next one where it was.
+  const at = [...interfaceCommands(a).commands, ...interfaceCommands(b).commands].flatMap((c) => /hw-addr (02:\S{14})$/.exec(c)?.[1] ?? []);
+  t.is(new Set(at).size, 4);
+  t.deepEqual(interfaceCommands(a), interfaceCommands(network("default")));
+});
+
+test("where VPP is not, the program says where it looked and what to install", async (t) => {
+  const args = ["up", "--dataplane", "vpp", "--plain", "--instance", `no-vpp-${process.pid}`];
+  const said = await marllbctl(args, { VPP_PREFIX: "/nowhere" });
+  t.is(said.code, 1);
+  t.regex(said.errors, process.getuid?.() === 0 ? /no VPP in \/nowhere: install vpp and vpp-dev/ : /root/);
 });
 
 const n = network("default");
