@@ -17,7 +17,15 @@ export function network(instance: string) {
   const h = createHash("sha256").update(instance).digest();
   const id = h.toString("hex").slice(0, 6);
   const net = `10.${64 + ((h[8] ?? 0) % 64)}`;
-  return { id: [...h.subarray(0, 3)], netns: `marllb-${id}`, client: `mlb${id}c`, clientVpp: `mlb${id}C`, server: `mlb${id}s`, serverVpp: `mlb${id}S`, net };
+  return {
+    id: [...h.subarray(0, 3)],
+    netns: `marllb-${id}`,
+    client: `mlb${id}c`,
+    clientVpp: `mlb${id}C`,
+    server: `mlb${id}s`,
+    serverVpp: `mlb${id}S`,
+    net,
+  };
 }
 export type Network = ReturnType<typeof network>;
 
@@ -126,7 +134,8 @@ export async function makeNetwork(n: Network, placed: Placed): Promise<void> {
 export function interfaceCommands(n: Network): { commands: string[]; serverSide: string } {
   const [a, b] = [`host-${n.clientVpp}`, `host-${n.serverVpp}`];
   // The same at each start: this host and the servers' side know VPP by it, and would go on asking for a VPP that died.
-  const at = (side: number): string => `hw-addr ${[0x02, 0xfe, ...n.id, side].map((x) => x.toString(16).padStart(2, "0")).join(":")}`;
+  const at = (side: number): string =>
+    `hw-addr ${[0x02, 0xfe, ...n.id, side].map((x) => x.toString(16).padStart(2, "0")).join(":")}`;
   const commands = [
     `create host-interface name ${n.clientVpp} ${at(1)}`,
     `create host-interface name ${n.serverVpp} ${at(2)}`,

@@ -16,7 +16,9 @@ test("an instance's names and addresses are its own, the same each time, and fit
   t.regex(a.net, /^10\.(6[4-9]|[7-9]\d|1[01]\d|12[0-7])$/);
   t.is(interfaceCommands(a).serverSide, `host-${a.serverVpp}`);
   // Whoever knew a VPP that died finds the next one where it was.
-  const at = [...interfaceCommands(a).commands, ...interfaceCommands(b).commands].flatMap((c) => /hw-addr (02:\S{14})$/.exec(c)?.[1] ?? []);
+  const at = [...interfaceCommands(a).commands, ...interfaceCommands(b).commands].flatMap(
+    (c) => /hw-addr (02:\S{14})$/.exec(c)?.[1] ?? [],
+  );
   t.is(new Set(at).size, 4);
   t.deepEqual(interfaceCommands(a), interfaceCommands(network("default")));
 });
