@@ -2,6 +2,7 @@
 /* Managed pools: the wanted server lists that failover writes through msg_pool. */
 #include "dp_pool.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -23,7 +24,7 @@ static int read_list(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_pool_
 		weight[i] = e[i].weight;
 		draining[i] = e[i].flags & MLB_SRV_DRAINING;
 	}
-	return dp_servers_set(dp, v, ep, weight, draining, n, err);
+	return dp_servers_toward(dp, v, ep, weight, draining, n, err);
 }
 
 static void take(struct mlb_dp *dp, const struct mlb_pool_vip *p, const struct mlb_pool_entry *entry, uint32_t entries)
@@ -42,13 +43,18 @@ static void take(struct mlb_dp *dp, const struct mlb_pool_vip *p, const struct m
 	else if (p->owner == MLB_OWNER_MANAGED)
 		rc = read_list(dp, v, entry + p->first, p->count, err);
 	dp->effect_dirty = true;
-	if (rc == -ENOSPC) { /* slots of servers on their way out: the list is good, only too early */
+	char text[320];
+	if (rc == -ENOSPC || rc == -EDQUOT) { /* the list is good, only too early: slots of servers on their way out */
 		dp->pool_again = true;
+		if (rc == -EDQUOT && v->pool_told != p->revision) {
+			v->pool_told = p->revision;
+			snprintf(text, sizeof(text), "vip %s: pool waits for room: %s", v->conf.name, err);
+			dp_notice(dp, text);
+		}
 		return;
 	}
 	v->pool_seen = p->revision;
 	if (rc != 0) {
-		char text[320];
 		v->pool_refused++;
 		snprintf(text, sizeof(text), "vip %s: pool refused: %s", v->conf.name, err);
 		dp_notice(dp, text);

@@ -3,7 +3,6 @@
  * a grace period is over (dp_slots.c). */
 #include "dp_servers.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -11,11 +10,9 @@
 #include "dp_fail.h"
 #include "dp_state.h"
 #include "dp_table.h"
+#include "dp_wanted.h"
 #include "dp_wvip.h"
 
-/* Products and sums of a whole pool's weights stay far inside a float. */
-#define LEAST_WEIGHT 1e-6f
-#define MOST_WEIGHT 1e6f
 #define LEAST_FACTOR 0.01f /* a share is divided by its factor: below this it says nothing */
 
 static struct dp_server *find(struct dp_vip *v, const struct mlb_endpoint *ep, uint32_t *hint)
@@ -30,15 +27,6 @@ static struct dp_server *find(struct dp_vip *v, const struct mlb_endpoint *ep, u
 		}
 	}
 	return NULL;
-}
-
-static int check_weight(float w, const struct mlb_endpoint *ep, char *err)
-{
-	char text[64];
-	if (isfinite(w) && w >= LEAST_WEIGHT && w <= MOST_WEIGHT)
-		return 0;
-	return dp_fail(err, -EINVAL, "server %s: a weight is a number above 0 (%g to %g), not %g", mlb_endpoint_text(ep, text),
-		       (double)LEAST_WEIGHT, (double)MOST_WEIGHT, (double)w);
 }
 
 static int ask_host(struct mlb_dp *dp, const struct dp_vip *v, const struct mlb_endpoint *ep, char *err)
@@ -198,7 +186,7 @@ int mlb_dp_server_add(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_endpo
 	uint32_t hint = 0;
 	int rc = open_for_edit(dp, vip_id, &v, err);
 	if (rc == 0)
-		rc = check_weight(weight, ep, err);
+		rc = dp_weight_check(weight, ep, err);
 	if (rc != 0)
 		return rc;
 	if (find(v, ep, &hint))
@@ -264,7 +252,7 @@ int mlb_dp_server_weight(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_en
 	struct dp_server *s = NULL;
 	int rc = open_server(dp, vip_id, ep, &v, &s, err);
 	if (rc == 0)
-		rc = check_weight(weight, ep, err);
+		rc = dp_weight_check(weight, ep, err);
 	if (rc != 0)
 		return rc;
 	if (set_weight(s, weight))
@@ -272,89 +260,115 @@ int mlb_dp_server_weight(struct mlb_dp *dp, uint32_t vip_id, const struct mlb_en
 	return 0;
 }
 
-struct wanted {
-	const struct mlb_endpoint *ep;
-	uint32_t index;
+/* A wanted list beside the one that there is. */
+struct listing {
+	struct dp_server *have[MLB_MAX_SERVERS_PER_VIP]; /* of each wanted server; NULL: it is to join */
+	bool keep[MLB_MAX_SERVERS_PER_VIP];              /* by slot: wanted */
+	uint32_t fresh;                                  /* how many are to join */
 };
 
-static int by_address(const void *a, const void *b)
+static int compare(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoint *ep, const float *weight, uint32_t n,
+		   struct listing *l, char *err)
 {
-	const struct mlb_endpoint *x = ((const struct wanted *)a)->ep, *y = ((const struct wanted *)b)->ep;
-	int c = memcmp(&x->addr, &y->addr, sizeof(x->addr));
-	return c ? c : (int)x->port - (int)y->port;
+	uint32_t hint = 0;
+	int rc = dp_wanted_check(v, ep, weight, n, err);
+	memset(l->keep, 0, sizeof(l->keep));
+	l->fresh = 0;
+	for (uint32_t i = 0; i < n && rc == 0; i++) {
+		l->have[i] = find(v, &ep[i], &hint);
+		if (l->have[i])
+			l->keep[l->have[i]->pub.slot] = true;
+		else if ((rc = ask_host(dp, v, &ep[i], err)) == 0)
+			l->fresh++;
+	}
+	return rc;
 }
 
-/* Weights good, addresses distinct, and room for all that must be there at once. */
-static int check_wanted(struct dp_vip *v, const struct mlb_endpoint *ep, const float *weight, uint32_t n, char *err)
+/* Wanted servers as the list has them; of those that are not there the first `room` join. */
+static int take_wanted(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoint *ep, const float *weight,
+		       const bool *draining, uint32_t n, struct listing *l, uint32_t room, bool *dirty, char *err)
 {
-	struct wanted w[MLB_MAX_SERVERS_PER_VIP];
-	char text[64];
-	if (n > v->conf.capacity)
-		return dp_fail(err, -E2BIG, "vip %s: %u servers wanted, capacity is %u", v->conf.name, n, v->conf.capacity);
-	for (uint32_t i = 0; i < n; i++) {
-		int rc = check_weight(weight[i], &ep[i], err);
-		if (rc != 0)
-			return rc;
-		w[i] = (struct wanted){ &ep[i], i };
+	int rc = 0;
+	for (uint32_t i = 0; i < n && rc == 0; i++) {
+		struct dp_server *s = l->have[i];
+		uint32_t slot;
+		if (s) {
+			*dirty |= set_weight(s, weight[i]);
+			if (draining)
+				*dirty |= set_draining(dp, v, s, draining[i]);
+		} else if (room > 0) {
+			room--;
+			rc = join(dp, v, &ep[i], weight[i], draining ? &draining[i] : NULL, &slot, err);
+			if (rc == 0)
+				l->keep[slot] = *dirty = true;
+		}
 	}
-	qsort(w, n, sizeof(w[0]), by_address);
-	for (uint32_t i = 1; i < n; i++)
-		if (by_address(&w[i - 1], &w[i]) == 0)
-			return dp_fail(err, -EEXIST, "vip %s: server %s is named twice", v->conf.name,
-				       mlb_endpoint_text(w[i].ep, text));
-	return 0;
+	return rc;
+}
+
+/* At most `most` that are not wanted. */
+static uint32_t leave_unwanted(struct mlb_dp *dp, struct dp_vip *v, const struct listing *l, uint32_t most)
+{
+	uint32_t used = dp_used(v), gone = 0;
+	for (uint32_t s = 0; s < used && gone < most; s++) {
+		if (dp_is_member(&v->srv[s]) && !l->keep[s]) {
+			dp_server_leave(dp, v, &v->srv[s]);
+			gone++;
+		}
+	}
+	return gone;
 }
 
 int dp_servers_set(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoint *ep, const float *weight, const bool *draining,
 		   uint32_t n, char *err)
 {
-	bool keep[MLB_MAX_SERVERS_PER_VIP] = { false };
-	struct dp_server *have[MLB_MAX_SERVERS_PER_VIP];
-	uint32_t hint = 0, fresh = 0, removed = 0;
-	bool dirty = false;
-	int rc = check_wanted(v, ep, weight, n, err);
+	struct listing l;
+	int rc = compare(dp, v, ep, weight, n, &l, err);
 	if (rc != 0)
 		return rc;
-	for (uint32_t i = 0; i < n; i++) {
-		have[i] = find(v, &ep[i], &hint);
-		if (have[i])
-			keep[have[i]->pub.slot] = true;
-		else if ((rc = ask_host(dp, v, &ep[i], err)) != 0)
-			return rc;
-		else
-			fresh++;
-	}
 	/* All or nothing: slots of servers on their way out are not free yet. */
-	if (v->members + v->leaving + fresh > v->conf.capacity || dp->servers + fresh > dp_limits(dp)->servers)
+	if (v->members + v->leaving + l.fresh > v->conf.capacity || dp->servers + l.fresh > dp_limits(dp)->servers)
 		return dp_fail(
 			err, -ENOSPC,
 			"vip %s: no room for %u more servers: %u of %u slots hold servers, %u of %u of all VIPs (a removed "
 			"server keeps its slot until its last flow and a grace period after it are over)",
-			v->conf.name, fresh, v->members + v->leaving, v->conf.capacity, dp->servers, dp_limits(dp)->servers);
-
-	dp_wvip_expect(dp, v, v->members + v->leaving + fresh);
-	uint32_t used = dp_used(v);
-	for (uint32_t i = 0; i < n && rc == 0; i++) {
-		if (!have[i]) {
-			uint32_t slot;
-			rc = join(dp, v, &ep[i], weight[i], draining ? &draining[i] : NULL, &slot, err);
-			if (rc == 0)
-				keep[slot] = dirty = true;
-			continue;
-		}
-		dirty |= set_weight(have[i], weight[i]);
-		if (draining)
-			dirty |= set_draining(dp, v, have[i], draining[i]);
-	}
-	for (uint32_t s = 0; s < used && rc == 0; s++) {
-		if (dp_is_member(&v->srv[s]) && !keep[s]) {
-			dp_server_leave(dp, v, &v->srv[s]);
-			removed++;
-		}
-	}
-	if (dirty || removed)
+			v->conf.name, l.fresh, v->members + v->leaving, v->conf.capacity, dp->servers, dp_limits(dp)->servers);
+	dp_wvip_expect(dp, v, v->members + v->leaving + l.fresh);
+	bool dirty = false;
+	rc = take_wanted(dp, v, ep, weight, draining, n, &l, l.fresh, &dirty, err);
+	uint32_t gone = rc != 0 ? 0 : leave_unwanted(dp, v, &l, UINT32_MAX);
+	if (dirty || gone > 0)
 		dp_list_changed(dp, v);
 	return rc;
+}
+
+int dp_servers_toward(struct mlb_dp *dp, struct dp_vip *v, const struct mlb_endpoint *ep, const float *weight,
+		      const bool *draining, uint32_t n, char *err)
+{
+	struct listing l;
+	int rc = compare(dp, v, ep, weight, n, &l, err);
+	if (rc != 0)
+		return rc;
+	uint32_t own = v->members + v->leaving, limit = dp_limits(dp)->servers;
+	if (dp->servers - own + n > limit)
+		return dp_fail(err, -EDQUOT,
+			       "%u servers are wanted, the region has room for %u, and other VIPs have %u (max-servers)", n,
+			       limit, dp->servers - own);
+	uint32_t room = v->conf.capacity - own;
+	if (room > limit - dp->servers)
+		room = limit - dp->servers;
+	if (l.fresh <= room)
+		return dp_servers_set(dp, v, ep, weight, draining, n, err);
+	dp_wvip_expect(dp, v, own + room);
+	bool dirty = false;
+	rc = take_wanted(dp, v, ep, weight, draining, n, &l, room, &dirty, err);
+	/* Slots that are on their way to be free count; half of the members serve on until there are others. */
+	uint32_t lacking = l.fresh - room, half = v->members > 1 ? v->members / 2 : v->leaving == 0;
+	uint32_t most = lacking > v->leaving ? lacking - v->leaving : 0;
+	uint32_t gone = rc != 0 ? 0 : leave_unwanted(dp, v, &l, most < half ? most : half);
+	if (dirty || gone > 0)
+		dp_list_changed(dp, v);
+	return rc != 0 ? rc : -ENOSPC;
 }
 
 /* Failover's list that was in force before a restart stands for the host's; false: there is none, or it does not fit. */

@@ -96,6 +96,7 @@ struct dp_vip {
 	uint64_t refused[MLB_REFUSE_COUNT];
 	uint64_t local_edits_refused, recount_diff, datagrams_lost;
 	uint64_t pool_revision, pool_seen, pool_refused;
+	uint64_t pool_told;             /* revision of which was said that it waits */
 	struct dp_state_vip *inherited; /* what was in force of this name before; NULL: nothing, or over */
 	struct dp_state_server *inherited_servers;
 	struct mlb_effect effect;

@@ -326,6 +326,42 @@ TEST(a_host_may_refuse_a_server)
 	world_free(w);
 }
 
+static uint32_t members(struct world *w, uint32_t first_host, uint32_t n, uint32_t capacity)
+{
+	uint32_t found = 0;
+	for (uint32_t s = 0; s < capacity; s++)
+		for (uint32_t h = first_host; h < first_host + n && server(w, s)->flags & MLB_SRV_MEMBER; h++) {
+			struct mlb_endpoint ep = world_ep(h);
+			found += memcmp(&server(w, s)->ep.addr, &ep.addr, sizeof(ep.addr)) == 0;
+		}
+	return found;
+}
+
+/* Six of six slots are taken, and all six servers are to be others: the VIP is never without servers, and comes to the new list.
+ */
+TEST(a_managed_pool_is_replaced_whole_though_its_slots_do_not_hold_both_lists)
+{
+	struct world *w = world_new(1, 6, 6, true);
+	struct mlb_worker *a = mlb_dp_worker(w->dp, 0);
+	uint32_t fewest = 6;
+	mlb_ev_open(world_wvip(w, 0), 0, w->now); /* whose slot is not free before its flow is over */
+	send_pool(w, 1, MLB_OWNER_MANAGED, (uint32_t[]){ 21, 22, 23, 24, 25, 26 }, NULL, 6, 0);
+	for (int i = 0; i < 40; i++) {
+		uint32_t all = members(w, 1, 6, 6) + members(w, 21, 6, 6);
+		fewest = all < fewest ? all : fewest;
+		world_run(w, MS, true);
+	}
+	CHECK_EQ(members(w, 21, 6, 6), 5);
+	CHECK_EQ(world_effect(w).pool_revision, 0);
+	mlb_ev_close(a, world_wvip(w, 0), 0, w->now, w->now, MLB_END_COMPLETED);
+	world_run(w, 5 * MS, true);
+	CHECK_EQ(members(w, 21, 6, 6), 6);
+	CHECK_EQ(world_effect(w).pool_revision, 1);
+	CHECK_EQ(world_effect(w).pool_refused, 0);
+	CHECK(fewest >= 2);
+	world_free(w);
+}
+
 /* A list that needs slots of servers on their way out waits for them; it is not refused. */
 TEST(managed_pool_waits_for_slots)
 {
@@ -383,4 +419,4 @@ MLB_TEST_MAIN(CASE(edits_and_their_errors), CASE(all_draining_means_all_eligible
 	      CASE(set_keeps_adds_and_removes), CASE(rings_follow_the_list),
 	      CASE(slot_is_reused_only_after_last_flow_and_all_workers), CASE(counts_start_from_zero_in_a_reused_slot),
 	      CASE(weights_never_reach_a_wrong_server_under_churn), CASE(managed_pool), CASE(a_host_may_refuse_a_server),
-	      CASE(managed_pool_waits_for_slots))
+	      CASE(managed_pool_waits_for_slots), CASE(a_managed_pool_is_replaced_whole_though_its_slots_do_not_hold_both_lists))
