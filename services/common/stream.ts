@@ -62,6 +62,8 @@ const REOPEN_MIN_MS = 100;
 const REOPEN_MAX_MS = 250;
 /** A stream that lasted so long is opened anew at once: its connection has aged, or the peer was restarted. */
 const LASTED_MS = 10_000;
+/** Each time in a row that a peer takes nothing it gets twice as long, at most so often: one that is slow must not lose all that it has taken. */
+const STALL_DOUBLINGS = 4;
 /** Who was refused is asked again so often, and is no longer refused when a stream lasted so long. */
 const REFUSED_MS = 1000;
 
@@ -81,6 +83,8 @@ export class LastingStream<Out, In> {
   private reopenTimer: unknown = null;
   private stallTimer: unknown = null;
   private failures = 0;
+  /** How often in a row the peer took nothing. */
+  private stalls = 0;
   private openedAt = 0;
   private closed = false;
 
@@ -178,6 +182,7 @@ export class LastingStream<Out, In> {
     if (this.state === "refused" && this.o.timers.now() - this.openedAt < REFUSED_MS) return;
     if (this.state === "refused") this.o.onRefused?.("");
     this.state = "ready";
+    if (this.o.timers.now() - this.openedAt >= LASTED_MS) this.stalls = 0;
     this.why = "";
     this.failures = 0;
   }
@@ -186,9 +191,14 @@ export class LastingStream<Out, In> {
   private watch(stream: Duplex<Out, In>): void {
     this.o.timers.clearTimeout(this.stallTimer);
     if (this.inFlight === 0) return;
-    this.stallTimer = this.o.timers.setTimeout(() => {
-      if (this.current === stream) this.reopen("takes no messages");
-    }, this.o.stallMs);
+    this.stallTimer = this.o.timers.setTimeout(
+      () => {
+        if (this.current !== stream) return;
+        this.stalls = Math.min(STALL_DOUBLINGS, this.stalls + 1);
+        this.reopen("takes no messages");
+      },
+      this.o.stallMs * 2 ** this.stalls,
+    );
   }
 
   private flush(): void {

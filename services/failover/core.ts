@@ -97,6 +97,9 @@ interface Entry extends PoolView {
   key: string;
   /** When nobody here had it any more; null = somebody has. */
   bareSince: number | null;
+  judgedAt: number;
+  /** A verdict waits for the next judgement. */
+  due: boolean;
 }
 
 /** An agent that says nothing for so long no longer counts as a load balancer. */
@@ -107,6 +110,13 @@ export const FORGET_MS = 600_000;
 export const UNSPOKEN_MS = 2000;
 /** Pools are named by data planes, whoever they are. */
 export const MAX_POOLS = 4096;
+
+/**
+ * Judging a pool costs as its members are many, and when they are, verdicts come in crowds (a start, a switch that dies). The first is judged at
+ * once; those within so long after it together, at the next tick. A pool of up to so many members is judged at each verdict.
+ */
+const SMALL_POOL = 64;
+const PAUSE_MS_A_MEMBER = 0.05;
 
 const slotOf = (instance: string, vipId: number): string => `${instance}/${vipId}`;
 
@@ -221,7 +231,9 @@ export class FailoverCore {
     if (after === "DOWN") entry.startedAt.delete(key);
     // A server that joined starts when its first check is good, not when it joined.
     else if (after === "UP" && (before === "DOWN" || (!checked && entry.startedAt.has(key)))) entry.startedAt.set(key, at.now);
-    this.judge(entry, at);
+    const members = entry.order.members.length;
+    if (members > SMALL_POOL && at.now - entry.judgedAt < members * PAUSE_MS_A_MEMBER) entry.due = true;
+    else this.judge(entry, at);
   }
 
   tick(at: Moment): void {
@@ -236,7 +248,8 @@ export class FailoverCore {
     }
     for (const entry of this.pools.values()) {
       if (this.overdue(entry, at)) touched.add(entry.name);
-      if (touched.has(entry.name) || (entry.order.nextAt !== null && at.now >= entry.order.nextAt)) this.judge(entry, at);
+      if (entry.due || touched.has(entry.name) || (entry.order.nextAt !== null && at.now >= entry.order.nextAt))
+        this.judge(entry, at);
       if (entry.bareSince !== null && at.now - entry.bareSince >= FORGET_MS) this.forget(entry);
     }
   }
@@ -319,6 +332,8 @@ export class FailoverCore {
       listTerm: 0,
       key: "",
       bareSince: at.now,
+      judgedAt: Number.NEGATIVE_INFINITY,
+      due: false,
     };
     this.pools.set(entry.name, entry);
     return entry;
@@ -393,6 +408,8 @@ export class FailoverCore {
   }
 
   private judge(entry: Entry, at: Moment): void {
+    entry.judgedAt = at.now;
+    entry.due = false;
     const agents = [...entry.agents.values()].filter((a) => at.now - a.seenAt < AGENT_AWAY_MS);
     entry.loadBalancers = Math.max(1, this.o.configured(entry.name), agents.length);
     entry.seen = agents.map(nameOf).sort();

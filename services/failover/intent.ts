@@ -62,6 +62,24 @@ export interface Change extends Stamp {
 }
 
 export const HISTORY_LIMIT = 1000;
+/** Of what an operation did: a list of a thousand servers that changes whole is not kept a thousand times. */
+const WHAT_CHARACTERS = 1000;
+
+/** As the history keeps it. */
+export function shortened(what: readonly string[]): string[] {
+  let left = WHAT_CHARACTERS;
+  const kept: string[] = [];
+  for (const line of what) {
+    if (line.length > left) break;
+    left -= line.length;
+    kept.push(line);
+  }
+  if (kept.length === what.length) return kept;
+  if (kept.length === 0) return [`${(what[0] as string).slice(0, WHAT_CHARACTERS)}...`, ...more(what.length - 1)];
+  return [...kept, ...more(what.length - kept.length)];
+}
+
+const more = (n: number): string[] => (n === 0 ? [] : [`and ${n} more`]);
 
 export const emptyIntent = (pool: string): Intent => ({
   pool,

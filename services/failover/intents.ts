@@ -3,7 +3,7 @@
 // exactly that, until it is in the store or the caller hears that it is not.
 import { ServiceError } from "../common/grpc/errors.js";
 import type { Timers } from "../common/stream.js";
-import { type Change, emptyIntent, type Intent, type Stamp } from "./intent.js";
+import { type Change, emptyIntent, type Intent, type Stamp, shortened } from "./intent.js";
 import type { Operation } from "./operations.js";
 import { NotTaken, type Store, type Stored } from "./store.js";
 
@@ -50,6 +50,8 @@ const WITHIN_MS = 4000;
 const PAUSE_MS = 50;
 /** Operations of one write: an etcd transaction takes 128 parts. */
 const BATCH = 50;
+/** Of one pool's record: etcd takes requests of 1.5 MB, and who asks for a pool gets it in one message of 1 MiB. */
+const RECORD_BYTES = 700_000;
 /** A store that is not read again within this time counts as away: what is known is ordered. */
 const RELIST_MS = 1000;
 
@@ -229,8 +231,9 @@ export class Intents {
       try {
         const { next, what } = w.operation(intent);
         if (what.length > 0) {
+          requireSmall(next);
           intent = { ...next, version: Math.max(next.version, intent.version + 1) };
-          changes.push({ ...w.stamp, version: intent.version, id: w.id, what });
+          changes.push({ ...w.stamp, version: intent.version, id: w.id, what: shortened(what) });
         }
         done.push({ w, what });
       } catch (e) {
@@ -263,6 +266,13 @@ function awaited(all: readonly Waiting[]): Waiting[] {
     w.reject(new ServiceError("ABORTED", "the caller did not wait for it: nothing was changed"));
     return false;
   });
+}
+
+function requireSmall(next: Intent): void {
+  const bytes = Buffer.byteLength(JSON.stringify(next));
+  if (bytes <= RECORD_BYTES) return;
+  const size = `its members and orders would take ${bytes} bytes, at most ${RECORD_BYTES} are kept`;
+  throw new ServiceError("RESOURCE_EXHAUSTED", `pool ${next.pool}: ${size}: end some drains, or give shorter reasons`);
 }
 
 /** A write got no answer. */

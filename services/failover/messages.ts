@@ -11,7 +11,7 @@ import { invalid } from "../common/grpc/errors.js";
 import { wireMode } from "../common/vocabulary.js";
 import { type AgentVip, nameOf } from "./agent-vip.js";
 import type { PoolView } from "./core.js";
-import { type Hold, holdsOf, type OverrideOrder, type Stamp } from "./intent.js";
+import type { Hold, OverrideOrder, Stamp } from "./intent.js";
 import type { WantedMember } from "./operations.js";
 
 export const MAX_SERVERS = 1024;
@@ -23,12 +23,13 @@ const MAX_REASON = 500;
 /** The pool as an operator sees it. */
 export function poolMessage(view: Pick<PoolView, "vipId" | "intent" | "order">): Pool {
   const { intent, order } = view;
+  const held = new Set(intent.holds.map((h) => h.address));
   return {
     vip_id: view.vipId,
     name: intent.pool,
     managed: intent.managed,
     revision: intent.version,
-    servers: order.members.map(({ address, weight }) => ({ address, weight, drain: holdsOf(intent, address).length > 0 })),
+    servers: order.members.map(({ address, weight }) => ({ address, weight, drain: held.has(address) })),
   };
 }
 

@@ -42,6 +42,9 @@ import type { Supervision } from "./supervision.js";
 /** A year: a deadline beyond is a slip. */
 const MAX_DEADLINE_MS = 366 * 86_400_000;
 
+/** A message is 1 MiB at most; JSON is no shorter than what is sent. */
+const HISTORY_BYTES = 900_000;
+
 /** What a data plane has masked stays masked until health speaks. */
 const NOT_JUDGED = "so a load balancer had it; health has not judged it since";
 const NOT_A_MEMBER = { factor: 0, reason: "held; no list has it now" };
@@ -121,8 +124,8 @@ export class Operator {
 
   async setOverride(r: SetOverrideRequest__Output, caller: Caller): Promise<{ term: number }> {
     const override = overrideOf(r);
-    const view = this.o.core.find(r.vip_id, r.name);
-    for (const [i, e] of override.entries.entries()) this.o.core.needMember(view, e.address, `weights[${i}].address`);
+    const named = override.entries.map((e, i) => ({ address: e.address, field: `weights[${i}].address` }));
+    const view = await this.withMembers(r, named);
     const stamp = this.stamp(r.reason, caller);
     const members = view.order.members.map((m) => m.address);
     return this.operate(view, operations.setOverride(override, members, stamp), stamp, caller);
@@ -155,7 +158,7 @@ export class Operator {
   async history(r: HistoryRequest__Output): Promise<HistoryResponse> {
     const view = this.o.core.find(r.vip_id, r.name);
     const changes = await this.o.intents.history(view.name, r.limit === 0 ? HISTORY_LIMIT : Math.min(r.limit, HISTORY_LIMIT));
-    return { changes: changes.map(changeMessage) };
+    return { changes: fitting(changes).map(changeMessage) };
   }
 
   getPool(r: GetPoolRequest__Output): GetPoolResponse {
@@ -247,11 +250,28 @@ export class Operator {
     operation: (address: string, stamp: Stamp) => operations.Operation,
   ): Promise<{ view: PoolView; address: string }> {
     const wanted = address(r.address, "address");
-    const view = this.o.core.find(r.vip_id, r.name);
-    this.o.core.needMember(view, wanted, "address");
+    const view = await this.withMembers(r, [{ address: wanted, field: "address" }]);
     const stamp = this.stamp(r.reason, caller);
     await this.o.intents.operate(view.name, operation(wanted, stamp), stamp, () => caller.cancelled);
     return { view: this.o.core.find(0, view.name), address: wanted };
+  }
+
+  /** The pool, which has these servers. One that is not known here may have been added through another replica just now. */
+  private async withMembers(r: Named, wanted: readonly { address: string; field: string }[]): Promise<PoolView> {
+    const { core, intents } = this.o;
+    const known = (): PoolView => {
+      const view = core.find(r.vip_id, r.name);
+      for (const { address: a, field } of wanted) core.needMember(view, a, field);
+      return view;
+    };
+    try {
+      return known();
+    } catch (e) {
+      if (!(e instanceof ServiceError)) throw e;
+      // Where the store does not answer, the operation would be refused for that; what is wrong with the request goes before.
+      await intents.refresh(core.find(r.vip_id, r.name).name).catch(() => {});
+      return known();
+    }
   }
 
   private needClose(r: Named): void {
@@ -285,6 +305,16 @@ function listOf({ intent, order }: PoolView): readonly Wanted[] {
   const members = new Set(order.members.map((m) => m.address));
   const others = new Set(intent.holds.map((h) => h.address).filter((a) => !members.has(a)));
   return [...order.members, ...[...others].map((address) => ({ address, weight: 0 }))];
+}
+
+/** The newest, as many as one message takes. */
+function fitting(changes: readonly Change[]): readonly Change[] {
+  let bytes = 0;
+  const end = changes.findIndex((c) => {
+    bytes += Buffer.byteLength(JSON.stringify(c));
+    return bytes > HISTORY_BYTES;
+  });
+  return end === -1 ? changes : changes.slice(0, end);
 }
 
 const changeMessage = (c: Change) => ({

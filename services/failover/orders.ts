@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who of a pool may receive new flows: a pure function of what is wanted, what was seen, and the time.
-import type { Intent, Source, Wanted } from "./intent.js";
+import type { Hold, Intent, Source, Wanted } from "./intent.js";
 
 /** WAITING: health has not checked it yet, and it is to get no flows until then. */
 export type HealthFact = "UNKNOWN" | "WAITING" | "UP" | "DOWN";
@@ -86,9 +86,18 @@ function servingPriority(free: readonly Member[], seen: Observations, rules: Poo
   return all.find(enough) ?? all[0] ?? 0;
 }
 
+function byAddress(holds: readonly Hold[]): Map<string, Hold[]> {
+  const all = new Map<string, Hold[]>();
+  for (const h of holds) {
+    const there = all.get(h.address);
+    if (there) there.push(h);
+    else all.set(h.address, [h]);
+  }
+  return all;
+}
+
 /** What an operator wants of a server, where that is no new flows; null: nothing. */
-function held(intent: Intent, m: Wanted, at: Moment): (Share & { changesAt: number | null }) | null {
-  const holds = intent.holds.filter((h) => h.address === m.address);
+function held(holds: readonly Hold[], m: Wanted, at: Moment): (Share & { changesAt: number | null }) | null {
   const drain = holds.find((h) => h.kind === "drain");
   const over = drain !== undefined && drain.deadline !== null && drain.deadline <= at.unixMs;
   const changesAt = drain?.deadline != null && !over ? at.now + (drain.deadline - at.unixMs) : null;
@@ -113,8 +122,9 @@ export function orders(intent: Intent, seen: Observations, rules: PoolRules, at:
     if (t !== null) nextAt = nextAt === null ? t : Math.min(nextAt, t);
   };
   const all: Member[] = [];
+  const holds = byAddress(intent.holds);
   for (const m of members) {
-    const h = held(intent, m, at);
+    const h = held(holds.get(m.address) ?? [], m, at);
     if (h === null) all.push(m);
     else {
       const { changesAt, ...share } = h;

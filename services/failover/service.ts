@@ -20,7 +20,7 @@ import { poolMessage } from "./messages.js";
 import { type FailoverMetrics, failoverMetrics } from "./metrics.js";
 import { first, raiseTo } from "./operations.js";
 import { Operator } from "./operator.js";
-import type { Moment } from "./orders.js";
+import type { Moment, Share } from "./orders.js";
 import { Policies } from "./policies.js";
 import type { Store } from "./store.js";
 import { openStore } from "./stores.js";
@@ -30,8 +30,15 @@ import { Verdicts } from "./verdicts.js";
 type Watch = grpc.ServerWritableStream<WatchPoolRequest__Output, WatchPoolResponse>;
 
 const TICK_MS = 100;
+const LOGGED_SHARES = 32;
 /** A store that lost versions is looked at again so often, however many frames say so. */
 const CATCH_UP_MS = 1000;
+
+/** A line of the log is to be read: of a pool of a thousand it says some. */
+function loggedShares(all: ReadonlyMap<string, Share>): { shares: Record<string, Share>; more?: number } {
+  const shares = Object.fromEntries([...all].slice(0, LOGGED_SHARES));
+  return all.size > LOGGED_SHARES ? { shares, more: all.size - LOGGED_SHARES } : { shares };
+}
 
 const wantedOf = (s: Wanted): Wanted => ({ address: canonicalAddress(s.address), weight: s.weight });
 
@@ -215,8 +222,8 @@ class FailoverService {
 
   private changed(view: PoolView): void {
     const { name, term, order } = view;
-    const shares = Object.fromEntries(order.shares);
-    this.context.log.info({ pool: name, term, state: order.status, shares }, "order");
+    const { log } = this.context;
+    if (log.isLevelEnabled("info")) log.info({ pool: name, term, state: order.status, ...loggedShares(order.shares) }, "order");
     for (const [out, of] of this.watchers) if (of === "" || of === name) out.put([[name, view]]);
   }
 

@@ -232,3 +232,29 @@ test("outlet: ends when nobody read for 10 s, not while somebody reads slowly", 
   out.put([["a", "more"]]);
   t.is(written.at(-1), "last");
 });
+
+test("a peer that takes nothing gets twice as long each time in a row, and the usual time again once a stream has lasted", (t) => {
+  const { stream, streams, timers, at } = setup();
+  const waited = (i: number): number => {
+    let ms = 0;
+    while (!at(i).cancelled) {
+      timers.advance(1);
+      ms++;
+    }
+    while (streams.length === i + 1) timers.advance(1);
+    return ms;
+  };
+  t.deepEqual([0, 1, 2, 3, 4, 5].map(waited), [600, 1200, 2400, 4800, 9600, 9600]);
+  // It takes all, for ten seconds.
+  at(6).take();
+  for (let i = 0; i < 11; i++) {
+    timers.advance(1000);
+    stream.send(`1:${i}`);
+    at(6).take();
+  }
+  stream.send("1:x");
+  timers.advance(599);
+  t.false(at(6).cancelled);
+  timers.advance(1);
+  t.true(at(6).cancelled);
+});

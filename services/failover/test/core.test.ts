@@ -402,3 +402,19 @@ test("servers that join data planes wait where health is heard; an order names t
     t.like(directiveFor(a, core.find(0, "web")), { generation: 5, newcomers_wait: hears });
   }
 });
+
+test("verdicts on a large pool that come in a crowd are judged together, the first at once and the last by the next tick", (t) => {
+  const servers = Array.from({ length: 1000 }, (_, i) => ({ address: `10.0.${i >> 8}.${i & 255}:80`, weight: 1 }));
+  const pool = { name: "large", vipId: 9, servers, local: true, follows: false, closeDown: false, closeRemoved: false };
+  const { core } = setup(1, undefined, false, [pool]);
+  const terms = new Set<number>();
+  const view = () => core.find(0, "large");
+  for (const [i, s] of servers.slice(0, 400).entries()) {
+    core.health("large", s.address, "DOWN", at(1000 + i * 0.01));
+    terms.add(view().term);
+  }
+  t.is(view().order.shares.get("10.0.0.0:80")?.factor, 0);
+  t.true(terms.size <= 2, `${terms.size} orders`);
+  core.tick(at(1100));
+  t.is([...view().order.shares.values()].filter((s) => s.factor === 0).length, 400);
+});

@@ -249,3 +249,32 @@ test("an older record, or one heard late, changes nothing", async (t) => {
   t.deepEqual(a.heard, []);
   t.deepEqual(drainedIn(a.intents.get("web")), ["s1", "s2"]);
 });
+
+test("a record that no etcd and no message would take is refused, and a long change is shortened in the history only", async (t) => {
+  const shared = new Shared();
+  const a = replica(shared);
+  const lines = Array.from({ length: 2000 }, (_, i) => `add 10.0.${i >> 8}.${i & 255}:80 weight 1`);
+  const done = await settle(
+    a.intents.operate("web", (newest) => ({ next: newest, what: lines }), stamp),
+    a.timers,
+  );
+  t.is(done.what.length, 2000);
+  const [kept] = await a.intents.history("web", 1);
+  t.true((kept?.what.join().length ?? 0) <= 1100);
+  t.is(kept?.what[0], lines[0]);
+  t.is(kept?.what.at(-1), `and ${2000 - (kept?.what.length ?? 0) + 1} more`);
+  const long = { ...stamp, reason: "r".repeat(500) };
+  const holds = Array.from({ length: 2000 }, (_, i) => ({
+    ...long,
+    address: `s${i}`,
+    kind: "drain" as const,
+    deadline: null,
+    close: false,
+  }));
+  const large = a.intents.operate("web", (newest) => ({ next: { ...newest, holds }, what: ["x"] }), stamp);
+  await t.throwsAsync(settle(large, a.timers), {
+    code: "RESOURCE_EXHAUSTED",
+    message: /would take \d+ bytes, at most 700000/,
+  } as object);
+  t.is(a.intents.get("web").version, 1);
+});

@@ -158,6 +158,19 @@ test("a managed pool of the configuration begins with its list, by the configura
   );
 });
 
+test("the whole history of a pool whose long lists changed a thousand times fits in a message", async (t) => {
+  const s = await service(t);
+  const reason = "r".repeat(500);
+  for (let k = 0; k < 1000; k++) {
+    const servers = Array.from({ length: 60 }, (_, i) => ({ address: `10.${k % 200}.${i}.1:80`, weight: 1, drain: false }));
+    await s.ask("ApplyPool", { pool: { vip_id: 0, name: "web", revision: 0, servers }, dry_run: false, reason });
+  }
+  const all = await s.ask<Changes>("History", { limit: 0 });
+  t.is(all.changes[0]?.version, 1000);
+  t.true(all.changes.length >= 400);
+  t.true(Buffer.byteLength(JSON.stringify(all)) < 1 << 20);
+});
+
 test("without health it is not ready, and says so", async (t) => {
   const { it } = await service(t);
   t.regex(it.whyNotReady() ?? "", /health has not said anything/);
