@@ -27,7 +27,7 @@ async function watch(tickMs: number, seconds: number): Promise<Effects> {
     const [host, port] = stack.vip.split(":") as [string, string];
     const traffic = new OpenLoop({ host, port: Number(port), ratePerS: 100, meanMs: 20, seed: 1 });
     traffic.start();
-    await sleep(8000); // connected, first checkpoints taken, the agent's warm-up requests after the start over
+    await sleep(11_000); // connected, first checkpoints taken, the agent's warm-up requests after the start over
     const child = new Child([nativeBin("marllb-load"), "effects", "--region", stack.region, "--seconds", String(seconds)]);
     const result = JSON.parse(await child.line(seconds * 1000 + 10_000)) as Effects;
     await child.exited;

@@ -25,6 +25,9 @@ import { WarmUp } from "./warm-up.js";
 const SECONDARY_DELAY_MS = 6;
 const SECONDARY_DELAY_SHARE = 0.25;
 
+/** Whoever started this agent started others with it. */
+const WARM_UP_AFTER_MS = 3000;
+
 export interface ExchangeOptions {
   config: Config;
   log: Logger;
@@ -81,6 +84,7 @@ export class Exchange {
     this.#warmUp = new WarmUp({
       tickMs: config.tick_ms,
       timers,
+      afterMs: WARM_UP_AFTER_MS,
       send: () => o.live().inference.warm_up && this.#warmed !== null && this.peers.warmUp(this.#warmed.vip, this.#warmed.frame),
     });
   }

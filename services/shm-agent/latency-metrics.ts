@@ -58,7 +58,9 @@ export function latencyMetrics(registry: Registry, all: () => readonly VipLatenc
   readHistogram(registry, ofServer, (say) => {
     for (const v of all()) {
       const { counts } = v.ttfb;
-      v.servers.forEach((s, i) => say(s.labels, coarse(counts.of(s.address, s.ids)), v.serverSumS(i)));
+      v.servers.forEach((s, i) => {
+        say(s.labels, coarse(counts.of(s.address, s.ids)), v.serverSumS(i));
+      });
     }
   });
   const decayed = "Time to first byte, mean with old samples counting less; absent while nothing was seen";

@@ -8,6 +8,8 @@ import type { Timers } from "../common/stream.js";
 export interface RehearsalOptions {
   tickMs: number;
   timers: Timers;
+  /** So long after the start none is sent: the other processes of the host start too, and these requests would fill a processor. */
+  afterMs: number;
   /** False: not sent, for there is no stream or something is on its way. */
   send(): boolean;
 }
@@ -32,9 +34,11 @@ export class WarmUp {
   #timer: unknown = null;
 
   readonly #o: RehearsalOptions;
+  readonly #fromMs: number;
 
   constructor(o: RehearsalOptions) {
     this.#o = o;
+    this.#fromMs = o.timers.now() + o.afterMs;
   }
 
   /** A frame that wants weights came: the next one is due a tick later. */
@@ -70,7 +74,9 @@ export class WarmUp {
   #plan(): void {
     const { timers, tickMs } = this.#o;
     if (this.#left === 0 && tickMs < LEAST_TICK_MS) return;
-    const wait = this.#dueMs - LEAD_MS - timers.now();
+    const now = timers.now();
+    if (now < this.#fromMs) return;
+    const wait = this.#dueMs - LEAD_MS - now;
     timers.clearTimeout(this.#timer);
     if (!(wait > 0)) return;
     this.#timer = timers.setTimeout(() => this.#send(), this.#left > 0 ? Math.min(PRIMING_GAP_MS, wait) : wait);

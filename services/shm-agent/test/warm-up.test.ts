@@ -4,12 +4,13 @@ import { FakeTimers } from "../../../testbed/fake-timers.js";
 import { PRIMING, WarmUp } from "../warm-up.js";
 
 /** An inference that answers a warm-up request after a millisecond, and a frame at once. */
-function setup(tickMs: number, open = () => true) {
+function setup(tickMs: number, open = () => true, afterMs = 0) {
   const timers = new FakeTimers();
   const at: number[] = [];
   const r: WarmUp = new WarmUp({
     tickMs,
     timers,
+    afterMs,
     send() {
       if (!open()) return false;
       at.push(timers.time % tickMs);
@@ -60,7 +61,7 @@ test("none is sent while a frame waits for its answer", (t) => {
 test("an inference that answers none is asked again after ten seconds, not before", (t) => {
   const timers = new FakeTimers();
   let sent = 0;
-  const r = new WarmUp({ tickMs: 200, timers, send: () => sent++ >= 0 });
+  const r = new WarmUp({ tickMs: 200, timers, afterMs: 0, send: () => sent++ >= 0 });
   for (let i = 0; i <= 50; i++) {
     r.frame();
     r.answered();
@@ -78,5 +79,11 @@ test("without a stream it is tried again with the next frame", (t) => {
   const { ticks } = setup(200, () => open);
   t.deepEqual(ticks(2), []);
   open = true;
+  t.true(ticks(1).length > 50);
+});
+
+test("none is sent while the host's other processes start", (t) => {
+  const { ticks } = setup(200, () => true, 3000);
+  t.deepEqual(ticks(15), []);
   t.true(ticks(1).length > 50);
 });
