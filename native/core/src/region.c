@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -136,6 +137,16 @@ static bool looks_like_ours(int fd, const struct stat *st)
 	return pread(fd, &magic, sizeof(magic), 0) == sizeof(magic) && magic == MLB_MAGIC;
 }
 
+static int held(int fd, const char *path, char err[256])
+{
+	uint32_t pid = 0;
+	char what[96];
+	if (pread(fd, &pid, sizeof(pid), offsetof(struct mlb_region_hdr, dp_pid)) != sizeof(pid))
+		pid = 0;
+	snprintf(what, sizeof(what), "a live data plane holds it (pid %u): end that one, or choose another path", pid);
+	return fail(err, -EBUSY, what, path, 0);
+}
+
 /* Gives the finished file its name. The old region's lock is held over the rename, so two data planes cannot both win. */
 static int take_name(const char *tmp, const char *path, bool takeover, char err[256])
 {
@@ -158,7 +169,7 @@ static int take_name(const char *tmp, const char *path, bool takeover, char err[
 			rc = fail(err, -EEXIST, "holds something that is no region of marllb; remove it or choose another path",
 				  path, 0);
 		else if (lock_byte(old, LOCK_DP) != 0 && !takeover)
-			rc = fail(err, -EBUSY, "a live data plane holds it", path, 0);
+			rc = held(old, path, err);
 		else if (!same_file(old, path))
 			rc = 1; /* replaced since it was opened: look again */
 		else if (rename(tmp, path) != 0)

@@ -51,6 +51,8 @@ int mlbd_addr_of_one(const char *what, const struct mlb_addr *a, char err[256])
 
 	if (v4 ? (a->b[12] & 0xf0) == 0xe0 : a->b[0] == 0xff)
 		kind = "a multicast address";
+	else if (!v4 && a->b[0] == 0xfe && (a->b[1] & 0xc0) == 0x80)
+		kind = "a link-local one, of another host on each interface, and there is no place for the interface's name";
 	else if (v4 && (memcmp(a->b + 12, all, sizeof(all)) == 0 || ((a->b[15] & 1) && is_broadcast(a))))
 		kind = "a broadcast address";
 	if (!kind)

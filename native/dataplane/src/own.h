@@ -11,8 +11,8 @@ typedef bool (*mlbd_local)(const struct mlb_addr *);
 /* The kernel's word at this moment (getifaddrs); 127.0.0.0/8 and ::1 always. */
 bool mlbd_addr_is_local(const struct mlb_addr *);
 
-/* -EINVAL: a multicast or broadcast address, which is not the address of one host; `what` begins err. 0.0.0.0 and [::] pass: a
- * VIP there listens on all addresses. */
+/* -EINVAL: a multicast, broadcast or link-local address, which is not the address of one host; `what` begins err. 0.0.0.0 and
+ * [::] pass: a VIP there listens on all addresses. */
 int mlbd_addr_of_one(const char *what, const struct mlb_addr *, char err[256]);
 
 /* True: both would listen at one address. 0.0.0.0 covers every IPv4 address, [::] every IPv6 one; port 0 covers nothing, for the

@@ -161,6 +161,9 @@ TEST(the_address_of_one_host)
 		{ "224.0.0.1", "multicast" },
 		{ "239.255.255.255", "multicast" },
 		{ "ff02::1", "multicast" },
+		{ "fe80::1", "link-local" },
+		{ "febf::1", "link-local" },
+		{ "fec0::1", NULL },
 		{ "255.255.255.255", "broadcast" },
 		{ "127.255.255.255", "broadcast" }, /* of the loopback interface's network */
 	};

@@ -60,6 +60,10 @@ export class Launcher {
     await choosePorts(plan, whyTaken);
     const instance = Instance.claim(plan.config.instance);
     let it: Launcher | undefined;
+    let wanted = true;
+    void unwanted.then(() => {
+      wanted = false;
+    });
     try {
       await requireFree(listeners(plan, o));
       if (plan.config.failover.store.kind === "file" && o.config === undefined) {
@@ -98,6 +102,8 @@ export class Launcher {
     } catch (e) {
       if (it) await it.stop(it.children.length > 0);
       else instance.release(false);
+      // Ctrl-C goes to the commands as well that something was being made by: they failed for it.
+      if (!wanted) return null;
       if (it && it.children.length > 0 && e instanceof LaunchError) e.message += `\nthe logs are kept in ${instance.logs}`;
       throw instance.explain(e);
     }
