@@ -16,14 +16,6 @@
 #include "sys.h"
 #include "udp.h"
 
-static void count_error(struct mlbd_worker *w, const struct mlbd_listener *l)
-{
-	struct mlb_wvip *wv = atomic_load_explicit(&w->core->vip[l->vip - 1], memory_order_acquire);
-
-	if (wv) /* else it was removed a moment ago */
-		mlb_ev_accept_error(wv);
-}
-
 void mlbd_accept_some(struct mlbd_worker *w, struct mlbd_listener *l, uint32_t most)
 {
 	for (uint32_t i = 0; i < most; i++) {
@@ -39,7 +31,7 @@ void mlbd_accept_some(struct mlbd_worker *w, struct mlbd_listener *l, uint32_t m
 		}
 		if (errno == EAGAIN || errno == EBADF || errno == EINVAL || errno == ENOTSOCK)
 			return;
-		count_error(w, l);
+		mlbd_spare_count(w, l);
 		if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
 			mlbd_spare_pause(w, l, errno);
 			return;

@@ -2,6 +2,7 @@
 #include "spare.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
@@ -61,11 +62,32 @@ void mlbd_spare_keep(struct mlbd_worker *w)
 		w->spare_fd = fcntl(w->mail_fd, F_DUPFD_CLOEXEC, 0);
 }
 
+void mlbd_spare_count(struct mlbd_worker *w, const struct mlbd_listener *l)
+{
+	struct mlb_wvip *wv = atomic_load_explicit(&w->core->vip[l->vip - 1], memory_order_acquire);
+
+	if (wv) /* else it was removed a moment ago */
+		mlb_ev_accept_error(wv);
+}
+
+/* Ten times a second while there is no descriptor: a listener with clients that wait counts, so that it is seen. */
+static void count_waiting(struct mlbd_worker *w)
+{
+	for (uint32_t i = 0; i < w->listeners; i++) {
+		struct mlbd_listener *l = w->listener[i];
+		struct pollfd p = { .fd = l->fd, .events = POLLIN };
+
+		if (l->paused && !l->udp && poll(&p, 1, 0) == 1)
+			mlbd_spare_count(w, l);
+	}
+}
+
 void mlbd_spare_resume(struct mlbd_worker *w)
 {
 	w->resume_us = 0;
 	mlbd_spare_keep(w);
 	if (w->spare_fd < 0) {
+		count_waiting(w);
 		mlbd_spare_later(w);
 		return;
 	}

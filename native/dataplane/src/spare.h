@@ -13,6 +13,8 @@ void mlbd_spare_watch(struct mlbd_worker *, struct mlbd_listener *);
 void mlbd_spare_pause(struct mlbd_worker *, struct mlbd_listener *, int error);
 /* There is no descriptor for a server's socket: pauses all listeners and sets the reserve free. False: it was lent already. */
 bool mlbd_spare_lend(struct mlbd_worker *, int error);
+/* A client of the listener could not be accepted. */
+void mlbd_spare_count(struct mlbd_worker *, const struct mlbd_listener *);
 /* Takes the reserve, where it is not there. */
 void mlbd_spare_keep(struct mlbd_worker *);
 /* Something that needs descriptors is tried again soon. */

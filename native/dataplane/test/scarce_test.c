@@ -42,6 +42,15 @@ static bool logged(const struct dp *d, const char *what)
 	return strstr(text, what) != NULL;
 }
 
+/* That clients wait for descriptors is a figure, not only a line of the log. */
+static bool waiting_is_counted(struct dp *d)
+{
+	for (int k = 0; k < 600; k++, usleep(50000))
+		if (!strstr(dp_control(d, "show stats json"), "\"acceptErrors\":0,"))
+			return true;
+	return false;
+}
+
 /* 60 clients at once, more than there are descriptors for: each is served when others have gone, none is turned away. */
 static void serve_all(rlim_t files, const char *threads)
 {
@@ -66,6 +75,8 @@ static void serve_all(rlim_t files, const char *threads)
 			usleep(200000);
 		if (served == 0) /* main keeps a descriptor for whoever looks what is wrong */
 			CHECK(strstr(dp_control(&d, "show weights"), "ok\n") != NULL);
+		if (served == 0)
+			CHECK(waiting_is_counted(&d));
 		if ((server = dp_patient(accept(listener, NULL, NULL))) < 0)
 			break;
 		bool right = dp_read(server, &c, 1, &how) == 1 && c >= 0 && c < CLIENTS && dp_write(server, &c, 1);

@@ -127,7 +127,7 @@
 	X(U64, connections, GAUGE, SUM, MLB_LD(s->connections), "connections", "connections", \
 	  "Clients' connections and UDP flows that were let in and have not ended; 0 where the data plane forwards packets") \
 	X(U64, accept_errors, COUNTER, COUNT, 0, "connections", "accept_errors_total", \
-	  "Accepts that failed: no descriptor, no memory, or the client had gone") \
+	  "Accepts that failed: no descriptor (ten a second while clients wait for one), no memory, or the client had gone") \
 	X(U64, datagrams_lost, COUNTER, MAIN, 0, "datagrams", "datagrams_lost_total", \
 	  "Datagrams that the kernel dropped for want of room: clients' at once, a server's when the flow has ended") \
 	X(U64, retries, COUNTER, COUNT, 0, "connects", "retries_total", "Connects tried again on another server") \
