@@ -39,6 +39,13 @@ void load_stats_add(struct load_stats *, uint64_t us);
 double load_stats_quantile(const struct load_stats *, double p);
 
 int load_effects(const char *region, double seconds);
+/* hops.c: a multiple of 3. */
+struct load_hops {
+	double rate, seconds;
+	uint32_t hops;
+	uint64_t work_us;
+};
+int load_hops(const struct load_hops *);
 /* accept_proxy: every connection begins with a PROXY header. */
 int load_serve(const struct sockaddr_storage *, socklen_t, bool stop_with_stdin, bool accept_proxy);
 /* udp.c: echo, and datagrams of `bytes` on `conns` sockets. */

@@ -19,11 +19,14 @@ static const char usage[] =
 	"  address of its own, share a socket\n"
 	"  prints one JSON object; times in microseconds\n"
 	"marllb-load effects --region PATH [--seconds S]\n"
-	"  how long after each frame its weights took effect, of the region's first VIP\n";
+	"  how long after each frame its weights took effect, of the region's first VIP\n"
+	"marllb-load hops --rate R [--seconds S] [--hops H] [--work W]\n"
+	"  how long three processes take to hand a word over H times (6), each with W us (250) of work, R times a second\n";
 
 struct flags {
 	struct load_conf c;
 	const char *listen, *connect, *mode, *region;
+	struct load_hops h;
 	bool stop_with_stdin, udp, accept_proxy, help;
 };
 
@@ -48,6 +51,8 @@ static const struct flag {
 	{ "--sources", COUNT, F(c.sources), 1 },
 	{ "--window", COUNT, F(c.window), 1 },
 	{ "--bytes", LONG, F(c.bytes), 0 },
+	{ "--hops", COUNT, F(h.hops), 1 },
+	{ "--work", LONG, F(h.work_us), 0 },
 	{ "--seed", LONG, F(c.seed), 0 },
 	{ "--any", SWITCH, F(c.any), 0 },
 	{ "--udp", SWITCH, F(udp), 0 },
@@ -147,16 +152,28 @@ static int run(const struct load_conf *c)
 	return 0;
 }
 
+static int run_hops(struct load_hops h)
+{
+	if (!(h.rate > 0))
+		return fail("--rate", NULL, "rounds a second");
+	if (h.hops % 3)
+		return fail("--hops", NULL, "a multiple of 3");
+	int rc = load_hops(&h);
+
+	if (rc < 0)
+		fprintf(stderr, "marllb-load: %s\n", strerror(-rc));
+	return rc < 0;
+}
+
 int main(int argc, char **argv)
 {
-	struct flags f = {
-		.c = { .conns = 32, .seconds = 1, .warmup = 0.2, .sources = 4, .window = 1, .seed = 1, .stop_fd = 0 }
-	};
+	struct flags f = { .c = { .conns = 32, .seconds = 1, .warmup = 0.2, .sources = 4, .window = 1, .seed = 1, .stop_fd = 0 },
+			   .h = { .hops = 6, .work_us = 250 } };
 	const char *verb = argc > 1 ? argv[1] : "";
-	bool serves = strcmp(verb, "serve") == 0, effects = strcmp(verb, "effects") == 0;
+	bool serves = strcmp(verb, "serve") == 0, effects = strcmp(verb, "effects") == 0, hops = strcmp(verb, "hops") == 0;
 	struct mlb_endpoint ep;
 
-	if (!serves && !effects && strcmp(verb, "run") != 0) {
+	if (!serves && !effects && !hops && strcmp(verb, "run") != 0) {
 		fputs(usage, stderr);
 		return 2;
 	}
@@ -168,6 +185,11 @@ int main(int argc, char **argv)
 	}
 	if (effects)
 		return f.region ? load_effects(f.region, f.c.seconds) < 0 : fail("--region", f.region, "the path of a region");
+	if (hops) {
+		f.h.rate = f.c.rate;
+		f.h.seconds = f.c.seconds;
+		return run_hops(f.h);
+	}
 	const char *addr = serves ? f.listen : f.connect;
 
 	if (!addr || mlb_endpoint_parse(addr, true, &ep, NULL) < 0)
