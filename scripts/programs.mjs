@@ -34,11 +34,27 @@ const programs = path.join(root, "dist/programs");
 const folder = `${programs}.new`;
 const code = path.join(folder, "code");
 
+/** commander starts programs for commands that are programs of their own, which none of ours is: the module for it takes Node 10 ms to load. */
+const commander = {
+  name: "commander",
+  setup: ({ onLoad }) =>
+    onLoad({ filter: /\/commander\/lib\/command\.js$/ }, ({ path: file }) => {
+      const text = readFileSync(file, "utf8");
+      const contents = text.replace(
+        /const childProcess = require\('node:child_process'\)(\.\w+)?;/,
+        "const childProcess = { spawn: (...args) => require('node:child_process').spawn(...args) };",
+      );
+      if (contents === text) throw new Error(`${file}: node:child_process is imported otherwise than scripts/programs.mjs knows`);
+      return { contents };
+    }),
+};
+
 async function bundle(build, entries, small) {
   await build({
     entryPoints: Object.fromEntries(Object.entries(entries).map(([name, file]) => [name, path.join(root, "dist", file)])),
     outdir: code,
     external: PACKAGES,
+    plugins: [commander],
     minifyWhitespace: small,
     minifySyntax: small,
     bundle: true,
@@ -100,8 +116,13 @@ async function rehearse() {
       .filter((name) => name !== "shm-agent")
       .map((name) => started([...service(name), "--port", "0", "--metrics-port", "0"]));
     const at = (await asked.ready)?.grpc;
-    const ctl = started([path.join(folder, "marllbctl.js"), "status", "--agent", at ?? "127.0.0.1:1"]);
-    await ctl.over;
+    // As a person asks: of an instance that runs here.
+    const instance = path.join(scratch, `marllb-${os.userInfo().uid}/marllb`);
+    mkdirSync(instance, { recursive: true });
+    const target = { agents: [at ?? "127.0.0.1:1"], inference: [], health: [], failover: [] };
+    writeFileSync(path.join(instance, "target.json"), JSON.stringify(target));
+    await started([path.join(folder, "marllbctl.js"), "status"], { TMPDIR: scratch, MARLLB_CONTEXTS: path.join(scratch, "none") })
+      .over;
     for (const it of [asked, ...others]) {
       await it.ready;
       it.stop();
@@ -123,8 +144,9 @@ log: { level: silent }
 const LONGEST_MS = 120_000;
 
 /** A program of ours: `ready` with its first line that says so, or null where it ends before. */
-function started(args) {
-  const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "ignore"], env: { ...process.env, NODE_OPTIONS: "" } });
+function started(args, more = {}) {
+  const env = { ...process.env, NODE_OPTIONS: "", ...more };
+  const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "ignore"], env });
   child.stdin.on("error", () => {});
   const timer = setTimeout(() => child.kill("SIGKILL"), LONGEST_MS);
   const over = new Promise((resolve) => child.once("close", resolve).once("error", resolve)).then(() => clearTimeout(timer));
