@@ -48,7 +48,8 @@ const ms = (v: number): string => (Number.isFinite(v) ? `${v.toFixed(0)} ms` : "
 
 /** In a line: what the guardrail does, and why. Empty: nothing that a user would wonder about. */
 export function guardrailLine(g: Guardrail): string {
-  if (g.state === "suspected") return `guardrail: the policy is suspected, trial ${g.trial} of ${g.trials}: ${g.evidence}`;
+  if (g.state === "suspected")
+    return `guardrail: the policy is suspected, trial ${g.trial} of ${g.trials} at most: ${g.evidence}`;
   if (g.state === "down") return `guardrail: the policy is down until ${at(g.until_unix_ms)}: ${g.evidence}`;
   return "";
 }

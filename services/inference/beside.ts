@@ -2,6 +2,7 @@
 // What goes along with a stream and must never hold it up: whose turn it is, the shadow, the decision log. All of it runs after the
 // answer is on its way.
 import type { Frame__Output } from "../../gen/marllb/v1/Frame.js";
+import type { GuardrailMemory, GuardrailMemory__Output } from "../../gen/marllb/v1/GuardrailMemory.js";
 import type { Weights } from "../../gen/marllb/v1/Weights.js";
 import { decodeFrame, type FrameView } from "../common/native/frame.js";
 import { strippedRecords } from "../common/native/observe.js";
@@ -56,8 +57,14 @@ export class Beside {
     readonly instance: string,
     readonly vip: string,
     readonly session: Session,
+    /** What the replica that steered before found. */
+    before: GuardrailMemory__Output | null,
   ) {
     this.wanted = session.policyName;
+    if (before) {
+      const [downUntil, nextMs] = [Number(before.down_until_unix_ms), Number(before.next_ms)];
+      o.trials.recall(vip, { downUntil, nextMs, evidence: before.evidence }, o.unixMs());
+    }
     this.#log = o.openLog(instance, vip);
   }
 
@@ -98,6 +105,12 @@ export class Beside {
       },
       () => session.checkpoint(frame.vip_id, true),
     );
+  }
+
+  /** What whoever steers next is to know. */
+  get memory(): GuardrailMemory | null {
+    const m = this.o.trials.guardrailMemory(this.vip, this.o.unixMs());
+    return m && { down_until_unix_ms: m.downUntil, next_ms: m.nextMs, evidence: m.evidence };
   }
 
   /** Why the shadow does not run; empty: it does, or none is wanted. */

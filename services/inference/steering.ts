@@ -57,6 +57,12 @@ export interface SteeringOptions {
 /** A policy's name comes from outside: only one that is known here may make a series. */
 export const labelOf = (catalog: Pick<Catalog, "has">, policy: string): string => (catalog.has(policy) ? policy : "unknown");
 
+/** What whoever steers next goes on with. */
+const leftBy = ({ session, vipId, beside }: Stream): SteerResponse => ({
+  checkpoint: session.checkpoint(vipId),
+  guardrail: beside.memory,
+});
+
 export class Steering {
   private readonly streams: Map<Steer, Stream>;
   private readonly spans: TickSpans;
@@ -115,7 +121,7 @@ export class Steering {
   stop(): void {
     for (const s of this.streams.values()) {
       // Behind what is on its way: what waits is older.
-      s.call.write({ checkpoint: s.session.checkpoint(s.vipId) });
+      s.call.write(leftBy(s));
       s.out.end();
       this.settle(s);
       s.beside.close();
@@ -170,7 +176,7 @@ export class Steering {
     const now = this.o.clock.now();
     if (s.call.cancelled || now - s.checkpointAt < CHECKPOINT_MS) return;
     s.checkpointAt = now;
-    s.out.put([["checkpoint", { checkpoint: s.session.checkpoint(s.vipId) }]]);
+    s.out.put([["checkpoint", leftBy(s)]]);
   }
 
   private later(s: Stream, frame: Frame__Output, weights: Weights): void {
@@ -261,7 +267,7 @@ export class Steering {
       vipId,
       key: vipKey(birthOf(h.vip)),
       session,
-      beside: new Beside(this.o.beside, h.instance, vip, session),
+      beside: new Beside(this.o.beside, h.instance, vip, session, h.guardrail),
       checkpointAt: this.o.clock.now(),
       after: null,
       busy: false,

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFile
 import path from "node:path";
 import { ServiceError } from "../common/grpc/errors.js";
 import { Experiment, type ExperimentSpec, type Standing, type Verdict } from "../common/trial/experiment.js";
-import { type GuardCounts, Guardrail, type GuardrailNow, type Step } from "../common/trial/guardrail.js";
+import { type GuardCounts, Guardrail, type GuardrailMemory, type GuardrailNow, type Step } from "../common/trial/guardrail.js";
 import type { Block, Pair } from "../common/trial/measure.js";
 
 /** What the guardrail compares with, and steps down to. */
@@ -23,6 +23,8 @@ export interface TrialsOptions {
   folder: string;
   /** Of the time, to the reference; 0: the guardrail only trips. */
   guardShare: number;
+  /** Seconds of traffic that make a level. */
+  guardLearnS: number;
   /** Whether there is such a policy. */
   has(policy: string): boolean;
   /** A model: what is learned is watched, a heuristic is not. */
@@ -153,6 +155,16 @@ export class Trials {
     this.#said(vip, steps);
   }
 
+  /** Of a policy that stepped down, for whoever steers next. */
+  guardrailMemory(vip: string, unixMs: number): GuardrailMemory | null {
+    return this.#vips.get(vip)?.guardrail.memory(unixMs) ?? null;
+  }
+
+  /** A load balancer brings what the replica that steered it before found. */
+  recall(vip: string, memory: GuardrailMemory, unixMs: number): void {
+    if (this.#vips.has(vip) || this.#vips.size < MAX_VIPS) this.#said(vip, this.#of(vip).guardrail.recall(memory, unixMs));
+  }
+
   /** How the guardrail of a VIP stands; null: no learned policy is wanted, so nothing is watched. */
   guardrailAt(vip: string, unixMs: number): GuardrailNow | null {
     const of = this.#vips.get(vip);
@@ -266,7 +278,8 @@ export class Trials {
     let of = this.#vips.get(vip);
     if (!of) {
       if (this.#vips.size >= MAX_VIPS) throw new ServiceError("RESOURCE_EXHAUSTED", `vip: ${MAX_VIPS} VIPs are watched`);
-      const guardrail = new Guardrail({ share: this.o.guardShare, blockMs: GUARD_BLOCK_MS, seed: GUARD_SEED });
+      const { guardShare: share, guardLearnS: learnS } = this.o;
+      const guardrail = new Guardrail({ share, blockMs: GUARD_BLOCK_MS, seed: GUARD_SEED, learnS });
       of = { shadow: "", experiment: null, guardrail, suspect: "", heardAt: new Map(), wanted: new Map() };
       this.#vips.set(vip, of);
     }

@@ -25,12 +25,8 @@ export interface TrustFigures {
   shadows(): ShadowOfVip[];
 }
 
-type Say = (labels: Record<string, string>, value: number) => void;
-
-/** Of what is not known there is no line. */
-const finite = (say: Say, labels: Record<string, string>, value: number | null): void => {
-  if (value !== null && Number.isFinite(value)) say(labels, value);
-};
+/** What is not known yet is NaN, as a quantile of nothing is: the series is there from the beginning. */
+const known = (v: number | null): number => (v !== null && Number.isFinite(v) ? v : Number.NaN);
 
 export function trustMetrics(registry: Registry, f: TrustFigures): void {
   guardrailMetrics(registry, f);
@@ -64,10 +60,7 @@ function guardrailMetrics(registry: Registry, { vips }: TrustFigures): void {
   ];
   for (const [name, help, of] of stays)
     readGauge(registry, name, help, ["vip"], (say) => {
-      for (const { vip, guardrail } of vips()) {
-        const ms = guardrail === null ? null : of(guardrail);
-        finite(say, { vip }, ms === null ? null : ms / 1000);
-      }
+      for (const { vip, guardrail } of vips()) if (guardrail !== null) say({ vip }, known(of(guardrail)) / 1000);
     });
   const trial = "Trial of a suspected policy that runs, from 1 on; 0: none";
   readGauge(registry, "marllb_guardrail_trial", trial, ["vip"], (say) => {
@@ -77,8 +70,10 @@ function guardrailMetrics(registry: Registry, { vips }: TrustFigures): void {
     "Flows' mean stay under the policy over that under the reference, less 1, by the standing comparison: mean and bounds";
   readGauge(registry, "marllb_guardrail_difference_ratio", difference, ["vip", "bound"], (say) => {
     for (const { vip, guardrail } of vips()) {
-      if (guardrail === null || guardrail.difference.n === 0) continue;
-      for (const bound of ["low", "mean", "high"] as const) finite(say, { vip, bound }, Math.expm1(guardrail.difference[bound]));
+      if (guardrail === null) continue;
+      const { n, mean, low, high } = guardrail.difference;
+      const ratios = { low, mean: n > 0 ? mean : Number.NaN, high };
+      for (const [bound, log] of Object.entries(ratios)) say({ vip, bound }, known(Math.expm1(known(log))));
     }
   });
 }
@@ -96,8 +91,10 @@ function experimentMetrics(registry: Registry, { vips }: TrustFigures): void {
     for (const e of last()) {
       const { intervals } = e.standing();
       for (const metric of METRICS)
-        for (const bound of ["low", "mean", "high"] as const)
-          if (intervals[metric].n > 0) finite(say, { ...of(e), metric, bound }, intervals[metric][bound]);
+        for (const bound of ["low", "mean", "high"] as const) {
+          const { n, [bound]: value } = intervals[metric];
+          say({ ...of(e), metric, bound }, n > 0 ? known(value) : Number.NaN);
+        }
     }
   });
   readGauge(registry, "marllb_experiment_pairs", "Pairs of blocks that a VIP's last experiment has measured", labels, (say) => {

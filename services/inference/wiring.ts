@@ -20,6 +20,7 @@ export function openTrials(o: Parts & { metrics: InferenceMetrics }): Trials {
   const trials = new Trials({
     folder,
     guardShare: config.inference.guardrail_share,
+    guardLearnS: config.inference.guardrail_learn_s,
     has: (policy) => catalog.has(policy),
     learned: (policy) => catalog.get(policy)?.kind === "onnx",
     onStep: (vip, { at, kind, evidence }) => {

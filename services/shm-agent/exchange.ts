@@ -158,7 +158,7 @@ export class Exchange {
     }
     if (r.checkpoint) {
       const { policy, schema, state } = r.checkpoint;
-      vip.keep({ policy, schema, state: Buffer.from(state as Buffer) });
+      vip.keep({ policy, schema, state: Buffer.from(state as Buffer) }, r.guardrail);
     }
     const w = r.weights;
     if (!w) return;
@@ -253,6 +253,7 @@ export class Exchange {
       vip: identity(vip),
       policy: vip.wantedPolicy,
       checkpoint: vip.checkpoint ? { vip_id: vip.id, ...vip.checkpoint } : null,
+      guardrail: vip.guardrail,
     };
   }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // One VIP's side of the loop: what was asked, what was answered, and what is composed from it. No I/O but the region it is handed.
+import type { GuardrailMemory__Output as GuardrailMemory } from "../../gen/marllb/v1/GuardrailMemory.js";
 import { vipKey } from "../common/identity.js";
 import type { FrameView } from "../common/native/frame.js";
 import { Ladder, Load, ServerFlag } from "../common/vocabulary.js";
@@ -84,6 +85,7 @@ export class Vip {
   /** A frame was sent with a wish for weights, and neither answered nor given up. */
   #pending = false;
   #checkpoint: Checkpoint | null = null;
+  #guardrail: GuardrailMemory | null = null;
   #policy: string;
   #turnOf = "";
   #source: Source = "static";
@@ -147,6 +149,10 @@ export class Vip {
   }
   get checkpoint(): Checkpoint | null {
     return this.#checkpoint;
+  }
+  /** What the guardrail found, for whoever steers next. */
+  get guardrail(): GuardrailMemory | null {
+    return this.#guardrail;
   }
   /** In force. */
   get policy(): string {
@@ -290,8 +296,10 @@ export class Vip {
     return true;
   }
 
-  keep(checkpoint: Checkpoint): void {
+  /** `guardrail`: null while the policy has not stepped down. */
+  keep(checkpoint: Checkpoint, guardrail: GuardrailMemory | null = null): void {
     this.#checkpoint = checkpoint;
+    this.#guardrail = guardrail;
   }
 
   /** Takes a directive. False: its term is older than the one in force. */

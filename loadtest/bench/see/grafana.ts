@@ -3,7 +3,10 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import * as grpc from "@grpc/grpc-js";
 import { parse, stringify } from "yaml";
+import { ask as asked } from "../../../services/common/grpc/ask.js";
+import { v1 } from "../../../services/common/grpc/protos.js";
 import { projectRoot } from "../../../services/common/root.js";
 import { Child, freePort, which } from "../../../testbed/process.js";
 import { Stack } from "../../../testbed/stack.js";
@@ -24,6 +27,7 @@ interface Model {
   panels: { title: string; type: string; targets?: { expr: string }[]; panels?: Model["panels"] }[];
 }
 
+const ASK_MS = 10_000;
 const FOLDER = path.join(projectRoot, "deploy/grafana");
 
 /** Every panel that asks something. */
@@ -89,12 +93,43 @@ export async function ask(api: string, query: string): Promise<unknown[]> {
   return r.data?.result ?? [];
 }
 
+/** One server is drained, and an experiment runs: its arm that waits goes along as a shadow. */
+async function tried(stack: Stack, server: string): Promise<void> {
+  const credentials = grpc.credentials.createInsecure();
+  const [failover, inference] = [
+    new v1.Failover(stack.at("failover"), credentials),
+    new v1.Inference(stack.at("inference"), credentials),
+  ];
+  const now = Date.now();
+  const times = { started_at_unix_ms: now, block_ms: 2000, deadline_unix_ms: now + 600_000, seed: 1 };
+  try {
+    await asked(failover, "Drain", { vip_id: 0, name: "web", address: server, reason: "bench" }, ASK_MS);
+    await asked(
+      inference,
+      "StartExperiment",
+      { id: "e1", vip: "web", candidate: "marl", baseline: "kalman", share: 0.5, ...times },
+      ASK_MS,
+    );
+  } finally {
+    failover.close();
+    inference.close();
+  }
+}
+
 export async function emptyPanels(o: BenchOptions): Promise<void> {
   const seconds = o.quick ? 40 : 75;
   o.progress(`see: every panel's queries after ${seconds} s of a real run`);
   const folder = mkdtempSync(path.join(os.tmpdir(), "marllb-prometheus-"));
   const servers = await startServers(Array(4).fill(1), 20);
-  const stack = await Stack.whole({ servers: servers.map((s) => ({ address: s.address })) });
+  const file = path.join(folder, "web.json");
+  writeFileSync(file, JSON.stringify([{ targets: servers.map((s) => s.address) }]));
+  const kept = { decisions: { folder: path.join(folder, "decisions") }, experiments: path.join(folder, "experiments") };
+  const stack = await Stack.whole({
+    servers: servers.map((s) => ({ address: s.address })),
+    policy: "marl",
+    vip: { discover: { file } },
+    config: { inference: kept },
+  });
   const [host, port] = stack.vip.split(":") as [string, string];
   const load = new OpenLoop({ host, port: Number(port), ratePerS: 50, meanMs: 20, seed: 1 });
   let child: Child | undefined;
@@ -102,6 +137,7 @@ export async function emptyPanels(o: BenchOptions): Promise<void> {
     load.start();
     const started = await prometheus(folder, stack.metrics);
     child = started.child;
+    await tried(stack, servers[0]?.address ?? "");
     await sleep(seconds * 1000);
     const empty: string[] = [];
     const all = panels();

@@ -4,6 +4,7 @@ import { Guardrail } from "../../../services/common/trial/guardrail.js";
 import type { BenchOptions } from "../harness.js";
 import { exact, quantile, row } from "../row.js";
 import { falseTrips } from "./false-trips.js";
+import { guardPath } from "./guard-path.js";
 import { HARMS, type Harm, Pool, STEP_MS } from "./pool.js";
 
 const T0 = 1_700_000_000_000;
@@ -18,7 +19,7 @@ interface Ended {
 }
 
 function watched(seed: number, begins: (pool: Pool) => void): Ended {
-  const guard = new Guardrail({ share: 0, blockMs: 10_000, seed: 1 });
+  const guard = new Guardrail({ share: 0, blockMs: 10_000, seed: 1, learnS: 300 });
   const pool = new Pool(seed);
   let at = T0;
   const step = (): boolean => {
@@ -80,4 +81,5 @@ export async function guardrail(o: BenchOptions): Promise<void> {
   if (["trust.guardrail.trip_s", "trust.guardrail.harm_missed"].some((id) => o.wants(id))) trips(o);
   if (o.wants("trust.guardrail.alike_blamed")) alike(o);
   if (o.wants("trust.guardrail.false_trips_per_week")) await falseTrips(o);
+  if (["trust.guardrail.path_trip_s", "trust.guardrail.path_alike_blamed"].some((id) => o.wants(id))) await guardPath(o);
 }

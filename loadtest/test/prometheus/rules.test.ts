@@ -32,9 +32,9 @@ test("each alert has a summary, a section in the runbook that its URL leads to, 
   }
 });
 
-test("six dashboards, each panel with a title, an id of its own and queries that name the load balancer or add up over all", (t) => {
+test("seven dashboards, each panel with a title, an id of its own and queries that name the load balancer or add up over all", (t) => {
   const all = panels();
-  t.is(new Set(all.map((p) => p.dashboard)).size, 6);
+  t.is(new Set(all.map((p) => p.dashboard)).size, 7);
   for (const p of all) {
     t.not(p.title, "");
     for (const e of p.exprs) t.notRegex(filled(e), /\$/, `${p.dashboard}, ${p.title}`);

@@ -259,6 +259,8 @@ export const schema = z.strictObject({
         .prefault({}),
       experiments: z.string().min(1).default("experiments"), // folder of their results
       guardrail_share: z.number().min(0).max(0.2).default(0.02), // of the time, to the reference; 0: only sudden harm is noticed
+      // Seconds of traffic that make a level: before, nothing is unusual. Fewer notice harm sooner after a start, and are more often wrong.
+      guardrail_learn_s: z.number().int().min(20).max(600).default(300),
       warm_up: z.boolean().default(true), // the agent's warm-up requests: a faster tick for under 1 % of a core
     })
     .prefault({}),

@@ -4,7 +4,7 @@
 // day. Where flows suddenly stay far longer though no more come, the reference rules at once, and by turns with the policy until it is
 // known whether the policy is the cause (reversal.ts). Pure.
 import { type Counts, Measure } from "./measure.js";
-import { BLOCK_MS, type BlockTurn, PAIRS, Reversal, stayOf, type Window } from "./reversal.js";
+import { BLOCK_MS, type BlockTurn, MOST_PAIRS, Reversal, stayOf, type Window } from "./reversal.js";
 import { momentAt, type Schedule } from "./schedule.js";
 import { Differences, type Interval } from "./sequential.js";
 
@@ -13,6 +13,8 @@ export interface GuardrailOptions {
   share: number;
   blockMs: number;
   seed: number;
+  /** Before so much is known there is no level to compare with. */
+  learnS: number;
 }
 
 /**
@@ -56,8 +58,6 @@ const WORSE = Math.log(1.03);
 const ALPHA = 0.05;
 const SECOND_MS = 1000;
 const LEVEL_S = 600;
-/** Before this much is known there is no level to compare with. */
-const LEVEL_LEAST_S = 300;
 const TRIP_RATIO = 1.5;
 const TRIP_S = 3;
 /**
@@ -69,8 +69,13 @@ const TRIP_LONGEST = 2;
 /** Arrivals that differ by less, over ten seconds, are equal: near its capacity a pool piles flows up when a sixth more come. */
 const EQUAL = 1.1;
 const EQUAL_S = 10;
-/** For so long after it was cleared a policy is not suspected of what was there then; what is 1.5 times as bad is something new. */
-const CLEARED_MS = 600_000;
+/**
+ * For so long after it was cleared once, twice, and again a policy is not suspected of what was there then; what is 1.5 times as bad is
+ * something new. A stall of the machine may clear a policy that does harm, so what it was cleared of becomes usual only with the third time.
+ */
+const CLEARED_MS = [120_000, 240_000, 600_000] as const;
+/** Cleared so long ago, it is the first time again. */
+const CLEARED_ANEW_MS = 600_000;
 const FIRST_MS = 600_000;
 const LONGEST_MS = 86_400_000;
 
@@ -82,6 +87,14 @@ interface Second {
 
 export interface GuardCounts extends Counts {
   newFlows: number;
+}
+
+/** Of a policy that stepped down. */
+export interface GuardrailMemory {
+  downUntil: number;
+  /** How long the next step down lasts. */
+  nextMs: number;
+  evidence: string;
 }
 
 interface Suspicion {
@@ -109,7 +122,7 @@ export class Guardrail {
   /** Suspected: what was seen, and what is being found out. */
   #suspicion: Suspicion | null = null;
   #seen: Pick<GuardrailNow, "stayMs" | "usualMs" | "limitMs"> = { stayMs: null, usualMs: null, limitMs: null };
-  #cleared = { until: 0, high: 0 };
+  #cleared = { until: 0, high: 0, times: 0 };
   #downUntil = 0;
   #forMs = FIRST_MS;
   #upSince = 0;
@@ -133,13 +146,13 @@ export class Guardrail {
 
   now(unixMs: number): GuardrailNow {
     const down = this.down(unixMs);
-    const state = down ? "down" : this.#suspicion ? "suspected" : this.#seconds.length < LEVEL_LEAST_S ? "learning" : "watching";
+    const state = down ? "down" : this.#suspicion ? "suspected" : this.#seconds.length < this.o.learnS ? "learning" : "watching";
     return {
       state,
       evidence: down ? (this.steps.findLast((s) => s.kind === "down")?.evidence ?? "") : (this.#suspicion?.evidence ?? ""),
       ...this.#seen,
       trial: this.#suspicion?.reversal.pairAt(unixMs) ?? 0,
-      trials: PAIRS,
+      trials: MOST_PAIRS,
       untilMs: down ? this.#downUntil : 0,
       difference: this.#differences.interval(ALPHA),
     };
@@ -222,10 +235,12 @@ export class Guardrail {
     const come = this.#arrivals.reduce((a, b) => a + b, 0) / this.#arrivals.length;
     const equal = level !== null && come < EQUAL * level.arrivals && come > level.arrivals / EQUAL;
     this.#over = high && equal && rules ? this.#over + 1 : 0;
-    if (!high) this.#remember(now);
+    // What it was cleared of once or twice is no part of the level yet.
+    const unsure = this.#cleared.times > 0 && this.#cleared.times < CLEARED_MS.length && level !== null && sojourn > level.high;
+    if (!high && !unsure) this.#remember(now);
     if (this.#over < TRIP_S || level === null) return [];
     const evidence = `for ${TRIP_S} s flows stay ${now.sojourn.toFixed(0)} ms at ${now.arrivals.toFixed(0)} new ones a second; ${level.sojourn.toFixed(0)} ms at ${level.arrivals.toFixed(0)} in the ten minutes before`;
-    this.#suspicion = { evidence, reversal: new Reversal(unixMs, this.o.seed, level.sojourn) };
+    this.#suspicion = { evidence, reversal: new Reversal(unixMs, this.o.seed, level.sojourn, now.sojourn) };
     return [...this.#step(unixMs, "suspected", evidence), ...this.#turns(this.#suspicion, unixMs)];
   }
 
@@ -239,17 +254,17 @@ export class Guardrail {
     this.#suspicion = null;
     this.#over = 0;
     if (finding === "cleared") return this.#clear(suspicion, unixMs);
-    const mean = reversal.differences.reduce((a, b) => a + b, 0) / PAIRS;
+    const { mean, speak, differences } = reversal;
     return this.#stepDown(
       unixMs,
-      `${evidence}; in ${PAIRS} of ${PAIRS} trials of ${(2 * BLOCK_MS) / 1000} s it went with the policy and came back with it, ${mean.toFixed(0)} ms of stay`,
+      `${evidence}; in ${speak} of ${differences.length} trials of ${(2 * BLOCK_MS) / 1000} s it went with the policy and came back with it, ${mean.toFixed(0)} ms of stay`,
     );
   }
 
   #clear({ reversal }: Suspicion, unixMs: number): Step[] {
-    this.#cleared = { until: unixMs + CLEARED_MS, high: TRIP_RATIO * (reversal.underReference ?? 0) };
-    const { clearedBy, matters } = reversal;
-    const trial = `in trial ${reversal.differences.length + 1} of ${PAIRS}`;
+    this.#forgive(reversal, unixMs, 1);
+    const { clearedBy, matters, differences } = reversal;
+    const trial = `in trial ${clearedBy === null ? differences.length + 1 : differences.length}`;
     const why =
       clearedBy === null
         ? `too few flows ${trial} to tell`
@@ -257,12 +272,20 @@ export class Guardrail {
     return this.#step(unixMs, "cleared", `it is not shown to be the policy: ${why}`);
   }
 
+  /** `times`: as often it counts; who knows better makes it usual at once. */
+  #forgive({ underReference }: Reversal, unixMs: number, times: number): void {
+    const before = unixMs < this.#cleared.until + CLEARED_ANEW_MS ? this.#cleared.times : 0;
+    const now = Math.min(CLEARED_MS.length, before + times);
+    const until = unixMs + (CLEARED_MS[now - 1] as number);
+    this.#cleared = { until, high: TRIP_RATIO * (underReference ?? 0), times: now };
+  }
+
   /** Who rules now while it is found out, where that has changed. */
   #turns({ reversal }: Suspicion, unixMs: number): Step[] {
     return reversal.turns(unixMs).flatMap(({ at, reference, pair, stayBefore }: BlockTurn) => {
       const who = reference ? "the reference rules" : "the policy rules";
       const before = pair === 0 ? "" : `; ${ms(stayBefore)} under the ${reference ? "policy" : "reference"} before`;
-      const which = pair === 0 ? "to see whether it goes with the policy" : `trial ${pair} of ${PAIRS}`;
+      const which = pair === 0 ? "to see whether it goes with the policy" : `trial ${pair}`;
       return this.#step(at, reference ? "withdrawn" : "reintroduced", `${who}, ${which}${before}`);
     });
   }
@@ -277,7 +300,7 @@ export class Guardrail {
   /** What is usual, and from where on a stay is beyond it. */
   #level(): (Second & { high: number }) | null {
     const n = this.#seconds.length;
-    if (n < LEVEL_LEAST_S) return null;
+    if (n < this.o.learnS) return null;
     const sum = { sojourn: 0, arrivals: 0, log: 0, square: 0 };
     let longest = 0;
     for (const s of this.#seconds) {
@@ -301,6 +324,22 @@ export class Guardrail {
     return this.#step(unixMs, "down", `${evidence}; the reference rules for ${minutes} minutes`);
   }
 
+  /** For whoever watches next; null: the policy has not stepped down. */
+  memory(unixMs: number): GuardrailMemory | null {
+    if (!this.down(unixMs)) return null;
+    const { evidence } = this.now(unixMs);
+    return { downUntil: this.#downUntil, nextMs: this.#forMs, evidence };
+  }
+
+  /** What somebody who watched before remembers: the policy is down until then here, too. */
+  recall({ downUntil, nextMs, evidence }: GuardrailMemory, unixMs: number): Step[] {
+    if (this.down(unixMs) || downUntil <= unixMs) return [];
+    this.#suspicion = null;
+    this.#downUntil = Math.min(downUntil, unixMs + LONGEST_MS);
+    this.#forMs = Math.min(LONGEST_MS, Math.max(FIRST_MS, nextMs));
+    return this.#step(unixMs, "down", evidence);
+  }
+
   /** Another policy was ordered: what was suspected of the one before says nothing of it. */
   acquit(unixMs: number, why: string): Step[] {
     const suspected = this.suspects;
@@ -312,8 +351,7 @@ export class Guardrail {
   /** Somebody knows better: the policy is tried again before its time, or is no longer suspected. None: it is neither down nor suspected. */
   resume(unixMs: number, why: string): Step[] {
     if (this.down(unixMs)) return this.#again(unixMs, why);
-    const underReference = this.#suspicion?.reversal.underReference ?? 0;
-    if (this.#suspicion) this.#cleared = { until: unixMs + CLEARED_MS, high: TRIP_RATIO * underReference };
+    if (this.#suspicion) this.#forgive(this.#suspicion.reversal, unixMs, CLEARED_MS.length);
     return this.acquit(unixMs, why);
   }
 

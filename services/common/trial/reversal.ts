@@ -7,13 +7,20 @@ import { drawn } from "./schedule.js";
 
 /** Of a block; its second half counts. */
 export const BLOCK_MS = 4000;
-/** All of so many must speak against the policy. */
-export const PAIRS = 4;
 /**
- * A pair speaks against it from this part of the usual stay on: half of what it is suspected of. Not a part of the stay as it is now: where
- * flows pile up in a server that is given too many, each block adds as many, to ever more.
+ * So many pairs, all of them, must speak against the policy. One that does not may be a stall of the machine: where it is not the first, it
+ * takes six that do, and a mean difference as large as the usual stay. By chance alone that is 1/16 + 3/128 at most.
  */
-const MATTERS = 0.25;
+export const PAIRS = 4;
+const PAIRS_BUT_ONE = 6;
+export const MOST_PAIRS = PAIRS_BUT_ONE + 1;
+/**
+ * A pair speaks against it from a quarter of the usual stay on, and from an eighth of what the stay had grown by when it was suspected, but
+ * from the usual stay in any case. Not from a part of the stay as it is now: where flows pile up in a server that is given too many, each
+ * block adds as many, to ever more.
+ */
+const OF_USUAL = 1 / 4;
+const OF_GROWN = 1 / 8;
 /** Fewer flows have no mean stay. */
 const LEAST = 10;
 
@@ -23,7 +30,7 @@ export type Finding = "runs" | "guilty" | "cleared";
 export interface BlockTurn {
   at: number;
   reference: boolean;
-  /** Of 1 to PAIRS; 0: the first block, which no pair is made of. */
+  /** Of 1 to MOST_PAIRS; 0: the first block, which no pair is made of. */
   pair: number;
   /** Under whoever ruled before, in ms at the end of its block; null: too few flows. */
   stayBefore: number | null;
@@ -57,6 +64,8 @@ export class Reversal {
     private readonly seed: number,
     /** What flows' stay was before, in ms. */
     private readonly usualMs: number,
+    /** What it was when the policy was suspected. */
+    private readonly seenMs: number,
   ) {}
 
   /** The first block is the reference's, so that harm ends at once; then each has one block of every pair. */
@@ -75,30 +84,44 @@ export class Reversal {
     }
     while (2 * this.differences.length + 2 < block) {
       const difference = this.#difference(this.differences.length);
-      if (difference === null || difference < this.matters) {
+      if (difference === null) return "cleared";
+      this.differences.push(difference);
+      const speak = this.speak;
+      const others = this.differences.length - speak;
+      const enough = others === 0 ? speak >= PAIRS : speak >= PAIRS_BUT_ONE && this.mean >= this.usualMs;
+      if (enough) return "guilty";
+      if (others > 1 || speak === 0 || speak + others === MOST_PAIRS) {
         this.clearedBy = difference;
         return "cleared";
       }
-      this.differences.push(difference);
-      if (this.differences.length === PAIRS) return "guilty";
     }
     return "runs";
   }
 
+  /** Pairs that speak against the policy. */
+  get speak(): number {
+    return this.differences.filter((d) => d >= this.matters).length;
+  }
+
+  /** Of the differences, in ms. */
+  get mean(): number {
+    return this.differences.reduce((a, b) => a + b, 0) / this.differences.length;
+  }
+
   /** From so much on, in ms, a pair speaks against the policy. */
   get matters(): number {
-    return MATTERS * this.usualMs;
+    return Math.min(this.usualMs, Math.max(OF_USUAL * this.usualMs, OF_GROWN * (this.seenMs - this.usualMs)));
   }
 
   /** The pair that is being tried. */
   pairAt(unixMs: number): number {
-    return Math.min(PAIRS, Math.floor((this.#block(unixMs) + 1) / 2));
+    return Math.min(MOST_PAIRS, Math.floor((this.#block(unixMs) + 1) / 2));
   }
 
   /** The turns that have begun since it was asked last: who rules changes with each. */
   turns(unixMs: number): BlockTurn[] {
     const out: BlockTurn[] = [];
-    const now = Math.min(2 * PAIRS, this.#block(unixMs));
+    const now = Math.min(2 * MOST_PAIRS, this.#block(unixMs));
     while (this.#told < now) {
       const block = ++this.#told;
       const reference = this.#reference(block);

@@ -26,7 +26,7 @@ function guardrail(g: GuardrailNow): View {
       ? null
       : html`<span class="hint">flows stay ${ms(g.stay)}, ${ms(g.usual)} in the last ten minutes; suspected from ${ms(g.limit)} on</span>`;
   if (g.state === "suspected")
-    return html`<p class="banner bad">The policy is suspected. Reference and policy decide by turns to find out, trial ${g.trial} of ${g.trials}: ${g.evidence}</p>`;
+    return html`<p class="banner bad">The policy is suspected. Reference and policy decide by turns to find out, trial ${g.trial} of ${g.trials} at most: ${g.evidence}</p>`;
   if (g.state === "down")
     return html`<p class="banner bad">The guardrail has put the policy aside until ${clock(g.until)}: ${g.evidence}</p>`;
   if (g.state === "learning")

@@ -4,11 +4,11 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import test, { type ExecutionContext } from "ava";
 import { pino } from "pino";
+import { goodMeta, tinyOnnx } from "../../../testbed/tiny-onnx.js";
 import { Catalog } from "../catalog.js";
 import { Intake, type Place } from "../intake.js";
 import { loadModel } from "../model.js";
 import type { Observation } from "../policy.js";
-import { goodMeta, tinyOnnx } from "./tiny-onnx.js";
 
 const shape = { schema: 1, serverFeatures: 3, poolFeatures: 2 };
 const tiny = { ...shape, stateSize: 2, meta: goodMeta };

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
 import { pino } from "pino";
+import { goodMeta, type TinyOptions, tinyOnnx } from "../../../testbed/tiny-onnx.js";
 import { modelMetadata } from "../../common/native/network.js";
 import { observationShape } from "../../common/native/observe.js";
 import { heuristics } from "../../common/native/policies.js";
@@ -12,7 +13,6 @@ import { Catalog } from "../catalog.js";
 import { openCore, openGraph, openOnnxruntime } from "../graph.js";
 import { loadModel } from "../model.js";
 import type { Observation } from "../policy.js";
-import { goodMeta, type TinyOptions, tinyOnnx } from "./tiny-onnx.js";
 
 const shape = [{ schema: 1, serverFeatures: 3, poolFeatures: 2 }];
 const good: TinyOptions = { serverFeatures: 3, poolFeatures: 2, stateSize: 2, meta: goodMeta };

@@ -5,10 +5,10 @@ import { join } from "node:path";
 import test from "ava";
 import { pino } from "pino";
 import type { Frame__Output } from "../../../gen/marllb/v1/Frame.js";
+import { goodMeta, tinyOnnx } from "../../../testbed/tiny-onnx.js";
 import { Batcher } from "../batcher.js";
 import { Catalog } from "../catalog.js";
 import { type Observed, Session, type SessionOptions } from "../session.js";
-import { goodMeta, tinyOnnx } from "./tiny-onnx.js";
 
 const folder = mkdtempSync(join(tmpdir(), "marllb-session-"));
 const tiny = { serverFeatures: 3, poolFeatures: 2, stateSize: 2, meta: goodMeta };

@@ -42,7 +42,7 @@ class Pool {
   add(name: string, lbs: string[], folder = mkdtempSync(path.join(tmpdir(), "marllb-sharing-"))): Replica {
     this.t.teardown(() => rmSync(folder, { recursive: true, force: true }));
     const trials = new Trials({
-      ...{ folder, guardShare: 0, has: () => true, learned: () => false, onStep: () => {} },
+      ...{ folder, guardShare: 0, guardLearnS: 300, has: () => true, learned: () => false, onStep: () => {} },
       onEnd: () => void r.ended++,
       onUnsaved: () => {},
     });
@@ -187,7 +187,7 @@ test("an experiment with a policy that a replica lacks is not taken over", (t) =
   const folder = mkdtempSync(path.join(tmpdir(), "marllb-sharing-"));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   const trials = new Trials({
-    ...{ folder, guardShare: 0, has: (p: string) => p !== "new-model", learned: () => false },
+    ...{ folder, guardShare: 0, guardLearnS: 300, has: (p: string) => p !== "new-model", learned: () => false },
     ...{ onStep: () => {}, onEnd: () => {}, onUnsaved: () => {} },
   });
   pool.replicas.push({ name: "b", trials, lbs: ["edge2"], ended: 0 });

@@ -30,6 +30,7 @@ function bed(t: ExecutionContext, folder = mkdtempSync(path.join(tmpdir(), "marl
   const trials = new Trials({
     folder,
     guardShare: 0,
+    guardLearnS: 300,
     has: (p) => p !== "unheard-of",
     learned: (p) => p === "marl",
     onStep: (_vip, s) => steps.push(s),

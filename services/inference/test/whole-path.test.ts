@@ -9,6 +9,7 @@ import test, { type ExecutionContext } from "ava";
 import { Origins } from "../../../testbed/origins.js";
 import { freePort } from "../../../testbed/process.js";
 import { Stack, type StackOptions } from "../../../testbed/stack.js";
+import { goodMeta, tinyOnnx } from "../../../testbed/tiny-onnx.js";
 import { eventually, sleep } from "../../../testbed/wait.js";
 import { ask } from "../../common/grpc/ask.js";
 import { v1 } from "../../common/grpc/protos.js";
@@ -19,7 +20,6 @@ import { Catalog } from "../catalog.js";
 import { logFiles } from "../decision-log.js";
 import { replay, ticksOf } from "../replay.js";
 import { Session } from "../session.js";
-import { goodMeta, tinyOnnx } from "./tiny-onnx.js";
 
 const SERVERS = 4;
 /** c of trust "hint": a share stays within e^-c .. e^c of the configured one. */

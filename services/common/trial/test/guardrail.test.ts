@@ -37,7 +37,7 @@ function world(guard: Guardrail, seed = 1) {
   };
   return it;
 }
-const NO_SHARE = { share: 0, blockMs: 10_000, seed: 1 };
+const NO_SHARE = { share: 0, blockMs: 10_000, seed: 1, learnS: 300 };
 
 /** Flows pile up while the policy rules, and become fewer while the reference does. */
 function pile(guard: Guardrail, w: ReturnType<typeof world>, least: () => number = () => 50): (s: number) => number {
@@ -60,13 +60,13 @@ test("flows that pile up though no more come bring the reference within seconds;
     w.steps.map((s) => s.kind),
     ["suspected", "withdrawn"],
   );
-  t.like(guard.now(w.now()), { state: "suspected", evidence: w.steps[0]?.evidence ?? "-", trials: 4 });
+  t.like(guard.now(w.now()), { state: "suspected", evidence: w.steps[0]?.evidence ?? "-", trials: 7 });
   w.run(40, flows, () => 500);
   const down = w.steps.at(-1);
   t.is(down?.kind, "down");
   t.regex(
     down?.evidence ?? "",
-    /for 3 s flows stay \d+ ms at \d+ new ones a second; 1\d\d ms at \d+ in the ten minutes before; in 4 of 4 trials .* came back with it, \d+ ms of stay; .*10 minutes/,
+    /for 3 s flows stay \d+ ms at \d+ new ones a second; 1\d\d ms at \d+ in the ten minutes before; in (4 of 4|6 of 7) trials .* came back with it, \d+ ms of stay; .*10 minutes/,
   );
   t.true(guard.down(w.now()) && guard.referenceAt(w.now()) && !guard.suspects);
   t.like(guard.now(w.now()), { state: "down", evidence: down?.evidence ?? "-", untilMs: (down?.at ?? 0) + 600_000 });
@@ -80,17 +80,17 @@ test("while it is found out each turn is a step that says what was measured unde
   t.is(guard.now(w.now()).state, "watching");
   w.run(48, pile(guard, w), () => 500);
   const turns = w.steps.filter((s) => s.kind === "withdrawn" || s.kind === "reintroduced");
-  // Reference first; then one each of four pairs.
-  t.true(turns.length >= 5 && turns.length <= 9, `${turns.length}`);
+  // Reference first; then one each of a pair.
+  t.true(turns.length >= 5 && turns.length <= 15, `${turns.length}`);
   turns.forEach((s, i) => {
     t.is(s.kind, i % 2 === 0 ? "withdrawn" : "reintroduced");
     t.is((s.at - (turns[0]?.at ?? 0)) % 4000, 0);
   });
   t.regex(turns[0]?.evidence ?? "", /the reference rules, to see whether it goes with the policy/);
-  t.regex(turns[1]?.evidence ?? "", /the policy rules, trial \d of 4; a stay of \d+ ms under the reference before/);
+  t.regex(turns[1]?.evidence ?? "", /the policy rules, trial \d; a stay of \d+ ms under the reference before/);
 });
 
-test("where flows stay longer whoever rules, the policy is cleared, goes on, and is not suspected of the same again", (t) => {
+test("where flows stay longer whoever rules, the policy is cleared, goes on, and is suspected of the same three times at most", (t) => {
   for (let seed = 1; seed <= 20; seed++) {
     const guard = new Guardrail(NO_SHARE);
     const w = world(guard, seed);
@@ -106,13 +106,75 @@ test("where flows stay longer whoever rules, the policy is cleared, goes on, and
     );
     t.deepEqual(w.verdicts(), []);
     t.is(w.steps.at(-1)?.kind, "cleared");
+    t.true(w.steps.filter((s) => s.kind === "suspected").length <= 3);
     t.regex(
       w.steps.at(-1)?.evidence ?? "",
-      /not shown to be the policy: in trial \d of 4 the stay grew -?\d+ ms more .* \d+ ms would matter/,
+      /not shown to be the policy: in trial \d the stay grew -?\d+ ms more .* \d+ ms would matter/,
     );
-    t.true(reference > 0 && reference <= 20, `${reference} s`);
+    t.true(reference > 0 && reference <= 3 * (4 + 7 * 4), `${reference} s`);
     t.false(guard.suspects);
   }
+});
+
+test("a policy that stepped down stays down at who watches next, and for twice as long the time after; what is over is not recalled", (t) => {
+  const guard = new Guardrail(NO_SHARE);
+  const w = world(guard);
+  t.is(guard.memory(w.now()), null);
+  w.usual(700);
+  w.run(60, pile(guard, w), () => 500);
+  const memory = guard.memory(w.now());
+  t.truthy(memory);
+  const next = new Guardrail(NO_SHARE);
+  t.like(next.recall(memory as never, w.now()), [{ kind: "down", evidence: memory?.evidence ?? "-" }]);
+  t.deepEqual(next.recall(memory as never, w.now()), [], "told twice");
+  t.deepEqual(next.memory(w.now()), memory);
+  t.true(next.down(w.now()));
+  t.false(next.down(memory?.downUntil ?? 0));
+  t.deepEqual(new Guardrail(NO_SHARE).recall(memory as never, memory?.downUntil ?? 0), []);
+  const far = new Guardrail(NO_SHARE);
+  far.recall({ downUntil: w.now() + 1e12, nextMs: 1e12, evidence: "" }, w.now());
+  t.false(far.down(w.now() + 86_400_000), "a day at most");
+});
+
+test("a stall of the machine in one trial does not clear a policy that does harm; and what cleared it once is not usual at once", (t) => {
+  const guard = new Guardrail(NO_SHARE);
+  const w = world(guard);
+  w.usual(700);
+  const flows = pile(guard, w);
+  let stalled = 0;
+  // In the third trial flows are as many in the policy's block as they were: it says nothing.
+  w.run(
+    100,
+    (s) => {
+      const now = flows(s);
+      if (guard.now(w.now()).trial !== 3 || !guard.suspects) return now;
+      stalled++;
+      return guard.referenceAt(w.now()) ? now + 400 : now;
+    },
+    () => 500,
+  );
+  t.true(stalled > 10);
+  t.deepEqual(
+    w.verdicts().map((s) => s.kind),
+    ["down"],
+  );
+  t.regex(w.verdicts()[0]?.evidence ?? "", /in 6 of 7 trials/);
+});
+
+test("stays that are long for good become usual when the policy was cleared of them three times", (t) => {
+  const guard = new Guardrail(NO_SHARE);
+  const w = world(guard);
+  w.usual(700);
+  w.run(
+    3600,
+    () => 200,
+    () => 500,
+  );
+  const cleared = w.steps.filter((s) => s.kind === "cleared").map((s) => s.s);
+  t.is(cleared.length, 3);
+  t.true((cleared[1] ?? 0) - (cleared[0] ?? 0) >= 120 && (cleared[2] ?? 0) - (cleared[1] ?? 0) >= 240);
+  t.deepEqual(w.verdicts(), []);
+  t.true((guard.now(w.now()).usualMs ?? 0) > 300);
 });
 
 test("an order of another policy ends a suspicion", (t) => {
@@ -219,7 +281,7 @@ test("it tries again after ten minutes, then after twenty, and a day of good con
 });
 
 test("a policy that is a little worse for ever is found by the standing comparison", (t) => {
-  const guard = new Guardrail({ share: 0.2, blockMs: 10_000, seed: 3 });
+  const guard = new Guardrail({ ...NO_SHARE, share: 0.2, seed: 3 });
   const w = world(guard);
   w.run(
     20_000,
@@ -231,7 +293,7 @@ test("a policy that is a little worse for ever is found by the standing comparis
 });
 
 test("a policy that is as good as the reference stays", (t) => {
-  const guard = new Guardrail({ share: 0.2, blockMs: 10_000, seed: 3 });
+  const guard = new Guardrail({ ...NO_SHARE, share: 0.2, seed: 3 });
   const w = world(guard, 9);
   w.usual(20_000);
   t.deepEqual(w.steps, []);
