@@ -33,6 +33,8 @@ export function register(program: Command): void {
         });
         const unknown = new Set([...flows.values()].map((f) => f.unknown).filter(Boolean));
         const notes = [...unknown].map((u) => `+ there may be more flows: ${u}`);
+        if (p.members.length > 0 && p.members.every((m) => m.factor === 0))
+          notes.push("no server may take new flows: load balancers send them to all rather than to none");
         if (p.stale !== "") notes.push(`the newest orders may not be known: ${p.stale}`);
         if (p.discovery && p.discovery.problem !== "") notes.push(`${p.discovery.from}: ${p.discovery.problem}; ${standing(p)}`);
         return [
