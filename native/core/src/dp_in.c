@@ -89,6 +89,9 @@ static enum mlb_refuse check_header(const struct mlb_dp *dp, const struct dp_vip
 		return MLB_REFUSE_STALE;
 	if (in->generation != v->generation)
 		return MLB_REFUSE_GENERATION;
+	/* Nobody has more to name, and each name that is not found is looked for among all slots: main would stand still. */
+	if (in->count > MLB_MAX_SERVERS_PER_VIP)
+		return MLB_REFUSE_LENGTH;
 	if (in->mode > MLB_MODE_P2C)
 		return MLB_REFUSE_MODE;
 	if (!isfinite(in->kappa))

@@ -52,7 +52,8 @@ static const struct mlb_in_vip *vector_of(const struct source *src, const struct
 	const struct mlb_in_vip *v = (const struct mlb_in_vip *)(h + 1);
 	for (uint32_t i = 0; i < h->vips; i++) {
 		if (v[i].vip_id != f->vip_id || v[i].birth != f->birth || v[i].dp_epoch != f->dp_epoch ||
-		    v[i].generation != f->generation || v[i].first > h->entries || v[i].count > h->entries - v[i].first)
+		    v[i].generation != f->generation || v[i].first > h->entries || v[i].count > h->entries - v[i].first ||
+		    v[i].count > MLB_MAX_SERVERS_PER_VIP)
 			continue;
 		*entries = (const struct mlb_in_entry *)(v + h->vips) + v[i].first;
 		return &v[i];

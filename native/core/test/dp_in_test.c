@@ -215,6 +215,35 @@ TEST(bad_vectors_are_refused_counted_and_change_nothing)
 	world_free(w);
 }
 
+/* Ids of servers that have left may be named, but not so often that looking for them keeps main from everything else. */
+TEST(a_vector_that_goes_on_and_on_is_refused)
+{
+	static struct {
+		struct mlb_in_hdr h;
+		struct mlb_in_vip v;
+		struct mlb_in_entry e[MLB_MAX_SERVERS_PER_VIP + 1];
+	} y;
+	struct world *w = world_new(1, 5, 8, true);
+	struct vector x;
+	struct mlb_endpoint gone = world_ep(5);
+	CHECK_EQ(mlb_dp_server_del(w->dp, w->vip, &gone, w->err), 0);
+	world_run(w, 200 * MS, true);
+	for (uint32_t n = MLB_MAX_SERVERS_PER_VIP; n <= MLB_MAX_SERVERS_PER_VIP + 1; n++) {
+		vector_make(w, &x, 4);
+		y.h = x.h;
+		y.v = x.v;
+		memcpy(y.e, x.e, 4 * sizeof(x.e[0]));
+		for (uint32_t i = 4; i < n; i++)
+			y.e[i] = (struct mlb_in_entry){ .server_id = 5 };
+		y.h.entries = y.v.count = n;
+		CHECK_EQ(mlb_region_write(&w->agent, MLB_BLK_IN, &y, sizeof(y.h) + sizeof(y.v) + n * sizeof(y.e[0])), 0);
+		mlb_dp_poll(w->dp, ++w->now, 0);
+		CHECK_EQ(world_effect(w).applied, 1);
+	}
+	CHECK_EQ(world_effect(w).last_refusal, MLB_REFUSE_LENGTH);
+	world_free(w);
+}
+
 TEST(other_vips_vectors_in_a_message_count_once)
 {
 	struct world *w = world_new(1, 4, 8, true);
@@ -358,6 +387,7 @@ TEST(next_agent_goes_on_above_the_last)
 
 MLB_TEST_MAIN(CASE(starts_with_static_weights), CASE(vector_takes_effect_and_says_so), CASE(an_overrides_mode_ends_with_it),
 	      CASE(all_passed_only_when_every_worker_has), CASE(bad_vectors_are_refused_counted_and_change_nothing),
-	      CASE(other_vips_vectors_in_a_message_count_once), CASE(messages_that_contradict_themselves),
-	      CASE(lease_runs_out_to_static_with_the_masks_kept), CASE(an_operators_weights_outlive_the_lease),
-	      CASE(all_masked_means_all_eligible), CASE(next_agent_goes_on_above_the_last))
+	      CASE(a_vector_that_goes_on_and_on_is_refused), CASE(other_vips_vectors_in_a_message_count_once),
+	      CASE(messages_that_contradict_themselves), CASE(lease_runs_out_to_static_with_the_masks_kept),
+	      CASE(an_operators_weights_outlive_the_lease), CASE(all_masked_means_all_eligible),
+	      CASE(next_agent_goes_on_above_the_last))
