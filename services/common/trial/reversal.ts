@@ -15,12 +15,12 @@ export const PAIRS = 4;
 const PAIRS_BUT_ONE = 6;
 export const MOST_PAIRS = PAIRS_BUT_ONE + 1;
 /**
- * A pair speaks against it from a quarter of the usual stay on, and from an eighth of what the stay had grown by when it was suspected, but
- * from the usual stay in any case. Not from a part of the stay as it is now: where flows pile up in a server that is given too many, each
+ * A pair speaks against it from a quarter of the usual stay on, and a fifth of what the stay had grown by when it was suspected, but from the usual
+ * stay in any case. Not from a part of the stay as it is now: where flows pile up in a server that is given too many, each
  * block adds as many, to ever more.
  */
 const OF_USUAL = 1 / 4;
-const OF_GROWN = 1 / 8;
+const OF_GROWN = 1 / 5;
 /** Fewer flows have no mean stay. */
 const LEAST = 10;
 
