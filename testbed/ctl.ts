@@ -17,6 +17,9 @@ export interface Said {
   errors: string;
 }
 
+/** For a command that asks services: a loaded machine answers late. */
+export const PATIENCE: readonly string[] = ["--timeout", "60000"];
+
 /** Runs it to its end. */
 export function marllbctl(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Said> {
   const [file, ...rest] = ctlCommand(...args);

@@ -60,7 +60,7 @@ export class Bed {
   }
 
   /** Waits until the agent says this ladder step; the bound is generous, the time it took is returned. */
-  async ladder(step: string, ms = 20_000): Promise<number> {
+  async ladder(step: string, ms = 60_000): Promise<number> {
     return until(`ladder ${step}`, ms, async () => (await this.status()).ladder === step);
   }
 
@@ -71,7 +71,7 @@ export class Bed {
 
 function ask(client: InstanceType<typeof v1.ShmAgent>) {
   return new Promise<import("../../../gen/marllb/v1/GetStatusResponse.js").GetStatusResponse__Output>((resolve, reject) => {
-    client.GetStatus({}, { deadline: Date.now() + 5000 }, (e, r) => (e || !r ? reject(e) : resolve(r)));
+    client.GetStatus({}, { deadline: Date.now() + 20_000 }, (e, r) => (e || !r ? reject(e) : resolve(r)));
   });
 }
 

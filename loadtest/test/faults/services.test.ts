@@ -3,7 +3,7 @@
 import test from "ava";
 import { type Part, services } from "../../../testbed/stack.js";
 import { sleep } from "../../../testbed/wait.js";
-import { Bed } from "./bed.js";
+import { Bed, until } from "./bed.js";
 
 for (const part of services) {
   test.serial(`kill -9 ${part} under load: no connection lost, back to the model by itself`, async (t) => {
@@ -13,8 +13,9 @@ for (const part of services) {
     await sleep(500);
     await bed.stack.kill(part);
     await sleep(2500);
-    if (part === "inference") t.is((await bed.status()).ladder, "LADDER_LAST_GOOD");
-    else if (part !== "shm-agent") t.is((await bed.status()).ladder, "LADDER_MODEL");
+    // A tick that a loaded machine misses is no step that stays.
+    if (part === "inference") await bed.ladder("LADDER_LAST_GOOD");
+    else if (part !== "shm-agent") await bed.ladder("LADDER_MODEL");
     await bed.stack.start(part);
     t.log(`${part}: back to the model ${Math.round(await bed.ladder("LADDER_MODEL"))} ms after it served again`);
     await sleep(500);
@@ -30,7 +31,7 @@ test.serial("inference gone for longer than the hold: static, then back", async 
   await bed.ladder("LADDER_MODEL");
   await bed.stack.kill("inference");
   await bed.ladder("LADDER_LAST_GOOD");
-  await bed.ladder("LADDER_STATIC", 30_000);
+  await bed.ladder("LADDER_STATIC");
   await bed.stack.start("inference");
   await bed.ladder("LADDER_MODEL");
   t.deepEqual((await bed.stop()).failures, {});
@@ -41,8 +42,7 @@ test.serial("kill -9 of all services at once: the data plane goes on with static
   t.teardown(() => bed.stack.stop());
   await bed.ladder("LADDER_MODEL");
   await Promise.all(services.map((s: Part) => bed.stack.kill(s)));
-  await sleep(2500);
-  t.regex(await bed.control("show stats json"), /static-dp/);
+  await until("static weights", 60_000, async () => /static-dp/.test(await bed.control("show stats json")));
   for (const part of services) await bed.stack.start(part);
   await bed.ladder("LADDER_MODEL");
   const report = await bed.stop();

@@ -6,13 +6,13 @@ import type { AddressInfo } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import test from "ava";
-import { marllbctl } from "../../../testbed/ctl.js";
+import { marllbctl, PATIENCE } from "../../../testbed/ctl.js";
 import { freePort } from "../../../testbed/process.js";
 import { Stack } from "../../../testbed/stack.js";
 import { eventually } from "../../../testbed/wait.js";
 
 const status = async (agent: string, folder: string): Promise<string> =>
-  (await marllbctl(["status", "--agent", agent], { MARLLB_CONTEXTS: path.join(folder, "none.yaml") })).out;
+  (await marllbctl(["status", "--agent", agent, ...PATIENCE], { MARLLB_CONTEXTS: path.join(folder, "none.yaml") })).out;
 
 test("load balancers that failover makes known to each other share counts, and one that ends is seen to be silent", async (t) => {
   const server = http.createServer((_, r) => void r.end("a"));

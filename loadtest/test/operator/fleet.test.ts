@@ -4,13 +4,16 @@ import http from "node:http";
 import type { AddressInfo } from "node:net";
 import path from "node:path";
 import test from "ava";
-import { marllbctl, type Said } from "../../../testbed/ctl.js";
+import { marllbctl, PATIENCE, type Said } from "../../../testbed/ctl.js";
 import { Stack } from "../../../testbed/stack.js";
-import { sleep } from "../../../testbed/wait.js";
+import { eventually } from "../../../testbed/wait.js";
 
 /** On a host with these contexts that runs nothing. */
 const elsewhere = (contexts: string, ...args: string[]): Promise<Said> =>
-  marllbctl(args, { MARLLB_CONTEXTS: contexts, TMPDIR: path.dirname(contexts) });
+  marllbctl(args[0] === "context" || args.includes("--timeout") ? args : [...args, ...PATIENCE], {
+    MARLLB_CONTEXTS: contexts,
+    TMPDIR: path.dirname(contexts),
+  });
 
 test("a context names two load balancers: every command is for both, or for the one of --lb; a silent one is said", async (t) => {
   const server = http.createServer((_, r) => void r.end("a"));
@@ -30,13 +33,10 @@ test("a context names two load balancers: every command is for both, or for the 
     t.regex((await ctl("context", "list")).out, /\* +site/);
 
     const names = [one.instance, two.instance];
-    const deadline = Date.now() + 20_000;
-    for (;;) {
+    await eventually("both load balancers are steered", async () => {
       const { out } = await ctl("explain", "--json");
-      if (out !== "" && (JSON.parse(out) as unknown[]).length === 2) break;
-      t.true(Date.now() < deadline, "both load balancers are steered");
-      await sleep(200);
-    }
+      return out !== "" && (JSON.parse(out) as unknown[]).length === 2;
+    });
     const all = JSON.parse((await ctl("status", "--json")).out) as { instance: string; attached: boolean }[];
     t.deepEqual(
       all.map((s) => s.instance),

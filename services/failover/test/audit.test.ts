@@ -4,7 +4,7 @@ import { writeFileSync } from "node:fs";
 import path from "node:path";
 import test from "ava";
 import { Authority, type Certificate, opensslMissing } from "../../../testbed/certificates.js";
-import { marllbctl } from "../../../testbed/ctl.js";
+import { marllbctl, PATIENCE } from "../../../testbed/ctl.js";
 import { needs } from "../../../testbed/needs.js";
 import { scratch } from "../../../testbed/service.js";
 import { Stack } from "../../../testbed/stack.js";
@@ -30,7 +30,7 @@ needs(!opensslMissing, opensslMissing ?? "")(
       const file = path.join(s.dir, "contexts.json");
       const context = { agents: [stack.at("shm-agent")], failover: [stack.at("failover")], tls: { cert, key, ca: authority.ca } };
       writeFileSync(file, JSON.stringify({ contexts: { here: context } }));
-      return (...args: string[]) => marllbctl([...args, "--context", "here", "--timeout", "60000"], { MARLLB_CONTEXTS: file });
+      return (...args: string[]) => marllbctl([...args, "--context", "here", ...PATIENCE], { MARLLB_CONTEXTS: file });
     };
     const alice = as(authority.sign("alice", "/O=site/CN=alice", "DNS:alice.example"));
     await eventually("the pool is known", async () => ((await alice("servers")).code === 0 ? true : null));

@@ -3,7 +3,7 @@
 // lacks it. Real processes.
 import path from "node:path";
 import test from "ava";
-import { marllbctl } from "../../../testbed/ctl.js";
+import { marllbctl, PATIENCE } from "../../../testbed/ctl.js";
 import { Stack, type StackOptions } from "../../../testbed/stack.js";
 import { eventually } from "../../../testbed/wait.js";
 
@@ -19,8 +19,7 @@ test("a second load balancer of the same name is said at its agent, at the servi
   await second.start("inference");
   await second.start("shm-agent");
 
-  const ask = (s: Stack, ...args: string[]) =>
-    marllbctl([...args, "--config", path.join(s.folder, "marllb.yaml"), "--timeout", "60000"]);
+  const ask = (s: Stack, ...args: string[]) => marllbctl([...args, "--config", path.join(s.folder, "marllb.yaml"), ...PATIENCE]);
   const why = `another load balancer is connected under the name "${first.instance}"; give each its own`;
   await eventually("its agent is refused by both", async () => {
     const { out } = await ask(second, "status");
