@@ -126,6 +126,11 @@ static int lb_rl_settings(const lb_rl_enable_args_t *a, char err[MLB_ERR_LEN])
 	return 0;
 }
 
+static u64 lb_rl_monotonic_ns(void *arg)
+{
+	return lb_rl_clock_ns(CLOCK_MONOTONIC);
+}
+
 int lb_rl_enable(const lb_rl_enable_args_t *a, char err[MLB_ERR_LEN])
 {
 	lb_rl_main_t *m = &lb_rl_main;
@@ -143,6 +148,7 @@ int lb_rl_enable(const lb_rl_enable_args_t *a, char err[MLB_ERR_LEN])
 			.limits = m->limits, .group = m->shm_group[0] ? m->shm_group : 0,
 		},
 		.seed = clib_cpu_time_now(),
+		.clock_ns = lb_rl_monotonic_ns,
 	};
 	rv = lb_rl_rv(mlb_dp_new(&m->dp, &conf, n, err));
 	if (rv)
@@ -212,7 +218,7 @@ int lb_rl_disable(char err[MLB_ERR_LEN])
 	m->dp = 0;
 	lb_rl_threads_free();
 	vlib_worker_thread_barrier_release(vm);
-	lb_rl_stats_update();
+	lb_rl_stats_all();
 	return 0;
 }
 

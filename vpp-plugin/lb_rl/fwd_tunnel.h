@@ -15,7 +15,7 @@ static_always_inline u8 lb_rl_class6(const ip6_header_t *ip)
 /* Length, TOS, identification and DF are the packet's; the template has them 0, but DF set around IPv6. The header is put
  * together in words, and so is its sum: they are words of 16 bits side by side, and adding a word's halves to one another, with
  * what that carries, changes nothing modulo 65535. */
-static_always_inline void lb_rl_outer4(void *out, const lb_rl_server_t *srv, const void *ip, u32 len, bool is6)
+static_always_inline void lb_rl_outer4(void *out, const lb_rl_server_t *srv, const void *ip, u32 len, u32 own, bool is6)
 {
 	const u64u *ready = (const u64u *)srv->outer;
 	const u64 df_and_id = 0xffffULL << 32 | (u64)clib_host_to_net_u16(IP4_HEADER_FLAG_DONT_FRAGMENT) << 48;
@@ -31,7 +31,11 @@ static_always_inline void lb_rl_outer4(void *out, const lb_rl_server_t *srv, con
 
 	((u64u *)out)[0] = ready[0] | first;
 	((u64u *)out)[1] = ready[1] | (~folded & 0xffff0000);
-	((u32u *)out)[4] = ((const u32u *)ready)[4];
+	/* With a tunnel's own header of four bytes behind it, one word more. */
+	if (own)
+		((u64u *)out)[2] = ready[2];
+	else
+		((u32u *)out)[4] = ((const u32u *)ready)[4];
 }
 
 /* As mlb_pkt_outer: a label of 0 means none. */
@@ -64,8 +68,8 @@ static_always_inline bool lb_rl_tunnel_plain(vlib_buffer_t *b, lb_rl_fwd_t fwd, 
 	if (f->outer == 6)
 		lb_rl_outer6(out, srv, ip, len, flow, is6);
 	else
-		lb_rl_outer4(out, srv, ip, len, is6);
-	if (own)
+		lb_rl_outer4(out, srv, ip, len, own, is6);
+	if (own && f->outer == 6)
 		*(u32u *)(ip - sizeof(u32)) = *(const u32u *)(srv->outer + f->overhead - sizeof(u32));
 	return true;
 }

@@ -29,9 +29,9 @@ typedef struct {
 static const struct mlb_flow lb_rl_no_flow;
 
 /* A packet that is not plain. */
-static never_inline void lb_rl_not_plain(lb_rl_vector_t *c, vlib_buffer_t *b, bool is6, u16 *next)
+static never_inline void lb_rl_not_plain(lb_rl_vector_t *c, vlib_buffer_t *b, bool is6, u16 *nexts, u32 i)
 {
-	lb_rl_one_slow(c->vm, c->node, c->t, b, vlib_get_buffer_index(c->vm, b), is6, 0, c->owned, next, &c->away);
+	lb_rl_one_slow(c->vm, c->node, c->t, b, vlib_get_buffer_index(c->vm, b), is6, 0, c->owned, nexts + i, &c->away);
 }
 
 /* First pass: keys and hashes of plain packets, their buckets on the way; all else is done at once. bufs goes on for LB_RL_AHEAD.
@@ -41,7 +41,6 @@ static_always_inline void lb_rl_keys(lb_rl_vector_t *c, lb_rl_batch_t *s, vlib_b
 {
 	struct mlb_flow_table *flows = c->t->flows;
 	lb_rl_job_t *job = s->job;
-	u64 any = 0, all = ~0ULL;
 
 	for (u32 i = 0; i < n; i++) {
 		lb_rl_words_t w;
@@ -50,14 +49,12 @@ static_always_inline void lb_rl_keys(lb_rl_vector_t *c, lb_rl_batch_t *s, vlib_b
 		clib_prefetch_store(vlib_buffer_get_current(bufs[i + LB_RL_AHEAD / 2]));
 		void *ip = vlib_buffer_get_current(b);
 		if (PREDICT_FALSE(!(is6 ? lb_rl_plain6(prefix, b, ip, &w) : lb_rl_plain4(prefix, b, ip, &w)))) {
-			lb_rl_not_plain(c, b, is6, &nexts[i]);
+			lb_rl_not_plain(c, b, is6, nexts, i);
 			continue;
 		}
 		job->want.w[0] = w.w[0];
 		job->want.w[1] = w.w[1];
 		job->want.w[2] = w.w[2];
-		any |= w.w[2];
-		all &= w.w[2];
 		job->hash = mlb_flow_hash_words(flows, w.w[0], w.w[1], w.w[2]);
 		job->bucket = mlb_flow_prefetch(flows, job->hash);
 		job->b = b;
@@ -65,17 +62,23 @@ static_always_inline void lb_rl_keys(lb_rl_vector_t *c, lb_rl_batch_t *s, vlib_b
 		job++;
 	}
 	s->n = job - s->job;
-	s->one_vip = s->n && (u16)((any ^ all) >> 32) == 0;
 }
 
-/* The first pass and the last are functions of their own, so that each has the registers to itself. */
-static never_inline void lb_rl_keys4(lb_rl_vector_t *c, lb_rl_batch_t *s, vlib_buffer_t **bufs, const lb_rl_prefix_t *prefix,
-				     u16 *nexts, u32 n)
+/* The first pass and the last are functions of their own, so that each has the registers to itself. In the first the compiler
+ * would gather what it stores of a packet in vector registers, which takes longer than storing it. */
+#ifdef __clang__
+#define LB_RL_SCALAR
+#else
+#define LB_RL_SCALAR __attribute__((optimize("no-tree-slp-vectorize")))
+#endif
+
+static never_inline LB_RL_SCALAR void lb_rl_keys4(lb_rl_vector_t *c, lb_rl_batch_t *s, vlib_buffer_t **bufs,
+						  const lb_rl_prefix_t *prefix, u16 *nexts, u32 n)
 {
 	lb_rl_keys(c, s, bufs, prefix, nexts, n, false);
 }
-static never_inline void lb_rl_keys6(lb_rl_vector_t *c, lb_rl_batch_t *s, vlib_buffer_t **bufs, const lb_rl_prefix_t *prefix,
-				     u16 *nexts, u32 n)
+static never_inline LB_RL_SCALAR void lb_rl_keys6(lb_rl_vector_t *c, lb_rl_batch_t *s, vlib_buffer_t **bufs,
+						  const lb_rl_prefix_t *prefix, u16 *nexts, u32 n)
 {
 	lb_rl_keys(c, s, bufs, prefix, nexts, n, true);
 }
@@ -119,6 +122,7 @@ static never_inline bool lb_rl_uncounted(lb_rl_vector_t *c, lb_rl_vip_t *v, cons
 typedef struct {
 	lb_rl_vip_t *v;
 	lb_rl_server_t *server;
+	u16 id;
 	/* NULL once the VIP is removed: then it has no counted flow either, and no packet comes to count */
 	struct mlb_wslots *slots;
 	const load_balance_t *lbs; /* all of VPP's, which move while the workers stand still only */
@@ -128,7 +132,7 @@ static_always_inline lb_rl_at_vip_t lb_rl_at_vip(lb_rl_thread_t *t, u16 id)
 {
 	lb_rl_vip_t *v = &lb_rl_main.vip[id];
 	struct mlb_wvip *wv = lb_rl_wvip(t, id);
-	return (lb_rl_at_vip_t){ v, v->server, PREDICT_TRUE(wv != 0) ? wv->slots : 0, load_balance_pool };
+	return (lb_rl_at_vip_t){ v, v->server, id, PREDICT_TRUE(wv != 0) ? wv->slots : 0, load_balance_pool };
 }
 
 /* Into a tunnel, a packet that is not for the fast path; the next node. */
@@ -259,7 +263,7 @@ static_always_inline bool lb_rl_usual_packet(lb_rl_vector_t *c, const lb_rl_at_v
 	tcp_header_t *th = (tcp_header_t *)(ip + (is6 ? 40 : 20));
 	u32 len = lb_rl_length(ip, is6), error;
 
-	if (PREDICT_FALSE(!lb_rl_goes_on(at, f, want) || len > LB_RL_FITS))
+	if (PREDICT_FALSE(want->key.vip != at->id || !lb_rl_goes_on(at, f, want) || len > LB_RL_FITS))
 		return false;
 	if (tcp && PREDICT_FALSE((th->flags & LB_RL_TCP_SPECIAL) || f->tcp != MLB_TCP_ESTABLISHED))
 		return false;
@@ -272,7 +276,7 @@ static_always_inline bool lb_rl_usual_packet(lb_rl_vector_t *c, const lb_rl_at_v
 	return true;
 }
 
-/* Last pass of a chunk whose packets are all of one VIP. */
+/* Last pass of a chunk, for the VIP of its first packet; others' packets go the general way. */
 static_always_inline void lb_rl_chunk_of(lb_rl_vector_t *c, const lb_rl_batch_t *s, u16 *nexts, lb_rl_fwd_t fwd, bool is6)
 {
 	const lb_rl_at_vip_t at = lb_rl_at_vip(c->t, s->job[0].want.key.vip);
@@ -286,8 +290,8 @@ static_always_inline void lb_rl_chunk_of(lb_rl_vector_t *c, const lb_rl_batch_t 
 			lb_rl_any_packet(c, job, &nexts[job->at], is6);
 }
 
-/* Most chunks hold packets of one VIP: what is the VIP's is looked up once then, and each way of forwarding has a loop of
- * its own. */
+/* Most chunks hold packets of one VIP: what is the VIP's is looked up once, and each way of forwarding has a loop of its
+ * own. */
 typedef void lb_rl_chunk_fn_t(lb_rl_vector_t *c, const lb_rl_batch_t *s, u16 *nexts);
 #define X(n, ...) \
 	static never_inline void lb_rl_chunk4_##n(lb_rl_vector_t *c, const lb_rl_batch_t *s, u16 *nexts) \
@@ -316,7 +320,7 @@ static_always_inline void lb_rl_chunk(lb_rl_vector_t *c, lb_rl_batch_t *s, u16 *
 		job->guess = f ? f : (struct mlb_flow *)&lb_rl_no_flow;
 	}
 	c->forwarded += s->n;
-	if (PREDICT_TRUE(s->one_vip && !c->trace))
+	if (PREDICT_TRUE(s->n && !c->trace))
 		lb_rl_chunk_fn[lb_rl_main.vip[s->job[0].want.key.vip].fwd][is6](c, s, nexts);
 	else
 		for (lb_rl_job_t *job = s->job; job < end; job++)

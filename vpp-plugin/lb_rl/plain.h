@@ -49,7 +49,6 @@ typedef struct {
 typedef struct {
 	lb_rl_job_t job[LB_RL_CHUNK];
 	u32 n;
-	bool one_vip; /* all of them are one VIP's */
 } lb_rl_batch_t;
 
 /* Is this the packet's flow, and one that counts? */

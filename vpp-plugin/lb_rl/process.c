@@ -24,27 +24,58 @@ static void lb_rl_wait(vlib_main_t *vm, u64 us)
 	vlib_process_get_events(vm, 0);
 }
 
+#define LB_RL_PASS_US 10000
+
+/* This thread may take packets beside the workers, few and not in a hurry. Between two nodes it holds no pointer, so it is idle
+ * as far as the others are concerned; now and then it looks at what they hold, to choose by it. Without workers its own node does
+ * that (plugin.c). */
+static void lb_rl_pass(u64 now)
+{
+	static u64 passed_us;
+	struct mlb_worker *w = lb_rl_main.thread[0].w;
+
+	if (lb_rl_main.first_worker == 0)
+		return;
+	if (now - passed_us >= LB_RL_PASS_US) {
+		passed_us = now;
+		mlb_dp_worker_loop(lb_rl_main.dp, w, now);
+	}
+	mlb_dp_worker_idle(w, true);
+}
+
+/* Returns microseconds until the next one. The stat segment's turn is when the core has nothing to do. */
+static u64 lb_rl_step(vlib_main_t *vm)
+{
+	static f64 stats_at;
+	static bool stats_done;
+	u64 now = lb_rl_now_us();
+
+	lb_rl_main.thread[0].now_us = now;
+	lb_rl_main.thread[0].now_ms = now / 1000;
+	u64 wait_us = mlb_dp_poll(lb_rl_main.dp, now, lb_rl_clock_ns(CLOCK_REALTIME));
+	lb_rl_pass(now);
+	if (wait_us == 0)
+		return LB_RL_SOONEST_US;
+	if (vlib_time_now(vm) >= stats_at) {
+		stats_at = vlib_time_now(vm) + LB_RL_STATS_S;
+		lb_rl_stats_begin();
+		stats_done = false;
+	}
+	if (!stats_done) {
+		stats_done = lb_rl_stats_step();
+		return LB_RL_SOONEST_US;
+	}
+	return clib_clamp(wait_us, LB_RL_SOONEST_US, LB_RL_LATEST_US);
+}
+
 static uword lb_rl_process(vlib_main_t *vm, vlib_node_runtime_t *rt, vlib_frame_t *f)
 {
-	f64 stats_at = 0;
 	u64 wait_us = LB_RL_LATEST_US;
 
 	for (;;) {
 		lb_rl_wait(vm, wait_us);
-		if (!lb_rl_main.enabled)
-			continue;
-		/* This thread takes packets too where there are no workers; between two nodes it holds no pointer. */
-		u64 now = lb_rl_now_us();
-		lb_rl_main.thread[0].now_us = now;
-		lb_rl_main.thread[0].now_ms = now / 1000;
-		mlb_dp_worker_loop(lb_rl_main.dp, lb_rl_main.thread[0].w, now);
-		wait_us = clib_clamp(mlb_dp_poll(lb_rl_main.dp, now, lb_rl_clock_ns(CLOCK_REALTIME)), LB_RL_SOONEST_US,
-				     LB_RL_LATEST_US);
-		f64 t = vlib_time_now(vm);
-		if (t >= stats_at) {
-			lb_rl_stats_update();
-			stats_at = t + LB_RL_STATS_S;
-		}
+		if (lb_rl_main.enabled)
+			wait_us = lb_rl_step(vm);
 	}
 	return 0;
 }

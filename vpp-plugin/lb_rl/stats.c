@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* /lb-rl/... in the stat segment: names, and the integer fields of a frame that are exported as metrics (native/core, fields.h),
  * per VIP by VIP id, per server by slot; a VIP has its servers' sums too. Copied from the frames ten times a second by the main
- * thread, so the packet path pays nothing; sized to the VIP's maximum when it is made, never grown under readers. */
+ * thread, some servers a step, so the packet path pays nothing and a weight vector does not wait; sized to the VIP's maximum when
+ * it is made, never grown under readers. */
 #include <lb_rl/error.h>
 #include <lb_rl/stats.h>
 #include <marllb/endpoint.h>
@@ -11,15 +12,26 @@
 /* Entries of one VIP id; made once and kept, for entries of a deleted VIP are reused by the next of that id. Those of the VIP:
  * the frame's own fields, then the sums over servers. */
 typedef struct {
-	u32 *vip, *server;                /* stat segment's entry indices, in the order of the fields below */
-	vlib_stats_string_vector_t names; /* of servers, by slot */
-	u32 room;                         /* slots that the server entries hold */
+	u32 *vip, *server;                     /* stat segment's entry indices, in the order of the fields below */
+	vlib_stats_string_vector_t names;      /* of servers, by slot */
+	u32 room;                              /* slots that the server entries hold */
+	u64 had[MLB_MAX_SERVERS_PER_VIP / 64]; /* slots that report a server */
 	bool shown;
 } lb_rl_stats_t;
 static lb_rl_stats_t stats[MLB_MAX_VIPS + 1];
 static vlib_stats_string_vector_t vip_names; /* by VIP id */
 /* What is exported. */
 static const struct mlb_field **vip_fields, **server_fields;
+
+#define LB_RL_STATS_SLICE 64 /* servers copied in one step */
+
+/* Where the copying stands: the VIP and its record that are next; of that VIP so far. A frame that comes meanwhile is taken from
+ * there on, so a VIP's sums may be of two. */
+static struct {
+	u32 vip, at;
+	u64 has[MLB_MAX_SERVERS_PER_VIP / 64];
+	u64 *sum; /* vector by field */
+} walk;
 
 static const struct mlb_field **lb_rl_exported(const struct mlb_field *all, u32 n)
 {
@@ -127,60 +139,90 @@ int lb_rl_frame(const lb_rl_vip_t *v, struct mlb_frame_hdr *h, struct mlb_server
 	return mlb_dp_frame(lb_rl_main.dp, v->id, h, all, MLB_MAX_SERVERS_PER_VIP);
 }
 
-/* Slots without a server, and VIPs that were removed, report 0. kept: bitmap of slots that have one. */
-static void lb_rl_stats_clear(lb_rl_stats_t *s, const u64 *kept)
+static void lb_rl_stats_slot(lb_rl_stats_t *s, u32 slot, const struct mlb_server_rec *r)
 {
-	for (u32 slot = 0; slot < s->room; slot++)
-		if (!(kept[slot / 64] >> (slot % 64) & 1))
-			for (u32 i = 0; i < vec_len(s->server); i++)
-				lb_rl_vector(s->server[i])[slot] = 0;
-}
-
-static void lb_rl_stats_none(lb_rl_stats_t *s)
-{
-	lb_rl_stats_clear(s, (u64[MLB_MAX_SERVERS_PER_VIP / 64]){});
-	for (u32 i = 0; i < vec_len(s->vip); i++)
-		lb_rl_vector(s->vip[i])[0] = 0;
-}
-
-static void lb_rl_stats_one(lb_rl_stats_t *s, lb_rl_vip_t *v)
-{
-	struct mlb_server_rec *recs;
-	struct mlb_frame_hdr h;
-	u64 kept[MLB_MAX_SERVERS_PER_VIP / 64] = {};
-	u32 own = vec_len(vip_fields);
-	int n = lb_rl_frame(v, &h, &recs);
-
-	if (n < 0)
-		return;
-	for (u32 f = 0; f < own; f++)
-		lb_rl_vector(s->vip[f])[0] = lb_rl_value(vip_fields[f], &h);
-	for (int i = 0; i < n; i++)
-		kept[recs[i].slot / 64] |= 1ULL << (recs[i].slot % 64);
 	for (u32 f = 0; f < vec_len(server_fields); f++) {
-		counter_t *by_slot = lb_rl_vector(s->server[f]);
-		u64 sum = 0;
-		for (int i = 0; i < n; i++) {
-			u64 value = lb_rl_value(server_fields[f], &recs[i]);
-			by_slot[recs[i].slot] = value;
-			sum += value;
-		}
-		lb_rl_vector(s->vip[own + f])[0] = sum;
+		u64 value = r ? lb_rl_value(server_fields[f], r) : 0;
+		lb_rl_vector(s->server[f])[slot] = value;
+		walk.sum[f] += value;
 	}
-	lb_rl_stats_clear(s, kept);
 }
 
-void lb_rl_stats_update(void)
+/* The VIP's own, once all its servers are copied. Slots whose server left report 0. */
+static void lb_rl_stats_end(lb_rl_stats_t *s, const struct mlb_frame_hdr *h)
 {
-	for (u32 id = 1; id <= MLB_MAX_VIPS; id++) {
-		lb_rl_stats_t *s = &stats[id];
-		if (lb_rl_main.vip[id].used == LB_RL_VIP_ACTIVE) {
+	u32 own = vec_len(vip_fields);
+
+	for (u32 i = 0; i < ARRAY_LEN(s->had); i++) {
+		for (u64 gone = s->had[i] & ~walk.has[i]; gone; gone &= gone - 1)
+			lb_rl_stats_slot(s, 64 * i + count_trailing_zeros(gone), 0);
+		s->had[i] = walk.has[i];
+	}
+	for (u32 f = 0; f < own; f++)
+		lb_rl_vector(s->vip[f])[0] = h ? lb_rl_value(vip_fields[f], h) : 0;
+	for (u32 f = 0; f < vec_len(server_fields); f++)
+		lb_rl_vector(s->vip[own + f])[0] = walk.sum[f];
+}
+
+/* From its next server on. False: there are more than *left. */
+static bool lb_rl_stats_one(lb_rl_stats_t *s, const lb_rl_vip_t *v, u32 *left)
+{
+	const struct mlb_frame_hdr *h;
+	const struct mlb_server_rec *r;
+	int n = mlb_dp_frame_at(lb_rl_main.dp, v->id, &h, &r);
+
+	for (; (int)walk.at < n; walk.at++, --*left) {
+		u32 slot = r[walk.at].slot;
+		if (!*left)
+			return false;
+		walk.has[slot / 64] |= 1ULL << slot % 64;
+		s->had[slot / 64] |= 1ULL << slot % 64;
+		lb_rl_stats_slot(s, slot, &r[walk.at]);
+	}
+	if (n >= 0)
+		lb_rl_stats_end(s, h);
+	return true;
+}
+
+static void lb_rl_stats_at(u32 vip)
+{
+	walk.vip = vip;
+	walk.at = 0;
+	clib_memset(walk.has, 0, sizeof(walk.has));
+	vec_zero(walk.sum);
+}
+
+bool lb_rl_stats_step(void)
+{
+	u32 left = LB_RL_STATS_SLICE;
+
+	for (; walk.vip <= lb_rl_main.limits.vips; lb_rl_stats_at(walk.vip + 1)) {
+		lb_rl_stats_t *s = &stats[walk.vip];
+		const lb_rl_vip_t *v = &lb_rl_main.vip[walk.vip];
+		if (v->used == LB_RL_VIP_ACTIVE) {
 			s->shown = true;
-			lb_rl_stats_one(s, &lb_rl_main.vip[id]);
+			if (!lb_rl_stats_one(s, v, &left))
+				return false;
 		} else if (s->shown) {
 			s->shown = false;
-			vlib_stats_set_string_vector(&vip_names, id, "");
-			lb_rl_stats_none(s);
+			vlib_stats_set_string_vector(&vip_names, walk.vip, "");
+			lb_rl_stats_at(walk.vip);
+			lb_rl_stats_end(s, 0);
 		}
 	}
+	return true;
+}
+
+void lb_rl_stats_begin(void)
+{
+	lb_rl_stats_fields();
+	vec_validate(walk.sum, vec_len(server_fields) - 1);
+	lb_rl_stats_at(1);
+}
+
+void lb_rl_stats_all(void)
+{
+	lb_rl_stats_begin();
+	while (!lb_rl_stats_step())
+		;
 }

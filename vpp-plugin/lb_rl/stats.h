@@ -10,7 +10,10 @@ bool lb_rl_stats_fit(u32 capacity, char err[MLB_ERR_LEN]);
 void lb_rl_stats_vip(lb_rl_vip_t *v);
 /* A server came into a slot; NULL: it left. */
 void lb_rl_stats_server(const lb_rl_vip_t *v, u32 slot, const struct mlb_endpoint *ep);
-void lb_rl_stats_update(void);
+/* From the first VIP on, some servers a step; true: all are copied. */
+void lb_rl_stats_begin(void);
+bool lb_rl_stats_step(void);
+void lb_rl_stats_all(void);
 /* The VIP's newest frame: its header and servers, of which it returns the number, negative before the first frame. *recs holds
  * until the next call. */
 int lb_rl_frame(const lb_rl_vip_t *v, struct mlb_frame_hdr *h, struct mlb_server_rec **recs);

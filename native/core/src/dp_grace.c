@@ -56,6 +56,18 @@ bool dp_grace_over(struct dp_grace *g, uint64_t epoch)
 	return true;
 }
 
+uint64_t dp_grace_passed_us(struct dp_grace *g)
+{
+	uint64_t last = 0;
+	for (uint32_t i = 0; i < g->workers; i++) {
+		struct mlb_worker *w = g->worker[i];
+		uint64_t us = MLB_LD(w->passed_us);
+		if (!MLB_LD(w->offline) && us > last)
+			last = us;
+	}
+	return last;
+}
+
 int dp_grace_reserve(struct dp_grace *g, uint32_t n)
 {
 	if (g->retired_n + n <= g->retired_cap)

@@ -33,6 +33,8 @@ void dp_grace_end(struct dp_grace *);
 uint64_t dp_grace_next(struct dp_grace *);
 uint64_t dp_grace_epoch(const struct dp_grace *);
 bool dp_grace_over(struct dp_grace *, uint64_t epoch);
+/* Once a grace period is over: when the last worker that is online was quiescent, in that epoch or a later one; 0: none is. */
+uint64_t dp_grace_passed_us(struct dp_grace *);
 
 /* Room for n more, so that dp_retire cannot fail. -ENOMEM. */
 int dp_grace_reserve(struct dp_grace *, uint32_t n);
@@ -53,13 +55,15 @@ static inline bool dp_after(uint64_t a, uint64_t b)
 }
 
 /* The worker itself, at the top of its loop. */
-static inline void dp_grace_quiescent(struct dp_grace *g, struct mlb_worker *w)
+static inline void dp_grace_quiescent(struct dp_grace *g, struct mlb_worker *w, uint64_t now_us)
 {
 	/* A worker that forgot to say that it woke is online now; see dp_grace_over. */
 	if (__builtin_expect(MLB_LD(w->offline) != 0, 0))
 		atomic_exchange_explicit(&w->offline, 0, memory_order_acq_rel);
 	uint64_t epoch = atomic_load_explicit(&g->epoch, memory_order_acquire);
-	if (MLB_LD(w->quiescent) != epoch)
-		atomic_store_explicit(&w->quiescent, epoch, memory_order_release);
+	if (MLB_LD(w->quiescent) == epoch)
+		return;
+	MLB_ST(w->passed_us, now_us);
+	atomic_store_explicit(&w->quiescent, epoch, memory_order_release);
 }
 #endif

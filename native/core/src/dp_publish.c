@@ -174,7 +174,7 @@ bool dp_frame_poll(struct mlb_dp *dp)
 	return true;
 }
 
-int mlb_dp_frame(struct mlb_dp *dp, uint32_t vip_id, struct mlb_frame_hdr *h, struct mlb_server_rec *r, uint32_t cap)
+int mlb_dp_frame_at(const struct mlb_dp *dp, uint32_t vip_id, const struct mlb_frame_hdr **h, const struct mlb_server_rec **r)
 {
 	const struct mlb_out_hdr *out = (const struct mlb_out_hdr *)dp->out_buf;
 	const struct mlb_frame_hdr *frame = frames_of(dp->out_buf);
@@ -188,11 +188,22 @@ int mlb_dp_frame(struct mlb_dp *dp, uint32_t vip_id, struct mlb_frame_hdr *h, st
 	}
 	if (!dp_vip_of(dp, vip_id) || i == out->frames || frame[i].vip_id != vip_id)
 		return -ENOENT;
-	const struct mlb_server_rec *rec = (const struct mlb_server_rec *)(frame + out->frames) + frame[i].first;
-	uint32_t n = frame[i].count < cap ? frame[i].count : cap;
-	*h = frame[i];
-	memcpy(r, rec, n * sizeof(*r));
-	return (int)n;
+	*h = &frame[i];
+	*r = (const struct mlb_server_rec *)(frame + out->frames) + frame[i].first;
+	return (int)frame[i].count;
+}
+
+int mlb_dp_frame(const struct mlb_dp *dp, uint32_t vip_id, struct mlb_frame_hdr *h, struct mlb_server_rec *r, uint32_t cap)
+{
+	const struct mlb_frame_hdr *frame;
+	const struct mlb_server_rec *rec;
+	int n = mlb_dp_frame_at(dp, vip_id, &frame, &rec);
+	if (n < 0)
+		return n;
+	n = (uint32_t)n < cap ? n : (int)cap;
+	*h = *frame;
+	memcpy(r, rec, (size_t)n * sizeof(*r));
+	return n;
 }
 
 void dp_recount_poll(struct mlb_dp *dp)
@@ -214,7 +225,9 @@ void dp_effect_poll(struct mlb_dp *dp)
 	DP_EACH_VIP(dp, v) {
 		if (v->effect_epoch == 0 || !dp_grace_over(&dp->grace, v->effect_epoch))
 			continue;
-		v->effect.all_ns = dp_clock_ns(dp);
+		/* When the last worker passed, not when it was seen. Those that are idle hold nothing. */
+		uint64_t passed = dp_grace_passed_us(&dp->grace) * 1000;
+		v->effect.all_ns = passed > v->effect.swap_ns ? passed : v->effect.swap_ns;
 		v->effect_epoch = 0;
 		dp->effect_dirty = true;
 	}

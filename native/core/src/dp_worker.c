@@ -63,7 +63,7 @@ static uint64_t refresh(struct mlb_dp *dp, struct mlb_worker *w, uint64_t now)
 void mlb_dp_worker_loop(struct mlb_dp *dp, struct mlb_worker *w, uint64_t now_us)
 {
 	struct dp_worker *dw = (struct dp_worker *)w; /* its first member */
-	dp_grace_quiescent(&dp->grace, w);
+	dp_grace_quiescent(&dp->grace, w, now_us);
 	uint32_t epoch = MLB_LD(w->frame_epoch);
 	if (epoch != dw->epoch_seen) {
 		dw->epoch_seen = epoch;

@@ -138,9 +138,14 @@ static int ascending(const void *a, const void *b)
 /* Median of sorted[n] without one that equals `own`; of an even number the mean of the two in the middle. n >= 2. */
 static float median_without(const float *sorted, uint32_t n, float own)
 {
-	uint32_t skip = 0, m = n - 1;
-	while (skip + 1 < n && sorted[skip] < own)
-		skip++;
+	uint32_t skip = 0, end = n - 1, m = n - 1;
+	while (skip < end) {
+		uint32_t k = skip + (end - skip) / 2;
+		if (sorted[k] < own)
+			skip = k + 1;
+		else
+			end = k;
+	}
 	uint32_t lo = (m - 1) / 2, hi = m / 2;
 	return .5f * (sorted[lo + (lo >= skip)] + sorted[hi + (hi >= skip)]);
 }
@@ -185,7 +190,8 @@ static void set_quick(struct mlb_guard *g, const struct mlb_server_rec *rec, uin
 	uint32_t known = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
-		struct shape s = in_pool(&rec[i]) ? shape_of(g[rec[i].slot].times[k]) : (struct shape){ 0 };
+		const struct mlb_guard *of = &g[rec[i].slot];
+		struct shape s = in_pool(&rec[i]) && of->total[k] ? shape_of(of->times[k]) : (struct shape){ 0 };
 		value[0][i] = s.tenth;
 		value[1][i] = s.half;
 		value[2][i] = s.top;

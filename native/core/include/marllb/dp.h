@@ -165,6 +165,8 @@ void mlb_dp_set_hooks(struct mlb_dp *, const struct mlb_dp_hooks *);
  * CLOCK_REALTIME. */
 uint64_t mlb_dp_poll(struct mlb_dp *, uint64_t now_us, uint64_t real_ns);
 
+/* VIP vip_id's newest frame, whole until the next mlb_dp_poll. Returns count of records, -ENOENT. */
+int mlb_dp_frame_at(const struct mlb_dp *, uint32_t vip_id, const struct mlb_frame_hdr **, const struct mlb_server_rec **);
 /* Copies VIP vip_id's newest frame: for `show` commands. Returns count of records, -ENOENT. */
-int mlb_dp_frame(struct mlb_dp *, uint32_t vip_id, struct mlb_frame_hdr *, struct mlb_server_rec *, uint32_t cap);
+int mlb_dp_frame(const struct mlb_dp *, uint32_t vip_id, struct mlb_frame_hdr *, struct mlb_server_rec *, uint32_t cap);
 #endif

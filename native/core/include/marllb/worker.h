@@ -28,6 +28,7 @@ struct mlb_wvip {
 struct mlb_worker {
 	struct mlb_wvip *_Atomic vip[MLB_MAX_VIPS];
 	_Atomic uint64_t quiescent; /* the grace periods' epoch that this worker saw when it last held nothing: at a loop's top */
+	_Atomic uint64_t passed_us; /* when it saw that epoch first */
 	_Atomic uint32_t offline;   /* 1 while it blocks in a wait: it holds nothing then */
 	_Atomic uint32_t frame_epoch; /* set by main at each frame */
 	uint64_t frame_start_us;
