@@ -3,7 +3,7 @@
 import type { ConsoleEvent, ServerNow, VipBrief } from "../wire.js";
 import { Chart, type Line } from "./chart.js";
 import { colour, lineColour } from "./colours.js";
-import { count, fixed, ms, percent } from "./format.js";
+import { byChance, count, fixed, ms, percent } from "./format.js";
 import { html, type View } from "./html.js";
 import type { Series } from "./series.js";
 
@@ -53,8 +53,15 @@ export function charts(p: ChartsProps): View {
       summary=${`${count(brief.newFlows)} new flows a second, ${count(brief.flows)} in progress.`}
       data=${[s.t, s.vip.newFlows, s.vip.flows]} />
     <${Chart} key="jain" title=${`Fairness: Jain's index of flows over ${p.capacityKnown ? "capacity" : "weight"}`} ...${common} format=${(v: number | null) => fixed(v, 2)} low=${0} high=${1.02}
-      lines=${[{ label: "1 = even", colour: colour("good"), fill: true }]}
-      summary=${`Now ${fixed(brief.jain, 3)}; 1 is even.`}
-      data=${[s.t, s.vip.jain]} />
+      lines=${[
+        { label: "1 = even", colour: colour("good"), fill: true },
+        { label: "what chance alone leaves of so few flows", colour: colour("muted"), dash: [2, 4] },
+      ]}
+      summary=${brief.flows < brief.servers ? "Fewer flows than servers have none." : `Now ${fixed(brief.jain, 3)}; 1 is even, and chance alone leaves ${fixed(byChance(brief.flows, brief.servers), 3)}.`}
+      data=${[
+        s.t,
+        s.vip.jain.map((v, i) => ((s.vip.flows[i] ?? 0) < brief.servers ? null : v)),
+        s.vip.flows.map((v) => byChance(v, brief.servers)),
+      ]} />
   </div>`;
 }

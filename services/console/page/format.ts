@@ -39,3 +39,10 @@ export function ago(ageMs: number): string {
   if (s < 3600) return `${Math.round(s / 60)} min ago`;
   return s < 86_400 ? `${Math.round(s / 3600)} h ago` : `${Math.round(s / 86_400)} d ago`;
 }
+
+/**
+ * Jain's index of flows that are placed evenly, but each by chance: a server's count varies about its mean m by sqrt(m), so the index is about
+ * flows / (flows + servers - 1). null: fewer flows than servers have no index.
+ */
+export const byChance = (flows: number | null | undefined, servers: number): number | null =>
+  flows === null || flows === undefined || flows < servers || servers < 1 ? null : flows / (flows + servers - 1);

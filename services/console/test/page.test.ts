@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What of the page needs no browser.
 import test from "ava";
-import { ago, count, ms, percent } from "../page/format.js";
+import { ago, byChance, count, ms, percent } from "../page/format.js";
 import { Series, thinned } from "../page/series.js";
 import { NO_GUARDRAIL } from "../trust-now.js";
 import type { Live, Past, ServerNow, VipBrief } from "../wire.js";
@@ -43,6 +43,14 @@ const live = (at: number, flows: number, servers: string[]): Pick<Live, "at" | "
     override: "",
     managed: false,
   },
+});
+
+test("what chance alone leaves of fairness: little of few flows, nearly all of many, nothing below one each", (t) => {
+  t.is(byChance(3, 4), null);
+  t.is(byChance(null, 4), null);
+  t.is(byChance(9, 4), 0.75);
+  t.true((byChance(3000, 4) as number) > 0.998);
+  t.is(byChance(5, 1), 1);
 });
 
 test("moments join the past: a second replaces itself, gaps stay unknown, the axis keeps its length", (t) => {
