@@ -30,7 +30,7 @@ function guardrail(g: GuardrailNow): View {
   if (g.state === "down")
     return html`<p class="banner bad">The guardrail has put the policy aside until ${clock(g.until)}: ${g.evidence}</p>`;
   if (g.state === "learning")
-    return html`<p>Guardrail <span class="pill note">learning</span> <span class="hint">what is usual here; it steps in once ten minutes of traffic are known</span></p>`;
+    return html`<p>Guardrail <span class="pill note">learning</span> <span class="hint">what is usual here; it steps in once some minutes of traffic are known (inference.guardrail_learn_s)</span></p>`;
   return g.state === "watching" ? html`<p>Guardrail <span class="pill good">watching</span> ${stays}</p>` : html``;
 }
 
