@@ -5,7 +5,8 @@ import type { ExperimentNow, GuardrailNow, TrustNow } from "./wire.js";
 
 export type { GetTrust };
 
-const bounded = (v: number): number | null => (Number.isFinite(v) ? v : null);
+/** What is not known is absent, or not finite. */
+const known = (v: number | undefined): number | null => (v !== undefined && Number.isFinite(v) ? v : null);
 
 const pairsOf = (t: GetTrust): number => Math.max(0, ...(t.experiment?.intervals ?? []).map((i) => i.pairs));
 
@@ -24,15 +25,13 @@ function experimentNow(t: GetTrust): ExperimentNow | null {
     intervals: e.intervals.map((i) => ({
       metric: i.metric,
       pairs: i.pairs,
-      mean: i.pairs > 0 ? bounded(i.mean) : null,
+      mean: i.pairs > 0 ? known(i.mean) : null,
       // A ratio is bounded below in any case; where nothing is known above, nothing is known.
       low: Number.isFinite(i.high) ? i.low : null,
-      high: bounded(i.high),
+      high: known(i.high),
     })),
   };
 }
-
-const known = (v: number | undefined): number | null => (v === undefined || !Number.isFinite(v) ? null : v);
 
 export const NO_GUARDRAIL: GuardrailNow = {
   state: "",
