@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 #include "marllb/dp.h"
+#include "world_ep.h"
 
 enum { WORKERS = 3, HELD = 32, STEADY = 8, MOST = 64, CHURNED_IDS = 4 };
 
@@ -32,16 +33,6 @@ static uint64_t now_us(void)
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
-static struct mlb_endpoint endpoint(uint32_t i)
-{
-	struct mlb_endpoint e = { .port = 80 };
-	e.addr.b[10] = e.addr.b[11] = 0xff;
-	e.addr.b[12] = 10;
-	e.addr.b[14] = (uint8_t)(i >> 8);
-	e.addr.b[15] = (uint8_t)i;
-	return e;
 }
 
 static void must(int rc, const char *err)
@@ -114,7 +105,7 @@ static uint32_t add_vip(const char *name, uint32_t capacity)
 	uint32_t id = 0;
 	struct mlb_vip_conf c = { .mode = MLB_MODE_SED, .prefix_len = 128, .capacity = capacity, .eject = true };
 	snprintf(c.name, sizeof(c.name), "%s", name);
-	c.ep = endpoint(60000);
+	c.ep = world_ep(60000);
 	must(mlb_dp_vip_add(dp, &c, &id, err), err);
 	return id;
 }
@@ -125,7 +116,7 @@ static void set_servers(uint32_t vip, uint32_t first, uint32_t n)
 	float weight[MOST];
 	char err[256];
 	for (uint32_t i = 0; i < n; i++) {
-		ep[i] = endpoint(first + i);
+		ep[i] = world_ep(first + i);
 		weight[i] = 1;
 	}
 	must(mlb_dp_server_set(dp, vip, ep, weight, n, err), err);
@@ -179,7 +170,7 @@ static uint64_t server_changes(uint64_t count, uint64_t until)
 	uint64_t n = 0, seq = 0;
 	mlb_rng_seed(&rng, 5);
 	for (; n < count && now_us() < until; n++) {
-		struct mlb_endpoint e = endpoint(1000 + mlb_rng_below(&rng, 40));
+		struct mlb_endpoint e = world_ep(1000 + mlb_rng_below(&rng, 40));
 		switch (mlb_rng_below(&rng, 5)) {
 		case 0: mlb_dp_server_drain(dp, steady, &e, mlb_rng_below(&rng, 2), err); break;
 		case 1: mlb_dp_server_weight(dp, steady, &e, 1 + (float)mlb_rng_below(&rng, 9), err); break;

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "marllb/agent.h"
 #include "marllb/dp.h"
+#include "world_ep.h"
 
 enum { FRAME_US = 100000 };
 
@@ -31,16 +32,6 @@ static void must(int rc, const char *err)
 	exit(1);
 }
 
-static struct mlb_endpoint endpoint(uint32_t i)
-{
-	struct mlb_endpoint e = { .port = 80 };
-	e.addr.b[10] = e.addr.b[11] = 0xff;
-	e.addr.b[12] = 10;
-	e.addr.b[14] = (uint8_t)(i >> 8);
-	e.addr.b[15] = (uint8_t)i;
-	return e;
-}
-
 static void make(const char *path)
 {
 	static struct mlb_endpoint ep[MLB_MAX_SERVERS_PER_VIP];
@@ -58,7 +49,7 @@ static void make(const char *path)
 	uint32_t each = servers / vips;
 	must(mlb_dp_new(&dp, &c, workers, err), err);
 	for (uint32_t i = 0; i < each; i++) {
-		ep[i] = endpoint(i + 1);
+		ep[i] = world_ep(i + 1);
 		weight[i] = 1;
 	}
 	for (uint32_t i = 0; i < vips; i++) {
@@ -67,7 +58,7 @@ static void make(const char *path)
 		};
 		uint32_t id = 0;
 		snprintf(v.name, sizeof(v.name), "vip-%u", i);
-		v.ep = endpoint(60000);
+		v.ep = world_ep(60000);
 		must(mlb_dp_vip_add(dp, &v, &id, err), err);
 		must(mlb_dp_server_set(dp, id, ep, weight, each, err), err);
 	}

@@ -6,6 +6,7 @@
 #include <unistd.h>
 #include "marllb/dp.h"
 #include "mlbtest.h"
+#include "world_ep.h"
 
 #define MS 1000u
 
@@ -16,16 +17,6 @@ struct world {
 	uint64_t now, agent_epoch, seq;
 	char path[128], err[256];
 };
-
-static inline struct mlb_endpoint world_ep(uint32_t i)
-{
-	struct mlb_endpoint e = { .port = 80 };
-	e.addr.b[10] = e.addr.b[11] = 0xff;
-	e.addr.b[12] = 10;
-	e.addr.b[14] = (uint8_t)(i >> 8);
-	e.addr.b[15] = (uint8_t)i;
-	return e;
-}
 
 static inline struct mlb_vip_conf world_vip_conf(uint32_t capacity)
 {
