@@ -98,6 +98,9 @@ static clib_error_t *lb_rl_show_stats_command_fn(vlib_main_t *vm, unformat_input
 	lb_rl_show_none(vm);
 	/* Not ours alone: all that VPP took. Weights, modes and server lists add none. */
 	vlib_cli_output(vm, "worker barriers since start %llu", vlib_worker_threads[0].barrier_sync_count);
+	/* A table is made a quarter larger than what it was asked for, so that it is never looked through for long. */
+	vlib_cli_output(vm, "tables of %u flows and %u half-open a worker were asked for; with the room that they have:",
+			lb_rl_main.flow_capacity, lb_rl_main.half_capacity);
 	for (u32 i = 0; i < vec_len(lb_rl_main.thread); i++) {
 		lb_rl_thread_t *t = &lb_rl_main.thread[i];
 		vlib_cli_output(vm, "thread %u: %u of %u flows, %u recounted, %u of %u half-open, hand-offs dropped %llu", i,

@@ -24,6 +24,7 @@
 	X(TOO_BIG, ERROR, "too long for the path, answered") \
 	X(TTL, ERROR, "TTL or hop limit over, answered") \
 	X(LEADS_BACK, ERROR, "server's route leads back to a VIP") \
+	X(BEHIND_ROUTER, ERROR, "server behind a router (l2dsr)") \
 	X(REASS, INFO, "fragments sent to shallow reassembly") \
 	X(NO_ROOM, ERROR, "no room for the outer header") \
 	X(TOO_LONG, ERROR, "too long for the outer header") \

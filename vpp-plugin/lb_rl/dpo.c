@@ -2,11 +2,11 @@
 /* VIPs and servers in the FIB. A VIP's prefix carries a DPO of ours, so only its own traffic meets our nodes; a server is a
  * tracked FIB entry whose load-balance the nodes walk themselves (one graph node less than ip4-load-balance, and it follows every
  * change of the FIB, because load-balances change in place). */
-#include <lb_rl/back.h>
 #include <lb_rl/dpo.h>
 #include <lb_rl/forward.h>
 #include <lb_rl/lb_rl.h>
 #include <lb_rl/log.h>
+#include <lb_rl/route.h>
 #include <marllb/endpoint.h>
 #include <vnet/fib/fib_entry_track.h>
 #include <vnet/fib/fib_table.h>
@@ -53,12 +53,12 @@ static fib_prefix_t lb_rl_host_prefix(const struct mlb_addr *a)
 	return pfx;
 }
 
-bool lb_rl_leads_back(u32 fib_index, const struct mlb_addr *a)
+u8 lb_rl_server_unfit(const lb_rl_vip_t *v, const struct mlb_addr *a)
 {
 	fib_prefix_t pfx = lb_rl_host_prefix(a);
-	fib_node_index_t fei = fib_table_lookup(fib_index, &pfx);
+	fib_node_index_t fei = fib_table_lookup(v->via_fib, &pfx);
 
-	return fei != FIB_NODE_INDEX_INVALID && lb_rl_back_comes(fib_entry_contribute_ip_forwarding(fei));
+	return fei == FIB_NODE_INDEX_INVALID ? 0 : lb_rl_route_unfit(fib_entry_contribute_ip_forwarding(fei), v, a);
 }
 
 bool lb_rl_prefix_is_own(u32 fib_index, const fib_prefix_t *pfx)
@@ -68,24 +68,25 @@ bool lb_rl_prefix_is_own(u32 fib_index, const fib_prefix_t *pfx)
 	return fei != FIB_NODE_INDEX_INVALID && fib_entry_is_sourced(fei, FIB_SOURCE_INTERFACE);
 }
 
-/* The load-balance that packets to the server take: its route's, or the one that drops where that leads back to a VIP. */
+/* The load-balance that packets to the server take: its route's, or one that drops where they cannot take that. */
 static void lb_rl_server_stack(lb_rl_server_t *srv)
 {
 	dpo_id_t old = srv->dpo;
+	const lb_rl_vip_t *v = &lb_rl_main.vip[srv->vip_id];
 	const dpo_id_t *via = fib_entry_contribute_ip_forwarding(srv->fei);
-	bool back = lb_rl_back_comes(via);
+	u8 unfit = lb_rl_route_unfit(via, v, &srv->addr);
+	char text[MLB_ENDPOINT_LEN];
 
-	if (back)
-		via = lb_rl_back_drop(!mlb_addr_is_v4(&srv->addr));
+	if (unfit)
+		via = lb_rl_route_drop(unfit, !mlb_addr_is_v4(&srv->addr));
 	if (dpo_cmp(&old, via) == 0)
 		return;
-	if (back != (srv->unfit & LB_RL_LEADS_BACK)) {
-		char text[MLB_ENDPOINT_LEN];
-		srv->unfit ^= LB_RL_LEADS_BACK;
-		lb_rl_log_warn("VIP %s: the route to server %s %s", lb_rl_main.vip[srv->vip_id].name,
-			       mlb_addr_text(&srv->addr, text),
-			       back ? "leads back to a VIP: its packets are dropped" : "is sound again");
-	}
+	if (unfit)
+		lb_rl_log_warn("VIP %s: the route to server %s %s: its packets are dropped", v->name,
+			       mlb_addr_text(&srv->addr, text), lb_rl_route_text(unfit));
+	else if (srv->unfit & LB_RL_NO_ROUTE)
+		lb_rl_log_warn("VIP %s: the route to server %s is sound again", v->name, mlb_addr_text(&srv->addr, text));
+	srv->unfit = (srv->unfit & ~LB_RL_NO_ROUTE) | unfit;
 	/* The new one is locked before workers see it, the old one let go after. */
 	dpo_id_t fresh = DPO_INVALID;
 	dpo_copy(&fresh, via);
@@ -94,13 +95,18 @@ static void lb_rl_server_stack(lb_rl_server_t *srv)
 	dpo_reset(&old);
 }
 
+void lb_rl_servers_restack(lb_rl_vip_t *v)
+{
+	for (u32 slot = 0; slot < v->capacity; slot++)
+		if (v->server[slot].id)
+			lb_rl_server_stack(&v->server[slot]);
+}
+
 /* A load-balance within another changes in place, and nobody tells who stands above it. */
-static void lb_rl_servers_restack(void)
+static void lb_rl_all_restack(void)
 {
 	for (lb_rl_vip_t *v = lb_rl_main.vip + 1; v <= lb_rl_main.vip + MLB_MAX_VIPS; v++)
-		for (u32 slot = 0; slot < v->capacity; slot++)
-			if (v->server[slot].id)
-				lb_rl_server_stack(&v->server[slot]);
+		lb_rl_servers_restack(v);
 }
 
 void lb_rl_tables_hold(const lb_rl_vip_t *v, bool hold)
@@ -123,7 +129,7 @@ void lb_rl_prefix_install(lb_rl_prefix_t *p)
 	fib_table_entry_special_dpo_add(p->fib_index, &p->pfx, lb_rl_main.fib_src, FIB_ENTRY_FLAG_EXCLUSIVE, &dpo);
 	dpo_reset(&dpo);
 	p->installed = 1;
-	lb_rl_servers_restack();
+	lb_rl_all_restack();
 }
 
 void lb_rl_prefix_remove(lb_rl_prefix_t *p)
@@ -132,7 +138,7 @@ void lb_rl_prefix_remove(lb_rl_prefix_t *p)
 		return;
 	fib_table_entry_special_remove(p->fib_index, &p->pfx, lb_rl_main.fib_src);
 	p->installed = 0;
-	lb_rl_servers_restack();
+	lb_rl_all_restack();
 }
 
 void lb_rl_server_track(lb_rl_vip_t *v, u32 slot)
@@ -178,7 +184,7 @@ static const fib_node_vft_t lb_rl_fib_vft = {
 
 clib_error_t *lb_rl_dpo_init(void)
 {
-	lb_rl_back_init();
+	lb_rl_route_init();
 	lb_rl_main.dpo_type = dpo_register_new_type(&lb_rl_dpo_vft, lb_rl_dpo_nodes);
 	lb_rl_main.fib_node_type = fib_node_register_new_type("lb-rl", &lb_rl_fib_vft);
 	lb_rl_main.fib_src = fib_source_allocate("lb-rl", FIB_SOURCE_PRIORITY_HI, FIB_SOURCE_BH_SIMPLE);

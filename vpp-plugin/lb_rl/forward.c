@@ -2,6 +2,7 @@
 #include <lb_rl/forward.h>
 #include <lb_rl/lb_rl.h>
 #include <lb_rl/path.h>
+#include <lb_rl/route.h>
 #include <lb_rl/sums.h>
 #include <vnet/ip/icmp4.h>
 #include <vnet/ip/icmp6.h>
@@ -126,8 +127,8 @@ u32 lb_rl_forward(vlib_buffer_t *b, const struct mlb_pkt *pkt, const lb_rl_vip_t
 	bool from6 = v->is_ip6, to6 = lb_rl_leaves_as_ip6(v);
 	u32 error = lb_rl_fwd_ops[v->fwd].rewrite(b, pkt, v, srv, flow);
 
-	if (PREDICT_FALSE(error == LB_RL_ERROR_FORWARDED && srv->unfit & LB_RL_LEADS_BACK))
-		error = LB_RL_ERROR_LEADS_BACK;
+	if (PREDICT_FALSE(error == LB_RL_ERROR_FORWARDED && srv->unfit & LB_RL_NO_ROUTE))
+		error = lb_rl_route_error(srv->unfit);
 	if (PREDICT_FALSE(error != LB_RL_ERROR_FORWARDED))
 		*next = IP_LOOKUP_NEXT_DROP;
 	else if (lb_rl_fwd_ops[v->fwd].outer && pkt->total_len > LB_RL_FITS && lb_rl_cut_outer(b, v, srv, next))

@@ -13,7 +13,7 @@
 #define LB_RL_PLAIN_FORWARDS(X) \
 	X(L3DSR, "l3dsr", l3dsr, .one_way = 1, .keeps_port = 1, .takes_dscp = 1) \
 	X(NAT, "nat", nat, .one_address = 1) \
-	X(L2DSR, "l2dsr", l2dsr, .one_way = 1, .keeps_port = 1)
+	X(L2DSR, "l2dsr", l2dsr, .one_way = 1, .keeps_port = 1, .same_link = 1)
 /* The others put the packet, untouched, behind an outer header. */
 #define LB_RL_TUNNEL(version, own) .outer = version, .overhead = (version == 6 ? 40 : 20) + own, .one_way = 1, .keeps_port = 1
 #define LB_RL_TUNNELS(X) \
@@ -47,6 +47,7 @@ typedef struct {
 	u8 keeps_port : 1;  /* a server gets the packet's own port */
 	u8 one_address : 1; /* the VIP cannot be a prefix */
 	u8 takes_dscp : 1;
+	u8 same_link : 1; /* packets keep the VIP's address: a server is on the link, for a router would send them back */
 	u8 fixed_own : 1; /* a tunnel's own header, of 0 or 4 bytes, is the same for all packets: it has a fast path */
 } lb_rl_fwd_ops_t;
 

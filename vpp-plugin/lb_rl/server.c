@@ -9,6 +9,7 @@
 #include <lb_rl/log.h>
 #include <lb_rl/names.h>
 #include <lb_rl/quic.h>
+#include <lb_rl/route.h>
 #include <lb_rl/server.h>
 #include <lb_rl/sharers.h>
 #include <lb_rl/stats.h>
@@ -23,8 +24,9 @@ static int lb_rl_check_server(const lb_rl_vip_t *v, const struct mlb_endpoint *e
 		return lb_rl_fail(err, -EAFNOSUPPORT, "VIP %s (%s) has %s servers", v->name, f->name, is6 ? "IPv6" : "IPv4");
 	if (!lb_rl_addr_is_host(&ep->addr))
 		return lb_rl_fail(err, -EINVAL, "VIP %s: a server needs an address of a host", v->name);
-	if (lb_rl_leads_back(v->via_fib, &ep->addr))
-		return lb_rl_fail(err, -EINVAL, "VIP %s: the route to this server leads back to a VIP", v->name);
+	u8 unfit = lb_rl_server_unfit(v, &ep->addr);
+	if (unfit)
+		return lb_rl_fail(err, -EINVAL, "VIP %s: the route to this server %s", v->name, lb_rl_route_text(unfit));
 	if (!lb_rl_quic_may(v, v->quic, &ep->addr))
 		return lb_rl_fail(err, -EINVAL,
 				  "VIP %s: another server's address ends in the same %u bytes, which quic-lb needs apart",

@@ -22,10 +22,12 @@ typedef struct {
 	for (const lb_rl_port_t all_ = {}, *q = (vip)->n_ports ? (vip)->ports : &all_, *end_ = q + clib_max((vip)->n_ports, 1); \
 	     q < end_; q++)
 
-/* Why a server's packets cannot take the fast path of a tunnel. */
+/* Why a server's packets are dropped (route.h), or cannot take the fast path of a tunnel. */
 enum {
-	LB_RL_LEADS_BACK = 1, /* its route leads to a VIP: packets are dropped */
-	LB_RL_NO_OUTER = 2    /* `outer` holds no header */
+	LB_RL_LEADS_BACK = 1,    /* its route leads to a VIP */
+	LB_RL_BEHIND_ROUTER = 2, /* and its packets keep the VIP's address */
+	LB_RL_NO_ROUTE = LB_RL_LEADS_BACK | LB_RL_BEHIND_ROUTER,
+	LB_RL_NO_OUTER = 4 /* `outer` holds no header */
 };
 
 /* What forwarding to a server needs: one cache line, a second one for tunnels, by slot. id is 0 while the slot holds none. */
@@ -37,7 +39,7 @@ typedef struct {
 	u16 port;       /* network order; 0 = the packet's */
 	u16 addr_delta; /* folded sum(server) - sum(VIP address), for checksums */
 	u32 vip_id;     /* with the slot: what the FIB's back-walk finds the server by */
-	u8 unfit;       /* LB_RL_LEADS_BACK, LB_RL_NO_OUTER */
+	u8 unfit;       /* bits of LB_RL_NO_ROUTE, of which one at most, and LB_RL_NO_OUTER */
 	fib_node_t fib_node;
 	fib_node_index_t fei;
 	u32 sibling;

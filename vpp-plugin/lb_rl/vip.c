@@ -6,9 +6,11 @@
 #include <lb_rl/prefix.h>
 #include <lb_rl/quic.h>
 #include <lb_rl/recount.h>
+#include <lb_rl/route.h>
 #include <lb_rl/server.h>
 #include <lb_rl/stats.h>
 #include <lb_rl/vip.h>
+#include <vnet/fib/fib_table.h>
 
 static int lb_rl_check_ports(const lb_rl_vip_args_t *a, char err[MLB_ERR_LEN])
 {
@@ -299,6 +301,11 @@ static int lb_rl_check_edit(const lb_rl_vip_t *v, const lb_rl_vip_args_t *a, con
 			return lb_rl_fail(err, VNET_API_ERROR_INVALID_VALUE,
 					  "VIP %s has servers with ports of their own, which %s", v->name,
 					  a->n_ports == 1 ? "are not the new one" : "needs one port");
+	const lb_rl_vip_t as_asked = { .fwd = a->fwd, .via_fib = v->via_fib };
+	for (u32 slot = 0; slot < v->capacity && is->same_link; slot++)
+		if (v->server[slot].id && lb_rl_server_unfit(&as_asked, &v->server[slot].addr) == LB_RL_BEHIND_ROUTER)
+			return lb_rl_fail(err, VNET_API_ERROR_INVALID_VALUE, "VIP %s has a server whose route %s", v->name,
+					  lb_rl_route_text(LB_RL_BEHIND_ROUTER));
 	for (u32 slot = 0; slot < v->capacity; slot++)
 		if (v->server[slot].id && !lb_rl_quic_may(v, a->quic, &v->server[slot].addr))
 			return lb_rl_fail(
@@ -333,6 +340,7 @@ static int lb_rl_vip_edit(lb_rl_vip_t *v, lb_rl_vip_args_t a, const fib_prefix_t
 			lb_rl_outer_ready(v, &v->server[slot]);
 			lb_rl_quic_set(v, slot, true);
 		}
+	lb_rl_servers_restack(v);
 	vlib_worker_thread_barrier_release(vm);
 	return 0;
 }

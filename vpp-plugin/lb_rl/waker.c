@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE /* pthread_setname_np */
 #include <lb_rl/error.h>
 #include <lb_rl/lb_rl.h>
 #include <lb_rl/waker.h>

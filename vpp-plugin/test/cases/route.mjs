@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Servers and the routes to them: those that lead back to a VIP would have a packet go round in a worker for ever.
-import { C4, C6, s4, s6 } from "../lib/bed.mjs";
+// Servers and the routes to them: those that lead back to a VIP would have a packet go round in a worker for ever; a router would send
+// back what keeps the VIP's address.
+import { C4, C6, s4, s6, serverMac } from "../lib/bed.mjs";
 
 const V = "10.9.0.1";
 const W = "10.9.0.2";
 const V6 = "fd00:9::1";
 const udp = (dst, sport, more) => ({ src: C4, dst, udp: true, sport, dport: 80, payload: "u", ...more });
 const LOOP = "server's route leads back to a VIP";
+const ROUTER = "server behind a router (l2dsr)";
 /** A server behind a router, in a network of its own; a VIP that is a prefix covers it once its route is gone. */
 const FAR = "10.5.0.2";
 const FAR6 = "fd00:5::2";
@@ -93,7 +95,6 @@ export const groups = [
       },
       covered("l3dsr", "l3dsr", 1),
       covered("nat", "nat", 2),
-      covered("l2dsr", "l2dsr", 3),
       covered("gre4", "gre4 src 10.0.1.1", 4),
       {
         name: "the same of IPv6, and of a tunnel whose outer header is of the other family",
@@ -134,6 +135,66 @@ export const groups = [
           },
           { cli: ["lb rl stop", "lb rl start"], send: [udp("10.9.3.1", 1)], errors: { [LOOP]: 1 } },
           { cli: ["lb rl set-vip r del"], send: [udp("10.9.3.1", 1)], server: [{ dst: "10.7.0.2" }] },
+        ],
+      },
+      {
+        name: "l2dsr: a server whose address becomes a VIP's is dropped and counted until it is one no more",
+        cli: ["lb rl set-vip s 10.9.4.1 udp 80 l2dsr", `lb rl set-servers vip s ${s4(4)}`],
+        steps: [
+          { send: [udp("10.9.4.1", 1)], server: [{ dst: "10.9.4.1", dmac: serverMac(4) }] },
+          { cli: [`lb rl set-vip t ${s4(4)} udp 80 l3dsr`], send: [udp("10.9.4.1", 1)], errors: { [LOOP]: 1 } },
+          { cli: ["lb rl set-vip t del"], send: [udp("10.9.4.1", 1)], server: [{ dst: "10.9.4.1" }], errors: { [LOOP]: 0 } },
+        ],
+      },
+      {
+        name: "l2dsr: a server behind a router is refused, of either family, also in a list, and where a VIP turns to it",
+        cli: [
+          `ip route add 10.8.0.0/24 via ${s4(1)} pg1`,
+          "ip route add 10.8.1.0/24 via 10.8.0.9",
+          `ip route add fd00:8::/64 via ${s6(1)} pg1`,
+          "lb rl set-vip l 10.9.4.2 udp 80 l2dsr",
+          "lb rl set-vip l6 fd00:9::8 udp 80 l2dsr",
+          "lb rl set-vip far 10.9.4.3 udp 80 l3dsr",
+          "lb rl set-servers vip far 10.8.0.2",
+        ],
+        steps: [
+          {
+            says: {
+              "lb rl add-server vip l 10.8.0.2": /passes a router.*on the same link/,
+              "lb rl add-server vip l 10.8.1.2": /passes a router/,
+              [`lb rl set-servers vip l ${s4(1)} 10.8.0.2`]: /passes a router/,
+              "lb rl add-server vip l6 fd00:8::2": /passes a router/,
+              "lb rl set-vip far 10.9.4.3 udp 80 l2dsr": /VIP far has a server whose route passes a router/,
+              // On the link, its neighbour known or not.
+              [`lb rl set-servers vip l ${s4(1)} 10.0.1.200`]: /^$/,
+              [`lb rl add-server vip l6 ${s6(1)}`]: /^$/,
+            },
+          },
+          { send: [udp("10.9.4.3", 1)], server: [{ dst: "10.8.0.2" }] },
+        ],
+      },
+      {
+        name: "l2dsr: a server that gets behind a router is dropped and counted, until its route is of the link again",
+        cli: ["lb rl set-vip m 10.9.4.4 udp 80 l2dsr", `lb rl set-servers vip m ${s4(5)}`],
+        steps: [
+          { send: [udp("10.9.4.4", 1)], server: [{ dst: "10.9.4.4", dmac: serverMac(5) }] },
+          {
+            cli: [`ip route add ${s4(5)}/32 via ${s4(1)} pg1`],
+            send: [udp("10.9.4.4", 1), udp("10.9.4.4", 2)],
+            errors: { [ROUTER]: 2 },
+          },
+          {
+            until: { "lb rl show servers vip m": /server behind a router \(l2dsr\), dropped/ },
+            says: { "show logging": /VIP m: the route to server 10\.0\.1\.6 passes a router/ },
+          },
+          { cli: ["lb rl set-vip m 10.9.4.4 udp 80 l3dsr"], send: [udp("10.9.4.4", 1)], server: [{ dst: s4(5), dmac: serverMac(1) }] },
+          { says: { "lb rl set-vip m 10.9.4.4 udp 80 l2dsr": /passes a router/ } },
+          {
+            cli: [`ip route del ${s4(5)}/32 via ${s4(1)} pg1`, "lb rl set-vip m 10.9.4.4 udp 80 l2dsr"],
+            send: [udp("10.9.4.4", 1)],
+            server: [{ dst: "10.9.4.4", dmac: serverMac(5) }],
+            errors: { [ROUTER]: 0 },
+          },
         ],
       },
     ],
