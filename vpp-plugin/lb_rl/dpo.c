@@ -58,7 +58,9 @@ u8 lb_rl_server_unfit(const lb_rl_vip_t *v, const struct mlb_addr *a)
 	fib_prefix_t pfx = lb_rl_host_prefix(a);
 	fib_node_index_t fei = fib_table_lookup(v->via_fib, &pfx);
 
-	return fei == FIB_NODE_INDEX_INVALID ? 0 : lb_rl_route_unfit(fib_entry_contribute_ip_forwarding(fei), v, a);
+	return fei == FIB_NODE_INDEX_INVALID ?
+		       0 :
+		       lb_rl_route_unfit(fib_entry_contribute_ip_forwarding(fei), lb_rl_fwd_ops[v->fwd].same_link, a);
 }
 
 bool lb_rl_prefix_is_own(u32 fib_index, const fib_prefix_t *pfx)
@@ -74,7 +76,7 @@ static void lb_rl_server_stack(lb_rl_server_t *srv)
 	dpo_id_t old = srv->dpo;
 	const lb_rl_vip_t *v = &lb_rl_main.vip[srv->vip_id];
 	const dpo_id_t *via = fib_entry_contribute_ip_forwarding(srv->fei);
-	u8 unfit = lb_rl_route_unfit(via, v, &srv->addr);
+	u8 unfit = lb_rl_route_unfit(via, lb_rl_fwd_ops[v->fwd].same_link, &srv->addr);
 	char text[MLB_ENDPOINT_LEN];
 
 	if (unfit)

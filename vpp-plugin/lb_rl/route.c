@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <lb_rl/counters.h>
-#include <lb_rl/forward.h>
 #include <lb_rl/lb_rl.h>
 #include <lb_rl/route.h>
 #include <marllb/endpoint.h>
@@ -99,19 +98,19 @@ static bool lb_rl_is_router(const dpo_id_t *dpo, const struct mlb_addr *server)
 }
 
 /* Routes of routes are load-balances within load-balances; the FIB keeps circles out of them. */
-u8 lb_rl_route_unfit(const dpo_id_t *dpo, const lb_rl_vip_t *v, const struct mlb_addr *server)
+u8 lb_rl_route_unfit(const dpo_id_t *dpo, bool same_link, const struct mlb_addr *server)
 {
 	u8 unfit = 0;
 
 	if (dpo->dpoi_type == lb_rl_main.dpo_type)
 		return LB_RL_LEADS_BACK;
-	if (lb_rl_fwd_ops[v->fwd].same_link && lb_rl_is_router(dpo, server))
+	if (same_link && lb_rl_is_router(dpo, server))
 		return LB_RL_BEHIND_ROUTER;
 	if (dpo->dpoi_type != DPO_LOAD_BALANCE)
 		return 0;
 	const load_balance_t *lb = load_balance_get(dpo->dpoi_index);
 	for (u32 i = 0; i < lb->lb_n_buckets && !unfit; i++)
-		unfit = lb_rl_route_unfit(load_balance_get_bucket_i(lb, i), v, server);
+		unfit = lb_rl_route_unfit(load_balance_get_bucket_i(lb, i), same_link, server);
 	return unfit;
 }
 

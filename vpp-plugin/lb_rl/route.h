@@ -7,10 +7,11 @@
 #define LB_RL_ROUTE_H
 #include <vnet/dpo/dpo.h>
 #include <lb_rl/types.h>
+#include <stdbool.h>
 
 void lb_rl_route_init(void);
-/* Why packets of this VIP to that server cannot take what forwards by this DPO: one bit of LB_RL_NO_ROUTE; 0: they can. */
-u8 lb_rl_route_unfit(const dpo_id_t *dpo, const lb_rl_vip_t *v, const struct mlb_addr *server);
+/* Why packets to that server cannot take what forwards by this DPO: one bit of LB_RL_NO_ROUTE; 0: they can. */
+u8 lb_rl_route_unfit(const dpo_id_t *dpo, bool same_link, const struct mlb_addr *server);
 /* The load-balance that drops and counts what leaves as IPv4 or IPv6, for such a reason. */
 const dpo_id_t *lb_rl_route_drop(u8 unfit, bool is6);
 /* Its counter, and what the route does, for people: follows "the route to a server". */

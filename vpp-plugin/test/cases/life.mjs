@@ -416,7 +416,8 @@ export const groups = [
             says: {
               "lb rl show config": /VIP \[1\] v 10\.9\.0\.1\/32 all ports l3dsr dscp 3/,
               "lb rl show servers": /10\.0\.1\.2/,
-              "lb rl show stats": /tables of 65536 flows and 4096 half-open a worker were asked for.*\nthread 0[\s\S]*thread 1: 0 of 81920 flows/,
+              "lb rl show stats":
+                /tables of 65536 flows and 4096 half-open a worker were asked for.*\nthread 0[\s\S]*thread 1: 0 of 81920 flows/,
               "lb rl show weights": /weights from static-dp/,
               "lb rl show flows": /10\.0\.0\.9 port 1 -> v port 80/,
             },

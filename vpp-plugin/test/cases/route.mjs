@@ -187,7 +187,11 @@ export const groups = [
             until: { "lb rl show servers vip m": /server behind a router \(l2dsr\), dropped/ },
             says: { "show logging": /VIP m: the route to server 10\.0\.1\.6 passes a router/ },
           },
-          { cli: ["lb rl set-vip m 10.9.4.4 udp 80 l3dsr"], send: [udp("10.9.4.4", 1)], server: [{ dst: s4(5), dmac: serverMac(1) }] },
+          {
+            cli: ["lb rl set-vip m 10.9.4.4 udp 80 l3dsr"],
+            send: [udp("10.9.4.4", 1)],
+            server: [{ dst: s4(5), dmac: serverMac(1) }],
+          },
           { says: { "lb rl set-vip m 10.9.4.4 udp 80 l2dsr": /passes a router/ } },
           {
             cli: [`ip route del ${s4(5)}/32 via ${s4(1)} pg1`, "lb rl set-vip m 10.9.4.4 udp 80 l2dsr"],
