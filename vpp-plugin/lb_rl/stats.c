@@ -4,6 +4,7 @@
  * thread, some servers a step, so the packet path pays nothing and a weight vector does not wait; sized to the VIP's maximum when
  * it is made, never grown under readers. */
 #include <lb_rl/error.h>
+#include <lb_rl/news.h>
 #include <lb_rl/stats.h>
 #include <marllb/endpoint.h>
 #include <marllb/layout_fields.h>
@@ -117,6 +118,7 @@ void lb_rl_stats_vip(lb_rl_vip_t *v)
 			vlib_stats_validate(s->server[i], 0, v->capacity - 1);
 	}
 	vlib_stats_set_string_vector(&vip_names, v->id, "%s", v->name);
+	lb_rl_news_begin(v);
 }
 
 void lb_rl_stats_server(const lb_rl_vip_t *v, u32 slot, const struct mlb_endpoint *ep)
@@ -178,9 +180,12 @@ static bool lb_rl_stats_one(lb_rl_stats_t *s, const lb_rl_vip_t *v, u32 *left)
 		walk.has[slot / 64] |= 1ULL << slot % 64;
 		s->had[slot / 64] |= 1ULL << slot % 64;
 		lb_rl_stats_slot(s, slot, &r[walk.at]);
+		lb_rl_news_server(v, &r[walk.at]);
 	}
-	if (n >= 0)
+	if (n >= 0) {
 		lb_rl_stats_end(s, h);
+		lb_rl_news_vip(v, h);
+	}
 	return true;
 }
 

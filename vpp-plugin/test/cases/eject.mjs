@@ -40,6 +40,7 @@ export const groups = [
           },
           // Half-open flows wait three seconds for an answer.
           { until: { "lb rl show servers vip e": /10\.0\.1\.5 port 0 up,ejected/, "lb rl show servers vip s": /up,ejected/ } },
+          { until: { "show logging": /VIP e: server 10\.0\.1\.5 does not answer as others do: it is ejected/ } },
           // Out for a second, then ready for its probe until a flow comes.
           {
             after: 2500,
@@ -53,6 +54,7 @@ export const groups = [
             send: () => [{ src: s4(4), dst: C4, tcp: "SA", sport: 80, dport: kept.probe }],
             client: [{ src: V, tcp: "SA" }],
           },
+          { until: { "show logging": /VIP e: server 10\.0\.1\.5 takes new flows again/ } },
           {
             send: range(40, (i) => syn(44000 + i)),
             server: (o) => o.length === 40 && o.filter((p) => p.dst === s4(4)).length > 1,

@@ -355,6 +355,7 @@ export const groups = [
             errors: { "flow table full, placed by the ring": 1500 - 1120 },
           },
           { send: [udp(10000), udp(11499)], server: [{ dst: s4(5) }, { dst: s4(5) }] },
+          { until: { "show logging": /VIP a: a flow table is full: new flows are placed by the ring/ } },
         ],
       },
       {
