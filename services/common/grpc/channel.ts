@@ -5,6 +5,7 @@ import { formatHostPort, parseHostPort } from "../config/address.js";
 import type { Config, ServiceName } from "../config/load.js";
 import { certificatesOf } from "./certificates.js";
 import { clientSpans } from "./spans.js";
+import { WINDOW_BYTES } from "./window.js";
 
 const MESSAGE_LIMIT = 1 << 20;
 
@@ -25,6 +26,7 @@ export const serverOptions: grpc.ServerOptions = { ...keepalive, ...limits, ...a
 export const clientOptions: grpc.ClientOptions = {
   ...keepalive,
   ...limits,
+  "grpc-node.flow_control_window": WINDOW_BYTES,
   "grpc.keepalive_permit_without_calls": 1,
   "grpc.initial_reconnect_backoff_ms": 100,
   "grpc.max_reconnect_backoff_ms": 250,

@@ -8,6 +8,7 @@ import { HealthService } from "./health-service.js";
 import { v1 } from "./protos.js";
 import { addReflection } from "./reflection.js";
 import { serverSpans } from "./spans.js";
+import { widenConnections, widenStreams } from "./window.js";
 
 export interface GrpcServer {
   /** The address in use, port 0 replaced by the real one. */
@@ -42,10 +43,12 @@ export async function serve(o: ServeOptions): Promise<GrpcServer> {
   health.addTo(server);
   addReflection(server, [o.name, PROCESS, "grpc.health.v1.Health"]);
 
+  widenStreams(server);
   const wanted = formatHostPort(o.listen.host, o.listen.port);
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync(wanted, o.credentials, (e, p) => (e ? reject(bindError(e, wanted)) : resolve(p)));
   });
+  widenConnections(server);
   return {
     address: formatHostPort(o.listen.host, port),
     setReady(ready) {
