@@ -39,7 +39,7 @@ static void lb_rl_string(char *out, const u8 *in, u32 n)
 
 static struct mlb_endpoint lb_rl_api_endpoint(const vl_api_lb_rl_server_t *s)
 {
-	ip46_address_t a;
+	ip46_address_t a = {}; /* of no family: no host's */
 	ip46_type_t t = ip_address_decode(&s->address, &a);
 
 	return (struct mlb_endpoint){ .addr = lb_rl_addr_of(&a, t == IP46_TYPE_IP6), .port = s->port };
@@ -97,7 +97,7 @@ static void vl_api_lb_rl_vip_set_t_handler(vl_api_lb_rl_vip_set_t *mp)
 		.quic = mp->quic_id_bytes,
 	};
 	char forwarding[sizeof(mp->forwarding)], err[MLB_ERR_LEN];
-	fib_prefix_t pfx;
+	fib_prefix_t pfx = {};
 	int rv;
 
 	ip_prefix_decode(&mp->prefix, &pfx);
@@ -109,7 +109,10 @@ static void vl_api_lb_rl_vip_set_t_handler(vl_api_lb_rl_vip_set_t *mp)
 	a.fwd = lb_rl_fwd_parse(forwarding);
 	for (u32 i = 0; i < clib_min(a.n_ports, LB_RL_MAX_PORTS); i++)
 		a.ports[i] = (lb_rl_port_t){ mp->ports[i].port, mp->ports[i].protocol };
-	if (a.fwd == LB_RL_FWD_COUNT)
+	if (mp->prefix.address.af != ADDRESS_IP4 && mp->prefix.address.af != ADDRESS_IP6)
+		rv = lb_rl_fail(err, VNET_API_ERROR_INVALID_ADDRESS_FAMILY, "address family %u is neither IPv4 nor IPv6",
+				mp->prefix.address.af);
+	else if (a.fwd == LB_RL_FWD_COUNT)
 		rv = lb_rl_fail(err, VNET_API_ERROR_INVALID_VALUE, "forwarding `%s`: one of" LB_RL_FWD_WORDS " expected",
 				forwarding);
 	else if (mp->mode > MLB_MODE_P2C)

@@ -160,8 +160,13 @@ static bool lb_rl_slow_fragment(vlib_buffer_t *b, bool is6, const u16 *ports, st
 	pkt->sport = ports[0];
 	pkt->dport = ports[1];
 	pkt->proto = vnet_buffer(b)->ip.reass.ip_proto;
-	/* The first one's flags, which reassembly keeps for those after it. */
-	pkt->tcp_flags = vnet_buffer(b)->ip.reass.icmp_type_or_tcp_flags & 0x1f;
+	/* The first one's type or flags, which reassembly keeps for those after it. */
+	u8 first = vnet_buffer(b)->ip.reass.icmp_type_or_tcp_flags;
+	if (pkt->proto == (is6 ? IP_PROTOCOL_ICMP6 : IP_PROTOCOL_ICMP)) {
+		pkt->icmp_type = first;
+		return true;
+	}
+	pkt->tcp_flags = first & 0x1f;
 	if (pkt->proto == IP_PROTOCOL_TCP || pkt->proto == IP_PROTOCOL_UDP)
 		return true;
 	r->error = LB_RL_ERROR_PROTO;

@@ -41,12 +41,14 @@ static bool one_host(const uint8_t *a, bool v4)
 	return a[0] != 0xff && memcmp(a, zero, 16) != 0;
 }
 
+static bool between_hosts(const uint8_t *ip, bool v4)
+{
+	return v4 ? one_host(ip + 12, true) && one_host(ip + 16, true) : one_host(ip + 8, false) && one_host(ip + 24, false);
+}
+
 static bool may_answer(const uint8_t *ip, const struct mlb_pkt *pkt)
 {
-	bool v4 = pkt->version == 4;
-	if (pkt->icmp_error || pkt->later_fragment)
-		return false;
-	return v4 ? one_host(ip + 12, true) && one_host(ip + 16, true) : one_host(ip + 8, false) && one_host(ip + 24, false);
+	return !pkt->icmp_error && !pkt->later_fragment && between_hosts(ip, pkt->version == 4);
 }
 
 /* IP header of an answer to `ip`, from its destination to its source; returns its length. */
@@ -126,15 +128,17 @@ bool mlb_pkt_echo_reply(uint8_t *ip, const struct mlb_pkt *pkt)
 	bool v4 = pkt->version == 4;
 	uint32_t size = v4 ? 4 : 16;
 	uint8_t *icmp = ip + pkt->l4_off, *src = ip + (v4 ? 12 : 8), was[2], swap[16];
-	if (pkt->proto != (v4 ? P_ICMP : P_ICMPV6) || pkt->icmp_type != (v4 ? 8 : 128) || pkt->icmp_code != 0 || pkt->fragment ||
-	    !may_answer(ip, pkt))
+	if (pkt->proto != (v4 ? P_ICMP : P_ICMPV6) || pkt->icmp_type != (v4 ? 8 : 128) || pkt->icmp_code != 0 ||
+	    !between_hosts(ip, v4))
 		return false;
 	memcpy(swap, src, size);
 	memcpy(src, src + size, size);
 	memcpy(src + size, swap, size); /* the sums over both addresses stay */
-	memcpy(was, icmp, 2);
-	icmp[0] = v4 ? 0 : 129;
-	set_raw16(icmp + 2, sum_apply(raw16(icmp + 2), sum_delta(was, icmp, 2)));
+	if (!pkt->later_fragment) {
+		memcpy(was, icmp, 2);
+		icmp[0] = v4 ? 0 : 129;
+		set_raw16(icmp + 2, sum_apply(raw16(icmp + 2), sum_delta(was, icmp, 2)));
+	}
 	if (v4) {
 		memcpy(was, ip + 8, 2); /* TTL and protocol */
 		ip[8] = TTL;

@@ -440,7 +440,30 @@ TEST(pings_are_answered_in_place)
 	}
 }
 
+/* The first fragment, and one behind it, which has no ICMP header. */
+TEST(pings_in_fragments_are_answered_fragment_by_fragment)
+{
+	for (int later = 0; later < 2; later++) {
+		const struct desc d = { CLIENT4, VIP4, .proto = 1, .payload = 56, .ttl = 64 };
+		struct bytes p = build(&d), whole = p;
+		struct mlb_pkt pkt;
+		p.b[6] = later ? 0 : 0x20;
+		p.b[7] = later ? 8 : 0;
+		fix_sums(&p, 1, 8 + d.payload, false);
+		memcpy(p.b + p.l4, whole.b + p.l4, 64);
+		CHECK_EQ(mlb_pkt_parse(p.b, p.n, &pkt), MLB_PKT_FRAGMENT);
+		pkt.icmp_type = 8;
+		CHECK(mlb_pkt_echo_reply(p.b, &pkt));
+		CHECK(naive_sum(p.b, 20, 0) == 0);
+		CHECK(memcmp(p.b + 12, whole.b + 16, 4) == 0 && memcmp(p.b + 16, whole.b + 12, 4) == 0);
+		CHECK_EQ(p.b[6] << 8 | p.b[7], later ? 8 : 0x2000);
+		CHECK_EQ(naive_sum(p.b + p.l4, 64, 0), 0); /* the type's change is in the sum, or neither is there */
+		CHECK_EQ(p.b[p.l4], later ? 8 : 0);
+	}
+}
+
 MLB_TEST_MAIN(CASE(nat_gives_the_packet_built_anew), CASE(nat_of_later_fragments_changes_addresses_only),
 	      CASE(nat_of_icmp_errors_rewrites_the_quote), CASE(random_nat_equals_full_checksums), CASE(update16_equals_full),
 	      CASE(l3dsr_marks_and_keeps_ecn), CASE(outer_headers), CASE(resets_answer_segments),
-	      CASE(unreachables_quote_the_packet), CASE(pings_are_answered_in_place))
+	      CASE(unreachables_quote_the_packet), CASE(pings_are_answered_in_place),
+	      CASE(pings_in_fragments_are_answered_fragment_by_fragment))

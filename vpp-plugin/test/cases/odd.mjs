@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Packets that are not plain: options, extension headers, fragments, ICMP, closed ports, and each malformed case with its counter.
 import { C4, C6, range, s4, s6 } from "../lib/bed.mjs";
+import { buildIp } from "../lib/packet.mjs";
 import { icmpAbout } from "./forward.mjs";
 
 const V4 = "10.9.0.1";
@@ -44,6 +45,25 @@ const limited = (C, V, v6) => ({
       client: [{ icmp: v6 ? [1, 4] : [3, 3] }],
     },
   ],
+});
+
+const pingInParts = (C, V, v6) => ({
+  name: "a ping in fragments is answered, whatever their order; each answer is a fragment, and the whole has the right sum",
+  steps: [false, true].map((backwards) => {
+    const ping = { src: C, dst: V, icmp: [v6 ? 128 : 8, 0, 0x00030004], payload: "p".repeat(3000) };
+    const answer = buildIp({ ...ping, src: V, dst: C, icmp: [v6 ? 129 : 0, 0, 0x00030004] }).subarray(v6 ? 40 : 20);
+    const part = (at, end) => ({ ...ping, frag: [at, end !== undefined, 90 + backwards], fragBytes: [at, end] });
+    const parts = [part(0, 1200), part(1200, 2400), part(2400)];
+    return {
+      send: backwards ? parts.reverse() : parts,
+      client: (o) => o.length === 3 && o.every((p) => p.src === V && p.dst === C && p.sums === "ok"),
+      check: (o) => {
+        const [first, ...rest] = o.client.sort((a, b) => a.frag[0] - b.frag[0]);
+        const head = Buffer.from([...first.icmp, first.icmpSum >> 8, first.icmpSum & 255, 0, 3, 0, 4]);
+        if (!Buffer.concat([head, first.body, ...rest.map((p) => p.bytes)]).equals(answer)) throw new Error("not the answer");
+      },
+    };
+  }),
 });
 
 function options(v6, nat) {
@@ -101,6 +121,7 @@ function options(v6, nat) {
           },
         ],
       },
+      pingInParts(C, V, v6),
       {
         name: "an ICMP error (packet too big) goes to the server that owns the flow",
         steps: [

@@ -211,7 +211,12 @@ export function parseIp(b) {
     });
   } else if (proto === PROTO.icmp || proto === PROTO.icmp6) {
     check("icmp");
-    Object.assign(d, { icmp: [rest[0], rest[1]], icmpRest: rest.readUInt32BE(4), body: rest.subarray(8) });
+    Object.assign(d, {
+      icmp: [rest[0], rest[1]],
+      icmpSum: rest.readUInt16BE(2),
+      icmpRest: rest.readUInt32BE(4),
+      body: rest.subarray(8),
+    });
     const error = proto === PROTO.icmp ? [3, 11, 12].includes(rest[0]) : rest[0] < 128;
     if (error && rest.length >= 8 + 28) d.quoted = parseQuoted(rest.subarray(8));
   } else if (proto === PROTO.ipip || proto === PROTO.ipv6) d.inner = parseIp(rest);

@@ -74,5 +74,7 @@ uint16_t mlb_pkt_l4_csum(const uint8_t *ip, const struct mlb_pkt *);
  * (IPv6). */
 uint32_t mlb_pkt_make_rst(const uint8_t *ip, const struct mlb_pkt *, uint8_t *out);
 uint32_t mlb_pkt_make_unreachable(const uint8_t *ip, const struct mlb_pkt *, uint8_t *out, uint32_t cap);
+/* In place. Of a ping in fragments each is answered by itself, for its sum is that of the whole; the record of one after the
+ * first needs the first one's ICMP type. */
 bool mlb_pkt_echo_reply(uint8_t *ip, const struct mlb_pkt *);
 #endif
