@@ -183,4 +183,14 @@ static inline void dump(const char *name, const uint8_t *b, uint32_t n)
 		printf("%s%02x", i % 4 ? "" : " ", b[i]);
 	printf("\n");
 }
+/* Are these the bytes of that packet? */
+static inline void same(const char *what, const uint8_t *got, const struct bytes *want)
+{
+	if (memcmp(got, want->b, want->n) != 0) {
+		printf("# %s\n", what);
+		dump("got ", got, want->n);
+		dump("want", want->b, want->n);
+		CHECK(!"packets differ");
+	}
+}
 #endif
