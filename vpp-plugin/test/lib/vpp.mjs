@@ -36,7 +36,7 @@ function hurried(pid) {
   }
 }
 
-function configText({ dir, prefix, pluginDir, workers, plugins, mainCore, buffers, statseg, shared }) {
+function configText({ dir, prefix, pluginDir, workers, plugins, mainCore, buffers, statseg, shared, extra }) {
   const all = shared ? workers + 1 : os.availableParallelism();
   const cores = Array.from({ length: workers }, (_, i) => (mainCore + 1 + i) % all).join(",");
   return `
@@ -54,6 +54,7 @@ plugins {
   plugin lb_rl_plugin.so { enable }
 ${plugins.map((p) => `  plugin ${p} { enable }`).join("\n")}
 }
+${extra}
 `;
 }
 
@@ -69,6 +70,7 @@ export class Vpp {
     buffers = 16384,
     statseg = "64m",
     nice = 0,
+    extra = "",
     log,
   }) {
     const dir = mkdtempSync(path.join(os.tmpdir(), "marllb-vpp-"));
@@ -78,7 +80,7 @@ export class Vpp {
     v.workers = workers;
     const shared = workers >= os.availableParallelism();
     const env = shared ? { ...process.env, ...(await moreCores(dir, workers)) } : process.env;
-    const conf = { dir, prefix, pluginDir, workers, plugins, mainCore, buffers, statseg, shared };
+    const conf = { dir, prefix, pluginDir, workers, plugins, mainCore, buffers, statseg, shared, extra };
     writeFileSync(`${dir}/startup.conf`, configText(conf));
     const vpp = [path.join(prefix, "bin/vpp"), "-c", `${dir}/startup.conf`];
     const front = [...(nice ? ["nice", "-n", String(nice)] : []), ...(netns ? ["ip", "netns", "exec", netns] : [])];
