@@ -109,10 +109,15 @@ function nat(v6) {
       {
         name: "a server's ICMP error about a flow comes from the VIP and quotes what the client sent",
         steps: [
+          // A flow of its own: an earlier case's may have idled out on a machine that is slow enough.
+          {
+            send: [{ src: C, dst: V, udp: true, sport: 3009, dport: 53, payload: "q" }],
+            server: [out(C, s, { udp: true, sport: 3009, dport: 53 })],
+          },
           {
             from: "server",
-            send: [icmpAbout(v6, s, C, { src: C, dst: s, udp: true, sport: 3001, dport: 53 })],
-            client: [{ src: V, dst: C, sums: "ok", quoted: { src: C, dst: V, sport: 3001, dport: 53, sums: "ok" } }],
+            send: [icmpAbout(v6, s, C, { src: C, dst: s, udp: true, sport: 3009, dport: 53 })],
+            client: [{ src: V, dst: C, sums: "ok", quoted: { src: C, dst: V, sport: 3009, dport: 53, sums: "ok" } }],
           },
         ],
       },
