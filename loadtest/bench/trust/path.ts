@@ -18,11 +18,6 @@ import { startServers, stopServers } from "../../demo/pool.js";
 
 /** Half of the servers have a quarter of the others' cores, which only a policy that measures knows. */
 const CORES = [2, 2, 8, 8];
-/**
- * Of the policy, by the envelope: with more, a harmful one leaves queues that the small servers need minutes for, and what a stall of this
- * machine does is lost in them.
- */
-const TRUST = 0.7;
 const JOB_MS = 400;
 /** Cheap enough beside whatever else this machine does; a mean stay needs ten flows a second. */
 const EVERY_MS = 50;
@@ -88,7 +83,6 @@ export class TrustPath {
       const stack = await Stack.whole({
         servers: servers.map((s) => ({ address: s.address })),
         policy: NAME,
-        trust: TRUST,
         // Servers and clients share one process: where it waits for the machine no server is down.
         vip: { health: { kind: "none" } },
         config: { inference: { models, guardrail_share: 0, guardrail_learn_s: LEARN_S, ...kept } },

@@ -4,7 +4,7 @@
 // day. Where flows suddenly stay far longer though no more come, the reference rules at once, and by turns with the policy until it is
 // known whether the policy is the cause (reversal.ts). Pure.
 import { type Counts, Measure } from "./measure.js";
-import { BLOCK_MS, type BlockTurn, MOST_PAIRS, Reversal, stayOf, type Window } from "./reversal.js";
+import { type BlockTurn, MOST_PAIRS, Reversal, stayOf, type Window } from "./reversal.js";
 import { momentAt, type Schedule } from "./schedule.js";
 import { Differences, type Interval } from "./sequential.js";
 
@@ -254,10 +254,10 @@ export class Guardrail {
     this.#suspicion = null;
     this.#over = 0;
     if (finding === "cleared") return this.#clear(suspicion, unixMs);
-    const { mean, speak, differences } = reversal;
+    const { mean, speak, differences, blockMs } = reversal;
     return this.#stepDown(
       unixMs,
-      `${evidence}; in ${speak} of ${differences.length} trials of ${(2 * BLOCK_MS) / 1000} s it went with the policy and came back with it, ${mean.toFixed(0)} ms of stay`,
+      `${evidence}; in ${speak} of ${differences.length} trials of ${((2 * blockMs) / 1000).toFixed(0)} s it went with the policy and came back with it, ${mean.toFixed(0)} ms of stay`,
     );
   }
 

@@ -5,8 +5,13 @@
 // policy that does nothing with probability 1/2 at most, whatever the traffic does (Fisher 1935; Bojinov, Simchi-Levi and Zhao 2023). Pure.
 import { drawn } from "./schedule.js";
 
-/** Of a block; its second half counts. */
-export const BLOCK_MS = 4000;
+/**
+ * Of a block; its second half counts. What one of them piled up is there for as long as flows stay, so a block is several times as long as
+ * they stayed when the policy was suspected: in shorter ones the reference answers for the policy's queues, and harm clears itself.
+ */
+const LEAST_BLOCK_MS = 4000;
+const BLOCK_STAYS = 3;
+const LONGEST_BLOCK_MS = 20_000;
 /**
  * So many pairs, all of them, must speak against the policy. One that does not may be a stall of the machine: where it is not the first, it
  * takes six that do, and a mean difference as large as the usual stay. By chance alone that is 1/16 + 3/128 at most.
@@ -57,6 +62,8 @@ export class Reversal {
   readonly differences: number[] = [];
   /** What the pair that cleared the policy said; null: its blocks had too few flows. */
   clearedBy: number | null = null;
+  /** How long each of them rules at a time. */
+  readonly blockMs: number;
   #told = -1;
 
   constructor(
@@ -66,7 +73,9 @@ export class Reversal {
     private readonly usualMs: number,
     /** What it was when the policy was suspected. */
     private readonly seenMs: number,
-  ) {}
+  ) {
+    this.blockMs = Math.min(LONGEST_BLOCK_MS, Math.max(LEAST_BLOCK_MS, Math.round(BLOCK_STAYS * seenMs)));
+  }
 
   /** The first block is the reference's, so that harm ends at once; then each has one block of every pair. */
   referenceAt(unixMs: number): boolean {
@@ -77,7 +86,7 @@ export class Reversal {
   hear(second: Window, unixMs: number): Finding {
     const middle = (second.at + unixMs) / 2;
     const block = this.#block(middle);
-    if ((middle - this.startedAt) % BLOCK_MS >= BLOCK_MS / 2) {
+    if ((middle - this.startedAt) % this.blockMs >= this.blockMs / 2) {
       const of = (this.#sums[block] ??= { flowUs: 0, newFlows: 0 });
       of.flowUs += second.flowUs;
       of.newFlows += second.newFlows;
@@ -127,24 +136,19 @@ export class Reversal {
       const reference = this.#reference(block);
       if (block > 0 && reference === this.#reference(block - 1)) continue;
       const stayBefore = block > 0 ? this.#stay(block - 1) : null;
-      out.push({ at: this.startedAt + block * BLOCK_MS, reference, pair: Math.floor((block + 1) / 2), stayBefore });
+      out.push({ at: this.startedAt + block * this.blockMs, reference, pair: Math.floor((block + 1) / 2), stayBefore });
     }
     return out;
   }
 
-  /** Mean stay under the reference, in ms; null: not known. */
+  /** Mean stay in the reference's last block that was measured, in ms: those before have what the policy left. null: not known. */
   get underReference(): number | null {
-    const sum = { flowUs: 0, newFlows: 0 };
-    this.#sums.forEach((s, block) => {
-      if (!this.#reference(block)) return;
-      sum.flowUs += s.flowUs;
-      sum.newFlows += s.newFlows;
-    });
-    return stayOf(sum, 1);
+    const last = this.#sums.findLastIndex((s, block) => s !== undefined && this.#reference(block));
+    return last < 0 ? null : stayOf(this.#sums[last] as Sum, 1);
   }
 
   #block(unixMs: number): number {
-    return Math.max(0, Math.floor((unixMs - this.startedAt) / BLOCK_MS));
+    return Math.max(0, Math.floor((unixMs - this.startedAt) / this.blockMs));
   }
 
   #reference(block: number): boolean {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
-import { normals } from "../draws.js";
+import { normals, uniforms } from "../draws.js";
 import { type GuardCounts, Guardrail, type Step } from "../guardrail.js";
+import { Queues } from "./queues.js";
 
 const T0 = 1_700_000_000_000;
 const STEP_MS = 500;
@@ -159,6 +160,31 @@ test("a stall of the machine in one trial does not clear a policy that does harm
     ["down"],
   );
   t.regex(w.verdicts()[0]?.evidence ?? "", /in 6 of 7 trials/);
+});
+
+test("queues that the policy leaves do not clear it: harm on a machine that stalls is withdrawn in seconds and out of force in minutes; none is blamed where there is none", (t) => {
+  for (let seed = 1; seed <= 60; seed++) {
+    for (const harmful of [true, false]) {
+      const guard = new Guardrail({ ...NO_SHARE, learnS: 30 });
+      const queues = new Queues(uniforms(seed));
+      // The order of the blocks is drawn from the time.
+      let at = T0 + seed * 1_000_000;
+      const run = (seconds: number): void => {
+        for (const end = at + seconds * 1000; at < end; at += STEP_MS)
+          guard.hear("edge1", queues.step(STEP_MS, guard.referenceAt(at)), at);
+      };
+      run(50);
+      queues.harmful = harmful;
+      run(30);
+      if (harmful)
+        t.true(
+          guard.steps.some((s) => s.kind === "withdrawn"),
+          `seed ${seed}`,
+        );
+      run(270);
+      t.is(guard.down(at), harmful, `seed ${seed}`);
+    }
+  }
 });
 
 test("stays that are long for good become usual when the policy was cleared of them three times", (t) => {
