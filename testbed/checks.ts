@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A check as the health service runs it, with the defaults of the keys that a test does not name.
-import { z } from "zod";
+import * as z from "zod";
 import type { Check } from "../services/common/checks/check.js";
 import type { HostPort } from "../services/common/config/address.js";
 

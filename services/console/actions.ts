@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an operator does through the page, as failover's RPCs. failover checks it and keeps who and why.
 import { status } from "@grpc/grpc-js";
-import { z } from "zod";
+import * as z from "zod";
 import type { RequestOf } from "../common/grpc/ask.js";
 import { ServiceError } from "../common/grpc/errors.js";
 import type { v1 } from "../common/grpc/protos.js";

@@ -3,7 +3,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { parse, stringify } from "yaml";
-import { z } from "zod";
+import * as z from "zod";
 import { parseHostPort } from "../common/config/address.js";
 import { nearest } from "../common/config/nearest.js";
 import { LaunchError } from "./up/error.js";

@@ -2,7 +2,7 @@
 // Where the agent's last word lies over its own restart: beside the region, in memory as that is, so no tick waits for a disk. After a
 // restart of the machine there is neither, and failover orders anew.
 import { closeSync, constants, fstatSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { z } from "zod";
+import * as z from "zod";
 import type { Logger } from "../common/log.js";
 import type { Kept } from "./kept.js";
 

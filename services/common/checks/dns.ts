@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // DNS over UDP (RFC 1035): one question, of which only the header of the answer is read.
 import { randomInt } from "node:crypto";
-import { z } from "zod";
+import * as z from "zod";
 import { CheckFailed, defineCheck } from "./check.js";
 import { ask } from "./datagram.js";
 

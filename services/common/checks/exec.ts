@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import { spawn } from "node:child_process";
-import { z } from "zod";
+import * as z from "zod";
 import { CheckFailed, defineCheck } from "./check.js";
 
 /** Its output is for people: this much of it goes into the verdict's reason. */

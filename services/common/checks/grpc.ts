@@ -4,7 +4,7 @@
 import { constants, connect as h2, type IncomingHttpHeaders } from "node:http2";
 import type { Socket } from "node:net";
 import { status as codes } from "@grpc/grpc-js";
-import { z } from "zod";
+import * as z from "zod";
 import { formatHostPort } from "../config/address.js";
 import { CheckFailed, defineCheck } from "./check.js";
 import { proxyKeys } from "./proxy.js";

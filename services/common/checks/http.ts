@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 import { request as ask, type IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import { z } from "zod";
+import * as z from "zod";
 import { formatHostPort, type HostPort } from "../config/address.js";
 import { CheckFailed, defineCheck } from "./check.js";
 import { proxyKeys, type SendProxy } from "./proxy.js";

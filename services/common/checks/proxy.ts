@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The PROXY header of a check: a server behind `send_proxy` takes no connection without one.
 import { isIPv4, type Socket } from "node:net";
-import { z } from "zod";
+import * as z from "zod";
 
 export const PROXY_VERSIONS = ["off", "v1", "v2"] as const;
 export type ProxyVersion = (typeof PROXY_VERSIONS)[number];

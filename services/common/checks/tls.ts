@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { isIP, type Socket } from "node:net";
 import { connect, type TLSSocket } from "node:tls";
-import { z } from "zod";
+import * as z from "zod";
 import type { HostPort } from "../config/address.js";
 import { CheckFailed } from "./check.js";
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-import { z } from "zod";
+import * as z from "zod";
 import { CheckFailed, defineCheck } from "./check.js";
 import { ask } from "./datagram.js";
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The keys that say how servers are checked: `health` for all, `vips[].health` and `vips[].servers[].health` for some. What a level leaves
 // out is as the level above says (services/common/checks/plan.ts).
-import { z } from "zod";
+import * as z from "zod";
 import { CHECK_KINDS, checkKeys } from "../checks/index.js";
 
 const ms = (min: number, max: number) => z.number().int().min(min).max(max);

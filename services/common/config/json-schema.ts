@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The configuration's shape as JSON Schema, from the schema that the services read it by: what an editor completes and underlines.
-import { z } from "zod";
+import * as z from "zod";
 import { schema } from "./schema.js";
 
 /** Checks that are code (an address, a network) are not in it: `marllbctl config check` has the last word. */

@@ -2,7 +2,7 @@
 // The configuration's shape, defaults and ranges. Durations are milliseconds (`_ms`), times are never negative, 0 means "no limit"
 // only where a comment says so.
 import { isIP, isIPv4, isIPv6 } from "node:net";
-import { z } from "zod";
+import * as z from "zod";
 import { PROXY_VERSIONS } from "../checks/proxy.js";
 import { defaultOf, LOAD_WORDS, MODE_WORDS, OWNER_WORDS, TRUST_WORDS } from "../vocabulary.js";
 import { isIpPort, isNetwork, parseHostPort } from "./address.js";

@@ -4,7 +4,7 @@
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { parse } from "yaml";
-import { z } from "zod";
+import * as z from "zod";
 import { isIpPort } from "../../common/config/address.js";
 import type { Found } from "./found.js";
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 import test from "ava";
-import { z } from "zod";
+import * as z from "zod";
 import { parseConfig } from "../../config/load.js";
 import { defineCheck } from "../check.js";
 import { ACTIVE_KINDS, CHECK_KINDS, checkHelp, checkKeys, findCheck } from "../index.js";
